@@ -1,0 +1,41 @@
+"""Errors that a user can act on: each message says what must hold, what was received, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class BnbenchError(Exception):
+    """The request cannot be carried out; the message is all that the user needs to see."""
+
+
+class InvalidRequest(BnbenchError):
+    """The request is wrong in one or more places; all of them are listed at once.
+
+    Args:
+        problems: one sentence per problem, each naming the field, the value and what is allowed.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(dict.fromkeys(problems))
+        super().__init__("\n".join(self.problems))
+
+
+class Impossible(BnbenchError):
+    """A combination of valid options that cannot be trained, for example a group count that does not divide the channels."""
+
+
+class DataMissing(BnbenchError):
+    """A dataset is neither on disk nor can it be downloaded."""
+
+
+class PluginError(BnbenchError):
+    """A plugin file cannot be used."""
+
+
+def nearest(value: str, allowed: Sequence[str]) -> str:
+    """Say what is allowed, the nearest match first: ``"; did you mean 'group'? Allowed: batch, group"``."""
+    matches = get_close_matches(value, allowed, n=1, cutoff=0.5)
+    hint = f"did you mean {matches[0]!r}? " if matches else ""
+    return f"{hint}Allowed: {', '.join(allowed)}"

@@ -1,0 +1,342 @@
+"""RunSpec: everything that can change a number of one run, and nothing else. Standard library only.
+
+A spec is made of frozen values, so equal specs are equal objects, and its identity (:func:`run_id`) is a hash of its
+content. Parts that a plugin can add to (norm, model, dataset) are a :class:`Choice`, a name with options; parts that
+are closed (optimizer, schedule) have a dataclass per kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+
+Value = str | int | float | bool | None | tuple[float, ...]
+"""What an option can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A component chosen by name, with all of its options, sorted by key."""
+
+    name: str
+    items: tuple[tuple[str, Value], ...] = ()
+
+    @staticmethod
+    def of(name: str, options: Mapping[str, Value] | None = None) -> Choice:
+        """Make a choice from a mapping of options."""
+        return Choice(name, tuple(sorted((options or {}).items())))
+
+    @property
+    def options(self) -> dict[str, Value]:
+        """The options as keyword arguments for the component's constructor."""
+        return dict(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Sgd:
+    """Stochastic gradient descent as in ``torch.optim.SGD``."""
+
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    decay_norm_and_bias: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Adam:
+    """Adam (Kingma & Ba 2015) as in ``torch.optim.Adam``: weight decay is added to the gradient."""
+
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    decay_norm_and_bias: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019) as in ``torch.optim.AdamW``."""
+
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    decay_norm_and_bias: bool
+
+
+Optim = Sgd | Adam | AdamW
+OPTIMS: dict[str, type[Sgd] | type[Adam] | type[AdamW]] = {"sgd": Sgd, "adam": Adam, "adamw": AdamW}
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One learning rate; ``warmup`` is the share of all steps with a linear rise from zero."""
+
+    warmup: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cosine:
+    """Half a cosine from the learning rate to ``final`` times it (Loshchilov & Hutter 2017, without restarts)."""
+
+    warmup: float
+    final: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Multiply the learning rate by ``gamma`` at each of ``milestones`` (shares of all steps)."""
+
+    warmup: float
+    milestones: tuple[float, ...]
+    gamma: float
+
+
+@dataclass(frozen=True, slots=True)
+class OneCycle:
+    """Rise from ``start`` times the learning rate to all of it at share ``peak`` of the steps, then fall to ``final`` times it.
+
+    Linear both ways (Smith & Topin 2018).
+    """
+
+    start: float
+    peak: float
+    final: float
+
+
+Schedule = Constant | Cosine | Step | OneCycle
+SCHEDULES: dict[str, type[Constant] | type[Cosine] | type[Step] | type[OneCycle]] = {
+    "constant": Constant,
+    "cosine": Cosine,
+    "step": Step,
+    "onecycle": OneCycle,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How the examples are divided. Stratified by class, drawn from ``seed``, the same for every run seed.
+
+    Attributes:
+        seed: seed of the division.
+        validation: share of the training examples held out for validation.
+        test: share of all examples held out for the test, for a dataset without an official test set.
+        train: training examples kept (stratified); None keeps all.
+    """
+
+    seed: int
+    validation: float
+    test: float
+    train: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """When and how a network is evaluated.
+
+    Attributes:
+        every: evaluate each time this many ``unit`` are over, and at the end.
+        unit: epochs or steps.
+        statistics: what stands in for batch statistics at evaluation: ``running`` averages, those of the evaluated
+            ``batch`` itself (of the training batch size), or population statistics ``recomputed`` with frozen weights
+            over ``recompute_batches`` training batches (Wu & Johnson 2021, section 3).
+        recompute_batches: see ``statistics``.
+    """
+
+    every: int
+    unit: Literal["epochs", "steps"]
+    statistics: Literal["running", "batch", "recomputed"]
+    recompute_batches: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One training job.
+
+    Attributes:
+        lr: learning rate before scaling; see ``lr_scaling``.
+        lr_scaling: ``linear`` multiplies lr by batch_size / lr_reference_batch, ``sqrt`` by its square root.
+        epochs: passes over the training examples; None if ``steps`` is given.
+        steps: optimizer steps; None if ``epochs`` is given.
+        seed: seed of the initial weights, the data order, the augmentation and dropout (independent streams).
+        drop_last: leave out the last, smaller batch of an epoch.
+        grad_clip: largest L2 norm of the whole gradient; None does not clip.
+        precision: arithmetic of the forward and backward pass; parameters and statistics are never below float32.
+        divergence_factor: a run has diverged when its training loss is not finite, or above this many times the larger
+            of its first loss and the loss of a uniform guess.
+        plugin: SHA-256 of the source of the plugin that a chosen component comes from, or None.
+    """
+
+    norm: Choice
+    model: Choice
+    dataset: Choice
+    optim: Optim
+    schedule: Schedule
+    batch_size: int
+    lr: float
+    lr_scaling: Literal["none", "linear", "sqrt"]
+    lr_reference_batch: int
+    epochs: int | None
+    steps: int | None
+    seed: int
+    split: Split
+    drop_last: bool
+    grad_clip: float | None
+    label_smoothing: float
+    precision: Literal["fp32", "bf16", "fp64"]
+    evaluate: Evaluate
+    divergence_factor: float
+    plugin: str | None = None
+
+
+def effective_lr(spec: RunSpec) -> float:
+    """The peak learning rate that the optimizer sees, after scaling with the batch."""
+    ratio = spec.batch_size / spec.lr_reference_batch
+    return spec.lr * {"none": 1.0, "linear": ratio, "sqrt": math.sqrt(ratio)}[spec.lr_scaling]
+
+
+def as_tree(spec: RunSpec) -> dict[str, Any]:
+    """The spec as nested plain values; a choice becomes ``{name: {option: value}}``."""
+    return {field.name: _tree(getattr(spec, field.name)) for field in fields(spec)}
+
+
+def _tree(value: Any) -> Any:
+    match value:
+        case Choice():
+            return {value.name: {key: _tree(option) for key, option in value.items}}
+        case Sgd() | Adam() | AdamW() | Constant() | Cosine() | Step() | OneCycle():
+            return {kind_name(value): {field.name: _tree(getattr(value, field.name)) for field in fields(value)}}
+        case Split() | Evaluate():
+            return {field.name: _tree(getattr(value, field.name)) for field in fields(value)}
+        case tuple():
+            return list(value)
+        case _:
+            return value
+
+
+def kind_name(part: Optim | Schedule) -> str:
+    """The name by which an optimizer or schedule is chosen."""
+    kinds: dict[str, type] = {**OPTIMS, **SCHEDULES}
+    return next(name for name, kind in kinds.items() if type(part) is kind)
+
+
+def flatten(spec: RunSpec) -> dict[str, Value]:
+    """The spec as dotted columns: ``norm`` holds the chosen name, ``norm.groups`` an option of it."""
+    return dict(_columns(spec))
+
+
+def _columns(spec: RunSpec) -> Iterator[tuple[str, Value]]:
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        match value:
+            case Choice():
+                yield field.name, value.name
+                yield from ((f"{field.name}.{key}", option) for key, option in value.items)
+            case Split() | Evaluate():
+                yield from ((f"{field.name}.{part.name}", getattr(value, part.name)) for part in fields(value))
+            case Sgd() | Adam() | AdamW() | Constant() | Cosine() | Step() | OneCycle():
+                yield field.name, kind_name(value)
+                yield from ((f"{field.name}.{part.name}", getattr(value, part.name)) for part in fields(value))
+            case _:
+                yield field.name, value
+
+
+def run_id(spec: RunSpec) -> str:
+    """First 12 hex digits of the SHA-256 of the spec's canonical JSON and the schema version."""
+    return _digest(as_tree(spec))[:12]
+
+
+def stack_key(spec: RunSpec) -> str:
+    """Identity of what runs must have in common to be trained as one network.
+
+    A run's own learning rate, momentum, weight decay and seed are left out.
+    """
+    tree = as_tree(spec)
+    del tree["lr"], tree["seed"]
+    (optim,) = tree["optim"].values()
+    optim.pop("momentum", None)
+    del optim["weight_decay"]
+    return _digest(tree)[:12]
+
+
+def _digest(tree: dict[str, Any]) -> str:
+    canonical = json.dumps([SCHEMA_VERSION, tree], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def stream(seed: int, *purpose: str) -> int:
+    """A 63-bit seed for one purpose, independent of the seeds for all other purposes.
+
+    A layer that draws numbers therefore never shifts the data order, and arms with one seed stay paired.
+    """
+    digest = hashlib.sha256("/".join([str(seed), *purpose]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def check(spec: RunSpec) -> list[str]:
+    """All problems that can be seen without data or a network, one sentence each; empty if there are none."""
+    optim, schedule, split, evaluate = spec.optim, spec.schedule, spec.split, spec.evaluate
+    found = [
+        *_above("lr", spec.lr, 0),
+        *_at_least("batch_size", spec.batch_size, 1),
+        *_at_least("lr_reference_batch", spec.lr_reference_batch, 1),
+        *(_at_least("epochs", spec.epochs, 1) if spec.epochs is not None else ()),
+        *(_at_least("steps", spec.steps, 1) if spec.steps is not None else ()),
+        *_at_least("seed", spec.seed, 0),
+        *_at_least("split.seed", split.seed, 0),
+        *_between("split.validation", split.validation, 0, 1),
+        *_between("split.test", split.test, 0, 1),
+        *(_at_least("split.train", split.train, 1) if split.train is not None else ()),
+        *(_above("grad_clip", spec.grad_clip, 0) if spec.grad_clip is not None else ()),
+        *_share("label_smoothing", spec.label_smoothing, below_one=True),
+        *_at_least("evaluate.every", evaluate.every, 1),
+        *_at_least("evaluate.recompute_batches", evaluate.recompute_batches, 1),
+        *_above("divergence_factor", spec.divergence_factor, 1),
+        *_at_least("optim.weight_decay", optim.weight_decay, 0),
+    ]
+    if (spec.epochs is None) == (spec.steps is None):
+        found.append(f"epochs={spec.epochs} steps={spec.steps}: exactly one of them must be given")
+    match optim:
+        case Sgd():
+            found += _share("optim.momentum", optim.momentum, below_one=True)
+            if optim.nesterov and optim.momentum == 0:
+                found.append("optim.nesterov=true needs optim.momentum above 0")
+        case Adam() | AdamW():
+            found += _share("optim.beta1", optim.beta1, below_one=True)
+            found += _share("optim.beta2", optim.beta2, below_one=True)
+            found += _above("optim.eps", optim.eps, 0)
+    match schedule:
+        case Constant():
+            found += _share("schedule.warmup", schedule.warmup)
+        case Cosine():
+            found += _share("schedule.warmup", schedule.warmup) + _share("schedule.final", schedule.final)
+        case Step():
+            found += _share("schedule.warmup", schedule.warmup) + _above("schedule.gamma", schedule.gamma, 0)
+            found += [problem for share in schedule.milestones for problem in _share("schedule.milestones", share)]
+        case OneCycle():
+            found += _share("schedule.start", schedule.start) + _share("schedule.final", schedule.final)
+            found += _between("schedule.peak", schedule.peak, 0, 1)
+    return found
+
+
+def _above(name: str, value: float, bound: float) -> list[str]:
+    return [] if value > bound and math.isfinite(value) else [f"{name}={value}: must be a finite number above {bound}"]
+
+
+def _at_least(name: str, value: float, bound: float) -> list[str]:
+    return [] if value >= bound and math.isfinite(value) else [f"{name}={value}: must be at least {bound}"]
+
+
+def _between(name: str, value: float, low: float, high: float) -> list[str]:
+    return [] if low < value < high else [f"{name}={value}: must be above {low} and below {high}"]
+
+
+def _share(name: str, value: float, below_one: bool = False) -> list[str]:
+    allowed = 0 <= value < 1 if below_one else 0 <= value <= 1
+    return [] if allowed else [f"{name}={value}: must be from 0 to {'below 1' if below_one else '1'}"]
