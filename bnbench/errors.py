@@ -23,7 +23,7 @@ class InvalidRequest(BnbenchError):
 
 
 class Impossible(BnbenchError):
-    """A combination of valid options that cannot be trained, for example a group count that does not divide the channels."""
+    """A combination of valid options that cannot be trained, as when the groups do not divide the channels."""
 
 
 class DataMissing(BnbenchError):

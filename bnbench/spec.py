@@ -100,9 +100,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class OneCycle:
-    """Rise from ``start`` times the learning rate to all of it at share ``peak`` of the steps, then fall to ``final`` times it.
+    """Rise linearly from ``start`` times the learning rate to all of it, then fall linearly to ``final`` times it.
 
-    Linear both ways (Smith & Topin 2018).
+    The turn is at share ``peak`` of all steps (Smith & Topin 2018).
     """
 
     start: float

@@ -1,1 +1,9 @@
-"""."""
+"""Launchers: where tasks run."""
+
+from bnbench.launch.inline import inline
+from bnbench.launch.launcher import Done, Launcher
+from bnbench.launch.local import local
+
+LAUNCHERS: dict[str, Launcher] = {"inline": inline, "local": local}
+
+__all__ = ["LAUNCHERS", "Done", "Launcher"]

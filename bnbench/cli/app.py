@@ -1,0 +1,96 @@
+"""The bnbench program: its commands, its global options, and how errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from bnbench import __version__
+from bnbench.cli import listing, report, run, sweep
+from bnbench.cli.settings import Settings
+from bnbench.errors import BnbenchError
+
+WRONG_COMMAND, INTERRUPTED = 2, 130
+
+app = typer.Typer(
+    name="bnbench",
+    help="Ablation studies of normalization layers: train a grid of runs, then compare them.",
+    epilog="The options above may stand before or behind the command. Start with: bnbench run norm=group",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("sweep")(sweep.sweep)
+app.command("report")(report.report)
+app.command("ls")(listing.ls)
+app.command("show")(listing.show)
+app.command("list")(listing.list_components)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"bnbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def global_options(
+    context: typer.Context,
+    results: Annotated[Path, typer.Option(envvar="BNBENCH_RESULTS", help="Where sweeps are kept.")] = Path("results"),
+    data: Annotated[Path, typer.Option(envvar="BNBENCH_DATA", help="Where datasets are kept.")] = Path("data"),
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Keep the global options for the command."""
+    context.obj = Settings(results, data)
+
+
+def main() -> None:
+    """Run the program on the command line's words and exit with its code."""
+    words = hoist_global_options(sys.argv[1:])
+    try:
+        app(words)
+    except BnbenchError as error:
+        if "--debug" in words:
+            raise
+        Console(stderr=True, soft_wrap=True).print(Text(f"error: {error}", style="red"))
+        sys.exit(WRONG_COMMAND)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; nobody wants to hear of it
+        sys.exit(1)
+    except Exception as error:
+        if "--debug" in words:
+            raise
+        message = f"unexpected {type(error).__name__}: {error}. This is a bug in bnbench; --debug shows the traceback"
+        Console(stderr=True, soft_wrap=True).print(Text(message, style="red"))
+        sys.exit(1)
+
+
+def hoist_global_options(words: list[str]) -> list[str]:
+    """Put the global options in front, so that they may stand anywhere."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            rest += [word, *words]
+            break
+        if word == "--debug" or word.startswith(("--results=", "--data=")):
+            front.append(word)
+        elif word in ("--results", "--data") and words:
+            front += [word, words.pop(0)]
+        else:
+            rest.append(word)
+    return [*front, *rest]

@@ -1,0 +1,171 @@
+"""What a user sees while runs train: live on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from bnbench import session, store
+from bnbench.config import GROUPS
+from bnbench.engine import Evaluation, Record
+from bnbench.environment import cores
+from bnbench.spec import RunSpec, flatten, run_id
+
+SHOWN_RUNS = 40
+PLAIN_SECONDS = 10.0
+
+
+def show_plan(plan: session.Plan, name: str, full: bool) -> None:
+    """Say what a sweep will do; ``full`` adds every factor and run, what is impossible, and the time it will take."""
+    console = Console(soft_wrap=True, highlight=False)
+    request, known = plan.request, len(plan.known)
+    if known and plan.others:
+        new = sum(run_id(spec) not in plan.known for spec in request.specs)
+        console.print(f"{name} extends a sweep: {known} runs are there, {new} are new")
+    parts = [f"{name}: {len(request.specs)} runs"]
+    parts += [f"{len(plan.finished)} finished already"] if plan.finished else []
+    parts += [f"{len(plan.held_back)} failed earlier (--retry-failed)"] if plan.held_back else []
+    parts += [f"{len(plan.impossible)} impossible"] if plan.impossible else []
+    parts += [f"{request.excluded} excluded"] if request.excluded else []
+    console.print(", ".join([*parts, f"{len(plan.pending)} to train on {plan.device}"]))
+    for note in request.notes:
+        console.print(f"note: {note}")
+    for reason in dict.fromkeys(plan.impossible.values()):
+        console.print(f"impossible: {reason}")
+    if not full:
+        return
+    console.print(_matrix(plan))
+    if len(request.specs) > SHOWN_RUNS:
+        console.print(f"... and {len(request.specs) - SHOWN_RUNS} more")
+    workers = session.worker_count(plan)
+    seconds = plan.estimate() / workers
+    console.print(f"estimated time: {duration(seconds)} with {workers} of {cores()} cores (from a few measured steps)")
+
+
+def _matrix(plan: session.Plan) -> Table:
+    rows = [flatten(spec) for spec in plan.request.specs]
+    names = dict.fromkeys(column for row in rows for column in row)
+    varying = [column for column in names if len({row.get(column) for row in rows}) > 1 and _is_factor(column, plan)]
+    table = Table("run", *varying, "what happens", box=None, padding=(0, 2, 0, 0))
+    pending, finished = {run_id(spec) for spec in plan.pending}, {run_id(spec) for spec in plan.finished}
+    for spec, row in list(zip(plan.request.specs, rows, strict=True))[:SHOWN_RUNS]:
+        identity = run_id(spec)
+        action = (
+            "train" if identity in pending
+            else f"skip ({plan.known[identity]})" if identity in finished
+            else "impossible" if identity in plan.impossible
+            else f"skip ({plan.known.get(identity)} earlier)"
+        )  # fmt: skip
+        table.add_row(identity, *("" if row.get(name) is None else str(row.get(name)) for name in varying), action)
+    return table
+
+
+def _is_factor(column: str, plan: session.Plan) -> bool:
+    """An option that merely comes with another choice is no factor."""
+    return column in plan.request.factors or column in GROUPS
+
+
+class SweepDisplay:
+    """Progress of a sweep; a context manager."""
+
+    def __init__(self) -> None:
+        self._console = Console(soft_wrap=True, highlight=False)
+        self._live = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            console=self._console, disable=not self._console.is_terminal,
+        )  # fmt: skip
+        self._task = self._live.add_task("training", total=None, detail="")
+        self._start = self._told = time.monotonic()
+
+    def __enter__(self) -> SweepDisplay:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def update(self, progress: session.Progress) -> None:
+        """Show how far the sweep is."""
+        if progress.last is not None and progress.last_status in store.FAILURES:
+            self._console.print(
+                f"{progress.last_status}: {describe(progress.last)}; see logs/{run_id(progress.last)}.log"
+            )
+        rate = progress.done / max(time.monotonic() - self._start, 1e-9)
+        detail = f"{progress.running} running, {progress.failed} failed, {rate:.1f} runs/s"
+        self._live.update(self._task, total=progress.total, completed=progress.done, detail=detail)
+        over = progress.done == progress.total
+        if self._console.is_terminal or not progress.done:
+            return
+        if over or time.monotonic() - self._told >= PLAIN_SECONDS:
+            self._told = time.monotonic()
+            left = "" if over else f", {duration((progress.total - progress.done) / rate)} left"
+            self._console.print(f"{progress.done} of {progress.total} runs, {detail}{left}")
+
+    def end(self, summary: session.Summary) -> None:
+        """Say what the sweep came to."""
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items()))
+        seconds = time.monotonic() - self._start
+        trained = f"trained {summary.trained} in {duration(seconds)}" if summary.trained else "nothing to train"
+        self._console.print(f"{trained}; {counts}; results in {summary.folder}")
+        if summary.interrupted:
+            self._console.print("interrupted; the same command goes on where it stopped")
+
+
+class RunDisplay:
+    """Evaluations of one run as they come, then its result."""
+
+    def __init__(self) -> None:
+        self._console = Console(soft_wrap=True, highlight=False)
+
+    def start(self, plan: session.Plan) -> None:
+        """Say what is trained."""
+        (spec,) = plan.request.specs
+        self._console.print(f"{run_id(spec)}: {describe(spec)} on {plan.device}")
+        self._console.print(
+            f"{'step':>8} {'epoch':>7} {'lr':>9} {'train loss':>11} {'train acc':>10} {'val loss':>9} {'val acc':>8}"
+        )
+
+    def record(self, record: Record) -> None:
+        """Show one evaluation."""
+        if isinstance(record, Evaluation):
+            self._console.print(
+                f"{record.step:>8} {record.epoch:>7.2f} {record.lr:>9.3g} {record.train_loss:>11.4f} "
+                f"{record.train_accuracy:>10.2%} {record.val_loss:>9.4f} {record.val_accuracy:>8.2%}"
+            )
+
+    def end(self, summary: session.Summary) -> None:
+        """Show how the run ended."""
+        (identity,) = summary.statuses
+        row = store.load_runs(summary.folder).set_index("run_id").to_dict("index")[identity]
+        status = row["status"]
+        result = {
+            "completed": f"completed: test accuracy {row['test_accuracy']:.2%}, test loss {row['test_loss']:.4f}",
+            "diverged": f"diverged at step {row['diverged_step']:.0f}",
+            "interrupted": "interrupted",
+        }.get(str(status), f"{status}: {row['error']}")
+        self._console.print(f"{result}; {duration(float(str(row['seconds'])))}; results in {summary.folder}")
+
+
+def describe(spec: RunSpec) -> str:
+    """A run in a few words."""
+    return (
+        f"norm={spec.norm.name} model={spec.model.name} dataset={spec.dataset.name} "
+        f"batch_size={spec.batch_size} lr={spec.lr:g} seed={spec.seed}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """``48 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds != seconds:
+        return "no time"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

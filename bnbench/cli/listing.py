@@ -1,0 +1,104 @@
+"""bnbench ls, show and list: what has been trained, and what can be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from bnbench.cli.settings import Plugin, Settings
+from bnbench.errors import InvalidRequest, nearest
+
+KINDS = {"norms": "norm", "models": "model", "datasets": "dataset", "optims": "optim", "schedules": "schedule"}
+
+
+def ls(context: typer.Context) -> None:
+    """List the sweeps under --results and how their runs ended."""
+    from collections import Counter
+
+    from rich.console import Console
+
+    from bnbench import store
+
+    settings: Settings = context.obj
+    folders = sorted(path.parent for path in settings.results.glob("*/runs.csv"))
+    if not folders:
+        typer.echo(f"no sweeps in {settings.results}; start one with: bnbench sweep --name first norm=none,batch")
+        return
+    table = _table("sweep", "runs", "statuses", "last")
+    for folder in folders:
+        counts = Counter(store.statuses(folder).values())
+        text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        table.add_row(folder.name, str(counts.total()), text, _changed(folder))
+    Console(soft_wrap=True, highlight=False).print(table)
+
+
+def show(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or the beginning of one.")],
+) -> None:
+    """Show everything that is known of one run."""
+    import pandas as pd
+    from rich.console import Console
+
+    from bnbench import store
+
+    settings: Settings = context.obj
+    found = []
+    for path in sorted(settings.results.glob("*/runs.csv")):
+        if any(identity.startswith(run) for identity in store.statuses(path.parent)):
+            frame = store.load_runs(path.parent)
+            found += [(path.parent, row) for _, row in frame[frame["run_id"].str.startswith(run)].iterrows()]
+    if len({str(row["run_id"]) for _, row in found}) != 1:
+        many = f"; it could be {', '.join(str(row['run_id']) for _, row in found)}" if found else ""
+        raise InvalidRequest([f"run {run!r}: must name one run in {settings.results}{many}"])
+    folder, row = found[0]
+    console = Console(soft_wrap=True, highlight=False)
+    table = _table("sweep", folder.name)
+    for name, value in row.items():
+        if not pd.isna(value):
+            table.add_row(str(name), f"{value:g}" if isinstance(value, float) else str(value))
+    console.print(table)
+    metrics = store.load_metrics(folder)
+    console.print()
+    console.print(metrics[metrics["run_id"] == row["run_id"]].drop(columns="run_id").to_string(index=False))
+
+
+def list_components(
+    kind: Annotated[str, typer.Argument(help="norms, models, datasets, optims or schedules")],
+    plugin: Plugin = None,
+) -> None:
+    """List what a run can be built from, with the options and their defaults."""
+    if kind not in KINDS:
+        raise InvalidRequest([f"list {kind}: {nearest(kind, list(KINDS))}"])
+    from rich.console import Console
+
+    from bnbench.components import components
+    from bnbench.config import Composer
+
+    parts = components(plugin.absolute() if plugin else None)
+    composer, group = Composer(parts), KINDS[kind]
+    table = _table(group, "what it is", "options")
+    for name in composer.names(group) or []:
+        options = composer.options(group, name)
+        shown = " ".join(f"{key}={_value(value)}" for key, value in options.items())
+        table.add_row(name, composer.summary(group, name), shown)
+    Console(highlight=False).print(table)
+
+
+def _table(*columns: str) -> Any:
+    from rich.table import Table
+
+    return Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="bold")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "")
+
+
+def _changed(folder: Any) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp((folder / "runs.csv").stat().st_mtime).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,37 @@
+"""bnbench run: one run, shown while it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnbench.cli.settings import Overrides, Plugin, Settings
+
+
+def run(
+    context: typer.Context,
+    overrides: Overrides = None,
+    name: Annotated[str, typer.Option(help="The sweep that the run belongs to.")] = "runs",
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="SPEC.yaml", help="Repeat the run of a spec file.")
+    ] = None,
+    plugin: Plugin = None,
+) -> None:
+    """Train one run and show its progress.
+
+    Example: bnbench run dataset=digits model=mlp norm=batch batch_size=8 lr=0.03
+    """
+    from bnbench import session
+    from bnbench.cli.display import RunDisplay
+
+    settings: Settings = context.obj
+    plan = session.plan_run(
+        overrides or [], name, results=settings.results, data=settings.data, plugin=plugin, source=source
+    )
+    display = RunDisplay()
+    display.start(plan)
+    summary = session.execute_run(plan, display.record)
+    display.end(summary)
+    raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)

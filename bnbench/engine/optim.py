@@ -1,0 +1,37 @@
+"""torch.optim optimizers from a spec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from bnbench.spec import Adam, AdamW, Optim, Sgd
+
+
+def make_optimizer(optim: Optim, network: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """The optimizer for a network's parameters, with weight decay where the spec wants it."""
+    groups = parameter_groups(optim, network)
+    match optim:
+        case Sgd(momentum=momentum, nesterov=nesterov):
+            return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
+        case Adam(beta1=beta1, beta2=beta2, eps=eps):
+            return torch.optim.Adam(groups, lr=lr, betas=(beta1, beta2), eps=eps)
+        case AdamW(beta1=beta1, beta2=beta2, eps=eps):
+            return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps)
+
+
+def parameter_groups(optim: Optim, network: nn.Module) -> list[dict[str, Any]]:
+    """Parameters by weight decay.
+
+    With ``decay_norm_and_bias=false`` only tensors of two or more dimensions decay: vectors are biases and the scales
+    and shifts of norms.
+    """
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if optim.decay_norm_and_bias or optim.weight_decay == 0:
+        return [{"params": parameters, "weight_decay": optim.weight_decay}]
+    return [
+        {"params": [item for item in parameters if item.ndim > 1], "weight_decay": optim.weight_decay},
+        {"params": [item for item in parameters if item.ndim <= 1], "weight_decay": 0.0},
+    ]

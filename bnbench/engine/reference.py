@@ -1,0 +1,119 @@
+"""The reference engine: one run in plain PyTorch, the one that all others are judged by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from bnbench.data import Data, draw_epoch, steps_per_epoch, training_batch
+from bnbench.engine.evaluation import dtype_of, evaluate, forward
+from bnbench.engine.optim import make_optimizer
+from bnbench.engine.randomness import GlobalStream, generator
+from bnbench.engine.records import Evaluation, Outcome, Record
+from bnbench.engine.schedule import multipliers
+from bnbench.spec import RunSpec, effective_lr, stream
+
+
+def train(spec: RunSpec, network: nn.Module, data: Data) -> Iterator[Record]:
+    """Train one network and yield an Evaluation at each pause, then an Outcome.
+
+    Args:
+        network: initialized, on the device of ``data``; it is trained in place.
+        data: uint8 or float examples on the device of training.
+    """
+    device = data.train.y.device
+    network = network.to(dtype_of(spec)).train()
+    count = len(data.train.y)
+    per_epoch = steps_per_epoch(count, spec.batch_size, spec.drop_last)
+    total = total_steps(spec, count)
+    interval = spec.evaluate.every * (per_epoch if spec.evaluate.unit == "epochs" else 1)
+    peak_lr = effective_lr(spec)
+    factors = multipliers(spec.schedule, total)
+    optimizer = make_optimizer(spec.optim, network, peak_lr)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    order_rng, augment_rng = generator(spec.seed, "order"), generator(spec.seed, "augment")
+    layers_rng = GlobalStream(stream(spec.seed, "layers"), device)
+
+    step, examples, evaluation, best = 0, 0, None, None
+    loss_limit, diverged_step = math.inf, None
+    while step < total and diverged_step is None:
+        loss_sum, right, seen = torch.zeros((), device=device), torch.zeros((), device=device), 0
+        pause = min(total, step + interval)
+        with layers_rng:
+            while step < pause:
+                position = step % per_epoch
+                if position == 0:
+                    draws = draw_epoch(count, data.augmentation, order_rng, augment_rng).to(device)
+                x_NCHW, y_N = training_batch(data, draws, position, spec.batch_size, dtype_of(spec))
+
+                optimizer.zero_grad(set_to_none=True)
+                logits_NK = forward(spec, network, x_NCHW)
+                loss = F.cross_entropy(logits_NK, y_N, label_smoothing=spec.label_smoothing)
+                value = loss.item()
+                if step == 0:
+                    loss_limit = spec.divergence_factor * max(value, math.log(data.classes))
+                if not value <= loss_limit:  # also true for nan
+                    diverged_step = step + 1
+                    break
+                torch.autograd.backward(loss)
+                if spec.grad_clip is not None:
+                    nn.utils.clip_grad_norm_(parameters, spec.grad_clip)
+                for group in optimizer.param_groups:
+                    group["lr"] = peak_lr * factors[step]
+                optimizer.step()
+
+                with torch.no_grad():
+                    loss_sum += loss * len(y_N)
+                    right += (logits_NK.argmax(1) == y_N).sum()
+                seen += len(y_N)
+                step += 1
+        examples += seen
+        if diverged_step is not None:
+            break
+        val_loss, val_accuracy = evaluate(spec, network, data, data.validation)
+        evaluation = Evaluation(
+            step=step,
+            epoch=step / per_epoch,
+            examples=examples,
+            lr=peak_lr * factors[step - 1],
+            train_loss=loss_sum.item() / seen,
+            train_accuracy=right.item() / seen,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+        )
+        best = val_accuracy if best is None else max(best, val_accuracy)
+        yield evaluation
+        if not math.isfinite(val_loss):
+            diverged_step = step
+
+    diverged = diverged_step is not None
+    test_loss, test_accuracy = (None, None) if diverged else evaluate(spec, network, data, data.test)
+    final = None if diverged else evaluation
+    yield Outcome(
+        status="diverged" if diverged else "completed",
+        steps_done=step,
+        epochs_done=step / per_epoch,
+        examples_done=examples,
+        train_loss=final.train_loss if final else None,
+        train_accuracy=final.train_accuracy if final else None,
+        val_loss=final.val_loss if final else None,
+        val_accuracy=final.val_accuracy if final else None,
+        best_val_accuracy=best,
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+        diverged_step=diverged_step,
+        classes=data.classes,
+        parameters=sum(parameter.numel() for parameter in parameters),
+    )
+
+
+def total_steps(spec: RunSpec, training_examples: int) -> int:
+    """Optimizer steps of a whole run."""
+    if spec.steps is not None:
+        return spec.steps
+    assert spec.epochs is not None, "check() wants epochs or steps"
+    return spec.epochs * steps_per_epoch(training_examples, spec.batch_size, spec.drop_last)

@@ -1,0 +1,42 @@
+"""Facts about the program's surroundings that go on record with the results."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine, time and git state, as plain values for sweep.yaml."""
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "bnbench": version("bnbench"),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "torchvision": version("torchvision"),
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cores": cores(),
+        "git_commit": git_commit(),
+    }
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def git_commit() -> str:
+    """The commit of the current folder, with ``-dirty`` if it has changes; empty outside git."""
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty", "--match="],
+            capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return result.stdout.strip()

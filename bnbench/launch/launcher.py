@@ -1,0 +1,33 @@
+"""What every launcher is: it takes a function and tasks, runs them somewhere, and knows no machine learning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A task that ended.
+
+    Attributes:
+        index: which of the tasks.
+        value: what the function returned; None if there is an error.
+        error: why there is no value: what the function raised, or how its process died.
+    """
+
+    index: int
+    value: Any
+    error: str | None = None
+
+
+class Launcher(Protocol):
+    """Runs ``function(task)`` for each task and yields the ends as they come.
+
+    Closing the iterator stops what still runs. A task's end is told once; a task whose process dies ends with an error.
+    """
+
+    def __call__(self, function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Done]:
+        """Run the tasks; up to ``jobs`` at a time."""
+        ...
