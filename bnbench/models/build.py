@@ -1,0 +1,70 @@
+"""From a chosen model, a norm and a seed to a network whose initial weights are the same for every norm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+
+import torch
+from torch import nn
+
+from bnbench.errors import InvalidRequest, nearest
+from bnbench.models.initial import Network, draw_weights
+from bnbench.models.registry import MODELS
+from bnbench.spec import Choice, stream
+
+
+def build(
+    choice: Choice,
+    norm: Callable[[int], nn.Module],
+    shape: tuple[int, int, int],
+    classes: int,
+    seed: int,
+    models: Mapping[str, Callable[..., nn.Module]] = MODELS,
+) -> nn.Module:
+    """Build a network on the CPU, or on the meta device inside ``with torch.device("meta")``.
+
+    The layers that two norms have in common get the same initial weights from one seed, also if a norm draws random
+    numbers. The global random state stays as it was. In a plugin's model this holds as long as its own layers draw the
+    same numbers for every norm: a bias that only some norms need should be added as zeros.
+
+    Args:
+        choice: the model's name and options.
+        norm: makes a normalization layer for a number of channels.
+        shape: channels, height and width of an image.
+        classes: number of outputs.
+        seed: seed of the run; initial weights use their own stream of it.
+        models: models to choose from.
+
+    Raises:
+        InvalidRequest: an unknown model or an option out of range.
+        Impossible: the model cannot be built with this norm or for this shape.
+    """
+    if choice.name not in models:
+        raise InvalidRequest([f"model={choice.name}: {nearest(choice.name, sorted(models))}"])
+    device = "meta" if torch.get_default_device().type == "meta" else "cpu"
+    with torch.device(device), random_numbers(stream(seed, "init")):
+        network = models[choice.name](apart(norm, seed), shape, classes, **choice.options)
+    if isinstance(network, Network):
+        draw_weights(network, network.scheme, seed)
+    return network
+
+
+def apart(norm: Callable[[int], nn.Module], seed: int) -> Callable[[int], nn.Module]:
+    """The same norm, made with random numbers of its own so that those of other layers do not depend on it."""
+    numbers = count()
+
+    def make(num_features: int) -> nn.Module:
+        with random_numbers(stream(seed, "init", "norm", str(next(numbers)))):
+            return norm(num_features)
+
+    return make
+
+
+@contextmanager
+def random_numbers(seed: int) -> Iterator[None]:
+    """Seed the CPU's global generator within a block and restore it afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

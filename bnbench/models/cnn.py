@@ -1,0 +1,49 @@
+"""A small convolutional network."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from bnbench.models.initial import Init, Network, Scheme
+from bnbench.models.unit import Activation, Bias, Placement, require_options, unit
+
+
+def cnn(
+    norm: Callable[[int], nn.Module],
+    shape: tuple[int, int, int],
+    classes: int,
+    *,
+    depth: int = 3,
+    width: int = 16,
+    activation: Activation = "relu",
+    init: Init = "he",
+    init_std: float = 0.1,
+    placement: Placement = "before",
+    bias: Bias = "auto",
+) -> Network:
+    """3x3 convolutions in three stages, global average pooling, linear: ``[N, C, H, W] -> [N, classes]``.
+
+    Layer i of ``depth`` is in stage floor(3 i / depth); stage s has ``width * 2^s`` channels, and the first layer of
+    each stage but the first has stride 2.
+    """
+    require_options(depth, width, activation, init, init_std, placement, bias)
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    inputs, stage_before = shape[0], 0
+    for number in range(depth):
+        stage = 3 * number // depth
+        outputs, stride = width * 2**stage, 2 if stage > stage_before else 1
+        layers[f"layer{number}"] = unit(
+            partial(conv3x3, inputs, outputs, stride), "conv", norm(outputs), activation, placement, bias
+        )
+        inputs, stage_before = outputs, stage
+    layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=nn.Linear(inputs, classes))
+    return Network(layers, Scheme(init, init_std))
+
+
+def conv3x3(inputs: int, outputs: int, stride: int, bias: bool) -> nn.Conv2d:
+    """A 3x3 convolution with padding 1."""
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=bias)

@@ -1,0 +1,89 @@
+"""Residual networks for small images (He et al. 2016, section 4.2)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnbench.models.cnn import conv3x3
+from bnbench.models.initial import HE, Network
+from bnbench.models.zero_gamma import zero_weight
+from bnbench.norms.affine import shifts
+from bnbench.norms.checks import at_least, require
+
+
+class SubsampleAndPad(nn.Module):
+    """Shortcut of option A: every second row and column, and zeros for the new channels, which come last.
+
+    Args:
+        channels: channels to add.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[N, C, H, W]`` to ``[N, C + channels, ceil(H / 2), ceil(W / 2)]``."""
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.channels))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut without parameters (figure 2 and section 3.3, option A)."""
+
+    def __init__(self, norm: Callable[[int], nn.Module], inputs: int, outputs: int) -> None:
+        super().__init__()
+        stride = 1 if inputs == outputs else 2
+        norm1, norm2 = norm(outputs), norm(outputs)
+        self.conv1 = conv3x3(inputs, outputs, stride, bias=not shifts(norm1))
+        self.norm1 = norm1
+        self.relu1 = nn.ReLU()
+        self.conv2 = conv3x3(outputs, outputs, 1, bias=not shifts(norm2))
+        self.norm2 = norm2
+        self.shortcut = nn.Identity() if stride == 1 else SubsampleAndPad(outputs - inputs)
+        self.relu2 = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[N, inputs, H, W]`` to ``[N, outputs, H / stride, W / stride]``."""
+        y = self.relu1(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        out: Tensor = self.relu2(y + self.shortcut(x))
+        return out
+
+
+def resnet(depth: int) -> Callable[..., Network]:
+    """The builder of a network with ``depth = 6 n + 2`` weighted layers: three stages of n blocks."""
+
+    def build_resnet(
+        norm: Callable[[int], nn.Module],
+        shape: tuple[int, int, int],
+        classes: int,
+        *,
+        width: int = 16,
+        zero_init_last_gamma: bool = False,
+    ) -> Network:
+        """Stages of ``width * (1, 2, 4)`` channels, average pooling, linear: ``[N, C, H, W] -> [N, classes]``.
+
+        Convolutions have a bias only where the norm after them does not shift. ``zero_init_last_gamma`` makes every
+        block start as the identity (Goyal et al. 2017, section 5.1).
+        """
+        require(at_least("model.width", width, 1))
+        stem = norm(width)
+        layers: OrderedDict[str, nn.Module] = OrderedDict(
+            conv=conv3x3(shape[0], width, 1, bias=not shifts(stem)), norm=stem, relu=nn.ReLU()
+        )
+        inputs = width
+        for stage in range(3):
+            for number in range((depth - 2) // 6):
+                block = BasicBlock(norm, inputs, width * 2**stage)
+                if zero_init_last_gamma:
+                    zero_weight(block.norm2)
+                layers[f"stage{stage}_block{number}"] = block
+                inputs = width * 2**stage
+        layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=nn.Linear(inputs, classes))
+        return Network(layers, HE)
+
+    return build_resnet

@@ -1,0 +1,65 @@
+"""One layer with its norm and activation, as the MLP and the CNN are made of."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from torch import nn
+
+from bnbench.models.initial import Init
+from bnbench.norms.affine import shifts
+from bnbench.norms.checks import above, among, at_least, require
+
+Activation = Literal["relu", "sigmoid", "tanh", "gelu", "none"]
+Placement = Literal["before", "after"]
+"""Whether the norm comes before or after the activation."""
+Bias = Literal["auto", "always", "never"]
+"""``auto``: a layer has a bias unless a norm that shifts comes right after it."""
+
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "none": nn.Identity,
+}
+
+
+def unit(
+    layer: Callable[[bool], nn.Module],
+    name: str,
+    norm: nn.Module,
+    activation: Activation,
+    placement: Placement,
+    bias: Bias,
+) -> nn.Sequential:
+    """A layer, then norm and activation in the order of ``placement``.
+
+    Args:
+        layer: makes the layer, with a bias or without.
+        name: the layer's name in the result; the others are called norm and activation, whatever their order.
+        norm: the normalization layer.
+        activation: name of the activation.
+        placement: norm before or after the activation.
+        bias: when the layer has a bias.
+    """
+    biased = bias == "always" or (bias == "auto" and not (placement == "before" and shifts(norm)))
+    rest = [("norm", norm), ("activation", ACTIVATIONS[activation]())]
+    return nn.Sequential(OrderedDict([(name, layer(biased)), *(rest if placement == "before" else rest[::-1])]))
+
+
+def require_options(
+    depth: int, width: int, activation: str, init: str, init_std: float, placement: str, bias: str
+) -> None:
+    """Raise :class:`InvalidRequest` with all the options of an MLP or CNN that are out of range."""
+    require(
+        at_least("model.depth", depth, 1),
+        at_least("model.width", width, 1),
+        above("model.init_std", init_std, 0),
+        among("model.activation", activation, get_args(Activation)),
+        among("model.init", init, get_args(Init)),
+        among("model.placement", placement, get_args(Placement)),
+        among("model.bias", bias, get_args(Bias)),
+    )

@@ -1,0 +1,57 @@
+"""Group normalization (Wu & He 2018)."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from bnbench.errors import Impossible
+from bnbench.norms.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.checks import above, among, at_least, require, require_values
+
+
+class GroupNorm(AffineNorm):
+    """Each example's channels are normalized in groups, over the channels of a group and all positions (equation 7).
+
+    Args:
+        num_features: channels C.
+        groups: number of groups; divides C.
+        eps: added to the biased variance.
+        affine: which of ``weight`` and ``bias`` there are.
+
+    Raises:
+        Impossible: ``groups`` does not divide ``num_features``.
+    """
+
+    def __init__(self, num_features: int, *, groups: int = 4, eps: float = 1e-5, affine: Affine = "both") -> None:
+        require(
+            among("norm.affine", affine, get_args(Affine)),
+            above("norm.eps", eps, 0),
+            at_least("norm.groups", groups, 1),
+        )
+        if num_features % groups:
+            divisors = [str(number) for number in range(1, num_features + 1) if num_features % number == 0]
+            raise Impossible(
+                f"norm.groups={groups} must divide the channels of every layer, and one has {num_features}: "
+                f"choose one of {', '.join(divisors)}"
+            )
+        super().__init__(num_features, eps, affine)
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize x ``[N, C, *]``; raises :class:`Impossible` for a group of one value."""
+        require_values(
+            x[0].numel() // self.groups if len(x) else 2,
+            f"norm.groups={self.groups}: each group of an example",
+            x,
+            "use fewer groups, a wider layer or a larger image",
+        )
+        return group_norm(x, self.groups, self.weight, self.bias, self.eps)
+
+
+def group_norm(x: Tensor, groups: int, weight_C: Tensor | None, bias_C: Tensor | None, eps: float) -> Tensor:
+    """``F.group_norm`` of x ``[N, C, *]``, computed in float32 or better, returned in the type of x."""
+    weight_C, bias_C = full_precision(weight_C), full_precision(bias_C)
+    return F.group_norm(full_precision(x), groups, weight_C, bias_C, eps).to(x.dtype)

@@ -1,0 +1,41 @@
+"""Instance normalization (Ulyanov, Vedaldi & Lempitsky 2016)."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from bnbench.norms.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.checks import above, among, require, require_values
+
+
+class InstanceNorm(AffineNorm):
+    """Each channel of each example is normalized over its positions, the same at evaluation.
+
+    Args:
+        num_features: channels C.
+        eps: added to the biased variance.
+        affine: which of ``weight`` and ``bias`` there are.
+    """
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5, affine: Affine = "none") -> None:
+        require(among("norm.affine", affine, get_args(Affine)), above("norm.eps", eps, 0))
+        super().__init__(num_features, eps, affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize x ``[N, C, *]``; raises :class:`Impossible` for one position per channel."""
+        require_values(
+            x.shape[2:].numel(),
+            "norm=instance: each channel of an example",
+            x,
+            "use a larger image, fewer strides or norm=layer",
+        )
+        return instance_norm(x, self.weight, self.bias, self.eps)
+
+
+def instance_norm(x: Tensor, weight_C: Tensor | None, bias_C: Tensor | None, eps: float) -> Tensor:
+    """``F.instance_norm`` of x ``[N, C, *]``, computed in float32 or better, returned in the type of x."""
+    weight_C, bias_C = full_precision(weight_C), full_precision(bias_C)
+    return F.instance_norm(full_precision(x), weight=weight_C, bias=bias_C, eps=eps).to(x.dtype)

@@ -1,0 +1,46 @@
+"""Root-mean-square normalization (Zhang & Sennrich 2019)."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from bnbench.norms.affine import Affine, AffineNorm, full_precision, scale_and_shift
+from bnbench.norms.checks import above, among, require
+from bnbench.norms.layer import Over
+
+
+class RMSNorm(AffineNorm):
+    """``weight * x / sqrt(mean(x^2) + eps)`` per example (equation 4), with an affine part per channel.
+
+    Args:
+        num_features: channels C.
+        over: ``all`` takes the mean over channels and positions, ``channels`` over the channels at each position.
+        eps: added to the mean square.
+        affine: which of ``weight`` and ``bias`` there are; the paper has the scale only.
+    """
+
+    def __init__(self, num_features: int, *, over: Over = "all", eps: float = 1e-5, affine: Affine = "scale") -> None:
+        require(
+            among("norm.affine", affine, get_args(Affine)),
+            among("norm.over", over, get_args(Over)),
+            above("norm.eps", eps, 0),
+        )
+        super().__init__(num_features, eps, affine)
+        self.over = over
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize x ``[N, C, *]``."""
+        return rms_norm(x, self.over, self.weight, self.bias, self.eps)
+
+
+def rms_norm(x: Tensor, over: Over, weight_C: Tensor | None, bias_C: Tensor | None, eps: float) -> Tensor:
+    """Divide x ``[N, C, *]`` by its root mean square, in float32 or better; the result has the type of x."""
+    full = full_precision(x)
+    if over == "all":
+        y = F.rms_norm(full, x.shape[1:], eps=eps)
+    else:
+        y = F.rms_norm(full.movedim(1, -1), x.shape[1:2], eps=eps).movedim(-1, 1)
+    return scale_and_shift(y, weight_C, bias_C).to(x.dtype)

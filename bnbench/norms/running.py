@@ -1,0 +1,125 @@
+"""Running statistics of the batch-normalization family.
+
+Legend: N batch, C channels, * any number of positions, G batches taken up one after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bnbench.norms.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.checks import above, require, require_values, share
+
+
+class RunningStatistics(AffineNorm):
+    """Abstract base: batch statistics in training, running ones at evaluation (Ioffe & Szegedy 2015, algorithm 2).
+
+    The biased variance normalizes, the unbiased one goes into ``running_var [C]``; ``running_mean [C]`` and it never
+    have less than float32, also after ``module.to(torch.bfloat16)``. ``momentum`` is the weight of the newest batch;
+    None averages all batches since the last reset. With ``track=False`` there are no running statistics.
+    """
+
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(self, num_features: int, eps: float, momentum: float | None, affine: Affine, track: bool) -> None:
+        require(above("norm.eps", eps, 0), share("norm.momentum", momentum))
+        super().__init__(num_features, eps, affine)
+        self.momentum = momentum
+        self.register_buffer("running_mean", torch.zeros(num_features) if track else None)
+        self.register_buffer("running_var", torch.ones(num_features) if track else None)
+        self.register_buffer("num_batches_tracked", torch.tensor(0) if track else None)
+
+    def reset_running_stats(self) -> None:
+        """Back to mean 0, variance 1 and no batches."""
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def normalize_with_running(self, x: Tensor) -> Tensor:
+        """Normalize x ``[N, C, *]`` with the running statistics."""
+        assert self.running_mean is not None
+        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+
+    def normalize_with_batch(self, x: Tensor, weight_C: Tensor | None, bias_C: Tensor | None) -> Tensor:
+        """Normalize x ``[N, C, *]`` with its own statistics; in training, take them up in the running ones."""
+        positions = x.numel() // max(1, x.shape[0] * x.shape[1])
+        require_values(
+            x.shape[0] * positions,
+            "batch statistics: each channel",
+            x,
+            "use a batch of at least 2, or a norm without batch statistics such as norm=layer",
+        )
+        if self.training and self.num_batches_tracked is not None and self.momentum is not None:
+            self.num_batches_tracked.add_(1)
+            running = self.running_mean, self.running_var
+            return batch_norm(x, *running, weight_C, bias_C, True, self.momentum, self.eps)
+        mean_C, var_C = scratch(x, self.num_features)
+        y = batch_norm(x, mean_C, var_C, weight_C, bias_C, True, 1.0, self.eps)
+        if self.training and self.num_batches_tracked is not None:
+            self.take_up(mean_C[None], var_C[None])
+        return y
+
+    def take_up(self, mean_GC: Tensor, var_GC: Tensor) -> None:
+        """Update the running statistics with those of G batches (unbiased variances), one batch after another."""
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        take_up(self.running_mean, mean_GC, self.momentum, self.num_batches_tracked)
+        take_up(self.running_var, var_GC, self.momentum, self.num_batches_tracked)
+        self.num_batches_tracked.add_(len(mean_GC))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        before = {name: self._buffers[name] for name in ("running_mean", "running_var")}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, old in before.items():
+            new = self._buffers[name]
+            if old is not None and new is not None and new.dtype in (torch.float16, torch.bfloat16):
+                self._buffers[name] = old.to(new.device, torch.float32)
+        return self
+
+
+def scratch(x: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    """Two vectors ``[channels]`` for a mean and a variance, in the precision in which statistics of x are taken."""
+    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    mean_C = torch.zeros(channels, dtype=dtype, device=x.device)
+    return mean_C, torch.zeros_like(mean_C)
+
+
+def batch_norm(
+    x: Tensor,
+    mean_C: Tensor | None,
+    var_C: Tensor | None,
+    weight_C: Tensor | None,
+    bias_C: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    """``F.batch_norm`` of x ``[N, C, *]``; float32 vectors make it compute in float32 for a bfloat16 or half x."""
+    weight_C, bias_C = full_precision(weight_C), full_precision(bias_C)
+    return F.batch_norm(x, mean_C, var_C, weight_C, bias_C, training, momentum, eps)
+
+
+def take_up(running_C: Tensor, values_GC: Tensor, momentum: float | None, count: Tensor) -> None:
+    """Update a running average in place with G values per channel, in their order.
+
+    Args:
+        running_C: the average ``[C]``.
+        values_GC: the new values ``[G, C]``.
+        momentum: weight of each new value, ``running = (1 - momentum) * running + momentum * value``; None averages
+            all values equally.
+        count: how many values have been averaged before, a tensor without dimensions.
+    """
+    new = len(values_GC)
+    if momentum is None:
+        running_C.add_((values_GC.sum(0) - new * running_C) / (count + new).to(running_C.dtype))
+        return
+    age_G = torch.arange(new - 1, -1, -1, dtype=running_C.dtype, device=running_C.device)
+    weight_G = momentum * (1 - momentum) ** age_G
+    running_C.mul_((1 - momentum) ** new).add_((weight_G[:, None] * values_GC).sum(0))

@@ -1,0 +1,146 @@
+"""What holds for every model that is listed, with every norm that is listed."""
+
+import inspect
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from bnbench.errors import Impossible, InvalidRequest
+from bnbench.models import MODELS, build
+from bnbench.norms import NORMS, NoNorm
+from bnbench.spec import Choice
+
+CONF = Path(__file__).parents[2] / "conf" / "model"
+SHAPE, CLASSES = (1, 16, 16), 5
+every_model = pytest.mark.parametrize("model", MODELS)
+every_norm = pytest.mark.parametrize("norm", NORMS)
+
+
+class RandomNorm(nn.Module):
+    """A norm that draws numbers when it is made."""
+
+    def __init__(self, num_features):
+        super().__init__()
+        self.scale = nn.Parameter(torch.randn(num_features, 1, 1))
+
+    def forward(self, x):
+        return x * (self.scale if x.dim() == 4 else self.scale.flatten())
+
+
+def make(model, norm=NoNorm, seed=0, shape=SHAPE, **options):
+    return build(Choice.of(model, options), norm, shape, CLASSES, seed)
+
+
+def layers(network):
+    return {path: layer for path, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
+
+
+def test_files_and_registry_name_the_same_models():
+    assert {path.stem for path in CONF.glob("*.yaml")} == set(MODELS)
+
+
+@every_model
+def test_signature_is_the_file(model):
+    *places, _ = parameters = list(inspect.signature(MODELS[model]).parameters.values())
+    options = [parameter for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    assert [place.name for place in places][:3] == ["norm", "shape", "classes"]
+    assert len(options) == len(parameters) - 3
+    assert {option.name: option.default for option in options} == yaml.safe_load((CONF / f"{model}.yaml").read_text())
+    assert {option.name for option in options} <= set(get_type_hints(MODELS[model]))
+
+
+@every_model
+@every_norm
+def test_one_step_or_a_reason(model, norm):
+    network = make(model, NORMS[norm])
+    x, y = torch.randn(2, *SHAPE), torch.tensor([0, 3])
+    try:
+        loss = nn.functional.cross_entropy(network(x), y)
+    except Impossible as reason:
+        assert norm == "instance" and "use a larger image" in str(reason)
+        return
+    loss.backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
+    torch.optim.SGD(network.parameters(), 1e-3).step()
+    assert network.eval()(x).shape == (2, CLASSES)
+
+
+@every_model
+@every_norm
+def test_meta_network_has_the_same_parts(model, norm):
+    with torch.device("meta"):
+        planned = make(model, NORMS[norm])
+        try:
+            assert planned(torch.empty(2, *SHAPE)).shape == (2, CLASSES)
+        except Impossible:
+            assert norm == "instance"
+    assert all(parameter.is_meta for parameter in planned.parameters())
+    if model in ("cnn", "torchvision"):
+        real = make(model, NORMS[norm])
+        assert shapes(planned) == shapes(real)
+
+
+def shapes(network):
+    return {key: value.shape for key, value in network.state_dict().items()}
+
+
+@every_model
+def test_norms_share_initial_weights(model):
+    reference = layers(make(model))
+    for norm in [*NORMS.values(), RandomNorm]:
+        other = layers(make(model, norm))
+        assert list(other) == list(reference)
+        assert all(torch.equal(layer.weight, reference[path].weight) for path, layer in other.items())
+        for path, layer in other.items():
+            if layer.bias is not None and reference[path].bias is not None:
+                assert torch.equal(layer.bias, reference[path].bias)
+
+
+@every_model
+def test_seed_decides_and_global_random_state_stays(model):
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    first = make(model, RandomNorm)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(8)
+    again, other = make(model, RandomNorm), make(model, RandomNorm, seed=1)
+    state = first.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in again.state_dict().items())
+    assert not any(torch.equal(layer.weight, layers(other)[path].weight) for path, layer in layers(first).items())
+
+
+@every_model
+def test_bias_only_where_the_norm_does_not_shift(model):
+    """Adding a constant to a layer that a shifting norm follows is adding one to the norm's bias."""
+    with torch.device("meta"):
+        shifting, plain = make(model, NORMS["batch"]), make(model)
+    assert all(layer.bias is not None for layer in layers(plain).values())
+    assert [path for path, layer in layers(shifting).items() if layer.bias is not None] == [list(layers(plain))[-1]]
+
+
+def test_unknown_model():
+    with pytest.raises(InvalidRequest, match=r"model=resent20: did you mean 'resnet20'\? Allowed: cnn, mlp"):
+        make("resent20")
+
+
+def test_plugin_model_is_seeded_and_its_norms_are_apart():
+    def plugin(norm, shape, classes):
+        return nn.Sequential(nn.Conv2d(shape[0], 4, 3), norm(4), nn.Flatten(), nn.LazyLinear(classes))
+
+    networks = []
+    for norm in (NoNorm, RandomNorm, RandomNorm):
+        torch.manual_seed(len(networks))
+        before = torch.get_rng_state()
+        networks.append(build(Choice.of("mine"), norm, SHAPE, CLASSES, 3, {"mine": plugin}))
+        assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(network[0].weight, networks[0][0].weight) for network in networks)
+    assert torch.equal(networks[1][1].scale, networks[2][1].scale)
+
+
+def test_norms_of_one_network_draw_different_numbers():
+    scales = [layer.scale for layer in make("mlp", RandomNorm).modules() if isinstance(layer, RandomNorm)]
+    assert not torch.equal(scales[0], scales[1])

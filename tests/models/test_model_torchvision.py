@@ -1,0 +1,142 @@
+"""torchvision's classifiers: initial weights, replaced norms, first convolutions, refusals."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from bnbench.errors import Impossible, InvalidRequest
+from bnbench.models import build
+from bnbench.models.replacement import LastAxisNorm
+from bnbench.norms import NORMS, BatchNorm, LayerNorm
+from bnbench.spec import Choice, stream
+
+SMALL = ["resnet18", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "regnet_y_400mf"]
+LARGE = ["vgg11_bn", "convnext_tiny", "vit_b_16", "swin_t", "regnet_x_400mf"]
+WITHOUT = ["alexnet", "vgg11", "squeezenet1_0"]
+
+
+def make(name, norm="batch", shape=(3, 32, 32), **options):
+    return build(Choice.of("torchvision", {"name": name, **options}), NORMS[norm], shape, 10, 0)
+
+
+def planned(name, norm="batch", shape=(3, 64, 64), **options):
+    with torch.device("meta"):
+        return make(name, norm, shape, **options)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("name", SMALL + LARGE)
+def test_norms_are_replaced_and_a_step_works_or_is_refused(name, norm):
+    small = name in SMALL
+    network = make(name, norm) if small else planned(name, norm)
+    kinds = {type(layer) for layer in network.modules()}
+    assert NORMS[norm] in kinds
+    assert not any(issubclass(kind, nn.modules.batchnorm._BatchNorm | nn.LayerNorm) for kind in kinds)
+    try:
+        y = network(torch.randn(2, 3, 32, 32) if small else torch.empty(2, 3, 64, 64, device="meta"))
+    except Impossible:
+        assert norm == "instance"
+        return
+    y.sum().backward()
+    assert y.shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_batch_norm_in_place_of_torchvisions_own_changes_nothing(name):
+    network = make(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(0, "init"))
+        original = torchvision.models.get_model(name, weights=None, num_classes=10)
+    original.load_state_dict(network.state_dict(), strict=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(0, "init"))
+        fresh = torchvision.models.get_model(name, weights=None, num_classes=10)
+    assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), network.parameters(), strict=True))
+    x = torch.randn(4, 3, 32, 32)
+    torch.testing.assert_close(network.eval()(x), original.eval()(x))
+
+
+def test_layer_norm_on_tokens_changes_nothing():
+    torch.manual_seed(0)
+    x, original = torch.randn(2, 7, 8), nn.LayerNorm(8)
+    replaced = LastAxisNorm(LayerNorm(8, over="channels"))
+    torch.testing.assert_close(replaced(x), original(x))
+    assert replaced(x).is_contiguous()
+
+
+@pytest.mark.parametrize("norm", ["none", "rms", "instance"])
+def test_convolutions_get_a_zero_bias_where_the_norm_does_not_shift(norm):
+    layers = [layer for layer in make("resnet18", norm).modules() if isinstance(layer, nn.Conv2d)]
+    assert all(layer.bias is not None and not layer.bias.any() for layer in layers)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_other_numbers_of_channels(channels):
+    network, rgb = make("resnet18", shape=(channels, 32, 32)).eval(), make("resnet18").eval()
+    x = torch.randn(2, 1, 32, 32)
+    assert network(x.expand(2, channels, 32, 32)).shape == (2, 10)
+    if channels == 1:
+        torch.testing.assert_close(network(x), rgb(x.expand(2, 3, 32, 32)), rtol=1e-4, atol=1e-4)
+
+
+def test_small_image_stem():
+    network = make("resnet18", small_image_stem=True, shape=(1, 32, 32))
+    assert isinstance(network.maxpool, nn.Identity)
+    assert network.conv1.weight.shape == (64, 1, 3, 3)
+    features = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)(torch.randn(2, 1, 32, 32))
+    assert features.shape == (2, 64, 32, 32)
+    assert network(torch.randn(2, 1, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("name", "last"), [("resnet18", "bn2"), ("resnet50", "bn3")])
+def test_zero_init_last_gamma(name, last):
+    network = make(name, zero_init_last_gamma=True)
+    norms = {path: layer for path, layer in network.named_modules() if isinstance(layer, BatchNorm)}
+    zeros = {path for path, layer in norms.items() if not layer.weight.any()}
+    assert zeros == {path for path in norms if path.endswith(last)}
+
+
+@pytest.mark.parametrize("option", ["small_image_stem", "zero_init_last_gamma"])
+def test_options_of_the_resnet_family_only(option):
+    with pytest.raises(Impossible, match=rf"model\.{option}=true is for the ResNet family .* model\.name=mobilenet_v2"):
+        planned("mobilenet_v2", **{option: True})
+
+
+def test_zero_init_last_gamma_needs_a_scale():
+    with pytest.raises(Impossible, match="needs a norm with a scale"):
+        planned("resnet18", "none", zero_init_last_gamma=True)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("name", WITHOUT)
+def test_networks_without_norms(name, norm):
+    if norm == "none":
+        assert planned(name, norm)(torch.empty(2, 3, 64, 64, device="meta")).shape == (2, 10)
+        return
+    with pytest.raises(Impossible, match=rf"model\.name={name} has no normalization layers to replace"):
+        planned(name, norm)
+
+
+def test_unknown_name():
+    with pytest.raises(InvalidRequest, match=r"model\.name=resnet19: did you mean 'resnet18'\?"):
+        make("resnet19")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "reason"),
+    [
+        ("vit_b_16", (3, 28, 28), "cannot take images of 28x28: Input shape indivisible by patch size; choose"),
+        ("vit_b_16", (3, 32, 64), "needs square images; these are 32x64"),
+        ("maxvit_t", (3, 32, 32), "cannot take images of 32x32"),
+    ],
+)
+def test_images_that_a_network_cannot_take(name, shape, reason):
+    with pytest.raises(Impossible, match=reason):
+        planned(name, shape=shape)
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "googlenet"])
+def test_no_auxiliary_outputs(name):
+    network = planned(name, shape=(1, 299, 299))
+    assert network(torch.empty(2, 1, 299, 299, device="meta")).shape == (2, 10)

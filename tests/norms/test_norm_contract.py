@@ -1,0 +1,145 @@
+"""What holds for every norm that is listed."""
+
+import copy
+import inspect
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import torch
+import yaml
+
+from bnbench.norms import NORMS, RunningStatistics, shifts
+
+CONF = Path(__file__).parents[2] / "conf" / "norm"
+SHAPES = [(6, 8), (6, 8, 5), (6, 8, 3, 2)]
+DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+every_norm = pytest.mark.parametrize("name", NORMS)
+every_affine = pytest.mark.parametrize("affine", ["both", "scale", "shift", "none"])
+
+
+def make(name, affine=None):
+    return NORMS[name](8, **({} if affine is None or name == "none" else {"affine": affine}))
+
+
+def accepts(name, shape):
+    return name != "instance" or len(shape) > 2
+
+
+def test_files_and_registry_name_the_same_norms():
+    assert {path.stem for path in CONF.glob("*.yaml")} == set(NORMS)
+
+
+@every_norm
+def test_signature_is_the_file(name):
+    first, *options = inspect.signature(NORMS[name]).parameters.values()
+    assert first.name == "num_features"
+    assert all(option.kind is inspect.Parameter.KEYWORD_ONLY for option in options)
+    assert {option.name: option.default for option in options} == yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    assert {option.name for option in options} <= set(get_type_hints(NORMS[name].__init__))
+
+
+@every_norm
+def test_construction_draws_no_numbers(name):
+    before = torch.get_rng_state()
+    make(name)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@every_norm
+@every_affine
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_shape_and_type_are_kept(name, affine, device):
+    for shape in filter(lambda shape: accepts(name, shape), SHAPES):
+        for dtype in DTYPES:
+            norm = make(name, affine).to(device, torch.float64 if dtype == torch.float64 else torch.float32)
+            x = torch.randn(shape, dtype=dtype, device=device, requires_grad=True)
+            for training in (True, False):
+                y = norm.train(training)(x)
+                assert (y.shape, y.dtype, y.device) == (x.shape, x.dtype, x.device)
+                y.sum().backward()
+            assert x.grad.dtype == dtype
+
+
+@every_norm
+@every_affine
+def test_affine_parameters(name, affine):
+    norm = make(name, affine)
+    expected = (
+        [] if name == "none" else {"both": ["bias", "weight"], "scale": ["weight"], "shift": ["bias"]}.get(affine, [])
+    )
+    assert sorted(dict(norm.named_parameters())) == expected
+    assert shifts(norm) == ("bias" in expected)
+    assert all(parameter.shape == (8,) for parameter in norm.parameters())
+
+
+@every_norm
+@every_affine
+def test_affine_part_scales_and_shifts_channels(name, affine):
+    norm = make(name, affine).double()
+    x = torch.randn(6, 8, 3, 2, dtype=torch.float64)
+    plain = norm(x)
+    expected = plain
+    with torch.no_grad():
+        for kind, parameter in norm.named_parameters():
+            parameter.copy_(torch.randn(8))
+            vector = parameter.view(8, 1, 1)
+            expected = expected * vector if kind == "weight" else expected + vector
+    torch.testing.assert_close(norm(x), expected, rtol=1e-10, atol=1e-10)
+
+
+@every_norm
+@pytest.mark.parametrize("training", [True, False])
+def test_bfloat16_input_is_normalized_in_float32(name, training):
+    """With a mean of 100 and a deviation of 1, statistics in bfloat16 (three digits) would be far off."""
+    exact, norm = make(name).train(training), make(name).train(training)
+    x = (100 + torch.randn(64, 8, 5)).bfloat16()
+    torch.testing.assert_close(norm(x).float(), exact(x.float()), rtol=2**-8, atol=1e-5)
+    for (kind, value), (_, expected) in zip(norm.named_buffers(), exact.named_buffers(), strict=True):
+        assert value.dtype == (torch.int64 if kind == "num_batches_tracked" else torch.float32)
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-5)
+
+
+@every_norm
+def test_statistics_stay_float32_in_a_bfloat16_network(name):
+    norm = make(name)
+    norm(torch.randn(16, 8, 5) * 1.001)
+    before = copy.deepcopy(norm)
+    norm.to(torch.bfloat16)
+    assert all(parameter.dtype == torch.bfloat16 for parameter in norm.parameters())
+    assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(norm.buffers(), before.buffers(), strict=True))
+    assert norm(torch.randn(16, 8, 5).bfloat16()).dtype == torch.bfloat16
+    norm.double()
+    norm.half()
+    assert all(buffer.dtype != torch.float16 for buffer in norm.buffers())
+
+
+@every_norm
+def test_state_and_copies_continue_alike(name):
+    norm, x = make(name), torch.randn(3, 6, 8, 5)
+    norm(x[0])
+    loaded = make(name)
+    loaded.load_state_dict(norm.state_dict())
+    layers = [norm, loaded, copy.deepcopy(norm)]
+    trained = [layer.train()(x[1]) for layer in layers]
+    evaluated = [layer.eval()(x[2]) for layer in layers]
+    assert all(torch.equal(output, outputs[0]) for outputs in (trained, evaluated) for output in outputs)
+
+
+@every_norm
+def test_evaluation_moves_nothing(name):
+    norm = make(name)
+    norm(torch.randn(6, 8, 5))
+    before = copy.deepcopy(norm.state_dict())
+    norm.eval()(torch.randn(6, 8, 5))
+    assert all(torch.equal(before[key], value) for key, value in norm.state_dict().items())
+
+
+@every_norm
+def test_reset_running_stats(name):
+    norm = make(name)
+    if isinstance(norm, RunningStatistics):
+        norm(torch.randn(6, 8, 5))
+        norm.reset_running_stats()
+        fresh = make(name).state_dict()
+        assert all(torch.equal(fresh[key], value) for key, value in norm.state_dict().items())

@@ -1,0 +1,111 @@
+"""Every norm against an implementation that shares nothing with it: outputs and gradients, in training and after it."""
+
+import copy
+
+import pytest
+import torch
+from norm_oracles import ChannelsLast, Chunked, Renorm, RootMeanSquare
+from torch import nn
+
+from bnbench.norms import NORMS
+
+C = 8
+SHAPES = {"2-D": (12, C), "4-D": (12, C, 3, 2), "channels-last": (12, C, 3, 2)}
+
+
+def batch_layer(kind, **options):
+    return (nn.BatchNorm1d if kind == "2-D" else nn.BatchNorm2d)(C, **options)
+
+
+CASES = {
+    "none": ({}, lambda kind: nn.Identity()),
+    "batch": ({}, batch_layer),
+    "batch momentum=0.3": ({"momentum": 0.3, "eps": 1e-3}, lambda kind: batch_layer(kind, momentum=0.3, eps=1e-3)),
+    "batch momentum=null": ({"momentum": None}, lambda kind: batch_layer(kind, momentum=None)),
+    "batch track=false": ({"track": False}, lambda kind: batch_layer(kind, track_running_stats=False)),
+    "batch affine=none": ({"affine": "none"}, lambda kind: batch_layer(kind, affine=False)),
+    "batch affine=none track=false": (
+        {"affine": "none", "track": False},
+        lambda kind: batch_layer(kind, affine=False, track_running_stats=False),
+    ),
+    "ghost": ({}, batch_layer),
+    "ghost chunk=12": ({"chunk": 12}, lambda kind: Chunked(batch_layer(kind), 12)),
+    "ghost chunk=4": ({"chunk": 4}, lambda kind: Chunked(batch_layer(kind), 4)),
+    "ghost chunk=5": ({"chunk": 5}, lambda kind: Chunked(batch_layer(kind), 5)),
+    "ghost chunk=7": ({"chunk": 7, "momentum": 0.3}, lambda kind: Chunked(batch_layer(kind, momentum=0.3), 7)),
+    "ghost chunk=3": ({"chunk": 3, "affine": "none"}, lambda kind: Chunked(batch_layer(kind, affine=False), 3)),
+    "renorm r_max=1 d_max=0": ({"r_max": 1.0, "d_max": 0.0, "warmup_steps": 0}, batch_layer),
+    "renorm": (
+        {"r_max": 1.3, "d_max": 0.2, "warmup_steps": 4, "ramp_steps": 9},
+        lambda kind: Renorm(C, 1.3, 0.2, 4, 9),
+    ),
+    "renorm unlimited": (
+        {"r_max": 1e6, "d_max": 1e6, "warmup_steps": 1, "ramp_steps": 1},
+        lambda kind: Renorm(C, 1e6, 1e6, 1, 1),
+    ),
+    "group": ({}, lambda kind: nn.GroupNorm(4, C)),
+    "group groups=2": ({"groups": 2, "affine": "none"}, lambda kind: nn.GroupNorm(2, C, affine=False)),
+    "layer": ({}, lambda kind: nn.GroupNorm(1, C)),
+    "layer over=channels": ({"over": "channels"}, lambda kind: ChannelsLast(nn.LayerNorm(C))),
+    "instance": ({}, lambda kind: nn.InstanceNorm2d(C)),
+    "instance affine=both": ({"affine": "both"}, lambda kind: nn.InstanceNorm2d(C, affine=True)),
+    "rms": ({}, lambda kind: RootMeanSquare(C)),
+    "rms over=channels": ({"over": "channels"}, lambda kind: ChannelsLast(nn.RMSNorm(C, eps=1e-5))),
+}
+
+
+def test_every_norm_has_an_oracle():
+    assert {case.split()[0] for case in CASES} == set(NORMS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("case", CASES)
+def test_twenty_steps_and_evaluation(case, kind, dtype):
+    name = case.split()[0]
+    if name == "instance" and kind == "2-D":
+        pytest.skip("refused, see test_norm_refusals")
+    options, make_oracle = CASES[case]
+    ours, oracle = NORMS[name](C, **options).to(dtype), make_oracle(kind).double()
+    randomize(ours, oracle)
+    peer = copy.deepcopy(oracle).to(dtype)
+    for step in range(20):
+        agree(ours, oracle, peer, draw(kind, dtype, step))
+    for module in (ours, oracle, peer):
+        module.eval()
+    agree(ours, oracle, peer, draw(kind, dtype, 0))
+
+
+def randomize(ours, oracle):
+    with torch.no_grad():
+        for (_, mine), (_, theirs) in zip(parameters(ours), parameters(oracle), strict=True):
+            theirs.copy_(mine.copy_(torch.randn(C)))
+
+
+def parameters(module):
+    return sorted((path.split(".")[-1], parameter) for path, parameter in module.named_parameters())
+
+
+def draw(kind, dtype, step):
+    x = torch.randn(SHAPES[kind], dtype=dtype) * (1 + step / 10) + 0.5
+    return x.to(memory_format=torch.channels_last) if kind == "channels-last" else x
+
+
+def agree(ours, oracle, peer, x):
+    """Agree with the oracle in float64, up to rounding and what the oracle itself loses in the precision of x."""
+    direction = torch.randn_like(x)
+    mine, exact = results(ours, x, direction), results(oracle, x.double(), direction)
+    for value, expected, rounded in zip(mine, exact, results(peer, x, direction), strict=True):
+        tolerance = 1e-10 if x.dtype == torch.float64 else 2e-6
+        scale = max(1.0, expected.abs().max().item())
+        lost = (rounded.double() - expected).abs().max().item()
+        assert value.dtype == x.dtype
+        assert (value.double() - expected).abs().max().item() <= tolerance * scale + (lost if tolerance > 1e-9 else 0)
+
+
+def results(module, x, direction):
+    """The output, and the gradients of the input and of the parameters."""
+    x = x.detach().requires_grad_()
+    y = module(x)
+    inputs = [x, *(parameter for _, parameter in parameters(module))]
+    return [y.detach(), *torch.autograd.grad((y * direction.to(y.dtype)).sum(), inputs)]
