@@ -1,0 +1,64 @@
+"""Datasets that need no files of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from bnbench.data.options import at_least
+from bnbench.data.raw import Raw
+from bnbench.errors import InvalidRequest
+from bnbench.spec import stream
+
+
+def digits(root: Path) -> Raw:
+    """The 1797 handwritten 8x8 digits (Alpaydin & Kaynak 1998) that come with scikit-learn; 0..16 becomes 0..255."""
+    table = _digits_table()
+    values_NF, labels = table[:, :64], table[:, 64]
+    images = np.round(values_NF * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    return Raw(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)), classes=tuple("0123456789"))
+
+
+def _digits_table() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """[N, 65] pixels and label, from scikit-learn's own file: importing scikit-learn takes two seconds."""
+    package = importlib.util.find_spec("sklearn")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        path = Path(folder, "datasets", "data", "digits.csv.gz")
+        if path.is_file():
+            return np.loadtxt(path, delimiter=",")
+    from sklearn.datasets import load_digits
+
+    values, labels = load_digits(return_X_y=True)
+    return np.column_stack([values, labels])
+
+
+def synthetic(root: Path, *, examples: int = 2048, channels: int = 3, size: int = 32, classes: int = 10) -> Raw:
+    """Smooth Gaussian prototypes, one per class, plus Gaussian noise of the same size per pixel; the same every time.
+
+    Args:
+        root: not used.
+        examples: in all, the classes in turn.
+        channels: C.
+        size: H and W.
+        classes: number of prototypes.
+
+    Raises:
+        InvalidRequest: an option is too small.
+    """
+    wanted = [("examples", examples, classes), ("channels", channels, 1), ("size", size, 1), ("classes", classes, 2)]
+    if problems := [problem for name, value, bound in wanted for problem in at_least(name, value, bound)]:
+        raise InvalidRequest(problems)
+    generator = torch.Generator().manual_seed(stream(0, "synthetic"))
+    grid = torch.randn(classes, channels, min(size, 4), min(size, 4), generator=generator)
+    prototypes = interpolate(grid, (size, size), mode="bilinear", align_corners=False)
+    labels = torch.arange(examples) % classes
+    images = torch.empty(examples, channels, size, size, dtype=torch.uint8)
+    for at in range(0, examples, 1024):
+        clean = prototypes[labels[at : at + 1024]]
+        noisy = clean + torch.randn(clean.shape, generator=generator)
+        images[at : at + 1024] = (128 + 32 * noisy).round_().clamp_(0, 255)
+    return Raw(images, labels, classes=tuple(str(label) for label in range(classes)))

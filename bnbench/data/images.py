@@ -1,0 +1,171 @@
+"""Folders of images, one folder per class."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image
+from torch import Tensor
+
+from bnbench.data.cache import Source, cached
+from bnbench.data.options import at_least, neighbours
+from bnbench.data.raw import Raw
+from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
+
+_TEST_NAMES = ("test", "val", "valid", "validation")
+_LAYOUT = "class folders with images, or train/ and test/ (or val/) that hold class folders"
+_SMALL_FILE = 8192  # bytes; below, handing over the interpreter lock costs more than a second thread brings
+_GROUP = 64
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Class names, and per image its path relative to the dataset's folder and its label."""
+
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
+    """Images of any format that PIL reads, as RGB, resized to ``size`` pixels (shorter side) and cropped in the center.
+
+    An image of the right size is left as it is. Where there is ``train/``, the official test set is ``test/``, or else
+    ``val/``; other folders next to them are not read. Hidden files and files that are not images are skipped.
+
+    Args:
+        root: the data folder.
+        path: the folder, relative to the data folder.
+        size: H and W.
+
+    Raises:
+        DataMissing: there is no such folder, or no images in it.
+        InvalidRequest: ``size`` is too small, or the test set has a class that the training set has not.
+        BnbenchError: an image cannot be decoded.
+    """
+    if problems := [*at_least("size", size, 1)]:
+        raise InvalidRequest(problems)
+    folder = root / path
+    if not folder.is_dir():
+        raise DataMissing(f"dataset=imagefolder: expected {folder} with {_LAYOUT}. {neighbours(folder)}")
+    train, test = _find(folder)
+    files = (*train.files, *(test.files if test else ()))
+    options = json.dumps([size, PIL.__version__, train.classes])
+    source = Source("imagefolder", folder, files, options)
+    return cached(root, source, lambda: _decode(folder, train, test, size))
+
+
+def _find(folder: Path) -> tuple[_Part, _Part | None]:
+    if not _class_folders(folder / "train"):
+        return _part(folder, "", None), None
+    train = _part(folder, "train/", None)
+    name = next((name for name in _TEST_NAMES if _class_folders(folder / name)), None)
+    return train, _part(folder, f"{name}/", train.classes) if name else None
+
+
+def _class_folders(folder: Path) -> tuple[str, ...]:
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."))
+
+
+def _part(folder: Path, prefix: str, known: tuple[str, ...] | None) -> _Part:
+    """List the images below ``folder/prefix``; labels follow ``known`` classes if there are any."""
+    found = _class_folders(folder / prefix)
+    classes = known or found
+    if unknown := sorted(set(found) - set(classes)):
+        raise InvalidRequest(
+            [f"dataset.path: {folder / prefix} has the class {unknown[0]!r}, which {folder / 'train'} has not"]
+        )
+    suffixes = _suffixes()
+    files, labels = [], []
+    for name in found:
+        images = sorted(_images(folder, f"{prefix}{name}", suffixes))
+        if not images:
+            raise DataMissing(f"dataset=imagefolder: expected images in {folder / prefix / name}, found none")
+        files += images
+        labels += [classes.index(name)] * len(images)
+    if not files:
+        raise DataMissing(f"dataset=imagefolder: expected {_LAYOUT} in {folder / prefix}, found no class folder")
+    return _Part(classes, tuple(files), tuple(labels))
+
+
+def _suffixes() -> tuple[str, ...]:
+    known = Image.registered_extensions().items()
+    return tuple(suffix for suffix, kind in known if kind in Image.OPEN)
+
+
+def _images(folder: Path, inside: str, suffixes: tuple[str, ...]) -> Iterator[str]:
+    with os.scandir(f"{folder}/{inside}") as entries:
+        for entry in entries:
+            relative = f"{inside}/{entry.name}"
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _images(folder, relative, suffixes)
+            elif entry.name.lower().endswith(suffixes):
+                yield relative
+
+
+def _decode(folder: Path, train: _Part, test: _Part | None, size: int) -> Raw:
+    train_x = _tensors(folder, train.files, size)
+    if test is None:
+        return Raw(train_x, torch.tensor(train.labels), classes=train.classes)
+    test_x = _tensors(folder, test.files, size)
+    return Raw(train_x, torch.tensor(train.labels), test_x, torch.tensor(test.labels), train.classes)
+
+
+def _tensors(folder: Path, files: Sequence[str], size: int) -> Tensor:
+    """[N, 3, size, size] uint8."""
+    images_NHWC = np.empty((len(files), size, size, 3), dtype=np.uint8)
+    average = sum((folder / file).stat().st_size for file in files[:_GROUP]) / min(len(files), _GROUP)
+    workers = 1 if average < _SMALL_FILE else min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        groups = pool.map(partial(_fill, folder, files, images_NHWC), range(0, len(files), _GROUP))
+        failures = [failure for group in groups for failure in group]
+    if failures:
+        shown = "\n".join(failures[:_SHOWN])
+        raise BnbenchError(
+            f"dataset=imagefolder: {len(failures)} of {len(files)} images cannot be decoded. "
+            f"Repair or remove them:\n{shown}"
+        )
+    return torch.from_numpy(np.ascontiguousarray(images_NHWC.transpose(0, 3, 1, 2)))
+
+
+def _fill(folder: Path, files: Sequence[str], images_NHWC: np.ndarray[Any, np.dtype[np.uint8]], at: int) -> list[str]:
+    """Decode one group of images into place; a sentence for each that cannot be."""
+    size, failures = images_NHWC.shape[1], []
+    for offset, file in enumerate(files[at : at + _GROUP]):
+        try:
+            images_NHWC[at + offset] = decode(f"{folder}/{file}", size)
+        except Exception as error:  # decoders of damaged files raise many kinds
+            failures.append(f"{folder}/{file}: {error}")
+    return failures
+
+
+def decode(path: str, size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """One image as RGB [size, size, 3] uint8: shorter side resized (bilinear, antialiased), cropped in the center."""
+    with Image.open(path) as file:
+        image: Image.Image = file
+        if "transparency" in file.info and file.mode == "P":
+            image = file.convert("RGBA")
+        image = image if image.mode == "RGB" else image.convert("RGB")
+        width, height = image.size
+        if (width, height) != (size, size):
+            short = min(width, height)
+            width, height = size * width // short, size * height // short
+            left, top = round((width - size) / 2), round((height - size) / 2)
+            resized = image.resize((width, height), Image.Resampling.BILINEAR) if short != size else image
+            image = resized.crop((left, top, left + size, top + size))
+        return np.asarray(image)

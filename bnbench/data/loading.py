@@ -1,0 +1,166 @@
+"""A chosen dataset as device-resident tensors, divided and measured. N examples, C channels, H rows, W columns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from bnbench.data.datasets import DATASETS
+from bnbench.data.raw import Raw, as_raw
+from bnbench.data.split import divide
+from bnbench.errors import InvalidRequest, nearest
+from bnbench.spec import Choice, Split
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """What every dataset can have: random crops after padding by ``pad`` pixels, random horizontal flips."""
+
+    pad: int = 0
+    flip: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is drawn."""
+        return self.pad > 0 or self.flip
+
+
+COMMON = {field.name: field.default for field in fields(Augmentation)}
+"""The options that every dataset has, with their defaults."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """x [N, C, H, W] uint8 or float32, y [N] int64."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def to(self, device: torch.device | str) -> Examples:
+        """The same examples on another device."""
+        return Examples(self.x.to(device), self.y.to(device))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """A dataset ready for training.
+
+    Attributes:
+        classes: the number of classes.
+        mean: [C] float32, of the kept training examples, in the units of ``x``.
+        std: [C] float32, population standard deviation of the same; 1 for a constant channel.
+    """
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    classes: int
+    mean: Tensor
+    std: Tensor
+    augmentation: Augmentation
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one example."""
+        return cast(tuple[int, int, int], tuple(self.train.x.shape[1:]))
+
+    def to(self, device: torch.device | str) -> Data:
+        """The same data on another device."""
+        train, validation, test = (part.to(device) for part in (self.train, self.validation, self.test))
+        mean, std = self.mean.to(device), self.std.to(device)
+        return replace(self, train=train, validation=validation, test=test, mean=mean, std=std)
+
+
+def load(choice: Choice, split: Split, root: Path, datasets: Mapping[str, Callable[..., Any]] = DATASETS) -> Data:
+    """Load and divide a dataset; the last few results are kept, so do not write to their tensors.
+
+    Args:
+        choice: name and options, the common ones included.
+        split: how to divide; an official test set is used where there is one, and ``split.test`` is not.
+        root: the data folder.
+        datasets: loaders by name; a loader returns :class:`Raw` or a pair (x, y).
+
+    Raises:
+        InvalidRequest: unknown name or options, or examples that cannot be used or divided.
+        DataMissing: the files are not there and cannot be downloaded.
+    """
+    if choice.name not in datasets:
+        raise InvalidRequest([f"dataset={choice.name}: unknown. {nearest(choice.name, sorted(datasets))}"])
+    loader = datasets[choice.name]
+    if problems := [*_option_problems(choice.options, loader)]:
+        raise InvalidRequest(problems)
+    return _load(choice, split, root.expanduser().absolute(), loader)
+
+
+def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> Iterator[str]:
+    _, *own = inspect.signature(loader).parameters
+    allowed = [*own, *COMMON]
+    for key in options:
+        if key not in allowed:
+            yield f"dataset.{key}: unknown option. {nearest(key, allowed)}"
+    pad, flip = options.get("pad", 0), options.get("flip", False)
+    if isinstance(pad, bool) or not isinstance(pad, int) or pad < 0:
+        yield f"dataset.pad={pad}: must be a whole number of pixels, 0 or more"
+    if not isinstance(flip, bool):
+        yield f"dataset.flip={flip}: must be true or false"
+
+
+@lru_cache(maxsize=4)
+def _load(choice: Choice, split: Split, root: Path, loader: Callable[..., Any]) -> Data:
+    own = {key: value for key, value in choice.items if key not in COMMON}
+    augmentation = Augmentation(**{key: value for key, value in choice.items if key in COMMON})  # type: ignore[arg-type]
+    raw = as_raw(choice.name, loader(root, **own))
+    if augmentation.active and raw.train_x.shape[2:] == (1, 1):
+        raise InvalidRequest([f"dataset={choice.name}: features have no pixels to crop or flip; set pad=0 flip=false"])
+    return _divided(raw, split, augmentation)
+
+
+def _divided(raw: Raw, split: Split, augmentation: Augmentation) -> Data:
+    parts = divide(raw.train_y, split, raw.classes, raw.test_x is not None)
+    train, validation = _pick(raw, parts.train), _pick(raw, parts.validation)
+    if parts.test is not None:
+        test = _pick(raw, parts.test)
+    else:
+        test = Examples(cast(Tensor, raw.test_x), cast(Tensor, raw.test_y))
+    mean, std = statistics(train.x)
+    return Data(train, validation, test, len(raw.classes), mean, std, augmentation)
+
+
+def _pick(raw: Raw, positions: Tensor) -> Examples:
+    return Examples(raw.train_x[positions].contiguous(), raw.train_y[positions])
+
+
+def statistics(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and population standard deviation per channel, both [C] float32; a constant channel has deviation 1."""
+    if x_NCHW.dtype == torch.uint8 and x_NCHW.shape[1] <= 4:  # many times faster where a histogram per channel is few
+        mean, variance = _histogram_moments(x_NCHW)
+    else:
+        count = x_NCHW.numel() // x_NCHW.shape[1]
+        chunks = torch.split(x_NCHW, _CHUNK)
+        mean = torch.stack([chunk.double().sum((0, 2, 3)) for chunk in chunks]).sum(0) / count
+        centered = (chunk.double() - mean[:, None, None] for chunk in chunks)
+        variance = torch.stack([chunk.square_().sum((0, 2, 3)) for chunk in centered]).sum(0) / count
+    rounding = (mean.abs() * torch.finfo(torch.float64).eps * 8).square()
+    std = torch.where(variance > rounding, variance.sqrt(), 1.0)
+    return mean.float(), std.float()
+
+
+def _histogram_moments(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    channels = [x_NCHW[:, channel].reshape(-1) for channel in range(x_NCHW.shape[1])]
+    counts_CV = torch.stack([torch.bincount(values, minlength=256) for values in channels]).double()
+    total, values_V = counts_CV.sum(1), torch.arange(256, dtype=torch.float64)
+    mean = counts_CV @ values_V / total
+    variance = (counts_CV * (values_V - mean[:, None]).square()).sum(1) / total
+    return mean, variance

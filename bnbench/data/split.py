@@ -1,0 +1,85 @@
+"""Dividing examples into training, validation and test: stratified, deterministic, each part drawn on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bnbench.errors import InvalidRequest
+from bnbench.spec import Split, stream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Ascending positions among the training examples: train [N1], validation [N2], and test [N3] (None: official)."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor | None
+
+
+def divide(y: Tensor, split: Split, classes: tuple[str, ...], official_test: bool) -> Parts:
+    """Choose the test (unless there is an official one), then the validation, then the kept training examples.
+
+    Args:
+        y: [N] labels 0..classes-1.
+        split: shares and seed; changing one part's share does not change the parts chosen before it.
+        classes: names, for messages.
+        official_test: there is an official test set, so ``split.test`` is not used.
+
+    Raises:
+        InvalidRequest: a part would lack a class, or ``split.train`` is more than there is.
+    """
+    left, test = torch.arange(len(y)), None
+    if not official_test:
+        test, left = _take(y, left, round(split.test * len(y)), split.seed, "test")
+        _require(y[test], classes, f"split.test={split.test}", "test", len(y))
+    validation, left = _take(y, left, round(split.validation * len(left)), split.seed, "validation")
+    _require(y[validation], classes, f"split.validation={split.validation}", "validation", len(y))
+    _require(y[left], classes, f"split.validation={split.validation}", "training", len(y))
+    if split.train is not None:
+        if split.train > len(left):
+            raise InvalidRequest(
+                [f"split.train={split.train}: {len(left)} training examples are left after test and validation"]
+            )
+        left, _ = _take(y, left, split.train, split.seed, "train")
+        _require(y[left], classes, f"split.train={split.train}", "training", len(y))
+    return Parts(left, validation, test)
+
+
+def _take(y: Tensor, positions: Tensor, count: int, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
+    """A stratified choice of ``count`` of ``positions`` and the rest, both ascending."""
+    generator = torch.Generator().manual_seed(stream(seed, "split", purpose))
+    order = positions[stratified_order(y[positions], generator)]
+    return order[:count].sort().values, order[count:].sort().values
+
+
+def stratified_order(y: Tensor, generator: torch.Generator) -> Tensor:
+    """A random order [N] of which every beginning is stratified, so a smaller choice is nested in a larger one.
+
+    The j-th example of a class with n of them stands at (j + 1/2) / n (the divisor method of Webster and
+    Sainte-Lague), except that the first example of every class comes before all second ones.
+    """
+    shuffled = torch.randperm(len(y), generator=generator)
+    labels = y[shuffled]
+    grouped = labels.argsort(stable=True)
+    counts = torch.bincount(labels)
+    rank = torch.empty_like(grouped)
+    rank[grouped] = torch.arange(len(y)) - (counts.cumsum(0) - counts)[labels[grouped]]
+    place = torch.where(rank == 0, 0.0, (rank + 0.5) / counts[labels].double())
+    return shuffled[place.argsort(stable=True)]
+
+
+def _require(y: Tensor, classes: tuple[str, ...], field: str, part: str, total: int) -> None:
+    counts = torch.bincount(y, minlength=len(classes))
+    if bool((counts > 0).all()):
+        return
+    absent = classes[int((counts == 0).nonzero()[0])]
+    raise InvalidRequest(
+        [
+            f"{field}: every class needs an example in every part; of {total} examples, {len(y)} are for {part}, "
+            f"none of class {absent!r} ({len(classes)} classes). Change the share or add examples"
+        ]
+    )

@@ -1,0 +1,232 @@
+"""Loading, dividing and measuring; plugins; refusals."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bnbench.data import DATASETS, Augmentation, Data, Raw, as_raw, load
+from bnbench.data.loading import statistics
+from bnbench.data.split import divide, stratified_order
+from bnbench.errors import InvalidRequest
+from bnbench.spec import Choice, Split, Value
+
+
+def _split(seed: int = 0, validation: float = 0.1, test: float = 0.2, train: int | None = None) -> Split:
+    return Split(seed, validation, test, train)
+
+
+def _digits(split: Split, **options: Value) -> Data:
+    return load(Choice.of("digits", options), split, Path("absent"))
+
+
+def _from(value: Any, split: Split | None = None) -> Data:
+    def plugin(root: Path) -> Any:
+        return value
+
+    return load(Choice.of("mine"), split or _split(), Path("absent"), {"mine": plugin})
+
+
+def _rows(data: Data) -> list[set[int]]:
+    """Which examples each part holds, when an example is its own number."""
+    return [set(part.x[:, 0, 0, 0].int().tolist()) for part in (data.train, data.validation, data.test)]
+
+
+def _numbered(counts: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    y = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    return torch.arange(len(y)).float().view(-1, 1, 1, 1), y
+
+
+def test_parts_are_disjoint_and_cover_everything() -> None:
+    parts = _rows(_from(_numbered([50, 30, 20])))
+    assert [len(part) for part in parts] == [72, 8, 20]
+    assert set.union(*parts) == set(range(100))
+
+
+def test_parts_are_stratified() -> None:
+    data = _from(_numbered([500, 300, 200]), _split(train=72))
+    assert torch.bincount(data.test.y).tolist() == [100, 60, 40]
+    assert torch.bincount(data.validation.y).tolist() == [40, 24, 16]
+    assert torch.bincount(data.train.y).tolist() == [36, 22, 14]
+
+
+def test_the_split_depends_on_its_own_seed_only() -> None:
+    value = _numbered([50, 50])
+    assert _rows(_from(value)) == _rows(_from(value))
+    assert _rows(_from(value)) != _rows(_from(value, _split(seed=1)))
+    torch.manual_seed(7)
+    assert _rows(_from(value)) == _rows(_from(value))
+
+
+def test_one_share_does_not_move_what_was_chosen_before() -> None:
+    value = _numbered([50, 50])
+    plain = _rows(_from(value))
+    more = _rows(_from(value, _split(validation=0.3)))
+    fewer = _rows(_from(value, _split(train=10)))
+    assert plain[2] == more[2] == fewer[2]
+    assert plain[1] == fewer[1] and plain[1] < more[1]
+
+
+def test_a_smaller_training_set_is_nested_in_a_larger_one() -> None:
+    value = _numbered([60, 30, 10])
+    kept = [_rows(_from(value, _split(train=count)))[0] for count in (3, 10, 11, 40, 72)]
+    assert all(small < large for small, large in pairwise(kept))
+    assert [len(rows) for rows in kept] == [3, 10, 11, 40, 72]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(0, 5))
+def test_every_beginning_is_stratified(counts: list[int], seed: int) -> None:
+    _, y = _numbered(counts)
+    order = stratified_order(y, torch.Generator().manual_seed(seed))
+    assert sorted(order.tolist()) == list(range(len(y)))
+    taken = torch.zeros(len(counts))
+    shares = torch.tensor(counts) / len(y)
+    for position, label in enumerate(y[order].tolist(), 1):
+        taken[label] += 1
+        assert (taken > 0).sum() == min(position, len(counts))
+        assert bool((taken - position * shares <= 1.5).all())
+
+
+def test_an_official_test_set_is_used_whole() -> None:
+    x, y = _numbered([20, 20])
+    data = _from(Raw(x, y, x[:4] + 100, y[:4]), _split(test=0.9))
+    train, validation, test = _rows(data)
+    assert test == {100, 101, 102, 103}
+    assert len(train) + len(validation) == 40
+
+
+@pytest.mark.parametrize(
+    ("counts", "split", "message"),
+    [
+        ([50, 50], _split(test=0.001), "split.test=0.001: .* 0 are for test, none of class"),
+        ([50, 50], _split(validation=0.001), "split.validation=0.001: .* 0 are for validation"),
+        ([50, 50], _split(validation=0.99, test=0.02), "split.validation=0.99: .* for training"),
+        ([50, 2], _split(), "split.validation=0.1: .* none of class '1'"),
+        ([50, 50], _split(train=73), "split.train=73: 72 training examples are left"),
+        ([50, 50], _split(train=1), "split.train=1: .* 1 are for training, none of class"),
+    ],
+)
+def test_divisions_that_cannot_be_made(counts: list[int], split: Split, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        _from(_numbered(counts), split)
+
+
+def test_mean_and_deviation_are_those_of_the_kept_training_examples() -> None:
+    data = _digits(_split(train=100))
+    x = data.train.x.double()
+    torch.testing.assert_close(data.mean, x.mean((0, 2, 3)).float())
+    torch.testing.assert_close(data.std, x.std((0, 2, 3), correction=0).float())
+
+
+@pytest.mark.parametrize("channels", [1, 3, 7])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_statistics(channels: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (700, channels, 5, 4), generator=generator).to(dtype)
+    x[:, 0] = 77
+    mean, std = statistics(x)
+    assert mean.dtype == std.dtype == torch.float32
+    torch.testing.assert_close(mean, x.double().mean((0, 2, 3)).float())
+    expected = x.double().std((0, 2, 3), correction=0).float()
+    expected[0] = 1
+    torch.testing.assert_close(std, expected)
+
+
+def test_statistics_far_from_zero() -> None:
+    x = (1e6 + torch.arange(8.0)).view(8, 1, 1, 1)
+    torch.testing.assert_close(statistics(x)[1], torch.arange(8.0).std(correction=0).view(1))
+    assert statistics(torch.full((9, 1, 3, 3), 0.1))[1].tolist() == [1.0]
+
+
+def test_results_are_kept_and_move_together() -> None:
+    data = _digits(_split())
+    assert _digits(_split()) is data
+    assert _digits(_split(), pad=1, flip=True).augmentation == Augmentation(1, True)
+    moved = data.to("meta")
+    tensors = (moved.train.x, moved.train.y, moved.validation.x, moved.test.y, moved.mean, moved.std)
+    assert all(tensor.device.type == "meta" for tensor in tensors)
+    assert moved.shape == data.shape == (1, 8, 8)
+    assert (moved.classes, moved.augmentation) == (data.classes, data.augmentation)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("digit", {}, "dataset=digit: unknown. did you mean 'digits'"),
+        ("digits", {"padd": 1}, "dataset.padd: unknown option. did you mean 'pad'"),
+        ("digits", {"pad": -1}, "dataset.pad=-1"),
+        ("digits", {"pad": 1.5}, "dataset.pad=1.5"),
+        ("digits", {"flip": "yes"}, "dataset.flip=yes"),
+    ],
+)
+def test_names_and_options_are_checked(name: str, options: dict[str, Value], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        load(Choice.of(name, options), _split(), Path("absent"))
+
+
+def test_every_wrong_option_is_listed() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        load(Choice.of("digits", {"a": 1, "b": 2, "pad": -1}), _split(), Path("absent"))
+    assert len(caught.value.problems) == 3
+
+
+def test_features_cannot_be_cropped() -> None:
+    value = _numbered([20, 20])
+    with pytest.raises(InvalidRequest, match="no pixels to crop"):
+        load(Choice.of("mine", {"flip": True}), _split(), Path("absent"), {"mine": lambda root: value})
+
+
+def test_a_plugin_adds_a_loader_with_options() -> None:
+    def mine(root: Path, examples: int = 30) -> tuple[Any, Any]:
+        return np.zeros((examples, 2, 4, 4), np.float64), (np.arange(examples) % 3).astype(np.int32)
+
+    data = load(Choice.of("mine", {"examples": 60, "pad": 1}), _split(), Path("absent"), {**DATASETS, "mine": mine})
+    assert len(data.train) + len(data.validation) + len(data.test) == 60
+    assert data.train.x.dtype == torch.float32
+    assert data.std.tolist() == [1.0, 1.0]
+
+
+X, Y = torch.zeros(6, 1, 2, 2, dtype=torch.uint8), torch.arange(6) % 3
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: None, "received NoneType"),
+        (lambda: (X,), "received tuple"),
+        (lambda: ([1, 2], Y), "train_x must be .* received list"),
+        (lambda: (X[:, 0], Y), r"train_x must be .* of shape \[6, 2, 2\]"),
+        (lambda: (X.long(), Y), "train_x must be .* torch.int64"),
+        (lambda: (X, Y.float()), "train_y must be .* torch.float32"),
+        (lambda: (X, Y[:, None]), "train_y must be"),
+        (lambda: (X[:0], Y[:0]), "non-empty"),
+        (lambda: (X, Y[:5]), "same length, received 6 and 5"),
+        (lambda: (X, Y * 0), "at least 2 classes"),
+        (lambda: (X, Y - 1), r"must hold 0..1, received -1..1"),
+        (lambda: (X, Y * 2), "none of 1, 3 "),
+        (lambda: (X / 0, Y), "NaN or infinity"),
+        (lambda: Raw(X, Y, classes=("a", "b")), r"must hold 0..1, received 0..2"),
+        (lambda: Raw(X, Y, classes=("a", "b", "c", "d")), "none of 'd'"),
+        (lambda: Raw(X, Y, X), "both be given"),
+        (lambda: Raw(X, Y, X.float(), Y), "like train_x"),
+        (lambda: Raw(X, Y, X, Y + 1), "test_y holds 3"),
+    ],
+)
+def test_what_a_loader_may_not_return(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message) as caught:
+        as_raw("mine", make())
+    assert all(problem.startswith("dataset=mine: ") for problem in caught.value.problems)
+
+
+def test_division_returns_ascending_positions() -> None:
+    _, y = _numbered([10, 10])
+    parts = divide(y, _split(), ("a", "b"), official_test=True)
+    assert parts.test is None
+    for part in (parts.train, parts.validation):
+        assert part.tolist() == sorted(part.tolist())

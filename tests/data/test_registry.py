@@ -1,0 +1,79 @@
+"""The registry against the configuration files, and the datasets that need no files."""
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from sklearn.datasets import load_digits
+
+from bnbench.data import COMMON, DATASETS, DESCRIPTIONS, load
+from bnbench.data.embedded import digits, synthetic
+from bnbench.errors import InvalidRequest
+from bnbench.spec import Choice, Split
+
+CONF = Path(__file__).resolve().parents[2] / "conf" / "dataset"
+SPLIT = Split(seed=0, validation=0.1, test=0.2, train=None)
+
+
+def test_every_dataset_has_a_configuration_and_a_description() -> None:
+    assert {path.stem for path in CONF.glob("*.yaml")} == set(DATASETS) == set(DESCRIPTIONS)
+    assert all("\n" not in line for line in DESCRIPTIONS.values())
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_defaults_are_those_of_the_configuration(name: str) -> None:
+    root, *own = inspect.signature(DATASETS[name]).parameters.values()
+    configured = yaml.safe_load((CONF / f"{name}.yaml").read_text()) or {}
+    assert root.name == "root"
+    assert all(option.kind == option.KEYWORD_ONLY for option in own)
+    assert set(configured) == {option.name for option in own} | set(COMMON)
+    assert {option.name: option.default for option in own} == {
+        key: value for key, value in configured.items() if key not in COMMON
+    }
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    raw, official = digits(Path("absent")), load_digits()
+    assert raw.train_x.dtype == torch.uint8
+    assert raw.train_x.shape == (1797, 1, 8, 8)
+    np.testing.assert_array_equal(np.round(raw.train_x[:, 0].numpy() * (16 / 255)), official.images)
+    np.testing.assert_array_equal(raw.train_y.numpy(), official.target)
+    assert (int(raw.train_x.min()), int(raw.train_x.max())) == (0, 255)
+
+
+def test_digits_from_the_library_when_its_file_has_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = digits(Path("absent"))
+    monkeypatch.setattr("bnbench.data.embedded.importlib.util.find_spec", lambda name: None)
+    assert torch.equal(digits(Path("absent")).train_x, expected.train_x)
+
+
+def test_synthetic_is_deterministic_balanced_and_learnable() -> None:
+    raw, again = synthetic(Path(), examples=600, size=8), synthetic(Path(), examples=600, size=8)
+    assert torch.equal(raw.train_x, again.train_x)
+    assert raw.train_x.shape == (600, 3, 8, 8)
+    assert torch.bincount(raw.train_y).tolist() == [60] * 10
+    x = raw.train_x.float().flatten(1)
+    centers = torch.stack([x[:300][raw.train_y[:300] == label].mean(0) for label in range(10)])
+    nearest = torch.cdist(x[300:], centers).argmin(1)
+    assert (nearest == raw.train_y[300:]).float().mean() > 0.95
+
+
+def test_synthetic_names_every_wrong_option() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        synthetic(Path(), examples=3, channels=0, size=0, classes=4)
+    assert [problem.split("=")[0] for problem in caught.value.problems] == [
+        "dataset.examples",
+        "dataset.channels",
+        "dataset.size",
+    ]
+
+
+@pytest.mark.parametrize("name", ["digits", "synthetic"])
+def test_what_needs_no_files_loads_from_an_absent_folder(name: str, tmp_path: Path) -> None:
+    data = load(Choice.of(name), SPLIT, tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
+    assert data.classes == 10
+    assert data.train.x.shape[1:] == data.shape
