@@ -1,0 +1,89 @@
+"""Which columns of a sweep vary, and which of them a table has to show.
+
+Only ``seed`` is ever averaged over. Every other column that varies is shown, unless it follows from the shown ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bnbench.spec import RunSpec
+
+COMPONENTS = ("dataset", "model", "optim", "schedule", "norm")
+"""Columns that hold a chosen name, whose options are the dotted columns."""
+
+ALWAYS_SHOWN = ("dataset", "model", "optim", "schedule", "batch_size", "norm")
+"""Shown whenever they vary, even where one follows from another."""
+
+FIELDS = tuple(field.name for field in fields(RunSpec))
+
+
+def head(column: str) -> str:
+    """The part of a dotted column before the dot: the component that an option belongs to."""
+    return column.partition(".")[0]
+
+
+def spec_columns(columns: Iterable[str]) -> list[str]:
+    """The columns that define a run, the sweep among them, in the order in which tables show them.
+
+    The norm comes last, so that norms under equal conditions stand together.
+    """
+    known = [name for name in columns if name == "sweep" or head(name) in FIELDS]
+    order = [
+        "sweep",
+        "dataset",
+        "model",
+        *[name for name in FIELDS if name not in COMPONENTS],
+        "optim",
+        "schedule",
+        "norm",
+    ]
+    place = {name: index for index, name in enumerate(dict.fromkeys(order))}
+    return sorted(known, key=lambda name: (place[head(name)], "." in name))
+
+
+def varying(codes: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns with more than one level."""
+    return [name for name in columns if len(codes) and codes[name].min() != codes[name].max()]
+
+
+def shown_factors(
+    codes: pd.DataFrame, columns: Sequence[str], given: Iterable[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Split the varying columns into those that rows must show and those that follow from the shown and given ones.
+
+    Args:
+        codes: one row per run, integer codes per column.
+        columns: what may be shown: the spec columns without the seed and without what a table has on its columns.
+        given: what the table has on its columns, or tells for each cell.
+    """
+    candidates = varying(codes, columns)
+    kept = [name for name in candidates if name in ALWAYS_SHOWN]
+    rest = sorted((name for name in candidates if name not in kept), key=lambda name: (name == "sweep", "." in name))
+    group = np.zeros(len(codes), dtype=np.int64)
+    for name in [*kept, *given]:
+        group = _refined(group, codes[name])
+    for name in rest:
+        finer = _refined(group, codes[name])
+        if finer.max() > group.max():
+            kept.append(name)
+            group = finer
+    return [name for name in columns if name in kept], [name for name in candidates if name not in kept]
+
+
+def is_option(codes: pd.DataFrame, name: str) -> bool:
+    """Whether a column is an option that follows from the chosen name alone, as ``norm.eps`` may from ``norm``."""
+    owner = head(name)
+    if owner == name or owner not in COMPONENTS or owner not in codes.columns:
+        return False
+    return bool(codes.groupby(owner)[name].nunique().max() == 1)
+
+
+def _refined(group: NDArray[np.int64], codes: pd.Series[int]) -> NDArray[np.int64]:
+    pairs = group * (int(codes.max()) + 1) + codes.to_numpy()
+    return pd.factorize(pairs)[0].astype(np.int64)
