@@ -1,3 +1,23 @@
-"""bnbench: ablation studies of normalization layers from the command line."""
+"""bnbench: ablation studies of normalization layers. From a notebook: ``run``, ``sweep``, ``load`` and ``report``."""
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["__version__", "load", "report", "run", "sweep"]
+
+if TYPE_CHECKING:
+    from bnbench.api import load, report, run, sweep
+
+    __version__: str
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("bnbench")
+    if name in __all__:
+        from bnbench import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'bnbench' has no attribute {name!r}")

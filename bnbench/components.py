@@ -7,13 +7,14 @@ function, as the built-in registries). It is the only code that is ever executed
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -25,6 +26,9 @@ from bnbench.norms import NORMS
 from bnbench.spec import RunSpec
 
 Registry = Mapping[str, Callable[..., Any]]
+_NAME = re.compile(r"(?!(null|true|false|nan|inf)$)[a-z][a-z0-9_]*", re.ASCII | re.IGNORECASE)
+"""Names that need no quotes on the command line."""
+
 BUILT_IN: dict[str, Registry] = {"norm": NORMS, "model": MODELS, "dataset": DATASETS}
 
 
@@ -55,65 +59,69 @@ class Components:
         return build(spec.model, norm, data.shape, data.classes, spec.seed, self.registries["model"])
 
 
-@cache
 def components(plugin: Path | None = None) -> Components:
     """The built-in components and, if given, those of a plugin file.
+
+    The file is read at each call and executed again only if it has changed.
 
     Raises:
         PluginError: the file cannot be read, raises, defines nothing, or takes a built-in name.
     """
     if plugin is None:
         return Components(BUILT_IN, {})
-    module, source = _execute(plugin)
-    added: dict[str, Registry] = {}
-    for group, built_in in BUILT_IN.items():
-        registry = getattr(module, f"{group.upper()}S", {})
-        _check_registry(plugin, f"{group.upper()}S", registry, built_in)
-        added[group] = registry
+    plugin = plugin.expanduser().absolute()
+    try:
+        return _with_plugin(plugin, plugin.read_bytes())
+    except OSError as error:
+        raise PluginError(f"--plugin {plugin}: cannot be read: {error.strerror or error}") from error
+
+
+@cache
+def _with_plugin(plugin: Path, source: bytes) -> Components:
+    digest = hashlib.sha256(source).hexdigest()
+    module = _execute(plugin, source, f"bnbench_plugin_{digest[:12]}")
+    added = {group: getattr(module, f"{group.upper()}S", {}) for group in BUILT_IN}
+    for group, registry in added.items():
+        _check_registry(f"--plugin {plugin}: {group.upper()}S", registry, BUILT_IN[group])
     if not any(added.values()):
         needs = "the file must define NORMS, MODELS or DATASETS, for example NORMS = {'mine': Mine}"
         raise PluginError(f"--plugin {plugin}: {needs}")
     return Components(
         registries={group: {**built_in, **added[group]} for group, built_in in BUILT_IN.items()},
         added={group: frozenset(registry) for group, registry in added.items()},
-        source_hash=hashlib.sha256(source).hexdigest(),
+        source_hash=digest,
     )
 
 
-def _execute(plugin: Path) -> tuple[Any, bytes]:
+def _execute(plugin: Path, source: bytes, name: str) -> ModuleType:
+    """Run exactly the bytes that were hashed; an import could take older ones from a bytecode file, and leaves one."""
+    module = ModuleType(name)
+    module.__file__ = str(plugin)
+    sys.modules[name] = module  # where dataclasses and inspect look for the source of a class
     try:
-        source = plugin.read_bytes()
-    except OSError as error:
-        raise PluginError(f"--plugin {plugin}: cannot be read: {error.strerror or error}") from error
-    name = f"bnbench_plugin_{hashlib.sha256(source).hexdigest()[:12]}"
-    specification = importlib.util.spec_from_file_location(name, plugin)
-    if specification is None or specification.loader is None:
-        raise PluginError(f"--plugin {plugin}: must be a Python file ending in .py")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    try:
-        specification.loader.exec_module(module)
-    except Exception as error:
+        exec(compile(source, str(plugin), "exec", dont_inherit=True), module.__dict__)
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         message = f"--plugin {plugin} raised {type(error).__name__}: {error}{_own_line(plugin, error)}"
         raise PluginError(message) from error
-    return module, source
+    return module
 
 
-def _own_line(plugin: Path, error: Exception) -> str:
+def _own_line(plugin: Path, error: BaseException) -> str:
     """The plugin's own line in a traceback: a user wants that one, not ours."""
-    if isinstance(error, SyntaxError) and error.lineno is not None:
+    if isinstance(error, SyntaxError) and error.filename == str(plugin) and error.lineno is not None:
         return f"\n  {plugin}:{error.lineno}: {(error.text or '').strip()}"
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == plugin]
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(plugin)]
     return f"\n  {plugin}:{own[-1].lineno}: {own[-1].line}" if own else ""
 
 
-def _check_registry(plugin: Path, name: str, registry: Any, built_in: Registry) -> None:
-    valid = isinstance(registry, dict) and all(
-        isinstance(key, str) and callable(item) for key, item in registry.items()
-    )
-    if not valid:
-        raise PluginError(f"--plugin {plugin}: {name} must be a dict from a name to a class or function")
-    taken = sorted(set(registry) & set(built_in))
-    if taken:
-        raise PluginError(f"--plugin {plugin}: {name} uses the built-in name {taken[0]!r}; choose another name")
+def _check_registry(where: str, registry: Any, built_in: Registry) -> None:
+    if not isinstance(registry, dict):
+        raise PluginError(f"{where} must be a dict from a name to a class or function, not {registry!r:.80}")
+    for name, item in registry.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise PluginError(f"{where}: {name!r:.80} must be a name of letters, digits and underscores")
+        if name in built_in:
+            raise PluginError(f"{where} uses the built-in name {name!r}; choose another name")
+        if not callable(item) or isinstance(item, nn.Module):
+            raise PluginError(f"{where}: {name!r} must be a class or function, not {item!r:.80}")

@@ -13,7 +13,7 @@ from typing import Any
 def environment() -> dict[str, Any]:
     """Versions, machine, time and git state, as plain values for sweep.yaml."""
     return {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "time": timestamp(),
         "bnbench": version("bnbench"),
         "python": platform.python_version(),
         "torch": version("torch"),
@@ -23,6 +23,11 @@ def environment() -> dict[str, Any]:
         "cores": cores(),
         "git_commit": git_commit(),
     }
+
+
+def timestamp() -> str:
+    """The time in UTC, in ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def cores() -> int:

@@ -36,6 +36,7 @@ class PluginError(BnbenchError):
 
 def nearest(value: str, allowed: Sequence[str]) -> str:
     """Say what is allowed, the nearest match first: ``"; did you mean 'group'? Allowed: batch, group"``."""
-    matches = get_close_matches(value, allowed, n=1, cutoff=0.5)
-    hint = f"did you mean {matches[0]!r}? " if matches else ""
+    known = {name.lower(): name for name in allowed}
+    matches = get_close_matches(value.lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean {known[matches[0]]!r}? " if matches else ""
     return f"{hint}Allowed: {', '.join(allowed)}"

@@ -16,7 +16,7 @@ from bnbench.components import Components, components
 from bnbench.config import Request, compose_request, read_spec
 from bnbench.data import Data
 from bnbench.engine import Record, prepare_process, resolve_device
-from bnbench.environment import cores, environment, git_commit
+from bnbench.environment import cores, environment, git_commit, timestamp
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS
 from bnbench.plan import estimate_seconds, obstacles
@@ -203,9 +203,10 @@ def execute(
     with store.locked(plan.folder):
         store.join(plan.folder)
         store.plan(plan.folder, plan.request.specs, plan.impossible, _invocation(plan))
+        known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
+        tasks = [task for task in _tasks(plan, workers) if known[run_id(task.spec)] not in store.RESULTS]
         ended = Counter({"impossible": len(plan.impossible)} if plan.impossible else {})
-        total = len(plan.pending) + len(plan.impossible)
-        tasks = _tasks(plan, workers)
+        total = len(tasks) + len(plan.impossible)
         interrupted = False
         watch(Progress(total, min(workers, len(tasks)), dict(ended)))
         ends = LAUNCHERS[launcher](work, tasks, workers)
@@ -221,7 +222,7 @@ def execute(
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            ends.close()  # type: ignore[attr-defined]
+            ends.close()
             store.join(plan.folder)
         statuses = store.statuses(plan.folder)
     return Summary(
@@ -238,14 +239,14 @@ def execute_run(plan: Plan, watch: Callable[[Record], None]) -> Summary:
         store.join(plan.folder)
         store.plan(plan.folder, plan.request.specs, plan.impossible, _invocation(plan))
         interrupted = False
+        (task,) = _tasks(plan, 1)
         try:
-            work(_tasks(plan, 1)[0], watch)
+            status = work(task, watch)
         except KeyboardInterrupt:
-            interrupted = True
+            status, interrupted = "interrupted", True
         finally:
             store.join(plan.folder)
-        (identity,) = (run_id(spec) for spec in plan.request.specs)
-        return Summary(plan.folder, {identity: store.statuses(plan.folder)[identity]}, 1, interrupted)
+        return Summary(plan.folder, {run_id(task.spec): status}, 1, interrupted)
 
 
 def _plan(
@@ -262,11 +263,11 @@ def _plan(
         raise InvalidRequest([f"name={name!r}: must be a plain folder name such as small-batch"])
     folder = results / name
     store.check_writable(folder)
-    device = resolve_device(request.device)
     prepare_process()
     impossible = obstacles(request.specs, parts, lambda spec: parts.load(spec, data))
     if request.problems or len(impossible) == len(request.specs):
         raise InvalidRequest([*request.problems, *impossible.values()])
+    device = resolve_device(request.device)
     known = store.statuses(folder)
     skip = set() if again else store.RESULTS if retry_failed else store.RESULTS | {"failed", "out_of_memory"}
     pending = [spec for spec in request.specs if run_id(spec) not in impossible and known.get(run_id(spec)) not in skip]
@@ -304,7 +305,7 @@ def _tasks(plan: Plan, workers: int) -> list[Task]:
 def _record_death(task: Task, error: str) -> str:
     """Write the failure of a run whose worker could not."""
     with store.Segment(task.folder, f"{task.session}-session") as segment:
-        segment.finish([{"run_id": run_id(task.spec), "status": "failed", "error": error}])
+        segment.finish([{"run_id": run_id(task.spec), "status": "failed", "error": error, "finished_at": timestamp()}])
     return "failed"
 
 

@@ -117,6 +117,7 @@ SCHEDULES: dict[str, type[Constant] | type[Cosine] | type[Step] | type[OneCycle]
     "step": Step,
     "onecycle": OneCycle,
 }
+_KINDS: dict[type, str] = {kind: name for name, kind in (*OPTIMS.items(), *SCHEDULES.items())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,12 @@ class RunSpec:
     plugin: str | None = None
 
 
+_FIELDS: dict[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind))
+    for kind in (RunSpec, Split, Evaluate, *OPTIMS.values(), *SCHEDULES.values())
+}
+
+
 def effective_lr(spec: RunSpec) -> float:
     """The peak learning rate that the optimizer sees, after scaling with the batch."""
     ratio = spec.batch_size / spec.lr_reference_batch
@@ -203,27 +210,26 @@ def effective_lr(spec: RunSpec) -> float:
 
 def as_tree(spec: RunSpec) -> dict[str, Any]:
     """The spec as nested plain values; a choice becomes ``{name: {option: value}}``."""
-    return {field.name: _tree(getattr(spec, field.name)) for field in fields(spec)}
+    return {name: _tree(getattr(spec, name)) for name in _FIELDS[RunSpec]}
 
 
 def _tree(value: Any) -> Any:
     match value:
-        case Choice():
-            return {value.name: {key: _tree(option) for key, option in value.items}}
-        case Sgd() | Adam() | AdamW() | Constant() | Cosine() | Step() | OneCycle():
-            return {kind_name(value): {field.name: _tree(getattr(value, field.name)) for field in fields(value)}}
-        case Split() | Evaluate():
-            return {field.name: _tree(getattr(value, field.name)) for field in fields(value)}
+        case str() | int() | float() | None:
+            return value
         case tuple():
             return list(value)
+        case Choice():
+            return {value.name: {key: _tree(option) for key, option in value.items}}
+        case Split() | Evaluate():
+            return {name: getattr(value, name) for name in _FIELDS[type(value)]}
         case _:
-            return value
+            return {kind_name(value): {name: _tree(getattr(value, name)) for name in _FIELDS[type(value)]}}
 
 
 def kind_name(part: Optim | Schedule) -> str:
     """The name by which an optimizer or schedule is chosen."""
-    kinds: dict[str, type] = {**OPTIMS, **SCHEDULES}
-    return next(name for name, kind in kinds.items() if type(part) is kind)
+    return _KINDS[type(part)]
 
 
 def flatten(spec: RunSpec) -> dict[str, Value]:
@@ -232,19 +238,21 @@ def flatten(spec: RunSpec) -> dict[str, Value]:
 
 
 def _columns(spec: RunSpec) -> Iterator[tuple[str, Value]]:
-    for field in fields(spec):
-        value = getattr(spec, field.name)
+    for name in _FIELDS[RunSpec]:
+        value = getattr(spec, name)
         match value:
+            case str() | int() | float() | None:
+                yield name, value
             case Choice():
-                yield field.name, value.name
-                yield from ((f"{field.name}.{key}", option) for key, option in value.items)
-            case Split() | Evaluate():
-                yield from ((f"{field.name}.{part.name}", getattr(value, part.name)) for part in fields(value))
-            case Sgd() | Adam() | AdamW() | Constant() | Cosine() | Step() | OneCycle():
-                yield field.name, kind_name(value)
-                yield from ((f"{field.name}.{part.name}", getattr(value, part.name)) for part in fields(value))
+                yield name, value.name
+                yield from ((f"{name}.{key}", option) for key, option in value.items)
             case _:
-                yield field.name, value
+                if not isinstance(value, Split | Evaluate):
+                    yield name, kind_name(value)
+                yield from ((f"{name}.{part}", getattr(value, part)) for part in _FIELDS[type(value)])
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def run_id(spec: RunSpec) -> str:
@@ -266,8 +274,7 @@ def stack_key(spec: RunSpec) -> str:
 
 
 def _digest(tree: dict[str, Any]) -> str:
-    canonical = json.dumps([SCHEMA_VERSION, tree], sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode([SCHEMA_VERSION, tree]).encode()).hexdigest()
 
 
 def stream(seed: int, *purpose: str) -> int:
@@ -300,8 +307,10 @@ def check(spec: RunSpec) -> list[str]:
         *_above("divergence_factor", spec.divergence_factor, 1),
         *_at_least("optim.weight_decay", optim.weight_decay, 0),
     ]
+    both = {"epochs": spec.epochs, "steps": spec.steps}
     if (spec.epochs is None) == (spec.steps is None):
-        found.append(f"epochs={spec.epochs} steps={spec.steps}: exactly one of them must be given")
+        given = " ".join(f"{key}={'null' if value is None else value}" for key, value in both.items())
+        found.append(f"{given}: exactly one of them must be given")
     match optim:
         case Sgd():
             found += _share("optim.momentum", optim.momentum, below_one=True)

@@ -7,15 +7,15 @@ import socket
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bnbench import __version__
 from bnbench.components import components
 from bnbench.engine import Outcome, Record, now, prepare_process, resolve_device, train
+from bnbench.environment import timestamp
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
 
@@ -55,9 +55,9 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> s
         "engine": "reference",
         "lanes": 1,
         "device": str(device),
-        "started_at": _timestamp(),
+        "started_at": timestamp(),
         "host": socket.gethostname(),
-        "version": __version__,
+        "version": version("bnbench"),
         "torch": torch.__version__,
         "git_commit": task.git_commit,
     }
@@ -69,7 +69,7 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> s
         except Exception as error:
             segment.log(identity, traceback.format_exc())
             outcome = {"status": failure_status(error), "error": f"{type(error).__name__}: {error}"}
-        segment.finish([{"run_id": identity, **facts, **outcome, "finished_at": _timestamp()}])
+        segment.finish([{"run_id": identity, **facts, **outcome, "finished_at": timestamp()}])
     return str(outcome["status"])
 
 
@@ -92,7 +92,3 @@ def failure_status(error: Exception) -> str:
     """The status of a run that raised."""
     allocation = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     return "out_of_memory" if allocation or isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed"
-
-
-def _timestamp() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from bnbench import __version__
 from bnbench.cli import listing, report, run, sweep
 from bnbench.cli.settings import Settings
 from bnbench.errors import BnbenchError
@@ -36,7 +36,7 @@ app.command("list")(listing.list_components)
 
 def _print_version(value: bool) -> None:
     if value:
-        typer.echo(f"bnbench {__version__}")
+        typer.echo(f"bnbench {version('bnbench')}")
         raise typer.Exit
 
 

@@ -32,7 +32,7 @@ def report(
     """
     from rich.console import Console
 
-    from bnbench import report as reports
+    from bnbench import reports
     from bnbench.cli.output import write_text
     from bnbench.store import load_sweeps
 
@@ -42,8 +42,9 @@ def report(
     chosen = format or ("markdown" if out is not None and out.suffix == ".md" else "terminal")
     if out is None and chosen == "terminal":
         console = Console(highlight=False)
-        reports.print_views(views_shown, console if console.is_terminal else Console(highlight=False, width=100))
-        return
+        if console.is_terminal:
+            reports.print_views(views_shown, console)
+            return
     text = reports.render(views_shown, chosen)
     if out is None:
         typer.echo(text, nl=False)

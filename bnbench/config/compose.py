@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from bnbench.components import Components
-from bnbench.config.fields import option_defaults, option_types
+from bnbench.config.convert import Mismatch, convert
+from bnbench.config.fields import field_types, option_defaults, option_types
 from bnbench.data import COMMON, Augmentation
+from bnbench.errors import PluginError
 from bnbench.spec import OPTIMS, SCHEDULES
 
 GROUPS = ("norm", "model", "dataset", "optim", "schedule")
+CLOSED: dict[str, Mapping[str, Callable[..., Any]]] = {"optim": OPTIMS, "schedule": SCHEDULES}
+"""The groups that a plugin cannot add to: a dataclass per choice."""
 
 
 def conf_dir() -> Path:
@@ -30,73 +33,94 @@ def conf_dir() -> Path:
 
 
 class Composer:
-    """Composes each config group choice once and keeps the result.
+    """What can be set, and its defaults: built-in choices come from conf/, those of a plugin from their signatures.
 
     The groups fill separate nodes, so a run's config is the sum of its choices and Hydra never has to compose their
     combinations.
+
+    Raises:
+        PluginError: a component of the plugin cannot be called, or has an option without a usable default.
     """
 
     def __init__(self, components: Components) -> None:
         self.components = components
-        self._options: dict[tuple[str, str], dict[str, Any]] = {}
-        self._defaults, self._chosen, self._names = _compose_defaults()
+        self._added = {
+            (group, name): _plugin_options(group, name, components.registries[group][name])
+            for group, names in components.added.items()
+            for name in names
+        }
 
     @property
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self) -> Mapping[str, Any]:
         """The top-level keys and their defaults, without the groups."""
-        return {key: value for key, value in self._defaults.items() if key not in GROUPS}
+        return {key: value for key, value in _compose(None, None)[0].items() if key not in GROUPS}
 
     @property
-    def chosen(self) -> dict[str, str]:
+    def chosen(self) -> Mapping[str, str]:
         """The default choice of each group."""
-        return self._chosen
+        return _compose(None, None)[1]
 
     def names(self, group: str) -> list[str] | None:
         """The choices of a group, in alphabetical order; None if there is no such group."""
         if group not in GROUPS:
             return None
-        return sorted({*self._names[group], *self.components.added.get(group, ())})
+        return sorted({*_group_names()[group], *self.components.added.get(group, ())})
 
-    def options(self, group: str, name: str) -> dict[str, Any]:
+    def options(self, group: str, name: str) -> Mapping[str, Any]:
         """The options of one choice and their defaults."""
-        if (group, name) not in self._options:
-            if name in self.components.added.get(group, ()):
-                self._store_plugin_choice(group, name)
-            with _hydra():
-                config = compose("config", overrides=[f"{group}={name}"])
-            self._options[group, name] = OmegaConf.to_container(config[group])  # type: ignore[assignment]
-        return self._options[group, name]
+        if (group, name) in self._added:
+            return self._added[group, name]
+        config, _ = _compose(None, None) if name == self.chosen[group] else _compose(group, name)
+        return dict(config[group])
 
     def component(self, group: str, name: str) -> Callable[..., Any]:
         """What a choice stands for: a class or a function."""
-        closed: dict[str, Mapping[str, Callable[..., Any]]] = {"optim": OPTIMS, "schedule": SCHEDULES}
-        return {**self.components.registries, **closed}[group][name]
+        return {**self.components.registries, **CLOSED}[group][name]
 
     def types(self, group: str, name: str) -> Mapping[str, Any]:
         """The annotations of the options of one choice."""
-        own = option_types(self.component(group, name))
-        return {**own, **option_types(Augmentation)} if group == "dataset" else own
+        component = self.component(group, name)
+        if group in CLOSED:
+            return field_types(component)
+        own = option_types(group, component)
+        return {**own, **field_types(Augmentation)} if group == "dataset" else own
 
     def summary(self, group: str, name: str) -> str:
         """The first sentence of what a choice says of itself."""
         text = inspect.getdoc(self.component(group, name)) or ""
         return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
 
-    def _store_plugin_choice(self, group: str, name: str) -> None:
-        options = option_defaults(self.components.registries[group][name])
-        if group == "dataset":
-            options = {**options, **COMMON}
-        ConfigStore.instance().store(group=group, name=name, node=options)
+
+def _plugin_options(group: str, name: str, component: Callable[..., Any]) -> Mapping[str, Any]:
+    try:
+        options = dict(option_defaults(group, component))
+        for option, annotation in option_types(group, component).items():
+            options[option] = convert(annotation, options[option])
+    except PluginError as error:
+        raise PluginError(f"--plugin: {group} {name!r} {error}") from error
+    except Mismatch as mismatch:
+        raise PluginError(f"--plugin: {group} {name!r}, default {option}={options[option]!r}: {mismatch}") from mismatch
+    if group == "dataset":
+        if taken := sorted(set(options) & set(COMMON)):
+            raise PluginError(f"--plugin: dataset {name!r} must not have the option {taken[0]!r}; every dataset has it")
+        options |= COMMON
+    return options
 
 
 @cache
-def _compose_defaults() -> tuple[dict[str, Any], dict[str, str], dict[str, list[str]]]:
+def _compose(group: str | None, name: str | None) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """The default config, with one choice made, as plain values; and which choices it holds."""
     with _hydra():
-        config = compose("config", return_hydra_config=True)
-        names = {group: GlobalHydra.instance().config_loader().get_group_options(group) for group in GROUPS}
-        chosen = {group: config.hydra.runtime.choices[group] for group in GROUPS}
-    plain = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return OmegaConf.to_container(plain), chosen, names  # type: ignore[return-value]
+        config = compose("config", overrides=[f"{group}={name}"] if group else [], return_hydra_config=True)
+    choices = {key: str(config.hydra.runtime.choices[key]) for key in GROUPS}
+    plain = DictConfig({key: config[key] for key in config if key != "hydra"})
+    return OmegaConf.to_container(plain), choices  # type: ignore[return-value]
+
+
+@cache
+def _group_names() -> Mapping[str, list[str]]:
+    with _hydra():
+        return {group: GlobalHydra.instance().config_loader().get_group_options(group) for group in GROUPS}
 
 
 @contextmanager

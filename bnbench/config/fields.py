@@ -1,119 +1,78 @@
-"""Option types, read from annotations: the signature of a component is the one place that says what is allowed."""
+"""The options of a component, read from its signature: the one place that says what is allowed."""
 
 from __future__ import annotations
 
 import inspect
-import math
-import types
 import typing
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import cache
-from typing import Any, Literal, Union
+from inspect import Parameter
+from typing import Any
 
-from bnbench.errors import PluginError, nearest
-from bnbench.spec import Value
+from bnbench.errors import PluginError
 
+GIVEN = {"norm": ("num_features",), "model": ("norm", "shape", "classes"), "dataset": ("root",)}
+"""By group, what a component is called with by position; the parameters behind that are its options."""
 
-class Mismatch(Exception):
-    """A value has the wrong type; the message completes "name=value: "."""
+_BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
 @cache
-def option_types(component: Callable[..., Any]) -> dict[str, Any]:
-    """The annotated options of a component: dataclass fields, or parameters that have a default.
+def field_types(kind: type) -> Mapping[str, Any]:
+    """The annotations of a dataclass."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
-    An option without an annotation takes the type of its default.
+
+@cache
+def option_types(group: str, component: Callable[..., Any]) -> Mapping[str, Any]:
+    """The annotations of a component's options.
+
+    An option without an annotation takes the type of its default, and one whose default is None can be None.
 
     Raises:
-        PluginError: an option has no default.
+        PluginError: as :func:`option_defaults`.
     """
     hints = _hints(component)
-    if is_dataclass(component):
-        return {field.name: hints[field.name] for field in fields(component)}
-    return {name: hints.get(name, type(default)) for name, default in option_defaults(component).items()}
+    types = {}
+    for name, default in option_defaults(group, component).items():
+        hint = hints.get(name, _type_of(default))
+        types[name] = typing.Optional[hint] if default is None else hint  # noqa: UP045 - a hint need not have |
+    return types
 
 
 @cache
-def option_defaults(component: Callable[..., Any]) -> dict[str, Any]:
-    """The options of a constructor or function and their defaults.
+def option_defaults(group: str, component: Callable[..., Any]) -> Mapping[str, Any]:
+    """The options of a component and their defaults.
 
     Raises:
-        PluginError: a keyword-only option has no default.
+        PluginError: the component cannot be called as its group is, or an option has no default.
     """
-    defaults: dict[str, Any] = {}
-    for parameter in inspect.signature(component).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if parameter.default is not parameter.empty:
-            defaults[parameter.name] = parameter.default
-        elif parameter.kind is parameter.KEYWORD_ONLY:
-            raise PluginError(f"{component.__name__}: option {parameter.name!r} needs a default value")
-    return defaults
+    given = GIVEN[group]
+    try:
+        parameters = list(inspect.signature(component).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"has no signature to read options from: {error}") from error
+    positional = [parameter for parameter in parameters if parameter.kind in _BY_POSITION]
+    if len(positional) < len(given) and not any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters):
+        raise PluginError(f"must take ({', '.join(given)}) by position")
+    taken = {parameter.name for parameter in positional[: len(given)]}
+    options = [item for item in parameters if item.name not in taken and item.kind in (*_BY_POSITION, *_BY_NAME)]
+    without = [item.name for item in options if item.default is Parameter.empty]
+    if without:
+        raise PluginError(f"option {', '.join(without)} needs a default value")
+    return {item.name: item.default for item in options if item.kind in _BY_NAME}
+
+
+def _type_of(default: Any) -> Any:
+    return tuple[float, ...] if isinstance(default, list | tuple) else type(default)
 
 
 def _hints(component: Callable[..., Any]) -> dict[str, Any]:
-    target = component.__init__ if isinstance(component, type) and not is_dataclass(component) else component  # type: ignore[misc]
+    target = component.__init__ if isinstance(component, type) else component  # type: ignore[misc]
     try:
         return typing.get_type_hints(target)
-    except (NameError, TypeError):
+    except Exception:  # annotations are code that may name what is imported for type checkers only
         return {}
-
-
-def convert(annotation: Any, value: Any) -> Value:
-    """The value as its annotation wants it.
-
-    Raises:
-        Mismatch: the value has another type or is not among the allowed ones.
-    """
-    origin = typing.get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        return _convert_union(typing.get_args(annotation), value)
-    if origin is Literal:
-        allowed = typing.get_args(annotation)
-        if value in allowed and type(value) in {type(item) for item in allowed}:
-            return typing.cast(Value, value)
-        raise Mismatch(f"not allowed; {nearest(str(value), [str(item) for item in allowed])}")
-    if origin is tuple:
-        return _convert_list(typing.get_args(annotation)[0], value)
-    return _convert_scalar(annotation, value)
-
-
-def _convert_union(members: tuple[Any, ...], value: Any) -> Value:
-    if value is None and type(None) in members:
-        return None
-    (member,) = [item for item in members if item is not type(None)]
-    try:
-        return convert(member, value)
-    except Mismatch as mismatch:
-        raise Mismatch(f"{mismatch} or null") from None
-
-
-def _convert_list(member: Any, value: Any) -> Value:
-    if not isinstance(value, list | tuple):
-        raise Mismatch("must be a list such as [0.5,0.75]")
-    return tuple(typing.cast(float, convert(member, item)) for item in value)
-
-
-def _convert_scalar(annotation: Any, value: Any) -> Value:
-    if annotation is bool:
-        if isinstance(value, bool):
-            return value
-        raise Mismatch("must be true or false")
-    if annotation is int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        raise Mismatch("must be a whole number")
-    if annotation is float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-        raise Mismatch("must be a finite number")
-    if annotation is str:
-        if isinstance(value, str):
-            return value
-        raise Mismatch("must be text (quote it)")
-    if annotation is type(None):  # a plugin's option whose default is None and that has no annotation
-        return typing.cast(Value, value)
-    raise Mismatch(
-        f"its type {annotation!r} is not one of bool, int, float, str, Literal, tuple[float, ...], or these with None"
-    )

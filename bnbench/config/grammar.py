@@ -1,22 +1,33 @@
-"""The sweep grammar: Hydra's own parser turns ``lr=0.1,1 seed=range(3) norm=glob(*)`` into factors."""
+"""The sweep grammar: Hydra's own parser turns ``lr=0.1,1 seed=range(3) norm=glob(*)`` into settings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override, QuotedString, ValueType
+from hydra.core.override_parser.types import Glob, Override, QuotedString, RangeSweep, ValueType
 from hydra.errors import HydraException
+
+from bnbench.config.convert import shown
+
+LIMIT = 100_000
+"""The most cells that a sweep, and values that a factor, may have."""
 
 Choices = Callable[[str], Sequence[str] | None]
 """The names that a config group offers, or None for a key that is no group."""
 
 
+class Wrong(Exception):
+    """An override cannot be used; the message completes "'text': "."""
+
+
 @dataclass(frozen=True)
 class Setting:
-    """One key and the values it takes, in order; more than one value makes it a factor.
+    """One key and the values it takes, in order.
 
     Attributes:
         swept: whether the user wrote a sweep (also one with a single value).
@@ -33,16 +44,13 @@ def parse(texts: Iterable[str], choices: Choices, problems: list[str]) -> list[S
     settings = []
     for text in texts:
         try:
-            override = parser.parse_override(text)
-        except HydraException as error:
-            reason = str(error).splitlines()[0]
-            problems.append(
-                f"{text!r} is not an override: {reason}. Write key=value, key=value1,value2 or key=range(3)"
-            )
-            continue
-        setting = _setting(override, text, choices, problems)
-        if setting is not None:
-            settings.append(setting)
+            settings.append(_setting(parser.parse_override(text), choices))
+        except Wrong as wrong:
+            problems.append(f"{_quoted(text)}: {wrong}")
+        except (HydraException, ValueError, ArithmeticError, RecursionError) as error:
+            reason = f"{str(error) or type(error).__name__}\n".splitlines()[0].split(" expecting ")[0]
+            usage = "key=value, key=value1,value2 or key=range(3), with quotes around unusual characters"
+            problems.append(f"{_quoted(text)} is not an override: {_shortened(reason)}. Write {usage}")
     return settings
 
 
@@ -65,45 +73,69 @@ def split(text: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def _setting(override: Override, text: str, choices: Choices, problems: list[str]) -> Setting | None:
+def _setting(override: Override, choices: Choices) -> Setting:
     key = override.key_or_group
+    if not key:
+        raise Wrong("no key before the =")
     if override.package is not None:
-        problems.append(f"{text!r}: packages (@) are not used here; write {key}=value")
-        return None
+        raise Wrong(f"packages (@) are not used here; write {key}=value")
     if override.is_delete():
+        if choices(key) is not None or override.value() not in (None, ""):
+            raise Wrong(f"~ cannot take it away; write {key}=value")
         return Setting(key, (None,), swept=False)
-    if not override.is_sweep_override():
-        return Setting(key, (_plain(override.value()),), swept=False)
-    values = _sweep_values(override, text, choices, problems)
-    if values is None:
-        return None
+    if override.is_sweep_override():
+        values = _sweep_values(override, choices)
+    else:
+        values = [override.value()]
+    values = [_plain(value) for value in values]
     if not values:
-        problems.append(f"{text!r}: an empty sweep, no value is left")
-        return None
-    return Setting(key, tuple(dict.fromkeys(values)), swept=True)
+        raise Wrong("an empty sweep, no value is left")
+    if len(values) > LIMIT:
+        raise Wrong(f"more than {LIMIT:,} values")
+    return Setting(key, tuple(values), override.is_sweep_override())
 
 
-def _sweep_values(override: Override, text: str, choices: Choices, problems: list[str]) -> list[Any] | None:
+def _sweep_values(override: Override, choices: Choices) -> list[Any]:
     if override.value_type is ValueType.INTERVAL_SWEEP:
-        problems.append(f"{text!r}: an interval has no values to go through; write a choice or a range")
-        return None
+        raise Wrong("an interval has no values to go through; write a choice or a range")
     value: Any = override.value()
     if isinstance(value, Glob):
         names = choices(override.key_or_group)
         if names is None:
-            problems.append(f"{text!r}: glob() needs a config group such as norm or model")
-            return None
-        return list(value.filter(list(names)))
-    return [_hashable(_plain(item)) for item in override.sweep_iterator()]
+            raise Wrong("glob() needs a config group such as norm or model")
+        found = value.filter(list(names))
+        if not found:
+            raise Wrong(f"an empty sweep, no name matches. Allowed: {', '.join(names)}")
+        return found
+    if isinstance(value, RangeSweep):
+        _check_range(value)
+    return list(islice(override.sweep_iterator(), LIMIT + 1))
+
+
+def _check_range(sweep: RangeSweep) -> None:
+    """Refuse endless ranges, and step in decimals: range(0.1,0.4,0.1) is 0.1, 0.2, 0.3."""
+    start, stop, step = (Decimal(str(value)) for value in (sweep.start, sweep.stop, sweep.step))
+    if not (start.is_finite() and stop.is_finite() and step.is_finite()) or step == 0:
+        raise Wrong("a range needs finite numbers and a step other than 0")
+    if (stop - start) / step > LIMIT:
+        raise Wrong(f"more than {LIMIT:,} values")
+    if any(isinstance(value, float) for value in (sweep.start, sweep.stop, sweep.step)):
+        sweep.start, sweep.stop, sweep.step = start, stop, step  # type: ignore[assignment]
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, QuotedString):
-        return value.text
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
+        return _plain(value.text)
+    if isinstance(value, str) and "${" in value:
+        raise Wrong("${...} is not looked up here; write the value itself")
+    if isinstance(value, dict):
+        raise Wrong("groups of values {...} are not used here; set each key by itself, as in split.seed=1")
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _quoted(text: str) -> str:
+    return _shortened(repr(text))
+
+
+def _shortened(text: str) -> str:
+    return shown(text)

@@ -1,12 +1,13 @@
-"""From factors to cells: the full product of the factors, where zipped settings advance together as one factor."""
+"""From settings to cells: the full product of the factors, where zipped settings advance together as one factor."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnbench.config.grammar import Setting
+from bnbench.config.grammar import LIMIT, Setting
 
 Cell = dict[str, Any]
 """A value for each key that the user set."""
@@ -15,21 +16,18 @@ Cell = dict[str, Any]
 def factors(settings: Sequence[Setting], zipped: Sequence[Sequence[Setting]], problems: list[str]) -> list[list[Cell]]:
     """One list of partial cells per factor; the grid is their product.
 
-    A key that is set twice and zipped settings of different lengths are added to ``problems``.
+    A key that is set twice, zipped settings of different lengths and a grid that is too large (then an empty one is
+    returned) are added to ``problems``.
     """
     keys = [setting.key for setting in [*settings, *itertools.chain.from_iterable(zipped)]]
     for key in dict.fromkeys(key for key in keys if keys.count(key) > 1):
         problems.append(f"{key} is set more than once; give all of its values in one place, as in {key}=a,b")
     product = [[{setting.key: value} for value in setting.values] for setting in settings]
-    for group in zipped:
-        lengths = {setting.key: len(setting.values) for setting in group}
-        if len(set(lengths.values())) > 1:
-            counted = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-            problems.append(f"--zip: settings that advance together need equally many values; {counted}")
-        names = [setting.key for setting in group]
-        product.append(
-            [dict(zip(names, row, strict=True)) for row in zip(*(setting.values for setting in group), strict=False)]
-        )
+    product += [_rows(group, problems) for group in zipped]
+    size = math.prod(len(points) for points in product)
+    if size > LIMIT:
+        problems.append(f"the sweep has {size:,} cells; at most {LIMIT:,} can be planned at once, so divide it")
+        return [[]]
     return product
 
 
@@ -39,6 +37,10 @@ def cells(product: Sequence[Sequence[Cell]]) -> Iterator[Cell]:
         yield {key: value for point in points for key, value in point.items()}
 
 
-def matches(flat: Cell, conditions: Sequence[Setting]) -> bool:
-    """Whether a run's columns meet all conditions of one --exclude."""
-    return all(setting.key in flat and flat[setting.key] in setting.values for setting in conditions)
+def _rows(group: Sequence[Setting], problems: list[str]) -> list[Cell]:
+    lengths = {setting.key: len(setting.values) for setting in group}
+    if len(set(lengths.values())) > 1:
+        counted = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        problems.append(f"--zip: settings that advance together need equally many values; {counted}")
+    names = [setting.key for setting in group]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(setting.values for setting in group), strict=False)]

@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 
 from bnbench.components import Components
+from bnbench.config.build import make_part
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.fields import Mismatch, convert, option_types
-from bnbench.config.request import NESTED, make_part
+from bnbench.config.convert import Mismatch, convert, shown
+from bnbench.config.fields import field_types
+from bnbench.config.keys import NESTED
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.spec import RunSpec, check
 
@@ -21,51 +23,71 @@ def read_spec(path: Path, components: Components) -> RunSpec:
 
     Raises:
         InvalidRequest: the file is not a complete spec, or was made with a plugin that is not given or has changed.
+        PluginError: a component of the plugin cannot be used.
     """
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidRequest([f"--from {path}: cannot be read: {str(error).splitlines()[0]}"]) from error
-    expected = list(option_types(RunSpec))
-    if not isinstance(tree, dict) or set(tree) != set(expected):
-        keys = set(tree) if isinstance(tree, dict) else set()
-        wrong = ", ".join(sorted(keys ^ set(expected), key=str))
-        raise InvalidRequest([f"--from {path}: not a run spec; missing or unknown: {wrong}"])
-    _check_plugin(path, tree["plugin"], components)
-    problems: list[str] = []
-    composer = Composer(components)
-    values = {key: _value(key, tree[key], composer, problems) for key in expected}
+    tree = _read(path)
+    problems = _key_problems("", tree, field_types(RunSpec)) or _plugin_problems(tree["plugin"], components)
     if not problems:
-        problems = check(RunSpec(**values))
+        composer = Composer(components)
+        values = {key: _value(key, tree[key], composer, problems) for key in field_types(RunSpec)}
+    if not problems:
+        spec = RunSpec(**values)
+        problems = check(spec)
+        if spec.plugin is None and components.uses_plugin(
+            norm=spec.norm.name, model=spec.model.name, dataset=spec.dataset.name
+        ):
+            problems.append("plugin=null: must be the hash of the plugin that the run uses")
     if problems:
         raise InvalidRequest(f"--from {path}: {problem}" for problem in problems)
-    return RunSpec(**values)
+    return spec
 
 
-def _check_plugin(path: Path, wanted: str | None, components: Components) -> None:
+def _read(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidRequest([f"--from {path}: cannot be read: {error.strerror}"]) from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidRequest([f"--from {path}: is not a YAML file that can be read: {reason}"]) from error
+
+
+def _plugin_problems(wanted: Any, components: Components) -> list[str]:
     if wanted is not None and components.source_hash is None:
-        raise InvalidRequest([f"--from {path}: this run used a plugin; name its file with --plugin FILE"])
+        return ["this run used a plugin; name its file with --plugin FILE"]
     if wanted is not None and wanted != components.source_hash:
-        raise InvalidRequest(
-            [f"--from {path}: the plugin has changed since this run; its number would be another run's"]
-        )
+        return ["the plugin has changed since this run, so it would be another run"]
+    return []
+
+
+def _key_problems(prefix: str, tree: Any, expected: Mapping[str, Any]) -> list[str]:
+    """What is missing and what is unknown under a key; ``prefix`` is empty at the top."""
+    name = prefix.rstrip(".")
+    if not isinstance(tree, dict):
+        return [f"{name or 'it'} must hold {', '.join(expected) or 'nothing, {}'}"]
+    unknown = [
+        f"{prefix}{shown(key)}: unknown; {nearest(str(key), [*expected])}" for key in tree if key not in expected
+    ]
+    return unknown + [f"{prefix}{key}: is missing" for key in expected if key not in tree]
 
 
 def _value(key: str, value: Any, composer: Composer, problems: list[str]) -> Any:
     if key not in GROUPS and key not in NESTED:
-        return _convert(key, option_types(RunSpec)[key], value, problems)
+        return _convert(key, field_types(RunSpec)[key], value, problems)
     name = None
     if key in GROUPS:
         if not isinstance(value, dict) or len(value) != 1:
             problems.append(f"{key}: must be one choice with its options, as in {key}: {{name: {{option: value}}}}")
             return None
         ((name, value),) = value.items()
-        if name not in (composer.names(key) or []):
-            problems.append(f"{key}={name}: unknown {key}; {nearest(str(name), composer.names(key) or [])}")
+        names = composer.names(key) or []
+        if name not in names:
+            problems.append(f"{key}={shown(name)}: unknown {key}; {nearest(str(name), names)}")
             return None
-    types: Mapping[str, Any] = option_types(NESTED[key]) if name is None else composer.types(key, name)
-    if not isinstance(value, dict) or set(value) != set(types):
-        problems.append(f"{key}: must hold exactly these options: {', '.join(types)}")
+    types = field_types(NESTED[key]) if name is None else composer.types(key, name)
+    wrong = _key_problems(f"{key}.", value, types)
+    if wrong:
+        problems.extend(wrong)
         return None
     converted = {option: _convert(f"{key}.{option}", types[option], value[option], problems) for option in types}
     return None if problems else make_part(key, name, converted)
@@ -75,5 +97,5 @@ def _convert(key: str, annotation: Any, value: Any, problems: list[str]) -> Any:
     try:
         return convert(annotation, value)
     except Mismatch as mismatch:
-        problems.append(f"{key}={value}: {mismatch}")
+        problems.append(f"{key}={shown(value)}: {mismatch}")
         return None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from bnbench.launch.launcher import Done
+from bnbench.launch.launcher import Done, describe
 
 
-def inline(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Done]:
+def inline(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Generator[Done, None, None]:
     """See :class:`Launcher`; ``jobs`` has no effect."""
     for index, task in enumerate(tasks):
         try:
             value = function(task)
-        except Exception as error:
-            yield Done(index, None, f"{type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            done = Done(index, None, describe(error))
         else:
-            yield Done(index, value)
+            done = Done(index, value)
+        yield done

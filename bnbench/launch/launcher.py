@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,9 +25,15 @@ class Done:
 class Launcher(Protocol):
     """Runs ``function(task)`` for each task and yields the ends as they come.
 
-    Closing the iterator stops what still runs. A task's end is told once; a task whose process dies ends with an error.
+    Closing the iterator stops what still runs. A task's end is told once; a task that raises (SystemExit too) or whose
+    process dies ends with an error, and the others go on. KeyboardInterrupt stops everything.
     """
 
-    def __call__(self, function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Done]:
+    def __call__(self, function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Generator[Done, None, None]:
         """Run the tasks; up to ``jobs`` at a time."""
         ...
+
+
+def describe(error: BaseException) -> str:
+    """What a function raised, in one line at least."""
+    return f"{type(error).__name__}: {error}"

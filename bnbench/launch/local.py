@@ -7,103 +7,138 @@ and no worker outlives the program that started it.
 from __future__ import annotations
 
 import multiprocessing
-import os
+import pickle
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from bnbench.launch.launcher import Done
+from bnbench.launch.launcher import Done, describe
+from bnbench.launch.service import serve
+
+FAREWELL = 5.0
+"""Seconds that an idle worker has to end by itself."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
+    """A worker process.
+
+    Attributes:
+        index: the task in hand.
+        proven: whether it has ended a task.
+    """
+
     process: SpawnProcess
     pipe: Connection
     index: int | None = None
-    """The task in hand."""
+    proven: bool = False
 
 
-def local(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Done]:
+def local(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Generator[Done, None, None]:
     """See :class:`Launcher`; up to ``jobs`` processes, each started afresh (spawn)."""
-    waiting = list(enumerate(tasks))[::-1]
+    assert jobs >= 1, "somebody must work"
+    waiting = deque(enumerate(tasks))
     workers: list[_Worker] = []
     try:
         while waiting or any(worker.index is not None for worker in workers):
-            for worker in workers:
-                if worker.index is None and waiting:
-                    _hand(worker, waiting)
-            while waiting and len(workers) < jobs:
-                workers.append(_start(function))
-                _hand(workers[-1], waiting)
+            while waiting and (worker := _idle(workers, jobs, function)):
+                index, task = waiting.popleft()
+                try:
+                    message = bytes(ForkingPickler.dumps(task))
+                except Exception as error:
+                    yield Done(index, None, describe(error))
+                    continue
+                if not _hand(worker, index, message):
+                    waiting.appendleft((index, task))
+                    workers.remove(worker)
             busy = {worker.pipe: worker for worker in workers if worker.index is not None}
             for pipe in wait(list(busy)):
                 worker = busy[pipe]  # type: ignore[index]
-                yield _collect(worker, workers)
+                done = _collect(worker)
+                if not worker.proven:
+                    workers.remove(worker)
+                yield done
     finally:
-        for worker in workers:
-            worker.process.kill() if worker.index is not None else worker.pipe.close()
-        for worker in workers:
-            worker.process.join()
+        _dismiss(workers)
+
+
+def _idle(workers: list[_Worker], jobs: int, function: Callable[[Any], Any]) -> _Worker | None:
+    """A worker without a task, started if need be; None if all ``jobs`` of them are busy."""
+    free = next((worker for worker in workers if worker.index is None), None)
+    if free is None and len(workers) < jobs:
+        free = _start(function)
+        workers.append(free)
+    return free
 
 
 def _start(function: Callable[[Any], Any]) -> _Worker:
+    """Start a worker that never sees Ctrl-C, not even while it imports: the program that started it decides."""
     context = multiprocessing.get_context("spawn")
+    resource_tracker.ensure_running()  # it would unblock the signal if it were started in between
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(function, theirs), daemon=True)
-    process.start()
-    theirs.close()
+    process = context.Process(target=serve, args=(function, theirs), daemon=True)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        theirs.close()
     return _Worker(process, ours)
 
 
-def _hand(worker: _Worker, waiting: list[tuple[int, Any]]) -> None:
-    worker.index, task = waiting.pop()
+def _hand(worker: _Worker, index: int, message: bytes) -> bool:
+    """Give a worker its task; False if it died idle. One that dies before its first task is told by its pipe."""
     try:
-        worker.pipe.send(task)
+        worker.pipe.send_bytes(message)
     except (BrokenPipeError, ConnectionResetError):
-        pass  # the worker died; reading its pipe tells so
+        if worker.proven:
+            worker.process.join()
+            return False
+    worker.index = index
+    return True
 
 
-def _collect(worker: _Worker, workers: list[_Worker]) -> Done:
+def _collect(worker: _Worker) -> Done:
+    """The end of a worker's task; a worker that died is not proven any more."""
     index = worker.index
     assert index is not None, "only busy workers are waited for"
     worker.index = None
     try:
-        value, error = worker.pipe.recv()
+        message = worker.pipe.recv_bytes()
     except (EOFError, ConnectionResetError):
+        worker.proven = False
         worker.process.join()
-        workers.remove(worker)
         return Done(index, None, _death(worker.process.exitcode))
+    worker.proven = True
+    try:
+        value, error = pickle.loads(message)
+    except Exception as problem:
+        return Done(index, None, describe(problem))
     return Done(index, value, error)
 
 
 def _death(code: int | None) -> str:
     if code is not None and code < 0:
         hint = " (often the system's answer to a lack of memory)" if -code == signal.SIGKILL else ""
-        return f"the worker process was ended by {signal.Signals(-code).name}{hint}"
+        names = {known.value: known.name for known in signal.Signals}
+        return f"the worker process was ended by {names.get(-code, f'signal {-code}')}{hint}"
     return f"the worker process ended with exit code {code}"
 
 
-def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
-    """A worker's life: tasks from the pipe until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program that started us decides
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    while True:
-        try:
-            task = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send((function(task), None))
-        except Exception as error:
-            pipe.send((None, f"{type(error).__name__}: {error}"))
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has a parent"
-    wait([parent.sentinel])
-    os._exit(1)
+def _dismiss(workers: Sequence[_Worker]) -> None:
+    """End all workers: those at work at once, the idle ones by the end of their pipe."""
+    for worker in workers:
+        if worker.index is not None:
+            worker.process.kill()
+        worker.pipe.close()
+    for worker in workers:
+        worker.process.join(FAREWELL)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()

@@ -1,4 +1,8 @@
-"""Which specs can be trained at all: found before training, on torch's meta device, where nothing is computed."""
+"""Which specs can be trained at all: found before training, by showing the network one batch.
+
+Large batches are shown on torch's meta device, where nothing is computed; small ones on the CPU, which is quicker than
+what torch loads at the first use of meta tensors.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ from bnbench.spec import RunSpec, run_id
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
+
+SMALL = 2**14
+"""Elements of a batch that is cheap to compute."""
 
 
 def obstacles(specs: Iterable[RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
@@ -50,11 +57,14 @@ def _refusal(spec: RunSpec, components: Components, data: Data, batch: int) -> s
     Only what a component says itself counts; an unexpected error of a plugin is left to its run, which then fails
     alone and keeps the traceback.
     """
+    x_NCHW = torch.empty(batch, *data.shape, device="meta")
+    if x_NCHW.numel() <= SMALL:
+        x_NCHW = torch.zeros(batch, *data.shape)
     try:
-        with torch.device("meta"):
+        with torch.random.fork_rng([]), torch.no_grad(), x_NCHW.device:
             network = components.build(spec, data)
-            network.train()(torch.empty(batch, *data.shape))
-            network.eval()(torch.empty(batch, *data.shape))
+            network.train()(x_NCHW)
+            network.eval()(x_NCHW)
     except (Impossible, InvalidRequest) as error:
         return str(error)
     except Exception as error:

@@ -1,18 +1,10 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, RESULTS, Status
-from bnbench.store.folder import (
-    check_writable,
-    is_locked,
-    join,
-    load_metrics,
-    load_runs,
-    load_sweeps,
-    locked,
-    plan,
-    statuses,
-)
+from bnbench.store.folder import join, plan, statuses
+from bnbench.store.lock import check_writable, is_locked, locked
 from bnbench.store.segment import Segment
+from bnbench.store.tables import load_metrics, load_runs, load_sweeps
 
 __all__ = [
     "FAILURES",

@@ -26,3 +26,18 @@ METRICS = (
 )  # fmt: skip
 
 SEGMENT = (*IDENTITY, *OUTCOME)
+
+OUTCOME_TEXTS = ("engine", "device", "started_at", "finished_at", "host", "version", "torch", "git_commit")
+
+SPEC_TEXTS = (
+    "norm", "model", "dataset", "optim", "schedule",
+    "lr_scaling", "precision", "evaluate.unit", "evaluate.statistics", "plugin",
+)  # fmt: skip
+"""The spec's columns that hold text whatever it looks like; the type of all others is inferred."""
+
+RUN_TYPES = {
+    **dict.fromkeys((*IDENTITY, *SPEC_TEXTS, *OUTCOME_TEXTS), "str"),
+    **{column: "float64" for column in OUTCOME if column not in OUTCOME_TEXTS},
+}
+
+METRIC_TYPES = {**dict.fromkeys(METRICS, "float64"), "run_id": "str", "step": "int64", "examples": "int64"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from bnbench.spec import RunSpec, as_tree, run_id
 from bnbench.store.columns import METRICS, SEGMENT
 from bnbench.store.files import RowAppender, replacing
+from bnbench.store.lock import writing
 
 FOLDER = "segments"
 ROWS = ".runs.csv"
@@ -19,7 +21,7 @@ METRIC_ROWS = ".metrics.csv"
 
 
 class Segment:
-    """Writer of one worker's rows; a context manager.
+    """Writer of one worker's rows; a context manager. No join takes place until it is closed.
 
     The metrics of a run are on the disk before its final row is: a final row vouches for them.
 
@@ -30,10 +32,14 @@ class Segment:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
-        for sub in (FOLDER, "specs"):
-            (folder / sub).mkdir(parents=True, exist_ok=True)
-        self._metrics = RowAppender(folder / FOLDER / f"{name}{METRIC_ROWS}", METRICS)
-        self._runs = RowAppender(folder / FOLDER / f"{name}{ROWS}", SEGMENT)
+        with ExitStack() as resources:
+            resources.enter_context(writing(folder))
+            for sub in (FOLDER, "specs"):
+                (folder / sub).mkdir(exist_ok=True)
+            files = folder / FOLDER
+            self._metrics = resources.enter_context(closing(RowAppender(files / f"{name}{METRIC_ROWS}", METRICS)))
+            self._runs = resources.enter_context(closing(RowAppender(files / f"{name}{ROWS}", SEGMENT)))
+            self._resources = resources.pop_all()
 
     def __enter__(self) -> Segment:
         return self
@@ -41,8 +47,7 @@ class Segment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._metrics.close()
-        self._runs.close()
+        self._resources.close()
 
     def start(self, specs: Sequence[RunSpec], facts: Mapping[str, Any]) -> None:
         """Say that runs have begun, and keep their full specs."""

@@ -1,0 +1,35 @@
+# demo and test install what they need into .venv with plain python3 and pip; nothing else is assumed.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.003,0.03,0.3 seed=range(3) epochs=5
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed  ## train a small-batch ablation on digits and print its tables
+	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
+	$(BIN)/bnbench report demo --baseline norm=none --target 90%
+
+test: .venv/installed-dev  ## run all tests
+	$(BIN)/pytest -n 2
+
+lint: .venv/installed-dev  ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:  ## remove what was installed and built; results and data stay
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(INSTALL) '.[dev]'
+	touch $@
+
+empty :=
+space := $(empty) $(empty)

@@ -1,0 +1,94 @@
+"""The commands as functions, for notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bnbench import reports, session, store
+
+RESULTS, DATA = Path("results"), Path("data")
+
+
+def run(
+    *overrides: str,
+    name: str = session.DEFAULT_NAME,
+    results: Path | str = RESULTS,
+    data: Path | str = DATA,
+    plugin: Path | str | None = None,
+) -> dict[str, Any]:
+    """Train one run and return its row of runs.csv.
+
+    Raises:
+        BnbenchError: something is wrong with the request.
+    """
+    plan = session.plan_run(
+        overrides, name, results=Path(results), data=Path(data), plugin=Path(plugin) if plugin else None
+    )
+    summary = session.execute_run(plan, lambda record: None)
+    (identity,) = summary.statuses
+    row = store.load_runs(plan.folder).set_index("run_id").loc[identity]
+    return {str(column): value for column, value in row.items()}
+
+
+def sweep(
+    *overrides: str,
+    name: str,
+    zips: Sequence[str] = (),
+    excludes: Sequence[str] = (),
+    jobs: int | None = None,
+    results: Path | str = RESULTS,
+    data: Path | str = DATA,
+    plugin: Path | str | None = None,
+    retry_failed: bool = False,
+) -> session.Summary:
+    """Train every combination of the given values that has no result yet.
+
+    Args:
+        overrides: as on the command line, for example ``"norm=none,batch"``, ``"seed=range(3)"``.
+        jobs: worker processes; 1 trains in this process.
+
+    Raises:
+        BnbenchError: something is wrong with the request.
+    """
+    plan = session.plan_sweep(
+        overrides,
+        name,
+        results=Path(results),
+        data=Path(data),
+        zips=zips,
+        excludes=excludes,
+        plugin=Path(plugin) if plugin else None,
+        retry_failed=retry_failed,
+    )
+    return session.execute(plan, launcher="inline" if jobs == 1 else "local", jobs=jobs)
+
+
+def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs and the metrics of one or more sweeps as tidy tables.
+
+    Raises:
+        BnbenchError: one of them is not there.
+    """
+    return store.load_sweeps([Path(results) / name for name in names])
+
+
+def report(
+    *names: str,
+    views: Sequence[str] = tuple(reports.VIEWS),
+    baseline: str | None = None,
+    targets: Sequence[str | float] = (),
+    lr: str = "best",
+    format: str = "terminal",
+    results: Path | str = RESULTS,
+) -> str:
+    """Comparison tables over sweeps, as text.
+
+    Raises:
+        BnbenchError: something is wrong with the request.
+    """
+    runs, metrics = load(*names, results=results)
+    return reports.render(reports.report(runs, metrics, views, baseline, targets, lr), format)

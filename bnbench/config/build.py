@@ -1,0 +1,88 @@
+"""From cells to specs: each part of a spec is converted once per distinct value and then looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bnbench.config.compose import CLOSED, GROUPS, Composer
+from bnbench.config.convert import Mismatch, convert, shown
+from bnbench.config.fields import field_types
+from bnbench.config.grid import Cell
+from bnbench.config.keys import NESTED
+from bnbench.spec import Choice, RunSpec
+
+_WRONG = object()
+
+
+class Builder:
+    """Builds the specs of cells that set ``keys``; a wrong value is added to ``problems``."""
+
+    def __init__(self, composer: Composer, keys: Iterable[str], problems: list[str]) -> None:
+        self._composer = composer
+        self._problems = problems
+        self._defaults = composer.defaults
+        self._hints = field_types(RunSpec)
+        keys = dict.fromkeys(keys)
+        heads = [*GROUPS, *(key for key in self._defaults if key != "device")]
+        self._keys = {head: [key for key in keys if key.partition(".")[0] == head] for head in heads}
+        self._constant = {head: self._value(head, {}) for head, own in self._keys.items() if not own}
+        self._varied = [(head, own) for head, own in self._keys.items() if own]
+        self._made: dict[tuple[Any, ...], Any] = {}
+
+    def build(self, cell: Cell) -> RunSpec | None:
+        """The spec of a cell, or None if a value has the wrong type."""
+        values = dict(self._constant)
+        for head, keys in self._varied:
+            # by identity, which tells 1 from 1.0 and true; the settings keep the values alive
+            memory = (head, *[id(cell[key]) if key in cell else None for key in keys])
+            if memory not in self._made:
+                self._made[memory] = self._value(head, {key: cell[key] for key in keys if key in cell})
+            values[head] = self._made[memory]
+        if cell.get("steps") is not None and "epochs" not in cell:
+            values["epochs"] = None
+        if _WRONG in values.values():
+            return None
+        values["plugin"] = self._plugin(values)
+        return RunSpec(**values)
+
+    def _plugin(self, values: Mapping[str, Any]) -> str | None:
+        components = self._composer.components
+        used = components.uses_plugin(**{group: values[group].name for group in components.registries})
+        return components.source_hash if used else None
+
+    def _value(self, head: str, given: Mapping[str, Any]) -> Any:
+        if head in GROUPS:
+            name = str(given.get(head, self._composer.chosen[head]))
+            return self._part(head, name, self._composer.options(head, name), self._composer.types(head, name), given)
+        if head in NESTED:
+            return self._part(head, None, self._defaults[head], field_types(NESTED[head]), given)
+        return self._convert(head, self._hints[head], given.get(head, self._defaults[head]))
+
+    def _part(
+        self,
+        head: str,
+        name: str | None,
+        defaults: Mapping[str, Any],
+        types: Mapping[str, Any],
+        given: Mapping[str, Any],
+    ) -> Any:
+        values = {
+            option: self._convert(f"{head}.{option}", types[option], given.get(f"{head}.{option}", default))
+            for option, default in defaults.items()
+        }
+        return _WRONG if _WRONG in values.values() else make_part(head, name, values)
+
+    def _convert(self, key: str, annotation: Any, value: Any) -> Any:
+        try:
+            return convert(annotation, value)
+        except Mismatch as mismatch:
+            self._problems.append(f"{key}={shown(value)}: {mismatch}")
+            return _WRONG
+
+
+def make_part(head: str, name: str | None, values: Mapping[str, Any]) -> Any:
+    """The part of a spec under ``head``: a nested dataclass, or the dataclass or :class:`Choice` chosen by ``name``."""
+    if name is None:
+        return NESTED[head](**values)
+    return CLOSED[head][name](**values) if head in CLOSED else Choice.of(name, values)

@@ -1,0 +1,92 @@
+"""The rows of a table: one per combination of the factors that it does not have on its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bnbench.reports.factors import COMPONENTS, head, is_option, shown_factors
+from bnbench.reports.levels import Level, level_text, level_texts
+from bnbench.reports.trials import Trials
+from bnbench.reports.view import Cell, Column
+from bnbench.reports.wording import listing
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Runs sorted into rows.
+
+    Attributes:
+        trials: the runs; ``trials.frame`` has a column ``row``.
+        factors: the spec columns that tell rows apart.
+        follows: spec columns that vary as well, but follow from ``factors`` and the columns set aside.
+        keys: one line per row, indexed by ``row``: the codes of its spec columns (those of its first run).
+    """
+
+    trials: Trials
+    factors: tuple[str, ...]
+    follows: tuple[str, ...]
+    keys: pd.DataFrame
+
+
+def sort_into_rows(trials: Trials, aside: Collection[str]) -> Rows:
+    """Give every run its row; the seed and the columns in ``aside`` do not make rows."""
+    columns = [name for name in trials.columns if name != "seed" and name not in aside]
+    factors, follows = shown_factors(trials.frame, columns, aside)
+    number = trials.frame.groupby(factors).ngroup() if factors else pd.Series(0, index=trials.frame.index)
+    frame = trials.frame.assign(row=number)
+    keys = frame.drop_duplicates("row").set_index("row").sort_index()[[*trials.columns, "chance"]]
+    return Rows(Trials(frame, trials.levels), tuple(factors), tuple(follows), keys)
+
+
+def heads(rows: Rows, without: Collection[str] = ()) -> list[str]:
+    """The columns that name a row: a component stands for itself and all of its options."""
+    components = [name for name in COMPONENTS if name in rows.keys.columns]
+    names = [head(name) if head(name) in components else name for name in rows.factors]
+    return [name for name in dict.fromkeys(names) if name not in without]
+
+
+def key_columns(rows: Rows, without: Collection[str] = ()) -> tuple[Column, ...]:
+    """The headers that go with :func:`labels`."""
+    return tuple(Column(name.replace("batch_size", "batch"), key=True) for name in heads(rows, without) or ["runs"])
+
+
+def labels(rows: Rows, without: Collection[str] = ()) -> dict[int, tuple[Cell, ...]]:
+    """The cells that name each row, for example ``group groups=4``."""
+    named = {name: _label_column(rows, name) for name in heads(rows, without)} or {"runs": ["all"] * len(rows.keys)}
+    cells = zip(*([Cell(text, value=text) for text in texts] for texts in named.values()), strict=True)
+    return dict(zip(rows.keys.index.tolist(), cells, strict=True))
+
+
+def _label_column(rows: Rows, name: str) -> list[str]:
+    written = _texts(name, rows.trials.levels[name])
+    texts = [written[code] for code in rows.keys[name]]
+    for option in (factor for factor in rows.factors if head(factor) == name and factor != name):
+        # An option is told only where it varies under the same name: "batch", but "group groups=4".
+        inside = rows.keys.groupby(name)[option].transform("nunique") > 1
+        levels = [rows.trials.levels[option][code] for code in rows.keys[option]]
+        parts = [f" {option.partition('.')[2]}={level_text(level)}" for level in levels]
+        texts = [text + part if told else text for text, part, told in zip(texts, parts, inside, strict=True)]
+    return texts
+
+
+def _texts(name: str, levels: Sequence[Level]) -> list[str]:
+    if name == "lr":
+        return level_texts(levels)
+    return [level_text(level)[:8] if name == "plugin" else level_text(level) for level in levels]
+
+
+def section_starts(names: Sequence[tuple[Cell, ...]]) -> tuple[int, ...]:
+    """Where a new group begins: every label but the last is equal within a group."""
+    contexts = [tuple(cell.text for cell in cells[:-1]) for cells in names]
+    starts = tuple(index for index in range(1, len(contexts)) if contexts[index] != contexts[index - 1])
+    return starts if 2 * len(starts) < len(contexts) else ()
+
+
+def following(rows: Rows) -> tuple[str, ...]:
+    """Name the columns that vary along with what is shown, except options that come with a chosen name, as a note."""
+    told = {name for name in rows.follows if is_option(rows.trials.frame, name)} | {"plugin", "sweep"}
+    names = [name for name in rows.follows if name not in told]
+    return (f"Varies as well, but is fixed by what is shown: {listing(names)}.",) if names else ()

@@ -1,0 +1,89 @@
+"""Tables for a terminal or a pipe. A table wider than the terminal is broken into parts that repeat its row labels."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from bnbench.reports.view import Mark, ReportView, Table
+
+STYLES: dict[Mark, str] = {"": "", "best": "bold green", "baseline": "dim", "bad": "yellow"}
+GAP = 1
+DEFAULT_WIDTH = 120
+
+
+def render_terminal(views: Sequence[ReportView], width: int = DEFAULT_WIDTH) -> str:
+    """Write views as plain text without colour."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as captured:
+        print_views(views, console)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
+def print_views(views: Sequence[ReportView], console: Console) -> None:
+    """Print views on a console, in colour if it has any."""
+    for number, view in enumerate(views):
+        if number:
+            console.print()
+        for part in _view(view, console.width):
+            console.print(part)
+
+
+def _view(view: ReportView, width: int) -> Iterator[RenderableType]:
+    yield Rule(Text(view.title, style="bold"), align="left", characters="═", style="dim")
+    for table in view.tables:
+        yield ""
+        yield Text(table.title, style="bold")
+        for columns in split_columns(table, width):
+            yield ""
+            yield _table(table, columns)
+        yield from _notes(table.notes)
+    yield from _notes(view.notes, style="dim" if view.tables else "")
+
+
+def _notes(notes: Iterable[str], style: str = "dim") -> Iterator[RenderableType]:
+    for number, note in enumerate(notes):
+        if number == 0:
+            yield ""
+        yield Padding(Text(note, style=style), (0, 0, 0, 2))
+
+
+def _table(table: Table, columns: Sequence[int]) -> RichTable:
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for at in columns:
+        column = table.columns[at]
+        drawn.add_column(Text(column.title), justify="left" if column.key else "right", overflow="fold")
+    for number, row in enumerate(table.rows):
+        if number in table.sections:
+            drawn.add_section()
+        drawn.add_row(*(Text(row[at].text, style=STYLES[row[at].mark]) for at in columns))
+    return drawn
+
+
+def split_columns(table: Table, width: int) -> list[list[int]]:
+    """Divide a table's columns into parts that fit; each part starts with the key columns."""
+    widths = [_width(table, at) for at in range(len(table.columns))]
+    keys = [at for at, column in enumerate(table.columns) if column.key]
+    room = width - sum(widths[at] for at in keys)
+    parts: list[list[int]] = [[]]
+    left = room
+    for at in (at for at in range(len(table.columns)) if at not in keys):
+        if parts[-1] and widths[at] > left:
+            parts.append([])
+            left = room
+        parts[-1].append(at)
+        left -= widths[at]
+    return [keys + part for part in parts]
+
+
+def _width(table: Table, at: int) -> int:
+    texts = [table.columns[at].title, *(row[at].text for row in table.rows)]
+    return max(map(cell_len, texts)) + GAP + 1

@@ -1,0 +1,97 @@
+"""Who may write: one program at a time adds to a sweep, and nobody writes rows while they are joined.
+
+The operating system lets go of a dead program's locks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bnbench.errors import BnbenchError, InvalidRequest
+
+PATIENCE = 0.5
+"""Seconds until a sweep counts as in use; a reader that asks whether it is holds the lock for an instant."""
+
+WRITERS_PATIENCE = 30.0
+"""Seconds that the workers of a dead program have to notice that it died."""
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written to, before anything is trained.
+
+    Raises:
+        InvalidRequest: naming the folder.
+    """
+    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    if not existing.is_dir():
+        raise InvalidRequest([f"results folder {folder}: {existing} is a file; choose another --results or --name"])
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InvalidRequest([f"results folder {folder}: {existing} is not writable; choose another --results"])
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the sweep: one program at a time adds to it.
+
+    Raises:
+        BnbenchError: another program holds it.
+    """
+    refusal = f"{folder} is in use by another bnbench; wait for it, or choose another --name"
+    with _held(folder / ".lock", fcntl.LOCK_EX, PATIENCE, refusal):
+        yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a program is adding to the sweep at this moment."""
+    try:
+        with (folder / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (FileNotFoundError, PermissionError):
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Be one of those who write rows. Raises as :func:`nobody_writing`."""
+    refusal = f"the results in {folder} are being joined by another bnbench; wait for it"
+    with _held(folder / ".writers", fcntl.LOCK_SH, WRITERS_PATIENCE, refusal):
+        yield
+
+
+@contextmanager
+def nobody_writing(folder: Path) -> Iterator[None]:
+    """Wait until nobody writes rows, and keep it so.
+
+    Raises:
+        BnbenchError: somebody still does after WRITERS_PATIENCE.
+    """
+    refusal = f"a worker process of an earlier bnbench still writes to {folder}; end that process and try again"
+    with _held(folder / ".writers", fcntl.LOCK_EX, WRITERS_PATIENCE, refusal):
+        yield
+
+
+@contextmanager
+def _held(path: Path, kind: int, patience: float, refusal: str) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience
+    with path.open("a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, kind | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise BnbenchError(refusal) from None
+                time.sleep(0.02)
+            except OSError as error:
+                problem = f"{path.parent}: cannot lock files there ({error.strerror}); choose another --results"
+                raise BnbenchError(problem) from error
+        yield

@@ -1,0 +1,125 @@
+"""What a folder says of its runs at one moment: its tables and its segments, merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnbench.store.columns import METRICS, RESULTS
+from bnbench.store.files import line, read_rows, whole_lines
+from bnbench.store.lock import is_locked
+from bnbench.store.segment import FOLDER, METRIC_ROWS, ROWS
+
+RUNS_TABLE = "runs.csv"
+METRICS_TABLE = "metrics.csv"
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class State:
+    """The runs of a folder.
+
+    Attributes:
+        rows: by run_id, the row that counts, in the order of planning.
+        source: by run_id, the metrics file that this row vouches for.
+    """
+
+    rows: dict[str, Row]
+    source: dict[str, Path]
+
+
+class Moved(Exception):
+    """A join has moved the segments into the tables since the state was read."""
+
+
+def read_state(folder: Path, alive: bool | None = None) -> State:
+    """Read segments, then tables (so that a join in between loses nothing), and merge them.
+
+    Args:
+        alive: whether a program is training; without one, what is running was interrupted. None asks the lock.
+    """
+    before = is_locked(folder) if alive is None else alive
+    segments = _read_segments(folder)
+    state = merge(_read_table(folder), segments, folder / METRICS_TABLE)
+    running = [row for row in state.rows.values() if row["status"] == "running"]
+    if running and not (before or (is_locked(folder) if alive is None else alive)):
+        for row in running:
+            row["status"] = "interrupted"
+    return state
+
+
+def merge(table: Iterable[Row], segments: Iterable[tuple[Path, Row]], metrics: Path) -> State:
+    """The row that counts for each run: a result before a failure, a failure before a beginning, the later of equals.
+
+    Segments are younger than the table, where only a result stands against what they say. Merging segments again
+    into what came of merging them therefore changes nothing.
+
+    Args:
+        table: one row per run.
+        segments: rows, each with the metrics file that it vouches for.
+        metrics: the metrics file that the rows of ``table`` vouch for.
+    """
+    state = State({row["run_id"]: row for row in table}, {})
+    state.source.update(dict.fromkeys(state.rows, metrics))
+    for path, row in sorted(segments, key=lambda item: (rank(item[1]["status"]), item[1]["finished_at"])):
+        known = state.rows.get(row["run_id"], {"status": ""})
+        if known["status"] not in RESULTS or row["status"] in RESULTS:
+            state.rows[row["run_id"]] = {**known, **row}
+            state.source[row["run_id"]] = path
+    return state
+
+
+def rank(status: str) -> int:
+    """How much a status weighs against others of the same run: a result most, then a failure, then a beginning."""
+    return 2 if status in RESULTS else 0 if status in ("planned", "running") else 1
+
+
+def metric_lines(state: State) -> Iterator[bytes]:
+    """The metric lines of every run, each from the file that the run's row vouches for.
+
+    Raises:
+        Moved: that file is in the tables now.
+    """
+    vouched: dict[Path, set[bytes]] = {}
+    for identity, path in state.source.items():
+        vouched.setdefault(path, set()).add(identity.encode())
+    commas = len(METRICS) - 1
+    for path, identities in vouched.items():
+        for whole_line in _read_metrics(path):
+            if whole_line[: whole_line.find(b",")] in identities and whole_line.count(b",") == commas:
+                yield whole_line
+
+
+def _read_table(folder: Path) -> list[Row]:
+    try:
+        return list(read_rows(folder / RUNS_TABLE))
+    except FileNotFoundError:
+        return []
+
+
+def _read_segments(folder: Path) -> list[tuple[Path, Row]]:
+    """All rows of all segments, each with its metrics file."""
+    while True:
+        try:
+            return [
+                (path.with_name(path.name.removesuffix(ROWS) + METRIC_ROWS), row)
+                for path in sorted((folder / FOLDER).glob(f"*{ROWS}"))
+                for row in read_rows(path)
+            ]
+        except FileNotFoundError:
+            continue  # a join has moved them into the tables meanwhile
+
+
+def _read_metrics(path: Path) -> list[bytes]:
+    try:
+        lines = whole_lines(path)
+    except FileNotFoundError:
+        rows = path.with_name(path.name.removesuffix(METRIC_ROWS) + ROWS)
+        if path.parent.name == FOLDER and not rows.exists():
+            raise Moved from None
+        return []
+    if lines and lines[0] != line(METRICS).encode():  # another version's columns
+        return [line([row.get(column, "") for column in METRICS]).encode() for row in read_rows(path)]
+    return lines[1:]

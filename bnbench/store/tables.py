@@ -1,0 +1,91 @@
+"""Reading a results folder back as tidy tables."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bnbench.errors import InvalidRequest
+from bnbench.store.columns import METRIC_TYPES, METRICS, RUN_TYPES
+from bnbench.store.files import line
+from bnbench.store.folder import run_columns
+from bnbench.store.state import RUNS_TABLE, Moved, metric_lines, rank, read_state
+
+
+def load_runs(folder: Path) -> pd.DataFrame:
+    """One row per run: identity, every spec field (dotted), outcome.
+
+    Raises:
+        InvalidRequest: there is no such sweep.
+    """
+    _check_exists(folder)
+    rows = list(read_state(folder).rows.values())
+    columns = run_columns(rows)
+    lines = [line(columns), *(line([row.get(column, "") for column in columns]) for row in rows)]
+    return _parse("".join(lines).encode(), columns, RUN_TYPES)
+
+
+def load_metrics(folder: Path) -> pd.DataFrame:
+    """One row per evaluation of every run.
+
+    Raises:
+        InvalidRequest: there is no such sweep.
+    """
+    _check_exists(folder)
+    while True:
+        try:
+            content = b"".join([line(METRICS).encode(), *metric_lines(read_state(folder))])
+        except Moved:
+            continue
+        return _parse(content, METRICS, METRIC_TYPES)
+
+
+def load_sweeps(folders: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs and metrics of several sweeps in one table each; ``sweep`` tells them apart.
+
+    A shared run counts once: where it has a result, or else in the first sweep.
+
+    Raises:
+        InvalidRequest: one of them is not there.
+    """
+    runs = [load_runs(folder).assign(sweep=folder.name) for folder in folders]
+    metrics = [load_metrics(folder) for folder in folders]
+    if len(folders) == 1:
+        return runs[0], metrics[0]
+    columns = list(dict.fromkeys(column for frame in runs for column in frame.columns))
+    together = pd.concat([frame.reindex(columns=columns).astype(object) for frame in runs], keys=range(len(runs)))
+    weights = together["status"].map(rank).sort_values(ascending=False, kind="stable")
+    counted = together.loc[weights.index].drop_duplicates("run_id").sort_index()
+    metrics = [
+        frame[frame["run_id"].isin(counted[counted.index.get_level_values(0) == place]["run_id"])]
+        for place, frame in enumerate(metrics)
+    ]
+    return counted.reset_index(drop=True).infer_objects(), pd.concat(metrics, ignore_index=True)
+
+
+def _check_exists(folder: Path) -> None:
+    if not (folder / RUNS_TABLE).is_file():
+        near = sorted(path.parent.name for path in folder.parent.glob(f"*/{RUNS_TABLE}"))
+        there = f"there are: {', '.join(near)}" if near else f"there are no sweeps in {folder.parent}"
+        raise InvalidRequest([f"no sweep {folder.name!r} in {folder.parent}; {there}"])
+
+
+def _parse(content: bytes, columns: Sequence[str], types: Mapping[str, str]) -> pd.DataFrame:
+    """A table with floats as exact as they were written; only an empty cell is missing, so ``none`` stays a text."""
+    frame: pd.DataFrame = pd.read_csv(
+        io.BytesIO(content),
+        dtype={column: types[column] for column in columns if column in types},
+        keep_default_na=False,
+        na_values={column: ["", "nan"] if types.get(column) == "float64" else [""] for column in columns},
+        low_memory=False,
+        **_EXACT,
+    )
+    return frame
+
+
+_EXACT: dict[str, Any] = {} if pd.__version__ >= "3.1" else {"float_precision": "round_trip"}
+"""pandas before 3.1 is up to one unit in the last place off unless told otherwise."""

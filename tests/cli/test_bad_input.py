@@ -1,0 +1,86 @@
+"""Bad input: one clear message, exit code 2, nothing written, no traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Program
+
+SWEEP = ("sweep", "--name", "s")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("run", "nrm=batch"), ["nrm", "'norm'"]),
+        (("run", "norm=bacth"), ["norm=bacth", "'batch'", "group"]),
+        (("run", "norm=batch", "norm.groups=4"), ["norm.groups", "norm=batch", "momentum"]),
+        (("run", "norm=group", "norm.group=4"), ["norm.group", "'groups'"]),
+        (("run", "batch_size=many"), ["batch_size=many", "whole number"]),
+        (("run", "lr=0"), ["lr=0.0", "above 0"]),
+        (("run", "lr=-1", "epochs=0", "model=cn"), ["lr=-1.0", "epochs=0", "model=cn", "'cnn'"]),
+        (("run", "batch_size=5000"), ["batch_size=5000", "training set of 1294"]),
+        (("run", "norm=group", "norm.groups=7"), ["groups=7", "16"]),
+        (("run", "norm=ghost", "norm.chunk=31", "batch_size=32", "model=mlp"), ["chunk", "32"]),
+        (("run", "norm=batch", "model=mlp", "batch_size=1"), ["batch_size=1", "at least two values"]),
+        (("run", "lr=-1", "norm=group", "norm.groups=7"), ["lr=-1.0", "groups=7"]),
+        (("run", "norm=batch,group"), ["2 runs", "bnbench sweep"]),
+        (("run", "epochs=1", "steps=5"), ["epochs=1 steps=5", "exactly one"]),
+        (("run", "device=tpu"), ["device=tpu", "cuda"]),
+        (("run", "device=cuda:64"), ["device=cuda:64"]),
+        (("run", "--name", "../x"), ["../x", "plain folder name"]),
+        (("run", "--from", "absent.yaml"), ["absent.yaml"]),
+        (("run", "dataset=mnist", "--data", "nowhere"), ["nowhere", "train-images-idx3-ubyte"]),
+        (("run", "dataset=imagefolder", "dataset.path=pictures"), ["pictures"]),
+        (("run", "model=torchvision", "model.name=resnet81"), ["resnet81", "'resnet18'"]),
+        (("run", "model.activation=rellu"), ["model.activation=rellu", "'relu'", "gelu"]),
+        ((*SWEEP, "seed=range(0)"), ["empty sweep"]),
+        ((*SWEEP, "norm=none", "--exclude", "norm=none"), ["empty", "excluded"]),
+        ((*SWEEP, "norm=none", "--exclude", "nrom=none"), ["nrom"]),
+        ((*SWEEP, "lr=0.1", "lr=0.2"), ["lr", "more than once"]),
+        ((*SWEEP, "--zip", "lr=0.1,0.2 seed=1,2,3"), ["equally many"]),
+        ((*SWEEP, "norm=none", "--launcher", "cloud"), ["cloud", "local"]),
+        ((*SWEEP, "norm=none", "--jobs", "0"), ["jobs=0"]),
+        ((*SWEEP, "norm=none", "--plugin", "absent.py"), ["absent.py"]),
+        (("report", "absent"), ["absent"]),
+        (("list", "norm"), ["norms"]),
+        (("show", "abc"), ["abc"]),
+    ],
+    ids=lambda value: "_".join(value)[:60] if isinstance(value, tuple) else None,
+)
+def test_is_refused_with_a_message(program: Program, tmp_path: Path, words, says):
+    result = program(*words)
+    assert result.code == 2
+    for part in says:
+        assert part in result.err
+    assert "Traceback" not in result.err + result.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plugin_that_raises_shows_its_own_line(program: Program, tmp_path: Path):
+    (tmp_path / "broken.py").write_text("import torch\n\nNORMS = {'x': undefined_name}\n")
+    result = program("run", "--plugin", "broken.py")
+    assert result.code == 2
+    assert "NameError" in result.err and "broken.py:3" in result.err and "undefined_name" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_results_folder_that_cannot_be_written_is_named(program: Program, tmp_path: Path):
+    (tmp_path / "taken").write_text("a file")
+    result = program("run", "--results", "taken")
+    assert result.code == 2 and "taken" in result.err
+
+
+def test_an_unknown_command_or_option_is_a_usage_error(program: Program):
+    assert program("swep").code == 2
+    assert program("run", "--nmae", "x").code == 2
+
+
+def test_debug_shows_the_traceback(program: Program, monkeypatch: pytest.MonkeyPatch):
+    from bnbench.errors import InvalidRequest
+
+    monkeypatch.setattr("sys.argv", ["bnbench", "run", "lr=-1", "--debug"])
+    from bnbench.cli import main
+
+    with pytest.raises(InvalidRequest):
+        main()

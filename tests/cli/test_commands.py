@@ -1,0 +1,90 @@
+"""The other commands, the program's start-up, and the public API."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import bnbench
+from bnbench import store
+from tests.conftest import Program, make_spec
+
+SMALL = ("model=mlp", "model.width=16", "epochs=1")
+
+
+def test_help_is_quick_and_never_loads_torch():
+    code = "import sys, bnbench.cli; assert not {'torch', 'pandas', 'hydra', 'sklearn'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "bnbench", "--help"], check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.5
+
+
+@pytest.mark.parametrize("words", [("ls",), ("report", "s"), ("show", "zz")])
+def test_reading_results_never_loads_torch(words, tmp_path: Path):
+    code = (
+        "import sys\nsys.argv = ['bnbench', *sys.argv[1:]]\nfrom bnbench.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules"
+    )
+    store.plan(tmp_path / "results" / "s", [make_spec()], {}, {})
+    subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_ls_and_show(program: Program):
+    assert "no sweeps" in program("ls").out
+    assert program("run", *SMALL, "--name", "one").code == 0
+    assert "1 completed" in program("ls").out
+    identity = next(Path("results/one/specs").glob("*.yaml")).stem
+    shown = program("show", identity[:6])
+    assert shown.code == 0 and identity in shown.out and "test_accuracy" in shown.out and "val_accuracy" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("norms", "groups=4"), ("models", "resnet20"), ("datasets", "digits"), ("optims", "momentum=0.9"),
+     ("schedules", "milestones=[0.5,0.75]")],
+)  # fmt: skip
+def test_list(program: Program, kind, expected):
+    result = program("list", kind)
+    assert result.code == 0 and expected in result.out
+
+
+def test_report_to_a_file_and_as_markdown(program: Program):
+    assert program("sweep", "--name", "s", *SMALL, "norm=none,batch", "batch_size=32,64", "lr=0.1,0.01").code == 0
+    markdown = program("report", "s", "--format", "markdown")
+    assert markdown.code == 0 and "| " in markdown.out
+    assert program("report", "s", "--out", "out/report.md").code == 0
+    assert Path("out/report.md").read_text() == markdown.out
+    bad = program("report", "s", "--view", "smal-batch", "--target", "2", "--baseline", "norm=nnoe")
+    assert bad.code == 2
+    assert all(word in bad.err for word in ("small-batch", "norm=nnoe", "none"))
+
+
+def test_reports_of_two_sweeps_together(program: Program):
+    for name, norm in (("a", "none"), ("b", "batch")):
+        assert program("sweep", "--name", name, *SMALL, f"norm={norm}").code == 0
+    report = program("report", "a", "b", "--view", "convergence")
+    assert report.code == 0 and "none" in report.out and "batch" in report.out
+
+
+def test_global_options_stand_anywhere(program: Program, tmp_path: Path):
+    assert program("run", *SMALL, "--results", "elsewhere").code == 0
+    assert program("--results", "elsewhere", "ls").out == program("ls", "--results=elsewhere").out
+    assert (tmp_path / "elsewhere/runs/runs.csv").is_file()
+
+
+def test_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    summary = bnbench.sweep(*SMALL, "norm=none,batch", name="s", jobs=1)
+    assert summary.counts == {"completed": 2}
+    row = bnbench.run(*SMALL, "norm=batch")
+    runs, metrics = bnbench.load("s")
+    assert set(runs["norm"]) == {"none", "batch"} and len(metrics) == 2
+    (same,) = runs[runs["norm"] == "batch"]["test_accuracy"]
+    assert row["test_accuracy"] == same
+    assert "batch" in bnbench.report("s", baseline="norm=none")

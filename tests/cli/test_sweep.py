@@ -1,0 +1,232 @@
+"""Sweeps through the program itself: every run accounted for, nothing trained twice, failures alone."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Program
+
+SMALL = ("model=mlp", "model.width=16", "epochs=1")
+PLUGIN = '''
+from torch import Tensor, nn
+
+class Mine(nn.Module):
+    """Subtracts the mean over the batch."""
+
+    def __init__(self, num_features: int, *, strength: float = 1.0) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - self.strength * x.mean(0)
+
+NORMS = {"mine": Mine}
+'''
+RAISING = '''
+from torch import nn
+
+class Fragile(nn.Module):
+    """Fails at the third training step."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += x.shape[0] == 64
+        if self.calls > 3:
+            raise RuntimeError("out of luck")
+        return x
+
+NORMS = {"fragile": Fragile}
+'''
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    with Path(path).open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_run_is_accounted_for_and_the_second_call_trains_nothing(program: Program):
+    words = ("sweep", "--name", "s", *SMALL, "norm=none,batch", "lr=0.1,0.01", "seed=range(2)")
+    first = program(*words)
+    assert first.code == 0, first.err
+    runs = rows("results/s/runs.csv")
+    assert len(runs) == 8 and {run["status"] for run in runs} == {"completed"}
+    assert {(run["norm"], run["lr"], run["seed"]) for run in runs} == {
+        (norm, lr, seed) for norm in ("none", "batch") for lr in ("0.1", "0.01") for seed in "01"
+    }
+    metrics = rows("results/s/metrics.csv")
+    assert sorted(row["run_id"] for row in metrics) == sorted(run["run_id"] for run in runs)
+    report = program("report", "s", "--baseline", "norm=none")
+    before = {path: path.read_bytes() for path in Path("results/s").rglob("*") if path.is_file()}
+    second = program(*words)
+    assert second.code == 0 and "8 finished already" in second.out and "nothing to train" in second.out
+    assert program("report", "s", "--baseline", "norm=none").out == report.out
+    assert {path: path.read_bytes() for path in Path("results/s").rglob("*") if path.is_file()} == before
+
+
+def test_local_workers_and_inline_give_the_same_bytes(program: Program):
+    for name, extra in (("local", ("--jobs", "2")), ("alone", ("--launcher", "inline"))):
+        assert program("sweep", "--name", name, *SMALL, "norm=batch,ghost", "seed=0,1", *extra).code == 0
+    local, alone = (sorted(Path(f"results/{name}/metrics.csv").read_text().splitlines()) for name in ("local", "alone"))
+    assert local == alone
+
+
+def test_a_name_can_be_extended_and_says_so(program: Program):
+    assert program("sweep", "--name", "s", *SMALL, "norm=none").code == 0
+    more = program("sweep", "--name", "s", *SMALL, "norm=batch")
+    assert more.code == 0 and "extends" in more.out
+    assert [run["norm"] for run in rows("results/s/runs.csv")] == ["none", "batch"]
+
+
+def test_one_raises_one_diverges_one_is_impossible_and_all_others_complete(program: Program, tmp_path: Path):
+    (tmp_path / "fragile.py").write_text(RAISING)
+    result = program(
+        "sweep", "--name", "s", "--plugin", "fragile.py", "--jobs", "2", "model=mlp", "epochs=1",
+        "norm=none,fragile,group", "norm.groups=4,7", "lr=0.01,1e6", "optim.momentum=0",
+        "--exclude", "norm=fragile,group lr=1e6",
+    )  # fmt: skip
+    assert result.code == 1, result.err
+    found = {(run["norm"], run["norm.groups"], run["lr"]): run for run in rows("results/s/runs.csv")}
+    assert {key: run["status"] for key, run in found.items()} == {
+        ("none", "", "0.01"): "completed",
+        ("none", "", "1000000.0"): "diverged",
+        ("fragile", "", "0.01"): "failed",
+        ("group", "4", "0.01"): "completed",
+        ("group", "7", "0.01"): "impossible",
+    }
+    failed = found["fragile", "", "0.01"]
+    assert failed["error"] == "RuntimeError: out of luck"
+    assert 'raise RuntimeError("out of luck")' in Path(f"results/s/logs/{failed['run_id']}.log").read_text()
+    assert "groups" in found["group", "7", "0.01"]["error"] and "100" in found["group", "7", "0.01"]["error"]
+    assert float(found["none", "", "1000000.0"]["diverged_step"]) >= 2
+
+
+def test_a_failed_run_is_tried_again_only_when_asked(program: Program, tmp_path: Path):
+    (tmp_path / "fragile.py").write_text(RAISING)
+    words = ("sweep", "--name", "s", "--plugin", "fragile.py", "--launcher", "inline", *SMALL, "norm=fragile,none")
+    assert program(*words).code == 1
+    again = program(*words)
+    assert again.code == 1 and "1 failed earlier (--retry-failed), 0 to train" in again.out
+    retried = program(*words, "--retry-failed")
+    assert retried.code == 1 and "1 to train" in retried.out
+    assert len(rows("results/s/runs.csv")) == 2
+
+
+def test_fail_fast_stops_and_the_rest_stays_planned(program: Program, tmp_path: Path):
+    (tmp_path / "fragile.py").write_text(RAISING)
+    result = program(
+        "sweep", "--name", "s", "--plugin", "fragile.py", "--launcher", "inline", "--fail-fast",
+        *SMALL, "norm=fragile,none",
+    )  # fmt: skip
+    assert result.code == 1
+    assert [run["status"] for run in rows("results/s/runs.csv")] == ["failed", "planned"]
+
+
+def test_a_plugin_goes_through_sweep_and_report(program: Program, tmp_path: Path):
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    result = program(
+        "sweep", "--name", "s", "--plugin", "mine.py", *SMALL, "norm=none,mine", "norm.strength=0.5,1.0", "seed=0,1"
+    )
+    assert result.code == 0, result.err
+    runs = rows("results/s/runs.csv")
+    assert [(run["norm"], run["norm.strength"]) for run in runs].count(("none", "")) == 2
+    assert [run["norm.strength"] for run in runs].count("0.5") == 2
+    assert {bool(run["plugin"]) for run in runs if run["norm"] == "none"} == {False}
+    (source,) = {run["plugin"] for run in runs if run["norm"] == "mine"}
+    assert len(source) == 64
+    report = program("report", "s", "--view", "convergence", "--baseline", "norm=none")
+    assert report.code == 0 and "mine" in report.out and "0.5" in report.out
+
+
+def test_dry_run_tells_everything_and_writes_nothing(program: Program, tmp_path: Path):
+    words = ("sweep", "--name", "s", *SMALL, "norm=batch,group", "norm.groups=4,7", "batch_size=1,64")
+    result = program(*words, "--dry-run", "--exclude", "norm=group batch_size=1")
+    assert result.code == 0, result.err
+    assert "s: 4 runs, 2 impossible, 2 excluded, 2 to train" in result.out
+    assert result.out.count("impossible:") == 2 and "groups=7" in result.out
+    assert "estimated time" in result.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_says_what_is_finished(program: Program):
+    assert program("sweep", "--name", "s", *SMALL, "norm=none").code == 0
+    result = program("sweep", "--name", "s", *SMALL, "norm=none,batch", "--dry-run")
+    assert "skip (completed)" in result.out and "1 finished already" in result.out
+
+
+def test_plain_progress_in_a_pipe(program: Program):
+    result = program("sweep", "--name", "s", *SMALL, "seed=0,1")
+    assert "2 of 2 runs, 0 running, 0 failed" in result.out
+    assert "\x1b" not in result.out
+
+
+def test_two_identical_runs_have_identical_metric_bytes(program: Program):
+    for name in ("a", "b"):
+        assert program("run", *SMALL, "norm=renorm", "--name", name).code == 0
+    assert Path("results/a/metrics.csv").read_bytes() == Path("results/b/metrics.csv").read_bytes()
+    first, second = rows("results/a/runs.csv")[0], rows("results/b/runs.csv")[0]
+    assert {key for key in first if first[key] != second[key]} <= {"seconds", "started_at", "finished_at"}
+
+
+def test_a_run_repeats_from_its_spec_file(program: Program, tmp_path: Path):
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    assert program("run", *SMALL, "norm=mine", "norm.strength=0.25", "--plugin", "mine.py").code == 0
+    (first,) = rows("results/runs/runs.csv")
+    spec = f"results/runs/specs/{first['run_id']}.yaml"
+    assert program("run", "--from", spec, "--plugin", "mine.py", "--name", "again").code == 0
+    (second,) = rows("results/again/runs.csv")
+    assert second["run_id"] == first["run_id"] and second["test_loss"] == first["test_loss"]
+    refused = program("run", "--from", spec, "--name", "third")
+    assert refused.code == 2 and "--plugin" in refused.err
+    (tmp_path / "mine.py").write_text(PLUGIN + "# changed\n")
+    changed = program("run", "--from", spec, "--plugin", "mine.py", "--name", "third")
+    assert changed.code == 2 and "changed" in changed.err and not Path("results/third").exists()
+
+
+def test_running_a_run_again_replaces_its_row(program: Program):
+    for _ in range(2):
+        assert program("run", *SMALL).code == 0
+    assert len(rows("results/runs/runs.csv")) == len(rows("results/runs/metrics.csv")) == 1
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_sweep_is_finished_by_the_next_one(tmp_path: Path):
+    words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", *SMALL, "norm=none,batch,group", "seed=range(6)"]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    for seconds in (6.0, 7.0, 8.5):
+        process = subprocess.Popen(
+            words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    finished = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    runs = rows(str(tmp_path / "results/s/runs.csv"))
+    metrics = rows(str(tmp_path / "results/s/metrics.csv"))
+    assert len(runs) == len({run["run_id"] for run in runs}) == 18
+    assert {run["status"] for run in runs} == {"completed"}
+    assert sorted(row["run_id"] for row in metrics) == sorted(run["run_id"] for run in runs)
+
+
+@pytest.mark.slow
+def test_interrupted_from_the_keyboard_a_sweep_can_go_on(tmp_path: Path):
+    words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", "model=mlp", "epochs=2000", "seed=0,1"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "results/s/segments"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(path.stat().st_size > 200 for path in metrics.glob("*.metrics.csv")):
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err and "goes on where it stopped" in out
+    assert {run["status"] for run in rows(str(tmp_path / "results/s/runs.csv"))} == {"interrupted"}

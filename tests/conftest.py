@@ -1,0 +1,84 @@
+"""What all tests share: one thread per process, specs from overrides, real data, and the program itself."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from bnbench.cli import main
+from bnbench.components import components
+from bnbench.config import compose_request
+from bnbench.data import Data
+from bnbench.spec import RunSpec
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def make_spec(*overrides: str) -> RunSpec:
+    """The one spec of some overrides."""
+    request = compose_request(overrides, components())
+    assert not request.problems, request.problems
+    (spec,) = request.specs
+    return spec
+
+
+def load_data(spec: RunSpec, root: Path = Path("data")) -> Data:
+    """The data of a spec."""
+    return components().load(spec, root)
+
+
+@dataclass
+class Result:
+    """What a call of the program came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+Program = Callable[..., Result]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Program:
+    """The program, called in this process in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["bnbench", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capfd.readouterr()
+        return Result(int(end.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """A data folder with MNIST/raw and cifar10_jpeg; nothing may be written there."""
+    prepare = SHARED / "data" / "prepare.py"
+    if not prepare.is_file():
+        pytest.skip(f"no real data: {prepare} is absent")
+    folder = Path(tempfile.gettempdir()) / "bnbench-shared-data"
+    folder.mkdir(exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / ".ready").exists():
+            subprocess.run([sys.executable, str(prepare), str(folder)], check=True, stdout=subprocess.DEVNULL)
+            (folder / ".ready").touch()
+    return folder

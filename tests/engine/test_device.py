@@ -1,0 +1,20 @@
+import pytest
+import torch
+
+from bnbench.engine import resolve_device
+from bnbench.errors import InvalidRequest
+
+
+def test_auto_takes_a_gpu_if_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert resolve_device("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("auto") == torch.device("cuda:0")
+    assert resolve_device("cuda:1") == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize(("count", "name", "says"), [(0, "cuda", "there is no GPU"), (2, "cuda:2", "there are 2 GPUs")])
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch, count, name, says):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(InvalidRequest, match=says):
+        resolve_device(name)

@@ -1,0 +1,97 @@
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from bnbench.components import components
+from bnbench.data import Examples
+from bnbench.engine.evaluation import evaluate, evaluation_mode
+from bnbench.spec import RunSpec, stream
+from tests.conftest import load_data, make_spec
+
+
+def network_of(spec: RunSpec) -> nn.Module:
+    network = components().build(spec, load_data(spec))
+    generator = torch.Generator().manual_seed(3)
+    for name, buffer in network.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.copy_(torch.randn(buffer.shape, generator=generator))
+    return network.train()
+
+
+@pytest.mark.parametrize("statistics", ["running", "batch", "recomputed"])
+def test_evaluation_leaves_everything_as_it_was(statistics):
+    spec = make_spec("norm=renorm", f"evaluate.statistics={statistics}", "batch_size=32")
+    network, data = network_of(spec), load_data(spec)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    evaluate(spec, network, data, data.validation)
+    assert all(module.training for module in network.modules())
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_running_statistics_against_a_plain_evaluation():
+    spec = make_spec()
+    network, data = network_of(spec), load_data(spec)
+    loss, accuracy = evaluate(spec, network, data, data.test)
+    network.eval()
+    with torch.no_grad():
+        x = (data.test.x.float() - data.mean.view(-1, 1, 1)) / data.std.view(-1, 1, 1)
+        logits = network(x)
+    assert loss == pytest.approx(nn.functional.cross_entropy(logits, data.test.y).item(), rel=1e-6)
+    assert accuracy == int((logits.argmax(1) == data.test.y).sum()) / len(data.test.y)
+
+
+def test_batch_statistics_are_those_of_full_batches():
+    """With batch statistics the short last batch is filled up, and only its own examples count."""
+    spec = make_spec("evaluate.statistics=batch", "batch_size=32", "precision=fp64")
+    network, data = network_of(spec).double(), load_data(spec)
+    few = Examples(data.test.x[:40], data.test.y[:40])
+    loss, _ = evaluate(spec, network, data, few)
+    x = (few.x.double() - data.mean.view(-1, 1, 1).double()) / data.std.view(-1, 1, 1).double()
+    with torch.no_grad():
+        network.train()
+        first, second = network(x[:32]), network(torch.cat([x[32:], x[:24]]))[:8]
+    expected = nn.functional.cross_entropy(torch.cat([first, second]), few.y)
+    assert loss == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_recomputed_statistics_are_the_average_over_training_batches():
+    spec = make_spec("evaluate.statistics=recomputed", "evaluate.recompute_batches=4", "batch_size=32")
+    network, data = network_of(spec), load_data(spec)
+    first_norm = next(module for module in network.modules() if hasattr(module, "running_mean"))
+    inputs: list[torch.Tensor] = []
+    hook = first_norm.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
+    with torch.no_grad(), evaluation_mode(spec, network, data):
+        mean, variance = first_norm.running_mean.clone(), first_norm.running_var.clone()
+    hook.remove()
+    assert len(inputs) == 4
+    assert torch.allclose(mean, torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0), atol=1e-6)
+    assert torch.allclose(variance, torch.stack([x.var((0, 2, 3)) for x in inputs]).mean(0), rtol=1e-5)
+    order = torch.randperm(len(data.train.y), generator=torch.Generator().manual_seed(stream(spec.seed, "recompute")))
+    assert not torch.equal(order, torch.arange(len(order)))
+
+
+def test_statistics_matter_when_running_ones_are_wrong():
+    spec = make_spec()
+    network, data = network_of(spec), load_data(spec)
+    losses = [
+        evaluate(
+            dataclasses.replace(spec, evaluate=dataclasses.replace(spec.evaluate, statistics=kind)),
+            network,
+            data,
+            data.test,
+        )[0]
+        for kind in ("running", "batch", "recomputed")
+    ]
+    assert losses[0] > losses[1] and losses[0] > losses[2]
+
+
+def test_an_output_that_is_not_finite_is_never_right():
+    spec = make_spec("model=mlp", "norm=none")
+    network, data = components().build(spec, load_data(spec)), load_data(spec)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(float("nan"))
+    _, accuracy = evaluate(spec, network, data, data.test)
+    assert accuracy == 0.0

@@ -1,0 +1,81 @@
+"""What the launchers are given to do; importable by worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+
+def square(number: int) -> int:
+    if number < 0:
+        raise ValueError(f"{number} is negative")
+    return number * number
+
+
+def leave(code: int) -> int:
+    if code:
+        sys.exit(code)
+    return code
+
+
+def mark(task: tuple[Path, int]) -> int:
+    """Leave a file at the start and one at the end; all but the first task take long."""
+    folder, number = task
+    (folder / f"started-{number}").touch()
+    if number:
+        time.sleep(30)
+    (folder / f"ended-{number}").touch()
+    return number
+
+
+def die(how: str) -> int:
+    match how:
+        case "exit":
+            os._exit(7)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "realtime":
+            os.kill(os.getpid(), signal.SIGRTMIN + 1)
+        case "later":
+            threading.Timer(0.05, os._exit, [3]).start()
+    return os.getpid()
+
+
+def answer(kind: str) -> Any:
+    match kind:
+        case "function":
+            return lambda: None
+        case "unloadable":
+            return Unloadable()
+        case _:
+            return kind
+
+
+class Unloadable:
+    """Can be pickled, but not unpickled."""
+
+    def __reduce__(self) -> Any:
+        return refuse, ()
+
+
+def refuse() -> None:
+    raise EOFError("no such thing")
+
+
+def tell_and_wait(folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def identify(task: int) -> int:
+    time.sleep(0.02)
+    return os.getpid()
+
+
+def serve_nobody(function: Any, pipe: Any) -> None:
+    os._exit(4)

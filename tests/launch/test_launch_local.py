@@ -1,0 +1,149 @@
+"""What worker processes add: they die, they cannot be talked to, their parent dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bnbench.launch.local import local
+from tests.launch import tasks
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PARENT = """
+import sys
+from pathlib import Path
+from bnbench.launch.local import local
+from tests.launch import tasks
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    print("ready", flush=True)
+    try:
+        list(local(tasks.tell_and_wait, [folder] * 6, 3))
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ("exit", "the worker process ended with exit code 7"),
+        ("kill", "the worker process was ended by SIGKILL (often the system's answer to a lack of memory)"),
+        ("realtime", f"the worker process was ended by signal {signal.SIGRTMIN + 1}"),
+    ],
+)
+def test_a_worker_that_dies_loses_only_its_own_task(how: str, error: str) -> None:
+    plans = ["live", how, "live", "live", how, "live"]
+    ends = sorted(local(tasks.die, plans, 2), key=lambda done: done.index)
+    assert [done.error for done in ends] == [error if plan == how else None for plan in plans]
+
+
+def test_a_worker_that_dies_after_its_task_loses_none() -> None:
+    values = []
+    for done in local(tasks.die, ["later", "live", "live"], 1):
+        time.sleep(0.3)
+        assert done.error is None
+        values.append(done.value)
+    assert len(values) == 3
+    assert len(set(values)) == 2
+
+
+def test_workers_that_cannot_start_are_told_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["bnbench.launch.local"], "serve", tasks.serve_nobody)
+    ends = list(local(tasks.square, [1, 2, 3], 2))
+    assert sorted(done.index for done in ends) == [0, 1, 2]
+    assert {done.error for done in ends} == {"the worker process ended with exit code 4"}
+
+
+def test_a_value_that_does_not_travel_is_an_error_of_its_task() -> None:
+    ends = sorted(local(tasks.answer, ["function", "x", "unloadable", "y"], 1), key=lambda done: done.index)
+    assert [done.value for done in ends] == [None, "x", None, "y"]
+    assert "pickle" in str(ends[0].error)
+    assert ends[2].error == "EOFError: no such thing"
+
+
+def test_a_task_that_does_not_travel_is_an_error_of_its_own() -> None:
+    ends = sorted(local(tasks.answer, [lambda: None, "x", tasks.Unloadable(), "y"], 2), key=lambda done: done.index)
+    assert [done.value for done in ends] == [None, "x", None, "y"]
+    assert "pickle" in str(ends[0].error)
+    assert ends[2].error == "EOFError: no such thing"
+
+
+def test_a_task_and_a_value_larger_than_any_buffer() -> None:
+    text = "x" * 5_000_000
+    assert [done.value for done in local(tasks.answer, [text, text, text], 2)] == [text] * 3
+
+
+def test_workers_are_used_again_and_no_more_than_allowed() -> None:
+    processes = [done.value for done in local(tasks.identify, range(12), 2)]
+    assert os.getpid() not in processes
+    assert 1 <= len(set(processes)) <= 2
+
+
+def test_it_runs_outside_the_main_thread() -> None:
+    values: list[int] = []
+    thread = threading.Thread(target=lambda: values.extend(done.value for done in local(tasks.square, [2, 3], 1)))
+    thread.start()
+    thread.join(30)
+    assert values == [4, 9]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.02)
+
+
+def lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def start_parent(folder: Path) -> subprocess.Popen[str]:
+    """A program with three busy workers, in a process group of its own as under a terminal."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(folder)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_die_with_their_program(tmp_path: Path, end: signal.Signals) -> None:
+    with start_parent(tmp_path) as process:
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 3)
+        workers = [int(path.name) for path in tmp_path.iterdir()]
+        assert all(map(lives, workers))
+        process.send_signal(end)
+        wait_until(lambda: not any(map(lives, workers)), seconds=5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("delay", [0.05, 0.1, 0.15, 0.2, None])
+def test_an_interrupt_from_the_terminal_stops_all_quietly(tmp_path: Path, delay: float | None) -> None:
+    with start_parent(tmp_path) as process:
+        if delay is None:
+            wait_until(lambda: len(list(tmp_path.iterdir())) == 3)
+        else:
+            time.sleep(delay)  # the workers are about to import
+        start = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        assert time.monotonic() - start < 5
+        assert (out, err, process.returncode) == ("stopped\n", "", 0)
+        assert not any(lives(int(path.name)) for path in tmp_path.iterdir())

@@ -1,0 +1,139 @@
+import math
+from typing import Any
+
+import pandas as pd
+
+from bnbench.reports.convergence import convergence
+from bnbench.reports.options import Options
+from bnbench.reports.time_to_target import Times, speed_up
+
+from .frames import metrics_of, runs_of
+from .reading import all_notes, lookup
+
+NONE = {"norm": "none"}
+
+
+def table_of(runs: pd.DataFrame, metrics: pd.DataFrame, **options: Any) -> dict[str, dict[str, Any]]:
+    view = convergence(runs, metrics, Options(targets=(0.9,), **options))
+    return lookup(view.tables[0])
+
+
+def times(*steps: float, spent: float = math.nan) -> Times:
+    middle = float(pd.Series(steps).median())
+    values = {"step": middle}
+    return Times(sum(map(math.isfinite, steps)), len(steps), values, values, values, spent)
+
+
+def test_the_first_evaluation_at_the_target_counts() -> None:
+    runs = runs_of(*({"seed": seed} for seed in range(3)))
+    metrics = metrics_of({"r0": [0.5, 0.9, 0.8], "r1": [0.91], "r2": [0.5, 0.6, 0.7, 0.95]})
+    row = table_of(runs, metrics)["all"]
+    assert row["reached"].text == "3/3"
+    assert row["steps"].text == "200 [100-400]"
+    assert row["epochs"].text == "2 [1-4]"
+    assert row["examples"].text == "12.8k [6.4k-25.6k]"
+    assert (row["steps"].value, row["steps"].low, row["steps"].high) == (200, 100, 400)
+
+
+def test_a_miss_counts_as_infinity() -> None:
+    runs = runs_of(*({"seed": seed} for seed in range(3)))
+    row = table_of(runs, metrics_of({"r0": [0.9], "r1": [0.5, 0.9], "r2": [0.5] * 9}))["all"]
+    assert (row["reached"].text, row["steps"].text) == ("2/3", "200 [100-never]")
+    row = table_of(runs, metrics_of({"r0": [0.9], "r1": [0.5] * 9, "r2": [0.5] * 9}))["all"]
+    assert (row["reached"].text, row["steps"].text) == ("1/3", "never [100-never]")
+    row = table_of(runs.iloc[:2], metrics_of({"r0": [0.9], "r1": [0.5] * 9}))["all"]
+    assert (row["reached"].text, row["steps"].text) == ("1/2", "never [100-never]")
+
+
+def test_a_run_without_evaluations_is_a_miss() -> None:
+    runs = runs_of({}, {"seed": 1, "status": "diverged", "steps_done": 3})
+    assert table_of(runs, metrics_of({"r0": [0.9]}))["all"]["reached"].text == "1/2"
+
+
+def test_speed_up() -> None:
+    never = math.inf
+    assert speed_up(times(100), times(320)) == ("ratio", 3.2)
+    assert speed_up(times(100), times(never, never, 50, spent=320)) == ("above", 3.2)
+    assert speed_up(times(never), times(100)) == ("never", 0.0)
+    assert speed_up(times(never), times(never))[0] == "neither"
+    assert speed_up(times(0), times(100))[0] == "unknown"
+
+
+def test_speed_up_against_the_baseline_in_the_table() -> None:
+    runs = runs_of({"norm": "none"}, {"norm": "batch"}, {"norm": "group"}, {"norm": "layer"}, {"norm": "none"})
+    runs["model"] = ["mlp", "mlp", "mlp", "mlp", "cnn"]
+    runs["steps_done"] = 640
+    found = table_of(runs, metrics_of({"r0": [0.1, 0.9], "r1": [0.9], "r3": [0.5]}), baseline=NONE)
+    texts = {name: row["speed-up"].text for name, row in found.items()}
+    assert texts == {
+        "mlp | none": "baseline",
+        "mlp | batch": "2.0x",
+        "mlp | group": "never",
+        "mlp | layer": "never",
+        "cnn | none": "baseline",
+    }
+    found = table_of(runs, metrics_of({"r1": [0.1, 0.9]}), baseline=NONE)
+    assert found["mlp | batch"]["speed-up"].text == "> 3.2x"
+    assert found["mlp | group"]["speed-up"].text == "-"
+
+
+def test_each_row_is_at_its_best_lr_by_validation_not_test() -> None:
+    runs = runs_of(
+        {"lr": 0.01, "val_accuracy": 0.7, "test_accuracy": 0.99},
+        {"lr": 0.1, "val_accuracy": 0.8, "test_accuracy": 0.6},
+        {"lr": 1.0, "status": "diverged", "val_accuracy": 0.99, "test_accuracy": 0.99},
+    )
+    metrics = metrics_of({"r0": [0.95], "r1": [0.1, 0.9]})
+    row = table_of(runs, metrics)["all"]
+    assert (row["lr"].text, row["test %"].text, row["steps"].text) == ("0.1", "60.0", "200")
+    assert set(table_of(runs, metrics, lr="all")) == {"0.01", "0.1", "1"}
+
+
+def test_the_edge_of_the_grid_is_marked_and_ties_go_to_the_lower_lr() -> None:
+    runs = runs_of(
+        {"lr": 0.01, "val_accuracy": 0.8}, {"lr": 0.1, "val_accuracy": 0.8}, {"lr": 1.0, "val_accuracy": 0.7}
+    )
+    view = convergence(runs, metrics_of({"r0": [0.8]}), Options(targets=(0.5,)))
+    assert lookup(view.tables[0])["all"]["lr"].text == "0.01 edge"
+    assert "edge: the best lr is the lowest or highest of its grid" in all_notes(view)
+
+
+def test_one_lr_is_said_not_to_be_tuned() -> None:
+    view = convergence(runs_of({}), metrics_of({"r0": [0.9]}), Options())
+    assert "lr is 0.1 in every run: it was not tuned." in view.notes
+    assert "lr" not in [column.title for column in view.tables[0].columns]
+
+
+def test_accuracies_have_their_spread_and_fewer_seeds_show() -> None:
+    batch = [{"seed": seed, "val_accuracy": 0.9 + 0.01 * seed} for seed in range(3)]
+    group = [{"norm": "group", "seed": 0, "status": "diverged"}, {"norm": "group", "seed": 1, "val_accuracy": 0.5}]
+    found = table_of(runs_of(*batch, *group), metrics_of({"r0": [0.9]}))
+    assert found["batch"]["val %"].text == "91.0 ± 1.0"
+    assert found["group"]["val %"].text == "30.0 ± 28.3 div 1/2 n=2"
+
+
+def test_derived_targets_per_dataset() -> None:
+    runs = runs_of({"val_accuracy": 0.972}, {"dataset": "mnist", "val_accuracy": 0.5})
+    view = convergence(runs, metrics_of({"r0": [0.972], "r1": [0.5]}), Options())
+    assert [table.title for table in view.tables] == [
+        "digits: to 92% validation accuracy",
+        "digits: to 96% validation accuracy",
+        "mnist: to 47% validation accuracy",
+        "mnist: to 49% validation accuracy",
+    ]
+    assert "Targets derived from the results" in all_notes(view)
+
+
+def test_an_arm_without_results_stays_visible() -> None:
+    runs = runs_of({}, {"norm": "group", "status": "impossible", "val_accuracy": math.nan})
+    assert table_of(runs, metrics_of({"r0": [0.9]}))["group"]["reached"].text == "no result"
+
+
+def test_nothing_to_say() -> None:
+    runs, metrics = runs_of({}), metrics_of({})
+    assert convergence(runs.iloc[:0], metrics, Options()).notes == ("There are no runs.",)
+    assert convergence(runs, metrics, Options()).notes == ("The runs have no evaluations on record.",)
+    planned = convergence(runs.assign(status="planned"), metrics, Options())
+    assert planned.notes == ("No run has finished.", "1 of 1 run is not counted: 1 planned.")
+    at_chance = convergence(runs.assign(val_accuracy=0.1), metrics_of({"r0": [0.1]}), Options())
+    assert "above chance" in at_chance.notes[0] and not at_chance.tables

@@ -1,0 +1,39 @@
+"""Every command and program that the README shows works as shown."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Program
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.S)
+    for line in block.splitlines()
+    if line.startswith("bnbench ")
+]
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(program: Program, tmp_path: Path, command: str):
+    _, *words = shlex.split(command.split("#")[0])
+    (tmp_path / "my_norms.py").write_text(next(text for text in PROGRAMS if "NORMS" in text))
+    if words[0] == "sweep":
+        words = [*words, "--dry-run"]
+    if words[0] == "report":
+        small = ("model=mlp", "norm=none,batch,group", "batch_size=32,64", "lr=0.01,0.1", "epochs=1")
+        assert program("sweep", "--name", words[1], "--launcher", "inline", *small).code == 0
+    result = program(*words)
+    assert result.code == 0, result.err
+    assert result.out.strip()
+
+
+def test_the_python_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    (example,) = [text for text in PROGRAMS if "import bnbench" in text]
+    exec(compile(example.replace('name="first"', 'name="first", jobs=1'), "README.md", "exec"), {})
+    assert "Convergence" in capsys.readouterr().out
