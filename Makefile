@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
-SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.003,0.03,0.3 seed=range(3) epochs=5
+SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 seed=range(3) epochs=5
 
 .PHONY: demo test lint clean
 

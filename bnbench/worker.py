@@ -41,8 +41,8 @@ class Task:
     git_commit: str
 
 
-def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> str:
-    """Train a run, write all that it yields, and return its final status.
+def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> tuple[str, str]:
+    """Train a run, write all that it yields, and return its final status and error.
 
     What the run raises ends the run and is written as its status, with the traceback under logs/.
 
@@ -70,7 +70,7 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> s
             segment.log(identity, traceback.format_exc())
             outcome = {"status": failure_status(error), "error": f"{type(error).__name__}: {error}"}
         segment.finish([{"run_id": identity, **facts, **outcome, "finished_at": timestamp()}])
-    return str(outcome["status"])
+    return str(outcome["status"]), str(outcome.get("error", ""))
 
 
 def _train(task: Task, device: torch.device, segment: Segment, watch: Callable[[Record], None]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def show_plan(plan: session.Plan, name: str, full: bool) -> None:
     console = Console(soft_wrap=True, highlight=False)
     request, known = plan.request, len(plan.known)
     if known and plan.others:
-        new = sum(run_id(spec) not in plan.known for spec in request.specs)
+        new = len(set(plan.specs) - set(plan.known))
         console.print(f"{name} extends a sweep: {known} runs are there, {new} are new")
     parts = [f"{name}: {len(request.specs)} runs"]
     parts += [f"{len(plan.finished)} finished already"] if plan.finished else []
@@ -47,15 +47,14 @@ def show_plan(plan: session.Plan, name: str, full: bool) -> None:
 
 
 def _matrix(plan: session.Plan) -> Table:
-    rows = [flatten(spec) for spec in plan.request.specs]
+    rows = [flatten(spec) for spec in plan.specs.values()]
     names = dict.fromkeys(column for row in rows for column in row)
     varying = [column for column in names if len({row.get(column) for row in rows}) > 1 and _is_factor(column, plan)]
     table = Table("run", *varying, "what happens", box=None, padding=(0, 2, 0, 0))
-    pending, finished = {run_id(spec) for spec in plan.pending}, {run_id(spec) for spec in plan.finished}
-    for spec, row in list(zip(plan.request.specs, rows, strict=True))[:SHOWN_RUNS]:
-        identity = run_id(spec)
+    finished = set(plan.finished)
+    for identity, row in list(zip(plan.specs, rows, strict=True))[:SHOWN_RUNS]:
         action = (
-            "train" if identity in pending
+            "train" if identity in plan.pending
             else f"skip ({plan.known[identity]})" if identity in finished
             else "impossible" if identity in plan.impossible
             else f"skip ({plan.known.get(identity)} earlier)"
@@ -95,7 +94,7 @@ class SweepDisplay:
         """Show how far the sweep is."""
         if progress.last is not None and progress.last_status in store.FAILURES:
             self._console.print(
-                f"{progress.last_status}: {describe(progress.last)}; see logs/{run_id(progress.last)}.log"
+                f"{progress.last_status}: {describe(progress.last)} ({run_id(progress.last)}): {progress.last_error}"
             )
         rate = progress.done / max(time.monotonic() - self._start, 1e-9)
         detail = f"{progress.running} running, {progress.failed} failed, {rate:.1f} runs/s"
@@ -111,6 +110,8 @@ class SweepDisplay:
     def end(self, summary: session.Summary) -> None:
         """Say what the sweep came to."""
         counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items()))
+        if summary.counts.get("failed", 0):
+            self._console.print(f"the tracebacks are in {summary.folder / 'logs'}")
         seconds = time.monotonic() - self._start
         trained = f"trained {summary.trained} in {duration(seconds)}" if summary.trained else "nothing to train"
         self._console.print(f"{trained}; {counts}; results in {summary.folder}")
@@ -126,8 +127,8 @@ class RunDisplay:
 
     def start(self, plan: session.Plan) -> None:
         """Say what is trained."""
-        (spec,) = plan.request.specs
-        self._console.print(f"{run_id(spec)}: {describe(spec)} on {plan.device}")
+        ((identity, spec),) = plan.specs.items()
+        self._console.print(f"{identity}: {describe(spec)} on {plan.device}")
         self._console.print(
             f"{'step':>8} {'epoch':>7} {'lr':>9} {'train loss':>11} {'train acc':>10} {'val loss':>9} {'val acc':>8}"
         )

@@ -52,17 +52,16 @@ class Arms:
     def _has(self, key: str) -> bool:
         head, _, option = key.partition(".")
         if option and head in GROUPS:
-            # an arm that was misspelt may have it
-            names = (self._composer.names(head) or ()) if head in self._unclear else self._names[head]
-            return any(option in self._composer.options(head, name) for name in names)
+            return option in self._options(head)
         return key in self._plain() or key in _nested()
 
     def _plain(self) -> list[str]:
         return [key for key in self._composer.defaults if key not in NESTED]
 
     def _options(self, group: str) -> list[str]:
-        options = (option for name in self._names[group] for option in self._composer.options(group, name))
-        return list(dict.fromkeys(options))
+        """The options that an arm has, or that a misspelt arm may have."""
+        names = (self._composer.names(group) or ()) if group in self._unclear else self._names[group]
+        return list(dict.fromkeys(option for name in names for option in self._composer.options(group, name)))
 
     def _unknown_name(self, group: str, value: object, names: Sequence[str]) -> str:
         if isinstance(value, list):
@@ -72,7 +71,9 @@ class Arms:
     def _unknown_key(self, key: str) -> str:
         head, _, option = key.partition(".")
         if option and head in GROUPS:
-            arms, options = ", ".join(f"{head}={name}" for name in self._names[head]), self._options(head)
+            arms = ", ".join(f"{head}={name}" for name in self._names[head])
+            arms = f"any {head}" if head in self._unclear else arms
+            options = self._options(head)
             has = nearest(option, options) if options else "it has no options"
             return f"{shown(key)}: no option {shown(option)!r} in {arms}; {has}"
         if head in NESTED:

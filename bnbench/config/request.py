@@ -18,6 +18,9 @@ from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import Arms
 from bnbench.spec import RunSpec, check
 
+HINDRANCES = ("batch_size=", "split.")
+"""How problems begin with which a spec cannot even be tried on a network."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -31,7 +34,7 @@ class Request:
         excluded: how many runs the exclusions removed.
         notes: what the user should know although nothing is wrong.
         problems: what is wrong with the request, one sentence each; such a request must not be carried out. The specs
-            are those with which nothing is wrong, so that more problems can be found in the same pass.
+            are those that have a batch and data nevertheless, so that more problems can be found in the same pass.
     """
 
     specs: tuple[RunSpec, ...]
@@ -82,8 +85,8 @@ def compose_request(
     distinct = dict.fromkeys(spec for cell in grid.cells(product) if (spec := builder.build(cell)) is not None)
     found = {spec: check(spec) for spec in distinct}
     problems.extend(itertools.chain.from_iterable(found.values()))
-    right = [spec for spec in distinct if not found[spec]]
-    specs, notes = left(right, excluded)
+    usable = [spec for spec in distinct if not any(problem.startswith(HINDRANCES) for problem in found[spec])]
+    specs, notes = left(usable, excluded)
     if not specs and not problems:
         problems.append("the sweep is empty: every run is excluded")
     return Request(
@@ -91,7 +94,7 @@ def compose_request(
         factors={setting.key: _distinct(setting.values) for setting in every if setting.swept},
         device=device,
         typed={"overrides": tuple(overrides), "zip": tuple(zips), "exclude": tuple(excludes)},
-        excluded=len(right) - len(specs),
+        excluded=len(usable) - len(specs),
         notes=tuple(notes),
         problems=tuple(dict.fromkeys(problems)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 from torch import nn
 
 from bnbench.models.initial import Init, Network, Scheme
-from bnbench.models.unit import Activation, Bias, Placement, require_options, unit
+from bnbench.models.unit import Activation, Bias, Placement, Pool, require_options, unit
 
 
 def cnn(
@@ -24,15 +25,18 @@ def cnn(
     init_std: float = 0.1,
     placement: Placement = "before",
     bias: Bias = "auto",
+    pool: Pool = "none",
 ) -> Network:
-    """3x3 convolutions in three stages, global average pooling, linear: ``[N, C, H, W] -> [N, classes]``.
+    """3x3 convolutions in three stages, optional global pooling, linear: ``[N, C, H, W] -> [N, classes]``.
+
+    After three convolutions a feature sees 9 x 9 pixels; without pooling the linear layer still knows where it was.
 
     Layer i of ``depth`` is in stage floor(3 i / depth); stage s has ``width * 2^s`` channels, and the first layer of
     each stage but the first has stride 2.
     """
-    require_options(depth, width, activation, init, init_std, placement, bias)
+    require_options(depth, width, activation, init, init_std, placement, bias, pool)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    inputs, stage_before = shape[0], 0
+    inputs, stage_before, size = shape[0], 0, shape[1:]
     for number in range(depth):
         stage = 3 * number // depth
         outputs, stride = width * 2**stage, 2 if stage > stage_before else 1
@@ -40,7 +44,11 @@ def cnn(
             partial(conv3x3, inputs, outputs, stride), "conv", norm(outputs), activation, placement, bias
         )
         inputs, stage_before = outputs, stage
-    layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=nn.Linear(inputs, classes))
+        size = ((size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1)
+    if pool == "average":
+        layers["pool"] = nn.AdaptiveAvgPool2d(1)
+    positions = 1 if pool == "average" else math.prod(size)
+    layers.update(flatten=nn.Flatten(), head=nn.Linear(inputs * positions, classes))
     return Network(layers, Scheme(init, init_std))
 
 

@@ -17,6 +17,8 @@ Placement = Literal["before", "after"]
 """Whether the norm comes before or after the activation."""
 Bias = Literal["auto", "always", "never"]
 """``auto``: a layer has a bias unless a norm that shifts comes right after it."""
+Pool = Literal["none", "average"]
+"""What comes between the last convolution and the linear layer: nothing, or the average over all positions."""
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -51,7 +53,7 @@ def unit(
 
 
 def require_options(
-    depth: int, width: int, activation: str, init: str, init_std: float, placement: str, bias: str
+    depth: int, width: int, activation: str, init: str, init_std: float, placement: str, bias: str, pool: str = "none"
 ) -> None:
     """Raise :class:`InvalidRequest` with all the options of an MLP or CNN that are out of range."""
     require(
@@ -62,4 +64,5 @@ def require_options(
         among("model.init", init, get_args(Init)),
         among("model.placement", placement, get_args(Placement)),
         among("model.bias", bias, get_args(Bias)),
+        among("model.pool", pool, get_args(Pool)),
     )

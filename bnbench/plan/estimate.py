@@ -37,7 +37,7 @@ def estimate_seconds(
     measured: dict[tuple[object, ...], tuple[float, float]] = {}
     start = now(device)
     for key, members in groups.items():
-        if now(device) - start > budget:
+        if measured and now(device) - start > budget:
             break
         try:
             measured[key] = _measure(members[0], components, data(members[0]), device)

@@ -6,14 +6,14 @@ what torch loads at the first use of meta tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 import torch
 
 from bnbench.components import Components
 from bnbench.data import Data
 from bnbench.errors import Impossible, InvalidRequest
-from bnbench.spec import RunSpec, run_id
+from bnbench.spec import RunSpec
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
@@ -22,17 +22,17 @@ SMALL = 2**14
 """Elements of a batch that is cheap to compute."""
 
 
-def obstacles(specs: Iterable[RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
+def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
     """By run_id, why a spec cannot be trained; specs that differ only in lr, seed or the like are tried once."""
     tried: dict[tuple[object, ...], str | None] = {}
     found = {}
-    for spec in specs:
+    for identity, spec in specs.items():
         key = (spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size, spec.drop_last)
         if key not in tried:
             tried[key] = _obstacle(spec, components, data(spec))
         reason = tried[key]
         if reason is not None:
-            found[run_id(spec)] = reason
+            found[identity] = reason
     return found
 
 

@@ -46,7 +46,7 @@ def test_ls_and_show(program: Program):
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("norms", "groups=4"), ("models", "resnet20"), ("datasets", "digits"), ("optims", "momentum=0.9"),
+    [("norms", "groups=4"), ("models", "resnet20"), ("datasets", "digits"), ("optims", "momentum=0.0"),
      ("schedules", "milestones=[0.5,0.75]")],
 )  # fmt: skip
 def test_list(program: Program, kind, expected):

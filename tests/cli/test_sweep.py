@@ -102,6 +102,7 @@ def test_one_raises_one_diverges_one_is_impossible_and_all_others_complete(progr
         ("group", "4", "0.01"): "completed",
         ("group", "7", "0.01"): "impossible",
     }
+    assert "failed: norm=fragile" in result.out and "RuntimeError: out of luck" in result.out
     failed = found["fragile", "", "0.01"]
     assert failed["error"] == "RuntimeError: out of luck"
     assert 'raise RuntimeError("out of luck")' in Path(f"results/s/logs/{failed['run_id']}.log").read_text()

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 import torch
 from torch import nn
@@ -75,15 +73,8 @@ def test_recomputed_statistics_are_the_average_over_training_batches():
 def test_statistics_matter_when_running_ones_are_wrong():
     spec = make_spec()
     network, data = network_of(spec), load_data(spec)
-    losses = [
-        evaluate(
-            dataclasses.replace(spec, evaluate=dataclasses.replace(spec.evaluate, statistics=kind)),
-            network,
-            data,
-            data.test,
-        )[0]
-        for kind in ("running", "batch", "recomputed")
-    ]
+    kinds = [make_spec(f"evaluate.statistics={kind}") for kind in ("running", "batch", "recomputed")]
+    losses = [evaluate(kind, network, data, data.test)[0] for kind in kinds]
     assert losses[0] > losses[1] and losses[0] > losses[2]
 
 

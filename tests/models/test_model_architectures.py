@@ -77,6 +77,17 @@ def test_cnn_stages(depth, stages):
     assert network(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
+@pytest.mark.parametrize(
+    ("shape", "depth", "pool", "features"),
+    [((1, 8, 8), 3, "none", 64 * 2 * 2), ((1, 28, 28), 3, "none", 64 * 7 * 7), ((3, 9, 5), 3, "none", 64 * 3 * 2),
+     ((1, 8, 8), 1, "none", 16 * 8 * 8), ((1, 28, 28), 3, "average", 64)],
+)  # fmt: skip
+def test_cnn_head(shape, depth, pool, features):
+    network = make("cnn", shape=shape, depth=depth, pool=pool)
+    assert network.get_submodule("head").in_features == features
+    assert network(torch.randn(2, *shape)).shape == (2, 10)
+
+
 def test_mlp_layers():
     network = make("mlp", "none", shape=(1, 8, 8), depth=2, width=7)
     assert [tuple(p.shape) for p in network.parameters()] == [(7, 64), (7,), (7, 7), (7,), (10, 7), (10,)]

@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
-from norm_oracles import ChannelsLast, Chunked, Renorm, RootMeanSquare
 from torch import nn
 
 from bnbench.norms import NORMS
+from tests.norms.norm_oracles import ChannelsLast, Chunked, Renorm, RootMeanSquare
 
 C = 8
 SHAPES = {"2-D": (12, C), "4-D": (12, C, 3, 2), "channels-last": (12, C, 3, 2)}

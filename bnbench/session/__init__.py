@@ -1,0 +1,17 @@
+"""A sweep from request to results: what is asked for, less what is finished, goes to the workers and into the store."""
+
+from bnbench.session.execute import execute, execute_run, worker_count
+from bnbench.session.planning import DEFAULT_NAME, Plan, plan_run, plan_sweep
+from bnbench.session.progress import Progress, Summary
+
+__all__ = [
+    "DEFAULT_NAME",
+    "Plan",
+    "Progress",
+    "Summary",
+    "execute",
+    "execute_run",
+    "plan_run",
+    "plan_sweep",
+    "worker_count",
+]

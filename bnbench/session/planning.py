@@ -1,0 +1,164 @@
+"""From a request to a checked plan: what is finished, what is impossible, what is to be trained. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bnbench import store
+from bnbench.components import Components, components
+from bnbench.config import Request, compose_request, read_spec
+from bnbench.data import Data
+from bnbench.engine import prepare_process, resolve_device
+from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.plan import estimate_seconds, obstacles
+from bnbench.spec import RunSpec, run_id
+
+DEFAULT_NAME = "runs"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked request, held against what its results folder has already.
+
+    Attributes:
+        specs: by run_id, what was asked for.
+        folder: the sweep's folder.
+        known: by run_id, the status of every run in the folder.
+        pending: by run_id, what to train now.
+        impossible: by run_id, why a spec cannot be trained.
+    """
+
+    request: Request
+    specs: Mapping[str, RunSpec]
+    folder: Path
+    components: Components
+    plugin: Path | None
+    data: Path
+    device: torch.device
+    known: Mapping[str, str]
+    pending: Mapping[str, RunSpec]
+    impossible: Mapping[str, str]
+
+    @property
+    def finished(self) -> list[str]:
+        """The runs that have a result already."""
+        return [identity for identity in self.specs if self.known.get(identity) in store.RESULTS]
+
+    @property
+    def held_back(self) -> list[str]:
+        """The runs that failed earlier and are not tried again."""
+        left = {*self.pending, *self.finished, *self.impossible}
+        return [identity for identity in self.specs if identity not in left]
+
+    @property
+    def others(self) -> int:
+        """How many runs the folder has that were not asked for now."""
+        return len(set(self.known) - set(self.specs))
+
+    def estimate(self) -> float:
+        """Seconds that one worker would train, from a few measured steps."""
+        pending = list(self.pending.values())
+        return estimate_seconds(pending, self.components, self.load, self.device) if pending else 0.0
+
+    def load(self, spec: RunSpec) -> Data:
+        """The data of a spec."""
+        return self.components.load(spec, self.data)
+
+
+def plan_sweep(
+    overrides: Sequence[str],
+    name: str,
+    *,
+    results: Path,
+    data: Path,
+    zips: Sequence[str] = (),
+    excludes: Sequence[str] = (),
+    plugin: Path | None = None,
+    retry_failed: bool = False,
+) -> Plan:
+    """Compose and check a sweep.
+
+    Raises:
+        BnbenchError: something is wrong with the request; the message says all of it.
+    """
+    parts = components(_absolute(plugin))
+    request = compose_request(overrides, parts, zips, excludes)
+    skip = store.RESULTS if retry_failed else store.RESULTS | {"failed", "out_of_memory"}
+    return _plan(request, parts, name, results, data, _absolute(plugin), skip)
+
+
+def plan_run(
+    overrides: Sequence[str],
+    name: str,
+    *,
+    results: Path,
+    data: Path,
+    plugin: Path | None = None,
+    source: Path | None = None,
+) -> Plan:
+    """Compose and check one run, from overrides or from the spec file ``source``.
+
+    The run is trained also if the folder has its result: asking for a run means running it.
+
+    Raises:
+        BnbenchError: as :func:`plan_sweep`, and for overrides that make more than one run.
+    """
+    parts = components(_absolute(plugin))
+    request = compose_request(overrides, parts)
+    if source is not None:
+        if not all(override.startswith("device=") for override in overrides):
+            raise InvalidRequest(["--from repeats a run as it was; only device=... can be set beside it"])
+        request = Request((read_spec(source, parts),), {}, request.device, problems=request.problems)
+    if len(request.specs) > 1 and not request.problems:
+        factors = ", ".join(request.factors)
+        remedy = "use bnbench sweep --name NAME"
+        raise InvalidRequest([f"these overrides make {len(request.specs)} runs ({factors}); {remedy}"])
+    return _plan(request, parts, name, results, data, _absolute(plugin), frozenset())
+
+
+def _plan(
+    request: Request,
+    parts: Components,
+    name: str,
+    results: Path,
+    data: Path,
+    plugin: Path | None,
+    skip: frozenset[str],
+) -> Plan:
+    problems = list(request.problems)
+    folder = results / name
+    specs = {run_id(spec): spec for spec in request.specs}
+    device, impossible = torch.device("cpu"), {}
+    prepare_process()
+    try:
+        _check_name(name)
+        store.check_writable(folder)
+        device = resolve_device(request.device)
+    except InvalidRequest as error:
+        problems += error.problems
+    try:
+        impossible = obstacles(specs, parts, lambda spec: parts.load(spec, data))
+    except BnbenchError as error:
+        problems += [str(error)]
+    if problems or len(impossible) == len(specs):
+        raise InvalidRequest([*problems, *impossible.values()])
+    known = store.statuses(folder)
+    pending = {
+        identity: spec
+        for identity, spec in specs.items()
+        if identity not in impossible and known.get(identity) not in skip
+    }
+    return Plan(request, specs, folder, parts, plugin, data.absolute(), device, known, pending, impossible)
+
+
+def _check_name(name: str) -> None:
+    if not name or name.startswith(".") or Path(name).name != name:
+        raise InvalidRequest([f"name={name!r}: must be a plain folder name such as small-batch"])
+
+
+def _absolute(plugin: Path | None) -> Path | None:
+    return plugin.absolute() if plugin is not None else None

@@ -1,0 +1,60 @@
+"""How far a sweep is, and what it came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnbench import store
+from bnbench.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a sweep is: runs ended, by status, of ``total``; and the run that ended last."""
+
+    total: int
+    running: int
+    ended: Mapping[str, int]
+    last: RunSpec | None = None
+    last_status: str = ""
+    last_error: str = ""
+
+    @property
+    def done(self) -> int:
+        """Runs that ended in any way."""
+        return sum(self.ended.values())
+
+    @property
+    def failed(self) -> int:
+        """Runs that ended without a result."""
+        return sum(count for status, count in self.ended.items() if status in store.FAILURES)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a sweep came to.
+
+    Attributes:
+        folder: where the results are.
+        statuses: by run_id, for every run that was asked for.
+        trained: how many runs were trained now.
+        interrupted: whether the user stopped it.
+    """
+
+    folder: Path
+    statuses: Mapping[str, str]
+    trained: int
+    interrupted: bool = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs ended with each status."""
+        return dict(Counter(self.statuses.values()))
+
+    @property
+    def failures(self) -> int:
+        """Runs without a result."""
+        return sum(count for status, count in self.counts.items() if status in store.FAILURES)
