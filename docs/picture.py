@@ -14,7 +14,7 @@ SYSTEM_FONTS = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=r
 
 runs, metrics = bnbench.load("demo")
 views = reports.report(runs, metrics, ["small-batch", "learning-rate"], "norm=none")
-console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
+console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, highlight=False)
 console.print("[bold green]$[/] bnbench report demo --view small-batch --view learning-rate --baseline norm=none\n")
 reports.print_views(views, console)
 Path("docs/report.svg").write_text(console.export_svg(title="bnbench", code_format=SYSTEM_FONTS))
