@@ -1,11 +1,12 @@
-"""One run, start to end: build, train, append to the store. This is what a launcher executes."""
+"""One stack of runs, start to end: build, train, append to the store. This is what a launcher executes."""
 
 from __future__ import annotations
 
 import os
 import socket
 import traceback
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 
 from bnbench.components import components
-from bnbench.engine import Outcome, Record, now, prepare_process, resolve_device, train
+from bnbench.engine import Outcome, Record, now, prepare_process, resolve_device, train, train_stack
 from bnbench.environment import timestamp
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
@@ -22,9 +23,10 @@ from bnbench.store import Segment
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs to train one run.
+    """What a worker needs to train the runs of one stack.
 
     Attributes:
+        specs: with one stack key; a single one is trained by the reference engine.
         folder: the sweep's folder.
         session: unique to one call of bnbench; names the worker's segment.
         data: the folder of the datasets.
@@ -32,7 +34,7 @@ class Task:
         git_commit: of the folder that the user works in, for the record.
     """
 
-    spec: RunSpec
+    specs: tuple[RunSpec, ...]
     folder: Path
     session: str
     data: Path
@@ -41,19 +43,46 @@ class Task:
     git_commit: str
 
 
-def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> tuple[str, str]:
-    """Train a run, write all that it yields, and return its final status and error.
+@dataclass(frozen=True)
+class End:
+    """How a run ended."""
 
-    What the run raises ends the run and is written as its status, with the traceback under logs/.
+    spec: RunSpec
+    status: str
+    error: str = ""
+
+
+def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> list[End]:
+    """Train runs, write all that they yield, and return how they ended.
+
+    A stack that raises is halved and tried again, so that a lack of memory costs time only, and a run that fails fails
+    alone: what a single run raises is written as its status, with the traceback under logs/.
 
     Args:
         watch: is shown each record as well.
     """
     prepare_process()
+    name = f"{task.session}-{socket.gethostname()}-{os.getpid()}"
+    waiting, ends = [task.specs], []
+    while waiting:
+        specs = waiting.pop()
+        with Segment(task.folder, name) as segment:
+            ended, left = _attempt(task, specs, segment, watch)
+        ends += ended
+        if left:
+            waiting += [left[len(left) // 2 :], left[: len(left) // 2]]
+            name = f"{name}-{uuid.uuid4().hex[:6]}"  # the rows of an attempt that failed stay apart
+    return ends
+
+
+def _attempt(
+    task: Task, specs: tuple[RunSpec, ...], segment: Segment, watch: Callable[[Record], None]
+) -> tuple[list[End], tuple[RunSpec, ...]]:
+    """The runs that ended, and those that are left to be tried in smaller stacks."""
     device = resolve_device(task.device)
     facts = {
-        "engine": "reference",
-        "lanes": 1,
+        "engine": "stacked" if len(specs) > 1 else "reference",
+        "lanes": len(specs),
         "device": str(device),
         "started_at": timestamp(),
         "host": socket.gethostname(),
@@ -61,31 +90,50 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> t
         "torch": torch.__version__,
         "git_commit": task.git_commit,
     }
-    identity = run_id(task.spec)
-    with Segment(task.folder, f"{task.session}-{os.getpid()}") as segment:
-        segment.start([task.spec], facts)
-        try:
-            outcome = _train(task, device, segment, watch)
-        except Exception as error:
-            segment.log(identity, traceback.format_exc())
-            outcome = {"status": failure_status(error), "error": f"{type(error).__name__}: {error}"}
-        segment.finish([{"run_id": identity, **facts, **outcome, "finished_at": timestamp()}])
-    return str(outcome["status"]), str(outcome.get("error", ""))
+    segment.start(specs, facts)
+    ended: dict[RunSpec, End] = {}
+    try:
+        for rows in _rows(task, specs, device, watch):
+            final = [(spec, row) for spec, row in rows if "status" in row]
+            segment.evaluation([{"run_id": run_id(spec), **row} for spec, row in rows if "status" not in row])
+            segment.finish(
+                [{"run_id": run_id(spec), **facts, **row, "finished_at": timestamp()} for spec, row in final]
+            )
+            ended |= {spec: End(spec, row["status"]) for spec, row in final}
+    except Exception as error:
+        left = tuple(spec for spec in specs if spec not in ended)
+        if len(specs) > 1:
+            return list(ended.values()), left
+        (spec,) = specs
+        message = f"{type(error).__name__}: {error}"
+        segment.log(run_id(spec), traceback.format_exc())
+        row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
+        segment.finish([{"run_id": run_id(spec), **facts, **row}])
+        ended[spec] = End(spec, row["status"], message)
+    return list(ended.values()), ()
 
 
-def _train(task: Task, device: torch.device, segment: Segment, watch: Callable[[Record], None]) -> dict[str, Any]:
-    """The outcome columns of a run; ``seconds`` is its training and evaluation, without loading and building."""
+def _rows(
+    task: Task, specs: Sequence[RunSpec], device: torch.device, watch: Callable[[Record], None]
+) -> Iterator[list[tuple[RunSpec, dict[str, Any]]]]:
+    """What the engine yields, as rows.
+
+    ``seconds`` is the training and evaluation of a single run, without loading and building; a lane of a stack has
+    none of its own.
+    """
     parts = components(task.plugin)
-    data = parts.load(task.spec, task.data)
-    network = parts.build(task.spec, data).to(device)
+    data = parts.load(specs[0], task.data)
+    networks = [parts.build(spec, data).to(device) for spec in specs]
     on_device = data.to(device)
+    if len(specs) > 1:
+        for records in train_stack(specs, networks, on_device):
+            yield [(specs[lane], asdict(record)) for lane, record in records]
+        return
     start = now(device)
-    for record in train(task.spec, network, on_device):
+    for record in train(specs[0], networks[0], on_device):
         watch(record)
-        if isinstance(record, Outcome):
-            return {**asdict(record), "seconds": round(now(device) - start, 3)}
-        segment.evaluation([{"run_id": run_id(task.spec), **asdict(record)}])
-    raise AssertionError("an engine ends with an Outcome")
+        seconds = {"seconds": round(now(device) - start, 3)} if isinstance(record, Outcome) else {}
+        yield [(specs[0], {**asdict(record), **seconds})]
 
 
 def failure_status(error: Exception) -> str:

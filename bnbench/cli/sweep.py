@@ -22,6 +22,7 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and how long.")] = False,
     jobs: Annotated[int | None, typer.Option(help="Worker processes.  [default: one per core or GPU]")] = None,
     launcher: Annotated[str, typer.Option(help="Where runs train: local or inline.")] = "local",
+    lanes: Annotated[str, typer.Option(help="Runs trained as one network: auto, off or a number.")] = "auto",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     plugin: Plugin = None,
@@ -48,6 +49,8 @@ def sweep(
     if dry_run:
         return
     with SweepDisplay() as display:
-        summary = session.execute(plan, launcher=launcher, jobs=jobs, fail_fast=fail_fast, watch=display.update)
+        summary = session.execute(
+            plan, launcher=launcher, jobs=jobs, lanes=lanes, fail_fast=fail_fast, watch=display.update
+        )
     display.end(summary)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)

@@ -2,7 +2,20 @@
 
 from bnbench.engine.clock import now
 from bnbench.engine.device import prepare_process, resolve_device
+from bnbench.engine.folding import prove
 from bnbench.engine.records import Evaluation, Outcome, Record
 from bnbench.engine.reference import total_steps, train
+from bnbench.engine.stacked import train_stack
 
-__all__ = ["Evaluation", "Outcome", "Record", "now", "prepare_process", "resolve_device", "total_steps", "train"]
+__all__ = [
+    "Evaluation",
+    "Outcome",
+    "Record",
+    "now",
+    "prepare_process",
+    "prove",
+    "resolve_device",
+    "total_steps",
+    "train",
+    "train_stack",
+]

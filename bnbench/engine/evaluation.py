@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.data import Data, Examples, normalize
-from bnbench.spec import RunSpec, stream
+from bnbench.engine.randomness import generator
+from bnbench.spec import RunSpec
 
 EVALUATION_BATCH = 1024
 
@@ -21,15 +22,33 @@ def evaluate(spec: RunSpec, network: nn.Module, data: Data, examples: Examples) 
 
     An output that is not finite is never right. Parameters, buffers and the training mode are left as they were.
     """
-    size = spec.batch_size if spec.evaluate.statistics == "batch" else EVALUATION_BATCH
-    loss_sum, right = 0.0, 0
-    with evaluation_mode(spec, network, data):
-        for x_NCHW, y_N, kept in _batches(examples, size, full=spec.evaluate.statistics == "batch"):
-            logits_NK = forward(spec, network, normalize(x_NCHW, data.mean, data.std, dtype_of(spec)))[:kept]
-            loss_sum += float(F.cross_entropy(logits_NK, y_N[:kept], reduction="sum"))
-            finite = logits_NK.isfinite().all(1)
-            right += int(((logits_NK.argmax(1) == y_N[:kept]) & finite).sum())
-    return loss_sum / len(examples.y), right / len(examples.y)
+    ((loss, accuracy),) = evaluate_lanes([spec], network, data, examples)
+    return loss, accuracy
+
+
+@torch.no_grad()
+def evaluate_lanes(
+    specs: Sequence[RunSpec], network: nn.Module, data: Data, examples: Examples
+) -> list[tuple[float, float]]:
+    """:func:`evaluate` for each lane of a stack; ``network`` maps [N, K*C, H, W] to logits [N, K*classes]."""
+    spec, lanes = specs[0], len(specs)
+    full = spec.evaluate.statistics == "batch"
+    size = spec.batch_size if full else max(1, EVALUATION_BATCH // lanes)
+    loss_K = torch.zeros(lanes, dtype=torch.float64, device=examples.y.device)
+    right_K = torch.zeros(lanes, dtype=torch.int64, device=examples.y.device)
+    with evaluation_mode(specs, network, data):
+        for x_NCHW, y_N, kept in _batches(examples, size, full):
+            x_NCHW = normalize(x_NCHW, data.mean, data.std, dtype_of(spec)).repeat(1, lanes, 1, 1)
+            logits_NKO = forward(spec, network, x_NCHW)[:kept].view(kept, lanes, -1)
+            target_NK = y_N[:kept, None].expand(kept, lanes)
+            loss_K += (
+                F.cross_entropy(logits_NKO.flatten(0, 1), target_NK.reshape(-1), reduction="none")
+                .view(kept, lanes)
+                .sum(0)
+            )
+            right_K += ((logits_NKO.argmax(2) == target_NK) & logits_NKO.isfinite().all(2)).sum(0)
+    total = len(examples.y)
+    return [(loss / total, right / total) for loss, right in zip(loss_K.tolist(), right_K.tolist(), strict=True)]
 
 
 def forward(spec: RunSpec, network: nn.Module, x_NCHW: Tensor) -> Tensor:
@@ -45,8 +64,9 @@ def dtype_of(spec: RunSpec) -> torch.dtype:
 
 
 @contextlib.contextmanager
-def evaluation_mode(spec: RunSpec, network: nn.Module, data: Data) -> Iterator[None]:
-    """Switch to evaluation with the statistics that the spec asks for, and restore everything afterwards."""
+def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) -> Iterator[None]:
+    """Switch to evaluation with the statistics that the lanes' specs ask for, and restore everything afterwards."""
+    spec = specs[0]
     tracking = [module for module in network.modules() if tracks_statistics(module)]
     saved = [(buffer, buffer.clone()) for buffer in network.buffers()]
     momenta = [module.momentum for module in tracking]
@@ -56,7 +76,7 @@ def evaluation_mode(spec: RunSpec, network: nn.Module, data: Data) -> Iterator[N
             for module in tracking:
                 module.train()
         elif spec.evaluate.statistics == "recomputed" and tracking:
-            _recompute(spec, network, tracking, data)
+            _recompute(specs, network, tracking, data)
         yield
     finally:
         for module, momentum in zip(tracking, momenta, strict=True):
@@ -71,19 +91,24 @@ def tracks_statistics(module: nn.Module) -> bool:
     return isinstance(getattr(module, "running_mean", None), Tensor) and hasattr(module, "reset_running_stats")
 
 
-def _recompute(spec: RunSpec, network: nn.Module, tracking: list[nn.Module], data: Data) -> None:
+def _recompute(specs: Sequence[RunSpec], network: nn.Module, tracking: list[nn.Module], data: Data) -> None:
     """Population statistics as the plain average over training batches with frozen weights (precise batch norm)."""
     for module in tracking:
         module.reset_running_stats()  # type: ignore[operator]
         module.momentum = None  # type: ignore[assignment]
         module.train()
-    order_rng = torch.Generator().manual_seed(stream(spec.seed, "recompute"))
-    order = torch.randperm(len(data.train.y), generator=order_rng).to(data.train.y.device)
-    batches = torch.split(order, spec.batch_size)[: spec.evaluate.recompute_batches]
-    for index in batches:
-        if len(index) == spec.batch_size:
-            forward(spec, network, normalize(data.train.x[index], data.mean, data.std, dtype_of(spec)))
+    spec, device = specs[0], data.train.y.device
+    orders = [torch.randperm(len(data.train.y), generator=generator(lane.seed, "recompute")) for lane in specs]
+    for index_NK in torch.split(torch.stack(orders, 1), spec.batch_size)[: spec.evaluate.recompute_batches]:
+        if len(index_NK) == spec.batch_size:
+            x_NKCHW = data.train.x[index_NK.to(device)]
+            forward(spec, network, normalize(x_NKCHW.flatten(1, 2), *_repeated(data, len(specs)), dtype_of(spec)))
     network.eval()
+
+
+def _repeated(data: Data, lanes: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation for K*C channels."""
+    return data.mean.repeat(lanes), data.std.repeat(lanes)
 
 
 def _batches(examples: Examples, size: int, full: bool) -> Iterator[tuple[Tensor, Tensor, int]]:

@@ -23,15 +23,20 @@ def make_optimizer(optim: Optim, network: nn.Module, lr: float) -> torch.optim.O
 
 
 def parameter_groups(optim: Optim, network: nn.Module) -> list[dict[str, Any]]:
-    """Parameters by weight decay.
+    """Parameters with and without weight decay; a group may be empty."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    marked = list(zip(parameters, decays(optim, network), strict=True))
+    return [
+        {"params": [item for item, decay in marked if decay], "weight_decay": optim.weight_decay},
+        {"params": [item for item, decay in marked if not decay], "weight_decay": 0.0},
+    ]
+
+
+def decays(optim: Optim, network: nn.Module) -> list[bool]:
+    """For each trained parameter, whether weight decay applies to it.
 
     With ``decay_norm_and_bias=false`` only tensors of two or more dimensions decay: vectors are biases and the scales
     and shifts of norms.
     """
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    if optim.decay_norm_and_bias or optim.weight_decay == 0:
-        return [{"params": parameters, "weight_decay": optim.weight_decay}]
-    return [
-        {"params": [item for item in parameters if item.ndim > 1], "weight_decay": optim.weight_decay},
-        {"params": [item for item in parameters if item.ndim <= 1], "weight_decay": 0.0},
-    ]
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return [optim.decay_norm_and_bias or parameter.ndim > 1 for parameter in trained]

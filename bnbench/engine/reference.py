@@ -41,7 +41,8 @@ def train(spec: RunSpec, network: nn.Module, data: Data) -> Iterator[Record]:
     step, examples, evaluation, best = 0, 0, None, None
     loss_limit, diverged_step = math.inf, None
     while step < total and diverged_step is None:
-        loss_sum, right, seen = torch.zeros((), device=device), torch.zeros((), device=device), 0
+        loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        right, seen = torch.zeros((), dtype=torch.int64, device=device), 0
         pause = min(total, step + interval)
         with layers_rng:
             while step < pause:

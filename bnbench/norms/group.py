@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnbench.errors import Impossible
 from bnbench.norms.affine import Affine, AffineNorm, full_precision
 from bnbench.norms.checks import above, among, at_least, require, require_values
+from bnbench.norms.lanes import widened
 
 
 class GroupNorm(AffineNorm):
@@ -49,6 +51,11 @@ class GroupNorm(AffineNorm):
             "use fewer groups, a wider layer or a larger image",
         )
         return group_norm(x, self.groups, self.weight, self.bias, self.eps)
+
+    @staticmethod
+    def fold(lanes: Sequence[GroupNorm]) -> nn.Module:
+        """K norms as one of ``K * C`` channels in K times the groups."""
+        return widened(lanes, "num_features", "groups")
 
 
 def group_norm(x: Tensor, groups: int, weight_C: Tensor | None, bias_C: Tensor | None, eps: float) -> Tensor:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, AffineNorm, full_precision
 from bnbench.norms.checks import above, among, require, require_values
+from bnbench.norms.lanes import widened
 
 
 class InstanceNorm(AffineNorm):
@@ -33,6 +35,11 @@ class InstanceNorm(AffineNorm):
             "use a larger image, fewer strides or norm=layer",
         )
         return instance_norm(x, self.weight, self.bias, self.eps)
+
+    @staticmethod
+    def fold(lanes: Sequence[InstanceNorm]) -> nn.Module:
+        """K norms as one of ``K * C`` channels."""
+        return widened(lanes, "num_features")
 
 
 def instance_norm(x: Tensor, weight_C: Tensor | None, bias_C: Tensor | None, eps: float) -> Tensor:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, AffineNorm, full_precision
 from bnbench.norms.checks import above, among, require, require_values
-from bnbench.norms.group import group_norm
+from bnbench.norms.group import GroupNorm, group_norm
+from bnbench.norms.lanes import PerExample, take_tensors
 
 Over = Literal["all", "channels"]
 """What an example's statistics are taken over: channels and positions together, or channels at each position."""
@@ -47,6 +49,16 @@ class LayerNorm(AffineNorm):
         if self.over == "all":
             return group_norm(x, 1, self.weight, self.bias, self.eps)
         return channel_layer_norm(x, self.weight, self.bias, self.eps)
+
+    @staticmethod
+    def fold(lanes: Sequence[LayerNorm]) -> nn.Module:
+        """K norms as one of ``K * C`` channels; over everything, they are group normalization in K groups."""
+        first, count = lanes[0], len(lanes)
+        if first.over == "all":
+            folded = GroupNorm(count * first.num_features, groups=count, eps=first.eps)
+            take_tensors(folded, lanes)
+            return folded
+        return PerExample(lanes, LayerNorm(first.num_features, over=first.over, eps=first.eps, affine="none"))
 
 
 def channel_layer_norm(x: Tensor, weight_C: Tensor | None, bias_C: Tensor | None, eps: float) -> Tensor:

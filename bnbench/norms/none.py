@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+
+from bnbench.norms.lanes import widened
 
 
 class NoNorm(nn.Module):
@@ -15,3 +19,8 @@ class NoNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return x ``[N, C, *]`` as it is."""
         return x
+
+    @staticmethod
+    def fold(lanes: Sequence[NoNorm]) -> nn.Module:
+        """K norms as one of ``K * C`` channels."""
+        return widened(lanes, "num_features")

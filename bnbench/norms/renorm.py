@@ -5,14 +5,16 @@ Legend: N batch, C channels, * any number of positions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, full_precision
 from bnbench.norms.checks import among, at_least, require
-from bnbench.norms.running import RunningStatistics
+from bnbench.norms.lanes import widened
+from bnbench.norms.running import RunningStatistics, per_channel
 
 
 class BatchRenorm(RunningStatistics):
@@ -67,11 +69,16 @@ class BatchRenorm(RunningStatistics):
         if not self.training:
             return self.normalize_with_running(x)
         assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
-        step = (self.num_batches_tracked + 1).to(self.running_mean.dtype)
+        step = per_channel(self.num_batches_tracked + 1, self.num_features).to(self.running_mean.dtype)
         share = ramp(step, self.warmup_steps, self.ramp_steps)
         r_max, d_max = 1 + share * (self.r_max - 1), share * self.d_max
         r_C, d_C = corrections(x, self.running_mean, self.running_var, r_max, d_max, self.eps)
         return self.normalize_with_batch(x, *corrected_affine(r_C, d_C, self.weight, self.bias))
+
+    @staticmethod
+    def fold(lanes: Sequence[BatchRenorm]) -> nn.Module:
+        """K norms as one of ``K * C`` channels."""
+        return widened(lanes, "num_features")
 
 
 def ramp(step: Tensor, warmup: int, rise: int) -> Tensor:

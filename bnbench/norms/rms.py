@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, AffineNorm, full_precision, scale_and_shift
 from bnbench.norms.checks import above, among, require
+from bnbench.norms.lanes import PerExample
 from bnbench.norms.layer import Over
 
 
@@ -34,6 +36,12 @@ class RMSNorm(AffineNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Normalize x ``[N, C, *]``."""
         return rms_norm(x, self.over, self.weight, self.bias, self.eps)
+
+    @staticmethod
+    def fold(lanes: Sequence[RMSNorm]) -> nn.Module:
+        """K norms as one of ``K * C`` channels."""
+        first = lanes[0]
+        return PerExample(lanes, RMSNorm(first.num_features, over=first.over, eps=first.eps, affine="none"))
 
 
 def rms_norm(x: Tensor, over: Over, weight_C: Tensor | None, bias_C: Tensor | None, eps: float) -> Tensor:

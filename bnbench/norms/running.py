@@ -22,6 +22,8 @@ class RunningStatistics(AffineNorm):
     The biased variance normalizes, the unbiased one goes into ``running_var [C]``; ``running_mean [C]`` and it never
     have less than float32, also after ``module.to(torch.bfloat16)``. ``momentum`` is the weight of the newest batch;
     None averages all batches since the last reset. With ``track=False`` there are no running statistics.
+
+    ``num_batches_tracked`` is a scalar, or ``[K]`` for K lanes that own ``C / K`` channels each.
     """
 
     running_mean: Tensor | None
@@ -114,12 +116,18 @@ def take_up(running_C: Tensor, values_GC: Tensor, momentum: float | None, count:
         values_GC: the new values ``[G, C]``.
         momentum: weight of each new value, ``running = (1 - momentum) * running + momentum * value``; None averages
             all values equally.
-        count: how many values have been averaged before, a tensor without dimensions.
+        count: how many values have been averaged before, a scalar tensor, or ``[K]`` for equal blocks of channels.
     """
     new = len(values_GC)
     if momentum is None:
-        running_C.add_((values_GC.sum(0) - new * running_C) / (count + new).to(running_C.dtype))
+        total = per_channel(count + new, len(running_C)).to(running_C.dtype)
+        running_C.add_((values_GC.sum(0) - new * running_C) / total)
         return
     age_G = torch.arange(new - 1, -1, -1, dtype=running_C.dtype, device=running_C.device)
     weight_G = momentum * (1 - momentum) ** age_G
     running_C.mul_((1 - momentum) ** new).add_((weight_G[:, None] * values_GC).sum(0))
+
+
+def per_channel(count: Tensor, channels: int) -> Tensor:
+    """A count for every channel ``[channels]`` from one per lane ``[K]``; a scalar stays as it is."""
+    return count[:, None].expand(-1, channels // len(count)).flatten() if count.dim() else count

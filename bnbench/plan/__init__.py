@@ -1,6 +1,7 @@
-"""Before training: what is impossible, and how long the rest will take."""
+"""Before training: what is impossible, what is trained together, and how long it will take."""
 
 from bnbench.plan.estimate import estimate_seconds
 from bnbench.plan.feasibility import obstacles
+from bnbench.plan.stacks import stacks
 
-__all__ = ["estimate_seconds", "obstacles"]
+__all__ = ["estimate_seconds", "obstacles", "stacks"]

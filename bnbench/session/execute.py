@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +15,11 @@ from bnbench.engine import Record
 from bnbench.environment import cores, environment, git_commit, timestamp
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS
+from bnbench.plan import stacks
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
-from bnbench.spec import run_id
-from bnbench.worker import Task, work
+from bnbench.spec import RunSpec, run_id
+from bnbench.worker import End, Task, work
 
 
 def execute(
@@ -26,6 +27,7 @@ def execute(
     *,
     launcher: str = "local",
     jobs: int | None = None,
+    lanes: str = "auto",
     fail_fast: bool = False,
     watch: Callable[[Progress], None] = lambda progress: None,
 ) -> Summary:
@@ -33,6 +35,7 @@ def execute(
 
     Args:
         jobs: worker processes; by default one per processor core, or one per GPU.
+        lanes: runs trained as one network: ``auto``, ``off`` or a number.
         fail_fast: stop at the first failure.
         watch: is shown the progress at the start and at the end of each run.
 
@@ -43,24 +46,29 @@ def execute(
         raise InvalidRequest([f"launcher={launcher}: unknown; {nearest(launcher, list(LAUNCHERS))}"])
     if jobs is not None and jobs < 1:
         raise InvalidRequest([f"jobs={jobs}: must be at least 1"])
+    most = _parse_lanes(lanes)
     if len(plan.finished) == len(plan.specs):
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
     workers = worker_count(plan, jobs)
     with _entered(plan):
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
-        tasks = [task for task in _tasks(plan, workers) if known[run_id(task.spec)] not in store.RESULTS]
+        pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
+        grouped = stacks(pending, plan.components, plan.load, workers, most)
+        tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers)
         ends = LAUNCHERS["inline" if workers == 1 and jobs is None else launcher](work, tasks, workers)
         ended = Counter({"impossible": len(plan.impossible)} if plan.impossible else {})
-        total = len(tasks) + len(plan.impossible)
+        total = len(pending) + len(plan.impossible)
         interrupted = False
-        watch(Progress(total, min(workers, len(tasks)), dict(ended)))
+        watch(Progress(total, sum(len(task.specs) for task in tasks[:workers]), dict(ended)))
         try:
             for done in ends:
                 task = tasks[done.index]
-                status, error = done.value or _record_death(task, done.error or "")
-                ended[status] += 1
-                watch(Progress(total, min(workers, total - ended.total()), dict(ended), task.spec, status, error))
-                if fail_fast and status in store.FAILURES:
+                told: list[End] = done.value or _record_death(task, done.error or "")
+                for end in told:
+                    ended[end.status] += 1
+                    running = min(sum(len(task.specs) for task in tasks[:workers]), total - ended.total())
+                    watch(Progress(total, running, dict(ended), end.spec, end.status, end.error))
+                if fail_fast and any(end.status in store.FAILURES for end in told):
                     break
         except KeyboardInterrupt:
             interrupted = True
@@ -74,12 +82,14 @@ def execute(
 def execute_run(plan: Plan, watch: Callable[[Record], None]) -> Summary:
     """Train the one run of a plan in this process and show each record to ``watch``."""
     with _entered(plan):
-        (task,) = _tasks(plan, 1)
+        ((identity, spec),) = plan.pending.items()
+        (task,) = _tasks(plan, [[spec]], 1)
         try:
-            status, _ = work(task, watch)
+            (end,) = work(task, watch)
+            status = end.status
         except KeyboardInterrupt:
             status = "interrupted"
-    return Summary(plan.folder, {run_id(task.spec): status}, 1, status == "interrupted")
+    return Summary(plan.folder, {identity: status}, 1, status == "interrupted")
 
 
 def worker_count(plan: Plan, jobs: int | None = None) -> int:
@@ -100,13 +110,23 @@ def _entered(plan: Plan) -> Iterator[None]:
             store.join(plan.folder)
 
 
-def _tasks(plan: Plan, workers: int) -> list[Task]:
-    """One task per pending run; without a GPU chosen by index, GPUs take turns."""
+def _parse_lanes(lanes: str) -> int | None:
+    if lanes == "auto":
+        return None
+    if lanes == "off":
+        return 1
+    if not lanes.isdecimal() or int(lanes) < 1:
+        raise InvalidRequest([f"lanes={lanes}: must be auto, off, or a number of runs, at least 1"])
+    return int(lanes)
+
+
+def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> list[Task]:
+    """One task per stack; without a GPU chosen by index, GPUs take turns."""
     session, commit = uuid.uuid4().hex[:12], git_commit()
     gpus = torch.cuda.device_count() if plan.device.type == "cuda" and ":" not in plan.request.device else 0
     return [
         Task(
-            spec=spec,
+            specs=tuple(specs),
             folder=plan.folder.absolute(),
             session=session,
             data=plan.data,
@@ -114,15 +134,18 @@ def _tasks(plan: Plan, workers: int) -> list[Task]:
             device=f"cuda:{index % min(gpus, workers)}" if gpus else str(plan.device),
             git_commit=commit,
         )
-        for index, spec in enumerate(plan.pending.values())
+        for index, specs in enumerate(stacked)
     ]
 
 
-def _record_death(task: Task, error: str) -> tuple[str, str]:
-    """Write the failure of a run whose worker could not."""
+def _record_death(task: Task, error: str) -> list[End]:
+    """Write the failure of the runs whose worker could not, those that it had finished excepted."""
+    finished = store.statuses(task.folder)
+    lost = [spec for spec in task.specs if finished[run_id(spec)] not in store.RESULTS]
+    row = {"status": "failed", "error": error, "finished_at": timestamp()}
     with store.Segment(task.folder, f"{task.session}-session") as segment:
-        segment.finish([{"run_id": run_id(task.spec), "status": "failed", "error": error, "finished_at": timestamp()}])
-    return "failed", error
+        segment.finish([{"run_id": run_id(spec), **row} for spec in lost])
+    return [End(spec, "failed", error) for spec in lost]
 
 
 def _invocation(plan: Plan) -> dict[str, Any]:

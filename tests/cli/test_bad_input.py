@@ -41,6 +41,7 @@ SWEEP = ("sweep", "--name", "s")
         ((*SWEEP, "--zip", "lr=0.1,0.2 seed=1,2,3"), ["equally many"]),
         ((*SWEEP, "norm=none", "--launcher", "cloud"), ["cloud", "local"]),
         ((*SWEEP, "norm=none", "--jobs", "0"), ["jobs=0"]),
+        ((*SWEEP, "norm=none", "--lanes", "many"), ["lanes=many", "auto"]),
         ((*SWEEP, "norm=none", "--plugin", "absent.py"), ["absent.py"]),
         (("report", "absent"), ["absent"]),
         (("list", "norm"), ["norms"]),

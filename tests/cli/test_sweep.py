@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bnbench import worker
 from tests.conftest import Program
 
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
@@ -74,7 +75,8 @@ def test_every_run_is_accounted_for_and_the_second_call_trains_nothing(program: 
 
 def test_local_workers_and_inline_give_the_same_bytes(program: Program):
     for name, extra in (("local", ("--jobs", "2")), ("alone", ("--launcher", "inline"))):
-        assert program("sweep", "--name", name, *SMALL, "norm=batch,ghost", "seed=0,1", *extra).code == 0
+        words = ("--lanes", "2", "norm=batch,ghost", "seed=0,1")
+        assert program("sweep", "--name", name, *SMALL, *words, *extra).code == 0
     local, alone = (sorted(Path(f"results/{name}/metrics.csv").read_text().splitlines()) for name in ("local", "alone"))
     assert local == alone
 
@@ -145,6 +147,56 @@ def test_a_plugin_goes_through_sweep_and_report(program: Program, tmp_path: Path
     assert len(source) == 64
     report = program("report", "s", "--view", "convergence", "--baseline", "norm=none")
     assert report.code == 0 and "mine" in report.out and "0.5" in report.out
+
+
+def test_stacking_changes_rounding_only(program: Program):
+    words = (*SMALL, "norm=none,batch", "seed=0,1", "lr=0.1,0.01", "--launcher", "inline")
+    assert program("sweep", "--name", "off", *words, "--lanes", "off").code == 0
+    assert program("sweep", "--name", "three", *words, "--lanes", "3").code == 0
+    off, three = (rows(f"results/{name}/runs.csv") for name in ("off", "three"))
+    assert {(run["engine"], run["lanes"], bool(run["seconds"])) for run in off} == {("reference", "1", True)}
+    assert {(run["engine"], run["lanes"], bool(run["seconds"])) for run in three} == {("stacked", "2", False)}
+    for alone, stacked in zip(off, three, strict=True):
+        assert alone["run_id"] == stacked["run_id"]
+        assert float(alone["test_loss"]) == pytest.approx(float(stacked["test_loss"]), rel=1e-3)
+        assert alone["examples_done"] == stacked["examples_done"] and alone["parameters"] == stacked["parameters"]
+
+
+def test_a_lane_that_raises_fails_alone(program: Program, monkeypatch: pytest.MonkeyPatch):
+    def picky(engine):
+        def train(specs, *rest):
+            if any(spec.seed == 5 for spec in (specs if isinstance(specs, tuple) else [specs])):
+                raise RuntimeError("not this one")
+            return engine(specs, *rest)
+
+        return train
+
+    monkeypatch.setattr(worker, "train_stack", picky(worker.train_stack))
+    monkeypatch.setattr(worker, "train", picky(worker.train))
+    words = ("--launcher", "inline", "--lanes", "8", *SMALL, "lr=0.01", "seed=range(8)")
+    assert program("sweep", "--name", "s", *words).code == 1
+    runs = rows("results/s/runs.csv")
+    assert {run["seed"]: run["error"] for run in runs if run["status"] == "failed"} == {
+        "5": "RuntimeError: not this one"
+    }
+    assert [run["status"] for run in runs].count("completed") == len(rows("results/s/metrics.csv")) == 7
+
+
+def test_a_stack_too_large_for_the_memory_is_halved(program: Program, monkeypatch: pytest.MonkeyPatch):
+    original = worker.train_stack
+
+    def scarce(specs, networks, data):
+        records = original(specs, networks, data)
+        yield next(records)
+        if len(specs) > 2:
+            raise MemoryError(f"{len(specs)} lanes")
+        yield from records
+
+    monkeypatch.setattr(worker, "train_stack", scarce)
+    words = ("--launcher", "inline", "--lanes", "8", "model=mlp", "epochs=2", "seed=range(8)")
+    assert program("sweep", "--name", "s", *words).code == 0
+    assert {run["lanes"] for run in rows("results/s/runs.csv")} == {"2"}
+    assert len(rows("results/s/metrics.csv")) == 16
 
 
 def test_dry_run_tells_everything_and_writes_nothing(program: Program, tmp_path: Path):

@@ -60,7 +60,7 @@ def test_recomputed_statistics_are_the_average_over_training_batches():
     first_norm = next(module for module in network.modules() if hasattr(module, "running_mean"))
     inputs: list[torch.Tensor] = []
     hook = first_norm.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
-    with torch.no_grad(), evaluation_mode(spec, network, data):
+    with torch.no_grad(), evaluation_mode([spec], network, data):
         mean, variance = first_norm.running_mean.clone(), first_norm.running_var.clone()
     hook.remove()
     assert len(inputs) == 4

@@ -1,0 +1,22 @@
+"""K networks of one architecture (lanes) as one on ``[N, K * C, H, W]``: lane k owns block k of the channels."""
+
+from bnbench.engine.folding.errors import CannotFold
+from bnbench.engine.folding.lane_by_lane import LaneByLane
+from bnbench.engine.folding.network import Folded, fold, lane_count, select, set_streams, unfold
+from bnbench.engine.folding.proof import prove
+from bnbench.engine.folding.rules import RULES
+from bnbench.engine.folding.views import lanes_of
+
+__all__ = [
+    "RULES",
+    "CannotFold",
+    "Folded",
+    "LaneByLane",
+    "fold",
+    "lane_count",
+    "lanes_of",
+    "prove",
+    "select",
+    "set_streams",
+    "unfold",
+]

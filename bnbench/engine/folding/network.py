@@ -1,0 +1,161 @@
+"""K networks of one architecture as one network, and back.
+
+A layer within is folded by its rule; whatever holds other layers keeps its own ``forward``. That is right only if this
+``forward`` treats all channels alike, which :func:`bnbench.engine.folding.prove` finds out.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+
+from bnbench.engine.folding.errors import CannotFold
+from bnbench.engine.folding.lane_by_lane import LaneByLane, Stream, tensors_of
+from bnbench.engine.folding.rules import rule_of
+
+
+class Folded(nn.Module):
+    """K networks ``[N, C, H, W] -> [N, O]`` as one, ``[N, K * C, H, W] -> [N, K * O]``.
+
+    Its parameters and buffers have the names of those of one network, after ``network.``; a tensor ``[D, ...]`` of a
+    lane is a block of ``[K * D, ...]``, a scalar a number of ``[K]``, always contiguous.
+
+    Attributes:
+        network: the folded layers.
+        lanes: K.
+        template: one network of the architecture, outside the tree of modules.
+    """
+
+    def __init__(self, network: nn.Module, lanes: int, template: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.lanes = lanes
+        self._template = (template,)
+
+    @property
+    def template(self) -> nn.Module:
+        """One network of the architecture; its numbers are without meaning."""
+        return self._template[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x ``[N, K * C, H, W]``, lane k owning channels ``k * C`` to ``(k + 1) * C``."""
+        y: Tensor = self.network(x)
+        return y
+
+
+def fold(networks: Sequence[nn.Module]) -> Folded:
+    """One network that computes what the given ones do, each on its own channels; it shares no tensors with them.
+
+    Raises:
+        CannotFold: the networks differ in more than numbers, or a layer cannot be folded.
+    """
+    require_alike(networks)
+    first = networks[0]
+    layers = dict(layers_to_fold(first))
+    require_separate(layers)
+    folded: dict[int, nn.Module] = {}
+    for path, layer in layers.items():
+        lanes = [network.get_submodule(path) for network in networks]
+        folded[id(layer)] = (rule_of(layer) or LaneByLane)(lanes).train(layer.training)
+    return Folded(copy.deepcopy(first, dict(folded)), len(networks), copy.deepcopy(first))
+
+
+def unfold(folded: Folded, lane: int, template: nn.Module | None = None) -> nn.Module:
+    """An ordinary network with one lane's parameters and buffers.
+
+    Args:
+        folded: what :func:`fold` made.
+        lane: the number of the lane, from 0.
+        template: a network of the same architecture; it is copied. None takes the one that was folded first.
+    """
+    template = folded.template if template is None else template
+    members: dict[int, nn.Module] = {
+        id(template.get_submodule(path)): copy.deepcopy(layer.member(lane))
+        for path, layer in folded.network.named_modules()
+        if isinstance(layer, LaneByLane)
+    }
+    network = copy.deepcopy(template, dict(members))
+    for path, layer in template.named_modules():
+        joint = dict(tensors_of(folded.network.get_submodule(path)))
+        for name, tensor in tensors_of(layer):
+            value = joint[name].detach().view(folded.lanes, *tensor.shape)[lane].clone()
+            trained = isinstance(tensor, nn.Parameter)
+            new = nn.Parameter(value, tensor.requires_grad) if trained else value
+            setattr(network.get_submodule(path), name, new)
+    return network
+
+
+def select(folded: Folded, lanes: Sequence[int]) -> Folded:
+    """A folded network of some of the lanes, in the given order; it shares no tensors with the old one."""
+    chosen = fold([unfold(folded, lane) for lane in lanes])
+    streams = next((layer.streams for layer in lane_by_lane_layers(folded)), None)
+    if streams is not None:
+        set_streams(chosen, [streams[lane] for lane in lanes])
+    return chosen.train(folded.training)
+
+
+def lane_count(folded: Folded) -> int:
+    """The number of lanes K."""
+    return folded.lanes
+
+
+def set_streams(folded: Folded, streams: Sequence[Stream] | None) -> None:
+    """Let every lane draw random numbers inside its own context manager, entered around each call in training.
+
+    Args:
+        folded: what :func:`fold` made.
+        streams: one per lane, e.g. a ``GlobalStream``; None lets the lanes draw one after another as they come.
+    """
+    for layer in lane_by_lane_layers(folded):
+        layer.set_streams(streams)
+
+
+def lane_by_lane_layers(folded: Folded) -> Iterator[LaneByLane]:
+    """The layers that are folded without a rule."""
+    return (layer for layer in folded.modules() if isinstance(layer, LaneByLane))
+
+
+def layers_to_fold(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The layers that become folded ones: those with a rule, and those that hold no other layers."""
+    children = dict(module.named_children())
+    if rule_of(module) or not (children or isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)):
+        yield path, module
+        return
+    own = [name for name, _ in tensors_of(module)]
+    if own:
+        where = path or "the network itself"
+        raise CannotFold(
+            f"{where} ({type(module).__name__}) holds layers and also tensors of its own: {', '.join(own)}"
+        )
+    for name, child in children.items():
+        yield from layers_to_fold(child, f"{path}.{name}" if path else name)
+
+
+def require_alike(networks: Sequence[nn.Module]) -> None:
+    """Raise :class:`CannotFold` unless there are networks and they differ in numbers only."""
+    if not networks:
+        raise CannotFold("there must be at least one network to fold")
+    expected = anatomy(networks[0])
+    for number, network in enumerate(networks):
+        if anatomy(network) != expected:
+            raise CannotFold(f"network {number} has other layers or shapes than network 0")
+
+
+def anatomy(network: nn.Module) -> list[object]:
+    """What must be equal: the types of all layers, and the names, shapes and types of all tensors."""
+    return [
+        (path, type(layer), [(name, tensor.shape, tensor.dtype) for name, tensor in tensors_of(layer)])
+        for path, layer in network.named_modules()
+    ]
+
+
+def require_separate(layers: dict[str, nn.Module]) -> None:
+    """Raise :class:`CannotFold` if two layers share a tensor: they would have one each afterwards."""
+    owner: dict[int, str] = {}
+    for path, layer in layers.items():
+        for name, tensor in tensors_of(layer):
+            other = owner.setdefault(id(tensor), path)
+            if layers[other] is not layer:
+                raise CannotFold(f"{path}.{name} is shared with {other}")

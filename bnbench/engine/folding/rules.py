@@ -1,0 +1,110 @@
+"""How the layers of K lanes become one layer: a rule per type, the type's own ``fold``, or lane by lane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from bnbench.engine.folding.errors import CannotFold
+from bnbench.engine.folding.layer_norm import FoldedLayerNorm
+from bnbench.engine.folding.linear import FoldedLinear
+from bnbench.norms.batch import BatchNorm
+from bnbench.norms.lanes import take_tensors, widened
+
+Rule = Callable[[Sequence[Any]], nn.Module]
+"""From K layers of one type to one layer on ``[N, K * C, *]``; its tensors have the layers' names, lanes first."""
+
+
+def unchanged(lanes: Sequence[nn.Module]) -> nn.Module:
+    """A layer that treats every channel alike."""
+    return widened(lanes)
+
+
+def growing(*sizes: str) -> Rule:
+    """The same layer, of which some sizes grow by a factor K."""
+
+    def fold(lanes: Sequence[nn.Module]) -> nn.Module:
+        return widened(lanes, *sizes)
+
+    return fold
+
+
+def batch_norm(lanes: Sequence[_BatchNorm]) -> nn.Module:
+    """Our own batch normalization, which counts batches per lane."""
+    first = lanes[0]
+    folded = BatchNorm(len(lanes) * first.num_features)
+    folded.eps, folded.momentum = first.eps, first.momentum
+    take_tensors(folded, lanes)
+    return folded
+
+
+def flatten(lanes: Sequence[nn.Flatten]) -> nn.Module:
+    """Flattening from the channels on: their order puts a lane's numbers together."""
+    if lanes[0].start_dim < 1:
+        raise CannotFold(f"Flatten(start_dim={lanes[0].start_dim}) mixes examples")
+    return unchanged(lanes)
+
+
+convolution = growing("in_channels", "out_channels", "groups")
+group_norm = growing("num_groups", "num_channels")
+instance_norm = growing("num_features")
+
+RULES: dict[type[nn.Module], Rule] = {
+    nn.Conv1d: convolution,
+    nn.Conv2d: convolution,
+    nn.Conv3d: convolution,
+    nn.Linear: FoldedLinear,
+    nn.BatchNorm1d: batch_norm,
+    nn.BatchNorm2d: batch_norm,
+    nn.GroupNorm: group_norm,
+    nn.LayerNorm: FoldedLayerNorm,
+    nn.InstanceNorm1d: instance_norm,
+    nn.InstanceNorm2d: instance_norm,
+    nn.Flatten: flatten,
+    **dict.fromkeys(
+        (
+            nn.Identity,
+            nn.MaxPool1d,
+            nn.MaxPool2d,
+            nn.AvgPool1d,
+            nn.AvgPool2d,
+            nn.AdaptiveAvgPool1d,
+            nn.AdaptiveAvgPool2d,
+            nn.AdaptiveMaxPool1d,
+            nn.AdaptiveMaxPool2d,
+            nn.CELU,
+            nn.ELU,
+            nn.GELU,
+            nn.Hardshrink,
+            nn.Hardsigmoid,
+            nn.Hardswish,
+            nn.Hardtanh,
+            nn.LeakyReLU,
+            nn.LogSigmoid,
+            nn.Mish,
+            nn.ReLU,
+            nn.ReLU6,
+            nn.SELU,
+            nn.SiLU,
+            nn.Sigmoid,
+            nn.Softplus,
+            nn.Softshrink,
+            nn.Softsign,
+            nn.Tanh,
+            nn.Tanhshrink,
+            nn.Threshold,
+        ),
+        unchanged,
+    ),
+}
+
+
+def rule_of(layer: nn.Module) -> Rule | None:
+    """The rule of exactly this type, or the ``fold`` that its class itself defines; None if it has neither."""
+    kind = type(layer)
+    if kind in RULES:
+        return RULES[kind]
+    return cast(Rule, kind.fold) if "fold" in vars(kind) else None  # type: ignore[attr-defined]

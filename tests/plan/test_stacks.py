@@ -1,0 +1,71 @@
+import pytest
+from torch import nn
+
+from bnbench.components import Components, components
+from bnbench.config import compose_request
+from bnbench.plan import stacks
+from bnbench.plan.stacks import activations
+from bnbench.spec import run_id, stack_key
+from tests.conftest import load_data
+
+SMALL = ("model=mlp", "epochs=1")
+
+
+def planned(*overrides: str, workers: int = 2, lanes: int | None = None, parts: Components | None = None):
+    request = compose_request([*SMALL, *overrides], components())
+    assert not request.problems
+    specs = {run_id(spec): spec for spec in request.specs}
+    found = stacks(specs, parts or components(), load_data, workers, lanes)
+    assert sorted(identity for stack in found for identity in stack) == sorted(specs)
+    assert all(len({stack_key(specs[identity]) for identity in stack}) == 1 for stack in found)
+    return [[specs[identity] for identity in stack] for stack in found]
+
+
+def test_runs_that_differ_in_numbers_share_a_stack():
+    owned = ("lr=0.1,0.2", "seed=range(5)", "optim.momentum=0,0.9", "optim.weight_decay=0,0.1")
+    found = planned(*owned, "batch_size=8", workers=1)
+    assert [len(stack) for stack in found] == [40]
+
+
+def test_other_differences_do_not():
+    found = planned("norm=none,batch", "batch_size=8,16", "seed=range(3)", workers=1)
+    assert sorted(len(stack) for stack in found) == [3, 3, 3, 3]
+
+
+def test_every_worker_gets_something():
+    assert [len(stack) for stack in planned("seed=range(60)", workers=2)] == [30, 30]
+    assert len(planned("seed=range(60)", workers=4)) == 4
+
+
+@pytest.mark.parametrize(("lanes", "sizes"), [(1, [1] * 10), (4, [4, 3, 3]), (10, [10]), (99, [10])])
+def test_a_given_number_of_lanes_is_kept(lanes, sizes):
+    assert sorted((len(stack) for stack in planned("seed=range(10)", lanes=lanes)), reverse=True) == sizes
+
+
+def test_the_longest_to_train_comes_first():
+    batches = [stack[0].batch_size for stack in planned("batch_size=128,2,32,8", "seed=range(2)", workers=1)]
+    assert batches == [2, 8, 32, 128]
+
+
+def test_large_activations_mean_few_lanes():
+    wide = planned("model.width=2000", "batch_size=512", "seed=range(10)", workers=1)
+    assert max(len(stack) for stack in wide) == 1
+
+
+def test_a_network_that_does_not_fold_is_trained_alone():
+    class Mixing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.head(x.flatten(1).flip(1))
+
+    registries = components().registries
+    parts = Components({**registries, "model": {"mlp": lambda norm, shape, classes, **_: Mixing()}}, {})
+    assert [len(stack) for stack in planned("seed=range(3)", parts=parts)] == [1, 1, 1]
+
+
+def test_activations_are_counted_at_the_leaves():
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8 * 8, 10))
+    assert activations(network, (1, 8, 8)) == 3 * 256 + 10
