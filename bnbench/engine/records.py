@@ -55,3 +55,40 @@ class Outcome:
 
 
 Record = Evaluation | Outcome
+
+
+def end_of_run(
+    done: tuple[int, int],
+    per_epoch: int,
+    best: float | None,
+    classes: int,
+    parameters: int,
+    diverged_step: int | None = None,
+    final: Evaluation | None = None,
+    test: tuple[float, float] | None = None,
+) -> Outcome:
+    """The outcome of a run.
+
+    Args:
+        done: steps and examples.
+        per_epoch: steps of an epoch.
+        best: best validation accuracy.
+        final: the last evaluation, and ``test`` loss and accuracy, of a run that did not diverge.
+    """
+    steps, examples = done
+    return Outcome(
+        status="completed" if diverged_step is None else "diverged",
+        steps_done=steps,
+        epochs_done=steps / per_epoch,
+        examples_done=examples,
+        train_loss=final.train_loss if final else None,
+        train_accuracy=final.train_accuracy if final else None,
+        val_loss=final.val_loss if final else None,
+        val_accuracy=final.val_accuracy if final else None,
+        best_val_accuracy=best,
+        test_loss=test[0] if test else None,
+        test_accuracy=test[1] if test else None,
+        diverged_step=diverged_step,
+        classes=classes,
+        parameters=parameters,
+    )

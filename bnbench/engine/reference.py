@@ -13,7 +13,7 @@ from bnbench.data import Data, draw_epoch, steps_per_epoch, training_batch
 from bnbench.engine.evaluation import dtype_of, evaluate, forward
 from bnbench.engine.optim import make_optimizer
 from bnbench.engine.randomness import GlobalStream, generator
-from bnbench.engine.records import Evaluation, Outcome, Record
+from bnbench.engine.records import Evaluation, Record, end_of_run
 from bnbench.engine.schedule import multipliers
 from bnbench.spec import RunSpec, effective_lr, stream
 
@@ -91,25 +91,12 @@ def train(spec: RunSpec, network: nn.Module, data: Data) -> Iterator[Record]:
         if not math.isfinite(val_loss):
             diverged_step = step
 
-    diverged = diverged_step is not None
-    test_loss, test_accuracy = (None, None) if diverged else evaluate(spec, network, data, data.test)
-    final = None if diverged else evaluation
-    yield Outcome(
-        status="diverged" if diverged else "completed",
-        steps_done=step,
-        epochs_done=step / per_epoch,
-        examples_done=examples,
-        train_loss=final.train_loss if final else None,
-        train_accuracy=final.train_accuracy if final else None,
-        val_loss=final.val_loss if final else None,
-        val_accuracy=final.val_accuracy if final else None,
-        best_val_accuracy=best,
-        test_loss=test_loss,
-        test_accuracy=test_accuracy,
-        diverged_step=diverged_step,
-        classes=data.classes,
-        parameters=sum(parameter.numel() for parameter in parameters),
-    )
+    parameter_count = sum(parameter.numel() for parameter in parameters)
+    if diverged_step is not None:
+        yield end_of_run((step, examples), per_epoch, best, data.classes, parameter_count, diverged_step)
+        return
+    test = evaluate(spec, network, data, data.test)
+    yield end_of_run((step, examples), per_epoch, best, data.classes, parameter_count, None, evaluation, test)
 
 
 def total_steps(spec: RunSpec, training_examples: int) -> int:

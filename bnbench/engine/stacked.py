@@ -18,7 +18,7 @@ from bnbench.engine.folding import fold, select, set_streams
 from bnbench.engine.lane_optim import clip_lanes, make_lane_optimizer
 from bnbench.engine.optim import decays
 from bnbench.engine.randomness import GlobalStream, generator
-from bnbench.engine.records import Evaluation, Outcome, Record
+from bnbench.engine.records import Evaluation, Record, end_of_run
 from bnbench.engine.reference import total_steps
 from bnbench.engine.schedule import multipliers
 from bnbench.spec import RunSpec, effective_lr, stream
@@ -115,7 +115,9 @@ def train_stack(
                 continue
             done = (step + at, examples + sum(sizes[:at])) if at >= 0 else (pause, examples + sum(sizes))
             diverged = step + at + 1 if at >= 0 else pause
-            records.append((lane, _outcome(done, per_epoch, best.get(lane), data, parameters_of_one, diverged)))
+            records.append(
+                (lane, end_of_run(done, per_epoch, best.get(lane), data.classes, parameters_of_one, diverged))
+            )
         step, examples = pause, examples + sum(sizes)
         if step == total:
             kept = [lanes[column] for column in alive]
@@ -123,7 +125,9 @@ def train_stack(
             tests = evaluate_lanes([specs[lane] for lane in kept], network, data, data.test) if kept else []
             for lane, test in zip(kept, tests, strict=True):
                 done = step, examples
-                outcome = _outcome(done, per_epoch, best[lane], data, parameters_of_one, None, latest[lane], test)
+                outcome = end_of_run(
+                    done, per_epoch, best[lane], data.classes, parameters_of_one, None, latest[lane], test
+                )
                 records.append((lane, outcome))
         elif len(alive) < len(lanes) and alive:
             network = select(network, alive).train()
@@ -134,35 +138,6 @@ def train_stack(
             lr_K1, limit_K = lr_K1[chosen], limit_K[chosen]
         lanes = [lanes[column] for column in alive]
         yield records
-
-
-def _outcome(
-    done: tuple[int, int],
-    per_epoch: int,
-    best: float | None,
-    data: Data,
-    parameters: int,
-    diverged_step: int | None,
-    final: Evaluation | None = None,
-    test: tuple[float, float] | None = None,
-) -> Outcome:
-    steps, examples = done
-    return Outcome(
-        status="completed" if diverged_step is None else "diverged",
-        steps_done=steps,
-        epochs_done=steps / per_epoch,
-        examples_done=examples,
-        train_loss=final.train_loss if final else None,
-        train_accuracy=final.train_accuracy if final else None,
-        val_loss=final.val_loss if final else None,
-        val_accuracy=final.val_accuracy if final else None,
-        best_val_accuracy=best,
-        test_loss=test[0] if test else None,
-        test_accuracy=test[1] if test else None,
-        diverged_step=diverged_step,
-        classes=data.classes,
-        parameters=parameters,
-    )
 
 
 class LaneOrders:
