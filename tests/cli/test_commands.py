@@ -1,8 +1,8 @@
 """The other commands, the program's start-up, and the public API."""
 
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,16 @@ def test_help_is_quick_and_never_loads_torch():
     code = "import sys, bnbench.cli; assert not {'torch', 'pandas', 'hydra', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     times = []
-    for _ in range(5):
-        start = time.perf_counter()
+    for _ in range(5):  # seconds of the processor: other tests run at the same time
+        start = processor_seconds()
         subprocess.run([sys.executable, "-m", "bnbench", "--help"], check=True, stdout=subprocess.DEVNULL)
-        times.append(time.perf_counter() - start)
+        times.append(processor_seconds() - start)
     assert min(times) < 0.5
+
+
+def processor_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 @pytest.mark.parametrize("words", [("ls",), ("report", "s"), ("show", "zz")])
