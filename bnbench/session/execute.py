@@ -48,6 +48,8 @@ def execute(
         raise InvalidRequest([f"jobs={jobs}: must be at least 1"])
     most = _parse_lanes(lanes)
     if len(plan.finished) == len(plan.specs):
+        with store.locked(plan.folder):
+            store.join(plan.folder)  # a program that was killed may have left finished rows in segments
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
     workers = worker_count(plan, jobs)
     with _entered(plan):
