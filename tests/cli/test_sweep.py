@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bnbench import worker
+from bnbench import store, worker
 from tests.conftest import Program
 
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
@@ -79,6 +79,19 @@ def test_local_workers_and_inline_give_the_same_bytes(program: Program):
         assert program("sweep", "--name", name, *SMALL, *words, *extra).code == 0
     local, alone = (sorted(Path(f"results/{name}/metrics.csv").read_text().splitlines()) for name in ("local", "alone"))
     assert local == alone
+
+
+def test_what_a_killed_program_left_finished_is_joined(program: Program, monkeypatch: pytest.MonkeyPatch):
+    """Killed after its last run and before the join: the rows stand in segments, and nothing is left to train."""
+    words = ("sweep", "--name", "s", *SMALL, "seed=0,1", "--launcher", "inline")
+    with monkeypatch.context() as killed:
+        killed.setattr(store, "join", lambda folder: None)
+        assert program(*words).code == 0
+    assert {run["status"] for run in rows("results/s/runs.csv")} == {"planned"}
+    assert "nothing to train" in program(*words).out
+    assert [run["status"] for run in rows("results/s/runs.csv")] == ["completed", "completed"]
+    assert len(rows("results/s/metrics.csv")) == 2
+    assert not Path("results/s/segments").exists()
 
 
 def test_a_name_can_be_extended_and_says_so(program: Program):
