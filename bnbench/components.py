@@ -7,20 +7,22 @@ function, as the built-in registries). It is the only code that is ever executed
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from torch import nn
 
 from bnbench.data import DATASETS, Data, load
-from bnbench.errors import PluginError
+from bnbench.errors import BnbenchError, PluginError
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
 from bnbench.spec import RunSpec
@@ -28,6 +30,9 @@ from bnbench.spec import RunSpec
 Registry = Mapping[str, Callable[..., Any]]
 _NAME = re.compile(r"(?!(null|true|false|nan|inf)$)[a-z][a-z0-9_]*", re.ASCII | re.IGNORECASE)
 """Names that need no quotes on the command line."""
+
+KNOWN = ("bnbench", "torch", "torchvision")
+"""Packages whose code is not a user's."""
 
 BUILT_IN: dict[str, Registry] = {"norm": NORMS, "model": MODELS, "dataset": DATASETS}
 
@@ -50,8 +55,20 @@ class Components:
         return any(name in self.added.get(group, ()) for group, name in names.items())
 
     def load(self, spec: RunSpec, root: Path) -> Data:
-        """The data of a spec, from the data folder ``root``; on the CPU."""
-        return load(spec.dataset, spec.split, root, self.registries["dataset"])
+        """The data of a spec, from the data folder ``root``; on the CPU.
+
+        Raises:
+            BnbenchError: there is no such data, or it cannot be used.
+        """
+        try:
+            return load(spec.dataset, spec.split, root, self.registries["dataset"])
+        except (BnbenchError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            if not self.uses_plugin(dataset=spec.dataset.name):
+                raise
+            message = f"dataset={spec.dataset.name} raised {type(error).__name__}: {error}{foreign_line(error)}"
+            raise PluginError(message) from error
 
     def build(self, spec: RunSpec, data: Data) -> nn.Module:
         """The initialized network of a spec, on torch's default device."""
@@ -98,12 +115,17 @@ def _execute(plugin: Path, source: bytes, name: str) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = str(plugin)
     sys.modules[name] = module  # where dataclasses and inspect look for the source of a class
+    folder = Path.cwd()
     try:
         exec(compile(source, str(plugin), "exec", dont_inherit=True), module.__dict__)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[name]
         message = f"--plugin {plugin} raised {type(error).__name__}: {error}{_own_line(plugin, error)}"
         raise PluginError(message) from error
+    finally:
+        os.chdir(folder)  # relative paths go on meaning what the user typed
     return module
 
 
@@ -111,8 +133,27 @@ def _own_line(plugin: Path, error: BaseException) -> str:
     """The plugin's own line in a traceback: a user wants that one, not ours."""
     if isinstance(error, SyntaxError) and error.filename == str(plugin) and error.lineno is not None:
         return f"\n  {plugin}:{error.lineno}: {(error.text or '').strip()}"
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(plugin)]
-    return f"\n  {plugin}:{own[-1].lineno}: {own[-1].line}" if own else ""
+    return _line(frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(plugin))
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether a user's code was running when an error was raised, and not only ours and torch's."""
+    return any(_is_foreign(frame) for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def foreign_line(error: BaseException) -> str:
+    """The last line of a user's code in a traceback."""
+    own = ((frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if _is_foreign(frame))
+    return _line(traceback.StackSummary.extract(own))
+
+
+def _is_foreign(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] not in KNOWN
+
+
+def _line(frames: Iterable[traceback.FrameSummary]) -> str:
+    last = deque(frames, maxlen=1)
+    return "".join(f"\n  {frame.filename}:{frame.lineno}: {frame.line}" for frame in last)
 
 
 def _check_registry(where: str, registry: Any, built_in: Registry) -> None:

@@ -16,6 +16,11 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 
+MOST_STEPS = 10**9
+"""Optimizer steps that a run may have."""
+LARGEST = 1e15
+"""Of learning rates and weight decays: their products are still far from what float32 can hold."""
+
 Value = str | int | float | bool | None | tuple[float, ...]
 """What an option can hold."""
 
@@ -232,6 +237,12 @@ def kind_name(part: Optim | Schedule) -> str:
     return _KINDS[type(part)]
 
 
+def arm(spec: RunSpec) -> str:
+    """What a run compares, in a few words and as it is typed: the chosen names, and the one that a model goes by."""
+    own = f" model.name={spec.model.options['name']}" if "name" in spec.model.options else ""
+    return f"norm={spec.norm.name} model={spec.model.name}{own} dataset={spec.dataset.name}"
+
+
 def flatten(spec: RunSpec) -> dict[str, Value]:
     """The spec as dotted columns: ``norm`` holds the chosen name, ``norm.groups`` an option of it."""
     return dict(_columns(spec))
@@ -291,10 +302,11 @@ def check(spec: RunSpec) -> list[str]:
     optim, schedule, split, evaluate = spec.optim, spec.schedule, spec.split, spec.evaluate
     found = [
         *_above("lr", spec.lr, 0),
+        *_peak(spec),
         *_at_least("batch_size", spec.batch_size, 1),
         *_at_least("lr_reference_batch", spec.lr_reference_batch, 1),
-        *(_at_least("epochs", spec.epochs, 1) if spec.epochs is not None else ()),
-        *(_at_least("steps", spec.steps, 1) if spec.steps is not None else ()),
+        *(_within("epochs", spec.epochs, 1, MOST_STEPS) if spec.epochs is not None else ()),
+        *(_within("steps", spec.steps, 1, MOST_STEPS) if spec.steps is not None else ()),
         *_at_least("seed", spec.seed, 0),
         *_at_least("split.seed", split.seed, 0),
         *_between("split.validation", split.validation, 0, 1),
@@ -305,7 +317,7 @@ def check(spec: RunSpec) -> list[str]:
         *_at_least("evaluate.every", evaluate.every, 1),
         *_at_least("evaluate.recompute_batches", evaluate.recompute_batches, 1),
         *_above("divergence_factor", spec.divergence_factor, 1),
-        *_at_least("optim.weight_decay", optim.weight_decay, 0),
+        *_within("optim.weight_decay", optim.weight_decay, 0, LARGEST),
     ]
     both = {"epochs": spec.epochs, "steps": spec.steps}
     if (spec.epochs is None) == (spec.steps is None):
@@ -340,6 +352,23 @@ def _above(name: str, value: float, bound: float) -> list[str]:
 
 def _at_least(name: str, value: float, bound: float) -> list[str]:
     return [] if value >= bound and math.isfinite(value) else [f"{name}={value}: must be at least {bound}"]
+
+
+def _within(name: str, value: float, low: float, high: float) -> list[str]:
+    return _at_least(name, value, low) or ([] if value <= high else [f"{name}={value}: must be at most {high:,}"])
+
+
+def _peak(spec: RunSpec) -> list[str]:
+    """The problem that the largest learning rate that the optimizer sees is too large, if it is."""
+    if not 0 < spec.lr < math.inf or spec.batch_size < 1 or spec.lr_reference_batch < 1:
+        return []
+    schedule, exponent = spec.schedule, math.log10(effective_lr(spec))
+    if isinstance(schedule, Step) and schedule.gamma > 1:
+        exponent += len(schedule.milestones) * math.log10(schedule.gamma)
+    if exponent <= math.log10(LARGEST):
+        return []
+    how = "" if exponent == math.log10(spec.lr) else f", and lr_scaling and schedule make it 1e{exponent:.0f}"
+    return [f"lr={spec.lr}: must be at most {LARGEST:g} where it is largest{how}"]
 
 
 def _between(name: str, value: float, low: float, high: float) -> list[str]:

@@ -100,7 +100,9 @@ def _attempt(
                 [{"run_id": run_id(spec), **facts, **row, "finished_at": timestamp()} for spec, row in final]
             )
             ended |= {spec: End(spec, row["status"]) for spec, row in final}
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may also call sys.exit
         left = tuple(spec for spec in specs if spec not in ended)
         if len(specs) > 1:
             return list(ended.values()), left
@@ -136,7 +138,7 @@ def _rows(
         yield [(specs[0], {**asdict(record), **seconds})]
 
 
-def failure_status(error: Exception) -> str:
+def failure_status(error: BaseException) -> str:
     """The status of a run that raised."""
     allocation = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     return "out_of_memory" if allocation or isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed"

@@ -13,7 +13,7 @@ from bnbench import session, store
 from bnbench.config import GROUPS
 from bnbench.engine import Evaluation, Record
 from bnbench.environment import cores
-from bnbench.spec import RunSpec, flatten, run_id
+from bnbench.spec import RunSpec, arm, flatten, run_id
 
 SHOWN_RUNS = 40
 PLAIN_SECONDS = 10.0
@@ -34,8 +34,8 @@ def show_plan(plan: session.Plan, name: str, full: bool) -> None:
     console.print(", ".join([*parts, f"{len(plan.pending)} to train on {plan.device}"]))
     for note in request.notes:
         console.print(f"note: {note}")
-    for reason in dict.fromkeys(plan.impossible.values()):
-        console.print(f"impossible: {reason}")
+    for obstacle in plan.obstacles:
+        console.print(f"impossible: {obstacle}")
     if not full:
         return
     console.print(_matrix(plan))
@@ -156,10 +156,7 @@ class RunDisplay:
 
 def describe(spec: RunSpec) -> str:
     """A run in a few words."""
-    return (
-        f"norm={spec.norm.name} model={spec.model.name} dataset={spec.dataset.name} "
-        f"batch_size={spec.batch_size} lr={spec.lr:g} seed={spec.seed}"
-    )
+    return f"{arm(spec)} batch_size={spec.batch_size} lr={spec.lr:g} seed={spec.seed}"
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,9 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 from bnbench.errors import nearest
 from bnbench.spec import Value
 
+LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
+"""Networks compute in float32, and their options with them."""
+
 LONGEST = 80
 """Characters of a value that a message shows."""
 
@@ -115,8 +118,10 @@ def _convert_scalar(annotation: Any, value: Any) -> Value:
 
 def _convert_float(value: Any) -> float:
     finite = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
-    if not finite or (isinstance(value, int) and value.bit_length() > 1000):
+    if not finite:
         raise Mismatch("must be a finite number")
+    if abs(value) > LARGEST_FLOAT32:
+        raise Mismatch("must be a finite number that float32 can hold, at most 3.4e38")
     return float(value) + 0.0  # no negative zero, which equals zero but has another identity
 
 

@@ -14,7 +14,7 @@ from bnbench.engine.evaluation import dtype_of, evaluate, forward
 from bnbench.engine.optim import make_optimizer
 from bnbench.engine.randomness import GlobalStream, generator
 from bnbench.engine.records import Evaluation, Record, end_of_run
-from bnbench.engine.schedule import multipliers
+from bnbench.engine.schedule import multiplier
 from bnbench.spec import RunSpec, effective_lr, stream
 
 
@@ -32,7 +32,6 @@ def train(spec: RunSpec, network: nn.Module, data: Data) -> Iterator[Record]:
     total = total_steps(spec, count)
     interval = spec.evaluate.every * (per_epoch if spec.evaluate.unit == "epochs" else 1)
     peak_lr = effective_lr(spec)
-    factors = multipliers(spec.schedule, total)
     optimizer = make_optimizer(spec.optim, network, peak_lr)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     order_rng, augment_rng = generator(spec.seed, "order"), generator(spec.seed, "augment")
@@ -64,7 +63,7 @@ def train(spec: RunSpec, network: nn.Module, data: Data) -> Iterator[Record]:
                 if spec.grad_clip is not None:
                     nn.utils.clip_grad_norm_(parameters, spec.grad_clip)
                 for group in optimizer.param_groups:
-                    group["lr"] = peak_lr * factors[step]
+                    group["lr"] = peak_lr * multiplier(spec.schedule, step, total)
                 optimizer.step()
 
                 with torch.no_grad():
@@ -80,7 +79,7 @@ def train(spec: RunSpec, network: nn.Module, data: Data) -> Iterator[Record]:
             step=step,
             epoch=step / per_epoch,
             examples=examples,
-            lr=peak_lr * factors[step - 1],
+            lr=peak_lr * multiplier(spec.schedule, step - 1, total),
             train_loss=loss_sum.item() / seen,
             train_accuracy=right.item() / seen,
             val_loss=val_loss,

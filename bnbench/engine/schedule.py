@@ -1,4 +1,4 @@
-"""Learning-rate schedules as tables: one multiplier per step, the same for every engine."""
+"""Learning-rate schedules as a multiplier per step, the same for every engine."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import math
 from bnbench.spec import Constant, Cosine, OneCycle, Schedule, Step
 
 
-def multipliers(schedule: Schedule, steps: int) -> list[float]:
-    """The factor on the learning rate at each of ``steps`` steps.
+def multiplier(schedule: Schedule, step: int, steps: int) -> float:
+    """The factor on the learning rate at ``step`` (from 0) of ``steps``.
 
     A warm-up of W steps rises linearly: step t of W (from 0) has the factor (t + 1) / (W + 1) on top of the schedule.
     """
     match schedule:
         case Constant():
-            factors = [1.0] * steps
+            factor = 1.0
         case Cosine(final=final):
-            factors = [final + (1 - final) * 0.5 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)]
+            factor = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * step / steps))
         case Step(milestones=milestones, gamma=gamma):
-            factors = [gamma ** sum(step >= share * steps for share in milestones) for step in range(steps)]
+            factor = gamma ** sum(step >= share * steps for share in milestones)
         case OneCycle(start=start, peak=peak, final=final):
-            return [_one_cycle(step / steps, start, peak, final) for step in range(steps)]
+            return _one_cycle(step / steps, start, peak, final)
     warmup = round(schedule.warmup * steps)
-    return [factor * min(1.0, (step + 1) / (warmup + 1)) for step, factor in enumerate(factors)]
+    return factor * min(1.0, (step + 1) / (warmup + 1))
 
 
 def _one_cycle(share: float, start: float, peak: float, final: float) -> float:

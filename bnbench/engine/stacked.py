@@ -20,7 +20,7 @@ from bnbench.engine.optim import decays
 from bnbench.engine.randomness import GlobalStream, generator
 from bnbench.engine.records import Evaluation, Record, end_of_run
 from bnbench.engine.reference import total_steps
-from bnbench.engine.schedule import multipliers
+from bnbench.engine.schedule import multiplier
 from bnbench.spec import RunSpec, effective_lr, stream
 
 
@@ -52,7 +52,6 @@ def train_stack(
     per_epoch = steps_per_epoch(count, spec.batch_size, spec.drop_last)
     total = total_steps(spec, count)
     interval = spec.evaluate.every * (per_epoch if spec.evaluate.unit == "epochs" else 1)
-    factors = multipliers(spec.schedule, total)
     lr_K1 = torch.tensor([[effective_lr(lane)] for lane in specs], dtype=dtype, device=device)
     limit_K = torch.full((len(specs),), math.inf, dtype=dtype, device=device)
     best: dict[int, float] = {}
@@ -78,7 +77,7 @@ def train_stack(
             torch.autograd.backward(loss_K.sum())
             if spec.grad_clip is not None:
                 clip_lanes(parameters, len(lanes), spec.grad_clip)
-            optimizer.step(lr_K1 * factors[step_now])
+            optimizer.step(lr_K1 * multiplier(spec.schedule, step_now, total))
 
             loss_SK.append(loss_K.detach())
             right_K += (logits_NKO.detach().argmax(2) == y_NK).sum(0)
@@ -102,7 +101,7 @@ def train_stack(
                     step=pause,
                     epoch=pause / per_epoch,
                     examples=examples + sum(sizes),
-                    lr=effective_lr(specs[lane]) * factors[pause - 1],
+                    lr=effective_lr(specs[lane]) * multiplier(spec.schedule, pause - 1, total),
                     train_loss=mean_loss[column],
                     train_accuracy=int(right_K[column]) / sum(sizes),
                     val_loss=val_loss,

@@ -9,13 +9,16 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
+import sys
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
+from types import ModuleType
 from typing import Any
 
 from bnbench.launch.launcher import Done, describe
@@ -41,7 +44,10 @@ class _Worker:
 
 
 def local(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Generator[Done, None, None]:
-    """See :class:`Launcher`; up to ``jobs`` processes, each started afresh (spawn)."""
+    """See :class:`Launcher`; up to ``jobs`` processes, each started afresh (spawn).
+
+    ``function`` and the tasks come from modules that can be imported; the program's main module is not one of them.
+    """
     assert jobs >= 1, "somebody must work"
     waiting = deque(enumerate(tasks))
     workers: list[_Worker] = []
@@ -85,11 +91,23 @@ def _start(function: Callable[[Any], Any]) -> _Worker:
     process = context.Process(target=serve, args=(function, theirs), daemon=True)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process.start()
+        with _without_main():
+            process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
     return _Worker(process, ours)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep the processes started in a block from importing the main module: a script would run again in each."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _hand(worker: _Worker, index: int, message: bytes) -> bool:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from bnbench.models.cnn import conv3x3
 from bnbench.models.initial import HE, Network
+from bnbench.models.unit import MOST_UNITS
 from bnbench.models.zero_gamma import zero_weight
 from bnbench.norms.affine import shifts
-from bnbench.norms.checks import at_least, require
+from bnbench.norms.checks import at_least, at_most, require
 
 
 class SubsampleAndPad(nn.Module):
@@ -79,7 +80,7 @@ def resnet(depth: int) -> Callable[..., Network]:
         Convolutions have a bias only where the norm after them does not shift. ``zero_init_last_gamma`` makes every
         block start as the identity (Goyal et al. 2017, section 5.1).
         """
-        require(at_least("model.width", width, 1))
+        require(at_least("model.width", width, 1), at_most("model.width", width, MOST_UNITS))
         stem = norm(width)
         layers: OrderedDict[str, nn.Module] = OrderedDict(
             conv=conv3x3(shape[0], width, 1, bias=not shifts(stem)), norm=stem, relu=nn.ReLU()

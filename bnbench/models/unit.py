@@ -10,7 +10,7 @@ from torch import nn
 
 from bnbench.models.initial import Init
 from bnbench.norms.affine import shifts
-from bnbench.norms.checks import above, among, at_least, require
+from bnbench.norms.checks import above, among, at_least, at_most, require
 
 Activation = Literal["relu", "sigmoid", "tanh", "gelu", "none"]
 Placement = Literal["before", "after"]
@@ -19,6 +19,9 @@ Bias = Literal["auto", "always", "never"]
 """``auto``: a layer has a bias unless a norm that shifts comes right after it."""
 Pool = Literal["none", "average"]
 """What comes between the last convolution and the linear layer: nothing, or the average over all positions."""
+
+MOST_LAYERS, MOST_UNITS = 1000, 2**16
+"""Depth and width beyond which a network is a slip of the pen."""
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -58,7 +61,9 @@ def require_options(
     """Raise :class:`InvalidRequest` with all the options of an MLP or CNN that are out of range."""
     require(
         at_least("model.depth", depth, 1),
+        at_most("model.depth", depth, MOST_LAYERS),
         at_least("model.width", width, 1),
+        at_most("model.width", width, MOST_UNITS),
         above("model.init_std", init_std, 0),
         among("model.activation", activation, get_args(Activation)),
         among("model.init", init, get_args(Init)),

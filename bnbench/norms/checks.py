@@ -22,6 +22,11 @@ def at_least(name: str, value: float, bound: float) -> list[str]:
     return [] if value >= bound and math.isfinite(value) else [f"{name}={value}: must be at least {bound}"]
 
 
+def at_most(name: str, value: float, bound: float) -> list[str]:
+    """The problem that a number is above a bound, if it is."""
+    return [] if value <= bound else [f"{name}={value}: must be at most {bound:,}"]
+
+
 def above(name: str, value: float, bound: float) -> list[str]:
     """The problem that a number is not above a bound or not finite, if so."""
     return [] if value > bound and math.isfinite(value) else [f"{name}={value}: must be above {bound}"]

@@ -1,7 +1,7 @@
 """Before training: what is impossible, what is trained together, and how long it will take."""
 
 from bnbench.plan.estimate import estimate_seconds
-from bnbench.plan.feasibility import obstacles
+from bnbench.plan.feasibility import obstacles, summarized
 from bnbench.plan.stacks import stacks
 
-__all__ = ["estimate_seconds", "obstacles", "stacks"]
+__all__ = ["estimate_seconds", "obstacles", "stacks", "summarized"]

@@ -7,13 +7,17 @@ what torch loads at the first use of meta tensors.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
 import torch
 
-from bnbench.components import Components
+from bnbench.components import Components, is_foreign
 from bnbench.data import Data
+from bnbench.engine import total_steps
+from bnbench.engine.evaluation import dtype_of
 from bnbench.errors import Impossible, InvalidRequest
-from bnbench.spec import RunSpec
+from bnbench.plan.contract import limited_parameters, require_logits, with_checked_norm
+from bnbench.spec import MOST_STEPS, RunSpec, arm
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
@@ -24,49 +28,84 @@ SMALL = 2**14
 
 def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
     """By run_id, why a spec cannot be trained; specs that differ only in lr, seed or the like are tried once."""
-    tried: dict[tuple[object, ...], str | None] = {}
+    tried: dict[tuple[object, ...], tuple[str | None, int]] = {}
     found = {}
     for identity, spec in specs.items():
-        key = (spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size, spec.drop_last)
+        key = (spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size, spec.drop_last, spec.precision)
         if key not in tried:
-            tried[key] = _obstacle(spec, components, data(spec))
-        reason = tried[key]
+            loaded = data(spec)
+            tried[key] = _obstacle(spec, components, loaded), len(loaded.train.y)
+        reason, count = tried[key]
+        reason = reason or _too_long(spec, count)
         if reason is not None:
             found[identity] = reason
     return found
 
 
+def summarized(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list[str]:
+    """A sentence for each arm and reason, with all batch sizes to which it applies."""
+    batches: dict[tuple[str, str], dict[int, None]] = {}
+    for identity, reason in reasons.items():
+        spec = specs[identity]
+        batches.setdefault((arm(spec), reason), {})[spec.batch_size] = None
+    return [f"{cell} batch_size={','.join(map(str, sizes))}: {reason}" for (cell, reason), sizes in batches.items()]
+
+
+def _too_long(spec: RunSpec, examples: int) -> str | None:
+    steps = total_steps(spec, examples)
+    return f"epochs={spec.epochs}: makes {steps:,} steps; at most {MOST_STEPS:,}" if steps > MOST_STEPS else None
+
+
 def _obstacle(spec: RunSpec, components: Components, data: Data) -> str | None:
     count = len(data.train.y)
-    name = f"norm={spec.norm.name} model={spec.model.name} dataset={spec.dataset.name} batch_size={spec.batch_size}"
     if spec.batch_size > count:
-        return f"{name}: the batch is larger than the training set of {count} examples"
+        return f"the batch is larger than the training set of {count} examples"
     reason = _refusal(spec, components, data, spec.batch_size)
     if reason is not None:
-        return f"{name}: {reason}"
+        return reason
     remainder = 0 if spec.drop_last else count % spec.batch_size
     reason = _refusal(spec, components, data, remainder) if remainder else None
     if reason is not None:
-        return f"{name}: the last batch of an epoch has {remainder} examples; {reason} (drop_last=true leaves it out)"
+        return f"the last batch of an epoch has {remainder} examples; {reason} (drop_last=true leaves it out)"
     return None
 
 
 def _refusal(spec: RunSpec, components: Components, data: Data, batch: int) -> str | None:
-    """Why the network refuses a training batch.
-
-    Only what a component says itself counts; an unexpected error of a plugin is left to its run, which then fails
-    alone and keeps the traceback.
-    """
-    x_NCHW = torch.empty(batch, *data.shape, device="meta")
+    """Why the network refuses a training batch."""
+    x_NCHW = torch.empty(batch, *data.shape, device="meta", dtype=dtype_of(spec))
     if x_NCHW.numel() <= SMALL:
-        x_NCHW = torch.zeros(batch, *data.shape)
+        x_NCHW = torch.zeros(batch, *data.shape, dtype=dtype_of(spec))
+    checked = with_checked_norm(components, spec.norm.name)
     try:
-        with torch.random.fork_rng([]), torch.no_grad(), x_NCHW.device:
-            network = components.build(spec, data)
-            network.train()(x_NCHW)
-            network.eval()(x_NCHW)
+        with ExitStack() as stack:
+            for context in (torch.random.fork_rng([]), torch.no_grad(), x_NCHW.device, limited_parameters()):
+                stack.enter_context(context)
+            network = checked.build(spec, data).to(dtype_of(spec))
+            for training in (True, False):
+                require_logits(spec.model.name, network.train(training)(x_NCHW), batch, data.classes)
     except (Impossible, InvalidRequest) as error:
         return str(error)
-    except Exception as error:
-        return str(error) if TORCH_ONE_VALUE in str(error) else None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return _unexpected(error, spec, data)
     return None
+
+
+def _unexpected(error: BaseException, spec: RunSpec, data: Data) -> str | None:
+    """What an error says that no component meant for a user.
+
+    One of a user's own code is left to its run, which then fails alone and keeps the traceback, unless it would end
+    the process.
+    """
+    reason = str(error).partition("\n")[0].rstrip(".!")
+    if TORCH_ONE_VALUE in reason:
+        return reason
+    if not isinstance(error, Exception):
+        return f"the network raised {type(error).__name__}: {reason}"
+    if is_foreign(error):
+        return None
+    height, width = data.shape[1:]
+    smaller = "model.name=resnet18 model.small_image_stem=true"
+    remedy = f"; use larger images, or {smaller}" if spec.model.name == "torchvision" else ""
+    return f"the network fails on images of {height}x{width} ({type(error).__name__}: {reason}){remedy}"

@@ -96,7 +96,10 @@ def _cost(spec: RunSpec, lanes: int) -> float:
 def _limit(spec: RunSpec, components: Components, data: Data, lanes: int | None) -> int:
     """The most lanes for a spec; 1 if more would gain nothing, or if its network does not fold."""
     if lanes is None:
-        per_lane = 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
+        try:
+            per_lane = 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
+        except Exception:  # a component that fails will fail its own run
+            return 1
         lanes = max(1, min(MOST_LANES, WORKING_SET // per_lane))
     if lanes > 1 and prove(partial(_seeded, spec, components, data), data.shape, min(spec.batch_size, PROOF_BATCH)):
         return 1

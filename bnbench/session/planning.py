@@ -14,7 +14,7 @@ from bnbench.config import Request, compose_request, read_spec
 from bnbench.data import Data
 from bnbench.engine import prepare_process, resolve_device
 from bnbench.errors import BnbenchError, InvalidRequest
-from bnbench.plan import estimate_seconds, obstacles
+from bnbench.plan import estimate_seconds, obstacles, summarized
 from bnbench.spec import RunSpec, run_id
 
 DEFAULT_NAME = "runs"
@@ -53,6 +53,11 @@ class Plan:
         """The runs that failed earlier and are not tried again."""
         left = {*self.pending, *self.finished, *self.impossible}
         return [identity for identity in self.specs if identity not in left]
+
+    @property
+    def obstacles(self) -> list[str]:
+        """What is impossible, in sentences."""
+        return summarized(self.specs, self.impossible)
 
     @property
     def others(self) -> int:
@@ -145,7 +150,7 @@ def _plan(
     except BnbenchError as error:
         problems += [str(error)]
     if problems or len(impossible) == len(specs):
-        raise InvalidRequest([*problems, *impossible.values()])
+        raise InvalidRequest([*problems, *summarized(specs, impossible)])
     known = store.statuses(folder)
     pending = {
         identity: spec

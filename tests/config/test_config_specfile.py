@@ -37,9 +37,9 @@ def test_awkward_values_go_through_yaml(tmp_path):
         "dataset=npz",
         "dataset.path='1e5'",
         "norm.eps=1e-30",
-        "lr=1e300",
+        "lr=1e-300",
         "steps=7",
-        "grad_clip=1",
+        "grad_clip=1e30",
         "norm.momentum=null",
     )
     assert run_id(read_spec(written(tmp_path, spec), components())) == run_id(spec)

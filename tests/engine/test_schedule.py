@@ -1,8 +1,12 @@
 import pytest
 import torch
 
-from bnbench.engine.schedule import multipliers
+from bnbench.engine.schedule import multiplier
 from bnbench.spec import Constant, Cosine, OneCycle, Schedule, Step
+
+
+def multipliers(schedule: Schedule, steps: int) -> list[float]:
+    return [multiplier(schedule, step, steps) for step in range(steps)]
 
 
 def torch_multipliers(make, steps: int) -> list[float]:

@@ -1,13 +1,17 @@
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
 import pytest
+import torch
 from torch import nn
 
 from bnbench.components import Components, components
 from bnbench.config import compose_request
+from bnbench.errors import Impossible
 from bnbench.plan import feasibility as feasibility_module
-from bnbench.plan import obstacles
-from tests.conftest import load_data
+from bnbench.plan import obstacles, summarized
+from bnbench.plan.contract import limited_parameters
+from tests.conftest import load_data, make_spec
 
 
 def found(overrides: Sequence[str], parts: Components | None = None) -> list[str]:
@@ -28,6 +32,12 @@ def found(overrides: Sequence[str], parts: Components | None = None) -> list[str
         (["norm=instance", "model=mlp"], "instance"),
         (["batch_size=431", "drop_last=false", "model=mlp"], "last batch of an epoch has 1 examples"),
         (["model=torchvision", "model.name=alexnet", "norm=group"], "no normalization layers"),
+        (["model=torchvision", "model.name=densenet121"], "fails on images of 8x8"),
+        (["model=torchvision", "model.name=densenet121"], "model.small_image_stem=true"),
+        (["model=mlp", "model.depth=100000000"], "model.depth=100000000: must be at most 1,000"),
+        (["model=mlp", "model.width=65537"], "model.width=65537: must be at most 65,536"),
+        (["model=resnet20", "model.width=65537"], "model.width=65537: must be at most 65,536"),
+        (["epochs=1000000000", "batch_size=2"], "epochs=1000000000: makes 647,000,000,000 steps; at most"),
     ],
 )
 def test_an_obstacle_is_found_and_named(overrides, says, small, monkeypatch):
@@ -41,6 +51,66 @@ def test_an_obstacle_is_found_and_named(overrides, says, small, monkeypatch):
 def test_what_can_be_trained_is_let_through(norm, small, monkeypatch):
     monkeypatch.setattr(feasibility_module, "SMALL", small)
     assert found([f"norm={norm}", "batch_size=2"]) == []
+
+
+def with_norm(forward: Callable[[nn.Module, torch.Tensor], object]) -> Components:
+    """The components with a norm that computes something else."""
+    custom = type("Custom", (nn.Module,), {"forward": forward})
+    registries = components().registries
+    return Components({**registries, "norm": {**registries["norm"], "batch": lambda channels, **_: custom()}}, {})
+
+
+@pytest.mark.parametrize("small", [2**14, 0], ids=["on the CPU", "on meta"])
+@pytest.mark.parametrize(
+    ("forward", "says"),
+    [
+        (lambda self, x: (x, x), "norm=batch must return a tensor of its input's shape and dtype; got a tuple for"),
+        (lambda self, x: None, "got None for float32 [64, 16, 8, 8]"),
+        (lambda self, x: x[:, :1], "got float32 [64, 1, 8, 8] for float32 [64, 16, 8, 8]"),
+        (lambda self, x: x.double(), "got float64 [64, 16, 8, 8] for float32 [64, 16, 8, 8]"),
+        (lambda self, x: sys.exit("bye"), "raised SystemExit: bye"),
+    ],
+    ids=["tuple", "none", "shape", "dtype", "exit"],
+)
+def test_a_norm_that_breaks_its_contract_is_refused(forward, says, small, monkeypatch):
+    monkeypatch.setattr(feasibility_module, "SMALL", small)
+    (reason,) = found([], with_norm(forward))
+    assert says in reason
+
+
+def test_a_norm_is_tried_in_the_precision_of_the_run():
+    parts = with_norm(lambda self, x: x.float())
+    assert found([], parts) == []
+    (reason,) = found(["precision=fp64"], parts)
+    assert "got float32 [64, 16, 8, 8] for float64 [64, 16, 8, 8]" in reason
+
+
+def test_what_is_no_module_and_a_model_without_logits_are_refused():
+    registries = components().registries
+    for group, name, item, says in [
+        ("norm", "batch", lambda channels, **_: "text", "norm=batch must be a torch.nn.Module; got a str"),
+        ("model", "cnn", lambda *_, **__: nn.Flatten(), "model=cnn must return logits of shape [64, 10]"),
+    ]:
+        (reason,) = found([], Components({**registries, group: {**registries[group], name: item}}, {}))
+        assert says in reason
+
+
+def test_a_network_too_large_to_be_made_is_refused_before_its_memory_is_used():
+    with pytest.raises(Impossible, match="more than 100 parameters"), limited_parameters(100):
+        nn.Linear(10, 10)
+    nn.Linear(10, 10)
+
+
+def test_obstacles_that_differ_in_the_batch_only_are_one_sentence():
+    specs = {str(number): make_spec(f"batch_size={size}") for number, size in enumerate((2, 8, 8, 4))}
+    assert summarized(specs, {"0": "a", "1": "a", "2": "a", "3": "b"}) == [
+        "norm=batch model=cnn dataset=digits batch_size=2,8: a",
+        "norm=batch model=cnn dataset=digits batch_size=4: b",
+    ]
+    specs = {"0": make_spec("model=torchvision", "model.name=vgg11_bn")}
+    assert summarized(specs, {"0": "a"}) == [
+        "norm=batch model=torchvision model.name=vgg11_bn dataset=digits batch_size=64: a"
+    ]
 
 
 def test_an_unexpected_error_of_a_plugin_is_left_to_its_run():
