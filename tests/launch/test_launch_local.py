@@ -97,6 +97,26 @@ def test_it_runs_outside_the_main_thread() -> None:
     assert values == [4, 9]
 
 
+SCRIPT = """
+from bnbench.launch.local import local
+from tests.launch import tasks
+
+print("begin", flush=True)
+print(sorted(done.value for done in local(tasks.square, [1, 2, 3], 2)))
+"""
+
+
+@pytest.mark.parametrize("how", ["file", "stdin", "command"])
+def test_a_script_needs_no_guard(tmp_path: Path, how: str) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    words = {"file": [str(tmp_path / "script.py")], "stdin": ["-"], "command": ["-c", SCRIPT]}[how]
+    done = subprocess.run(
+        [sys.executable, *words], input=SCRIPT, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr, done.returncode) == ("begin\n[1, 4, 9]\n", "", 0)
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
