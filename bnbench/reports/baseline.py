@@ -22,17 +22,20 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
     """Read ``norm=none`` or several such conditions separated by blanks.
 
     Raises:
-        InvalidRequest: a part is not ``factor=value``, or names a factor or value that the runs do not have.
+        InvalidRequest: a part is not ``factor=value``, or names a factor or value that the runs do not have, or all
+            runs meet the conditions, so that none is left to compare.
     """
-    if not (text or "").strip():
+    if text is None:
         return {}
+    if not text.strip():
+        raise InvalidRequest(["baseline '': must be factor=value, for example norm=none"])
     if runs.empty:
         return {}
     trials = read_trials(runs)
     names = varying(trials.frame, trials.columns) or trials.columns
     wanted: dict[str, Level] = {}
     problems: list[str] = []
-    for part in (text or "").split():
+    for part in text.split():
         name, equals, written = part.partition("=")
         if not (name and equals and written):
             problems.append(f"baseline {part!r}: must be factor=value, for example norm=none")
@@ -43,6 +46,9 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
             problems.append(f"baseline {part!r}: no run has {part}; {nearest(written, allowed)}")
         else:
             wanted[name] = canonical(written)
+    if not problems and all(len(trials.levels[name]) == 1 for name in wanted):
+        vary = f"what varies is {', '.join(names)}" if names != trials.columns else "these runs do not vary at all"
+        problems.append(f"baseline {text!r}: every run has it, so there is nothing to compare; {vary}")
     if problems:
         raise InvalidRequest(problems)
     return wanted

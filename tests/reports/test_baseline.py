@@ -19,7 +19,19 @@ RUNS = runs_of(
 
 def test_several_conditions() -> None:
     assert parse_baseline("norm=group norm.groups=4", RUNS) == {"norm": "group", "norm.groups": 4}
-    assert parse_baseline(None, RUNS) == parse_baseline(" ", RUNS) == {}
+    assert parse_baseline(None, RUNS) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (" ", "baseline '': must be factor=value"),
+        ("dataset=digits", "every run has it, so there is nothing to compare; what varies is"),
+    ],
+)
+def test_a_baseline_that_compares_nothing_is_refused(text: str, says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        parse_baseline(text, RUNS)
 
 
 def test_all_problems_are_told_with_the_nearest_match() -> None:
