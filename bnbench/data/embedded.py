@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from bnbench.data.options import at_least
+from bnbench.data.options import at_least, fits
 from bnbench.data.raw import Raw
 from bnbench.errors import InvalidRequest
 from bnbench.spec import stream
+
+CHUNK = 1024
+"""Examples that are drawn at a time."""
 
 
 def digits(root: Path) -> Raw:
@@ -47,18 +50,21 @@ def synthetic(root: Path, *, examples: int = 2048, channels: int = 3, size: int 
         classes: number of prototypes.
 
     Raises:
-        InvalidRequest: an option is too small.
+        InvalidRequest: an option is too small, or all together take too much memory.
     """
     wanted = [("examples", examples, classes), ("channels", channels, 1), ("size", size, 1), ("classes", classes, 2)]
-    if problems := [problem for name, value, bound in wanted for problem in at_least(name, value, bound)]:
+    problems = [problem for name, value, bound in wanted for problem in at_least(name, value, bound)]
+    given = " ".join(f"dataset.{name}={value}" for name, value, _ in wanted)
+    values = channels * size**2 * (examples + 4 * classes + 8 * CHUNK)  # images, prototypes, and noise for a chunk
+    if problems := problems or [*fits(given, values + 8 * examples)]:
         raise InvalidRequest(problems)
     generator = torch.Generator().manual_seed(stream(0, "synthetic"))
     grid = torch.randn(classes, channels, min(size, 4), min(size, 4), generator=generator)
     prototypes = interpolate(grid, (size, size), mode="bilinear", align_corners=False)
     labels = torch.arange(examples) % classes
     images = torch.empty(examples, channels, size, size, dtype=torch.uint8)
-    for at in range(0, examples, 1024):
-        clean = prototypes[labels[at : at + 1024]]
+    for at in range(0, examples, CHUNK):
+        clean = prototypes[labels[at : at + CHUNK]]
         noisy = clean + torch.randn(clean.shape, generator=generator)
-        images[at : at + 1024] = (128 + 32 * noisy).round_().clamp_(0, 255)
+        images[at : at + CHUNK] = (128 + 32 * noisy).round_().clamp_(0, 255)
     return Raw(images, labels, classes=tuple(str(label) for label in range(classes)))

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from bnbench.data.cache import Source, cached
-from bnbench.data.options import at_least, neighbours
+from bnbench.data.options import at_least, fits, neighbours
 from bnbench.data.raw import Raw
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
 
@@ -51,7 +51,7 @@ def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
 
     Raises:
         DataMissing: there is no such folder, or no images in it.
-        InvalidRequest: ``size`` is too small, or the test set has a class that the training set has not.
+        InvalidRequest: ``size`` is too small or too large, or the test set has a class that the training set has not.
         BnbenchError: an image cannot be decoded.
     """
     if problems := [*at_least("size", size, 1)]:
@@ -61,6 +61,8 @@ def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
         raise DataMissing(f"dataset=imagefolder: expected {folder} with {_LAYOUT}. {neighbours(folder)}")
     train, test = _find(folder)
     files = (*train.files, *(test.files if test else ()))
+    if problems := [*fits(f"dataset.size={size}", 3 * size**2 * len(files))]:
+        raise InvalidRequest(problems)
     options = json.dumps([size, PIL.__version__, train.classes])
     source = Source("imagefolder", folder, files, options)
     return cached(root, source, lambda: _decode(folder, train, test, size))

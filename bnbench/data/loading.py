@@ -61,6 +61,7 @@ class Data:
         classes: the number of classes.
         mean: [C] float32, of the kept training examples, in the units of ``x``.
         std: [C] float32, population standard deviation of the same; 1 for a constant channel.
+        notes: what the user should know although nothing is wrong.
     """
 
     train: Examples
@@ -70,6 +71,7 @@ class Data:
     mean: Tensor
     std: Tensor
     augmentation: Augmentation
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -124,6 +126,9 @@ def _load(choice: Choice, split: Split, root: Path, loader: Callable[..., Any]) 
     raw = as_raw(choice.name, loader(root, **own))
     if augmentation.active and raw.train_x.shape[2:] == (1, 1):
         raise InvalidRequest([f"dataset={choice.name}: features have no pixels to crop or flip; set pad=0 flip=false"])
+    if augmentation.pad >= min(raw.train_x.shape[2:]):
+        height, width = raw.train_x.shape[2:]
+        raise InvalidRequest([f"dataset.pad={augmentation.pad}: must be less than the images, {height}x{width} pixels"])
     return _divided(raw, split, augmentation)
 
 
@@ -135,7 +140,15 @@ def _divided(raw: Raw, split: Split, augmentation: Augmentation) -> Data:
     else:
         test = Examples(cast(Tensor, raw.test_x), cast(Tensor, raw.test_y))
     mean, std = statistics(train.x)
-    return Data(train, validation, test, len(raw.classes), mean, std, augmentation)
+    return Data(train, validation, test, len(raw.classes), mean, std, augmentation, _untested(raw, test))
+
+
+def _untested(raw: Raw, test: Examples) -> tuple[str, ...]:
+    """A note on classes without test examples; only an official test set can lack one."""
+    present = set(test.y.tolist())
+    absent = [name for label, name in enumerate(raw.classes) if label not in present]
+    shown = ", ".join([*map(repr, absent[:5]), *(["..."] if len(absent) > 5 else [])])
+    return (f"the test set has no example of {len(absent)} of {len(raw.classes)} classes: {shown}",) if absent else ()
 
 
 def _pick(raw: Raw, positions: Tensor) -> Examples:

@@ -13,6 +13,16 @@ def at_least(name: str, value: int, bound: int) -> Iterator[str]:
         yield f"dataset.{name}={value}: must be a whole number, {bound} or more"
 
 
+MOST_BYTES = 16 * 2**30
+"""Memory that making a dataset may take."""
+
+
+def fits(options: str, count: int) -> Iterator[str]:
+    """A sentence if what the options ask for takes more than :data:`MOST_BYTES` bytes."""
+    if count > MOST_BYTES:
+        yield f"{options}: takes {count / 2**30:,.0f} GiB of memory; at most {MOST_BYTES / 2**30:.0f} GiB"
+
+
 def neighbours(path: Path) -> str:
     """What lies next to a missing path, nearest names first."""
     parent = path.parent

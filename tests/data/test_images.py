@@ -116,6 +116,8 @@ def test_a_test_set_may_lack_a_class_but_not_add_one(tmp_path: Path) -> None:
     _classes(tmp_path / "images" / "test", "c")
     raw = imagefolder(tmp_path)
     assert raw.test_y is not None and raw.test_y.tolist() == [2, 2, 2]
+    data = load(Choice.of("imagefolder"), Split(0, 0.34, 0.2, None), tmp_path)
+    assert data.notes == ("the test set has no example of 2 of 3 classes: 'a', 'b'",)
     _classes(tmp_path / "images" / "test", "d")
     with pytest.raises(InvalidRequest, match="'d'"):
         imagefolder(tmp_path)
@@ -143,6 +145,12 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
         imagefolder(tmp_path, path="image")
     with pytest.raises(DataMissing, match="nowhere does not exist"):
         imagefolder(tmp_path, path="nowhere/images")
+
+
+def test_a_size_beyond_any_memory_is_refused(tmp_path: Path) -> None:
+    _classes(tmp_path / "images")
+    with pytest.raises(InvalidRequest, match=r"dataset.size=1000000: takes .* GiB of memory; at most 16 GiB"):
+        imagefolder(tmp_path, size=1_000_000)
 
 
 def test_size_must_be_positive(tmp_path: Path) -> None:

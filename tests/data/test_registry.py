@@ -71,6 +71,12 @@ def test_synthetic_names_every_wrong_option() -> None:
     ]
 
 
+@pytest.mark.parametrize("huge", [{"examples": 10**10}, {"size": 10**5}, {"examples": 10**8, "classes": 10**8}])
+def test_synthetic_refuses_what_takes_too_much_memory(huge: dict[str, int]) -> None:
+    with pytest.raises(InvalidRequest, match="GiB of memory; at most 16 GiB"):
+        synthetic(Path(), **huge)
+
+
 @pytest.mark.parametrize("name", ["digits", "synthetic"])
 def test_what_needs_no_files_loads_from_an_absent_folder(name: str, tmp_path: Path) -> None:
     data = load(Choice.of(name), SPLIT, tmp_path / "absent")
