@@ -34,9 +34,19 @@ class PluginError(BnbenchError):
     """A plugin file cannot be used."""
 
 
+SHOWN = 12
+"""Names that a message lists at most."""
+
+
 def nearest(value: str, allowed: Sequence[str]) -> str:
-    """Say what is allowed, the nearest match first: ``"; did you mean 'group'? Allowed: batch, group"``."""
+    """Say what is allowed, the nearest match first: ``"; did you mean 'group'? Allowed: batch, group"``.
+
+    Of many names only the nearest are listed.
+    """
     known = {name.lower(): name for name in allowed}
     matches = get_close_matches(value.lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean {known[matches[0]]!r}? " if matches else ""
-    return f"{hint}Allowed: {', '.join(allowed)}"
+    if len(allowed) <= SHOWN:
+        return f"{hint}Allowed: {', '.join(allowed)}"
+    close = {known[name] for name in get_close_matches(value.lower(), known, n=SHOWN, cutoff=0.0)}
+    return f"{hint}Allowed: {', '.join(name for name in allowed if name in close)}, ... ({len(allowed)} in all)"

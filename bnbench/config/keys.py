@@ -17,6 +17,9 @@ NESTED = {"split": Split, "evaluate": Evaluate}
 OTHER_NAMES = {"learning_rate": "lr", "bs": "batch_size", "wd": "optim.weight_decay", "iterations": "steps"}
 """What else people call our keys, where spelling does not lead there."""
 
+OPTIONS = ("name", "jobs", "lanes", "launcher", "plugin", "results", "data")
+"""What is said with an option of a command, and with an argument of a Python function."""
+
 
 class Arms:
     """The choices of each group that a sweep uses, and with them its keys."""
@@ -80,6 +83,8 @@ class Arms:
             inside = [name for name in _nested() if name.startswith(f"{head}.")]
             return f"{shown(key)}: {'unknown key' if option else 'holds several keys'}; {nearest(key, inside)}"
         options = [f"{group}.{option}" for group in GROUPS for option in self._options(group)]
+        if key in OPTIONS:
+            return f"{key}: unknown key; it is an option of the command: --{key} {key.upper()}"
         near = OTHER_NAMES.get(key) or next((name for name in options if name.endswith(f".{key}")), None)
         allowed = nearest(near or shown(key), [*GROUPS, *self._plain(), *_nested(), *options])
         return f"{shown(key)}: unknown key; {allowed}"
