@@ -109,6 +109,13 @@ def test_streams_stay_what_they_are():
         ({"divergence_factor": 1.0}, ["divergence_factor=1.0"]),
         ({"optim": Sgd(1.0, True, -1.0, True)}, ["optim.weight_decay=-1.0", "optim.momentum=1.0"]),
         ({"optim": Sgd(0.0, True, 0.0, True)}, ["optim.nesterov=true needs optim.momentum above 0"]),
+        ({"lr": 1e16}, ["lr=1e+16: must be at most 1e+15"]),
+        ({"lr": 1e15}, []),
+        ({"lr": 1e15, "lr_scaling": "linear", "batch_size": 128}, ["lr=1000000000000000.0: must be at most 1e+15"]),
+        ({"schedule": Step(0.0, (0.1, 0.2), 1e30)}, ["lr_scaling and schedule make it 1e59"]),
+        ({"optim": Sgd(0.9, True, 1e16, True)}, ["optim.weight_decay=1e+16: must be at most"]),
+        ({"epochs": 10**9 + 1}, ["epochs=1000000001: must be at most 1,000,000,000"]),
+        ({"epochs": None, "steps": 10**9 + 1}, ["steps=1000000001: must be at most 1,000,000,000"]),
         ({"schedule": Step(2.0, (0.5, 3.0), 0.0)}, ["schedule.warmup=2.0", "schedule.gamma=0.0", "milestones=3.0"]),
     ],
 )

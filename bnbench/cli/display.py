@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -111,10 +112,10 @@ class SweepDisplay:
         """Say what the sweep came to."""
         counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items()))
         if summary.counts.get("failed", 0):
-            self._console.print(f"the tracebacks are in {summary.folder / 'logs'}")
+            self._console.print(f"the tracebacks are in {shown_path(summary.folder / 'logs')}")
         seconds = time.monotonic() - self._start
         trained = f"trained {summary.trained} in {duration(seconds)}" if summary.trained else "nothing to train"
-        self._console.print(f"{trained}; {counts}; results in {summary.folder}")
+        self._console.print(f"{trained}; {counts}; results in {shown_path(summary.folder)}")
         if summary.interrupted:
             self._console.print("interrupted; the same command goes on where it stopped")
 
@@ -128,6 +129,8 @@ class RunDisplay:
     def start(self, plan: session.Plan) -> None:
         """Say what is trained."""
         ((identity, spec),) = plan.specs.items()
+        for note in plan.request.notes:
+            self._console.print(f"note: {note}")
         self._console.print(f"{identity}: {describe(spec)} on {plan.device}")
         self._console.print(
             f"{'step':>8} {'epoch':>7} {'lr':>9} {'train loss':>11} {'train acc':>10} {'val loss':>9} {'val acc':>8}"
@@ -151,7 +154,15 @@ class RunDisplay:
             "diverged": f"diverged at step {row['diverged_step']:.0f}",
             "interrupted": "interrupted",
         }.get(str(status), f"{status}: {row['error']}")
-        self._console.print(f"{result}; {duration(float(str(row['seconds'])))}; results in {summary.folder}")
+        self._console.print(
+            f"{result}; {duration(float(str(row['seconds'])))}; results in {shown_path(summary.folder)}"
+        )
+
+
+def shown_path(path: Path) -> Path:
+    """A path as one would type it: relative if it is inside the current folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def describe(spec: RunSpec) -> str:

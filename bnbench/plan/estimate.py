@@ -43,7 +43,7 @@ def estimate_seconds(
             measured[key] = _measure(members[0], components, data(members[0]), device)
         except BnbenchError:
             raise
-        except Exception:  # a component that fails will fail its own run, and takes no time
+        except (Exception, SystemExit):  # a component that fails will fail its own run, and takes no time
             measured[key] = (0.0, 0.0)
     step_mean, example_mean = (mean(column) for column in zip(*measured.values(), strict=True))
     total = 0.0

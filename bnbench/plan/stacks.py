@@ -98,7 +98,7 @@ def _limit(spec: RunSpec, components: Components, data: Data, lanes: int | None)
     if lanes is None:
         try:
             per_lane = 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
-        except Exception:  # a component that fails will fail its own run
+        except (Exception, SystemExit):  # a component that fails will fail its own run
             return 1
         lanes = max(1, min(MOST_LANES, WORKING_SET // per_lane))
     if lanes > 1 and prove(partial(_seeded, spec, components, data), data.shape, min(spec.batch_size, PROOF_BATCH)):

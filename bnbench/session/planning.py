@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -90,10 +91,11 @@ def plan_sweep(
     Raises:
         BnbenchError: something is wrong with the request; the message says all of it.
     """
-    parts = components(_absolute(plugin))
+    results, data, plugin = _absolute(results), _absolute(data), plugin and _absolute(plugin)
+    parts = components(plugin)
     request = compose_request(overrides, parts, zips, excludes)
     skip = store.RESULTS if retry_failed else store.RESULTS | {"failed", "out_of_memory"}
-    return _plan(request, parts, name, results, data, _absolute(plugin), skip)
+    return _plan(request, parts, name, results, data, plugin, skip)
 
 
 def plan_run(
@@ -112,17 +114,19 @@ def plan_run(
     Raises:
         BnbenchError: as :func:`plan_sweep`, and for overrides that make more than one run.
     """
-    parts = components(_absolute(plugin))
+    results, data, plugin = _absolute(results), _absolute(data), plugin and _absolute(plugin)
+    parts = components(plugin)
     request = compose_request(overrides, parts)
     if source is not None:
         if not all(override.startswith("device=") for override in overrides):
             raise InvalidRequest(["--from repeats a run as it was; only device=... can be set beside it"])
-        request = Request((read_spec(source, parts),), {}, request.device, problems=request.problems)
+        spec = read_spec(source, parts)
+        request = Request((spec,), {}, request.device, notes=_renamed(source, spec), problems=request.problems)
     if len(request.specs) > 1 and not request.problems:
         factors = ", ".join(request.factors)
         remedy = "use bnbench sweep --name NAME"
         raise InvalidRequest([f"these overrides make {len(request.specs)} runs ({factors}); {remedy}"])
-    return _plan(request, parts, name, results, data, _absolute(plugin), frozenset())
+    return _plan(request, parts, name, results, data, plugin, frozenset())
 
 
 def _plan(
@@ -135,6 +139,13 @@ def _plan(
     skip: frozenset[str],
 ) -> Plan:
     problems = list(request.problems)
+    notes = dict.fromkeys(request.notes)
+
+    def load(spec: RunSpec) -> Data:
+        loaded = parts.load(spec, data)
+        notes.update(dict.fromkeys(f"dataset={spec.dataset.name}: {note}" for note in loaded.notes))
+        return loaded
+
     folder = results / name
     specs = {run_id(spec): spec for spec in request.specs}
     device, impossible = torch.device("cpu"), {}
@@ -146,18 +157,19 @@ def _plan(
     except InvalidRequest as error:
         problems += error.problems
     try:
-        impossible = obstacles(specs, parts, lambda spec: parts.load(spec, data))
+        impossible = obstacles(specs, parts, load)
     except BnbenchError as error:
         problems += [str(error)]
     if problems or len(impossible) == len(specs):
         raise InvalidRequest([*problems, *summarized(specs, impossible)])
+    request = replace(request, notes=tuple(notes))
     known = store.statuses(folder)
     pending = {
         identity: spec
         for identity, spec in specs.items()
         if identity not in impossible and known.get(identity) not in skip
     }
-    return Plan(request, specs, folder, parts, plugin, data.absolute(), device, known, pending, impossible)
+    return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible)
 
 
 def _check_name(name: str) -> None:
@@ -165,5 +177,14 @@ def _check_name(name: str) -> None:
         raise InvalidRequest([f"name={name!r}: must be a plain folder name such as small-batch"])
 
 
-def _absolute(plugin: Path | None) -> Path | None:
-    return plugin.absolute() if plugin is not None else None
+def _renamed(source: Path, spec: RunSpec) -> tuple[str, ...]:
+    """A note if a spec file is named for another run than it holds, as when it was edited."""
+    held = run_id(spec)
+    if source.stem == held or not re.fullmatch(r"[0-9a-f]{12}", source.stem):
+        return ()
+    return (f"the file is named for run {source.stem}; what it holds now is run {held}",)
+
+
+def _absolute(path: Path) -> Path:
+    """The path, whatever folder a plugin makes the current one."""
+    return path.expanduser().absolute()

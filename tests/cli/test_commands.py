@@ -49,6 +49,16 @@ def test_ls_and_show(program: Program):
     assert shown.code == 0 and identity in shown.out and "test_accuracy" in shown.out and "val_accuracy" in shown.out
 
 
+def test_an_edited_spec_file_says_which_run_it_is_now(program: Program):
+    assert program("run", "--name", "one", *SMALL).code == 0
+    path = next(Path("results/one/specs").glob("*.yaml"))
+    same = program("run", "--name", "two", "--from", str(path))
+    assert same.code == 0 and "note:" not in same.out
+    path.write_text(path.read_text().replace("\nseed: 0", "\nseed: 1"))
+    edited = program("run", "--name", "two", "--from", str(path))
+    assert edited.code == 0 and f"note: the file is named for run {path.stem}; what it holds now is run" in edited.out
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [("norms", "groups=4"), ("models", "resnet20"), ("datasets", "digits"), ("optims", "momentum=0.0"),

@@ -41,7 +41,7 @@ def prove(build: Callable[[int], nn.Module], shape: tuple[int, int, int], batch:
             randomize(network, rng)
         folded = fold(networks)
         return next(differences(networks, folded, shape, batch, rng), None)
-    except Exception as error:  # a plugin's network may raise anything, and any error means no proof
+    except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
         return f"{type(error).__name__}: {error}"
 
 

@@ -1,0 +1,129 @@
+"""What a user's own code may do: leave, fail, break the contract, change the folder."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Program
+
+SMALL = ("model=mlp", "model.width=16", "epochs=1")
+PLUGIN = """
+import os, sys
+from torch import nn
+
+class Base(nn.Module):
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.calls = 0
+
+class Leaves(Base):
+    def forward(self, x):
+        sys.exit(0)
+
+class LeavesLate(Base):
+    def forward(self, x):
+        self.calls += 1
+        if self.calls > 4:
+            sys.exit(0)
+        return x
+
+class Kills(Base):
+    def forward(self, x):
+        self.calls += 1
+        if self.calls > 4:
+            os._exit(0)
+        return x
+
+class Raises(Base):
+    def forward(self, x):
+        raise ValueError("boom")
+
+class Pair(Base):
+    def forward(self, x):
+        return x, x
+
+class Moves(Base):
+    def forward(self, x):
+        os.chdir("/")
+        return x
+
+def broken(root):
+    raise ValueError("no examples today")
+
+NORMS = {"leaves": Leaves, "leaves_late": LeavesLate, "kills": Kills, "raises": Raises, "pair": Pair, "moves": Moves}
+DATASETS = {"broken": broken}
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(PLUGIN)
+    return path
+
+
+def statuses(path: Path) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    with path.open() as stream:
+        for row in csv.DictReader(stream):
+            found.setdefault(row["norm"], set()).add(row["status"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("norm=leaves", ["norm=leaves", "SystemExit: 0"]),
+        ("norm=pair", ["norm=pair must return a tensor of its input's shape and dtype; got a tuple"]),
+        ("dataset=broken", ["dataset=broken raised ValueError: no examples today", "mine.py", "raise ValueError"]),
+    ],
+)
+def test_is_refused_before_training(program: Program, tmp_path: Path, plugin: Path, override: str, says: list[str]):
+    result = program("run", "--plugin", "mine.py", override)
+    assert result.code == 2
+    assert all(part in result.err for part in says), result.err
+    assert "Traceback" not in result.err and list(tmp_path.iterdir()) == [plugin]
+
+
+@pytest.mark.parametrize("error", ["sys.exit(0)", "class Mine(BaseException): ...\nraise Mine('leave')"])
+def test_an_import_that_leaves_is_an_error(program: Program, tmp_path: Path, error: str):
+    (tmp_path / "leave.py").write_text(f"import sys\n{error}\n")
+    result = program("run", "--plugin", "leave.py")
+    assert result.code == 2 and "leave.py raised" in result.err and "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("words", [("run",), ("sweep", "--name", "s", "--launcher", "inline")])
+def test_leaving_in_training_is_a_failed_run(program: Program, plugin: Path, words: tuple[str, ...]):
+    result = program(*words, "--plugin", "mine.py", *SMALL, "norm=leaves_late")
+    assert result.code == 1 and "SystemExit: 0" in result.out
+
+
+def test_a_look_at_a_sweep_survives_a_norm_that_leaves(program: Program, plugin: Path):
+    result = program("sweep", "--name", "s", "--plugin", "mine.py", *SMALL, "norm=leaves_late,none", "--dry-run")
+    assert result.code == 0 and "estimated time" in result.out
+
+
+def test_each_norm_of_a_sweep_fails_alone(program: Program, tmp_path: Path, plugin: Path):
+    norms = "norm=none,leaves,leaves_late,kills,raises,pair"
+    result = program("sweep", "--name", "s", "--plugin", "mine.py", "--jobs", "2", *SMALL, norms, "seed=0,1")
+    assert result.code == 1, result.err
+    assert statuses(tmp_path / "results/s/runs.csv") == {
+        "none": {"completed"},
+        "leaves": {"impossible"},
+        "leaves_late": {"failed"},
+        "kills": {"failed"},
+        "raises": {"failed"},
+        "pair": {"impossible"},
+    }
+    assert "the worker process ended with exit code 0" in result.out and "bug" not in result.err
+
+
+def test_a_plugin_may_change_the_folder(program: Program, tmp_path: Path, plugin: Path):
+    (tmp_path / "elsewhere").mkdir()
+    plugin.write_text(f"import os\nos.chdir('elsewhere')\n{PLUGIN}")
+    words = ("--plugin", "mine.py", "--results", "here", *SMALL, "norm=moves,none", "seed=0,1")
+    result = program("sweep", "--name", "s", "--launcher", "inline", *words)
+    assert result.code == 0, result.err
+    assert statuses(tmp_path / "here/s/runs.csv") == {"moves": {"completed"}, "none": {"completed"}}
+    assert not list((tmp_path / "elsewhere").iterdir())
