@@ -355,7 +355,8 @@ def _at_least(name: str, value: float, bound: float) -> list[str]:
 
 
 def _within(name: str, value: float, low: float, high: float) -> list[str]:
-    return _at_least(name, value, low) or ([] if value <= high else [f"{name}={value}: must be at most {high:,}"])
+    bound = f"{high:,}" if isinstance(high, int) else f"{high:g}"
+    return _at_least(name, value, low) or ([] if value <= high else [f"{name}={value}: must be at most {bound}"])
 
 
 def _peak(spec: RunSpec) -> list[str]:
@@ -367,8 +368,9 @@ def _peak(spec: RunSpec) -> list[str]:
         exponent += len(schedule.milestones) * math.log10(schedule.gamma)
     if exponent <= math.log10(LARGEST):
         return []
-    how = "" if exponent == math.log10(spec.lr) else f", and lr_scaling and schedule make it 1e{exponent:.0f}"
-    return [f"lr={spec.lr}: must be at most {LARGEST:g} where it is largest{how}"]
+    highest = f"{10 ** (exponent % 1):.2g}e{math.floor(exponent)}"
+    how = "" if exponent == math.log10(spec.lr) else f"; lr_scaling and schedule make it {highest}"
+    return [f"lr={spec.lr}: must be at most {LARGEST:g}{how}"]
 
 
 def _between(name: str, value: float, low: float, high: float) -> list[str]:

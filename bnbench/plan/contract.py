@@ -14,6 +14,7 @@ from bnbench.components import Components
 from bnbench.errors import Impossible
 
 MOST_PARAMETERS = 10**9
+TOO_LARGE = f"the network has more than {MOST_PARAMETERS:,} parameters; choose a smaller model.width or model"
 
 
 def with_checked_norm(components: Components, name: str) -> Components:
@@ -58,7 +59,7 @@ def limited_parameters(most: int = MOST_PARAMETERS) -> Iterator[None]:
         nonlocal total
         total += 0 if parameter is None else parameter.numel()
         if total > most:
-            raise Impossible(f"the network has more than {most:,} parameters; choose a smaller model.width or model")
+            raise Impossible(TOO_LARGE)
 
     handle = register_module_parameter_registration_hook(count)
     try:

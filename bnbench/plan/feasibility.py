@@ -16,11 +16,12 @@ from bnbench.data import Data
 from bnbench.engine import total_steps
 from bnbench.engine.evaluation import dtype_of
 from bnbench.errors import Impossible, InvalidRequest
-from bnbench.plan.contract import limited_parameters, require_logits, with_checked_norm
+from bnbench.plan.contract import TOO_LARGE, limited_parameters, require_logits, with_checked_norm
 from bnbench.spec import MOST_STEPS, RunSpec, arm
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
+TORCH_NO_MEMORY = "can't allocate memory"
 
 SMALL = 2**14
 """Elements of a batch that is cheap to compute."""
@@ -52,8 +53,10 @@ def summarized(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list
 
 
 def _too_long(spec: RunSpec, examples: int) -> str | None:
-    steps = total_steps(spec, examples)
-    return f"epochs={spec.epochs}: makes {steps:,} steps; at most {MOST_STEPS:,}" if steps > MOST_STEPS else None
+    """Why the steps of an allowed number of epochs are too many, if they are."""
+    if spec.epochs is None or spec.epochs > MOST_STEPS or (steps := total_steps(spec, examples)) <= MOST_STEPS:
+        return None
+    return f"epochs={spec.epochs}: makes {steps:,} steps; at most {MOST_STEPS:,}"
 
 
 def _obstacle(spec: RunSpec, components: Components, data: Data) -> str | None:
@@ -105,6 +108,8 @@ def _unexpected(error: BaseException, spec: RunSpec, data: Data) -> str | None:
         return f"the network raised {type(error).__name__}: {reason}"
     if is_foreign(error):
         return None
+    if isinstance(error, MemoryError) or TORCH_NO_MEMORY in reason:
+        return TOO_LARGE
     height, width = data.shape[1:]
     smaller = "model.name=resnet18 model.small_image_stem=true"
     remedy = f"; use larger images, or {smaller}" if spec.model.name == "torchvision" else ""

@@ -36,6 +36,7 @@ def found(overrides: Sequence[str], parts: Components | None = None) -> list[str
         (["model=torchvision", "model.name=densenet121"], "model.small_image_stem=true"),
         (["model=mlp", "model.depth=100000000"], "model.depth=100000000: must be at most 1,000"),
         (["model=mlp", "model.width=65537"], "model.width=65537: must be at most 65,536"),
+        (["model=cnn", "model.width=65536"], "more than 1,000,000,000 parameters"),
         (["model=resnet20", "model.width=65537"], "model.width=65537: must be at most 65,536"),
         (["epochs=1000000000", "batch_size=2"], "epochs=1000000000: makes 647,000,000,000 steps; at most"),
     ],
@@ -96,7 +97,7 @@ def test_what_is_no_module_and_a_model_without_logits_are_refused():
 
 
 def test_a_network_too_large_to_be_made_is_refused_before_its_memory_is_used():
-    with pytest.raises(Impossible, match="more than 100 parameters"), limited_parameters(100):
+    with pytest.raises(Impossible, match="more than 1,000,000,000 parameters"), limited_parameters(100):
         nn.Linear(10, 10)
     nn.Linear(10, 10)
 
