@@ -55,10 +55,8 @@ def synthetic(root: Path, *, examples: int = 2048, channels: int = 3, size: int 
     wanted = [("examples", examples, classes), ("channels", channels, 1), ("size", size, 1), ("classes", classes, 2)]
     problems = [problem for name, value, bound in wanted for problem in at_least(name, value, bound)]
     given = " ".join(f"dataset.{name}={value}" for name, value, _ in wanted)
-    values = (
-        channels * size**2 * (examples + 4 * classes + 8 * min(examples, CHUNK))
-    )  # images, prototypes, and noise for a chunk
-    if problems := problems or [*fits(given, values + 8 * examples)]:
+    bytes_per_pixel = examples + 4 * classes + 8 * min(examples, CHUNK)  # images, prototypes, noise for a chunk
+    if problems := problems or [*fits(given, channels * size**2 * bytes_per_pixel + 8 * examples)]:
         raise InvalidRequest(problems)
     generator = torch.Generator().manual_seed(stream(0, "synthetic"))
     grid = torch.randn(classes, channels, min(size, 4), min(size, 4), generator=generator)
