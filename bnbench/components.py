@@ -31,7 +31,7 @@ Registry = Mapping[str, Callable[..., Any]]
 _NAME = re.compile(r"(?!(null|true|false|nan|inf)$)[a-z][a-z0-9_]*", re.ASCII | re.IGNORECASE)
 """Names that need no quotes on the command line."""
 
-KNOWN = ("bnbench", "torch", "torchvision")
+KNOWN = sys.stdlib_module_names | {"bnbench", "torch", "torchvision"}
 """Packages whose code is not a user's."""
 
 BUILT_IN: dict[str, Registry] = {"norm": NORMS, "model": MODELS, "dataset": DATASETS}

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import bnbench
 from bnbench import store
@@ -47,6 +48,18 @@ def test_ls_and_show(program: Program):
     identity = next(Path("results/one/specs").glob("*.yaml")).stem
     shown = program("show", identity[:6])
     assert shown.code == 0 and identity in shown.out and "test_accuracy" in shown.out and "val_accuracy" in shown.out
+
+
+def test_a_class_without_test_images_is_told(program: Program, tmp_path: Path):
+    for place in ("train/a", "train/b", "test/b"):
+        (tmp_path / "data/images" / place).mkdir(parents=True)
+        for number in range(12):
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "data/images" / place / f"{number}.png")
+    words = ("dataset=imagefolder", "dataset.size=8", "split.validation=0.25", "batch_size=4", "steps=1")
+    note = "note: dataset=imagefolder: the test set has no example of 1 of 2 classes: 'a'"
+    for command in (("run",), ("sweep", "--name", "s", "--dry-run")):
+        result = program(*command, *words)
+        assert result.code == 0 and note in result.out, result.err
 
 
 def test_an_edited_spec_file_says_which_run_it_is_now(program: Program):
