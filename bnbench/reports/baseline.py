@@ -32,7 +32,8 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
     if runs.empty:
         return {}
     trials = read_trials(runs)
-    names = varying(trials.frame, trials.columns) or trials.columns
+    varied = varying(trials.frame, trials.columns)
+    names = varied or trials.columns
     wanted: dict[str, Level] = {}
     problems: list[str] = []
     for part in text.split():
@@ -47,7 +48,8 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
         else:
             wanted[name] = canonical(written)
     if not problems and all(len(trials.levels[name]) == 1 for name in wanted):
-        vary = f"what varies is {', '.join(names)}" if names != trials.columns else "these runs do not vary at all"
+        factors = [name for name in varied if name == head(name) or head(name) not in varied]
+        vary = f"what varies is {', '.join(factors)}" if factors else "these runs do not vary at all"
         problems.append(f"baseline {text!r}: every run has it, so there is nothing to compare; {vary}")
     if problems:
         raise InvalidRequest(problems)

@@ -19,7 +19,7 @@ def parse_targets(texts: Iterable[str | float]) -> tuple[float, ...]:
     found, problems = set(), []
     for text in map(str, texts):
         value = _fraction(text.strip())
-        if 0 < value <= 1:
+        if 0 < round(value, 9) and value <= 1:
             found.add(round(value, 9))
         else:
             problems.append(f"target {text!r}: must be an accuracy above 0 and at most 1, written as 0.95 or 95%")

@@ -26,7 +26,7 @@ def test_several_conditions() -> None:
     ("text", "says"),
     [
         (" ", "baseline '': must be factor=value"),
-        ("dataset=digits", "every run has it, so there is nothing to compare; what varies is"),
+        ("dataset=digits", "every run has it, so there is nothing to compare; what varies is model, norm$"),
     ],
 )
 def test_a_baseline_that_compares_nothing_is_refused(text: str, says: str) -> None:

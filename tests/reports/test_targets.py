@@ -8,7 +8,7 @@ def test_fractions_and_percent() -> None:
     assert parse_targets(["95%", "0.9", " 97.5 %", 0.95]) == (0.9, 0.95, 0.975)
 
 
-@pytest.mark.parametrize("text", ["95", "0", "-1%", "high", "nan", "101%"])
+@pytest.mark.parametrize("text", ["95", "0", "-1%", "high", "nan", "101%", "5e-324", ""])
 def test_what_is_no_accuracy_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="must be an accuracy above 0 and at most 1"):
         parse_targets([text])
