@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
+
+RESTORE = "restore it from a copy, or move the sweep's folder away and train again"
 
 
 class BnbenchError(Exception):
@@ -24,6 +27,14 @@ class InvalidRequest(BnbenchError):
 
 class Impossible(BnbenchError):
     """A combination of valid options that cannot be trained, as when the groups do not divide the channels."""
+
+
+class Damaged(BnbenchError):
+    """A file of a results folder is not as it was written; it is never overwritten or taken for less than it was."""
+
+    def __init__(self, path: Path, what: str, remedy: str = RESTORE) -> None:
+        self.path, self.what = path, what
+        super().__init__(f"{path} is damaged: {what}; {remedy}")
 
 
 class DataMissing(BnbenchError):

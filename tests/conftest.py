@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,3 +84,22 @@ def shared_data() -> Path:
             subprocess.run([sys.executable, str(prepare), str(folder)], check=True, stdout=subprocess.DEVNULL)
             (folder / ".ready").touch()
     return folder
+
+
+RoomFor = Callable[[int], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def room_for() -> RoomFor:
+    """Let no file grow above so many bytes for a while: what a full disk does, without one."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit

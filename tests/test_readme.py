@@ -31,7 +31,7 @@ def test_command(program: Program, tmp_path: Path, command: str):
         assert program("sweep", "--name", words[1], "--launcher", "inline", *small).code == 0
     result = program(*words)
     assert result.code == 0, result.err
-    assert result.out.strip()
+    assert (result.out + result.err).strip()
 
 
 def test_the_python_example_is_a_script(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from bnbench.cli import listing, report, run, sweep
-from bnbench.cli.settings import Settings
+from bnbench.cli.settings import Settings, folder
+from bnbench.cli.stdout import lasting_stdout
 from bnbench.errors import BnbenchError
 
-WRONG_COMMAND, INTERRUPTED = 2, 130
+FAILED, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="bnbench",
@@ -43,8 +45,12 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def global_options(
     context: typer.Context,
-    results: Annotated[Path, typer.Option(envvar="BNBENCH_RESULTS", help="Where sweeps are kept.")] = Path("results"),
-    data: Annotated[Path, typer.Option(envvar="BNBENCH_DATA", help="Where datasets are kept.")] = Path("data"),
+    results: Annotated[
+        Path, typer.Option(envvar="BNBENCH_RESULTS", parser=folder, metavar="DIR", help="Where sweeps are kept.")
+    ] = Path("results"),
+    data: Annotated[
+        Path, typer.Option(envvar="BNBENCH_DATA", parser=folder, metavar="DIR", help="Where datasets are kept.")
+    ] = Path("data"),
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
@@ -58,23 +64,29 @@ def main() -> None:
     """Run the program on the command line's words and exit with its code."""
     words = hoist_global_options(sys.argv[1:])
     try:
-        app(words)
-    except BnbenchError as error:
-        if "--debug" in words:
-            raise
-        Console(stderr=True, soft_wrap=True).print(Text(f"error: {error}", style="red"))
-        sys.exit(WRONG_COMMAND)
+        with lasting_stdout():
+            app(words)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; nobody wants to hear of it
-        sys.exit(1)
     except Exception as error:
         if "--debug" in words:
-            raise
-        message = f"unexpected {type(error).__name__}: {error}. This is a bug in bnbench; --debug shows the traceback"
-        Console(stderr=True, soft_wrap=True).print(Text(message, style="red"))
-        sys.exit(1)
+            traceback.print_exception(error)
+        sys.exit(_tell(error))
+
+
+def _tell(error: Exception) -> int:
+    """Say in one message what went wrong; the exit code."""
+    match error:
+        case BnbenchError():
+            code, message = WRONG_COMMAND, f"error: {error}"
+        case OSError():
+            place = f"{error.filename}: " if error.filename else ""
+            code, message = FAILED, f"error: {place}{error.strerror or error}"
+        case _:
+            remedy = "This is a bug in bnbench; --debug shows the traceback"
+            code, message = FAILED, f"unexpected {type(error).__name__}: {error}. {remedy}"
+    Console(stderr=True, soft_wrap=True).print(Text(message, style="red"))
+    return code
 
 
 def hoist_global_options(words: list[str]) -> list[str]:

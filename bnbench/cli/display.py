@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from types import TracebackType
@@ -14,20 +15,23 @@ from bnbench import session, store
 from bnbench.config import GROUPS
 from bnbench.engine import Evaluation, Record
 from bnbench.environment import cores
+from bnbench.reports.wording import plural
 from bnbench.spec import RunSpec, arm, flatten, run_id
 
 SHOWN_RUNS = 40
 PLAIN_SECONDS = 10.0
+TELLING_SHARE = 0.1
+"""What part of the runs must have ended before their pace says anything."""
 
 
 def show_plan(plan: session.Plan, name: str, full: bool) -> None:
     """Say what a sweep will do; ``full`` adds every factor and run, what is impossible, and the time it will take."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     request, known = plan.request, len(plan.known)
     if known and plan.others:
         new = len(set(plan.specs) - set(plan.known))
-        console.print(f"{name} extends a sweep: {known} runs are there, {new} are new")
-    parts = [f"{name}: {len(request.specs)} runs"]
+        console.print(f"{name} extends a sweep: {plural(known, 'run')} there, {new} new")
+    parts = [f"{name}: {plural(len(request.specs), 'run')}"]
     parts += [f"{len(plan.finished)} finished already"] if plan.finished else []
     parts += [f"{len(plan.held_back)} failed earlier (--retry-failed)"] if plan.held_back else []
     parts += [f"{len(plan.impossible)} impossible"] if plan.impossible else []
@@ -73,7 +77,7 @@ class SweepDisplay:
     """Progress of a sweep; a context manager."""
 
     def __init__(self) -> None:
-        self._console = Console(soft_wrap=True, highlight=False)
+        self._console = Console(soft_wrap=True, highlight=False, markup=False)
         self._live = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
@@ -93,28 +97,33 @@ class SweepDisplay:
 
     def update(self, progress: session.Progress) -> None:
         """Show how far the sweep is."""
-        if progress.last is not None and progress.last_status in store.FAILURES:
-            self._console.print(
-                f"{progress.last_status}: {describe(progress.last)} ({run_id(progress.last)}): {progress.last_error}"
-            )
-        rate = progress.done / max(time.monotonic() - self._start, 1e-9)
-        detail = f"{progress.running} running, {progress.failed} failed, {rate:.1f} runs/s"
+        last = progress.last
+        if last is not None and last.status in store.FAILURES:
+            self._console.print(f"{last.status}: {describe(last.spec)} ({run_id(last.spec)}): {last.error}")
+        now = time.monotonic()
+        rate = progress.done / max(now - self._start, 1e-9)
+        parts = [f"{progress.running} running", f"{progress.failed} failed"]
+        parts += [f"{progress.impossible} impossible"] if progress.impossible else []
+        detail = ", ".join([*parts, f"{rate:.1f} runs/s"])
         self._live.update(self._task, total=progress.total, completed=progress.done, detail=detail)
-        over = progress.done == progress.total
         if self._console.is_terminal or not progress.done:
             return
-        if over or time.monotonic() - self._told >= PLAIN_SECONDS:
-            self._told = time.monotonic()
-            left = "" if over else f", {duration((progress.total - progress.done) / rate)} left"
-            self._console.print(f"{progress.done} of {progress.total} runs, {detail}{left}")
+        over = progress.done == progress.total
+        if over or now - self._told >= PLAIN_SECONDS:
+            self._told = now
+            telling = not over and progress.done >= progress.total * TELLING_SHARE
+            left = f", {duration((progress.total - progress.done) / rate)} left" if telling else ""
+            self._console.print(f"{progress.done} of {plural(progress.total, 'run')}, {detail}{left}")
 
     def end(self, summary: session.Summary) -> None:
         """Say what the sweep came to."""
         counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items()))
-        if summary.counts.get("failed", 0):
-            self._console.print(f"the tracebacks are in {shown_path(summary.folder / 'logs')}")
+        logs = summary.folder / "logs"
+        if summary.counts.get("failed", 0) and logs.is_dir():
+            self._console.print(f"the tracebacks are in {shown_path(logs)}")
         seconds = time.monotonic() - self._start
-        trained = f"trained {summary.trained} in {duration(seconds)}" if summary.trained else "nothing to train"
+        nothing = not summary.trained and not summary.interrupted
+        trained = "nothing to train" if nothing else f"trained {summary.trained} in {duration(seconds)}"
         self._console.print(f"{trained}; {counts}; results in {shown_path(summary.folder)}")
         if summary.interrupted:
             self._console.print("interrupted; the same command goes on where it stopped")
@@ -124,7 +133,7 @@ class RunDisplay:
     """Evaluations of one run as they come, then its result."""
 
     def __init__(self) -> None:
-        self._console = Console(soft_wrap=True, highlight=False)
+        self._console = Console(soft_wrap=True, highlight=False, markup=False)
 
     def start(self, plan: session.Plan) -> None:
         """Say what is trained."""
@@ -140,8 +149,8 @@ class RunDisplay:
         """Show one evaluation."""
         if isinstance(record, Evaluation):
             self._console.print(
-                f"{record.step:>8} {record.epoch:>7.2f} {record.lr:>9.3g} {record.train_loss:>11.4f} "
-                f"{record.train_accuracy:>10.2%} {record.val_loss:>9.4f} {record.val_accuracy:>8.2%}"
+                f"{record.step:>8} {record.epoch:>7.2f} {record.lr:>9.3g} {_number(record.train_loss):>11} "
+                f"{record.train_accuracy:>10.2%} {_number(record.val_loss):>9} {record.val_accuracy:>8.2%}"
             )
 
     def end(self, summary: session.Summary) -> None:
@@ -150,19 +159,24 @@ class RunDisplay:
         row = store.load_runs(summary.folder).set_index("run_id").to_dict("index")[identity]
         status = row["status"]
         result = {
-            "completed": f"completed: test accuracy {row['test_accuracy']:.2%}, test loss {row['test_loss']:.4f}",
+            "completed": f"completed: test accuracy {row['test_accuracy']:.2%}, test loss {_number(row['test_loss'])}",
             "diverged": f"diverged at step {row['diverged_step']:.0f}",
             "interrupted": "interrupted",
         }.get(str(status), f"{status}: {row['error']}")
-        self._console.print(
-            f"{result}; {duration(float(str(row['seconds'])))}; results in {shown_path(summary.folder)}"
-        )
+        seconds = float(str(row["seconds"]))
+        parts = [result, *([] if math.isnan(seconds) else [duration(seconds)])]
+        self._console.print("; ".join([*parts, f"results in {shown_path(summary.folder)}"]))
 
 
 def shown_path(path: Path) -> Path:
     """A path as one would type it: relative if it is inside the current folder."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _number(value: float) -> str:
+    """At most nine characters: ``0.6931``, ``2.3e+20``, ``nan``."""
+    return f"{value:.4f}" if not abs(value) >= 1000 else f"{value:.3g}"
 
 
 def describe(spec: RunSpec) -> str:
@@ -172,8 +186,6 @@ def describe(spec: RunSpec) -> str:
 
 def duration(seconds: float) -> str:
     """``48 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    if seconds != seconds:
-        return "no time"
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = int(seconds // 60)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from bnbench.cli.settings import Plugin, Settings
-from bnbench.errors import InvalidRequest, nearest
+from bnbench.errors import Damaged, InvalidRequest, nearest
 
 KINDS = {"norms": "norm", "models": "model", "datasets": "dataset", "optims": "optim", "schedules": "schedule"}
 
@@ -27,10 +27,14 @@ def ls(context: typer.Context) -> None:
         return
     table = _table("sweep", "runs", "statuses", "last")
     for folder in folders:
-        counts = Counter(store.statuses(folder).values())
+        try:
+            counts = Counter(store.statuses(folder).values())
+        except Damaged as error:
+            table.add_row(folder.name, "", f"damaged: {error.what} ({error.path})", _changed(folder))
+            continue
         text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         table.add_row(folder.name, str(counts.total()), text, _changed(folder))
-    Console(soft_wrap=True, highlight=False).print(table)
+    Console(soft_wrap=True, highlight=False, markup=False).print(table)
 
 
 def show(
@@ -44,16 +48,23 @@ def show(
     from bnbench import store
 
     settings: Settings = context.obj
-    found = []
+    if not run:
+        raise InvalidRequest(["run '': must be a run id, or the beginning of one"])
+    found, damaged = [], []
     for path in sorted(settings.results.glob("*/runs.csv")):
-        if any(identity.startswith(run) for identity in store.statuses(path.parent)):
-            frame = store.load_runs(path.parent)
-            found += [(path.parent, row) for _, row in frame[frame["run_id"].str.startswith(run)].iterrows()]
-    if len({str(row["run_id"]) for _, row in found}) != 1:
-        many = f"; it could be {', '.join(str(row['run_id']) for _, row in found)}" if found else ""
-        raise InvalidRequest([f"run {run!r}: must name one run in {settings.results}{many}"])
+        try:
+            if any(identity.startswith(run) for identity in store.statuses(path.parent)):
+                frame = store.load_runs(path.parent)
+                found += [(path.parent, row) for _, row in frame[frame["run_id"].str.startswith(run)].iterrows()]
+        except Damaged as error:
+            damaged.append(f"not looked into: {error}")
+    identities = list(dict.fromkeys(str(row["run_id"]) for _, row in found))
+    if not identities:
+        raise InvalidRequest([f"no run starts with {run!r} in {settings.results}", *damaged])
+    if len(identities) > 1:
+        raise InvalidRequest([f"run {run!r}: could be {', '.join(identities)}; give more of it"])
     folder, row = found[0]
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     table = _table("sweep", folder.name)
     for name, value in row.items():
         if not pd.isna(value):
@@ -83,7 +94,7 @@ def list_components(
         options = composer.options(group, name)
         shown = " ".join(f"{key}={_value(value)}" for key, value in options.items())
         table.add_row(name, composer.summary(group, name), shown)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def _table(*columns: str) -> Any:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from bnbench.errors import InvalidRequest
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -22,9 +24,27 @@ class Settings:
     data: Path
 
     def sweep_folder(self, name: str) -> Path:
-        """The folder of a sweep that is named, or given as a folder."""
+        """The folder of a sweep that is named, or given as a folder (``.``, ``./small``, ``elsewhere/small``).
+
+        Raises:
+            InvalidRequest: it is empty.
+        """
+        if not name:
+            raise InvalidRequest(["sweep '': must be the name of a sweep, or its folder"])
         given = Path(name)
-        return given if len(given.parts) > 1 and (given / "runs.csv").is_file() else self.results / name
+        is_path = "/" in name or name in (".", "..")
+        return given.resolve() if is_path and (given / "runs.csv").is_file() else self.results / name
+
+
+def folder(given: str | Path) -> Path:
+    """A folder that a global option names.
+
+    Raises:
+        InvalidRequest: it is empty, as from a variable that is not set.
+    """
+    if not str(given):
+        raise InvalidRequest(["--results and --data must name a folder, not ''; '.' is the current one"])
+    return Path(given)
 
 
 Overrides = Annotated[

@@ -35,6 +35,7 @@ def sweep(
     from bnbench.cli.display import SweepDisplay, show_plan
 
     settings: Settings = context.obj
+    session.check_execution(launcher, jobs, lanes)
     plan = session.plan_sweep(
         overrides or [],
         name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -23,6 +24,9 @@ from bnbench.spec import OPTIMS, SCHEDULES
 GROUPS = ("norm", "model", "dataset", "optim", "schedule")
 CLOSED: dict[str, Mapping[str, Callable[..., Any]]] = {"optim": OPTIMS, "schedule": SCHEDULES}
 """The groups that a plugin cannot add to: a dataclass per choice."""
+
+_SENTENCE_END = re.compile(r"\. (?=[A-Z`])")
+"""``et al. 2017`` goes on."""
 
 
 def conf_dir() -> Path:
@@ -88,7 +92,7 @@ class Composer:
     def summary(self, group: str, name: str) -> str:
         """The first sentence of what a choice says of itself."""
         text = inspect.getdoc(self.component(group, name)) or ""
-        return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
+        return _SENTENCE_END.split(" ".join(text.split("\n\n")[0].split()))[0].rstrip(".").replace("`", "")
 
 
 def _plugin_options(group: str, name: str, component: Callable[..., Any]) -> Mapping[str, Any]:

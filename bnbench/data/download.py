@@ -28,14 +28,14 @@ def ensure(name: str, root: Path, files: Sequence[str], fetch: Callable[[Path], 
     missing = [file for file in files if not (root / file).is_file()]
     if not missing:
         return
-    existed = root.exists()
+    new_folders = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         _stage(root, missing, fetch)
     except _FAILURES as error:
-        if not existed:
-            with contextlib.suppress(OSError):
-                root.rmdir()
+        with contextlib.suppress(OSError):
+            for folder in new_folders:
+                folder.rmdir()
         raise DataMissing(_message(name, root, files, missing, error)) from None
 
 

@@ -59,7 +59,10 @@ def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
     folder = root / path
     if not folder.is_dir():
         raise DataMissing(f"dataset=imagefolder: expected {folder} with {_LAYOUT}. {neighbours(folder)}")
-    train, test = _find(folder)
+    try:
+        train, test = _find(folder)
+    except OSError as error:
+        raise DataMissing(f"dataset=imagefolder: cannot read {error.filename}: {error.strerror}") from error
     files = (*train.files, *(test.files if test else ()))
     if problems := [*fits(f"dataset.size={size}", 3 * size**2 * len(files))]:
         raise InvalidRequest(problems)
@@ -115,9 +118,19 @@ def _images(folder: Path, inside: str, suffixes: tuple[str, ...]) -> Iterator[st
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
+                if entry.is_symlink() and Path(entry).resolve() in (
+                    here := Path(folder, inside).resolve(),
+                    *here.parents,
+                ):
+                    raise InvalidRequest([f"dataset.path: {entry.path} is a link to a folder that it is in; remove it"])
                 yield from _images(folder, relative, suffixes)
             elif entry.name.lower().endswith(suffixes):
                 yield relative
+
+
+def _leads_up(link: Path) -> bool:
+    """Whether a link leads to a folder that it is in, so that following it never ends."""
+    return link.resolve() in link.parent.resolve().joinpath("any").parents
 
 
 def _decode(folder: Path, train: _Part, test: _Part | None, size: int) -> Raw:

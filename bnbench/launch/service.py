@@ -30,7 +30,7 @@ def serve(function: Callable[[Any], Any], pipe: Connection) -> None:
 def _answer(function: Callable[[Any], Any], message: bytes) -> bytes:
     try:
         return bytes(ForkingPickler.dumps((function(pickle.loads(message)), None)))
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # Ctrl-C is ignored here: it is the task's own
         return bytes(ForkingPickler.dumps((None, describe(error))))
 
 

@@ -1,6 +1,6 @@
 """A sweep from request to results: what is asked for, less what is finished, goes to the workers and into the store."""
 
-from bnbench.session.execute import execute, execute_run, worker_count
+from bnbench.session.execute import check_execution, execute, execute_run, worker_count
 from bnbench.session.planning import DEFAULT_NAME, Plan, plan_run, plan_sweep
 from bnbench.session.progress import Progress, Summary
 
@@ -9,6 +9,7 @@ __all__ = [
     "Plan",
     "Progress",
     "Summary",
+    "check_execution",
     "execute",
     "execute_run",
     "plan_run",

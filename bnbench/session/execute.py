@@ -5,21 +5,41 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import torch
 
 from bnbench import store
 from bnbench.engine import Record
-from bnbench.environment import cores, environment, git_commit, timestamp
+from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS
 from bnbench.plan import stacks
+from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
-from bnbench.spec import RunSpec, run_id
-from bnbench.worker import End, Task, work
+from bnbench.spec import RunSpec
+from bnbench.worker import Task, work
+
+_LANES = {"auto": None, "off": 1}
+
+
+def check_execution(launcher: str = "local", jobs: int | None = None, lanes: str = "auto") -> None:
+    """Check how a plan is to be carried out; see :func:`execute`.
+
+    Raises:
+        InvalidRequest: listing all that is wrong.
+    """
+    problems = []
+    if launcher not in LAUNCHERS:
+        problems.append(f"launcher={launcher}: unknown; {nearest(launcher, list(LAUNCHERS))}")
+    if jobs is not None and jobs < 1:
+        problems.append(f"jobs={jobs}: must be at least 1")
+    if lanes not in _LANES and not (lanes.isdecimal() and int(lanes) >= 1):
+        problems.append(f"lanes={lanes}: must be auto, off, or a number of runs, at least 1")
+    if problems:
+        raise InvalidRequest(problems)
 
 
 def execute(
@@ -42,43 +62,38 @@ def execute(
     Raises:
         BnbenchError: the folder is in use.
     """
-    if launcher not in LAUNCHERS:
-        raise InvalidRequest([f"launcher={launcher}: unknown; {nearest(launcher, list(LAUNCHERS))}"])
-    if jobs is not None and jobs < 1:
-        raise InvalidRequest([f"jobs={jobs}: must be at least 1"])
-    most = _parse_lanes(lanes)
+    check_execution(launcher, jobs, lanes)
     if len(plan.finished) == len(plan.specs):
         with store.locked(plan.folder):
             store.join(plan.folder)  # a program that was killed may have left finished rows in segments
+            store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
     workers = worker_count(plan, jobs)
     with _entered(plan):
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
+        most = _LANES[lanes] if lanes in _LANES else int(lanes)
         grouped = stacks(pending, plan.components, plan.load, workers, most)
         tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers)
-        ends = LAUNCHERS["inline" if workers == 1 and jobs is None else launcher](work, tasks, workers)
-        ended = Counter({"impossible": len(plan.impossible)} if plan.impossible else {})
-        total = len(pending) + len(plan.impossible)
+        launch = LAUNCHERS["inline" if workers == 1 and jobs is None else launcher]
+        at_once = sum(len(task.specs) for task in tasks[:workers])
+        ended: Counter[str] = Counter()
         interrupted = False
-        watch(Progress(total, sum(len(task.specs) for task in tasks[:workers]), dict(ended)))
+        watch(Progress(len(pending), at_once, {}, len(plan.impossible)))
         try:
-            for done in ends:
-                task = tasks[done.index]
-                told: list[End] = done.value or _record_death(task, done.error or "")
-                for end in told:
-                    ended[end.status] += 1
-                    running = min(sum(len(task.specs) for task in tasks[:workers]), total - ended.total())
-                    watch(Progress(total, running, dict(ended), end.spec, end.status, end.error))
-                if fail_fast and any(end.status in store.FAILURES for end in told):
-                    break
+            with closing(dispatch(tasks, launch, workers)) as told:
+                for ends in told:
+                    for end in ends:
+                        ended[end.status] += 1
+                        running = min(at_once, len(pending) - ended.total())
+                        watch(Progress(len(pending), running, dict(ended), len(plan.impossible), end))
+                    if fail_fast and any(end.status in store.FAILURES for end in ends):
+                        break
         except KeyboardInterrupt:
             interrupted = True
-        finally:
-            ends.close()
     statuses = store.statuses(plan.folder)
     asked = {identity: statuses[identity] for identity in plan.specs}
-    return Summary(plan.folder, asked, ended.total() - len(plan.impossible), interrupted)
+    return Summary(plan.folder, asked, ended.total(), interrupted)
 
 
 def execute_run(plan: Plan, watch: Callable[[Record], None]) -> Summary:
@@ -106,20 +121,11 @@ def _entered(plan: Plan) -> Iterator[None]:
     with store.locked(plan.folder):
         store.join(plan.folder)
         store.plan(plan.folder, plan.request.specs, plan.impossible, _invocation(plan))
+        store.restore_specs(plan.folder, plan.request.specs)
         try:
             yield
         finally:
             store.join(plan.folder)
-
-
-def _parse_lanes(lanes: str) -> int | None:
-    if lanes == "auto":
-        return None
-    if lanes == "off":
-        return 1
-    if not lanes.isdecimal() or int(lanes) < 1:
-        raise InvalidRequest([f"lanes={lanes}: must be auto, off, or a number of runs, at least 1"])
-    return int(lanes)
 
 
 def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> list[Task]:
@@ -138,16 +144,6 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> li
         )
         for index, specs in enumerate(stacked)
     ]
-
-
-def _record_death(task: Task, error: str) -> list[End]:
-    """Write the failure of the runs whose worker could not, those that it had finished excepted."""
-    finished = store.statuses(task.folder)
-    lost = [spec for spec in task.specs if finished[run_id(spec)] not in store.RESULTS]
-    row = {"status": "failed", "error": error, "finished_at": timestamp()}
-    with store.Segment(task.folder, f"{task.session}-session") as segment:
-        segment.finish([{"run_id": run_id(spec), **row} for spec in lost])
-    return [End(spec, "failed", error) for spec in lost]
 
 
 def _invocation(plan: Plan) -> dict[str, Any]:

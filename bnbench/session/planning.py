@@ -19,6 +19,8 @@ from bnbench.plan import estimate_seconds, obstacles, summarized
 from bnbench.spec import RunSpec, run_id
 
 DEFAULT_NAME = "runs"
+LONGEST_NAME = 100
+_NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ def _plan(
     if problems or len(impossible) == len(specs):
         raise InvalidRequest([*problems, *summarized(specs, impossible)])
     request = replace(request, notes=tuple(notes))
+    store.read_history(folder)  # a damaged folder is refused as a whole before anything is told of the plan
     known = store.statuses(folder)
     pending = {
         identity: spec
@@ -173,8 +176,9 @@ def _plan(
 
 
 def _check_name(name: str) -> None:
-    if not name or name.startswith(".") or Path(name).name != name:
-        raise InvalidRequest([f"name={name!r}: must be a plain folder name such as small-batch"])
+    if not _NAME.fullmatch(name):
+        allowed = f"letters, digits, '.', '_' and '-', not '.' or '-' first, at most {LONGEST_NAME} of them"
+        raise InvalidRequest([f"name={name!r:.120}: must be a plain folder name such as small-batch: {allowed}"])
 
 
 def _renamed(source: Path, spec: RunSpec) -> tuple[str, ...]:

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnbench import store
-from bnbench.spec import RunSpec
+from bnbench.worker import End
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a sweep is: runs ended, by status, of ``total``; and the run that ended last."""
+    """How far a sweep is: runs ended, by status, of ``total``; and how the last one ended.
+
+    Attributes:
+        impossible: runs that are never tried; no part of ``total``.
+    """
 
     total: int
     running: int
     ended: Mapping[str, int]
-    last: RunSpec | None = None
-    last_status: str = ""
-    last_error: str = ""
+    impossible: int = 0
+    last: End | None = None
 
     @property
     def done(self) -> int:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from bnbench.errors import Damaged
+
 LONGEST_CELL = 4000
 
 
@@ -20,13 +22,23 @@ def replacing(path: Path) -> Iterator[IO[str]]:
     """Write a whole file under a temporary name, then put it in place at once."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+        with naming(path), temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say in an operating system's error, as of a full disk, which file it is about."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def leftovers(path: Path) -> Iterator[Path]:
@@ -50,21 +62,23 @@ class RowAppender:
     """Appends whole rows to a CSV file that nobody else writes; a torn line that a crash left is cut off first."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._columns = columns
+        self._path, self._columns = path, columns
         path.touch()
         self._stream = path.open("r+b", buffering=0)
         try:
-            if self._cut_torn_line() == 0:
-                self._write([columns])
+            with naming(path):
+                if self._cut_torn_line() == 0:
+                    self._write([columns])
         except BaseException:
             self._stream.close()
             raise
 
     def append(self, rows: Iterable[Mapping[str, Any]], sync: bool = False) -> None:
         """Append rows, all of them or, if that raises, none; ``sync`` waits until they are on the disk."""
-        self._write([[text(row.get(column)) for column in self._columns] for row in rows])
-        if sync:
-            os.fsync(self._stream.fileno())
+        with naming(self._path):
+            self._write([[text(row.get(column)) for column in self._columns] for row in rows])
+            if sync:
+                os.fsync(self._stream.fileno())
 
     def close(self) -> None:
         """Close the file."""
@@ -115,26 +129,54 @@ def text(value: Any) -> str:
             return " / ".join(str(value).splitlines())[:LONGEST_CELL]
 
 
-def read_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The whole rows of a CSV file; a torn row (no line end, or too few or too many cells) is passed over.
+def read_rows(path: Path, needs: Sequence[str] = (), whole: bool = False) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file; a byte order mark, as spreadsheets write it, and empty lines are no rows.
+
+    Args:
+        needs: columns that it must have.
+        whole: whether it was written at once, so that a torn row (no line end, or too few or too many cells) is damage;
+            otherwise such a row is passed over.
 
     Raises:
         FileNotFoundError: there is no such file.
+        Damaged: it is not such a file.
     """
     header: list[str] | None = None
-    for whole_line in whole_lines(path):
-        (cells,) = csv.reader([whole_line.decode(errors="replace")])  # by line: a torn quote must not swallow others
+    for number, whole_line in enumerate(whole_lines(path, whole), 1):
+        cells = _cells(path, number, whole_line, whole)
         if header is None:
             header = cells
-        elif len(cells) == len(header):
+            if missing := [column for column in needs if column not in header]:
+                raise Damaged(path, f"its first line has no column {missing[0]}")
+        elif cells and len(cells) == len(header):
             yield dict(zip(header, cells, strict=True))
+        elif cells and whole:
+            raise Damaged(path, f"line {number} has {len(cells)} cells instead of {len(header)}")
+    if whole and header is None:
+        raise Damaged(path, "it is empty")
 
 
-def whole_lines(path: Path) -> list[bytes]:
+def _cells(path: Path, number: int, whole_line: bytes, whole: bool) -> list[str]:
+    """One line at a time, so that a torn quote swallows no other; nothing for one that cannot be read."""
+    try:
+        text = whole_line.decode(errors="strict" if whole else "replace")
+        return next(csv.reader([text.removeprefix("\ufeff") if number == 1 else text]), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        if not whole:
+            return []
+        raise Damaged(path, f"line {number} cannot be read ({error})") from error
+
+
+def whole_lines(path: Path, whole: bool = False) -> list[bytes]:
     """The lines of a file at one moment, with their ends; a last line without an end is left out.
 
     Raises:
         FileNotFoundError: there is no such file.
+        Damaged: the last line has no end, though the file was written at once (``whole``).
     """
     lines = path.read_bytes().splitlines(keepends=True)
-    return lines[:-1] if lines and not lines[-1].endswith(b"\n") else lines
+    if lines and not lines[-1].endswith(b"\n"):
+        if whole:
+            raise Damaged(path, f"its end is missing (line {len(lines)} is cut off)")
+        lines.pop()
+    return lines

@@ -10,14 +10,17 @@ from typing import Any
 
 import yaml
 
+from bnbench.errors import Damaged
 from bnbench.spec import RunSpec, flatten, run_id
 from bnbench.store.columns import IDENTITY, METRICS, OUTCOME, RESULTS
 from bnbench.store.files import leftovers, line, replacing, sync_folder, text
 from bnbench.store.lock import nobody_writing
-from bnbench.store.segment import FOLDER
+from bnbench.store.segment import FOLDER, LOGS, SPECS, spec_path, write_spec
 from bnbench.store.state import METRICS_TABLE, RUNS_TABLE, Row, State, metric_lines, read_state
 
 INVOCATIONS = "sweep.yaml"
+TABLES = (RUNS_TABLE, METRICS_TABLE, INVOCATIONS)
+PARTS = (FOLDER, SPECS, LOGS)
 JOINED = ".joined"
 
 
@@ -35,7 +38,7 @@ def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], 
         invocation: what was asked, for sweep.yaml.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = read_state(folder, alive=False)
+    state, history = read_state(folder, alive=False), read_history(folder)
     for spec in specs:
         identity = run_id(spec)
         known = state.rows.get(identity, {})
@@ -48,7 +51,39 @@ def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], 
             row |= {"status": "planned", "error": ""}
         state.rows[identity] = known | row
     _write_runs(folder, state)
-    _add_invocation(folder, invocation)
+    with replacing(folder / INVOCATIONS) as stream:
+        yaml.safe_dump([*history, dict(invocation)], stream, sort_keys=False)
+
+
+def read_history(folder: Path) -> list[Any]:
+    """The entries of sweep.yaml.
+
+    Raises:
+        Damaged: it is not a list in YAML.
+    """
+    path = folder / INVOCATIONS
+    try:
+        history = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise Damaged(path, f"it is not YAML that can be read ({' '.join(str(error).split())})") from error
+    if not isinstance(history, list | None):
+        raise Damaged(path, f"it must hold a list, one entry per call, not {type(history).__name__}")
+    return history or []
+
+
+def restore_specs(folder: Path, specs: Sequence[RunSpec]) -> None:
+    """Write the spec files of runs that have begun and lost theirs. The caller holds the sweep."""
+    begun = {identity for identity, status in statuses(folder).items() if status not in ("planned", "impossible")}
+    for spec in specs:
+        if run_id(spec) in begun and not spec_path(folder, spec).exists():
+            write_spec(folder, spec)
+
+
+def belongs_to_sweep(path: Path) -> bool:
+    """Whether a file is one of those that a sweep's folder is made of."""
+    if path.parent.name in PARTS:
+        return (path.parent.parent / RUNS_TABLE).exists()
+    return path.name in TABLES and (path.parent / RUNS_TABLE).exists()
 
 
 def join(folder: Path) -> None:
@@ -98,13 +133,6 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove joined segments, and what the dead left half written; what cannot be removed now is tried again later."""
     for joined in folder.glob(f"{JOINED}-*"):
         shutil.rmtree(joined, ignore_errors=True)
-    for name in (RUNS_TABLE, METRICS_TABLE, INVOCATIONS, "specs/*.yaml", "logs/*.log"):
+    for name in (*TABLES, "specs/*.yaml", "logs/*.log"):
         for path in leftovers(folder / name):
             path.unlink(missing_ok=True)
-
-
-def _add_invocation(folder: Path, invocation: Mapping[str, Any]) -> None:
-    path = folder / INVOCATIONS
-    history = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
-    with replacing(path) as stream:
-        yaml.safe_dump([*(history or []), dict(invocation)], stream, sort_keys=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,11 +28,25 @@ def check_writable(folder: Path) -> None:
     Raises:
         InvalidRequest: naming the folder.
     """
-    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
-    if not existing.is_dir():
-        raise InvalidRequest([f"results folder {folder}: {existing} is a file; choose another --results or --name"])
+    refusal, existing = f"results folder {folder}", folder
+    try:
+        existing = _nearest(folder)
+        is_folder = stat.S_ISDIR(existing.stat().st_mode)
+    except OSError as error:
+        raise InvalidRequest([f"{refusal}: {existing}: {error.strerror}; choose another --results"]) from error
+    if not is_folder:
+        raise InvalidRequest([f"{refusal}: {existing} is a file; choose another --results or --name"])
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise InvalidRequest([f"results folder {folder}: {existing} is not writable; choose another --results"])
+        raise InvalidRequest([f"{refusal}: {existing} is not writable; choose another --results"])
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself if it is there (a link that leads nowhere is), or else the nearest folder above it that is."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return _nearest(path.absolute().parent)
+    return path
 
 
 @contextmanager
@@ -80,9 +95,13 @@ def nobody_writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path, kind: int, patience: float, refusal: str) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a")
+    except OSError as error:
+        raise InvalidRequest([f"{path.parent}: cannot be used ({error.strerror}); choose another --results"]) from error
     deadline = time.monotonic() + patience
-    with path.open("a") as lock:
+    with stream as lock:
         while True:
             try:
                 fcntl.flock(lock, kind | fcntl.LOCK_NB)

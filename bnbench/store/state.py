@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnbench.store.columns import METRICS, RESULTS
+from bnbench.errors import Damaged
+from bnbench.store.columns import IDENTITY, METRICS, RESULTS
 from bnbench.store.files import line, read_rows, whole_lines
 from bnbench.store.lock import is_locked
 from bnbench.store.segment import FOLDER, METRIC_ROWS, ROWS
@@ -77,24 +78,34 @@ def rank(status: str) -> int:
 
 
 def metric_lines(state: State) -> Iterator[bytes]:
-    """The metric lines of every run, each from the file that the run's row vouches for.
+    """The metric lines of every run in the order of the runs, by step, each from the file its row vouches for.
 
     Raises:
         Moved: that file is in the tables now.
+        Damaged: that file is not as it was written.
     """
+    kept: dict[bytes, dict[int, bytes]] = {identity.encode(): {} for identity in state.rows}
     vouched: dict[Path, set[bytes]] = {}
     for identity, path in state.source.items():
         vouched.setdefault(path, set()).add(identity.encode())
-    commas = len(METRICS) - 1
     for path, identities in vouched.items():
         for whole_line in _read_metrics(path):
-            if whole_line[: whole_line.find(b",")] in identities and whole_line.count(b",") == commas:
-                yield whole_line
+            identity_cell, step, _ = whole_line.split(b",", 2)
+            if identity_cell in identities:
+                kept[identity_cell].setdefault(_step(path, step), whole_line)
+    return (steps[step] for steps in kept.values() for step in sorted(steps))
+
+
+def _step(path: Path, cell: bytes) -> int:
+    try:
+        return int(cell)
+    except ValueError:
+        raise Damaged(path, f"step={cell.decode(errors='replace')!r} is not a whole number") from None
 
 
 def _read_table(folder: Path) -> list[Row]:
     try:
-        return list(read_rows(folder / RUNS_TABLE))
+        return list(read_rows(folder / RUNS_TABLE, IDENTITY, whole=True))
     except FileNotFoundError:
         return []
 
@@ -106,20 +117,29 @@ def _read_segments(folder: Path) -> list[tuple[Path, Row]]:
             return [
                 (path.with_name(path.name.removesuffix(ROWS) + METRIC_ROWS), row)
                 for path in sorted((folder / FOLDER).glob(f"*{ROWS}"))
-                for row in read_rows(path)
+                for row in read_rows(path, (*IDENTITY, "finished_at"))
             ]
         except FileNotFoundError:
             continue  # a join has moved them into the tables meanwhile
 
 
 def _read_metrics(path: Path) -> list[bytes]:
+    """The lines of a metrics file, each with all columns."""
+    whole = path.parent.name != FOLDER
     try:
-        lines = whole_lines(path)
+        lines = whole_lines(path, whole)
     except FileNotFoundError:
         rows = path.with_name(path.name.removesuffix(METRIC_ROWS) + ROWS)
-        if path.parent.name == FOLDER and not rows.exists():
+        if not whole and not rows.exists():
             raise Moved from None
         return []
-    if lines and lines[0] != line(METRICS).encode():  # another version's columns
-        return [line([row.get(column, "") for column in METRICS]).encode() for row in read_rows(path)]
-    return lines[1:]
+    if whole and not lines:
+        raise Damaged(path, "it is empty")
+    if lines and lines[0] != line(METRICS).encode():  # another version's columns, or saved by another program
+        found = read_rows(path, ("run_id", "step"), whole)
+        return [line([row.get(column, "") for column in METRICS]).encode() for row in found]
+    commas = len(METRICS) - 1
+    for number, whole_line in enumerate(lines, 1):
+        if whole and whole_line.count(b",") != commas:
+            raise Damaged(path, f"line {number} has {whole_line.count(b',') + 1} cells instead of {len(METRICS)}")
+    return [whole_line for whole_line in lines[1:] if whole_line.count(b",") == commas]

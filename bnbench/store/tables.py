@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from bnbench.errors import InvalidRequest
+from bnbench.errors import Damaged, InvalidRequest
 from bnbench.store.columns import METRIC_TYPES, METRICS, RUN_TYPES
 from bnbench.store.files import line
 from bnbench.store.folder import run_columns
-from bnbench.store.state import RUNS_TABLE, Moved, metric_lines, rank, read_state
+from bnbench.store.state import METRICS_TABLE, RUNS_TABLE, Moved, metric_lines, rank, read_state
+
+SHOWN = 5
 
 
 def load_runs(folder: Path) -> pd.DataFrame:
@@ -21,12 +23,13 @@ def load_runs(folder: Path) -> pd.DataFrame:
 
     Raises:
         InvalidRequest: there is no such sweep.
+        Damaged: a file of it is not as it was written.
     """
     _check_exists(folder)
     rows = list(read_state(folder).rows.values())
     columns = run_columns(rows)
     lines = [line(columns), *(line([row.get(column, "") for column in columns]) for row in rows)]
-    return _parse("".join(lines).encode(), columns, RUN_TYPES)
+    return _parse(folder / RUNS_TABLE, "".join(lines).encode(), columns, RUN_TYPES)
 
 
 def load_metrics(folder: Path) -> pd.DataFrame:
@@ -34,6 +37,7 @@ def load_metrics(folder: Path) -> pd.DataFrame:
 
     Raises:
         InvalidRequest: there is no such sweep.
+        Damaged: a file of it is not as it was written.
     """
     _check_exists(folder)
     while True:
@@ -41,7 +45,7 @@ def load_metrics(folder: Path) -> pd.DataFrame:
             content = b"".join([line(METRICS).encode(), *metric_lines(read_state(folder))])
         except Moved:
             continue
-        return _parse(content, METRICS, METRIC_TYPES)
+        return _parse(folder / METRICS_TABLE, content, METRICS, METRIC_TYPES)
 
 
 def load_sweeps(folders: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -51,9 +55,12 @@ def load_sweeps(folders: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Raises:
         InvalidRequest: one of them is not there.
+        Damaged: a file of one is not as it was written, or evaluations of completed runs are missing.
     """
     runs = [load_runs(folder).assign(sweep=folder.name) for folder in folders]
     metrics = [load_metrics(folder) for folder in folders]
+    for folder, run_frame, metric_frame in zip(folders, runs, metrics, strict=True):
+        _check_complete(folder, run_frame, metric_frame)
     if len(folders) == 1:
         return runs[0], metrics[0]
     columns = list(dict.fromkeys(column for frame in runs for column in frame.columns))
@@ -74,17 +81,42 @@ def _check_exists(folder: Path) -> None:
         raise InvalidRequest([f"no sweep {folder.name!r} in {folder.parent}; {there}"])
 
 
-def _parse(content: bytes, columns: Sequence[str], types: Mapping[str, str]) -> pd.DataFrame:
+def _check_complete(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame) -> None:
+    """Refuse metrics in which a completed run lacks its last evaluation: a report would count that run as a miss."""
+    completed = runs[runs["status"] == "completed"].set_index("run_id")
+    last = metrics.groupby("run_id")["step"].max().reindex(completed.index)
+    lost = completed.index[last.isna() | (last < completed["steps_done"])]
+    if len(lost):
+        shown = ", ".join([*lost[:SHOWN], *(["..."] if len(lost) > SHOWN else [])])
+        again = f"bnbench run --name {folder.name} --from {folder / 'specs' / lost[0]}.yaml"
+        what = f"it lacks evaluations of {len(lost)} of {len(completed)} completed runs ({shown})"
+        raise Damaged(folder / METRICS_TABLE, what, f"restore it from a copy, or train each of them again: {again}")
+
+
+def _parse(path: Path, content: bytes, columns: Sequence[str], types: Mapping[str, str]) -> pd.DataFrame:
     """A table with floats as exact as they were written; only an empty cell is missing, so ``none`` stays a text."""
-    frame: pd.DataFrame = pd.read_csv(
-        io.BytesIO(content),
-        dtype={column: types[column] for column in columns if column in types},
-        keep_default_na=False,
-        na_values={column: ["", "nan"] if types.get(column) == "float64" else [""] for column in columns},
-        low_memory=False,
-        **_EXACT,
-    )
+    options: dict[str, Any] = {
+        "keep_default_na": False,
+        "na_values": {column: ["", "nan"] if types.get(column) == "float64" else [""] for column in columns},
+        "low_memory": False,
+    }
+    kinds = {column: types[column] for column in columns if column in types}
+    try:
+        frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), dtype=kinds, **options, **_EXACT)
+    except ValueError as error:
+        raise Damaged(path, _not_a_number(content, kinds) or str(error)) from error
     return frame
+
+
+def _not_a_number(content: bytes, kinds: Mapping[str, str]) -> str | None:
+    """The first cell that should hold a number and does not."""
+    frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+    for column, kind in kinds.items():
+        wrong = pd.to_numeric(frame[column], errors="coerce").isna() & ~frame[column].isin(["", "nan"])
+        if kind != "str" and wrong.any():
+            cell = frame[wrong].iloc[0]
+            return f"{column}={cell[column]!r} of run {cell['run_id']} is not a number"
+    return None
 
 
 _EXACT: dict[str, Any] = {} if pd.__version__ >= "3.1" else {"float_precision": "round_trip"}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Program
+from bnbench import store
+from tests.conftest import Program, make_spec
 
 SWEEP = ("sweep", "--name", "s")
 
@@ -53,7 +54,10 @@ SWEEP = ("sweep", "--name", "s")
         ((*SWEEP, "norm=none", "--plugin", "absent.py"), ["absent.py"]),
         (("report", "absent"), ["absent"]),
         (("list", "norm"), ["norms"]),
-        (("show", "abc"), ["abc"]),
+        (("show", "abc"), ["no run starts with 'abc' in results"]),
+        (("show", ""), ["run ''", "beginning"]),
+        (("report", ""), ["sweep ''", "name of a sweep"]),
+        (("run", "dataset=mnist", "--data", "no/such/folder"), ["no/such/folder"]),
     ],
     ids=lambda value: "_".join(value)[:60] if isinstance(value, tuple) else None,
 )
@@ -85,11 +89,55 @@ def test_an_unknown_command_or_option_is_a_usage_error(program: Program):
     assert program("run", "--nmae", "x").code == 2
 
 
-def test_debug_shows_the_traceback(program: Program, monkeypatch: pytest.MonkeyPatch):
-    from bnbench.errors import InvalidRequest
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(program: Program):
+    result = program("run", "lr=-1", "--debug")
+    assert result.code == 2
+    assert "Traceback" in result.err and "InvalidRequest: lr=-1.0" in result.err
 
-    monkeypatch.setattr("sys.argv", ["bnbench", "run", "lr=-1", "--debug"])
-    from bnbench.cli import main
 
-    with pytest.raises(InvalidRequest):
-        main()
+@pytest.mark.parametrize("name", ["", ".", "..", ".x", "-x", "a b", "a\nb", "a\x1b[31m", "a/b", "x" * 101, "a\u202eb"])
+def test_names_that_are_no_plain_folder_names(program: Program, tmp_path: Path, name: str):
+    result = program("run", f"--name={name}")
+    assert result.code == 2 and f"name={name!r:.20}"[:18] in result.err and "letters, digits" in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_any_script_and_a_hundred_letters(program: Program, tmp_path: Path):
+    for name in ("größe-1.2_b", "実験", "x" * 100):
+        store.plan(tmp_path / "results" / name, [make_spec()], {}, {})
+        assert program("sweep", "--name", name, "--dry-run").code == 0
+
+
+@pytest.mark.parametrize("option", ["--results", "--data"])
+def test_an_empty_folder_name_is_refused(program: Program, tmp_path: Path, option: str):
+    result = program("run", option, "")
+    assert result.code == 2 and option in result.err and "must name a folder" in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("results", ["loop", "dangling", "n" * 300, "/proc/bnbench"])
+def test_a_results_folder_that_cannot_be(program: Program, tmp_path: Path, results: str):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("absent")
+    before = sorted(tmp_path.iterdir())
+    result = program("run", "--results", results)
+    assert result.code == 2 and results in result.err and "choose another --results" in result.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_how_to_train_is_checked_before_the_plan_is_told(program: Program):
+    result = program(*SWEEP, "norm=none", "--launcher", "cloud", "--jobs", "0", "--lanes", "many")
+    assert result.code == 2 and result.out == ""
+    assert all(part in result.err for part in ("launcher=cloud", "jobs=0", "lanes=many"))
+
+
+def test_a_damaged_sweep_is_refused_whole(program: Program, tmp_path: Path):
+    folder = tmp_path / "results" / "s"
+    for name in ("runs.csv", "sweep.yaml"):
+        store.plan(folder, [make_spec()], {}, {})
+        (folder / name).write_bytes(b"\x00\xff{\n")
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        result = program(*SWEEP, "norm=none")
+        assert result.code == 2 and f"results/s/{name} is damaged" in result.err and result.out == ""
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        (folder / name).unlink()

@@ -10,6 +10,7 @@ from PIL import Image
 
 import bnbench
 from bnbench import store
+from bnbench.spec import run_id
 from tests.conftest import Program, make_spec
 
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
@@ -86,11 +87,38 @@ def test_report_to_a_file_and_as_markdown(program: Program):
     assert program("sweep", "--name", "s", *SMALL, "norm=none,batch", "batch_size=32,64", "lr=0.1,0.01").code == 0
     markdown = program("report", "s", "--format", "markdown")
     assert markdown.code == 0 and "| " in markdown.out
-    assert program("report", "s", "--out", "out/report.md").code == 0
-    assert Path("out/report.md").read_text() == markdown.out
+    assert program("report", "s", "--out", "report.md").code == 0
+    assert Path("report.md").read_text() == markdown.out
     bad = program("report", "s", "--view", "smal-batch", "--target", "2", "--baseline", "norm=nnoe")
     assert bad.code == 2
     assert all(word in bad.err for word in ("small-batch", "norm=nnoe", "none"))
+
+
+def test_a_sweep_may_be_given_as_its_folder(program: Program, monkeypatch: pytest.MonkeyPatch):
+    store.plan(Path("results/s"), [make_spec()], {}, {})
+    named = program("report", "s").out
+    assert program("report", "./results/s/").out == named
+    monkeypatch.chdir("results/s")
+    assert program("report", ".").out == program("report", "../s").out == named
+
+
+def test_a_damaged_sweep_hides_no_other(program: Program):
+    for name in ("bad", "good"):
+        store.plan(Path("results", name), [make_spec()], {}, {})
+    Path("results/bad/runs.csv").write_text("nothing\n")
+    listed = program("ls")
+    assert listed.code == 0 and "damaged: " in listed.out and "results/bad/runs.csv" in listed.out
+    assert "1 planned" in listed.out
+    identity = run_id(make_spec())
+    assert program("show", identity[:4]).code == 0
+    missed = program("show", "zzz")
+    assert missed.code == 2 and "no run starts with 'zzz'" in missed.err and "results/bad/runs.csv" in missed.err
+
+
+def test_what_components_are_is_told_in_whole_sentences(program: Program, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    listed = "".join(program("list", kind).out for kind in ("norms", "models", "datasets", "optims", "schedules"))
+    assert "`" not in listed and "MNIST (LeCun et al. 1998): handwritten digits " in listed
 
 
 def test_reports_of_two_sweeps_together(program: Program):

@@ -116,7 +116,7 @@ def test_each_norm_of_a_sweep_fails_alone(program: Program, tmp_path: Path, plug
         "raises": {"failed"},
         "pair": {"impossible"},
     }
-    assert "the worker process ended with exit code 0" in result.out and "bug" not in result.err
+    assert "the worker process ended with exit code 0" in result.out and "This is a bug" not in result.err
 
 
 def test_a_plugin_may_change_the_folder(program: Program, tmp_path: Path, plugin: Path):

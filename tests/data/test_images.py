@@ -156,3 +156,27 @@ def test_a_size_beyond_any_memory_is_refused(tmp_path: Path) -> None:
 def test_size_must_be_positive(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"dataset\.size=0"):
         imagefolder(tmp_path, size=0)
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "says"),
+    [
+        ("a/up", "..", "a/up is a link to a folder that it is in"),
+        ("a/here", ".", "a/here is a link to a folder that it is in"),
+        ("a/itself", "itself", "cannot read .*itself"),
+    ],
+)
+def test_a_link_that_never_ends_is_named(tmp_path: Path, link: str, target: str, says: str) -> None:
+    _classes(tmp_path / "images")
+    (tmp_path / "images" / link).symlink_to(target)
+    with pytest.raises((InvalidRequest, DataMissing), match=says):
+        imagefolder(tmp_path)
+
+
+def test_a_link_to_images_elsewhere_is_followed(tmp_path: Path) -> None:
+    _classes(tmp_path / "images")
+    _classes(tmp_path / "more", "c")
+    (tmp_path / "images" / "a" / "more").symlink_to(tmp_path / "more" / "c")
+    (tmp_path / "images" / "c").symlink_to(tmp_path / "more" / "c")
+    raw = imagefolder(tmp_path)
+    assert raw.classes == ("a", "b", "c") and raw.train_y.tolist() == [0] * 6 + [1] * 3 + [2] * 3

@@ -138,13 +138,13 @@ def test_without_files_or_network_the_message_says_what_to_do(
         raise OSError("no network")
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    root = tmp_path / "data"
+    root = tmp_path / "new" / "deeper" / "data"
     with pytest.raises(DataMissing) as caught:
         load(Choice.of(name), Split(0, 0.1, 0.2, None), root)
     message = str(caught.value)
     assert all(part in message for part in (f"dataset={name}", str(root), "no network", "--data DIR"))
     assert {"mnist": "t10k-images-idx3-ubyte", "svhn": "train_32x32.mat"}.get(name, "") in message
-    assert not root.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 class _Quiet(SimpleHTTPRequestHandler):

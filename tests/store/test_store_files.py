@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bnbench.store.files import LONGEST_CELL, RowAppender, leftovers, read_rows, replacing, text
+from tests.conftest import RoomFor
 
 COLUMNS = ("a", "b")
 ROW = {"a": "1", "b": 'x, "y"'}
@@ -105,3 +106,19 @@ def test_replacing_puts_a_whole_file_or_none(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path, room_for: RoomFor) -> None:
+    path = tmp_path / "rows.csv"
+    appender = RowAppender(path, COLUMNS)
+    appender.append([ROW])
+    before = path.read_bytes()
+    with room_for(len(before) + 5), pytest.raises(OSError, match="too large") as caught:
+        appender.append([ROW])
+    appender.close()
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == before
+    with room_for(10), pytest.raises(OSError, match="too large") as caught, replacing(path) as stream:
+        stream.write("x" * 100)
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == before

@@ -1,0 +1,60 @@
+"""Tasks go to the workers, and what came of each run comes back, whatever becomes of its worker."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from bnbench import store
+from bnbench.environment import timestamp
+from bnbench.launch import Launcher
+from bnbench.spec import RunSpec, run_id
+from bnbench.worker import End, Task, work
+
+
+def dispatch(tasks: Sequence[Task], launch: Launcher, workers: int) -> Generator[list[End], None, None]:
+    """How the runs of each task ended, as they end.
+
+    A stack whose worker died is halved and tried again once the others are through, as :func:`work` does with a stack
+    that raises: a run that ends its process fails alone.
+    """
+    while tasks:
+        again: list[Task] = []
+        with closing(launch(work, tasks, workers)) as told:
+            for done in told:
+                task = tasks[done.index]
+                if done.error is None:
+                    yield done.value
+                    continue
+                ends, left = _finished(task)
+                if len(task.specs) > 1:
+                    again += _halves(task, left)
+                else:
+                    ends += _record_death(task, left, done.error)
+                if ends:
+                    yield ends
+        tasks = again
+
+
+def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
+    """The runs that had a result before their worker died, and those that had none."""
+    statuses = store.statuses(task.folder)
+    ended = [End(spec, statuses[run_id(spec)]) for spec in task.specs if statuses[run_id(spec)] in store.RESULTS]
+    return ended, [spec for spec in task.specs if statuses[run_id(spec)] not in store.RESULTS]
+
+
+def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
+    """Two smaller stacks, under names of their own: the rows of the attempt that failed stay apart."""
+    middle = (len(left) + 1) // 2
+    parts = [part for part in (left[:middle], left[middle:]) if part]
+    return [replace(task, specs=tuple(part), session=uuid.uuid4().hex[:12]) for part in parts]
+
+
+def _record_death(task: Task, lost: Sequence[RunSpec], error: str) -> list[End]:
+    """Write the failure of runs whose worker could not."""
+    row = {"status": "failed", "error": error, "finished_at": timestamp()}
+    with store.Segment(task.folder, f"{task.session}-session") as segment:
+        segment.finish([{"run_id": run_id(spec), **row} for spec in lost])
+    return [End(spec, "failed", error) for spec in lost]

@@ -1,0 +1,56 @@
+"""What a user reads while runs train."""
+
+from __future__ import annotations
+
+import pytest
+
+from bnbench.cli import display
+from bnbench.cli.display import RunDisplay, SweepDisplay, _number
+from bnbench.engine import Evaluation
+from bnbench.session import Progress
+from bnbench.worker import End
+from tests.cli.test_sweep import SMALL
+from tests.conftest import Program, make_spec
+
+
+def test_impossible_cells_are_no_failures(program: Program) -> None:
+    result = program("sweep", "--name", "s", *SMALL, "norm=batch,group", "norm.groups=7")
+    assert "s: 2 runs, 1 impossible, 1 to train" in result.out
+    assert "1 of 1 run, 0 running, 0 failed, 1 impossible, " in result.out
+    assert "trained 1 in" in result.out
+
+
+def test_one_run_is_not_runs(program: Program) -> None:
+    result = program("sweep", "--name", "s", *SMALL, "norm=none")
+    more = program("sweep", "--name", "s", *SMALL, "norm=batch")
+    assert "s: 1 run, 1 to train" in result.out and "1 of 1 run, " in result.out
+    assert "s extends a sweep: 1 run there, 1 new" in more.out
+
+
+def test_the_time_that_is_left_is_told_once_some_runs_are_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(display, "PLAIN_SECONDS", 0.0)
+    end = End(make_spec(), "completed")
+    with SweepDisplay() as shown:
+        for done in (1, 9, 10, 60, 100):
+            shown.update(Progress(100, 2, {"completed": done}, 0, end))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" of ")[0] for line in lines if "left" in line] == ["10", "60"]
+    assert len(lines) == 5
+
+
+def test_an_error_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with SweepDisplay() as shown:
+        shown.update(Progress(2, 1, {"failed": 1}, 0, End(make_spec(), "failed", "shape [3, 4] is not [/3]")))
+    assert "shape [3, 4] is not [/3]" in capsys.readouterr().out
+
+
+def test_huge_losses_keep_their_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = RunDisplay()
+    for loss in (0.6931, 123456.789, 2.3e20, float("nan"), float("inf")):
+        shown.record(Evaluation(10, 1.0, 640, 0.1, loss, 0.5, loss, 0.5))
+    lines = capsys.readouterr().out.splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert "2.3e+20" in lines[2]
+    assert max(len(_number(value)) for value in (999.99999, 1e308, 1234567.0)) <= 9

@@ -1,0 +1,137 @@
+"""Where output goes: files, links and devices that --out names, pipes whose reader leaves, disks that are full."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bnbench import store
+from tests.cli.test_sweep import SMALL, rows
+from tests.conftest import Program, RoomFor, make_spec
+
+BNBENCH = (sys.executable, "-m", "bnbench")
+REPORT = ("report", "s", "--out")
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Path:
+    """A sweep to report on, though nothing of it is trained."""
+    folder = tmp_path / "results" / "s"
+    store.plan(folder, [make_spec()], {}, {})
+    return folder
+
+
+def test_a_report_is_written_through_a_link_and_keeps_the_rights_of_a_file(program: Program, planned: Path):
+    Path("mine.md").write_text("old and longer than any report can be " * 100)
+    Path("mine.md").chmod(0o600)
+    Path("link.md").symlink_to("mine.md")
+    Path("new.md").symlink_to("made.md")
+    for name in ("link.md", "new.md", "plain.md"):
+        result = program(*REPORT, name)
+        assert result.code == 0 and f"wrote {name}" in result.err, result.err
+    assert Path("link.md").is_symlink() and Path("new.md").is_symlink()
+    assert Path("mine.md").read_text() == Path("made.md").read_text() == Path("plain.md").read_text()
+    assert Path("mine.md").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_report_goes_into_a_pipe(program: Program, planned: Path):
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        assert program(*REPORT, "pipe").code == 0
+        assert reader.communicate()[0] == program("report", "s").out
+    assert Path("pipe").is_fifo()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names standard output by /proc")
+def test_a_report_goes_to_standard_output_and_nothing_else_does(planned: Path, tmp_path: Path):
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")  # as /dev/stdout, which no test must put at risk
+    words = [*BNBENCH, *REPORT, "stdout", "--format", "markdown"]
+    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("## ") and "wrote" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("results/s/runs.csv", "is a file of a sweep's results"),
+        ("results/s/specs/new.md", "is a file of a sweep's results"),
+        ("link.md", "is a file of a sweep's results"),
+        ("absent/deeper/report.md", "there is no folder"),
+        ("loop.md", "cannot be written"),
+        ("results", "cannot be written: Is a directory"),
+    ],
+)
+def test_where_a_report_cannot_go(program: Program, planned: Path, tmp_path: Path, out: str, says: str):
+    (tmp_path / "link.md").symlink_to("results/s/sweep.yaml")
+    (tmp_path / "loop.md").symlink_to("loop.md")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    result = program(*REPORT, out)
+    assert result.code == 2 and f"--out {out}: {says}" in result.err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert not Path("absent").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any file")
+def test_a_file_that_may_not_be_written_is_left_alone(program: Program, planned: Path):
+    Path("mine.md").write_text("mine")
+    Path("mine.md").chmod(0o400)
+    result = program(*REPORT, "mine.md")
+    assert result.code == 2 and "--out mine.md: cannot be written: Permission denied" in result.err
+    assert Path("mine.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "words", [("run", "--name", "s", *SMALL), ("sweep", "--name", "s", "--jobs", "1", *SMALL, "seed=0,1"), ("--help",)]
+)
+def test_a_reader_that_leaves_stops_nothing(tmp_path: Path, words: tuple[str, ...]):
+    news, told = os.pipe()
+    os.close(news)
+    result = subprocess.run(
+        [*BNBENCH, *words], cwd=tmp_path, stdout=told, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(told)
+    assert (result.returncode, result.stderr) == (0, "")
+    if "--name" in words:
+        assert {run["status"] for run in rows(str(tmp_path / "results/s/runs.csv"))} == {"completed"}
+
+
+def test_standard_output_on_a_full_disk_is_told(planned: Path, tmp_path: Path, room_for: RoomFor):
+    with (tmp_path / "out.txt").open("w") as out, room_for(50):
+        words = [*BNBENCH, "report", "s"]
+        result = subprocess.run(words, cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+    assert (result.returncode, result.stderr) == (1, "error: standard output: File too large\n")
+
+
+def test_a_full_disk_is_no_bug(program: Program, room_for: RoomFor):
+    with room_for(1500):
+        result = program("sweep", "--name", "s", "--launcher", "inline", *SMALL, "seed=range(20)")
+    assert result.code == 1 and "results/s/runs.csv: File too large" in result.err
+    assert "This is a bug" not in result.err and "Traceback" not in result.err
+    assert program("sweep", "--name", "s", "--launcher", "inline", *SMALL, "seed=0,1").code == 0
+
+
+@pytest.mark.parametrize("how", ["sys.stdout.close()", "os.close(1)"])
+def test_a_plugin_that_closes_standard_output(tmp_path: Path, how: str):
+    (tmp_path / "closing.py").write_text(
+        f"import os, sys\nfrom torch import nn\n{how}\nNORMS = {{'mine': nn.Identity}}\n"
+    )
+    words = [*BNBENCH, "run", "--name", "s", *SMALL, "--plugin", "closing.py"]
+    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_interrupted_before_any_run_ended_it_says_so(tmp_path: Path):
+    words = [*BNBENCH, "sweep", "--name", "s", "model=mlp", "epochs=5000", "--launcher", "inline"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        segments = tmp_path / "results/s/segments"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not any(segments.glob("*.metrics.csv")):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "trained 0 in" in out and "nothing to train" not in out
