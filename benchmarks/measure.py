@@ -60,7 +60,14 @@ def ours(case: Case, folder: Path, jobs: int | None = None) -> Sweep:
     """
     results = folder / "results"
     shutil.rmtree(results, ignore_errors=True)
-    words = ["sweep", "--results", str(results), "--name", "cell", *overrides(case.workload, case.batch_size, case.ours)]
+    words = [
+        "sweep",
+        "--results",
+        str(results),
+        "--name",
+        "cell",
+        *overrides(case.workload, case.batch_size, case.ours),
+    ]
     words += ["--jobs", str(jobs)] if jobs else []
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "bnbench", *words], cwd=ROOT, stdout=subprocess.DEVNULL)

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from bnbench.engine.folding import lanes_of
 from bnbench.spec import Adam, AdamW, Optim, Sgd
 
 
@@ -129,7 +130,7 @@ def views(parameters: Sequence[Tensor], lanes: int) -> Iterator[tuple[int, Tenso
     """The index, values [K, P] and gradients [K, P] of each parameter that has a gradient."""
     for index, parameter in enumerate(parameters):
         if parameter.grad is not None:
-            yield index, parameter.view(lanes, -1), parameter.grad.reshape(lanes, -1)
+            yield index, lanes_of(parameter, lanes), lanes_of(parameter.grad, lanes)
 
 
 @torch.no_grad()
@@ -140,4 +141,4 @@ def clip_lanes(parameters: Sequence[Tensor], lanes: int, largest: float) -> None
     scale_K1 = (largest / (norm_K1 + 1e-6)).clamp(max=1.0)
     for parameter in parameters:
         if parameter.grad is not None:
-            parameter.grad.view(lanes, -1).mul_(scale_K1)
+            lanes_of(parameter.grad, lanes).mul_(scale_K1)

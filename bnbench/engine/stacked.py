@@ -1,12 +1,13 @@
 """The stacked engine: K runs of one shape, trained as one network. Its judge is the reference engine.
 
-N batch, K lanes, C channels, H, W, O classes, S steps between two pauses.
+N batch of a lane, K lanes, M = K * N, C channels, H, W, O classes, S steps between two pauses.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,22 +68,20 @@ def train_stack(
             position = step_now % per_epoch
             if position == 0:
                 orders.draw()
-            x_NCHW, y_NK = orders.batch(position, spec.batch_size, dtype)
+            x_NCHW, y_KN = orders.batch(position, spec.batch_size, dtype)
 
             for parameter in parameters:
                 parameter.grad = None
-            logits_NKO = forward(spec, network, x_NCHW).view(len(y_NK), len(lanes), -1)
-            loss_K = F.cross_entropy(
-                logits_NKO.flatten(0, 1), y_NK.flatten(), reduction="none", label_smoothing=spec.label_smoothing
-            ).view_as(y_NK).mean(0)  # fmt: skip
-            torch.autograd.backward(loss_K.sum())
+            logits_MO = forward(spec, network, x_NCHW)
+            loss_M = F.cross_entropy(logits_MO, y_KN.flatten(), reduction="none", label_smoothing=spec.label_smoothing)
+            torch.autograd.backward(loss_M, torch.full_like(loss_M, 1 / y_KN.shape[1]))
             if spec.grad_clip is not None:
                 clip_lanes(parameters, len(lanes), spec.grad_clip)
             optimizer.step(lr_K1 * factors[step_now])
 
-            loss_SK.append(loss_K.detach())
-            right_K += (logits_NKO.detach().argmax(2) == y_NK).sum(0)
-            sizes.append(len(y_NK))
+            loss_SK.append(loss_M.detach().view_as(y_KN).mean(1))
+            right_K += (logits_MO.detach().argmax(1).view_as(y_KN) == y_KN).sum(1)
+            sizes.append(y_KN.shape[1])
 
         losses_SK = torch.stack(loss_SK)
         if step == 0:
@@ -150,28 +149,21 @@ class LaneOrders:
         self._draws = Draws(torch.empty(0))
 
     def draw(self) -> None:
-        """Draw the next epoch of every seed; ``order`` and the rest become [examples, K]."""
+        """Draw the next epoch of every seed; ``order`` and the rest become [K, examples]."""
         count, augmentation = len(self._data.train.y), self._data.augmentation
         draws = {seed: draw_epoch(count, augmentation, *pair) for seed, pair in self._generators.items()}
-        lanes = [draws[seed] for seed in self._seeds]
-        columns = [
-            [tensor for tensor in (getattr(lane, name) for lane in lanes) if tensor is not None]
-            for name in ("order", "dy", "dx", "flip")
-        ]
-        self._draws = Draws(*(torch.stack(tensors, 1) if tensors else None for tensors in columns)).to(  # type: ignore[arg-type]
-            self._data.train.y.device
-        )
+        self._draws = Draws(*_joined([draws[seed] for seed in self._seeds])).to(self._data.train.y.device)
 
     def batch(self, position: int, batch_size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Batch ``position`` (from 0) of the epoch: x [N, K*C, H, W] and y [N, K]."""
+        """Batch ``position`` (from 0) of the epoch: x [K*N, C, H, W] and y [K, N]."""
         data, draws = self._data, self._draws
         here = slice(position * batch_size, (position + 1) * batch_size)
-        index_NK = draws.order[here]
-        x = normalize(data.train.x[index_NK.reshape(-1)], data.mean, data.std, dtype)
+        index_KN = draws.order[:, here]
+        x = normalize(data.train.x[index_KN.flatten()], data.mean, data.std, dtype)
         if draws.dy is not None and draws.dx is not None and draws.flip is not None:
-            dy, dx, flip = (part[here].reshape(-1) for part in (draws.dy, draws.dx, draws.flip))
+            dy, dx, flip = (part[:, here].flatten() for part in (draws.dy, draws.dx, draws.flip))
             x = augment(x, data.augmentation.pad, dy, dx, flip)
-        return x.view(len(index_NK), -1, *x.shape[2:]), data.train.y[index_NK]
+        return x, data.train.y[index_KN]
 
     def select(self, columns: Sequence[int]) -> None:
         """Go on with some lanes only."""
@@ -179,4 +171,11 @@ class LaneOrders:
         self._generators = {seed: pair for seed, pair in self._generators.items() if seed in self._seeds}
         index = torch.tensor(columns, device=self._draws.order.device)
         parts = (self._draws.order, self._draws.dy, self._draws.dx, self._draws.flip)
-        self._draws = Draws(*(part[:, index] if part is not None else None for part in parts))  # type: ignore[arg-type]
+        self._draws = Draws(*(part[index] if part is not None else None for part in parts))  # type: ignore[arg-type]
+
+
+def _joined(lanes: Sequence[Draws]) -> Any:
+    """The parts of several lanes' draws, lanes first; None for what is not drawn."""
+    for name in ("order", "dy", "dx", "flip"):
+        parts = [getattr(draws, name) for draws in lanes]
+        yield None if parts[0] is None else torch.stack(parts)
