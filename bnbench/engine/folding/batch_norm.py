@@ -45,14 +45,15 @@ class FoldedBatchNorm(nn.Module):
         if self.training or self.running_mean is None or self.running_var is None:
             values = x_KNC[0].numel() // x.shape[1]
             require_values(values, "batch statistics: each channel", x, "use a batch of at least 2")
-            y, mean, var = NormalizeLanes.apply(x_KNC, weight, bias, self.eps)
+            normalized: tuple[Tensor, Tensor, Tensor] = NormalizeLanes.apply(x_KNC, weight, bias, self.eps)
+            y, mean, var = normalized
             if self.training:
                 self._take_up(mean.flatten(), var.flatten() * (values / (values - 1)))
         else:
             scale = torch.rsqrt(self.running_var.view(shape) + self.eps)
             scale = scale if weight is None else scale * weight
-            y = (x_KNC - self.running_mean.view(shape)) * scale
-            y = y if bias is None else y + bias
+            shift = -self.running_mean.view(shape) * scale
+            y = torch.addcmul(shift if bias is None else shift + bias, x_KNC, scale)
         return y.flatten(0, 1).to(x.dtype)
 
     def reset_running_stats(self) -> None:

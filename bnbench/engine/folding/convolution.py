@@ -57,11 +57,10 @@ class FoldedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, C, H, W]``."""
         y = self._form(x)(x)
-        return (
-            y
-            if self.bias is None
-            else (torch.unflatten(y, 0, (self.lanes, -1)) + self.bias.view(self.lanes, 1, -1, 1, 1)).flatten(0, 1)
-        )
+        if self.bias is None:
+            return y
+        y_KNOYX = torch.unflatten(y, 0, (self.lanes, -1)) + self.bias.view(self.lanes, 1, -1, 1, 1)
+        return y_KNOYX.flatten(0, 1)
 
     def _form(self, x: Tensor) -> Callable[[Tensor], Tensor]:
         if self.groups > 1 or x.device.type != "cpu":
@@ -116,7 +115,7 @@ class Patches(torch.autograd.Function):
     ) -> Tensor:
         """Copy the patches of a padded x; whole rows of a kernel lie together if it has its channels last."""
         x_BHWC = x.permute(0, 2, 3, 1).contiguous()
-        batch, _, width, channels = x_BHWC.shape
+        batch, _, _, channels = x_BHWC.shape
         example, row, column, _ = x_BHWC.stride()
         ctx.plan = x_BHWC.shape, kernel, stride, dilation, positions
         windows = x_BHWC.as_strided(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Factors = list[tuple[Tensor, Tensor]]
 """Pairs of outputs' gradients ``[K, M, O]`` and inputs ``[K, M, F]``: a weight's gradient is the sum of their products.
@@ -16,6 +16,16 @@ Factors = list[tuple[Tensor, Tensor]]
 An optimizer that adds the product to what it keeps of the gradient saves writing and reading it: with few rows that is
 a third of all the memory traffic of a step.
 """
+
+
+def keep_factors(network: nn.Module) -> dict[int, Factors]:
+    """Let the products of a network keep the factors of their weights' gradients; the lists by the weights' ids."""
+    kept: dict[int, Factors] = {}
+    for layer in network.modules():
+        if "factors" in vars(layer):
+            factors: Factors = []
+            vars(layer)["factors"] = kept[id(layer.weight)] = factors
+    return kept
 
 
 def lane_product(x_KMF: Tensor, weight_KOF: Tensor, factors: Factors | None) -> Tensor:
