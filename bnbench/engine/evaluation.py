@@ -30,7 +30,7 @@ def evaluate(spec: RunSpec, network: nn.Module, data: Data, examples: Examples) 
 def evaluate_lanes(
     specs: Sequence[RunSpec], network: nn.Module, data: Data, examples: Examples
 ) -> list[tuple[float, float]]:
-    """:func:`evaluate` for each lane of a stack; ``network`` maps [N, K*C, H, W] to logits [N, K*classes]."""
+    """:func:`evaluate` for each lane of a stack; ``network`` maps [K*N, C, H, W] to logits [K*N, classes]."""
     spec, lanes = specs[0], len(specs)
     full = spec.evaluate.statistics == "batch"
     size = spec.batch_size if full else max(1, EVALUATION_BATCH // lanes)
@@ -38,21 +38,20 @@ def evaluate_lanes(
     right_K = torch.zeros(lanes, dtype=torch.int64, device=examples.y.device)
     with evaluation_mode(specs, network, data):
         for x_NCHW, y_N, kept in _batches(examples, size, full):
-            x_NCHW = normalize(x_NCHW, data.mean, data.std, dtype_of(spec)).repeat(1, lanes, 1, 1)
-            logits_NKO = forward(spec, network, x_NCHW)[:kept].view(kept, lanes, -1)
-            target_NK = y_N[:kept, None].expand(kept, lanes)
-            loss_K += (
-                F.cross_entropy(logits_NKO.flatten(0, 1), target_NK.reshape(-1), reduction="none")
-                .view(kept, lanes)
-                .sum(0)
-            )
-            right_K += ((logits_NKO.argmax(2) == target_NK) & logits_NKO.isfinite().all(2)).sum(0)
+            x_NCHW = normalize(x_NCHW, data.mean, data.std, dtype_of(spec)).repeat(lanes, 1, 1, 1)
+            logits_KNO = torch.unflatten(forward(spec, network, x_NCHW), 0, (lanes, -1))[:, :kept]
+            target_KN = y_N[:kept].expand(lanes, kept)
+            loss_KN = F.cross_entropy(logits_KNO.flatten(0, 1), target_KN.flatten(), reduction="none").view(lanes, kept)
+            loss_K += loss_KN.sum(1)
+            right_K += ((logits_KNO.argmax(2) == target_KN) & logits_KNO.isfinite().all(2)).sum(1)
     total = len(examples.y)
     return [(loss / total, right / total) for loss, right in zip(loss_K.tolist(), right_K.tolist(), strict=True)]
 
 
 def forward(spec: RunSpec, network: nn.Module, x_NCHW: Tensor) -> Tensor:
     """The network's logits [N, classes] in float32 (float64 for fp64), computed in the spec's precision."""
+    if spec.plugin is None and x_NCHW.device.type == "cpu":  # a plugin may take for granted that x can be viewed flat
+        x_NCHW = x_NCHW.contiguous(memory_format=torch.channels_last)  # 1.1 to 1.6 times as fast
     with torch.autocast(x_NCHW.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
         logits: Tensor = network(x_NCHW)
     return logits.float() if spec.precision == "bf16" else logits
@@ -99,16 +98,11 @@ def _recompute(specs: Sequence[RunSpec], network: nn.Module, tracking: list[nn.M
         module.train()
     spec, device = specs[0], data.train.y.device
     orders = [torch.randperm(len(data.train.y), generator=generator(lane.seed, "recompute")) for lane in specs]
-    for index_NK in torch.split(torch.stack(orders, 1), spec.batch_size)[: spec.evaluate.recompute_batches]:
-        if len(index_NK) == spec.batch_size:
-            x_NKCHW = data.train.x[index_NK.to(device)]
-            forward(spec, network, normalize(x_NKCHW.flatten(1, 2), *_repeated(data, len(specs)), dtype_of(spec)))
+    for index_KN in torch.split(torch.stack(orders), spec.batch_size, 1)[: spec.evaluate.recompute_batches]:
+        if index_KN.shape[1] == spec.batch_size:
+            x_NCHW = data.train.x[index_KN.flatten().to(device)]
+            forward(spec, network, normalize(x_NCHW, data.mean, data.std, dtype_of(spec)))
     network.eval()
-
-
-def _repeated(data: Data, lanes: int) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation for K*C channels."""
-    return data.mean.repeat(lanes), data.std.repeat(lanes)
 
 
 def _batches(examples: Examples, size: int, full: bool) -> Iterator[tuple[Tensor, Tensor, int]]:

@@ -1,6 +1,7 @@
 """Optimizers for a stack: the updates of torch.optim with a learning rate, momentum and weight decay per lane.
 
-K lanes, P values of one parameter in one lane; every parameter of a stack is seen as [K, P].
+K lanes, P values of one parameter in one lane; every parameter of a stack is seen as [K, P]. M rows, F inputs and O
+outputs of a product in one lane.
 """
 
 from __future__ import annotations
@@ -11,92 +12,159 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from bnbench.spec import Adam, AdamW, Optim, Sgd
+from bnbench.engine.folding import Factors, Folded, keep_factors, lanes_of
+from bnbench.spec import Adam, AdamW, RunSpec, Sgd
 
 
 class LaneOptimizer(Protocol):
     """Updates all lanes at once from the gradients."""
 
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        ...
+
     def step(self, lr_K1: Tensor) -> None:
         """Make one update with these learning rates."""
         ...
 
-    def select(self, parameters: Sequence[Tensor], lanes: Tensor) -> None:
-        """Go on with some lanes only, whose parameters these are."""
+    def select(self, network: Folded, lanes: Tensor) -> None:
+        """Go on with some lanes only, which are this network."""
         ...
 
 
-def make_lane_optimizer(optims: Sequence[Optim], parameters: Sequence[Tensor], decays: Sequence[bool]) -> LaneOptimizer:
+def make_lane_optimizer(specs: Sequence[RunSpec], network: Folded, decays: Sequence[bool]) -> LaneOptimizer:
     """The optimizer of a stack.
 
     Args:
-        optims: one per lane; they differ in momentum and weight decay only.
-        parameters: of the folded network.
-        decays: for each parameter, whether weight decay applies to it.
+        specs: one per lane.
+        network: the folded network.
+        decays: for each parameter that is trained, whether weight decay applies to it.
     """
-    first, like = optims[0], parameters[0]
-    decay_K1 = like.new_tensor([[optim.weight_decay] for optim in optims])
+    first, like = specs[0].optim, next(network.parameters())
+    decay_K1 = like.new_tensor([[spec.optim.weight_decay] for spec in specs])
     match first:
         case Sgd(nesterov=nesterov):
-            momentum_K1 = like.new_tensor([[optim.momentum] for optim in optims if isinstance(optim, Sgd)])
-            return LaneSgd(parameters, decays, decay_K1, momentum_K1, nesterov)
+            momentum_K1 = like.new_tensor([[spec.optim.momentum] for spec in specs if isinstance(spec.optim, Sgd)])
+            return LaneSgd(network, decays, decay_K1, momentum_K1, nesterov, whole=specs[0].grad_clip is not None)
         case Adam() | AdamW():
-            return LaneAdam(parameters, decays, decay_K1, first)
+            return LaneAdam(network, decays, decay_K1, first)
 
 
 class LaneSgd:
-    """Stochastic gradient descent as in ``torch.optim.SGD``."""
+    """Stochastic gradient descent as in ``torch.optim.SGD``.
+
+    Args:
+        network: whose parameters are updated.
+        decays: for each of them, whether weight decay applies to it.
+        decay_K1: weight decay.
+        momentum_K1: momentum.
+        nesterov: Nesterov's form.
+        whole: gradients are wanted as tensors, never as factors.
+    """
 
     def __init__(
         self,
-        parameters: Sequence[Tensor],
+        network: Folded,
         decays: Sequence[bool],
         decay_K1: Tensor,
         momentum_K1: Tensor,
         nesterov: bool,
+        whole: bool,
     ) -> None:
-        self._parameters = parameters
         self._decays = [decay and bool(decay_K1.any()) for decay in decays]
-        self._decay_K1, self._momentum_K1, self._nesterov = decay_K1, momentum_K1, nesterov
-        self._velocities: dict[int, Tensor] = {}
+        self._decay_K1, self._momentum_K1, self._nesterov, self._whole = decay_K1, momentum_K1, nesterov, whole
+        self._moving = bool(momentum_K1.any())
+        common = bool((momentum_K1 == momentum_K1[0]).all())
+        self._common_momentum = momentum_K1[0].item() if common else None
+        self._take(network)
+        self._velocities = [torch.zeros_like(values_KP) for values_KP in self._values if self._moving]
+
+    def zero_grad(self) -> None:
+        """See :class:`LaneOptimizer`."""
+        for parameter, factors in zip(self._parameters, self._factors, strict=True):
+            parameter.grad = None
+            factors.clear()
 
     @torch.no_grad()
     def step(self, lr_K1: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
-        moving = bool(self._momentum_K1.any())
-        for index, values_KP, gradient_KP in views(self._parameters, len(lr_K1)):
+        whole = []
+        for index, factors in enumerate(self._factors):
+            if factors:
+                self._step_by_factors(index, factors, lr_K1)
+            elif self._parameters[index].grad is not None:
+                whole.append(index)
+        if whole:
+            self._step_by_gradients(whole, lr_K1)
+
+    def _step_by_gradients(self, indices: Sequence[int], lr_K1: Tensor) -> None:
+        values = [self._values[index] for index in indices]
+        gradients = [self._gradient(index) for index in indices]
+        if self._moving:
+            velocities = [self._velocities[index] for index in indices]
+            momenta = [self._momentum_K1] * len(indices)
+            torch._foreach_mul_(velocities, momenta)
+            torch._foreach_add_(velocities, gradients)
+            gradients = list(torch._foreach_addcmul(gradients, velocities, momenta)) if self._nesterov else velocities
+        torch._foreach_addcmul_(values, gradients, [lr_K1] * len(indices), value=-1)
+
+    def _gradient(self, index: int) -> Tensor:
+        gradient = self._parameters[index].grad
+        assert gradient is not None, "only parameters with gradients are asked for"
+        gradient_KP = lanes_of(gradient, len(self._decay_K1))
+        if self._decays[index]:
+            gradient_KP = torch.addcmul(gradient_KP, self._values[index], self._decay_K1)
+        return gradient_KP
+
+    def _step_by_factors(self, index: int, factors: Factors, lr_K1: Tensor) -> None:
+        """The same update with a gradient that is a sum of products, which is never written out."""
+        values_KP, decay_K1, momentum_K1 = self._values[index], self._decay_K1, self._momentum_K1
+        shape = len(values_KP), factors[0][0].shape[2], factors[0][1].shape[2]
+        if self._moving:
+            velocity_KP = self._velocities[index]
+            if self._common_momentum is None:
+                velocity_KP.mul_(momentum_K1)
+            beta = 1.0 if self._common_momentum is None else self._common_momentum
+            for gradient_KMO, x_KMF in factors:
+                velocity_KP.view(shape).baddbmm_(gradient_KMO.transpose(1, 2), x_KMF, beta=beta)
+                beta = 1.0
             if self._decays[index]:
-                gradient_KP = torch.addcmul(gradient_KP, values_KP, self._decay_K1)
-            if moving:
-                gradient_KP = self._moved(index, gradient_KP)
-            values_KP.addcmul_(gradient_KP, lr_K1, value=-1)
+                velocity_KP.addcmul_(values_KP, decay_K1)
+        if self._decays[index] and (self._nesterov or not self._moving):
+            values_KP.mul_(1 - lr_K1 * decay_K1)
+        if self._nesterov or not self._moving:
+            for gradient_KMO, x_KMF in factors:
+                values_KP.view(shape).baddbmm_((gradient_KMO * -lr_K1[:, :, None]).transpose(1, 2), x_KMF)
+        if self._moving:
+            values_KP.addcmul_(velocity_KP, lr_K1 * momentum_K1 if self._nesterov else lr_K1, value=-1)
 
-    def _moved(self, index: int, gradient_KP: Tensor) -> Tensor:
-        velocity_KP = self._velocities.get(index)
-        if velocity_KP is None:
-            velocity_KP = self._velocities[index] = gradient_KP.clone()
-        else:
-            velocity_KP.mul_(self._momentum_K1).add_(gradient_KP)
-        return torch.addcmul(gradient_KP, velocity_KP, self._momentum_K1) if self._nesterov else velocity_KP
-
-    def select(self, parameters: Sequence[Tensor], lanes: Tensor) -> None:
+    def select(self, network: Folded, lanes: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
-        self._parameters = parameters
+        self._take(network)
         self._decay_K1, self._momentum_K1 = self._decay_K1[lanes], self._momentum_K1[lanes]
-        self._velocities = {index: velocity_KP[lanes] for index, velocity_KP in self._velocities.items()}
+        self._velocities = [velocity_KP[lanes] for velocity_KP in self._velocities]
+
+    def _take(self, network: Folded) -> None:
+        self._parameters = trained(network)
+        self._values = [lanes_of(parameter.detach(), network.lanes) for parameter in self._parameters]
+        kept = {} if self._whole else keep_factors(network)
+        self._factors: list[Factors] = [kept.get(id(parameter), []) for parameter in self._parameters]
 
 
 class LaneAdam:
     """Adam and AdamW as in ``torch.optim``."""
 
-    def __init__(
-        self, parameters: Sequence[Tensor], decays: Sequence[bool], decay_K1: Tensor, optim: Adam | AdamW
-    ) -> None:
-        self._parameters = parameters
+    def __init__(self, network: Folded, decays: Sequence[bool], decay_K1: Tensor, optim: Adam | AdamW) -> None:
+        self._parameters = trained(network)
         self._decays = [decay and bool(decay_K1.any()) for decay in decays]
         self._decay_K1, self._optim, self._steps = decay_K1, optim, 0
         self._means: dict[int, Tensor] = {}
         self._squares: dict[int, Tensor] = {}
+
+    def zero_grad(self) -> None:
+        """See :class:`LaneOptimizer`."""
+        for parameter in self._parameters:
+            parameter.grad = None
 
     @torch.no_grad()
     def step(self, lr_K1: Tensor) -> None:
@@ -117,27 +185,31 @@ class LaneAdam:
             denominator_KP = (square_KP.sqrt() / correction2**0.5).add_(eps)
             values_KP.addcmul_(mean_KP / denominator_KP, lr_K1, value=-1 / correction1)
 
-    def select(self, parameters: Sequence[Tensor], lanes: Tensor) -> None:
+    def select(self, network: Folded, lanes: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
-        self._parameters = parameters
+        self._parameters = trained(network)
         self._decay_K1 = self._decay_K1[lanes]
         self._means = {index: mean_KP[lanes] for index, mean_KP in self._means.items()}
         self._squares = {index: square_KP[lanes] for index, square_KP in self._squares.items()}
+
+
+def trained(network: Folded) -> list[Tensor]:
+    """The parameters that are trained."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 def views(parameters: Sequence[Tensor], lanes: int) -> Iterator[tuple[int, Tensor, Tensor]]:
     """The index, values [K, P] and gradients [K, P] of each parameter that has a gradient."""
     for index, parameter in enumerate(parameters):
         if parameter.grad is not None:
-            yield index, parameter.view(lanes, -1), parameter.grad.reshape(lanes, -1)
+            yield index, lanes_of(parameter, lanes), lanes_of(parameter.grad, lanes)
 
 
 @torch.no_grad()
-def clip_lanes(parameters: Sequence[Tensor], lanes: int, largest: float) -> None:
+def clip_lanes(network: Folded, largest: float) -> None:
     """Scale each lane's gradient to an L2 norm of at most ``largest``, as ``torch.nn.utils.clip_grad_norm_`` does."""
-    gradients = [gradient_KP for _, _, gradient_KP in views(parameters, lanes)]
+    gradients = [gradient_KP for _, _, gradient_KP in views(trained(network), network.lanes)]
     norm_K1 = torch.stack([gradient_KP.square().sum(1) for gradient_KP in gradients]).sum(0).sqrt()[:, None]
     scale_K1 = (largest / (norm_K1 + 1e-6)).clamp(max=1.0)
-    for parameter in parameters:
-        if parameter.grad is not None:
-            parameter.grad.view(lanes, -1).mul_(scale_K1)
+    for gradient_KP in gradients:
+        gradient_KP.mul_(scale_K1)

@@ -1,6 +1,6 @@
 """The stacked engine: K runs of one shape, trained as one network. Its judge is the reference engine.
 
-N batch, K lanes, C channels, H, W, O classes, S steps between two pauses.
+N batch of a lane, K lanes, M = K * N, C channels, H, W, O classes, S steps between two pauses.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.data import Data, Draws, augment, draw_epoch, normalize, steps_per_epoch
+from bnbench.data import Data, steps_per_epoch
 from bnbench.engine.evaluation import dtype_of, evaluate_lanes, forward
 from bnbench.engine.folding import fold, select, set_streams
+from bnbench.engine.lane_batches import LaneBatches
 from bnbench.engine.lane_optim import clip_lanes, make_lane_optimizer
+from bnbench.engine.lane_tally import LaneTally
 from bnbench.engine.optim import decays
-from bnbench.engine.randomness import GlobalStream, generator
+from bnbench.engine.randomness import GlobalStream
 from bnbench.engine.records import Evaluation, Record, end_of_run
 from bnbench.engine.reference import total_steps
 from bnbench.engine.schedule import multiplier
@@ -44,9 +46,8 @@ def train_stack(
     parameters_of_one = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
     network = fold([network.to(dtype) for network in networks]).train()
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device) for lane in specs])
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = make_lane_optimizer([lane.optim for lane in specs], parameters, decays(spec.optim, networks[0]))
-    orders = LaneOrders(specs, data)
+    optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
+    batches = LaneBatches(specs, data, dtype)
 
     count = len(data.train.y)
     per_epoch = steps_per_epoch(count, spec.batch_size, spec.drop_last)
@@ -60,122 +61,67 @@ def train_stack(
     step, examples = 0, 0
     while step < total and lanes:
         pause = min(total, step + interval)
-        loss_SK: list[Tensor] = []
-        right_K, sizes = torch.zeros(len(lanes), dtype=torch.int64, device=device), []
+        tally = LaneTally()
         for step_now in range(step, pause):
-            position = step_now % per_epoch
-            if position == 0:
-                orders.draw()
-            x_NCHW, y_NK = orders.batch(position, spec.batch_size, dtype)
-
-            for parameter in parameters:
-                parameter.grad = None
-            logits_NKO = forward(spec, network, x_NCHW).view(len(y_NK), len(lanes), -1)
-            loss_K = F.cross_entropy(
-                logits_NKO.flatten(0, 1), y_NK.flatten(), reduction="none", label_smoothing=spec.label_smoothing
-            ).view_as(y_NK).mean(0)  # fmt: skip
-            torch.autograd.backward(loss_K.sum())
+            x_MCHW, y_KN = batches.get(step_now % per_epoch)
+            optimizer.zero_grad()
+            logits_MO = forward(spec, network, x_MCHW)
+            loss_M = F.cross_entropy(logits_MO, y_KN.flatten(), reduction="none", label_smoothing=spec.label_smoothing)
+            torch.autograd.backward(loss_M, torch.full_like(loss_M, 1 / y_KN.shape[1]))
             if spec.grad_clip is not None:
-                clip_lanes(parameters, len(lanes), spec.grad_clip)
+                clip_lanes(network, spec.grad_clip)
             optimizer.step(lr_K1 * multiplier(spec.schedule, step_now, total))
+            tally.add(loss_M, logits_MO, y_KN)
 
-            loss_SK.append(loss_K.detach())
-            right_K += (logits_NKO.detach().argmax(2) == y_NK).sum(0)
-            sizes.append(len(y_NK))
-
-        losses_SK = torch.stack(loss_SK)
         if step == 0:
-            limit_K = spec.divergence_factor * losses_SK[0].clamp(min=math.log(data.classes))
-        bad_SK = ~(losses_SK <= limit_K)  # also true for nan
-        first_bad = torch.where(bad_SK.any(0), bad_SK.int().argmax(0), -1).tolist()
+            limit_K = spec.divergence_factor * tally.losses()[0].clamp(min=math.log(data.classes))
+        first_bad = _first_bad(tally.losses(), limit_K)
         validation = evaluate_lanes([specs[lane] for lane in lanes], network, data, data.validation)
-        weights_S1 = torch.tensor(sizes, dtype=torch.float64, device=device)[:, None] / sum(sizes)
-        mean_loss = (losses_SK.double() * weights_S1).sum(0).tolist()
         records: list[tuple[int, Record]] = []
         alive = []
+        train_losses, train_accuracies = tally.mean_losses(), tally.accuracies()
         for column, lane in enumerate(lanes):
-            at = first_bad[column]
-            val_loss, val_accuracy = validation[column]
-            if at < 0:
+            bad, (val_loss, val_accuracy) = first_bad[column], validation[column]
+            if bad is None:
                 latest[lane] = Evaluation(
                     step=pause,
                     epoch=pause / per_epoch,
-                    examples=examples + sum(sizes),
+                    examples=examples + sum(tally.sizes),
                     lr=effective_lr(specs[lane]) * multiplier(spec.schedule, pause - 1, total),
-                    train_loss=mean_loss[column],
-                    train_accuracy=int(right_K[column]) / sum(sizes),
+                    train_loss=train_losses[column],
+                    train_accuracy=train_accuracies[column],
                     val_loss=val_loss,
                     val_accuracy=val_accuracy,
                 )
                 best[lane] = max(best.get(lane, 0.0), val_accuracy)
                 records.append((lane, latest[lane]))
-            if at < 0 and math.isfinite(val_loss):
+            if bad is None and math.isfinite(val_loss):
                 alive.append(column)
                 continue
-            done = (step + at, examples + sum(sizes[:at])) if at >= 0 else (pause, examples + sum(sizes))
-            diverged = step + at + 1 if at >= 0 else pause
-            records.append(
-                (lane, end_of_run(done, per_epoch, best.get(lane), data.classes, parameters_of_one, diverged))
-            )
-        step, examples = pause, examples + sum(sizes)
-        if step == total:
-            kept = [lanes[column] for column in alive]
-            network = select(network, alive) if alive and len(alive) < len(lanes) else network
-            tests = evaluate_lanes([specs[lane] for lane in kept], network, data, data.test) if kept else []
-            for lane, test in zip(kept, tests, strict=True):
-                done = step, examples
-                outcome = end_of_run(
-                    done, per_epoch, best[lane], data.classes, parameters_of_one, None, latest[lane], test
-                )
-                records.append((lane, outcome))
-        elif len(alive) < len(lanes) and alive:
+            trained = pause - step if bad is None else bad
+            done = step + trained, examples + sum(tally.sizes[:trained])
+            diverged = pause if bad is None else step + bad + 1
+            end = end_of_run(done, per_epoch, best.get(lane), data.classes, parameters_of_one, diverged)
+            records.append((lane, end))
+        step, examples = pause, examples + sum(tally.sizes)
+        if alive and len(alive) < len(lanes):
             network = select(network, alive).train()
-            parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
             chosen = torch.tensor(alive, device=device)
-            optimizer.select(parameters, chosen)
-            orders.select(alive)
+            optimizer.select(network, chosen)
+            batches.select(alive)
             lr_K1, limit_K = lr_K1[chosen], limit_K[chosen]
         lanes = [lanes[column] for column in alive]
+        if step == total and lanes:
+            tests = evaluate_lanes([specs[lane] for lane in lanes], network, data, data.test)
+            for lane, test in zip(lanes, tests, strict=True):
+                done = step, examples
+                end = end_of_run(done, per_epoch, best[lane], data.classes, parameters_of_one, None, latest[lane], test)
+                records.append((lane, end))
         yield records
 
 
-class LaneOrders:
-    """The data order and augmentation of every lane: lanes with one seed share them."""
-
-    def __init__(self, specs: Sequence[RunSpec], data: Data) -> None:
-        self._data = data
-        self._seeds = [spec.seed for spec in specs]
-        self._generators = {seed: (generator(seed, "order"), generator(seed, "augment")) for seed in self._seeds}
-        self._draws = Draws(torch.empty(0))
-
-    def draw(self) -> None:
-        """Draw the next epoch of every seed; ``order`` and the rest become [examples, K]."""
-        count, augmentation = len(self._data.train.y), self._data.augmentation
-        draws = {seed: draw_epoch(count, augmentation, *pair) for seed, pair in self._generators.items()}
-        lanes = [draws[seed] for seed in self._seeds]
-        columns = [
-            [tensor for tensor in (getattr(lane, name) for lane in lanes) if tensor is not None]
-            for name in ("order", "dy", "dx", "flip")
-        ]
-        self._draws = Draws(*(torch.stack(tensors, 1) if tensors else None for tensors in columns)).to(  # type: ignore[arg-type]
-            self._data.train.y.device
-        )
-
-    def batch(self, position: int, batch_size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Batch ``position`` (from 0) of the epoch: x [N, K*C, H, W] and y [N, K]."""
-        data, draws = self._data, self._draws
-        here = slice(position * batch_size, (position + 1) * batch_size)
-        index_NK = draws.order[here]
-        x = normalize(data.train.x[index_NK.reshape(-1)], data.mean, data.std, dtype)
-        if draws.dy is not None and draws.dx is not None and draws.flip is not None:
-            dy, dx, flip = (part[here].reshape(-1) for part in (draws.dy, draws.dx, draws.flip))
-            x = augment(x, data.augmentation.pad, dy, dx, flip)
-        return x.view(len(index_NK), -1, *x.shape[2:]), data.train.y[index_NK]
-
-    def select(self, columns: Sequence[int]) -> None:
-        """Go on with some lanes only."""
-        self._seeds = [self._seeds[column] for column in columns]
-        self._generators = {seed: pair for seed, pair in self._generators.items() if seed in self._seeds}
-        index = torch.tensor(columns, device=self._draws.order.device)
-        parts = (self._draws.order, self._draws.dy, self._draws.dx, self._draws.flip)
-        self._draws = Draws(*(part[:, index] if part is not None else None for part in parts))  # type: ignore[arg-type]
+def _first_bad(losses_SK: Tensor, limit_K: Tensor) -> list[int | None]:
+    """For each lane, the first step from 0 whose loss is not finite or above the limit."""
+    bad_SK = ~(losses_SK <= limit_K)  # also true for nan
+    first = bad_SK.int().argmax(0).tolist()
+    return [at if found else None for at, found in zip(first, bad_SK.any(0).tolist(), strict=True)]

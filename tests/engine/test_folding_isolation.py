@@ -40,13 +40,13 @@ def healthy_numbers(make, shape, sick: float | None, where: str) -> list[torch.T
         for parameter in networks[SICK].parameters():
             nn.init.constant_(parameter, sick)
     folded = fold(networks)
-    x = torch.cat(list(x_lanes), 1).requires_grad_()
+    x = torch.cat(list(x_lanes)).requires_grad_()
     found = []
     for _ in range(2):
         y = folded(x)
         y.backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(1)))
-        found += [*y.detach().chunk(LANES, 1)]
-    found += [*x.grad.chunk(LANES, 1)]
+        found += [*y.detach().chunk(LANES)]
+    found += [*x.grad.chunk(LANES)]
     for tensor in [*(parameter.grad for parameter in folded.parameters()), *folded.buffers()]:
         found += [*lanes_of(tensor, LANES)]
     return [numbers for position, numbers in enumerate(found) if position % LANES != SICK]

@@ -46,6 +46,9 @@ def from_torchvision(name: str, seed: int) -> nn.Module:
         "mobilenet_v3_small",
         "regnet_y_400mf",
         "efficientnet_b0",
+        "squeezenet1_1",
+        "shufflenet_v2_x0_5",
+        pytest.param("densenet121", marks=pytest.mark.slow),
         pytest.param("resnet18", marks=pytest.mark.slow),
         pytest.param("resnext50_32x4d", marks=pytest.mark.slow),
         pytest.param("vgg11_bn", marks=pytest.mark.slow),
@@ -55,19 +58,13 @@ def test_torchvision_networks_are_proved(name):
     assert prove(partial(from_torchvision, name), (3, 64, 64), 2) is None
 
 
-@pytest.mark.parametrize("name", ["densenet121", "squeezenet1_1", "shufflenet_v2_x0_5"])
-def test_networks_that_mix_channels_are_caught(name):
-    reason = prove(partial(from_torchvision, name), (3, 64, 64), 2)
-    assert reason is not None and "output" in reason
-
-
 def test_tensors_outside_of_layers_are_named():
     reason = prove(partial(from_torchvision, "convnext_tiny"), (3, 64, 64), 2)
     assert reason is not None and reason.startswith("CannotFold: features.1.0") and "layer_scale" in reason
 
 
 class Faulty(nn.Module):
-    """Right at evaluation or in training only, or right but for its gradient or its buffer."""
+    """Mixes examples at evaluation or in training only, or is right but for its gradient or its buffer."""
 
     def __init__(self, fault: str) -> None:
         super().__init__()
@@ -78,9 +75,9 @@ class Faulty(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.norm(x)
         if self.fault == ("training" if self.training else "evaluation"):
-            y = y + y.mean(1, keepdim=True)
+            y = y + y.mean(0, keepdim=True)
         if self.fault == "gradient":
-            mean = y.mean(1, keepdim=True)
+            mean = y.mean(0, keepdim=True)
             y = y + mean - mean.detach()
         if self.fault == "buffer" and self.training:
             self.norm.running_mean.data.add_(x.mean())

@@ -1,18 +1,21 @@
-"""K networks of one architecture (lanes) as one on ``[N, K * C, H, W]``: lane k owns block k of the channels."""
+"""K networks of one architecture (lanes) as one on ``[K * N, C, H, W]``: lane k owns block k of the batch."""
 
 from bnbench.engine.folding.errors import CannotFold
 from bnbench.engine.folding.lane_by_lane import LaneByLane
+from bnbench.engine.folding.layout import lanes_of
 from bnbench.engine.folding.network import Folded, fold, lane_count, select, set_streams, unfold
+from bnbench.engine.folding.product import Factors, keep_factors
 from bnbench.engine.folding.proof import prove
 from bnbench.engine.folding.rules import RULES
-from bnbench.engine.folding.views import lanes_of
 
 __all__ = [
     "RULES",
     "CannotFold",
+    "Factors",
     "Folded",
     "LaneByLane",
     "fold",
+    "keep_factors",
     "lane_count",
     "lanes_of",
     "prove",

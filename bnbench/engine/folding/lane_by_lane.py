@@ -1,4 +1,4 @@
-"""Folding for layers that have no rule: every lane runs its own layer on its own channels.
+"""Folding for layers that have no rule: every lane runs its own layer on its own examples.
 
 Legend: K lanes, N batch, C channels of a lane, * any number of positions.
 """
@@ -19,7 +19,7 @@ Stream = AbstractContextManager[None]
 
 
 class LaneByLane(nn.Module):
-    """K layers from ``[N, C, *]`` to ``[N, D, *]`` as one from ``[N, K * C, *]`` to ``[N, K * D, *]``.
+    """K layers from ``[N, C, *]`` to ``[N, D, *]`` as one from ``[K * N, C, *]`` to ``[K * N, D, *]``.
 
     It holds the lanes' tensors joined, under their own names, and each layer sees its slices of them during a call. A
     layer with running statistics keeps ``momentum`` and ``reset_running_stats``.
@@ -39,13 +39,13 @@ class LaneByLane(nn.Module):
             self.reset_running_stats = self._reset_running_stats
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x ``[N, K * C, *]``; in training, a lane draws random numbers from its own stream if it has one."""
-        channels = x.shape[1] // len(self._members)
+        """Map x ``[K * N, C, *]``; in training, a lane draws random numbers from its own stream if it has one."""
         outputs = []
+        parts = torch.unflatten(x, 0, (len(self._members), -1))
         for number in range(len(self._members)):
             with self.lane(number) as member, self._stream(number):
-                outputs.append(member(x.narrow(1, number * channels, channels).contiguous()))
-        return torch.cat(outputs, 1)
+                outputs.append(member(parts[number].contiguous()))
+        return torch.cat(outputs)
 
     def member(self, number: int) -> nn.Module:
         """A lane's layer, without tensors; what it keeps in plain attributes is its own."""

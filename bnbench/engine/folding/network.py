@@ -1,7 +1,8 @@
 """K networks of one architecture as one network, and back.
 
-A layer within is folded by its rule; whatever holds other layers keeps its own ``forward``. That is right only if this
-``forward`` treats all channels alike, which :func:`bnbench.engine.folding.prove` finds out.
+A lane's examples are a block of the batch. A layer within is folded by its rule; whatever holds other layers keeps its
+own ``forward``. That is right only if this ``forward`` treats every example on its own, which
+:func:`bnbench.engine.folding.prove` finds out.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from bnbench.engine.folding.errors import CannotFold
@@ -17,10 +19,10 @@ from bnbench.engine.folding.rules import rule_of
 
 
 class Folded(nn.Module):
-    """K networks ``[N, C, H, W] -> [N, O]`` as one, ``[N, K * C, H, W] -> [N, K * O]``.
+    """K networks ``[N, C, H, W] -> [N, O]`` as one, ``[K * N, C, H, W] -> [K * N, O]``.
 
     Its parameters and buffers have the names of those of one network, after ``network.``; a tensor ``[D, ...]`` of a
-    lane is a block of ``[K * D, ...]``, a scalar a number of ``[K]``, always contiguous.
+    lane is a block of ``[K * D, ...]``, a scalar a number of ``[K]``; contiguous, or with channels last.
 
     Attributes:
         network: the folded layers.
@@ -40,13 +42,13 @@ class Folded(nn.Module):
         return self._template[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x ``[N, K * C, H, W]``, lane k owning channels ``k * C`` to ``(k + 1) * C``."""
+        """Map x ``[K * N, C, H, W]``, lane k owning examples ``k * N`` to ``(k + 1) * N``."""
         y: Tensor = self.network(x)
         return y
 
 
 def fold(networks: Sequence[nn.Module]) -> Folded:
-    """One network that computes what the given ones do, each on its own channels; it shares no tensors with them.
+    """One network that computes what the given ones do, each on its own examples; it shares no tensors with them.
 
     Raises:
         CannotFold: the networks differ in more than numbers, or a layer cannot be folded.
@@ -80,7 +82,7 @@ def unfold(folded: Folded, lane: int, template: nn.Module | None = None) -> nn.M
     for path, layer in template.named_modules():
         joint = dict(tensors_of(folded.network.get_submodule(path)))
         for name, tensor in tensors_of(layer):
-            value = joint[name].detach().view(folded.lanes, *tensor.shape)[lane].clone()
+            value = torch.unflatten(joint[name].detach(), 0, (folded.lanes, -1))[lane].reshape(tensor.shape).clone()
             trained = isinstance(tensor, nn.Parameter)
             new = nn.Parameter(value, tensor.requires_grad) if trained else value
             setattr(network.get_submodule(path), name, new)

@@ -58,7 +58,7 @@ def differences(
         for network, x_NCHW, numbers in zip(networks, x_KNCHW, streams, strict=True):
             with numbers:
                 expected.append(network.train(training)(x_NCHW))
-        received = folded.train(training)(x_KNCHW.transpose(0, 1).flatten(1, 2)).chunk(LANES, 1)
+        received = folded.train(training)(x_KNCHW.flatten(0, 1)).chunk(LANES)
         direction_NO = torch.randn(expected[0].shape, dtype=torch.float64, generator=rng)
         for outputs_NO in (*expected, *received):
             if outputs_NO.shape != direction_NO.shape:
@@ -100,7 +100,10 @@ def gradients(network: nn.Module) -> dict[str, Tensor]:
 def lane_gradients(folded: Folded, lane: int, network: nn.Module) -> dict[str, Tensor]:
     """A lane's part of the gradients of a folded network, in the shapes of an ordinary network."""
     shapes = {name: item.shape for name, item in network.named_parameters()}
-    return {name: joint.view(folded.lanes, *shapes[name])[lane] for name, joint in gradients(folded.network).items()}
+    return {
+        name: torch.unflatten(joint, 0, (folded.lanes, -1))[lane].reshape(shapes[name])
+        for name, joint in gradients(folded.network).items()
+    }
 
 
 def buffers(network: nn.Module) -> dict[str, Tensor]:

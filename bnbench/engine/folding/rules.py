@@ -3,46 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from bnbench.engine.folding.batch_norm import FoldedBatchNorm
+from bnbench.engine.folding.convolution import FoldedConv2d
 from bnbench.engine.folding.errors import CannotFold
 from bnbench.engine.folding.layer_norm import FoldedLayerNorm
+from bnbench.engine.folding.layout import on_the_batch
 from bnbench.engine.folding.linear import FoldedLinear
 from bnbench.norms.batch import BatchNorm
-from bnbench.norms.lanes import take_tensors, widened
+from bnbench.norms.lanes import widened
 
 Rule = Callable[[Sequence[Any]], nn.Module]
-"""From K layers of one type to one layer on ``[N, K * C, *]``; its tensors have the layers' names, lanes first."""
+"""From K layers of one type to one layer on ``[K * N, C, *]``; its tensors have the layers' names, lanes first."""
 
 
 def unchanged(lanes: Sequence[nn.Module]) -> nn.Module:
-    """A layer that treats every channel alike."""
+    """A layer that treats every example alike."""
     return widened(lanes)
 
 
 def growing(*sizes: str) -> Rule:
-    """The same layer, of which some sizes grow by a factor K."""
+    """The same layer on ``[N, K * C, *]``, of which some sizes grow by a factor K."""
 
     def fold(lanes: Sequence[nn.Module]) -> nn.Module:
-        return widened(lanes, *sizes)
+        return on_the_batch(widened(lanes, *sizes), len(lanes))
 
     return fold
 
 
-def batch_norm(lanes: Sequence[_BatchNorm]) -> nn.Module:
-    """Our own batch normalization, which counts batches per lane."""
-    first = lanes[0]
-    folded = BatchNorm(len(lanes) * first.num_features)
-    folded.eps, folded.momentum = first.eps, first.momentum
-    take_tensors(folded, lanes)
-    return folded
+def own(lanes: Sequence[Any]) -> nn.Module:
+    """What a class makes of its lanes by its own ``fold``, a layer on ``[N, K * C, *]``."""
+    folded: nn.Module = type(lanes[0]).fold(lanes)
+    return on_the_batch(folded, len(lanes))
 
 
 def flatten(lanes: Sequence[nn.Flatten]) -> nn.Module:
-    """Flattening from the channels on: their order puts a lane's numbers together."""
+    """Flattening from the channels on."""
     if lanes[0].start_dim < 1:
         raise CannotFold(f"Flatten(start_dim={lanes[0].start_dim}) mixes examples")
     return unchanged(lanes)
@@ -54,11 +53,13 @@ instance_norm = growing("num_features")
 
 RULES: dict[type[nn.Module], Rule] = {
     nn.Conv1d: convolution,
-    nn.Conv2d: convolution,
+    nn.Conv2d: FoldedConv2d,
     nn.Conv3d: convolution,
     nn.Linear: FoldedLinear,
-    nn.BatchNorm1d: batch_norm,
-    nn.BatchNorm2d: batch_norm,
+    BatchNorm: FoldedBatchNorm,
+    nn.BatchNorm1d: FoldedBatchNorm,
+    nn.BatchNorm2d: FoldedBatchNorm,
+    nn.BatchNorm3d: FoldedBatchNorm,
     nn.GroupNorm: group_norm,
     nn.LayerNorm: FoldedLayerNorm,
     nn.InstanceNorm1d: instance_norm,
@@ -107,4 +108,4 @@ def rule_of(layer: nn.Module) -> Rule | None:
     kind = type(layer)
     if kind in RULES:
         return RULES[kind]
-    return cast(Rule, kind.fold) if "fold" in vars(kind) else None  # type: ignore[attr-defined]
+    return own if "fold" in vars(kind) else None

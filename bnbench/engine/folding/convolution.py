@@ -1,0 +1,149 @@
+"""Two-dimensional convolutions of K lanes, in the form that is quickest for their size.
+
+Legend: K lanes, N batch of a lane, C input and O output channels of a lane, H, W input and Y, X output positions, R, S
+rows and columns of a kernel, M = N * Y * X, F = R * S * C.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bnbench.engine.folding.layout import lanes_in_batch, lanes_in_channels
+from bnbench.engine.folding.product import Factors, lane_product
+from bnbench.norms.lanes import take_tensors
+
+PRODUCT_BYTES = 600_000
+"""Patches of one lane up to which a product is quicker than a convolution on one CPU core.
+
+Forward and backward of a lane in microseconds, as a product, lane by lane, and in groups, K * N = 32 to 256: C=32 O=64
+H=W=4 stride 2 at N=2, 8, 32: 25, 60, 199; 258, 310, 479; 100, 110, 304. C=16 O=32 H=W=28 stride 2: 169, 782, 4073; 314,
+671, 2195; 215, 770, 3446.
+"""
+
+
+class FoldedConv2d(nn.Module):
+    """``[K * N, C, H, W] -> [K * N, O, Y, X]`` with ``weight [K * O, C / groups, R, S]``, channels last, and ``bias``.
+
+    Three forms: a product of patches and weights for small images and batches, one convolution per lane for large
+    ones, one convolution in groups where the lanes have groups themselves, or on a GPU.
+
+    Attributes:
+        factors: takes the gradient of the weight if it is a list and the form is a product.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, lanes: Sequence[nn.Conv2d]) -> None:
+        super().__init__()
+        first = lanes[0]
+        take_tensors(self, lanes)
+        self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
+        self.lanes, self.groups = len(lanes), first.groups
+        self.in_channels, self.out_channels, self.kernel_size = first.in_channels, first.out_channels, first.kernel_size
+        self.stride, self.dilation = first.stride, first.dilation
+        self.padding_mode = "constant" if first.padding_mode == "zeros" else first.padding_mode
+        (left, right), (top, bottom) = _sides(first, 1), _sides(first, 0)
+        self.margins = [left, right, top, bottom]
+        self.padding = (top, left) if self.padding_mode == "constant" and (top, left) == (bottom, right) else None
+        self.factors: Factors | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x ``[K * N, C, H, W]``."""
+        y = self._form(x)(x)
+        if self.bias is None:
+            return y
+        y_KNOYX = torch.unflatten(y, 0, (self.lanes, -1)) + self.bias.view(self.lanes, 1, -1, 1, 1)
+        return y_KNOYX.flatten(0, 1)
+
+    def _form(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        if self.groups > 1 or x.device.type != "cpu":
+            return self._in_groups
+        patches = len(x) // self.lanes * math.prod(self._positions(x)) * self.in_channels * math.prod(self.kernel_size)
+        return self._as_product if patches * x.element_size() <= PRODUCT_BYTES else self._lane_by_lane
+
+    def _as_product(self, x: Tensor) -> Tensor:
+        positions = self._positions(x)
+        x = F.pad(x, self.margins, self.padding_mode) if any(self.margins) else x
+        patches_KMF = Patches.apply(x, self.lanes, self.kernel_size, self.stride, self.dilation, positions)
+        weight_KOF = self.weight.permute(0, 2, 3, 1).reshape(self.lanes, self.out_channels, -1)
+        y_KMO = lane_product(patches_KMF, weight_KOF, self.factors)
+        return y_KMO.view(len(x), *positions, self.out_channels).permute(0, 3, 1, 2)
+
+    def _lane_by_lane(self, x: Tensor) -> Tensor:
+        x, padding = self._padded(x)
+        parts = zip(x.chunk(self.lanes), self.weight.chunk(self.lanes), strict=True)
+        return torch.cat([F.conv2d(part, weight, None, self.stride, padding, self.dilation) for part, weight in parts])
+
+    def _in_groups(self, x: Tensor) -> Tensor:
+        x, padding = self._padded(lanes_in_channels(x, self.lanes))
+        y = F.conv2d(x, self.weight, None, self.stride, padding, self.dilation, self.lanes * self.groups)
+        return lanes_in_batch(y, self.lanes)
+
+    def _padded(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """x and the zeros that a convolution is to put around it."""
+        if self.padding is not None:
+            return x, self.padding
+        return F.pad(x, self.margins, self.padding_mode), (0, 0)
+
+    def _positions(self, x: Tensor) -> tuple[int, int]:
+        """Y and X."""
+        left, right, top, bottom = self.margins
+        height, width = x.shape[2] + top + bottom, x.shape[3] + left + right
+        rows = (height - self.dilation[0] * (self.kernel_size[0] - 1) - 1) // self.stride[0] + 1
+        return rows, (width - self.dilation[1] * (self.kernel_size[1] - 1) - 1) // self.stride[1] + 1
+
+
+class Patches(torch.autograd.Function):
+    """The patches of x ``[K * N, C, H, W]`` that a kernel sees, as rows ``[K, M, F]``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        lanes: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+        positions: tuple[int, int],
+    ) -> Tensor:
+        """Copy the patches of a padded x; whole rows of a kernel lie together if it has its channels last."""
+        x_BHWC = x.permute(0, 2, 3, 1).contiguous()
+        batch, _, _, channels = x_BHWC.shape
+        example, row, column, _ = x_BHWC.stride()
+        ctx.plan = x_BHWC.shape, kernel, stride, dilation, positions
+        windows = x_BHWC.as_strided(
+            (batch, *positions, *kernel, channels),
+            (example, row * stride[0], column * stride[1], row * dilation[0], column * dilation[1], 1),
+        )
+        return windows.reshape(lanes, -1, kernel[0] * kernel[1] * channels)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Add the gradients of the patches where they overlap."""
+        if not ctx.needs_input_grad[0]:
+            return (None,) * 6
+        shape, kernel, stride, dilation, positions = ctx.plan
+        windows = gradients[0].view(shape[0], *positions, *kernel, shape[3])
+        x_BHWC = gradients[0].new_zeros(shape)
+        spans = [step * (count - 1) + 1 for step, count in zip(stride, positions, strict=True)]
+        for row in range(kernel[0]):
+            for column in range(kernel[1]):
+                top, left = row * dilation[0], column * dilation[1]
+                seen = x_BHWC[:, top : top + spans[0] : stride[0], left : left + spans[1] : stride[1]]
+                seen += windows[:, :, :, row, column]
+        return (x_BHWC.permute(0, 3, 1, 2), *(None,) * 5)
+
+
+def _sides(layer: nn.Conv2d, axis: int) -> tuple[int, int]:
+    """Padding before and after along an axis."""
+    if isinstance(layer.padding, str):
+        total = layer.dilation[axis] * (layer.kernel_size[axis] - 1) if layer.padding == "same" else 0
+        return total // 2, total - total // 2
+    return layer.padding[axis], layer.padding[axis]
