@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 seed=range(3) epochs=5
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: .venv/installed  ## train a small-batch ablation on digits and print its tables
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
@@ -19,6 +19,9 @@ lint: .venv/installed-dev  ## style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: .venv/installed-bench  ## time whole sweeps beside plain scripts, Lightning and Hydra; QUICK=1 takes three minutes
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
 clean:  ## remove what was installed and built; results and data stay
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -29,6 +32,10 @@ clean:  ## remove what was installed and built; results and data stay
 
 .venv/installed-dev: .venv/installed
 	$(INSTALL) '.[dev]'
+	touch $@
+
+.venv/installed-bench: .venv/installed
+	$(INSTALL) '.[bench]'
 	touch $@
 
 empty :=

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import torch
 
 from bnbench.errors import InvalidRequest
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+"""Options of ``mallopt(3)``."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -24,8 +30,24 @@ def resolve_device(name: str) -> torch.device:
 
 
 def prepare_process() -> None:
-    """Make a process repeat its numbers bit for bit: one thread on the CPU, no denormals, fixed cuDNN algorithms."""
+    """Make a process repeat its numbers bit for bit: one thread on the CPU, no denormals, fixed cuDNN algorithms.
+
+    It also keeps the memory that tensors free for the next ones.
+    """
+    _keep_freed_memory()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc, if it is the C library, not to give freed memory back to the system after every large tensor.
+
+    Otherwise each step of training gets its activations as fresh pages: 5 to 12 % of the time of a small CNN.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None and sys.platform == "linux":
+        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            mallopt(option, 2**30)
+        mallopt(M_TOP_PAD, 2**26)

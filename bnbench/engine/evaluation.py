@@ -52,9 +52,11 @@ def forward(spec: RunSpec, network: nn.Module, x_NCHW: Tensor) -> Tensor:
     """The network's logits [N, classes] in float32 (float64 for fp64), computed in the spec's precision."""
     if spec.plugin is None and x_NCHW.device.type == "cpu":  # a plugin may take for granted that x can be viewed flat
         x_NCHW = x_NCHW.contiguous(memory_format=torch.channels_last)  # 1.1 to 1.6 times as fast
-    with torch.autocast(x_NCHW.device.type, torch.bfloat16, enabled=spec.precision == "bf16"):
+    if spec.precision != "bf16":
         logits: Tensor = network(x_NCHW)
-    return logits.float() if spec.precision == "bf16" else logits
+        return logits
+    with torch.autocast(x_NCHW.device.type, torch.bfloat16):
+        return torch.Tensor.float(network(x_NCHW))
 
 
 def dtype_of(spec: RunSpec) -> torch.dtype:

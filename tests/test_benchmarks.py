@@ -1,0 +1,55 @@
+"""The peers that are timed do the same work, and the table says what was measured."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cells import WORKLOADS, Job, network, overrides, write_images
+from benchmarks.peers import in_memory, plain
+from benchmarks.peers.clock import Times
+from benchmarks.table import Measured, table
+from bnbench.components import components
+from bnbench.config import compose_request
+
+
+@pytest.mark.parametrize("peer", [plain, in_memory])
+def test_a_peer_learns(peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run of a peer at a good learning rate, to its own evaluation: what is timed is training."""
+    _, images, source = write_images(WORKLOADS["digits-mlp"], tmp_path, tmp_path)
+    assert source == "digits"
+    job = Job(str(images), "mlp", 32, 0.01, 0.9, False, 3, 3)
+    seen: list[float] = []
+
+    def evaluate(*arguments):
+        seen.append(original(*arguments)[1])
+        return seen[-1], seen[-1]
+
+    original = peer.evaluate
+    monkeypatch.setattr(peer, "evaluate", evaluate)
+    times = peer.train(job)
+    assert len(times.epochs) == 3 and len(seen) == 4
+    assert seen[-1] > 0.9
+
+
+def test_everybody_trains_the_same_network(tmp_path: Path):
+    for workload in WORKLOADS.values():
+        ours, _, _ = write_images(workload, tmp_path, tmp_path)
+        parts = components(None)
+        spec = compose_request(overrides(workload, 8, ours), parts).specs[0]
+        data = parts.load(spec, tmp_path)
+        mine, theirs = parts.build(spec, data), network(workload.model, data.shape, data.classes)
+        assert [p.shape for p in mine.parameters()] == [p.shape for p in theirs.parameters()]
+
+
+def test_a_run_is_reckoned_from_its_epochs_after_the_first():
+    assert Times(build=1.0, epochs=[9.0, 2.0, 4.0], test=0.5).run(10) == pytest.approx(1 + 10 * 3 + 0.5)
+
+
+def test_the_table_has_ratios_and_their_mean():
+    cells = [
+        Measured("digits-mlp", size, 60, "digits", {"bnbench": [2.0, 2.0], "plain": [plain_s, plain_s]}, 30, 10**9)
+        for size, plain_s in ((2, 20.0), (8, 80.0))
+    ]
+    text = table(cells)
+    assert "| digits-mlp | 2 | 60 | digits | 2.0 | 30 | 1000 | 10.0x (10.0-10.0) |" in text
+    assert "**20.0x** (at least 25x: NO)" in text
