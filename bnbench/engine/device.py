@@ -48,6 +48,6 @@ def _keep_freed_memory() -> None:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None and sys.platform == "linux":
-        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            mallopt(option, 2**30)
+        mallopt(M_MMAP_THRESHOLD, 2**25)  # the largest that it takes
+        mallopt(M_TRIM_THRESHOLD, 2**30)
         mallopt(M_TOP_PAD, 2**26)
