@@ -38,23 +38,25 @@ class FoldedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize x ``[K * N, C, *]``."""
-        x_KNC = full_precision(torch.unflatten(x, 0, (self.lanes, -1)))
-        shape = (self.lanes, 1, x.shape[1], *[1] * (x.dim() - 2))
-        weight = None if self.weight is None else full_precision(self.weight).view(shape)
-        bias = None if self.bias is None else full_precision(self.bias).view(shape)
-        if self.training or self.running_mean is None or self.running_var is None:
-            values = x_KNC[0].numel() // x.shape[1]
-            require_values(values, "batch statistics: each channel", x, "use a batch of at least 2")
-            normalized: tuple[Tensor, Tensor, Tensor] = NormalizeLanes.apply(x_KNC, weight, bias, self.eps)
-            y, mean, var = normalized
-            if self.training:
-                self._take_up(mean.flatten(), var.flatten() * (values / (values - 1)))
-        else:
-            scale = torch.rsqrt(self.running_var.view(shape) + self.eps)
-            scale = scale if weight is None else scale * weight
-            shift = -self.running_mean.view(shape) * scale
-            y = torch.addcmul(shift if bias is None else shift + bias, x_KNC, scale)
-        return y.flatten(0, 1).to(x.dtype)
+        wide, weight, bias = full_precision(x), full_precision(self.weight), full_precision(self.bias)
+        if not self.training and self.running_mean is not None and self.running_var is not None:
+            return self._normalize_with_running(wide, weight, bias).to(x.dtype)
+        values = x.numel() // (self.lanes * x.shape[1])
+        require_values(values, "batch statistics: each channel", x, "use a batch of at least 2")
+        normalized: tuple[Tensor, Tensor, Tensor] = NormalizeLanes.apply(wide, weight, bias, self.lanes, self.eps)
+        y, mean_KC, var_KC = normalized
+        if self.training:
+            self._take_up(mean_KC, var_KC * (values / (values - 1)))
+        return y.to(x.dtype)
+
+    def _normalize_with_running(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        assert self.running_mean is not None and self.running_var is not None
+        scale = torch.rsqrt(self.running_var + self.eps)
+        scale = scale if weight is None else scale * weight
+        shift = -self.running_mean * scale if bias is None else bias - self.running_mean * scale
+        x_KNC = torch.unflatten(x, 0, (self.lanes, -1))
+        shape = _shape(x_KNC)
+        return torch.addcmul(shift.view(shape), x_KNC, scale.view(shape)).flatten(0, 1)
 
     def reset_running_stats(self) -> None:
         """Back to mean 0, variance 1 and no batches."""
@@ -64,15 +66,15 @@ class FoldedBatchNorm(nn.Module):
             self.num_batches_tracked.zero_()
 
     @torch.no_grad()
-    def _take_up(self, mean: Tensor, var: Tensor) -> None:
-        """Update the running statistics with a batch's mean and unbiased variance ``[K * C]``."""
+    def _take_up(self, mean_KC: Tensor, var_KC: Tensor) -> None:
+        """Update the running statistics with a batch's mean and unbiased variance."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
-        for running, value in ((self.running_mean, mean), (self.running_var, var)):
-            if self.momentum is None:
-                take_up(running, value[None], None, self.num_batches_tracked)
-            else:
-                running.lerp_(value, self.momentum)
+        if self.momentum is None:
+            take_up(self.running_mean, mean_KC[None], None, self.num_batches_tracked)
+            take_up(self.running_var, var_KC[None], None, self.num_batches_tracked)
+        else:
+            torch._foreach_lerp_((self.running_mean, self.running_var), (mean_KC, var_KC), self.momentum)
         self.num_batches_tracked.add_(1)
 
 
@@ -81,37 +83,47 @@ class NormalizeLanes(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, lanes: int, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalize x ``[K, N, C, *]``; the mean and the biased variance ``[K, 1, C, 1...]`` have no gradient."""
-        axes = _axes(x)
-        mean = x.mean(axes, keepdim=True)
-        centered = x - mean
+        """Normalize x ``[K * N, C, *]``; its mean and biased variance ``[K * C]`` have no gradient."""
+        x_KNC = torch.unflatten(x, 0, (lanes, -1))
+        axes, shape = _axes(x_KNC), _shape(x_KNC)
+        mean = x_KNC.mean(axes, keepdim=True)
+        centered = x_KNC - mean
         var = centered.square().mean(axes, keepdim=True)
-        inverse = torch.rsqrt(var + eps)
-        scale = inverse if weight is None else inverse * weight
-        y = centered * scale if bias is None else torch.addcmul(bias, centered, scale)
-        ctx.save_for_backward(centered, inverse, weight)
-        ctx.has_bias = bias is not None
-        ctx.mark_non_differentiable(mean, var)
-        return y, mean, var
+        inverse = (var + eps).rsqrt_()
+        scale = inverse if weight is None else inverse * weight.view(shape)
+        y = centered * scale if bias is None else torch.addcmul(bias.view(shape), centered, scale)
+        ctx.save_for_backward(centered, inverse, scale)
+        ctx.affine = weight is not None, bias is not None
+        mean_KC, var_KC = mean.flatten(), var.flatten()
+        ctx.mark_non_differentiable(mean_KC, var_KC)
+        ctx.set_materialize_grads(False)
+        return y.flatten(0, 1), mean_KC, var_KC
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         """Ioffe & Szegedy 2015, section 3, with the sums over a lane's examples and positions."""
-        centered, inverse, weight = ctx.saved_tensors
-        gradient, axes = gradients[0], _axes(gradients[0])
+        centered, inverse, scale = ctx.saved_tensors
+        assert gradients[0] is not None, "the output has a gradient"
+        gradient = torch.unflatten(gradients[0], 0, (len(centered), -1))
+        axes, count = _axes(gradient), gradient[0].numel() // gradient.shape[2]
         total = gradient.sum(axes, keepdim=True)
         slope = (gradient * centered).sum(axes, keepdim=True).mul_(inverse)
-        wanted_x, *_ = ctx.needs_input_grad
         x_gradient = None
-        if wanted_x:
-            count = gradient[0].numel() // gradient.shape[2]
-            x_gradient = gradient - total / count
-            x_gradient.addcmul_(centered, slope * inverse, value=-1 / count)
-            x_gradient.mul_(inverse if weight is None else inverse * weight)
-        return x_gradient, None if weight is None else slope, total if ctx.has_bias else None, None
+        if ctx.needs_input_grad[0]:
+            x_gradient = torch.sub(gradient, total, alpha=1 / count)
+            x_gradient.addcmul_(centered, slope * inverse, value=-1 / count).mul_(scale)
+            x_gradient = x_gradient.flatten(0, 1)
+        has_weight, has_bias = ctx.affine
+        return x_gradient, slope.flatten() if has_weight else None, total.flatten() if has_bias else None, None, None
 
 
-def _axes(x: Tensor) -> tuple[int, ...]:
-    return (1, *range(3, x.dim()))
+def _axes(x_KNC: Tensor) -> tuple[int, ...]:
+    """What a channel's statistics are taken over."""
+    return (1, *range(3, x_KNC.dim()))
+
+
+def _shape(x_KNC: Tensor) -> tuple[int, ...]:
+    """``[K * C]`` beside ``[K, N, C, *]``."""
+    return (len(x_KNC), 1, x_KNC.shape[2], *[1] * (x_KNC.dim() - 3))
