@@ -5,15 +5,13 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import nn
 
 from bnbench.components import Components
 from bnbench.data import Data
-from bnbench.engine import prove
+from bnbench.plan.proofs import folds
 from bnbench.spec import RunSpec, stack_key
 
 WORKING_SET = 8 * 2**20
@@ -21,7 +19,6 @@ WORKING_SET = 8 * 2**20
 MOST_LANES = 64
 STEP_OVERHEAD = 6
 """What a step costs whatever its lanes, in lanes."""
-PROOF_BATCH = 8
 
 Stack = tuple[str, ...]
 """The run_ids of a stack."""
@@ -101,13 +98,7 @@ def _limit(spec: RunSpec, components: Components, data: Data, lanes: int | None)
         except (Exception, SystemExit):  # a component that fails will fail its own run
             return 1
         lanes = max(1, min(MOST_LANES, WORKING_SET // per_lane))
-    if lanes > 1 and prove(partial(_seeded, spec, components, data), data.shape, min(spec.batch_size, PROOF_BATCH)):
-        return 1
-    return lanes
-
-
-def _seeded(spec: RunSpec, components: Components, data: Data, seed: int) -> nn.Module:
-    return components.build(replace(spec, seed=seed), data)
+    return lanes if lanes > 1 and folds(spec, components, data) else 1
 
 
 @torch.no_grad()

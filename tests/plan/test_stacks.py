@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from torch import nn
 
@@ -69,3 +71,19 @@ def test_a_network_that_does_not_fold_is_trained_alone():
 def test_activations_are_counted_at_the_leaves():
     network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8 * 8, 10))
     assert activations(network, (1, 8, 8)) == 3 * 256 + 10
+
+
+def test_a_proof_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert [len(stack) for stack in planned("seed=range(2)", workers=1)] == [2]
+    (kept,) = (tmp_path / "bnbench" / "proofs").iterdir()
+    assert kept.read_text() == ""
+    kept.write_text("training: output differs")
+    assert [len(stack) for stack in planned("seed=range(2)", workers=1)] == [1, 1]
+    assert [len(stack) for stack in planned("seed=range(2)", "model.width=17", workers=1)] == [2]
+
+
+def test_a_proof_that_cannot_be_kept_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert [len(stack) for stack in planned("seed=range(2)", workers=1)] == [2]
