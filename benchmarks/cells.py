@@ -46,9 +46,9 @@ class Workload:
 
 
 WORKLOADS = {
-    "digits-mlp": Workload("mlp", "digits", None, 20),
-    "digits-cnn": Workload("cnn", "digits", None, 5),
-    "mnist-mlp": Workload("mlp", "mnist", 1800, 10),
+    "digits-mlp": Workload("mlp", "digits", None, 10),
+    "digits-cnn": Workload("cnn", "digits", None, 4),
+    "mnist-mlp": Workload("mlp", "mnist", 1800, 5),
     "mnist-cnn": Workload("cnn", "mnist", 1800, 1),
     "cifar-resnet20": Workload("resnet20", "cifar", 300, 1, seeds=2, augment=True),
 }

@@ -21,6 +21,8 @@ def ls(context: typer.Context) -> None:
     from bnbench import store
 
     settings: Settings = context.obj
+    if settings.results.exists() and not settings.results.is_dir():
+        raise InvalidRequest([f"--results {settings.results}: is not a folder"])
     folders = sorted(path.parent for path in settings.results.glob("*/runs.csv"))
     if not folders:
         typer.echo(f"no sweeps in {settings.results}; start one with: bnbench sweep --name first norm=none,batch")

@@ -11,12 +11,18 @@ from torch import nn
 
 from bnbench.components import Components
 from bnbench.data import Data
+from bnbench.engine import total_steps
+from bnbench.plan.calibration import quickest
 from bnbench.plan.proofs import folds
 from bnbench.spec import RunSpec, stack_key
 
 WORKING_SET = 8 * 2**20
 """Bytes of activations that a stack may have on the CPU: more lanes than fit into a core's caches gain nothing."""
+MEMORY = 2**28
+"""Bytes of activations that a stack may have at all."""
 MOST_LANES = 64
+MEASURED_LANES = 8
+"""So many lanes are tried where fewer would fill the caches: a deep network may gain more than they cost."""
 STEP_OVERHEAD = 6
 """What a step costs whatever its lanes, in lanes."""
 
@@ -30,6 +36,7 @@ def stacks(
     data: Callable[[RunSpec], Data],
     workers: int,
     lanes: int | None = None,
+    before: Mapping[str, int] | None = None,
 ) -> list[Stack]:
     """Group runs into stacks, the longest to train first.
 
@@ -39,18 +46,23 @@ def stacks(
     Args:
         specs: by run_id.
         workers: how many train at a time.
-        lanes: runs per stack; None lets the size of a network's activations decide.
+        lanes: runs per stack; None lets the size of a network's activations decide, or a few measured steps.
+        before: by stack key, what was decided for runs of the same sweep that are finished.
     """
     groups: dict[str, list[str]] = {}
     for identity, spec in specs.items():
         groups.setdefault(stack_key(spec), []).append(identity)
     limits: dict[tuple[object, ...], int] = {}
     planned: list[Stack] = []
-    for members in groups.values():
+    for key, members in groups.items():
         spec = specs[members[0]]
-        kind = (spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size)
+        kind = (spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size, spec.precision)
         if len(members) > 1 and kind not in limits:
-            limits[kind] = _limit(spec, components, data(spec), lanes)
+            wanted = lanes if lanes is not None else (before or {}).get(key)
+            loaded = data(spec)
+            limits[kind] = wanted or _quick(spec, components, loaded, -(-len(members) // workers))
+            if limits[kind] > 1 and not folds(spec, components, loaded):
+                limits[kind] = 1
         planned += _parts(members, -(-len(members) // limits.get(kind, 1)))
     if lanes is None:
         planned = _spread(planned, lambda stack: _cost(specs[stack[0]], len(stack)), workers)
@@ -90,15 +102,21 @@ def _cost(spec: RunSpec, lanes: int) -> float:
     return steps * (STEP_OVERHEAD + lanes)
 
 
-def _limit(spec: RunSpec, components: Components, data: Data, lanes: int | None) -> int:
-    """The most lanes for a spec; 1 if more would gain nothing, or if its network does not fold."""
-    if lanes is None:
-        try:
-            per_lane = 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
-        except (Exception, SystemExit):  # a component that fails will fail its own run
-            return 1
-        lanes = max(1, min(MOST_LANES, WORKING_SET // per_lane))
-    return lanes if lanes > 1 and folds(spec, components, data) else 1
+def _quick(spec: RunSpec, components: Components, data: Data, runs: int) -> int:
+    """How many lanes are quick for a spec; a few steps are measured where that may be worth it.
+
+    Args:
+        runs: of this kind, for each worker.
+    """
+    try:
+        per_lane = 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
+    except (Exception, SystemExit):  # a component that fails will fail its own run
+        return 1
+    fitting = max(1, min(MOST_LANES, WORKING_SET // per_lane))
+    tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
+    if fitting >= tried or not folds(spec, components, data):
+        return fitting
+    return quickest(spec, components, data, [fitting, tried], runs * total_steps(spec, len(data.train.y)))
 
 
 @torch.no_grad()

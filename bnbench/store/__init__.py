@@ -17,6 +17,7 @@ __all__ = [
     "check_writable",
     "is_locked",
     "join",
+    "lanes",
     "load_metrics",
     "load_runs",
     "load_sweeps",

@@ -42,6 +42,12 @@ def test_reading_results_never_loads_torch(words, tmp_path: Path):
     subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, check=True, capture_output=True)
 
 
+def test_ls_of_a_file_is_refused(program: Program):
+    Path("file").touch()
+    result = program("--results", "file", "ls")
+    assert result.code == 2 and "--results file: is not a folder" in result.err
+
+
 def test_ls_and_show(program: Program):
     assert "no sweeps" in program("ls").out
     assert program("run", *SMALL, "--name", "one").code == 0

@@ -1,0 +1,55 @@
+"""How many lanes train quickest, measured in a few steps where sizes alone do not tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from bnbench.components import Components
+from bnbench.data import Data, Examples
+from bnbench.engine import prepare_process, train, train_stack
+from bnbench.spec import RunSpec
+
+STEPS = 3
+"""Steps that are measured, after as many that warm up."""
+PAYS = 30.0
+"""Seconds of training, run by run, from which measuring pays."""
+FEW = 8
+"""Examples of an evaluation, which is not what is measured."""
+
+
+def seconds_per_lane(spec: RunSpec, components: Components, data: Data, lanes: int) -> float:
+    """Seconds of a training step for one of so many runs that are trained together on one CPU core."""
+    prepare_process()
+    few = Examples(data.validation.x[:FEW], data.validation.y[:FEW])
+    small = replace(data, validation=few, test=few)
+    every = replace(spec.evaluate, every=STEPS, unit="steps", statistics="running")
+    short = replace(spec, steps=3 * STEPS, epochs=None, evaluate=every, divergence_factor=1e30, lr=1e-6)
+    specs = [replace(short, seed=seed) for seed in range(lanes)]
+    networks = [components.build(lane, data) for lane in specs]
+    records: Any = train_stack(specs, networks, small) if lanes > 1 else train(short, networks[0], small)
+    pauses = []
+    for _ in records:
+        pauses.append(time.perf_counter())
+        if len(pauses) == 2:
+            break
+    return (pauses[1] - pauses[0]) / STEPS / lanes
+
+
+def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequence[int], worth: float) -> int:
+    """The quickest of some numbers of lanes; the first without measuring if all there is to do is worth less.
+
+    Args:
+        candidates: the likeliest first.
+        worth: lane-steps that there are to train on a core.
+    """
+    alone = seconds_per_lane(spec, components, data, 1)
+    if alone * worth < PAYS or len(candidates) == 1 == candidates[0]:
+        return candidates[0]
+    measured = {1: alone}
+    for lanes in candidates:
+        if lanes not in measured:
+            measured[lanes] = seconds_per_lane(spec, components, data, lanes)
+    return min(measured, key=measured.__getitem__)
