@@ -46,10 +46,10 @@ class Workload:
 
 
 WORKLOADS = {
-    "digits-mlp": Workload("mlp", "digits", None, 10),
-    "digits-cnn": Workload("cnn", "digits", None, 4),
-    "mnist-mlp": Workload("mlp", "mnist", 1800, 5),
-    "mnist-cnn": Workload("cnn", "mnist", 1800, 1),
+    "digits-mlp": Workload("mlp", "digits", None, 30),
+    "digits-cnn": Workload("cnn", "digits", None, 10),
+    "mnist-mlp": Workload("mlp", "mnist", 1800, 10),
+    "mnist-cnn": Workload("cnn", "mnist", 1800, 2),
     "cifar-resnet20": Workload("resnet20", "cifar", 300, 1, seeds=2, augment=True),
 }
 
