@@ -50,7 +50,7 @@ WORKLOADS = {
     "digits-cnn": Workload("cnn", "digits", None, 10),
     "mnist-mlp": Workload("mlp", "mnist", 1800, 10),
     "mnist-cnn": Workload("cnn", "mnist", 1800, 2),
-    "cifar-resnet20": Workload("resnet20", "cifar", 300, 1, seeds=2, augment=True),
+    "cifar-resnet20": Workload("resnet20", "cifar", 800, 3, seeds=1, augment=True),
 }
 
 

@@ -1,0 +1,87 @@
+"""``python -m benchmarks.step``: where the time of one stacked training step goes on one CPU core, and its floor."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from torch.profiler import ProfilerActivity, profile
+
+from bnbench.components import Components, components
+from bnbench.config import compose_request
+from bnbench.data import Data, Examples
+from bnbench.engine import prepare_process, train, train_stack
+from bnbench.spec import RunSpec
+
+PASSES = 7
+"""Times that a weight or its velocity is read or written in a step of SGD with momentum: the weight in the forward
+pass, in the backward pass and in its update (read and written), the velocity in its update (the same) and in the
+weight's."""
+
+
+def main(
+    overrides: Annotated[list[str], typer.Argument(help="As for bnbench run.")],
+    lanes: Annotated[int, typer.Option(help="Runs in the stack.")] = 30,
+    steps: Annotated[int, typer.Option(help="Steps that are measured.")] = 200,
+    data: Annotated[Path, typer.Option(help="Where datasets are kept.")] = Path("data"),
+) -> None:
+    """Time a step, alone and stacked, and say what it is made of."""
+    prepare_process()
+    parts = components()
+    (spec,) = compose_request([*overrides, "optim.momentum=0.9"], parts).specs
+    loaded = parts.load(spec, data)
+    few = Examples(loaded.validation.x[:8], loaded.validation.y[:8])
+    loaded = replace(loaded, validation=few, test=few)
+    alone, stacked = _seconds(spec, parts, loaded, 1, steps), _seconds(spec, parts, loaded, lanes, steps)
+    print(f"a step alone: {alone * 1e6:.0f} us; of {lanes} lanes: {stacked * 1e6:.0f} us, ", end="")
+    print(f"{stacked / lanes * 1e6:.1f} us a lane, {alone * lanes / stacked:.1f} times as fast")
+    parameters = sum(parameter.numel() for parameter in parts.build(spec, loaded).parameters())
+    traffic, rate = 4 * parameters * lanes * PASSES, _bandwidth(4 * parameters * lanes)
+    print(f"floor by memory: {traffic / 1e6:.1f} MB of weights and velocities at {rate / 1e9:.1f} GB/s: ", end="")
+    print(f"{traffic / rate * 1e6:.0f} us, {traffic / rate / stacked:.0%} of the step")
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        _train(spec, parts, loaded, lanes, steps)
+    averages = sorted(seen.key_averages(), key=lambda entry: -entry.self_cpu_time_total)
+    total = sum(entry.self_cpu_time_total for entry in averages)
+    for entry in averages[:14]:
+        share, calls = entry.self_cpu_time_total / total, entry.count / steps
+        print(f"{share:6.1%}  {entry.self_cpu_time_total / steps:7.0f} us a step  {calls:6.1f} calls  {entry.key}")
+
+
+def _seconds(spec: RunSpec, parts: Components, data: Data, lanes: int, steps: int) -> float:
+    """Seconds of a step, the best of three measurements after one to warm up."""
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        _train(spec, parts, data, lanes, steps)
+        times.append(time.perf_counter() - start)
+    return min(times[1:]) / steps
+
+
+def _train(spec: RunSpec, parts: Components, data: Data, lanes: int, steps: int) -> None:
+    every = replace(spec.evaluate, every=steps, unit="steps")
+    short = replace(spec, steps=steps, epochs=None, evaluate=every, lr=1e-4)
+    specs = [replace(short, seed=seed) for seed in range(lanes)]
+    networks = [parts.build(lane, data) for lane in specs]
+    for _ in train_stack(specs, networks, data) if lanes > 1 else train(short, networks[0], data):
+        pass
+
+
+def _bandwidth(size: int) -> float:
+    """Bytes a second of reading and writing a tensor of so many bytes, between others that push it out of the cache."""
+    tensor, other = torch.zeros(size // 4), torch.zeros(2**23)
+    best = 0.0
+    for _ in range(20):
+        other.add_(1)
+        start = time.perf_counter()
+        tensor.mul_(0.5)
+        best = max(best, 2 * size / (time.perf_counter() - start))
+    return best
+
+
+if __name__ == "__main__":
+    typer.run(main)
