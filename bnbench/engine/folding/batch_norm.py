@@ -47,7 +47,7 @@ class FoldedBatchNorm(nn.Module):
         y, mean_KC, var_KC = normalized
         if self.training:
             self._take_up(mean_KC, var_KC * (values / (values - 1)))
-        return y.to(x.dtype)
+        return y.flatten(0, 1).to(x.dtype)
 
     def _normalize_with_running(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         assert self.running_mean is not None and self.running_var is not None
@@ -85,7 +85,10 @@ class NormalizeLanes(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, lanes: int, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalize x ``[K * N, C, *]``; its mean and biased variance ``[K * C]`` have no gradient."""
+        """Normalize x ``[K * N, C, *]`` to ``[K, N, C, *]``; its mean and biased variance ``[K * C]`` have no gradient.
+
+        The output is no view: a layer behind it may work in place.
+        """
         x_KNC = torch.unflatten(x, 0, (lanes, -1))
         axes, shape = _axes(x_KNC), _shape(x_KNC)
         mean = x_KNC.mean(axes, keepdim=True)
@@ -99,14 +102,14 @@ class NormalizeLanes(torch.autograd.Function):
         mean_KC, var_KC = mean.flatten(), var.flatten()
         ctx.mark_non_differentiable(mean_KC, var_KC)
         ctx.set_materialize_grads(False)
-        return y.flatten(0, 1), mean_KC, var_KC
+        return y, mean_KC, var_KC
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         """Ioffe & Szegedy 2015, section 3, with the sums over a lane's examples and positions."""
         centered, inverse, scale = ctx.saved_tensors
-        assert gradients[0] is not None, "the output has a gradient"
-        gradient = torch.unflatten(gradients[0], 0, (len(centered), -1))
+        gradient = gradients[0]
+        assert gradient is not None, "the output has a gradient"
         axes, count = _axes(gradient), gradient[0].numel() // gradient.shape[2]
         total = gradient.sum(axes, keepdim=True)
         slope = (gradient * centered).sum(axes, keepdim=True).mul_(inverse)
