@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +23,10 @@ FEW = 8
 
 
 def seconds_per_lane(spec: RunSpec, components: Components, data: Data, lanes: int) -> float:
-    """Seconds of a training step for one of so many runs that are trained together on one CPU core."""
+    """Seconds of a training step for one of so many runs that are trained together on one CPU core.
+
+    Infinite for what cannot be measured: a run that raises or diverges at once will do so again, in its own worker.
+    """
     prepare_process()
     few = Examples(data.validation.x[:FEW], data.validation.y[:FEW])
     small = replace(data, validation=few, test=few)
@@ -30,12 +35,11 @@ def seconds_per_lane(spec: RunSpec, components: Components, data: Data, lanes: i
     specs = [replace(short, seed=seed) for seed in range(lanes)]
     networks = [components.build(lane, data) for lane in specs]
     records: Any = train_stack(specs, networks, small) if lanes > 1 else train(short, networks[0], small)
-    pauses = []
-    for _ in records:
-        pauses.append(time.perf_counter())
-        if len(pauses) == 2:
-            break
-    return (pauses[1] - pauses[0]) / STEPS / lanes
+    try:
+        pauses = [time.perf_counter() for _ in itertools.islice(records, 2)]
+    except (Exception, SystemExit):
+        return math.inf
+    return (pauses[1] - pauses[0]) / STEPS / lanes if len(pauses) == 2 else math.inf
 
 
 def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequence[int], worth: float) -> int:
@@ -46,7 +50,7 @@ def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequ
         worth: lane-steps that there are to train on a core.
     """
     alone = seconds_per_lane(spec, components, data, 1)
-    if alone * worth < PAYS or len(candidates) == 1 == candidates[0]:
+    if alone * worth < PAYS or math.isinf(alone):
         return candidates[0]
     measured = {1: alone}
     for lanes in candidates:

@@ -36,7 +36,7 @@ def stacks(
     data: Callable[[RunSpec], Data],
     workers: int,
     lanes: int | None = None,
-    before: Mapping[str, int] | None = None,
+    device: str = "cpu",
 ) -> list[Stack]:
     """Group runs into stacks, the longest to train first.
 
@@ -47,20 +47,19 @@ def stacks(
         specs: by run_id.
         workers: how many train at a time.
         lanes: runs per stack; None lets the size of a network's activations decide, or a few measured steps.
-        before: by stack key, what was decided for runs of the same sweep that are finished.
+        device: kind of the device of training; steps are measured on the CPU only.
     """
     groups: dict[str, list[str]] = {}
     for identity, spec in specs.items():
         groups.setdefault(stack_key(spec), []).append(identity)
     limits: dict[tuple[object, ...], int] = {}
     planned: list[Stack] = []
-    for key, members in groups.items():
+    for members in groups.values():
         spec = specs[members[0]]
         kind = (spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size, spec.precision)
         if len(members) > 1 and kind not in limits:
-            wanted = lanes if lanes is not None else (before or {}).get(key)
             loaded = data(spec)
-            limits[kind] = wanted or _quick(spec, components, loaded, -(-len(members) // workers))
+            limits[kind] = lanes or _quick(spec, components, loaded, -(-len(members) // workers), device)
             if limits[kind] > 1 and not folds(spec, components, loaded):
                 limits[kind] = 1
         planned += _parts(members, -(-len(members) // limits.get(kind, 1)))
@@ -102,7 +101,7 @@ def _cost(spec: RunSpec, lanes: int) -> float:
     return steps * (STEP_OVERHEAD + lanes)
 
 
-def _quick(spec: RunSpec, components: Components, data: Data, runs: int) -> int:
+def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device: str) -> int:
     """How many lanes are quick for a spec; a few steps are measured where that may be worth it.
 
     Args:
@@ -114,7 +113,7 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int) -> int:
         return 1
     fitting = max(1, min(MOST_LANES, WORKING_SET // per_lane))
     tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
-    if fitting >= tried or not folds(spec, components, data):
+    if device != "cpu" or fitting >= tried or not folds(spec, components, data):
         return fitting
     return quickest(spec, components, data, [fitting, tried], runs * total_steps(spec, len(data.train.y)))
 

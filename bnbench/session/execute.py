@@ -19,7 +19,7 @@ from bnbench.plan import stacks
 from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
-from bnbench.spec import RunSpec, stack_key
+from bnbench.spec import RunSpec
 from bnbench.worker import Task, work
 
 _LANES = {"auto": None, "off": 1}
@@ -73,7 +73,7 @@ def execute(
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
         most = _LANES[lanes] if lanes in _LANES else int(lanes)
-        grouped = stacks(pending, plan.components, plan.load, workers, most, _lanes_before(plan))
+        grouped = stacks(pending, plan.components, plan.load, workers, most, plan.device.type)
         tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers)
         launch = LAUNCHERS["inline" if workers == 1 and jobs is None else launcher]
         at_once = sum(len(task.specs) for task in tasks[:workers])
@@ -126,17 +126,6 @@ def _entered(plan: Plan) -> Iterator[None]:
             yield
         finally:
             store.join(plan.folder)
-
-
-def _lanes_before(plan: Plan) -> dict[str, int]:
-    """By stack key, the most lanes that finished runs were trained with: what goes on goes on as it began."""
-    trained = store.lanes(plan.folder)
-    before: dict[str, int] = {}
-    for identity, spec in plan.specs.items():
-        if identity in trained:
-            key = stack_key(spec)
-            before[key] = max(trained[identity], before.get(key, 1))
-    return before
 
 
 def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> list[Task]:

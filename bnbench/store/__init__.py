@@ -1,7 +1,7 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, RESULTS, Status
-from bnbench.store.folder import belongs_to_sweep, join, lanes, plan, read_history, restore_specs, statuses
+from bnbench.store.folder import belongs_to_sweep, join, plan, read_history, restore_specs, statuses
 from bnbench.store.lock import check_writable, is_locked, locked
 from bnbench.store.segment import Segment
 from bnbench.store.tables import load_metrics, load_runs, load_sweeps
@@ -17,7 +17,6 @@ __all__ = [
     "check_writable",
     "is_locked",
     "join",
-    "lanes",
     "load_metrics",
     "load_runs",
     "load_sweeps",

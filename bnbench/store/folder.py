@@ -29,12 +29,6 @@ def statuses(folder: Path) -> dict[str, str]:
     return {identity: row["status"] for identity, row in read_state(folder).rows.items()}
 
 
-def lanes(folder: Path) -> dict[str, int]:
-    """By run_id, how many runs were trained together with each finished run, itself included."""
-    rows = read_state(folder).rows.items()
-    return {identity: int(row["lanes"]) for identity, row in rows if row["status"] in RESULTS and row.get("lanes")}
-
-
 def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], invocation: Mapping[str, Any]) -> None:
     """Enter runs into runs.csv, those that have a result excepted. The caller holds the sweep.
 

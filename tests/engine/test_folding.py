@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import StochasticDepth
 
-from bnbench.engine.folding import CannotFold, LaneByLane, fold, lane_count, lanes_of, select, set_streams, unfold
+from bnbench.engine.folding import CannotFold, LaneByLane, fold, lanes_of, select, set_streams, unfold
 from bnbench.engine.randomness import GlobalStream
 from bnbench.errors import Impossible
 from bnbench.models import build
@@ -102,7 +102,7 @@ def test_any_tree_of_layers_folds_and_unfolds(recipe, lanes, training):
     torch.manual_seed(0)
     networks = [grow(recipe, 4, False)[0].double().train(training) for _ in range(lanes)]
     folded = fold(networks)
-    assert lane_count(folded) == lanes
+    assert folded.lanes == lanes
     assert all(equal_states(unfold(folded, lane), network) for lane, network in enumerate(networks))
     for tensor in (*folded.parameters(), *folded.buffers()):
         assert lanes_of(tensor, lanes).shape[0] == lanes
@@ -144,7 +144,7 @@ def test_twenty_steps_agree_with_separate_networks():
 def test_selected_lanes_are_the_same_networks():
     networks = resnets(4)
     chosen = select(fold(networks).eval(), [3, 1])
-    assert lane_count(chosen) == 2 and not chosen.training
+    assert chosen.lanes == 2 and not chosen.training
     assert equal_states(unfold(chosen, 0), networks[3]) and equal_states(unfold(chosen, 1), networks[1])
 
 

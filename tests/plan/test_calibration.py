@@ -1,13 +1,16 @@
 """What is measured where the sizes of a network do not tell how many lanes are quick."""
 
+import math
 import sys
+from dataclasses import replace
 
 import pytest
+from torch import Tensor, nn
 
-from bnbench.components import components
+from bnbench.components import Components, components
 from bnbench.plan import stacks
 from bnbench.plan.calibration import quickest, seconds_per_lane
-from bnbench.spec import run_id, stack_key
+from bnbench.spec import run_id
 from tests.conftest import load_data, make_spec
 
 
@@ -42,8 +45,26 @@ def test_a_deep_network_is_tried_with_more_lanes_than_fit_the_caches(monkeypatch
     assert [len(stack) for stack in found] == [6, 6]
 
 
-def test_what_a_sweep_began_with_goes_on():
-    specs = {run_id(spec): spec for seed in range(6) if (spec := make_spec("model=mlp", f"seed={seed}"))}
-    (key,) = {stack_key(spec) for spec in specs.values()}
-    found = stacks(specs, components(), load_data, workers=1, before={key: 2})
-    assert [len(stack) for stack in found] == [2, 2, 2]
+@pytest.mark.parametrize("trouble", ["raises", "diverges"])
+def test_what_cannot_be_measured_is_left_to_its_worker(trouble: str):
+    class Trouble(nn.Module):
+        def __init__(self, features: int) -> None:
+            super().__init__()
+
+        def forward(self, x: Tensor) -> Tensor:
+            if trouble == "raises":
+                raise RuntimeError("not now")
+            return x * math.nan
+
+    spec = make_spec("model=mlp", "norm=none", "batch_size=2")
+    registries = components().registries
+    parts = Components({**registries, "norm": {**registries["norm"], "none": Trouble}}, {})
+    assert [seconds_per_lane(spec, parts, load_data(spec), lanes) for lanes in (1, 3)] == [math.inf, math.inf]
+    assert quickest(spec, parts, load_data(spec), [2, 4], worth=10**9) == 2
+
+
+def test_nothing_is_measured_for_a_gpu(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "quickest", lambda *_: pytest.fail("measured"))
+    spec = make_spec("model=resnet20", "batch_size=32")
+    specs = {run_id(lane): lane for seed in range(4) if (lane := replace(spec, seed=seed))}
+    assert len(stacks(specs, components(), load_data, workers=2, device="cuda")) == 4

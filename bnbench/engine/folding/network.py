@@ -98,11 +98,6 @@ def select(folded: Folded, lanes: Sequence[int]) -> Folded:
     return chosen.train(folded.training)
 
 
-def lane_count(folded: Folded) -> int:
-    """The number of lanes K."""
-    return folded.lanes
-
-
 def set_streams(folded: Folded, streams: Sequence[Stream] | None) -> None:
     """Let every lane draw random numbers inside its own context manager, entered around each call in training.
 
