@@ -27,7 +27,7 @@ def main(
     """Measure and print a table of ratios: how many times as long as bnbench a peer takes for the same sweep."""
     names = cells or (["digits-mlp", "digits-cnn"] if quick else list(WORKLOADS))
     against = peers or (["plain", "in_memory"] if quick else list(PEERS))
-    sizes = batch or ([2, 32] if quick else list(BATCH_SIZES))
+    sizes = batch or ([8, 32] if quick else list(BATCH_SIZES))
     measured: list[Measured] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
