@@ -127,7 +127,7 @@ def _recompute(specs: Sequence[RunSpec], network: nn.Module, tracking: list[nn.M
     spec, device = specs[0], data.train.y.device
     orders = [torch.randperm(len(data.train.y), generator=generator(lane.seed, "recompute")) for lane in specs]
     for index_KN in torch.split(torch.stack(orders), spec.batch_size, 1)[: spec.evaluate.recompute_batches]:
-        if index_KN.shape[1] == spec.batch_size:
+        if index_KN.shape[1] == min(spec.batch_size, len(data.train.y)):
             x_NCHW = data.train.x[index_KN.flatten().to(device)]
             forward(spec, network, normalize(x_NCHW, data.mean, data.std, dtype_of(spec)))
     network.eval()

@@ -6,7 +6,7 @@ from torch import nn
 
 from bnbench.components import components
 from bnbench.data import Examples
-from bnbench.engine.evaluation import evaluate, evaluate_lanes, evaluation_mode
+from bnbench.engine.evaluation import evaluate, evaluate_lanes, evaluation_mode, tracks_statistics
 from bnbench.engine.folding import fold
 from bnbench.spec import RunSpec, stream
 from tests.conftest import load_data, make_spec
@@ -128,3 +128,19 @@ def test_an_output_that_is_not_finite_is_never_right():
             parameter.fill_(float("nan"))
     _, accuracy = evaluate(spec, network, data, data.test)
     assert accuracy == 0.0
+
+
+def test_statistics_are_recomputed_for_a_batch_larger_than_the_training_set():
+    """The whole set is then the one batch of an epoch, and the population."""
+    spec = make_spec("model=mlp", "norm=precise", "batch_size=5000", "drop_last=false", "precision=fp64")
+    data = load_data(spec)
+    network = components().build(spec, data).double()
+    first = next(layer for layer in network.modules() if tracks_statistics(layer))
+    seen: list[torch.Tensor] = []
+    handle = first.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].detach()))
+    with evaluation_mode([spec], network, data):
+        (inputs,) = seen
+        assert len(inputs) == len(data.train.y)
+        torch.testing.assert_close(first.running_mean, inputs.mean(0))
+        torch.testing.assert_close(first.running_var, inputs.var(0))
+    handle.remove()
