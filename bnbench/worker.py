@@ -18,6 +18,7 @@ import torch
 from bnbench.components import components
 from bnbench.engine import Outcome, Reading, Record, now, prepare_process, resolve_device, train, train_stack
 from bnbench.environment import timestamp
+from bnbench.plan import trains_natively
 from bnbench.probes import take
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
@@ -84,8 +85,9 @@ def _attempt(
 ) -> tuple[list[End], tuple[RunSpec, ...]]:
     """The runs that ended, and those that are left to be tried in smaller stacks."""
     device = resolve_device(task.device)
+    native = len(specs) > 1 and _is_native(task, specs[0], device)
     facts = {
-        "engine": "stacked" if len(specs) > 1 else "reference",
+        "engine": "native" if native else "stacked" if len(specs) > 1 else "reference",
         "lanes": len(set(specs)),
         "device": str(device),
         "started_at": timestamp(),
@@ -97,7 +99,7 @@ def _attempt(
     segment.start(tuple(dict.fromkeys(specs)), facts)
     ended: dict[RunSpec, End] = {}
     try:
-        for rows in _rows(task, specs, device, watch, partial(_log_for_all, segment, specs)):
+        for rows in _rows(task, specs, device, native, watch, partial(_log_for_all, segment, specs)):
             final = [(spec, row) for spec, row in rows if "status" in row]
             readings = [{"run_id": run_id(spec), **row} for spec, row in rows if "probe" in row]
             others = [{"run_id": run_id(spec), **row} for spec, row in rows if not {"status", "probe"} & row.keys()]
@@ -123,6 +125,15 @@ def _attempt(
     return list(ended.values()), ()
 
 
+def _is_native(task: Task, spec: RunSpec, device: torch.device) -> bool:
+    """Whether compiled code trains a stack; what fails here will fail again where its runs are trained."""
+    try:
+        parts = components(task.plugin)
+        return trains_natively(spec, parts, parts.load(spec, task.data), device)
+    except (Exception, SystemExit):
+        return False
+
+
 def _log_for_all(segment: Segment, specs: Sequence[RunSpec], text: str) -> None:
     for spec in specs:
         segment.log(run_id(spec), f"{text}\n")
@@ -132,6 +143,7 @@ def _rows(
     task: Task,
     specs: Sequence[RunSpec],
     device: torch.device,
+    native: bool,
     watch: Callable[[Record], None],
     tell: Callable[[str], None],
 ) -> Iterator[list[tuple[RunSpec, dict[str, Any]]]]:
@@ -145,7 +157,7 @@ def _rows(
     networks = [parts.build(spec, data).to(device) for spec in specs]
     on_device = data.to(device)
     if len(specs) > 1:
-        for records in train_stack(specs, networks, on_device, probe, tell):
+        for records in train_stack(specs, networks, on_device, probe, tell, native=native):
             yield [(specs[lane], asdict(record)) for lane, record in records if specs.index(specs[lane]) == lane]
         return
     seconds, start = 0.0, now(device)

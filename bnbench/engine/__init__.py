@@ -3,6 +3,7 @@
 from bnbench.engine.clock import now
 from bnbench.engine.device import prepare_process, release_memory, resolve_device
 from bnbench.engine.folding import prove
+from bnbench.engine.native import compiler, prove_native
 from bnbench.engine.records import Evaluation, Outcome, Probe, Reading, Record
 from bnbench.engine.reference import total_steps, train
 from bnbench.engine.stacked import train_stack
@@ -13,9 +14,11 @@ __all__ = [
     "Probe",
     "Reading",
     "Record",
+    "compiler",
     "now",
     "prepare_process",
     "prove",
+    "prove_native",
     "release_memory",
     "resolve_device",
     "total_steps",

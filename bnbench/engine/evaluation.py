@@ -23,7 +23,8 @@ LANE_BATCH = 32
 def evaluate(spec: RunSpec, network: nn.Module, data: Data, examples: Examples) -> tuple[float, float]:
     """Mean cross-entropy (nats, no label smoothing) and accuracy (0 to 1) over ``examples``.
 
-    An output that is not finite is never right. Parameters, buffers and the training mode are left as they were.
+    With batch statistics, examples are taken in batches of the training's size. An output that is not finite is never
+    right. Parameters, buffers and the training mode are left as they were.
     """
     ((loss, accuracy),) = evaluate_lanes([spec], network, data, examples)
     return loss, accuracy
@@ -35,7 +36,7 @@ def evaluate_lanes(
 ) -> list[tuple[float, float]]:
     """:func:`evaluate` for each lane of a stack; ``network`` maps [K*N, C, H, W] to logits [K*N, classes]."""
     spec, lanes = specs[0], len(specs)
-    full = spec.evaluate.statistics == "batch"
+    full = spec.evaluate.statistics == "batch" or any(map(uses_batch_statistics, network.modules()))
     size = spec.batch_size if full else LANE_BATCH if lanes > 1 else EVALUATION_BATCH
     loss_K = torch.zeros(lanes, dtype=torch.float64, device=examples.y.device)
     right_K = torch.zeros(lanes, dtype=torch.int64, device=examples.y.device)
@@ -103,6 +104,13 @@ def tracks_statistics(module: nn.Module) -> bool:
     """Whether a layer keeps running statistics in the way of torch.nn.BatchNorm2d."""
     running = any(name.startswith("running_") for name, _ in module.named_buffers(recurse=False))
     return running and hasattr(module, "reset_running_stats")
+
+
+def uses_batch_statistics(module: nn.Module) -> bool:
+    """Whether a layer that can keep running statistics was made without, and is evaluated with those of a batch."""
+    buffers = module._buffers
+    per_example = isinstance(module, nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d)
+    return "running_mean" in buffers and buffers["running_mean"] is None and not per_example
 
 
 def statistics_of(spec: RunSpec, tracking: Sequence[nn.Module]) -> str:

@@ -17,13 +17,18 @@ from bnbench.spec import RunSpec
 BLOCK_BYTES = {"cpu": 2**19, "cuda": 2**25}
 """Size of the images of a block: on the CPU small enough for a core's cache, everywhere large enough that small batches
 come cheaply."""
+NATIVE_BLOCK_BYTES = 2**22
+"""For steps that take one lane after another, which reads its weights anew in each block."""
 
 
 class LaneBatches:
     """The data order and augmentation of every lane: lanes with one seed share them."""
 
-    def __init__(self, specs: Sequence[RunSpec], data: Data, dtype: torch.dtype) -> None:
+    def __init__(
+        self, specs: Sequence[RunSpec], data: Data, dtype: torch.dtype, block_bytes: int | None = None
+    ) -> None:
         self._data, self._dtype, self._batch_size = data, dtype, specs[0].batch_size
+        self._block_bytes = BLOCK_BYTES[data.train.x.device.type] if block_bytes is None else block_bytes
         self._seeds = [spec.seed for spec in specs]
         self._generators = {seed: (generator(seed, "order"), generator(seed, "augment")) for seed in self._seeds}
         self._draws = Draws(torch.empty(0))
@@ -34,7 +39,7 @@ class LaneBatches:
         """The most steps of a block."""
         data = self._data
         bytes_of_one = self._dtype.itemsize * len(self._seeds) * self._batch_size * data.train.x[0].numel()
-        fitting = BLOCK_BYTES[data.train.x.device.type] // bytes_of_one
+        fitting = self._block_bytes // bytes_of_one
         return max(1, min(fitting, len(data.train.y) // self._batch_size))
 
     def take(self, position: int, most: int) -> tuple[Tensor, Tensor]:

@@ -60,6 +60,9 @@ class LaneSgd:
         momentum_K1: momentum.
         nesterov: Nesterov's form.
         whole: gradients are wanted as tensors, never as factors.
+
+    Attributes:
+        momentum_K1: as given, like ``decay_K1`` and ``nesterov``.
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class LaneSgd:
         whole: bool,
     ) -> None:
         self._decays = [decay and bool(decay_K1.any()) for decay in decays]
-        self._decay_K1, self._momentum_K1, self._nesterov, self._whole = decay_K1, momentum_K1, nesterov, whole
+        self.decay_K1, self.momentum_K1, self.nesterov, self._whole = decay_K1, momentum_K1, nesterov, whole
         self._moving = bool(momentum_K1.any())
         common = bool((momentum_K1 == momentum_K1[0]).all())
         self._common_momentum = momentum_K1[0].item() if common else None
@@ -102,23 +105,23 @@ class LaneSgd:
         gradients = [self._gradient(index) for index in indices]
         if self._moving:
             velocities = [self._velocities[index] for index in indices]
-            momenta = [self._momentum_K1] * len(indices)
+            momenta = [self.momentum_K1] * len(indices)
             torch._foreach_mul_(velocities, momenta)
             torch._foreach_add_(velocities, gradients)
-            gradients = list(torch._foreach_addcmul(gradients, velocities, momenta)) if self._nesterov else velocities
+            gradients = list(torch._foreach_addcmul(gradients, velocities, momenta)) if self.nesterov else velocities
         torch._foreach_addcmul_(values, gradients, [lr_K1] * len(indices), value=-1)
 
     def _gradient(self, index: int) -> Tensor:
         gradient = self._parameters[index].grad
         assert gradient is not None, "only parameters with gradients are asked for"
-        gradient_KP = lanes_of(gradient, len(self._decay_K1))
+        gradient_KP = lanes_of(gradient, len(self.decay_K1))
         if self._decays[index]:
-            gradient_KP = torch.addcmul(gradient_KP, self._values[index], self._decay_K1)
+            gradient_KP = torch.addcmul(gradient_KP, self._values[index], self.decay_K1)
         return gradient_KP
 
     def _step_by_factors(self, index: int, factors: Factors, lr_K1: Tensor) -> None:
         """The same update with a gradient that is a sum of products, which is never written out."""
-        values_KP, decay_K1, momentum_K1 = self._values[index], self._decay_K1, self._momentum_K1
+        values_KP, decay_K1, momentum_K1 = self._values[index], self.decay_K1, self.momentum_K1
         shape = len(values_KP), factors[0][0].shape[2], factors[0][1].shape[2]
         if self._moving:
             velocity_KP = self._velocities[index]
@@ -130,18 +133,25 @@ class LaneSgd:
                 beta = 1.0
             if self._decays[index]:
                 velocity_KP.addcmul_(values_KP, decay_K1)
-        if self._decays[index] and (self._nesterov or not self._moving):
+        if self._decays[index] and (self.nesterov or not self._moving):
             values_KP.mul_(1 - lr_K1 * decay_K1)
-        if self._nesterov or not self._moving:
+        if self.nesterov or not self._moving:
             for gradient_KMO, x_KMF in factors:
                 values_KP.view(shape).baddbmm_((gradient_KMO * -lr_K1[:, :, None]).transpose(1, 2), x_KMF)
         if self._moving:
-            values_KP.addcmul_(velocity_KP, lr_K1 * momentum_K1 if self._nesterov else lr_K1, value=-1)
+            values_KP.addcmul_(velocity_KP, lr_K1 * momentum_K1 if self.nesterov else lr_K1, value=-1)
+
+    def state_of(self, parameter: Tensor) -> tuple[Tensor | None, bool]:
+        """The velocity [K, P] of a parameter, None without momentum, and whether weight decay applies to it."""
+        for index, own in enumerate(self._parameters):
+            if own is parameter:
+                return self._velocities[index] if self._moving else None, self._decays[index]
+        return None, False
 
     def select(self, network: Folded, lanes: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
         self._take(network)
-        self._decay_K1, self._momentum_K1 = self._decay_K1[lanes], self._momentum_K1[lanes]
+        self.decay_K1, self.momentum_K1 = self.decay_K1[lanes], self.momentum_K1[lanes]
         self._velocities = [velocity_KP[lanes] for velocity_KP in self._velocities]
 
     def _take(self, network: Folded) -> None:

@@ -15,11 +15,12 @@ from bnbench.data import Data, steps_per_epoch
 from bnbench.engine.cuda_graph import recorder_for
 from bnbench.engine.evaluation import dtype_of, evaluate_lanes, freeze_statistics, memory_format
 from bnbench.engine.folding import Folded, fold, select, set_streams, unfold
-from bnbench.engine.lane_batches import LaneBatches
+from bnbench.engine.lane_batches import NATIVE_BLOCK_BYTES, LaneBatches
 from bnbench.engine.lane_optim import make_lane_optimizer
 from bnbench.engine.lane_step import LaneStep
 from bnbench.engine.lane_steps import LaneSteps
 from bnbench.engine.lane_tally import LaneTally
+from bnbench.engine.native import NativeSteps
 from bnbench.engine.optim import decays
 from bnbench.engine.randomness import GlobalStream
 from bnbench.engine.records import Evaluation, Probe, Record, end_of_run
@@ -38,6 +39,7 @@ def train_stack(
     probe: Probe | None = None,
     tell: Callable[[str], None] = lambda reason: None,
     record: bool = True,
+    native: bool = False,
 ) -> Iterator[list[tuple[int, Record]]]:
     """Train runs with one stack key and yield, at each pause, what :func:`train` would yield for each of them.
 
@@ -51,6 +53,7 @@ def train_stack(
         probe: measures each lane at pauses, as a network of its own.
         tell: is told why the steps are not recorded on a GPU, if they are not.
         record: whether they may be.
+        native: let compiled code make the steps, which is proved to know the networks.
 
     Yields:
         Pairs of an index into ``specs`` and a record.
@@ -62,9 +65,13 @@ def train_stack(
     network = fold([network.to(dtype) for network in networks]).train()
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
-    batches = LaneBatches(specs, data, dtype)
-    one_step = LaneStep(spec, network, optimizer)
-    steps = LaneSteps(one_step, recorder_for(device) if record else None, batches.longest, data.classes, tell)
+    batches = LaneBatches(specs, data, dtype, NATIVE_BLOCK_BYTES if native else None)
+    steps: NativeSteps | LaneSteps
+    if native:
+        steps = NativeSteps(spec, network, optimizer, data.shape, data.classes)
+    else:
+        recorder = recorder_for(device) if record else None
+        steps = LaneSteps(LaneStep(spec, network, optimizer), recorder, batches.longest, data.classes, tell)
 
     count = len(data.train.y)
     per_epoch = steps_per_epoch(count, spec.batch_size, spec.drop_last)

@@ -2,6 +2,7 @@
 
 from bnbench.plan.estimate import estimate_seconds
 from bnbench.plan.feasibility import obstacles, summarized
+from bnbench.plan.proofs import trains_natively
 from bnbench.plan.stacks import lane_limits, stacks
 
-__all__ = ["estimate_seconds", "lane_limits", "obstacles", "stacks", "summarized"]
+__all__ = ["estimate_seconds", "lane_limits", "obstacles", "stacks", "summarized", "trains_natively"]

@@ -27,7 +27,7 @@ GAIN = 0.95
 
 
 def seconds_per_lane(
-    spec: RunSpec, components: Components, data: Data, lanes: int, device: torch.device = CPU
+    spec: RunSpec, components: Components, data: Data, lanes: int, device: torch.device = CPU, native: bool = False
 ) -> float:
     """Seconds of a training step for one of so many runs that are trained together on one CPU core or a GPU.
 
@@ -43,7 +43,9 @@ def seconds_per_lane(
     try:
         networks = [components.build(lane, data).to(device) for lane in specs]
         small = small.to(device)
-        records: Any = train_stack(specs, networks, small) if lanes > 1 else train(short, networks[0], small)
+        records: Any = (
+            train_stack(specs, networks, small, native=native) if lanes > 1 else train(short, networks[0], small)
+        )
         pauses = [now(device) for _ in itertools.islice(records, 2)]
     except (Exception, SystemExit):
         return math.inf

@@ -1,4 +1,7 @@
-"""Whether networks fold, proved once per machine: the proof of a large network takes as long as many of its steps."""
+"""Whether networks fold, and whether compiled code trains them right: proved once per machine.
+
+The proof of a large network takes as long as many of its steps.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,19 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from bnbench.components import BUILT_IN, Components
 from bnbench.data import Data
-from bnbench.engine import prove
-from bnbench.spec import RunSpec, as_tree
+from bnbench.engine import compiler, prove, prove_native
+from bnbench.spec import RunSpec, Sgd, as_tree
 
 BATCH = 8
 """Examples that a proof needs at most."""
@@ -29,20 +34,51 @@ def folds(spec: RunSpec, components: Components, data: Data) -> bool:
     the networks' options, the shape of the data and the sources that a proof depends on.
     """
     batch = min(spec.batch_size, BATCH)
-    kept = _kept(spec, components, data, batch)
-    if kept is not None and kept.is_file():
-        return kept.read_text() == ""
+    return _proved(
+        _kept(spec, components, data, batch), lambda: prove(_builder(spec, components, data), data.shape, batch)
+    )
+
+
+def trains_natively(spec: RunSpec, components: Components, data: Data, device: torch.device) -> bool:
+    """Whether compiled code is proved to train a spec's network on a device as torch does; answers are kept too."""
+    if (
+        device.type != "cpu"
+        or spec.precision == "bf16"
+        or spec.grad_clip is not None
+        or not isinstance(spec.optim, Sgd)
+    ):
+        return False
+    batch = min(spec.batch_size, BATCH)
+    own = [as_tree(spec)["optim"], spec.label_smoothing, compiler()]
+    if own[-1] is None:
+        return False
+
+    def proof() -> str | None:
+        return prove_native(spec, _builder(spec, components, data), data.shape, data.classes, batch)
+
+    return _proved(_kept(spec, components, data, batch, own), proof)
+
+
+def _builder(spec: RunSpec, components: Components, data: Data) -> Callable[[int], nn.Module]:
+    """What makes a spec's network from a seed."""
 
     def build(seed: int) -> nn.Module:
         return components.build(replace(spec, seed=seed), data)
 
-    reason = prove(build, data.shape, batch)
+    return build
+
+
+def _proved(kept: Path | None, proof: Callable[[], str | None]) -> bool:
+    """Whether a proof gives no reason against, now or when it was kept."""
+    if kept is not None and kept.is_file():
+        return kept.read_text() == ""
+    reason = proof()
     if kept is not None:
         _keep(kept, reason or "")
     return reason is None
 
 
-def _kept(spec: RunSpec, components: Components, data: Data, batch: int) -> Path | None:
+def _kept(spec: RunSpec, components: Components, data: Data, batch: int, also: Sequence[object] = ()) -> Path | None:
     """Where the answer is kept; None for components that may change while their names stay."""
     for group, choice in (("norm", spec.norm), ("model", spec.model)):
         if components.registries[group][choice.name] is not BUILT_IN[group].get(choice.name):
@@ -57,6 +93,7 @@ def _kept(spec: RunSpec, components: Components, data: Data, batch: int) -> Path
         batch,
         version("torch"),
         version("torchvision"),
+        *also,
     ]
     key = hashlib.sha256(json.dumps([*asked, _sources()]).encode()).hexdigest()[:24]
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -69,7 +106,7 @@ def _sources() -> str:
     folder = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for part in ("norms", "models", "engine"):
-        for path in sorted((folder / part).rglob("*.py")):
+        for path in sorted(path for suffix in ("py", "c", "h") for path in (folder / part).rglob(f"*.{suffix}")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -14,8 +14,9 @@ from torch import nn
 from bnbench.components import Components
 from bnbench.data import Data
 from bnbench.engine import total_steps
+from bnbench.engine.evaluation import LANE_BATCH
 from bnbench.plan.calibration import CPU, PAYS, doubled, quickest, seconds_per_lane
-from bnbench.plan.proofs import folds
+from bnbench.plan.proofs import folds, trains_natively
 from bnbench.spec import RunSpec, stack_key
 
 WORKING_SET = 8 * 2**20
@@ -28,6 +29,8 @@ MOST_LANES = 64
 MOST_LANES_OF_GPU = 256
 MEASURED_LANES = 8
 """So many lanes are tried where fewer would fill the caches: a deep network may gain more than they cost."""
+WORTH_MEASURING = 500
+"""Lane-steps from which it pays to measure the 18 that tell whether compiled code is quicker."""
 STEP_OVERHEAD = 6
 """What a step costs whatever its lanes, in lanes."""
 
@@ -147,6 +150,8 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
     except (Exception, SystemExit):  # a component that fails will fail its own run
         return 1
     worth = runs * total_steps(spec, len(data.train.y))
+    if trains_natively(spec, components, data, device) and folds(spec, components, data):
+        return _quick_natively(spec, components, data, per_lane, runs, worth)
     if device.type == "cuda":
         most = min(MOST_LANES_OF_GPU, runs, int(MEMORY_SHARE * free_bytes(device)) // per_lane)
         return _quick_on_gpu(spec, components, data, max(1, most), worth, device)
@@ -155,6 +160,24 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
     if fitting >= tried or not folds(spec, components, data):
         return fitting
     return quickest(spec, components, data, [fitting, tried], worth)
+
+
+def _quick_natively(spec: RunSpec, components: Components, data: Data, per_lane: int, runs: int, worth: int) -> int:
+    """All lanes that memory holds, unless a run alone is quicker: compiled code takes them one after another.
+
+    Args:
+        per_lane: bytes of a lane's activations; with their gradients, the weights and the velocities, a core's caches
+            hold small ones, and nothing needs to be measured.
+    """
+    weights = 4 * sum(parameter.numel() for parameter in components.build(spec, data).parameters())
+    evaluated = LANE_BATCH * per_lane // spec.batch_size
+    most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + evaluated)))
+    if 4 * per_lane + 2 * weights <= WORKING_SET:
+        return most
+    if worth < WORTH_MEASURING:
+        return 1
+    alone, together = (seconds_per_lane(spec, components, data, lanes, native=lanes > 1) for lanes in (1, 2))
+    return most if together < alone else 1
 
 
 def _quick_on_gpu(

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from torch import nn
 
 from bnbench.components import Components, components
 from bnbench.config import compose_request
+from bnbench.engine import compiler
 from bnbench.plan import lane_limits, stacks
 from bnbench.plan.stacks import activations
 from bnbench.spec import run_id, stack_key
@@ -69,6 +71,21 @@ def test_large_activations_mean_few_lanes():
     assert max(len(stack) for stack in wide) == 1
 
 
+@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+@pytest.mark.parametrize(("seconds", "lanes"), [(0.5, 4), (2.0, 1)])
+def test_a_large_network_is_compiled_if_that_is_measured_to_be_quicker(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, lanes: int
+):
+    """Four lanes' weights, velocities and copies are what memory holds."""
+
+    def measured(*asked, native: bool):
+        return seconds if native else 1.0
+
+    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "seconds_per_lane", measured)
+    found = planned("model.width=1400", "batch_size=16", "seed=range(10)", workers=1)
+    assert max(len(stack) for stack in found) == lanes
+
+
 def test_a_network_that_does_not_fold_is_trained_alone():
     class Mixing(nn.Module):
         def __init__(self) -> None:
@@ -91,9 +108,10 @@ def test_activations_are_counted_at_the_leaves():
 def test_a_proof_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert [len(stack) for stack in planned("seed=range(2)", workers=1)] == [2]
-    (kept,) = (tmp_path / "bnbench" / "proofs").iterdir()
-    assert kept.read_text() == ""
-    kept.write_text("training: output differs")
+    kept = list((tmp_path / "bnbench" / "proofs").iterdir())
+    assert [path.read_text() for path in kept] == [""] * len(kept)
+    for path in kept:
+        path.write_text("training: output differs")
     assert [len(stack) for stack in planned("seed=range(2)", workers=1)] == [1, 1]
     assert [len(stack) for stack in planned("seed=range(2)", "model.width=17", workers=1)] == [2]
 

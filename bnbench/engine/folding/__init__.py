@@ -5,7 +5,7 @@ from bnbench.engine.folding.lane_by_lane import LaneByLane
 from bnbench.engine.folding.layout import lanes_of
 from bnbench.engine.folding.network import Folded, fold, select, set_streams, streams_of, unfold
 from bnbench.engine.folding.product import Factors, keep_factors
-from bnbench.engine.folding.proof import prove
+from bnbench.engine.folding.proof import prove, randomize, unequal
 from bnbench.engine.folding.rules import RULES
 
 __all__ = [
@@ -18,8 +18,10 @@ __all__ = [
     "keep_factors",
     "lanes_of",
     "prove",
+    "randomize",
     "select",
     "set_streams",
     "streams_of",
+    "unequal",
     "unfold",
 ]

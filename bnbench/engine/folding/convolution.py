@@ -77,12 +77,12 @@ class FoldedConv2d(nn.Module):
     def _quickest(self, x: Tensor) -> Form:
         if self.groups > 1 or x.device.type != "cpu":
             return "groups"
-        rows = len(x) // self.lanes * math.prod(self._positions(x))
+        rows = len(x) // self.lanes * math.prod(self.positions(*x.shape[2:]))
         values = rows * max(self.in_channels * math.prod(self.kernel_size), self.out_channels)
         return "product" if values * x.element_size() <= PRODUCT_BYTES else "lane_by_lane"
 
     def _as_product(self, x: Tensor, weight: Tensor) -> Tensor:
-        positions = self._positions(x)
+        positions = self.positions(*x.shape[2:])
         x = F.pad(x, self.margins, self.padding_mode) if any(self.margins) else x
         patches_KMF = Patches.apply(x, self.lanes, self.kernel_size, self.stride, self.dilation, positions)
         weight_KOF = weight.permute(0, 2, 3, 1).reshape(self.lanes, self.out_channels, -1)
@@ -105,10 +105,10 @@ class FoldedConv2d(nn.Module):
             return x, self.padding
         return F.pad(x, self.margins, self.padding_mode), (0, 0)
 
-    def _positions(self, x: Tensor) -> tuple[int, int]:
-        """Y and X."""
+    def positions(self, height: int, width: int) -> tuple[int, int]:
+        """Y and X for images of H and W."""
         left, right, top, bottom = self.margins
-        height, width = x.shape[2] + top + bottom, x.shape[3] + left + right
+        height, width = height + top + bottom, width + left + right
         rows = (height - self.dilation[0] * (self.kernel_size[0] - 1) - 1) // self.stride[0] + 1
         return rows, (width - self.dilation[1] * (self.kernel_size[1] - 1) - 1) // self.stride[1] + 1
 

@@ -1,0 +1,97 @@
+/* Convolutions as products of weights and patches, a part of the images at a time.
+
+Images lie in memory with their channels last, patches as rows: the numbers that a kernel sees at one position. */
+
+#ifndef CONVOLUTION_H
+#define CONVOLUTION_H
+
+#include "product.h"
+
+typedef struct {
+    Size height, width, channels;                /* of an input image */
+    Size rows, columns, outputs;                 /* of an output image */
+    Size kernel_rows, kernel_columns;
+    Size row_stride, column_stride, row_dilation, column_dilation;
+    Size top, left, bottom, right;               /* zeros around an input image */
+} Shape;
+
+enum { PATCH_BYTES = 96 * 1024 }; /* of the patches at a time: with their gradients they stay in a core's own cache */
+
+INLINE Size padded_height(const Shape *s) { return s->top + s->height + s->bottom; }
+
+INLINE Size padded_width(const Shape *s) { return s->left + s->width + s->right; }
+
+INLINE Size padded_size(const Shape *s) { return padded_height(s) * padded_width(s) * s->channels; }
+
+INLINE Size patch_size(const Shape *s) { return s->kernel_rows * s->kernel_columns * s->channels; }
+
+/* Rows of output positions that are treated at a time, of all there are in a batch. */
+INLINE Size lines_at_a_time(const Shape *s, Size batch) {
+    const Size lines = PATCH_BYTES / (s->columns * patch_size(s) * sizeof(REAL));
+    return smaller(lines < 1 ? 1 : lines, batch * s->rows);
+}
+
+/* Images with zeros around them. */
+static void pad(const Shape *s, Size batch, const REAL *images, REAL *padded) {
+    const Size line = s->width * s->channels, padded_line = padded_width(s) * s->channels;
+    memset(padded, 0, batch * padded_size(s) * sizeof(REAL));
+    for (Size image = 0; image < batch; image++)
+        for (Size row = 0; row < s->height; row++)
+            memcpy(padded + image * padded_size(s) + (s->top + row) * padded_line + s->left * s->channels,
+                   images + (image * s->height + row) * line, line * sizeof(REAL));
+}
+
+/* What pad put zeros around. */
+static void unpad(const Shape *s, Size batch, const REAL *padded, REAL *images) {
+    const Size line = s->width * s->channels, padded_line = padded_width(s) * s->channels;
+    for (Size image = 0; image < batch; image++)
+        for (Size row = 0; row < s->height; row++)
+            memcpy(images + (image * s->height + row) * line,
+                   padded + image * padded_size(s) + (s->top + row) * padded_line + s->left * s->channels,
+                   line * sizeof(REAL));
+}
+
+/* Copies numbers, and others behind them up to a whole vector. */
+INLINE void copy_vectors(REAL *to, const REAL *from, Size count) {
+    for (Size done = 0; done < count; done += WIDTH) store(to + done, load(from + done));
+}
+
+INLINE void add_numbers(REAL *to, const REAL *from, Size count) {
+    Size done = 0;
+    for (; done + WIDTH <= count; done += WIDTH) store(to + done, load(to + done) + load(from + done));
+    for (; done < count; done++) to[done] += from[done];
+}
+
+/* Copies padded images to patches, or adds patches to padded images, for some lines of a batch.
+
+A piece of a patch lies together in an image: a row of the kernel, or a position of it if it is dilated. */
+INLINE void exchange(const Shape *s, Size first, Size lines, REAL *padded, REAL *patches, int add) {
+    const Size image_line = padded_width(s) * s->channels, together = s->column_dilation == 1;
+    const Size pieces = together ? 1 : s->kernel_columns, length = patch_size(s) / s->kernel_rows / pieces;
+    for (Size line = first; line < first + lines; line++) {
+        REAL *image = padded + line / s->rows * padded_size(s) + line % s->rows * s->row_stride * image_line;
+        for (Size column = 0; column < s->columns; column++, image += s->column_stride * s->channels) {
+            for (Size row = 0; row < s->kernel_rows; row++) {
+                REAL *seen = image + row * s->row_dilation * image_line;
+                for (Size piece = 0; piece < pieces; piece++, patches += length) {
+                    if (add)
+                        add_numbers(seen, patches, length);
+                    else
+                        copy_vectors(patches, seen, length);
+                    seen += s->column_dilation * s->channels;
+                }
+            }
+        }
+    }
+}
+
+/* Behind the patches and behind the images there is room for a vector. */
+static void take_patches(const Shape *s, Size first, Size lines, const REAL *padded, REAL *patches) {
+    exchange(s, first, lines, (REAL *)padded, patches, 0);
+}
+
+static void add_patches(const Shape *s, Size first, Size lines, REAL *padded, const REAL *patches) {
+    exchange(s, first, lines, padded, (REAL *)patches, 1);
+}
+
+#endif

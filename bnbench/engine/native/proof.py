@@ -1,0 +1,104 @@
+"""Proof before use: compiled steps must change a stack as torch's own steps do.
+
+N batch of a lane, K lanes, C channels, H, W of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from bnbench.engine.evaluation import freeze_statistics
+from bnbench.engine.folding import Folded, fold, randomize, unequal
+from bnbench.engine.lane_optim import LaneOptimizer, LaneSgd, make_lane_optimizer
+from bnbench.engine.lane_step import LaneStep
+from bnbench.engine.native.chain import NotNative
+from bnbench.engine.native.steps import NativeSteps
+from bnbench.engine.optim import decays
+from bnbench.spec import RunSpec, Sgd
+
+LANES = 3
+STEPS = 2
+
+Made = dict[str, Tensor]
+"""What steps came to: losses, logits, velocities, which are gradients, parameters and buffers."""
+
+
+def prove_native(
+    spec: RunSpec, build: Callable[[int], nn.Module], image: tuple[int, int, int], classes: int, batch: int
+) -> str | None:
+    """Make a few steps of a stack with random numbers in float64 both ways, then again with frozen statistics.
+
+    Args:
+        spec: of the runs that are to be trained.
+        build: makes a network from a seed.
+        image: C, H, W.
+        classes: of the labels.
+        batch: N.
+
+    Returns:
+        None if losses, gradients, parameters and buffers agree to 1e-9 relative, else the first difference, or why
+        there are no compiled steps.
+    """
+    try:
+        return next(differences(replace(spec, precision="fp64"), build, image, classes, batch), None)
+    except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
+        return f"{type(error).__name__}: {error}"
+
+
+def differences(
+    spec: RunSpec, build: Callable[[int], nn.Module], image: tuple[int, int, int], classes: int, batch: int
+) -> Iterator[str]:
+    """A sentence for every tensor that differs."""
+    if not isinstance(spec.optim, Sgd):
+        raise NotNative("an optimizer other than SGD")
+    momenta = [replace(spec.optim, momentum=0.5 + lane / 10, weight_decay=lane / 100) for lane in range(LANES)]
+    specs = [replace(spec, optim=optim, seed=lane) for lane, optim in enumerate(momenta)]
+    for frozen in (False, True):
+        received = _made(specs, build, image, classes, batch, frozen, native=True)
+        expected = _made(specs, build, image, classes, batch, frozen, native=False)
+        mode = "with frozen statistics: " if frozen else ""
+        for kind in ("losses", "logits", "velocity of ", "parameter ", "buffer "):
+            pairs = (
+                {name: item for name, item in made.items() if name.startswith(kind)} for made in (expected, received)
+            )
+            yield from unequal(mode, *pairs)
+
+
+def _made(
+    specs: list[RunSpec],
+    build: Callable[[int], nn.Module],
+    image: tuple[int, int, int],
+    classes: int,
+    batch: int,
+    frozen: bool,
+    native: bool,
+) -> Made:
+    rng = torch.Generator().manual_seed(0)
+    networks = [build(lane).double() for lane in range(LANES)]
+    for network in networks:
+        randomize(network, rng)
+    folded = fold(networks).train()
+    if frozen:
+        freeze_statistics(folded)
+    optimizer = make_lane_optimizer(specs, folded, decays(specs[0].optim, networks[0]))
+    x_SMCHW = torch.randn(STEPS, LANES * batch, *image, dtype=torch.float64, generator=rng)
+    y_SKN = torch.randint(0, classes, (STEPS, LANES, batch), generator=rng)
+    lr_SK1 = 0.01 + torch.rand(STEPS, LANES, 1, dtype=torch.float64, generator=rng) / 100
+    steps = NativeSteps(specs[0], folded, optimizer, image, classes) if native else None
+    run = LaneStep(specs[0], folded, optimizer).run_block if steps is None else steps.run
+    losses_SM, logits_SMO = run(x_SMCHW, y_SKN, lr_SK1)
+    return {"losses": losses_SM, "logits": logits_SMO, **_state(folded, optimizer)}
+
+
+def _state(folded: Folded, optimizer: LaneOptimizer) -> Made:
+    assert isinstance(optimizer, LaneSgd), "stochastic gradient descent was asked for"
+    velocities = {name: optimizer.state_of(parameter)[0] for name, parameter in folded.named_parameters()}
+    return {
+        **{f"velocity of {name}": velocity for name, velocity in velocities.items() if velocity is not None},
+        **{f"parameter {name}": parameter.detach() for name, parameter in folded.named_parameters()},
+        **{f"buffer {name}": buffer.double() for name, buffer in folded.named_buffers()},
+    }

@@ -1,0 +1,85 @@
+"""Steps of a stack in compiled code.
+
+N batch of a lane, K lanes, M = K * N, C channels, H, W, O classes, S steps.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from torch import Tensor
+
+from bnbench.engine.evaluation import dtype_of
+from bnbench.engine.folding import Folded
+from bnbench.engine.lane_optim import LaneOptimizer, LaneSgd
+from bnbench.engine.native.chain import NotNative, chain_of
+from bnbench.engine.native.compilation import library
+from bnbench.engine.native.structures import BATCH, NORM, Job, Layer
+from bnbench.errors import Impossible
+from bnbench.spec import RunSpec
+
+
+class NativeSteps:
+    """Makes the steps of a folded network, one lane after another.
+
+    It reads and writes the tensors of the network and its optimizer where they are.
+
+    Args:
+        spec: of any lane.
+        network: a chain of layers that the compiled code knows, on the CPU.
+        optimizer: stochastic gradient descent.
+        image: C, H, W.
+        classes: O.
+
+    Raises:
+        NotNative: saying what the compiled code does not know.
+    """
+
+    def __init__(
+        self, spec: RunSpec, network: Folded, optimizer: LaneOptimizer, image: tuple[int, int, int], classes: int
+    ) -> None:
+        loaded = library(dtype_of(spec))
+        if spec.precision == "bf16" or spec.grad_clip is not None or not isinstance(optimizer, LaneSgd):
+            raise NotNative("bf16, clipped gradients or an optimizer other than SGD")
+        if loaded is None:
+            raise NotNative("a machine without a C compiler")
+        self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
+        self._smoothing = spec.label_smoothing
+        self.select(network)
+
+    def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
+        """Make S steps with x [S, M, C, H, W], y [S, K, N], lr [S, K, 1]: losses [S, M] and logits [S, M, O]."""
+        steps, lanes, batch = y_SKN.shape
+        self._require_values(batch)
+        losses_SM = lr_SK1.new_empty(steps, lanes * batch)
+        logits_SMO = lr_SK1.new_empty(steps, lanes * batch, self._classes)
+        given = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous()
+        kept = self._optimizer.momentum_K1, self._optimizer.decay_K1
+        job = Job(lanes, steps, batch, self._classes, len(self._layers), ctypes.addressof(self._layers))
+        job.x, job.y, job.lr, job.momentum, job.decay, job.losses, job.logits = (
+            tensor.data_ptr() for tensor in (*given, *kept, losses_SM, logits_SMO)
+        )
+        job.smoothing, job.nesterov = self._smoothing, self._optimizer.nesterov
+        scratch = lr_SK1.new_empty(self._library.plan(ctypes.byref(job)))
+        job.scratch = scratch.data_ptr()
+        self._library.train(ctypes.byref(job))
+        return losses_SM, logits_SMO
+
+    def select(self, network: Folded, longest: int = 0) -> None:
+        """Go on with some lanes only, which are this network; or with the same, whose statistics are frozen.
+
+        How long a block can be does not matter.
+        """
+        layers = chain_of(network, self._image, self._optimizer.state_of)
+        self._network, self._layers = network, (Layer * len(layers))(*layers)
+
+    def _require_values(self, batch: int) -> None:
+        """Raise :class:`Impossible` for statistics of one value, as the layers themselves do."""
+        for layer in self._layers:
+            if layer.kind == NORM and layer.over == BATCH and not layer.fixed:
+                smallest = batch % layer.chunk or layer.chunk if layer.chunk else batch
+                if smallest * layer.shape.height * layer.shape.width < 2:
+                    raise Impossible(
+                        f"batch statistics need at least two values per channel; a batch of {batch} gives one: use a "
+                        "batch of at least 2, whose last one and whose chunks have more than one example"
+                    )

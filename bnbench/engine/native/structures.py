@@ -1,0 +1,66 @@
+"""The structures of ``chain.h``, field by field."""
+
+from __future__ import annotations
+
+from ctypes import Structure, c_double, c_int32, c_int64, c_void_p
+
+LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST = range(6)
+RELU, SIGMOID, TANH, GELU = range(4)
+BATCH, EXAMPLE, POSITION = range(3)
+
+
+class Shape(Structure):
+    """Sizes of the images before and after a layer, and of its kernel."""
+
+    _fields_ = [
+        (name, c_int64)
+        for name in (
+            *("height", "width", "channels", "rows", "columns", "outputs", "kernel_rows", "kernel_columns"),
+            *("row_stride", "column_stride", "row_dilation", "column_dilation", "top", "left", "bottom", "right"),
+        )
+    ]
+
+
+class Parameter(Structure):
+    """A tensor that may be trained, and its velocity."""
+
+    _fields_ = [
+        ("values", c_void_p),
+        ("velocity", c_void_p),
+        ("size", c_int64),
+        ("trained", c_int32),
+        ("decays", c_int32),
+    ]
+
+
+class Layer(Structure):
+    """One layer."""
+
+    _fields_ = [
+        *((name, c_int32) for name in ("kind", "function", "over", "centered", "fixed")),
+        ("shape", Shape),
+        ("groups", c_int64),
+        ("chunk", c_int64),
+        ("eps", c_double),
+        ("momentum", c_double),
+        ("weight", Parameter),
+        ("bias", Parameter),
+        *((name, c_void_p) for name in ("running_mean", "running_var", "batches")),
+        *((name, c_int64) for name in ("output", "statistics", "padded")),
+    ]
+
+
+class Job(Structure):
+    """Steps to make."""
+
+    _fields_ = [
+        *((name, c_int64) for name in ("lanes", "steps", "batch", "classes", "layers")),
+        *((name, c_void_p) for name in ("layer", "x", "y", "lr", "momentum", "decay", "losses", "logits", "scratch")),
+        ("smoothing", c_double),
+        ("nesterov", c_int32),
+        ("input", c_int64),
+        ("gradients", c_int64 * 2),
+        *((name, c_int64) for name in ("padded_gradients", "patches", "patch_gradients", "turned", "sums")),
+        ("vectors", c_int64),
+        ("totals", c_int64),
+    ]

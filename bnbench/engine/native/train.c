@@ -1,0 +1,66 @@
+/* Training without Python: a lane makes all its steps, then the next one does, so that its weights stay in the cache. */
+
+#include "chain.h"
+#include "layers.h"
+
+/* The losses [batch] of logits [batch, classes], and the gradient of their mean. */
+static void cross_entropy(const Turn *turn, const REAL *logits, const int64_t *y, REAL *losses, REAL *gradient) {
+    const Size classes = turn->job->classes;
+    const REAL even = (REAL)(turn->job->smoothing / classes), own = (REAL)(1 - turn->job->smoothing);
+    for (Size example = 0; example < turn->batch; example++) {
+        const REAL *z = logits + example * classes;
+        REAL *slope = gradient + example * classes, most = z[0], total = 0, loss = 0;
+        for (Size k = 1; k < classes; k++) most = z[k] > most ? z[k] : most;
+        for (Size k = 0; k < classes; k++) total += slope[k] = exp(z[k] - most);
+        const REAL normalizer = log(total) + most;
+        for (Size k = 0; k < classes; k++) {
+            const REAL wanted = even + (k == y[example] ? own : 0);
+            if (wanted != 0) loss += wanted * (normalizer - z[k]);
+            slope[k] = (slope[k] / total - wanted) / turn->batch;
+        }
+        losses[example] = loss;
+    }
+}
+
+static int is_trained(const Layer *layer) {
+    return (layer->weight.size && layer->weight.trained) || (layer->bias.size && layer->bias.trained);
+}
+
+static const REAL *input_of(const Turn *turn, Size index, const REAL *x) {
+    return index ? room(turn, turn->job->layer[index - 1].output) : x;
+}
+
+static void make_step(const Turn *turn, Size lowest, const REAL *x, const int64_t *y, REAL *losses, REAL *logits) {
+    const Job *job = turn->job;
+    const Layer *layers = job->layer, *first = &layers[0], *last = &layers[job->layers - 1];
+    REAL *gradient = room(turn, job->gradients[0]), *next = room(turn, job->gradients[1]);
+    if (input_positions(first) > 1 && first->shape.channels > 1) {
+        turn_images(turn->batch, first->shape.channels, input_positions(first), x, room(turn, job->input));
+        x = room(turn, job->input);
+    }
+    for (Size index = 0; index < job->layers; index++) forward(turn, &layers[index], input_of(turn, index, x));
+    memcpy(logits, room(turn, last->output), turn->batch * job->classes * sizeof(REAL));
+    cross_entropy(turn, logits, y, losses, gradient);
+    for (Size index = job->layers - 1; index >= lowest; index--) {
+        const int same = layers[index].kind == ACTIVATION; /* whose gradient takes the place of its output's */
+        backward(turn, &layers[index], input_of(turn, index, x), gradient, index > lowest ? same ? gradient : next : 0);
+        REAL *spent = gradient;
+        gradient = same ? gradient : next;
+        next = same ? next : spent;
+    }
+}
+
+/* Makes the steps of a job, whose scratch memory plan has divided. */
+void train(const Job *job) {
+    const Size example = input_size(&job->layer[0]);
+    Size lowest = 0;
+    while (lowest < job->layers && !is_trained(&job->layer[lowest])) lowest++;
+    for (Size lane = 0; lane < job->lanes; lane++) {
+        for (Size step = 0; step < job->steps; step++) {
+            const Size at = step * job->lanes + lane, first = at * job->batch;
+            const Turn turn = {job, lane, job->batch, job->lr[at]};
+            make_step(&turn, lowest, job->x + first * example, job->y + first, job->losses + first,
+                      job->logits + first * job->classes);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+"""Compiled steps give each lane what the reference engine gives that run alone, bit for bit whatever its companions."""
+
+import dataclasses
+import subprocess
+
+import pytest
+import torch
+from torch import nn
+
+from bnbench.components import components
+from bnbench.data import Data
+from bnbench.engine import Outcome, Record, compiler, prove_native, train_stack
+from bnbench.engine.native import NotNative, chain, library
+from bnbench.engine.native.compilation import FLAGS, HERE, REALS
+from bnbench.errors import Impossible
+from bnbench.norms import NORMS
+from bnbench.plan import obstacles, trains_natively
+from bnbench.spec import RunSpec
+from tests.conftest import load_data, make_spec
+from tests.engine.test_stacked import MODELS, alone, assert_equal, lanes_of, small
+
+CPU = torch.device("cpu")
+NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
+"""Norms that the compiled code knows; the others are trained by torch."""
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+
+
+def natively(specs: list[RunSpec], data: Data) -> list[list[Record]]:
+    found: list[list[Record]] = [[] for _ in specs]
+    networks = [components().build(spec, data) for spec in specs]
+    for records in train_stack(specs, networks, data, native=True):
+        for lane, record in records:
+            found[lane].append(record)
+    return found
+
+
+def proof(spec: RunSpec, data: Data) -> str | None:
+    def build(seed: int) -> nn.Module:
+        return components().build(dataclasses.replace(spec, seed=seed), data)
+
+    return prove_native(spec, build, data.shape, data.classes, min(8, spec.batch_size))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
+    spec = make_spec(
+        f"model={model}", f"norm={norm}", "precision=fp64", "steps=20", "lr=0.001", "batch_size=16",
+        "evaluate.unit=steps", "evaluate.every=10",
+    )  # fmt: skip
+    data = small(load_data(spec), 64)
+    if obstacles({"run": spec}, components(), lambda spec: data):
+        return  # refused, as tests/norms holds
+    assert trains_natively(spec, components(), data, CPU) == (norm in NATIVE)
+    if norm in NATIVE:
+        specs = lanes_of(spec)
+        for ours, lane in zip(natively(specs, data), specs, strict=True):
+            assert_equal(ours, alone(lane, data))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["optim.nesterov=true", "optim.momentum=0.9"],
+        ["optim.weight_decay=0.1", "optim.decay_norm=false"],
+        ["optim.weight_decay=0.1", "optim.decay_bias=false", "optim.momentum=0.9", "norm=rms"],
+        ["train=affine"],
+        ["train=affine_and_classifier", "optim.momentum=0.9", "model=cnn"],
+        ["freeze_statistics=1", "steps=60"],
+        ["freeze_statistics=1", "steps=60", "norm=ghost", "norm.chunk=24", "model=cnn"],
+        ["norm.momentum=null", "norm.affine=scale"],
+        ["norm.track=false", "norm.affine=none", "model=cnn"],
+        ["norm=layer", "norm.over=channels", "model=cnn"],
+        ["norm=rms", "norm.over=channels", "model=cnn", "norm.affine=both"],
+        ["norm=group", "norm.groups=8", "norm.affine=shift", "model=cnn"],
+        ["norm=instance", "norm.affine=both", "model=cnn"],
+        ["norm=ghost", "norm.chunk=12", "batch_size=32"],
+        ["label_smoothing=0.2"],
+        ["schedule=cosine", "schedule.warmup=0.2"],
+        ["drop_last=false", "batch_size=1000", "steps=4"],
+        ["batch_size=2"],
+        ["batch_size=1", "norm=layer"],
+        ["batch_size=3", "norm=none", "optim.momentum=0.9"],
+        ["batch_size=5", "model.width=37", "model.depth=1", "optim.momentum=0.9"],
+        ["model.activation=sigmoid", "model.placement=after"],
+        ["model.activation=gelu", "norm=group"],
+        ["model.activation=tanh", "model=cnn"],
+        ["model.activation=none", "norm=none"],
+        ["model.bias=always", "model=cnn", "norm=none", "model.pool=average"],
+        ["model=cnn", "dataset=synthetic", "dataset.channels=3", "dataset.size=11", "model.depth=5"],
+        ["model=cnn", "dataset=synthetic", "dataset.channels=2", "dataset.size=30", "model.width=5", "steps=4"],
+        ["model=cnn", "dataset.pad=1", "dataset.flip=true"],
+        ["evaluate.statistics=recomputed", "evaluate.recompute_batches=3"],
+        ["lr_scaling=sqrt", "lr_reference_batch=16"],
+    ],
+    ids=" ".join,
+)
+def test_every_setting(settings: list[str]):
+    keys = {text.split("=")[0] for text in settings}
+    usual = ("model=mlp", "model.width=16", "precision=fp64", "steps=20", "batch_size=64", "norm=batch")
+    dropped = keys | ({"model.width"} if "model" in keys else set())
+    spec = make_spec(*(text for text in usual if text.split("=")[0] not in dropped), *settings)
+    data = load_data(spec)
+    assert proof(spec, data) is None
+    specs = [dataclasses.replace(spec, seed=seed, lr=lr) for seed, lr in ((0, 0.05), (1, 0.1), (1, 0.02))]
+    for ours, lane in zip(natively(specs, data), specs, strict=True):
+        assert_equal(ours, alone(lane, data))
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "group"])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_no_bit_depends_on_companions(model: str, norm: str):
+    spec = make_spec(*MODELS[model], f"norm={norm}", "epochs=3", "batch_size=32", "divergence_factor=5")
+    data = small(load_data(spec), 256)
+    calm = [dataclasses.replace(spec, seed=seed, lr=0.01 * (1 + seed)) for seed in range(5)]
+    wild = [calm[0], dataclasses.replace(calm[1], lr=1e30), *calm[2:]]
+    whole, disturbed = natively(calm, data), natively(wild, data)
+    outcome = disturbed[1][-1]
+    assert isinstance(outcome, Outcome) and outcome.status == "diverged"
+    assert [disturbed[lane] for lane in (0, 2, 3, 4)] == [whole[lane] for lane in (0, 2, 3, 4)]
+    assert natively(calm[3:], data) == whole[3:]
+    assert natively([calm[2]] * 2, data) == [whole[2]] * 2
+
+
+def test_float32_lanes_have_the_reference_curve():
+    spec = make_spec("model=cnn", "norm=batch", "epochs=2", "batch_size=16", "lr=0.01")
+    data = small(load_data(spec), 512)
+    specs = lanes_of(spec)
+    for ours, lane in zip(natively(specs, data), specs, strict=True):
+        assert_equal(ours, alone(lane, data), 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (["optim=adam"], "an optimizer other than SGD"),
+        (["grad_clip=1"], "clipped gradients"),
+        (["norm=renorm"], "batch renormalization"),
+        (["norm=dyt"], "DynamicTanh"),
+        (["norm=ws"], "computed weights"),
+        (["model=resnet20"], "BasicBlock"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_not_known_is_told_and_trained_by_torch(settings: list[str], reason: str):
+    spec = make_spec("batch_size=8", *settings)
+    data = load_data(spec)
+    assert not trains_natively(spec, components(), data, CPU)
+    found = proof(spec, data)
+    assert found is not None and reason in found
+
+
+def test_a_wrong_translation_is_found(monkeypatch: pytest.MonkeyPatch):
+    """Statistics of one group of channels in place of four."""
+
+    def wrong(made: chain.Chain, layer: chain.PerExample) -> None:
+        chain.per_example(made, layer)
+        made.layers[-1].groups = 1
+
+    spec = make_spec("norm=group", "batch_size=8")
+    data = load_data(spec)
+    assert proof(spec, data) is None
+    monkeypatch.setitem(chain.RULES, chain.PerExample, wrong)
+    found = proof(spec, data)
+    assert found is not None and "differs" in found
+
+
+def test_a_batch_of_one_value_is_refused_as_the_layers_do():
+    spec = make_spec("model=mlp", "norm=batch", "drop_last=false", "batch_size=64", "epochs=1")
+    data = small(load_data(spec), 65)
+    specs = lanes_of(spec)
+    with pytest.raises(Impossible, match="at least two values"):
+        natively(specs, data)
+
+
+def test_a_layer_with_hooks_is_not_translated():
+    spec = make_spec("model=mlp", "batch_size=8")
+    data = load_data(spec)
+
+    def build(seed: int) -> nn.Module:
+        network = components().build(dataclasses.replace(spec, seed=seed), data)
+        next(iter(network.children())).register_forward_hook(lambda layer, inputs, output: output * 2)
+        return network
+
+    found = prove_native(spec, build, data.shape, data.classes, 8)
+    assert found is not None and NotNative.__name__ in found
+
+
+@pytest.mark.parametrize("real", REALS.values())
+def test_the_code_compiles_without_a_warning(real: str, tmp_path):
+    command = [compiler() or "", *FLAGS, "-Wall", "-Wextra", "-Werror", f"-DREAL={real}", str(HERE / "train.c"), "-lm"]
+    done = subprocess.run([*command, "-o", str(tmp_path / "made.so")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_a_compiler_torch_trains(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BNBENCH_NATIVE", "off")
+    for cached in (compiler, library):
+        cached.cache_clear()
+    try:
+        assert compiler() is None
+        spec = make_spec("model=mlp")
+        assert not trains_natively(spec, components(), load_data(spec), CPU)
+    finally:
+        monkeypatch.undo()
+        for cached in (compiler, library):
+            cached.cache_clear()
