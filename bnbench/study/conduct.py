@@ -16,6 +16,7 @@ from bnbench.study.design import Group, Rates, Trials, groups, reporting_trials,
 from bnbench.study.measure import Side, Tables
 from bnbench.study.tables import read_tables
 from bnbench.study.tuning import MOST_EXTENSIONS, Grids, Tuning, tune, widened
+from bnbench.study.variation import suffix
 
 Train = Callable[[Study, str, session.Plan], session.Summary]
 """Trains what is pending of a plan, and is told which part of which study it is."""
@@ -51,8 +52,8 @@ class Findings:
 
 
 def sweep_name(study: Study, scale: ScaleName) -> str:
-    """The sweep that holds all runs of a study."""
-    return f"study-{study.name}-{scale}"
+    """The sweep that holds all runs of a study; one with changes has a sweep of its own."""
+    return f"study-{study.name}-{scale}{suffix(study.changes)}"
 
 
 def conduct(study: Study, scale: ScaleName, place: Place, train: Train) -> Findings:

@@ -76,6 +76,7 @@ class Study:
         paired: whether the arms share their seeds; without, each arm has seeds of its own.
         alone: whether runs are trained one at a time, as measurements of time need it.
         not_tested: what the study leaves open on purpose.
+        changes: settings of a user that took the place of the study's own; no part of its file.
     """
 
     name: str
@@ -88,3 +89,4 @@ class Study:
     not_tested: tuple[str, ...]
     paired: bool = True
     alone: bool = False
+    changes: tuple[str, ...] = ()

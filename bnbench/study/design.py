@@ -19,6 +19,9 @@ TUNING = 1000
 APART = 10_000
 """How far apart the seeds of two arms are that do not share theirs."""
 
+RIVALS = {"steps": "epochs", "epochs": "steps"}
+"""Keys of which a run has one."""
+
 Group = tuple[str, str]
 """An arm and a cell."""
 Rates = Mapping[Group, Sequence[float]]
@@ -59,11 +62,13 @@ def reporting_trials(study: Study, scale: Scale, rates: Rates, components: Compo
 def merged(*layers: Sequence[str]) -> list[str]:
     """Settings of several layers, of which a later one takes the place of an earlier one.
 
-    A choice that is made anew (``model=cnn``) drops the options that earlier layers gave the old one.
+    A choice that is made anew (``model=cnn``) drops the options that earlier layers gave the old one, and ``steps`` and
+    ``epochs`` drop each other.
     """
     settings: dict[str, str] = {}
     for layer in layers:
         chosen = {setting.partition("=")[0] for setting in layer}
+        chosen |= {RIVALS[key] for key in chosen if key in RIVALS}
         settings = {key: text for key, text in settings.items() if key.partition(".")[0] not in chosen}
         settings |= {setting.partition("=")[0]: setting for setting in layer}
     return list(settings.values())
