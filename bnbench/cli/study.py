@@ -26,17 +26,12 @@ app = typer.Typer(
 
 @app.command("list")
 def list_studies() -> None:
-    """List the studies and their claims."""
+    """List the studies and their claims; also: bnbench list studies."""
     from rich.console import Console
-    from rich.table import Table
 
-    from bnbench import study
+    from bnbench.cli.listing import studies
 
-    table = Table("study", "claim", "what it says", box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for one in study.load(study.names()):
-        for claim in one.claims:
-            table.add_row(one.name if claim is one.claims[0] else "", claim.name, claim.says)
-    Console(highlight=False, markup=False).print(table)
+    Console(highlight=False, markup=False).print(studies())
 
 
 @app.command("show")

@@ -19,6 +19,7 @@ def test_list_names_every_claim(program: Program):
     for study in load(names()):
         assert study.name in shown
         assert all(claim.name in shown for claim in study.claims)
+    assert program("list", "studies").out == program("study", "list").out
 
 
 def test_show_tells_the_design_and_writes_nothing(program: Program):
