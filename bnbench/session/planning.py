@@ -33,6 +33,7 @@ class Plan:
         known: by run_id, the status of every run in the folder.
         pending: by run_id, what to train now.
         impossible: by run_id, why a spec cannot be trained.
+        abreast: groups of run_ids; if given, the pending runs of a group are trained side by side, group by group.
     """
 
     request: Request
@@ -45,6 +46,7 @@ class Plan:
     known: Mapping[str, str]
     pending: Mapping[str, RunSpec]
     impossible: Mapping[str, str]
+    abreast: tuple[tuple[str, ...], ...] = ()
 
     @property
     def finished(self) -> list[str]:

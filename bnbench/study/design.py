@@ -59,6 +59,21 @@ def reporting_trials(study: Study, scale: Scale, rates: Rates, components: Compo
     return _trials(study, scale, rates, components, 0, scale.seeds, [f"probes=[{','.join(probes)}]"])
 
 
+def counterparts(table: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
+    """The run_ids that are compared with each other, each in one group: all arms of a cell with one seed.
+
+    Args:
+        table: of trials; where arms have several learning rates, their first ones are one group, and so on.
+    """
+    rank = table.groupby(["arm", "cell", "pair"], sort=False).cumcount()
+    seen: set[str] = set()
+    groups = []
+    for _, group in table.groupby(["pair", "cell", rank], sort=False)["run_id"]:
+        groups.append(tuple(name for name in dict.fromkeys(group) if name not in seen))
+        seen.update(group)
+    return tuple(group for group in groups if group)
+
+
 def merged(*layers: Sequence[str]) -> list[str]:
     """Settings of several layers, of which a later one takes the place of an earlier one.
 
