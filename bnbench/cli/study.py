@@ -70,9 +70,9 @@ def show(
         smallest = f"{found.detectable:.2g} standard deviations of a difference between two runs of one seed"
     typer.echo(f"smallest detectable effect: {smallest}")
     workers = 1 if one.alone else session.worker_count(found.plan)
-    time = duration(found.plan.estimate() / workers)
+    time = duration(found.plan.estimate(workers, lanes=1 if one.alone else None))
     amount = f"{len(found.plan.pending)} runs left, {time} with {workers} of {cores()} cores"
-    typer.echo(f"estimated time: {amount}, one by one; runs trained as one network take less, probes take more")
+    typer.echo(f"estimated time: {amount} (from a few measured steps, without probes)")
 
 
 def _asked(words: Sequence[str], plugin: Path | None) -> list[Study]:

@@ -56,6 +56,44 @@ def lane_limits(
     Returns:
         The limits by stack key; a key that a single run has is left out unless its limit is known.
     """
+
+    def quick(spec: RunSpec, loaded: Data, runs: int) -> int:
+        return _quick(spec, components, loaded, runs, device)
+
+    return _limits(specs, components, data, workers, lanes, known, quick)
+
+
+def likely_limits(
+    specs: Mapping[str, RunSpec],
+    components: Components,
+    data: Callable[[RunSpec], Data],
+    workers: int,
+    lanes: int | None = None,
+    device: torch.device = CPU,
+    known: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, int]:
+    """What :func:`lane_limits` will find, as far as sizes tell: no steps are measured."""
+
+    def fitting(spec: RunSpec, loaded: Data, runs: int) -> int:
+        try:
+            per_lane = _lane_bytes(spec, components, loaded)
+        except (Exception, SystemExit):  # a component that fails will fail its own run
+            return 1
+        return _most_of_gpu(per_lane, runs, device) if device.type == "cuda" else _fitting(per_lane)
+
+    return _limits(specs, components, data, workers, lanes, known, fitting)
+
+
+def _limits(
+    specs: Mapping[str, RunSpec],
+    components: Components,
+    data: Callable[[RunSpec], Data],
+    workers: int,
+    lanes: int | None,
+    known: Mapping[str, int],
+    most: Callable[[RunSpec, Data, int], int],
+) -> dict[str, int]:
+    """Limits by stack key, with ``most`` lanes of a spec, its data and so many runs of its kind for each worker."""
     limits = dict(known)
     found: dict[tuple[object, ...], int] = {}
     for key, members in _groups(specs).items():
@@ -65,7 +103,7 @@ def lane_limits(
         kind = (spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.batch_size, spec.precision)
         if kind not in found:
             loaded = data(spec)
-            found[kind] = lanes or _quick(spec, components, loaded, -(-len(members) // workers), device)
+            found[kind] = lanes or most(spec, loaded, -(-len(members) // workers))
             if found[kind] > 1 and not folds(spec, components, loaded):
                 found[kind] = 1
         limits[key] = found[kind]
@@ -143,18 +181,32 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
         runs: of this kind, for each worker.
     """
     try:
-        per_lane = 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
+        per_lane = _lane_bytes(spec, components, data)
     except (Exception, SystemExit):  # a component that fails will fail its own run
         return 1
     worth = runs * total_steps(spec, len(data.train.y))
     if device.type == "cuda":
-        most = min(MOST_LANES_OF_GPU, runs, int(MEMORY_SHARE * free_bytes(device)) // per_lane)
-        return _quick_on_gpu(spec, components, data, max(1, most), worth, device)
-    fitting = max(1, min(MOST_LANES, WORKING_SET // per_lane))
+        return _quick_on_gpu(spec, components, data, _most_of_gpu(per_lane, runs, device), worth, device)
+    fitting = _fitting(per_lane)
     tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
     if fitting >= tried or not folds(spec, components, data):
         return fitting
     return quickest(spec, components, data, [fitting, tried], worth)
+
+
+def _lane_bytes(spec: RunSpec, components: Components, data: Data) -> int:
+    """Bytes of what the layers of a network put out for a batch."""
+    return 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
+
+
+def _fitting(per_lane: int) -> int:
+    """How many lanes fill the caches of a core."""
+    return max(1, min(MOST_LANES, WORKING_SET // per_lane))
+
+
+def _most_of_gpu(per_lane: int, runs: int, device: torch.device) -> int:
+    """How many lanes a GPU may have at most."""
+    return max(1, min(MOST_LANES_OF_GPU, runs, int(MEMORY_SHARE * free_bytes(device)) // per_lane))
 
 
 def _quick_on_gpu(

@@ -141,11 +141,7 @@ def _lane_limits(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most:
     """How many runs are trained together: as the same command found before, or found now and entered in sweep.yaml."""
     if most is not None:
         return lane_limits(pending, plan.components, plan.load, workers, most, plan.device)
-    typed, known = _typed(plan), dict[str, int]()
-    for entry in store.read_history(plan.folder):
-        if isinstance(entry, dict) and typed.items() <= entry.items():
-            known |= entry.get("lanes", {})
-    limits = lane_limits(pending, plan.components, plan.load, workers, None, plan.device, known)
+    limits = lane_limits(pending, plan.components, plan.load, workers, None, plan.device, plan.known_lanes())
     release_memory()  # of what was proved and measured
     if limits:
         store.amend(plan.folder, {"lanes": limits})
@@ -171,11 +167,6 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> li
     ]
 
 
-def _typed(plan: Plan) -> dict[str, Any]:
-    """What was asked for and where it is trained, as far as how many lanes are quick depends on it."""
-    return {**{key: list(texts) for key, texts in plan.request.typed.items()}, "device": str(plan.device)}
-
-
 def _invocation(plan: Plan) -> dict[str, Any]:
     """What was asked for, and where: an entry of sweep.yaml."""
     request = plan.request
@@ -184,7 +175,7 @@ def _invocation(plan: Plan) -> dict[str, Any]:
         for key, values in request.factors.items()
     }
     return {
-        **_typed(plan),
+        **plan.asked,
         "factors": factors,
         "runs": len(plan.specs),
         "plugin": str(plan.plugin) if plan.plugin else None,
