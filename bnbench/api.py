@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bnbench import reports, session, store, study
+from bnbench.components import components
 from bnbench.launch import begin
 
 RESULTS, DATA = Path("results"), Path("data")
@@ -107,7 +108,7 @@ def report(
 
 
 def verdicts(
-    *names: str,
+    *words: str,
     scale: str = "cpu",
     jobs: int | None = None,
     results: Path | str = RESULTS,
@@ -117,7 +118,8 @@ def verdicts(
     """Carry out studies, decide their claims together, and return the scorecard: a line per claim.
 
     Args:
-        names: studies, or YAML files that hold one.
+        words: studies, or YAML files that hold one; and settings such as ``"dataset=mnist"``, which take the place of
+            their own: with them, a study is another one.
         scale: ``smoke``, ``cpu`` or ``gpu``.
         jobs: worker processes; 1 trains in this process.
 
@@ -127,7 +129,8 @@ def verdicts(
     if jobs != 1:
         begin("bnbench.worker")
     place = study.Place(Path(results), Path(data), Path(plugin) if plugin else None)
-    asked = study.load(names)
+    names, settings = study.told_apart(words)
+    asked = study.varied(study.load(names), settings, components(place.plugin))
     chosen = study.check_scale(scale, asked)
 
     def train(one: study.Study, what: str, plan: session.Plan) -> session.Summary:

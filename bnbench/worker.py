@@ -16,10 +16,20 @@ from typing import Any
 import torch
 
 from bnbench.components import components
-from bnbench.engine import Outcome, Reading, Record, now, prepare_process, resolve_device, train, train_stack
+from bnbench.engine import (
+    Outcome,
+    Reading,
+    Record,
+    now,
+    prepare_process,
+    resolve_device,
+    train,
+    train_abreast,
+    train_stack,
+)
 from bnbench.environment import timestamp
 from bnbench.plan import trains_natively
-from bnbench.probes import take
+from bnbench.probes import take, take_abreast
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
 
@@ -30,12 +40,13 @@ class Task:
 
     Attributes:
         specs: with one stack key; a single one is trained by the reference engine, one that is there twice is stacked
-            with itself.
+            with itself. Runs abreast are any.
         folder: the sweep's folder.
         session: unique to one call of bnbench; names the worker's segment.
         data: the folder of the datasets.
         device: as resolved for this worker.
         git_commit: of the folder that the user works in, for the record.
+        abreast: train the runs side by side with the reference engine, not as one network.
     """
 
     specs: tuple[RunSpec, ...]
@@ -45,6 +56,7 @@ class Task:
     plugin: Path | None
     device: str
     git_commit: str
+    abreast: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,10 +97,10 @@ def _attempt(
 ) -> tuple[list[End], tuple[RunSpec, ...]]:
     """The runs that ended, and those that are left to be tried in smaller stacks."""
     device = resolve_device(task.device)
-    native = len(specs) > 1 and _is_native(task, specs[0], device)
+    native = len(specs) > 1 and not task.abreast and _is_native(task, specs[0], device)
     facts = {
-        "engine": "native" if native else "stacked" if len(specs) > 1 else "reference",
-        "lanes": len(set(specs)),
+        "engine": "reference" if task.abreast or len(specs) == 1 else "native" if native else "stacked",
+        "lanes": 1 if task.abreast else len(set(specs)),
         "device": str(device),
         "started_at": timestamp(),
         "host": socket.gethostname(),
@@ -150,9 +162,15 @@ def _rows(
     """What the engine yields, as rows.
 
     ``seconds`` is the training and evaluation of a single run, without loading, building, probes and writing; a lane of
-    a stack has none of its own. What an engine tells goes under logs/.
+    a stack has none of its own, nor have runs abreast. What an engine tells goes under logs/.
     """
     parts, probe = components(task.plugin), take if specs[0].probes else None
+    if task.abreast and len(specs) > 1:
+        own = [parts.load(spec, task.data) for spec in specs]
+        built = [parts.build(spec, data).to(device) for spec, data in zip(specs, own, strict=True)]
+        for records in train_abreast(specs, built, [data.to(device) for data in own], take_abreast):
+            yield [(specs[index], asdict(record)) for index, record in records]
+        return
     data = parts.load(specs[0], task.data)
     networks = [parts.build(spec, data).to(device) for spec in specs]
     on_device = data.to(device)

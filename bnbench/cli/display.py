@@ -47,7 +47,7 @@ def show_plan(plan: session.Plan, name: str, full: bool) -> None:
     if len(request.specs) > SHOWN_RUNS:
         console.print(f"... and {len(request.specs) - SHOWN_RUNS} more")
     workers = session.worker_count(plan)
-    seconds = plan.estimate() / workers
+    seconds = plan.estimate(workers)
     console.print(f"estimated time: {duration(seconds)} with {workers} of {cores()} cores (from a few measured steps)")
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bnbench.config import Composer
 
 KINDS = {"norms": "norm", "models": "model", "datasets": "dataset", "optims": "optim", "schedules": "schedule"}
-PROBES = "probes"
+OTHERS = ("probes", "studies")
 
 
 def ls(context: typer.Context) -> None:
@@ -88,17 +88,17 @@ def show(
 
 
 def list_components(
-    kind: Annotated[str, typer.Argument(help="norms, models, datasets, optims, schedules or probes")],
+    kind: Annotated[str, typer.Argument(help="norms, models, datasets, optims, schedules, probes or studies")],
     plugin: Plugin = None,
 ) -> None:
-    """List what a run can be built from, with the options and their defaults, and what can be measured inside it."""
-    if kind not in (*KINDS, PROBES):
-        raise InvalidRequest([f"list {kind}: {nearest(kind, [*KINDS, PROBES])}"])
+    """List what a run can be built from, with options and defaults, what can be measured inside it, and studies."""
+    if kind not in (*KINDS, *OTHERS):
+        raise InvalidRequest([f"list {kind}: {nearest(kind, [*KINDS, *OTHERS])}"])
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
-    if kind == PROBES:
-        console.print(_probes())
+    if kind in OTHERS:
+        console.print(_probes() if kind == "probes" else studies())
         return
     from bnbench.cli.norm_list import shown
     from bnbench.components import components
@@ -115,6 +115,17 @@ def list_components(
         text = " ".join(f"{key}={shown(value)}" for key, value in options.items())
         table.add_row(name, composer.summary(group, name), text)
     console.print(table)
+
+
+def studies() -> Any:
+    """The studies that come with bnbench, a row per claim."""
+    from bnbench import study
+
+    table = _table("study", "claim", "what it says")
+    for one in study.load(study.names()):
+        for claim in one.claims:
+            table.add_row(one.name if claim is one.claims[0] else "", claim.name, claim.says)
+    return table
 
 
 def _probes() -> Any:

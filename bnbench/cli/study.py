@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,33 +26,39 @@ app = typer.Typer(
 
 @app.command("list")
 def list_studies() -> None:
-    """List the studies and their claims."""
+    """List the studies and their claims; also: bnbench list studies."""
     from rich.console import Console
-    from rich.table import Table
 
-    from bnbench import study
+    from bnbench.cli.listing import studies
 
-    table = Table("study", "claim", "what it says", box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for one in study.load(study.names()):
-        for claim in one.claims:
-            table.add_row(one.name if claim is one.claims[0] else "", claim.name, claim.says)
-    Console(highlight=False, markup=False).print(table)
+    Console(highlight=False, markup=False).print(studies())
 
 
 @app.command("show")
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A study, or a YAML file that holds one.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME [OVERRIDES]...", help="A study, or a YAML file that holds one; settings in place of its own."
+        ),
+    ] = None,
     scale: ScaleOption = "cpu",
     plugin: Plugin = None,
 ) -> None:
-    """Show what a study claims, how it decides, and what it will take."""
+    """Show what a study claims, how it decides, and what it will take.
+
+    Example: bnbench study show convergence dataset=mnist epochs=3
+    """
     from bnbench import session, study
     from bnbench.cli.display import duration
     from bnbench.environment import cores
 
     settings: Settings = context.obj
-    (one,) = study.load([name])
+    asked = _asked(words or [], plugin)
+    if len(asked) != 1:
+        raise InvalidRequest(["name one study; bnbench study list shows them"])
+    (one,) = asked
     chosen = study.check_scale(scale, [one])
     found = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin))
     for line in _design(one, chosen):
@@ -62,14 +70,23 @@ def show(
         smallest = f"{found.detectable:.2g} standard deviations of a difference between two runs of one seed"
     typer.echo(f"smallest detectable effect: {smallest}")
     workers = 1 if one.alone else session.worker_count(found.plan)
-    time = duration(found.plan.estimate() / workers)
+    time = duration(found.plan.estimate(workers, lanes=1 if one.alone else None))
     amount = f"{len(found.plan.pending)} runs left, {time} with {workers} of {cores()} cores"
-    typer.echo(f"estimated time: {amount}, one by one; runs trained as one network take less, probes take more")
+    typer.echo(f"estimated time: {amount} (from a few measured steps, without probes)")
+
+
+def _asked(words: Sequence[str], plugin: Path | None) -> list[Study]:
+    """The studies that some words name, with the settings among the words."""
+    from bnbench import study
+    from bnbench.components import components
+
+    names, settings = study.told_apart(words)
+    return study.varied(study.load(names), settings, components(plugin))
 
 
 def _design(one: Study, scale: ScaleName) -> list[str]:
     """The study in lines of text."""
-    from bnbench.study import merged
+    from bnbench.study import merged, sweep_name
 
     amounts = one.scales[scale]
     lines = [f"{one.name} ({one.source})"]
@@ -85,6 +102,9 @@ def _design(one: Study, scale: ScaleName) -> list[str]:
     lines += [f"arm {name}: {' '.join(texts)}" for name, texts in one.arms.items()]
     lines += [f"cell {name}: {' '.join(texts)}" for name, texts in one.cells.items() if texts]
     lines.append(f"all: {' '.join(merged(one.fixed, amounts.overrides))}")
+    lines += [f"changed: {' '.join(one.changes)}; its runs are in the sweep {sweep_name(one, scale)}"] * bool(
+        one.changes
+    )
     lines += [f"not tested: {text}" for text in one.not_tested]
     rates = " ".join(f"{lr:g}" for lr in amounts.lr)
     seeds = f"{amounts.tuning_seeds} tuning seeds, " if len(amounts.lr) > 1 else ""
@@ -95,8 +115,12 @@ def _design(one: Study, scale: ScaleName) -> list[str]:
 @app.command("run")
 def run(
     context: typer.Context,
-    studies: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Studies, or YAML files that hold one.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]... [OVERRIDES]...",
+            help="Studies, or YAML files that hold one; and settings in place of their own.",
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All studies that come with bnbench.")] = False,
     scale: ScaleOption = "cpu",
@@ -106,10 +130,10 @@ def run(
 ) -> None:
     """Train what studies still lack, decide their claims together, and print the scorecard.
 
-    Example: bnbench study run convergence small_batch --scale cpu
+    Settings make another study of it, with a sweep and a scorecard of its own.
+
+    Examples: bnbench study run convergence small_batch; bnbench study run convergence dataset=mnist epochs=3 seeds=6
     """
-    if not studies and not every:
-        raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])
     if jobs != 1:
         from bnbench.launch import begin
 
@@ -120,7 +144,9 @@ def run(
 
     settings: Settings = context.obj
     session.check_execution(jobs=jobs)
-    asked = study.load([*(study.names() if every else []), *(studies or [])])
+    asked = _asked([*(study.names() if every else []), *(words or [])], plugin)
+    if not asked:
+        raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])
     chosen = study.check_scale(scale, asked)
     place = study.Place(settings.results, settings.data, plugin, retry_failed)
     for one in asked:
@@ -130,9 +156,10 @@ def run(
     rows = study.scorecard(found)
     console = Console(highlight=False)
     console.print()
-    reports.print_views([study.view(rows, chosen)], console)
-    command = f"bnbench study run {'--all' if every else ' '.join(studies or [])} --scale {chosen}"
-    written = study.write(rows, chosen, settings.results, command)
+    changes = asked[0].changes
+    reports.print_views([study.view(rows, chosen, changes)], console)
+    command = shlex.join(["bnbench", "study", "run", *(["--all"] if every else []), *(words or []), "--scale", chosen])
+    written = study.write(rows, chosen, settings.results, command, changes)
     typer.echo(f"\nwrote {' and '.join(str(_shown(path)) for path in written)}", err=True)
     raise typer.Exit(1 if any(one.failures for one in found) else 0)
 

@@ -77,7 +77,8 @@ class Builder:
         try:
             return convert(annotation, value)
         except Mismatch as mismatch:
-            self._problems.append(f"{key}={shown(value)}: {mismatch}")
+            gone = f"cannot be left out, with ~{key} or null; " if value is None else ""
+            self._problems.append(f"{key}={shown(value)}: {gone}{mismatch}")
             return _WRONG
 
 

@@ -125,7 +125,7 @@ def _convert_scalar(annotation: Any, value: Any) -> Value:
 def _convert_float(value: Any) -> float:
     finite = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
     if not finite:
-        raise Mismatch("must be a finite number")
+        raise Mismatch("must be a finite number such as 0.1")
     if abs(value) > LARGEST_FLOAT32:
         raise Mismatch("must be a finite number that float32 can hold, at most 3.4e38")
     return float(value) + 0.0  # no negative zero, which equals zero but has another identity

@@ -34,7 +34,8 @@ class Request:
         excluded: how many runs the exclusions removed.
         notes: what the user should know although nothing is wrong.
         problems: what is wrong with the request, one sentence each; such a request must not be carried out. The specs
-            are those that have a batch and data nevertheless, so that more problems can be found in the same pass.
+            are those that have a batch and data nevertheless, so that more problems can be found in the same pass; none
+            if it is not known which cells are meant.
     """
 
     specs: tuple[RunSpec, ...]
@@ -85,7 +86,8 @@ def compose_request(
     distinct = dict.fromkeys(spec for cell in grid.cells(product) if (spec := builder.build(cell)) is not None)
     found = {spec: check(spec) for spec in distinct}
     problems.extend(itertools.chain.from_iterable(found.values()))
-    usable = [spec for spec in distinct if not any(problem.startswith(HINDRANCES) for problem in found[spec])]
+    uneven = any(len({len(setting.values) for setting in group}) > 1 for group in zipped)
+    usable = [spec for spec in distinct if not uneven and not any(text.startswith(HINDRANCES) for text in found[spec])]
     specs, notes = left(usable, excluded)
     if not specs and not problems:
         problems.append("the sweep is empty: every run is excluded")

@@ -1,15 +1,18 @@
 """Engines: a spec, a network and data in, a stream of records out. They never write, print or read files."""
 
+from bnbench.engine.abreast import train_abreast
 from bnbench.engine.clock import now
 from bnbench.engine.device import prepare_process, release_memory, resolve_device
 from bnbench.engine.folding import prove
 from bnbench.engine.native import compiler, prove_native
-from bnbench.engine.records import Evaluation, Outcome, Probe, Reading, Record
+from bnbench.engine.records import Evaluation, Halt, JointProbe, Outcome, Probe, Reading, Record
 from bnbench.engine.reference import total_steps, train
 from bnbench.engine.stacked import train_stack
 
 __all__ = [
     "Evaluation",
+    "Halt",
+    "JointProbe",
     "Outcome",
     "Probe",
     "Reading",
@@ -23,5 +26,6 @@ __all__ = [
     "resolve_device",
     "total_steps",
     "train",
+    "train_abreast",
     "train_stack",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -54,6 +55,24 @@ class Probe(Protocol):
 
     def __call__(self, spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Reading]:
         """What is measured of a network that has made ``step`` steps."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Halt:
+    """A run at a pause: its network has made ``step`` steps."""
+
+    spec: RunSpec
+    network: nn.Module
+    data: Data
+    step: int
+
+
+class JointProbe(Protocol):
+    """Measures several runs at a pause of each; what holds for :class:`Probe` holds for each network."""
+
+    def __call__(self, halts: Sequence[Halt]) -> list[list[Reading]]:
+        """What is measured of each of them."""
         ...
 
 

@@ -1,56 +1,81 @@
-"""How long a sweep will take, from a few measured steps."""
+"""How long a sweep will take, from a few measured steps of the stacks that it will be trained in."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+import heapq
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from statistics import mean
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, Examples
-from bnbench.engine import now, prepare_process, total_steps, train
-from bnbench.engine.evaluation import evaluate
+from bnbench.engine import now, prepare_process, total_steps, train, train_stack
+from bnbench.engine.evaluation import evaluate_lanes
+from bnbench.engine.folding import fold
 from bnbench.errors import BnbenchError
+from bnbench.plan.proofs import trains_natively
+from bnbench.plan.stacks import STEP_OVERHEAD, likely_limits, stacks
 from bnbench.spec import RunSpec
 
-WARM_UP, MEASURED, SAMPLE = 3, 10, 256
+MEASURED, FEW, SAMPLE = 10, 8, 256
+"""Steps that are measured after as many that warm up; examples of the evaluations between them, and of one by itself.
+"""
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """Seconds of a stack, for each lane: ``step`` with what a step costs whatever its lanes as more lanes."""
+
+    step: float
+    example: float
 
 
 def estimate_seconds(
-    specs: Sequence[RunSpec],
+    specs: Mapping[str, RunSpec],
     components: Components,
     data: Callable[[RunSpec], Data],
     device: torch.device,
+    workers: int = 1,
+    lanes: int | None = None,
+    known: Mapping[str, int] = MappingProxyType({}),
     budget: float = 10.0,
 ) -> float:
-    """Seconds of training for all specs on one worker.
+    """Seconds until the last of the workers has trained all specs, without what probes take.
 
-    Each distinct network and batch size is measured for a few steps until ``budget`` seconds are spent; the rest are
-    taken as the mean of the measured ones.
+    The specs are divided into stacks as they will be, where sizes tell how. Of each distinct network and batch size the
+    largest stack is measured for a few steps until ``budget`` seconds are spent; the rest are taken as the mean of the
+    measured ones.
+
+    Args:
+        specs: by run_id, at least one.
+        lanes: runs per stack, as for :func:`lane_limits`.
+        known: limits that were found before, by stack key.
     """
     prepare_process()
-    groups: dict[tuple[object, ...], list[RunSpec]] = {}
-    for spec in specs:
-        groups.setdefault(_alike(spec), []).append(spec)
-    measured: dict[tuple[object, ...], tuple[float, float]] = {}
     start = now(device)
-    for key, members in groups.items():
+    limits = likely_limits(specs, components, data, workers, lanes, device, known)
+    planned = stacks(specs, limits, workers, spread=lanes is None)
+    largest: dict[tuple[object, ...], tuple[str, ...]] = {}
+    for stack in planned:
+        key = _alike(specs[stack[0]])
+        largest[key] = max(largest.get(key, stack), stack, key=len)
+    measured: dict[tuple[object, ...], _Pace] = {}
+    for key, stack in largest.items():
         if measured and now(device) - start > budget:
             break
-        try:
-            measured[key] = _measure(members[0], components, data(members[0]), device)
-        except BnbenchError:
-            raise
-        except (Exception, SystemExit):  # a component that fails will fail its own run, and takes no time
-            measured[key] = (0.0, 0.0)
-    step_mean, example_mean = (mean(column) for column in zip(*measured.values(), strict=True))
-    total = 0.0
-    for key, members in groups.items():
-        step, example = measured.get(key, (step_mean, example_mean))
-        total += sum(_seconds(spec, data(spec), step, example) for spec in members)
-    return total
+        spec = specs[stack[0]]
+        measured[key] = _measure(spec, len(stack), components, data(spec), device)
+    average = _Pace(mean(pace.step for pace in measured.values()), mean(pace.example for pace in measured.values()))
+    ends = [0.0] * workers
+    for stack in planned:
+        spec = specs[stack[0]]
+        heapq.heapreplace(ends, ends[0] + _seconds(spec, len(stack), data(spec), measured.get(_alike(spec), average)))
+    return max(ends)
 
 
 def _alike(spec: RunSpec) -> tuple[object, ...]:
@@ -58,30 +83,46 @@ def _alike(spec: RunSpec) -> tuple[object, ...]:
     return spec.norm.name, spec.model, spec.dataset, spec.batch_size, spec.precision, type(spec.optim)
 
 
-def _measure(spec: RunSpec, components: Components, data: Data, device: torch.device) -> tuple[float, float]:
-    """Seconds per training step, and per evaluated example."""
-    few = Examples(data.validation.x[:SAMPLE], data.validation.y[:SAMPLE])
-    small = dataclasses.replace(data, validation=few, test=few).to(device)
-    network = components.build(spec, data).to(device)
-    list(train(_for_steps(spec, WARM_UP), network, small))
-    evaluate(spec, network, small, small.test)
-    start = now(device)
-    evaluate(spec, network, small, small.test)
-    evaluation = now(device) - start
-    start = now(device)
-    list(train(_for_steps(spec, MEASURED), network, small))
-    training = now(device) - start - 2 * evaluation
-    return max(training, 0.0) / MEASURED, evaluation / len(few.y)
+def _measure(spec: RunSpec, lanes: int, components: Components, data: Data, device: torch.device) -> _Pace:
+    """The pace of a stack; a component that fails will fail its own run, and takes no time."""
+    try:
+        return _pace(spec, lanes, components, data, device)
+    except BnbenchError:
+        raise
+    except (Exception, SystemExit):
+        return _Pace(0.0, 0.0)
 
 
-def _for_steps(spec: RunSpec, steps: int) -> RunSpec:
-    every = dataclasses.replace(spec.evaluate, every=steps, unit="steps")
-    return dataclasses.replace(spec, steps=steps, epochs=None, evaluate=every, divergence_factor=1e30)
+def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device: torch.device) -> _Pace:
+    few, sample = (Examples(data.validation.x[:size], data.validation.y[:size]) for size in (FEW, SAMPLE))
+    small, sample = replace(data, validation=few, test=few).to(device), sample.to(device)
+    every = replace(spec.evaluate, every=MEASURED, unit="steps")
+    short = replace(spec, steps=3 * MEASURED, epochs=None, evaluate=every, divergence_factor=1e30, lr=1e-6)
+    members = [replace(short, seed=seed) for seed in range(lanes)]
+    networks = [components.build(member, data).to(device) for member in members]
+    native = lanes > 1 and trains_natively(spec, components, data, device)
+    records: Any = (
+        train_stack(members, networks, small, native=native) if lanes > 1 else train(short, networks[0], small)
+    )
+    pauses = [now(device) for _ in itertools.islice(records, 2)]
+    network = fold(networks) if lanes > 1 else networks[0]
+    between, alone = (_evaluation(members, network, small, examples) for examples in (few.to(device), sample))
+    training = max(pauses[1] - pauses[0] - between, 0.0) if len(pauses) == 2 else 0.0
+    return _Pace(training / MEASURED / (STEP_OVERHEAD + lanes), alone / len(sample.y) / lanes)
 
 
-def _seconds(spec: RunSpec, data: Data, step: float, example: float) -> float:
+def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, examples: Examples) -> float:
+    """Seconds of an evaluation; the first one warms up."""
+    marks = []
+    for _ in range(2):
+        marks.append(now(data.train.y.device))
+        evaluate_lanes(specs, network, data, examples)
+    return now(data.train.y.device) - marks[1]
+
+
+def _seconds(spec: RunSpec, lanes: int, data: Data, pace: _Pace) -> float:
     count = len(data.train.y)
     steps = total_steps(spec, count)
     interval = spec.evaluate.every * (max(1, count // spec.batch_size) if spec.evaluate.unit == "epochs" else 1)
     evaluated = -(-steps // interval) * len(data.validation.y) + len(data.test.y)
-    return steps * step + evaluated * example
+    return steps * pace.step * (STEP_OVERHEAD + lanes) + evaluated * pace.example * lanes

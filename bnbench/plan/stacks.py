@@ -59,16 +59,59 @@ def lane_limits(
     Returns:
         The limits by stack key; a key that a single run has is left out unless its limit is known.
     """
+
+    def quick(spec: RunSpec, loaded: Data, runs: int) -> int:
+        return _quick(spec, components, loaded, runs, device)
+
+    return _limits(specs, components, data, workers, lanes, known, quick)
+
+
+def likely_limits(
+    specs: Mapping[str, RunSpec],
+    components: Components,
+    data: Callable[[RunSpec], Data],
+    workers: int,
+    lanes: int | None = None,
+    device: torch.device = CPU,
+    known: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, int]:
+    """What :func:`lane_limits` will find, as far as sizes tell: no steps are measured."""
+
+    def fitting(spec: RunSpec, loaded: Data, runs: int) -> int:
+        try:
+            per_lane = _lane_bytes(spec, components, loaded)
+        except (Exception, SystemExit):  # a component that fails will fail its own run
+            return 1
+        if trains_natively(spec, components, loaded, device):
+            return _quick_natively(spec, components, loaded, per_lane, runs, measured=False)
+        return _most_of_gpu(per_lane, runs, device) if device.type == "cuda" else _fitting(per_lane)
+
+    return _limits(specs, components, data, workers, lanes, known, fitting)
+
+
+def _limits(
+    specs: Mapping[str, RunSpec],
+    components: Components,
+    data: Callable[[RunSpec], Data],
+    workers: int,
+    lanes: int | None,
+    known: Mapping[str, int],
+    most: Callable[[RunSpec, Data, int], int],
+) -> dict[str, int]:
+    """Limits by stack key, with ``most`` lanes of a spec, its data and so many runs of its kind for each worker."""
     limits = dict(known)
     found: dict[tuple[object, ...], int] = {}
     for key, members in _groups(specs).items():
         if key in limits or len(members) == 1:
             continue
         spec = specs[members[0]]
-        kind = (spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.batch_size, spec.precision)
+        kind = (
+            *(spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.batch_size, spec.precision),
+            *(type(spec.optim), spec.grad_clip is None),
+        )
         if kind not in found:
             loaded = data(spec)
-            found[kind] = lanes or _quick(spec, components, loaded, -(-len(members) // workers), device)
+            found[kind] = lanes or most(spec, loaded, -(-len(members) // workers))
             if found[kind] > 1 and not folds(spec, components, loaded):
                 found[kind] = 1
         limits[key] = found[kind]
@@ -146,38 +189,54 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
         runs: of this kind, for each worker.
     """
     try:
-        per_lane = 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
+        per_lane = _lane_bytes(spec, components, data)
     except (Exception, SystemExit):  # a component that fails will fail its own run
         return 1
     worth = runs * total_steps(spec, len(data.train.y))
     if trains_natively(spec, components, data, device) and folds(spec, components, data):
-        return _quick_natively(spec, components, data, per_lane, runs, worth)
+        return _quick_natively(spec, components, data, per_lane, runs)
     if device.type == "cuda":
-        most = min(MOST_LANES_OF_GPU, runs, int(MEMORY_SHARE * free_bytes(device)) // per_lane)
-        return _quick_on_gpu(spec, components, data, max(1, most), worth, device)
-    fitting = max(1, min(MOST_LANES, WORKING_SET // per_lane))
+        return _quick_on_gpu(spec, components, data, _most_of_gpu(per_lane, runs, device), worth, device)
+    fitting = _fitting(per_lane)
     tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
     if fitting >= tried or not folds(spec, components, data):
         return fitting
     return quickest(spec, components, data, [fitting, tried], worth)
 
 
-def _quick_natively(spec: RunSpec, components: Components, data: Data, per_lane: int, runs: int, worth: int) -> int:
+def _quick_natively(
+    spec: RunSpec, components: Components, data: Data, per_lane: int, runs: int, measured: bool = True
+) -> int:
     """All lanes that memory holds, unless a run alone is quicker: compiled code takes them one after another.
 
-    Args:
-        per_lane: bytes of a lane's activations; with their gradients, the weights and the velocities, a core's caches
-            hold small ones, and nothing needs to be measured.
+    Memory holds weights four times, and what an evaluation puts out. With its gradients, weights and velocities, a
+    small lane stays in a core's caches, and nothing needs to be measured.
     """
     weights = 4 * sum(parameter.numel() for parameter in components.build(spec, data).parameters())
-    evaluated = LANE_BATCH * per_lane // spec.batch_size
-    most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + evaluated)))
+    most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + LANE_BATCH * per_lane // spec.batch_size)))
     if 4 * per_lane + 2 * weights <= WORKING_SET:
         return most
-    if worth < WORTH_MEASURING:
+    if runs * total_steps(spec, len(data.train.y)) < WORTH_MEASURING:
         return 1
+    if not measured:
+        return most
     alone, together = (seconds_per_lane(spec, components, data, lanes, native=lanes > 1) for lanes in (1, 2))
     return most if together < alone else 1
+
+
+def _lane_bytes(spec: RunSpec, components: Components, data: Data) -> int:
+    """Bytes of what the layers of a network put out for a batch."""
+    return 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
+
+
+def _fitting(per_lane: int) -> int:
+    """How many lanes fill the caches of a core."""
+    return max(1, min(MOST_LANES, WORKING_SET // per_lane))
+
+
+def _most_of_gpu(per_lane: int, runs: int, device: torch.device) -> int:
+    """How many lanes a GPU may have at most."""
+    return max(1, min(MOST_LANES_OF_GPU, runs, int(MEMORY_SHARE * free_bytes(device)) // per_lane))
 
 
 def _quick_on_gpu(

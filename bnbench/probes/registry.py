@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
 from bnbench.data import Data
-from bnbench.engine import Reading
+from bnbench.engine import Halt, Reading
 from bnbench.engine.randomness import GlobalStream
 from bnbench.probes.covariate_shift_distribution import covariate_shift_distribution
 from bnbench.probes.covariate_shift_gradient import covariate_shift_gradient
@@ -18,7 +18,7 @@ from bnbench.probes.memory import memory
 from bnbench.probes.pause import Pause, Value
 from bnbench.probes.shift import shift
 from bnbench.probes.statistics_gap import statistics_gap
-from bnbench.probes.step_time import step_time
+from bnbench.probes.step_time import step_time, step_times
 from bnbench.spec import ProbeName, RunSpec, stream
 
 PROBES: dict[ProbeName, Callable[[Pause], list[Value]]] = {
@@ -31,6 +31,8 @@ PROBES: dict[ProbeName, Callable[[Pause], list[Value]]] = {
     "step_time": step_time,
     "shift": shift,
 }
+JOINT: dict[ProbeName, Callable[[Sequence[Pause]], list[list[Value]]]] = {"step_time": step_times}
+"""Probes that measure networks of runs abreast in turns; the others measure one after the other."""
 
 
 def take(spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Reading]:
@@ -42,10 +44,29 @@ def take(spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Readi
     Args:
         network: after ``step`` steps, on the device of ``data``.
     """
-    readings = []
-    for name in spec.probes:
-        seed = stream(spec.seed, "probe", name)
-        pause = Pause(spec, copy.deepcopy(network).train(), data, step, seed)
-        with GlobalStream(stream(seed, "layers"), pause.device):
-            readings += [Reading(step, name, *value) for value in PROBES[name](pause)]
+    (readings,) = take_abreast([Halt(spec, network, data, step)])
     return readings
+
+
+def take_abreast(halts: Sequence[Halt]) -> list[list[Reading]]:
+    """What :func:`take` says of each of several runs that are at a pause side by side."""
+    readings: list[list[Reading]] = [[] for _ in halts]
+    for name in dict.fromkeys(name for halt in halts for name in halt.spec.probes):
+        own = [index for index, halt in enumerate(halts) if name in halt.spec.probes]
+        for part in [own] if name in JOINT else [[index] for index in own]:
+            values = _values(name, [halts[index] for index in part])
+            for index, found in zip(part, values, strict=True):
+                readings[index] += [Reading(halts[index].step, name, *value) for value in found]
+    return readings
+
+
+def _values(name: ProbeName, halts: Sequence[Halt]) -> list[list[Value]]:
+    """What one probe says of networks that it measures together."""
+    pauses = [
+        Pause(
+            halt.spec, copy.deepcopy(halt.network).train(), halt.data, halt.step, stream(halt.spec.seed, "probe", name)
+        )
+        for halt in halts
+    ]
+    with GlobalStream(stream(pauses[0].seed, "layers"), pauses[0].device):
+        return JOINT[name](pauses) if name in JOINT else [PROBES[name](pause) for pause in pauses]

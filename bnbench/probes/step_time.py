@@ -1,4 +1,7 @@
-"""The time of a training step of one run that is trained alone."""
+"""The time of a training step of one run that is trained alone, or of several that take turns.
+
+P networks (pauses), T turns.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,28 @@ def step_time(pause: Pause) -> list[Value]:
 
     30 steps are measured after 5 that warm up. Other work of the machine, as other workers of the sweep, is in them.
     """
-    (times,) = time_steps([pause])
+    (values,) = step_times([pause])
+    return values
+
+
+def step_times(pauses: Sequence[Pause]) -> list[list[Value]]:
+    """What :func:`step_time` says of each of several networks that take turns, and ``step_in_turns``.
+
+    That is the median over turns of a network's share of its turn, times the median of the turns, in seconds; a turn
+    is the geometric mean of the steps in it. What slows all steps of a turn down is in no share, so the ratio of two
+    networks' values is that of their steps. It is the median step of a network that is alone.
+    """
+    found = time_steps(pauses)
+    steps_PT = np.array([times["step"] for times in found])
+    turns_T = np.exp(np.log(steps_PT).mean(0))
+    in_turns_P = np.median(steps_PT / turns_T, axis=1) * np.median(turns_T)
+    return [
+        [*_of_parts(times), Value(WHOLE, "step_in_turns", float(in_turns))]
+        for times, in_turns in zip(found, in_turns_P, strict=True)
+    ]
+
+
+def _of_parts(times: Times) -> list[Value]:
     values = []
     for part, seconds in times.items():
         low, median, high = np.percentile(seconds, (25, 50, 75)).tolist()
@@ -34,6 +58,8 @@ def step_time(pause: Pause) -> list[Value]:
 def time_steps(pauses: Sequence[Pause], warm_up: int = WARM_UP, measured: int = MEASURED) -> list[Times]:
     """Time the steps of several networks that take turns, so that whatever slows the machine down slows all of them.
 
+    Every other turn goes backwards, a b b a, so that no network always comes first.
+
     Args:
         pauses: one per network; each trains on one batch of its own.
         warm_up: steps before the first one that counts.
@@ -42,8 +68,9 @@ def time_steps(pauses: Sequence[Pause], warm_up: int = WARM_UP, measured: int = 
     steps = [TrainingStep(pause) for pause in pauses]
     batches = [training_batches(pause, 1)[0] for pause in pauses]
     found: list[Times] = [{part: [] for part in (*PARTS, "step")} for _ in pauses]
+    forwards = list(zip(pauses, steps, batches, found, strict=True))
     for turn in range(warm_up + measured):
-        for pause, step, batch, times in zip(pauses, steps, batches, found, strict=True):
+        for pause, step, batch, times in forwards if turn % 2 == 0 else reversed(forwards):
             marks = _marks(pause, step, batch)
             if turn >= warm_up:
                 for part, start, end in zip(PARTS, marks, marks[1:], strict=False):

@@ -73,8 +73,9 @@ def execute(
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
         most = _LANES[lanes] if lanes in _LANES else int(lanes)
-        limits = _lane_limits(plan, pending, workers, most)
-        grouped = stacks(pending, limits, workers, spread=most is None)
+        grouped = _abreast(plan, pending) or stacks(
+            pending, _lane_limits(plan, pending, workers, most), workers, spread=most is None
+        )
         tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers)
         launch = LAUNCHERS["inline" if workers == 1 and jobs is None else launcher]
         at_once = sum(len(set(task.specs)) for task in tasks[:workers])
@@ -129,15 +130,18 @@ def _entered(plan: Plan) -> Iterator[None]:
             store.join(plan.folder)
 
 
+def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]]:
+    """The pending runs of each group, then those of no group one by one; nothing for a plan without groups."""
+    groups = [tuple(name for name in group if name in pending) for group in plan.abreast]
+    inside = {name for group in groups for name in group}
+    return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.abreast else []
+
+
 def _lane_limits(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None) -> dict[str, int]:
     """How many runs are trained together: as the same command found before, or found now and entered in sweep.yaml."""
     if most is not None:
         return lane_limits(pending, plan.components, plan.load, workers, most, plan.device)
-    typed, known = _typed(plan), dict[str, int]()
-    for entry in store.read_history(plan.folder):
-        if isinstance(entry, dict) and typed.items() <= entry.items():
-            known |= entry.get("lanes", {})
-    limits = lane_limits(pending, plan.components, plan.load, workers, None, plan.device, known)
+    limits = lane_limits(pending, plan.components, plan.load, workers, None, plan.device, plan.known_lanes())
     release_memory()  # of what was proved and measured
     if limits:
         store.amend(plan.folder, {"lanes": limits})
@@ -157,14 +161,10 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> li
             plugin=plan.plugin,
             device=f"cuda:{index % min(gpus, workers)}" if gpus else str(plan.device),
             git_commit=commit,
+            abreast=bool(plan.abreast),
         )
         for index, specs in enumerate(stacked)
     ]
-
-
-def _typed(plan: Plan) -> dict[str, Any]:
-    """What was asked for and where it is trained, as far as how many lanes are quick depends on it."""
-    return {**{key: list(texts) for key, texts in plan.request.typed.items()}, "device": str(plan.device)}
 
 
 def _invocation(plan: Plan) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _invocation(plan: Plan) -> dict[str, Any]:
         for key, values in request.factors.items()
     }
     return {
-        **_typed(plan),
+        **plan.asked,
         "factors": factors,
         "runs": len(plan.specs),
         "plugin": str(plan.plugin) if plan.plugin else None,

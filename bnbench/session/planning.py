@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,6 +34,7 @@ class Plan:
         known: by run_id, the status of every run in the folder.
         pending: by run_id, what to train now.
         impossible: by run_id, why a spec cannot be trained.
+        abreast: groups of run_ids; if given, the pending runs of a group are trained side by side, group by group.
     """
 
     request: Request
@@ -45,6 +47,7 @@ class Plan:
     known: Mapping[str, str]
     pending: Mapping[str, RunSpec]
     impossible: Mapping[str, str]
+    abreast: tuple[tuple[str, ...], ...] = ()
 
     @property
     def finished(self) -> list[str]:
@@ -67,10 +70,29 @@ class Plan:
         """How many runs the folder has that were not asked for now."""
         return len(set(self.known) - set(self.specs))
 
-    def estimate(self) -> float:
-        """Seconds that one worker would train, from a few measured steps."""
-        pending = list(self.pending.values())
-        return estimate_seconds(pending, self.components, self.load, self.device) if pending else 0.0
+    def estimate(self, workers: int, lanes: int | None = None) -> float:
+        """Seconds that so many workers will train what is pending, from a few measured steps.
+
+        Args:
+            lanes: runs trained as one network; None as many as is quick.
+        """
+        if not self.pending:
+            return 0.0
+        known = self.known_lanes() if lanes is None else {}
+        return estimate_seconds(self.pending, self.components, self.load, self.device, workers, lanes, known)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for and where it is trained, as far as how many lanes are quick depends on it."""
+        return {**{key: list(texts) for key, texts in self.request.typed.items()}, "device": str(self.device)}
+
+    def known_lanes(self) -> dict[str, int]:
+        """How many runs are trained together at most, by stack key, as the same command found before."""
+        known: dict[str, int] = {}
+        for entry in store.read_history(self.folder):
+            if isinstance(entry, dict) and self.asked.items() <= entry.items():
+                known |= entry.get("lanes", {})
+        return known
 
     def load(self, spec: RunSpec) -> Data:
         """The data of a spec."""

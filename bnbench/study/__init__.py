@@ -9,6 +9,7 @@ from bnbench.study.reading import read_study
 from bnbench.study.registry import MEASURES
 from bnbench.study.row import Row
 from bnbench.study.scorecard import scorecard
+from bnbench.study.variation import told_apart, varied
 from bnbench.study.view import as_table, view, write
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "read_study",
     "scorecard",
     "sweep_name",
+    "told_apart",
+    "varied",
     "view",
     "write",
 ]

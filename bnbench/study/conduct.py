@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +12,11 @@ from bnbench import session, store
 from bnbench.components import components
 from bnbench.study.curve import curves
 from bnbench.study.definition import Scale, ScaleName, Study
-from bnbench.study.design import Group, Rates, Trials, groups, reporting_trials, tuning_trials
+from bnbench.study.design import Group, Rates, Trials, counterparts, groups, reporting_trials, tuning_trials
 from bnbench.study.measure import Side, Tables
 from bnbench.study.tables import read_tables
 from bnbench.study.tuning import MOST_EXTENSIONS, Grids, Tuning, tune, widened
+from bnbench.study.variation import suffix
 
 Train = Callable[[Study, str, session.Plan], session.Summary]
 """Trains what is pending of a plan, and is told which part of which study it is."""
@@ -51,8 +52,8 @@ class Findings:
 
 
 def sweep_name(study: Study, scale: ScaleName) -> str:
-    """The sweep that holds all runs of a study."""
-    return f"study-{study.name}-{scale}"
+    """The sweep that holds all runs of a study; one with changes has a sweep of its own."""
+    return f"study-{study.name}-{scale}{suffix(study.changes)}"
 
 
 def conduct(study: Study, scale: ScaleName, place: Place, train: Train) -> Findings:
@@ -75,7 +76,7 @@ def execute(
     jobs: int | None,
     watch: Callable[[session.Progress], None] = lambda progress: None,
 ) -> session.Summary:
-    """Train what is pending of a plan; a study that measures times has one run at a time and the machine for itself.
+    """Train what is pending of a plan; one that measures times has one worker, and takes steps in turns.
 
     Args:
         jobs: worker processes; 1 trains in this process.
@@ -114,7 +115,8 @@ class _Course:
         if not rates:
             return Tables(*(pd.DataFrame(),) * 3)
         trials = reporting_trials(self.study, self.amounts, rates, components(self.place.plugin))
-        return read_tables(self._execute(trials, "reporting"), trials.table)
+        abreast = counterparts(trials.table) if self.study.alone else ()
+        return read_tables(self._execute(trials, "reporting", abreast), trials.table)
 
     def curves(self, swept: list[Group]) -> Tables:
         """Train reporting seeds at a whole grid, which grows while a curve touches its end."""
@@ -130,7 +132,7 @@ class _Course:
             tables = self.reporting({group: grids[group[1]] for group in swept})
         return tables
 
-    def _execute(self, trials: Trials, what: str) -> Path:
+    def _execute(self, trials: Trials, what: str, abreast: tuple[tuple[str, ...], ...] = ()) -> Path:
         plan = session.plan_request(
             trials.request,
             components(self.place.plugin),
@@ -140,7 +142,7 @@ class _Course:
             plugin=self.place.plugin,
             retry_failed=self.place.retry_failed,
         )
-        summary = self.train(self.study, what, plan)
+        summary = self.train(self.study, what, replace(plan, abreast=abreast))
         if summary.interrupted:
             raise KeyboardInterrupt
         self.statuses |= summary.statuses

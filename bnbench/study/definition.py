@@ -74,8 +74,9 @@ class Study:
         cells: by name, the settings that all arms have in a cell.
         fixed: settings of all runs.
         paired: whether the arms share their seeds; without, each arm has seeds of its own.
-        alone: whether runs are trained one at a time, as measurements of time need it.
+        alone: whether one step is made at a time, as measurements of time need it: the arms of a seed side by side.
         not_tested: what the study leaves open on purpose.
+        changes: settings of a user that took the place of the study's own; no part of its file.
     """
 
     name: str
@@ -88,3 +89,4 @@ class Study:
     not_tested: tuple[str, ...]
     paired: bool = True
     alone: bool = False
+    changes: tuple[str, ...] = ()

@@ -19,6 +19,9 @@ TUNING = 1000
 APART = 10_000
 """How far apart the seeds of two arms are that do not share theirs."""
 
+RIVALS = {"steps": "epochs", "epochs": "steps"}
+"""Keys of which a run has one."""
+
 Group = tuple[str, str]
 """An arm and a cell."""
 Rates = Mapping[Group, Sequence[float]]
@@ -56,14 +59,31 @@ def reporting_trials(study: Study, scale: Scale, rates: Rates, components: Compo
     return _trials(study, scale, rates, components, 0, scale.seeds, [f"probes=[{','.join(probes)}]"])
 
 
+def counterparts(table: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
+    """The run_ids that are compared with each other, each in one group: all arms of a cell with one seed.
+
+    Args:
+        table: of trials; where arms have several learning rates, their first ones are one group, and so on.
+    """
+    rank = table.groupby(["arm", "cell", "pair"], sort=False).cumcount()
+    seen: set[str] = set()
+    groups = []
+    for _, group in table.groupby(["pair", "cell", rank], sort=False)["run_id"]:
+        groups.append(tuple(name for name in dict.fromkeys(group) if name not in seen))
+        seen.update(group)
+    return tuple(group for group in groups if group)
+
+
 def merged(*layers: Sequence[str]) -> list[str]:
     """Settings of several layers, of which a later one takes the place of an earlier one.
 
-    A choice that is made anew (``model=cnn``) drops the options that earlier layers gave the old one.
+    A choice that is made anew (``model=cnn``) drops the options that earlier layers gave the old one, and ``steps`` and
+    ``epochs`` drop each other.
     """
     settings: dict[str, str] = {}
     for layer in layers:
         chosen = {setting.partition("=")[0] for setting in layer}
+        chosen |= {RIVALS[key] for key in chosen if key in RIVALS}
         settings = {key: text for key, text in settings.items() if key.partition(".")[0] not in chosen}
         settings |= {setting.partition("=")[0]: setting for setting in layer}
     return list(settings.values())

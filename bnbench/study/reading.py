@@ -17,6 +17,8 @@ from bnbench.study.definition import ONLY_CELL, Scale, ScaleName, Study, StudyCl
 from bnbench.study.registry import MEASURES
 
 SETTINGS = tuple[str, ...]
+GIVEN = ("name", "changes")
+"""What a file does not say of what it holds."""
 Record = TypeVar("Record")
 
 
@@ -56,11 +58,12 @@ def _study(name: str, tree: Any, problems: list[str]) -> Study | None:
     }
     made = {
         "name": name,
+        "changes": (),
         "claims": tuple(claims.values()),
         "scales": scales,
         **{part: _settings(part, _mapping(part, tree, problems), problems) for part in ("arms", "cells")},
     }
-    return _record(Study, "", {key: value for key, value in tree.items() if key not in made}, made, problems)
+    return _record(Study, "", _without(made, tree), made, problems)
 
 
 def _claim(name: Any, tree: Any, problems: list[str]) -> StudyClaim | None:
@@ -71,7 +74,12 @@ def _claim(name: Any, tree: Any, problems: list[str]) -> StudyClaim | None:
     made = {"name": str(name)}
     if "measure" in tree:
         made["measure"] = _measure(f"{where}.measure", tree["measure"], problems)
-    return _record(StudyClaim, where, {key: value for key, value in tree.items() if key not in made}, made, problems)
+    return _record(StudyClaim, where, _without(made, tree), made, problems)
+
+
+def _without(made: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    """What a tree holds beside the fields that are made already; also what it must not say of them."""
+    return {key: value for key, value in tree.items() if key not in made or key in GIVEN}
 
 
 def _measure(where: str, tree: Any, problems: list[str]) -> Any:
@@ -102,7 +110,7 @@ def _record(kind: type[Record], where: str, tree: Any, made: Mapping[str, Any], 
         problems.append(f"{where}: must hold {', '.join(_keys(kind))}")
         return None
     before = len(problems)
-    known = [key for key in _keys(kind) if key != "name" or "name" not in made]
+    known = [key for key in _keys(kind) if key not in GIVEN or key not in made]
     problems += [f"{prefix}{shown(key)}: unknown; {nearest(str(key), known)}" for key in tree if key not in known]
     needed = [field.name for field in fields(cast(Any, kind)) if field.default is MISSING]
     problems += [f"{prefix}{key}: is missing" for key in needed if key not in tree and key not in made]

@@ -14,6 +14,7 @@ from bnbench.store.files import replacing
 from bnbench.study.definition import ScaleName
 from bnbench.study.design import Group
 from bnbench.study.row import Row
+from bnbench.study.variation import suffix
 from bnbench.study.wording import effect, interval, sentence
 
 MARKS: dict[str, Mark] = {"supported": "best", "contradicted": "bad", "no difference": "", "inconclusive": "baseline"}
@@ -26,12 +27,13 @@ HOLM_NOTE = (
 )
 
 
-def view(rows: Sequence[Row], scale: ScaleName) -> ReportView:
-    """A row per claim, then each verdict in plain words."""
+def view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> ReportView:
+    """A row per claim, then each verdict in plain words; ``changes`` are those of all its studies."""
     titles = ["verdict", "effect", "95% interval", "n"]
     columns = (Column("study", key=True), Column("claim", key=True), *(Column(title) for title in titles))
     notes = [RULE_NOTE, HOLM_NOTE.format(claims=len(rows)), *(_note(row) for row in rows)]
-    return ReportView(f"Scorecard, {scale}", (Table("Verdicts", columns, tuple(map(_cells, rows)), tuple(notes)),))
+    title = ", ".join(["Scorecard", scale, *([f"with {' '.join(changes)}"] if changes else [])])
+    return ReportView(title, (Table("Verdicts", columns, tuple(map(_cells, rows)), tuple(notes)),))
 
 
 def _cells(row: Row) -> tuple[Cell, ...]:
@@ -51,13 +53,16 @@ def _note(row: Row) -> str:
     return f"{row.study}, {row.claim.name}: {row.claim.says} {sentence(row)}{published}"
 
 
-def write(rows: Sequence[Row], scale: ScaleName, results: Path, command: str) -> tuple[Path, Path]:
+def write(
+    rows: Sequence[Row], scale: ScaleName, results: Path, command: str, changes: Sequence[str] = ()
+) -> tuple[Path, Path]:
     """Write the scorecard as CSV and as Markdown, the latter with command, versions and machine; where they are."""
-    table, text = (results / f"study-scorecard-{scale}{ending}" for ending in (".csv", ".md"))
+    name = f"study-scorecard-{scale}{suffix(changes)}"
+    table, text = (results / f"{name}{ending}" for ending in (".csv", ".md"))
     with replacing(table) as stream:
         as_table(rows).to_csv(stream, index=False, lineterminator="\n")
     with replacing(text) as stream:
-        stream.write(render([view(rows, scale)], "markdown"))
+        stream.write(render([view(rows, scale, changes)], "markdown"))
         stream.write(f"\n`{command}`: {', '.join(f'{key} {value}' for key, value in environment().items())}\n")
     return table, text
 

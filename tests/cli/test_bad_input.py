@@ -28,6 +28,10 @@ SWEEP = ("sweep", "--name", "s")
         (("run", "norm=batch,group"), ["2 runs", "bnbench sweep"]),
         (("run", "epochs=1", "steps=5"), ["epochs=1 steps=5", "exactly one"]),
         (("run", "lr=1e39"), ["lr=1e+39", "float32"]),
+        (("run", "lr="), ["lr='': must be a finite number such as 0.1"]),
+        (("run", "~lr"), ["lr=null: cannot be left out, with ~lr or null; must be a finite number such as 0.1"]),
+        ((*SWEEP, "--jbs", "2"), ["--jbs", "--jobs"]),
+        (("swep",), ["swep", "sweep"]),
         (("run", "steps=10000000000"), ["steps=10000000000", "at most 1,000,000,000"]),
         (("run", "epochs=1000000000"), ["epochs=1000000000: makes 20,000,000,000 steps", "at most 1,000,000,000"]),
         (("run", "model.depth=100000000"), ["model.depth=100000000", "at most 1,000"]),
@@ -82,6 +86,13 @@ def test_a_results_folder_that_cannot_be_written_is_named(program: Program, tmp_
     (tmp_path / "taken").write_text("a file")
     result = program("run", "--results", "taken")
     assert result.code == 2 and "taken" in result.err
+
+
+def test_zipped_settings_of_unequal_lengths_are_the_only_problem(program: Program):
+    result = program(*SWEEP, "norm=batch", "model=mlp", "--zip", "batch_size=1,2,5000 lr=0.1,0.2")
+    counted = "batch_size has 3, lr has 2"
+    assert result.code == 2
+    assert result.err == f"error: --zip: settings that advance together need equally many values; {counted}\n"
 
 
 def test_an_unknown_command_or_option_is_a_usage_error(program: Program):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import bnbench
 from bnbench.study import load, names
 from tests.conftest import Program
 from tests.study.files import TREE, study_file
@@ -18,6 +19,7 @@ def test_list_names_every_claim(program: Program):
     for study in load(names()):
         assert study.name in shown
         assert all(claim.name in shown for claim in study.claims)
+    assert program("list", "studies").out == program("study", "list").out
 
 
 def test_show_tells_the_design_and_writes_nothing(program: Program):
@@ -78,9 +80,54 @@ def test_runs_without_a_result_are_a_failure(program: Program, tmp_path: Path):
         (("run", "convergence", "--jobs", "0"), "jobs=0: must be at least 1"),
         (("run", "absent.yaml"), "absent.yaml: cannot be read"),
         (("show", "nothing"), "there is no such study"),
+        (("show", "epochs=3"), "name one study"),
+        (("show", "memory", "overhead"), "name one study"),
+        (("run", "epochs=3"), "name a study, or say --all"),
+        (("run", "convergence", "epohcs=3"), "epohcs: unknown key; did you mean 'epochs'?"),
+        (("run", "convergence", "lr=0.1"), "lr=0.1: lr is tuned over the grid"),
+        (
+            ("run", "memory", "small_batch", "batch_size=4"),
+            "batch_size=4: batch_size is set by the cells",
+        ),
+        (("run", "convergence", "model.groups=3"), "model.groups: no option 'groups'"),
+        (("run", "convergence", "dataset=mnist", "--data", "nowhere"), "train-images-idx3-ubyte"),
     ],
 )
 def test_a_wrong_command_writes_nothing(program: Program, words: tuple[str, ...], says: str):
     result = program("study", *words)
     assert result.code == 2 and says in result.err and "Traceback" not in result.err
     assert not Path("results").exists()
+
+
+def test_settings_make_another_study_with_files_of_its_own(program: Program):
+    words = ("study", "run", "memory", "--scale", "smoke", "--jobs", "1")
+    settings = ("batch_size=32", "seeds=3")
+    assert program(*words).code == 0
+    own = {path: path.read_bytes() for path in Path("results").rglob("*") if path.is_file()}
+    changed = program(*words, *settings)
+    assert changed.code == 0, changed.err
+    assert "Scorecard, smoke, with batch_size=32 seeds=3" in changed.out
+    assert {path: path.read_bytes() for path in own} == own
+    (text,) = set(Path("results").glob("study-scorecard-smoke-batch-size-32-seeds-3-*.md"))
+    assert "`bnbench study run memory batch_size=32 seeds=3 --scale smoke`: time 20" in text.read_text()
+    (sweep,) = Path("results").glob("study-memory-smoke-batch-size-32-seeds-3-*")
+    runs = pd.read_csv(sweep / "runs.csv")
+    assert len(runs) == 6 and set(runs["batch_size"]) == {32}
+    again = program(*words, *reversed(settings))
+    assert again.code == 0 and "6 finished already, 0 to train" in again.out
+
+
+def test_show_tells_what_was_changed(program: Program):
+    result = program("study", "show", "convergence", "epochs=3", "seeds=12", "--scale", "smoke")
+    assert result.code == 0, result.err
+    assert "evaluate.every=4 epochs=3\n" in result.out and "12 reporting seeds" in result.out
+    assert "changed: epochs=3 seeds=12; its runs are in the sweep study-convergence-smoke-epochs" in result.out
+    assert not Path("results").exists()
+
+
+def test_settings_from_python_are_those_of_the_command_line(program: Program):
+    words = ("memory", "batch_size=32")
+    table = bnbench.verdicts(*words, scale="smoke", jobs=1)
+    assert table["study"].tolist() == ["memory"]
+    shown = program("study", "run", *words, "--scale", "smoke", "--jobs", "1")
+    assert "4 finished already, 0 to train" in shown.out

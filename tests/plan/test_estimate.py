@@ -1,29 +1,83 @@
+"""Estimates against the clock, and against what sizes and rules say."""
+
 import time
 
+import pytest
 import torch
 
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engine import prepare_process, train
-from bnbench.plan import estimate_seconds
+from bnbench.engine import prepare_process, train, train_stack
+from bnbench.plan import estimate_seconds, lane_limits, trains_natively
+from bnbench.plan.stacks import likely_limits
+from bnbench.spec import RunSpec, run_id, stack_key
 from tests.conftest import load_data
 
+CPU = torch.device("cpu")
+PARTS = components()
 
-def test_the_estimate_is_of_the_size_of_the_truth():
-    request = compose_request(["model=mlp", "norm=none,batch", "batch_size=8,64", "seed=0,1", "epochs=3"], components())
-    parts = components()
+
+@pytest.fixture(autouse=True)
+def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds are those of this thread, whatever other tests run at the same time."""
     prepare_process()
-    start = time.perf_counter()
-    for spec in request.specs:
+    monkeypatch.setattr("bnbench.plan.estimate.now", lambda device: time.thread_time())
+
+
+def specs_of(*overrides: str) -> dict[str, RunSpec]:
+    request = compose_request(overrides, PARTS)
+    assert not request.problems
+    return {run_id(spec): spec for spec in request.specs}
+
+
+def test_the_estimate_of_single_runs_is_of_the_size_of_the_truth():
+    specs = specs_of("model=mlp", "norm=none,batch", "batch_size=8,64", "seed=0,1", "epochs=3")
+    start = time.thread_time()
+    for spec in specs.values():
         data = load_data(spec)
-        list(train(spec, parts.build(spec, data), data))
-    truth = time.perf_counter() - start
-    estimate = estimate_seconds(request.specs, parts, load_data, torch.device("cpu"))
-    assert truth / 5 < estimate < truth * 5  # other tests run at the same time
+        list(train(spec, PARTS.build(spec, data), data))
+    truth = time.thread_time() - start
+    estimate = estimate_seconds(specs, PARTS, load_data, CPU, lanes=1)
+    assert truth / 3 < estimate < truth * 3
+
+
+def test_the_estimate_of_a_stack_is_of_the_size_of_the_truth():
+    specs = specs_of("model=mlp", "batch_size=4", "seed=range(24)", "epochs=2")
+    members = list(specs.values())
+    data = load_data(members[0])
+    start = time.thread_time()
+    native = trains_natively(members[0], PARTS, data, CPU)
+    list(train_stack(members, [PARTS.build(spec, data) for spec in members], data, native=native))
+    truth = time.thread_time() - start
+    estimate = estimate_seconds(specs, PARTS, load_data, CPU)
+    assert truth / 3 < estimate < truth * 3
+    assert estimate < estimate_seconds(specs, PARTS, load_data, CPU, lanes=1) / 2
+
+
+def test_two_workers_take_half_as_long_and_a_single_run_is_not_divided():
+    specs = specs_of("model=mlp", "batch_size=8", "seed=range(32)", "epochs=4")
+    one, two = (estimate_seconds(specs, PARTS, load_data, CPU, workers, lanes=1) for workers in (1, 2))
+    assert one / 4 < two < one
+    single = specs_of("model=mlp", "batch_size=8", "epochs=4")
+    alone, beside = (estimate_seconds(single, PARTS, load_data, CPU, workers) for workers in (1, 4))
+    assert alone / 3 < beside < alone * 3
+
+
+def test_limits_that_were_found_before_are_used():
+    specs = specs_of("model=mlp", "batch_size=4", "seed=range(24)", "epochs=2")
+    known = dict.fromkeys(map(stack_key, specs.values()), 1)
+    together, apart = (estimate_seconds(specs, PARTS, load_data, CPU, known=limits) for limits in ({}, known))
+    assert together < apart / 2
+
+
+@pytest.mark.parametrize("overrides", [("model=mlp", "batch_size=2,32"), ("model=cnn", "batch_size=8,1024")])
+def test_likely_limits_are_those_that_are_found_where_nothing_is_measured(overrides: tuple[str, ...]):
+    specs = specs_of(*overrides, "seed=range(4)", "norm=batch,none", "steps=10")
+    assert likely_limits(specs, PARTS, load_data, 2) == lane_limits(specs, PARTS, load_data, 2)
 
 
 def test_what_there_is_no_time_to_measure_is_taken_as_the_mean():
-    request = compose_request(["model=mlp", "batch_size=8,16,32,64,128", "epochs=1"], components())
-    full = estimate_seconds(request.specs, components(), load_data, torch.device("cpu"))
-    one_measured = estimate_seconds(request.specs, components(), load_data, torch.device("cpu"), budget=0.0)
+    specs = specs_of("model=mlp", "batch_size=8,16,32,64,128", "epochs=1")
+    full = estimate_seconds(specs, PARTS, load_data, CPU)
+    one_measured = estimate_seconds(specs, PARTS, load_data, CPU, budget=0.0)
     assert 0 < one_measured < 20 * full

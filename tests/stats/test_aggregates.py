@@ -25,6 +25,7 @@ def test_interquartile_mean_is_that_of_all_runs():
     tasks = generator().normal(size=(5, 8))
     found = interquartile_mean(tasks, generator())
     assert found.value == pytest.approx(np.sort(tasks.ravel())[10:30].mean())
+    assert found.value == pytest.approx(scipy_stats.trim_mean(tasks.ravel(), 0.25))
     assert found.interval.low < found.value < found.interval.high
     assert interquartile_mean([[0, 1, 2, 3], [100, -100, 1, 2]], generator()).value == 1.5
 

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 from statsmodels.duration.survfunc import SurvfuncRight
+from statsmodels.stats.proportion import proportion_confint
 
 from bnbench.stats import expected_running_time, kaplan_meier, success_rate
 
@@ -61,3 +63,21 @@ def test_success_rates(successes, runs, low, high):
     found = success_rate(successes, runs)
     assert found.value == successes / runs
     assert (found.interval.low, found.interval.high) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_success_rates_are_those_of_statsmodels():
+    for runs in (1, 7, 30):
+        for successes in range(runs + 1):
+            found = success_rate(successes, runs).interval
+            theirs = proportion_confint(successes, runs, method="wilson")
+            assert (found.low, found.high) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_the_limits_of_the_leukaemia_trial_are_greenwoods():
+    """From the standard errors of statsmodels, on the scale of log(-log(share))."""
+    curve, theirs = kaplan_meier(WEEKS, RELAPSED), SurvfuncRight(WEEKS, RELAPSED)
+    share, error = theirs.surv_prob, theirs.surv_prob_se
+    spread = scipy_stats.norm.ppf(0.975) * error / (share * np.abs(np.log(share)))
+    at = [curve.steps_T.tolist().index(step) for step in theirs.surv_times]
+    assert curve.low_T[at] == pytest.approx(share ** np.exp(spread))
+    assert curve.high_T[at] == pytest.approx(share ** np.exp(-spread))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bnbench import session, store
-from bnbench.study import Findings, Place, Study, conduct, scorecard
+from bnbench.study import Findings, Place, Study, conduct, execute, scorecard
 from tests.study.files import TREE, claim_of, study_of
 
 NOISY = '''
@@ -127,3 +127,35 @@ def test_probes_are_in_reporting_runs_only(tmp_path: Path):
     probed = set(store.load_probes(folder)["run_id"])
     runs = store.load_runs(folder)
     assert set(runs.loc[runs["run_id"].isin(probed), "seed"]) == set(range(6))
+
+
+def test_a_study_that_is_alone_measures_the_arms_of_a_seed_in_turns(tmp_path: Path):
+    """Also after an interruption: what has been measured in turns has ended together."""
+    measure = {"probe": {"probe": "step_time", "name": "step_in_turns", "at": "mean"}}
+    claims = {"accuracy": {**TREE["claims"]["accuracy"], "measure": measure, "contrast": "ratio", "smallest_effect": 2}}
+    study = study_of(tmp_path, alone=True, claims=claims, scales={"cpu": {"lr": [0.1], "seeds": 6}})
+    given: list[session.Plan] = []
+    ended: list[int] = []
+
+    def stop(progress: session.Progress) -> None:
+        ended.append(progress.done)
+        if progress.done == 4:
+            raise KeyboardInterrupt
+
+    def train(study: Study, what: str, plan: session.Plan) -> session.Summary:
+        given.append(plan)
+        return execute(study, plan, 2, stop if len(given) == 1 else lambda progress: None)
+
+    place = Place(tmp_path / "results", tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        conduct(study, "cpu", place, train)
+    found = conduct(study, "cpu", place, train)
+    first, second = given
+    specs = [[first.specs[name] for name in group] for group in first.abreast]
+    assert [[(spec.norm.name, spec.seed) for spec in group] for group in specs] == [
+        [("batch", seed), ("none", seed)] for seed in range(6)
+    ]
+    assert len(second.pending) == 8 and not found.failures
+    (row,) = scorecard([found])
+    assert row.decision.n == 6 and 0.3 < row.effect < 3
+    assert set(store.load_runs(first.folder)["lanes"]) == {1}

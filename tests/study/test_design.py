@@ -9,7 +9,7 @@ import pytest
 from bnbench.components import components
 from bnbench.spec import run_id
 from bnbench.study import Study, merged
-from bnbench.study.design import groups, reporting_trials, tuning_trials
+from bnbench.study.design import counterparts, groups, reporting_trials, tuning_trials
 from tests.study.files import TREE, claim_of, study_of
 
 CELLS = {"small": ["batch_size=8"], "large": ["batch_size=64"], "unused": ["batch_size=3"]}
@@ -80,3 +80,24 @@ def test_probes_are_those_that_the_claims_need(tmp_path: Path):
     for trials, probes in ((reporting_trials, {("gradient_flow",)}), (tuning_trials, {()})):
         request = trials(study, study.scales["cpu"], rates, components()).request
         assert {spec.probes for spec in request.specs} == probes
+
+
+def test_counterparts_are_the_arms_of_a_cell_with_one_seed_at_their_own_learning_rates(tmp_path: Path):
+    study = interaction(tmp_path)
+    rates = {group: [0.03, 0.1] if group[0] == "batch" else [0.1, 0.3] for group in groups(study, every_lr=False)}
+    table = reporting_trials(study, study.scales["cpu"], rates, components()).table
+    found = counterparts(table)
+    assert sorted(name for group in found for name in group) == sorted(table["run_id"])
+    by_id = table.set_index("run_id")
+    for group in found:
+        lines = by_id.loc[list(group)]
+        assert lines["arm"].tolist() == ["batch", "none"]
+        assert lines["cell"].nunique() == lines["pair"].nunique() == 1
+        assert lines["lr"].tolist() in ([0.03, 0.1], [0.1, 0.3])
+
+
+def test_a_run_that_is_used_twice_is_in_one_group_once(tmp_path: Path):
+    study = study_of(tmp_path, arms={"batch": ["norm=batch"], "none": ["norm=batch"]})
+    rates = {group: [0.1] for group in groups(study, every_lr=False)}
+    found = counterparts(reporting_trials(study, study.scales["cpu"], rates, components()).table)
+    assert [len(group) for group in found] == [1] * 6
