@@ -2,7 +2,8 @@
 
 from bnbench.data.batches import Draws, augment, draw_epoch, normalize, steps_per_epoch, training_batch
 from bnbench.data.datasets import DATASETS, DESCRIPTIONS
-from bnbench.data.loading import COMMON, Augmentation, Data, Examples, load
+from bnbench.data.examples import COMMON, Augmentation, Data, Examples
+from bnbench.data.loading import load
 from bnbench.data.raw import Raw, as_raw
 
 __all__ = [

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as pad_zeros
 
-from bnbench.data.loading import Augmentation, Data
+from bnbench.data.examples import Augmentation, Data
 
 
 @dataclass(frozen=True, slots=True, eq=False)
