@@ -5,16 +5,19 @@ from bnbench.data.datasets import DATASETS, DESCRIPTIONS
 from bnbench.data.examples import COMMON, Augmentation, Data, Examples
 from bnbench.data.loading import load
 from bnbench.data.raw import Raw, as_raw
+from bnbench.data.shifts import SHIFTS, Shift
 
 __all__ = [
     "COMMON",
     "DATASETS",
     "DESCRIPTIONS",
+    "SHIFTS",
     "Augmentation",
     "Data",
     "Draws",
     "Examples",
     "Raw",
+    "Shift",
     "as_raw",
     "augment",
     "draw_epoch",
