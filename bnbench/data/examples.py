@@ -31,17 +31,23 @@ COMMON = {field.name: field.default for field in fields(Augmentation)}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """x [N, C, H, W] uint8 or float32, y [N] int64."""
+    """x [N, C, H, W] uint8 or float32, y [N] int64, and the index of the domain [N] int64 where there are domains."""
 
     x: Tensor
     y: Tensor
+    domain: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
+    def __getitem__(self, chosen: slice | Tensor) -> Examples:
+        """Some of the examples."""
+        return Examples(self.x[chosen], self.y[chosen], None if self.domain is None else self.domain[chosen])
+
     def to(self, device: torch.device | str) -> Examples:
         """The same examples on another device."""
-        return Examples(self.x.to(device), self.y.to(device))
+        domain = None if self.domain is None else self.domain.to(device)
+        return Examples(self.x.to(device), self.y.to(device), domain)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

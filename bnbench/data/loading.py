@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -12,16 +13,23 @@ import torch
 from torch import Tensor
 
 from bnbench.data.datasets import DATASETS
+from bnbench.data.domains import enter, require_pixels
 from bnbench.data.examples import COMMON, Augmentation, Data, Examples
 from bnbench.data.raw import Raw, as_raw
 from bnbench.data.split import divide
 from bnbench.errors import InvalidRequest, nearest
-from bnbench.spec import Choice, Split
+from bnbench.spec import Choice, Domain, Split
 
 _CHUNK = 256
 
 
-def load(choice: Choice, split: Split, root: Path, datasets: Mapping[str, Callable[..., Any]] = DATASETS) -> Data:
+def load(
+    choice: Choice,
+    split: Split,
+    root: Path,
+    datasets: Mapping[str, Callable[..., Any]] = DATASETS,
+    domains: tuple[Domain, ...] = (),
+) -> Data:
     """Load and divide a dataset; the last few results are kept, so do not write to their tensors.
 
     Args:
@@ -29,6 +37,7 @@ def load(choice: Choice, split: Split, root: Path, datasets: Mapping[str, Callab
         split: how to divide; an official test set is used where there is one, and ``split.test`` is not.
         root: the data folder.
         datasets: loaders by name; a loader returns :class:`Raw` or a pair (x, y).
+        domains: what becomes of the images; empty leaves them as they are.
 
     Raises:
         InvalidRequest: unknown name or options, or examples that cannot be used or divided.
@@ -39,7 +48,8 @@ def load(choice: Choice, split: Split, root: Path, datasets: Mapping[str, Callab
     loader = datasets[choice.name]
     if problems := [*_option_problems(choice.options, loader)]:
         raise InvalidRequest(problems)
-    return _load(choice, split, root.expanduser().absolute(), loader)
+    root = root.expanduser().absolute()
+    return _load_domains(choice, split, root, loader, domains) if domains else _load(choice, split, root, loader)
 
 
 def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> Iterator[str]:
@@ -53,6 +63,20 @@ def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> 
         yield f"dataset.pad={pad}: must be a whole number of pixels, 0 or more"
     if not isinstance(flip, bool):
         yield f"dataset.flip={flip}: must be true or false"
+
+
+@lru_cache(maxsize=4)
+def _load_domains(
+    choice: Choice, split: Split, root: Path, loader: Callable[..., Any], domains: tuple[Domain, ...]
+) -> Data:
+    data = _load(choice, split, root, loader)
+    require_pixels(domains, *data.shape[1:])
+    train, validation, test = (
+        enter(part, data.std, domains, split.seed, name)
+        for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test))
+    )
+    mean, std = statistics(train.x)
+    return replace(data, train=train, validation=validation, test=test, mean=mean, std=std)
 
 
 @lru_cache(maxsize=4)

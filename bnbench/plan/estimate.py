@@ -9,7 +9,7 @@ from statistics import mean
 import torch
 
 from bnbench.components import Components
-from bnbench.data import Data, Examples
+from bnbench.data import Data, Examples, order_of
 from bnbench.engine import now, prepare_process, total_steps, train
 from bnbench.engine.evaluation import evaluate
 from bnbench.errors import BnbenchError
@@ -80,8 +80,8 @@ def _for_steps(spec: RunSpec, steps: int) -> RunSpec:
 
 
 def _seconds(spec: RunSpec, data: Data, step: float, example: float) -> float:
-    count = len(data.train.y)
-    steps = total_steps(spec, count)
-    interval = spec.evaluate.every * (max(1, count // spec.batch_size) if spec.evaluate.unit == "epochs" else 1)
+    order = order_of(spec, data.train)
+    steps = total_steps(spec, order)
+    interval = spec.evaluate.every * (order.steps if spec.evaluate.unit == "epochs" else 1)
     evaluated = -(-steps // interval) * len(data.validation.y) + len(data.test.y)
     return steps * step + evaluated * example

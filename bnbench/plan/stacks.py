@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from bnbench.components import Components
-from bnbench.data import Data
+from bnbench.data import Data, order_of
 from bnbench.engine import total_steps
 from bnbench.plan.calibration import CPU, PAYS, doubled, quickest, seconds_per_lane
 from bnbench.plan.proofs import folds
@@ -146,7 +146,7 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
         per_lane = 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
     except (Exception, SystemExit):  # a component that fails will fail its own run
         return 1
-    worth = runs * total_steps(spec, len(data.train.y))
+    worth = runs * total_steps(spec, order_of(spec, data.train))
     if device.type == "cuda":
         most = min(MOST_LANES_OF_GPU, runs, int(MEMORY_SHARE * free_bytes(device)) // per_lane)
         return _quick_on_gpu(spec, components, data, max(1, most), worth, device)

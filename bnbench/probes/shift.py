@@ -54,7 +54,7 @@ def _fewer(pause: Pause) -> Data:
 
 def _drawn(examples: Examples, count: int, rng: torch.Generator) -> Examples:
     chosen = torch.randperm(len(examples), generator=rng)[:count].to(examples.y.device)
-    return Examples(examples.x[chosen], examples.y[chosen])
+    return examples[chosen]
 
 
 def _shifted(data: Data, change: Shift, rng: torch.Generator) -> Data:

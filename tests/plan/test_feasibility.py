@@ -27,6 +27,10 @@ def found(overrides: Sequence[str], parts: Components | None = None) -> list[str
     ("overrides", "says"),
     [
         (["batch_size=1295"], "training set of 1294 examples"),
+        (["batches=single_class", "batch_size=126"], "smallest class, which has 125 training examples"),
+        (["batches=alternating", "domains=[plain,blur_1]", "batch_size=648"], "smallest domain, which has 647"),
+        (["batches=single_class", "epochs=100000000", "batch_size=16"], "makes 7,900,000,000 steps"),
+        (["batches=single_class", "freeze_statistics=2", "steps=150", "batch_size=16"], "must be at most 1 here"),
         (["norm=group", "norm.groups=12"], "12"),
         (["norm=batch", "model=mlp", "batch_size=1"], "at least two values"),
         (["norm=ghost", "norm.chunk=3", "batch_size=4", "model=mlp"], "remainder"),
