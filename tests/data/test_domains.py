@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnbench.data import SHIFTS, Data, load
+from bnbench.data import SHIFTS, Data, Raw, load
 from bnbench.data.domains import CHUNK, deal
 from bnbench.data.loading import statistics
 from bnbench.errors import InvalidRequest
@@ -88,10 +88,14 @@ def test_the_images_as_loaded_stay():
 
 
 def test_float_images_are_not_written_to():
+    """Neither those of the loader, nor the data without domains, which is kept."""
     x, y = torch.rand(40, 1, 4, 4), torch.arange(40) % 2
-    kept = x.clone()
-    load(Choice.of("mine"), Split(0, 0.2, 0.2, None), Path("absent"), {"mine": lambda root: (x, y)}, ("contrast_0.2",))
+    kept, split, loaders = x.clone(), Split(0, 0.2, 0.2, None), {"mine": lambda root: Raw(x, y, x, y)}
+    plain = load(Choice.of("mine"), split, Path("absent"), loaders)
+    before = [getattr(plain, name).x.clone() for name in PARTS]
+    load(Choice.of("mine"), split, Path("absent"), loaders, ("contrast_0.2",))
     assert torch.equal(x, kept)
+    assert all(torch.equal(getattr(plain, name).x, part) for name, part in zip(PARTS, before, strict=True))
 
 
 def test_the_data_is_normalized_by_the_images_that_are_trained():

@@ -65,6 +65,13 @@ def test_what_can_be_trained_is_let_through(norm, small, monkeypatch):
     assert found([f"norm={norm}", "batch_size=2"]) == []
 
 
+def test_cells_that_take_other_examples_are_tried_each_for_itself():
+    assert len(found(["batches=shuffled,single_class", "batch_size=200"])) == 1
+    both = ["batches=alternating", "domains=[plain,blur_1],[plain,blur_1,blur_2]"]
+    assert len(found([*both, "batch_size=500"])) == 1
+    assert len(found(["batches=single_class", "batch_size=120,200", "seed=0,1"])) == 2
+
+
 def with_norm(forward: Callable[[nn.Module, torch.Tensor], object]) -> Components:
     """The components with a norm that computes something else."""
     custom = type("Custom", (nn.Module,), {"forward": forward})
