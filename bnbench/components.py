@@ -61,7 +61,7 @@ class Components:
             BnbenchError: there is no such data, or it cannot be used.
         """
         try:
-            return load(spec.dataset, spec.split, root, self.registries["dataset"])
+            return load(spec.dataset, spec.split, root, self.registries["dataset"], spec.domains)
         except (BnbenchError, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 MOST_STEPS = 10**9
 """Optimizer steps that a run may have."""
@@ -37,6 +37,26 @@ ProbeName = Literal[
 PROBE_NAMES: tuple[ProbeName, ...] = get_args(ProbeName)
 """What can be measured inside training; ``bnbench.probes`` has a function for each."""
 
+
+Domain = Literal[
+    "plain",
+    "contrast_0.7",
+    "contrast_0.4",
+    "contrast_0.2",
+    "brightness_0.5",
+    "brightness_1",
+    "brightness_2",
+    "noise_0.5",
+    "noise_1",
+    "noise_2",
+    "blur_0.5",
+    "blur_1",
+    "blur_2",
+]
+"""What can become of the images of a share of all examples: nothing, or what the probe ``shift`` does to them."""
+
+Batches = Literal["shuffled", "single_class", "alternating"]
+"""What training batches are made of: examples as they come, of a single class, or of one domain after the other."""
 
 Train = Literal["all", "affine", "affine_and_classifier"]
 """Which parameters are trained: all, those of the norms, or those and the last linear layer or convolution."""
@@ -191,6 +211,10 @@ class RunSpec:
         epochs: passes over the training examples; None if ``steps`` is given.
         steps: optimizer steps; None if ``epochs`` is given.
         seed: seed of the initial weights, the data order, the augmentation and dropout (independent streams).
+        domains: every example is in one of them, and its image is changed once as the domain's name says; empty
+            leaves all images as they are.
+        batches: ``shuffled`` takes examples in random order; ``single_class`` batches hold examples of one class each,
+            in random order; ``alternating`` batches hold examples of one domain each, and the domains take turns.
         train: which parameters are trained; the others stay at their initial values.
         freeze_statistics: from the end of this many epochs on, training normalizes with the running statistics and no
             longer updates them; None never does.
@@ -217,6 +241,8 @@ class RunSpec:
     steps: int | None
     seed: int
     split: Split
+    domains: tuple[Domain, ...]
+    batches: Batches
     train: Train
     freeze_statistics: int | None
     drop_last: bool
@@ -348,7 +374,9 @@ def check(spec: RunSpec) -> list[str]:
         *_at_least("evaluate.recompute_batches", evaluate.recompute_batches, 1),
         *_above("divergence_factor", spec.divergence_factor, 1),
         *_at_least("probe_every", spec.probe_every, 1),
-        *(f"probes: {name} is named more than once" for name in PROBE_NAMES if spec.probes.count(name) > 1),
+        *_twice("probes", spec.probes),
+        *_twice("domains", spec.domains),
+        *_order(spec),
         *_within("optim.weight_decay", optim.weight_decay, 0, LARGEST),
     ]
     both = {"epochs": spec.epochs, "steps": spec.steps}
@@ -375,6 +403,23 @@ def check(spec: RunSpec) -> list[str]:
         case OneCycle():
             found += _share("schedule.start", schedule.start) + _share("schedule.final", schedule.final)
             found += _between("schedule.peak", schedule.peak, 0, 1)
+    return found
+
+
+def _twice(name: str, values: tuple[str, ...]) -> list[str]:
+    repeated = dict.fromkeys(value for value in values if values.count(value) > 1)
+    return [f"{name}: {value} is named more than once" for value in repeated]
+
+
+def _order(spec: RunSpec) -> list[str]:
+    """What batches of one class or one domain need and do not have."""
+    found = []
+    if spec.batches == "alternating" and len(spec.domains) < 2:
+        given = f"domains=[{','.join(spec.domains)}]"
+        found.append(f"batches=alternating: needs two domains or more, not {given}; e.g. domains=[plain,contrast_0.4]")
+    if spec.batches != "shuffled" and not spec.drop_last:
+        group = "class" if spec.batches == "single_class" else "domain"
+        found.append(f"batches={spec.batches}: needs drop_last=true, as each {group} would end with a smaller batch")
     return found
 
 

@@ -18,7 +18,7 @@ from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import Arms
 from bnbench.spec import RunSpec, check
 
-HINDRANCES = ("batch_size=", "split.")
+HINDRANCES = ("batch_size=", "split.", "batches=", "domains:")
 """How problems begin with which a spec cannot even be tried on a network."""
 
 

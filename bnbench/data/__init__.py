@@ -1,24 +1,33 @@
 """Datasets as device-resident tensors, and batches of them."""
 
-from bnbench.data.batches import Draws, augment, draw_epoch, normalize, steps_per_epoch, training_batch
+from bnbench.data.batches import Draws, augment, draw_epoch, normalize, training_batch
 from bnbench.data.datasets import DATASETS, DESCRIPTIONS
-from bnbench.data.loading import COMMON, Augmentation, Data, Examples, load
+from bnbench.data.examples import COMMON, Augmentation, Data, Examples
+from bnbench.data.loading import load
+from bnbench.data.orders import Grouped, Order, Shuffled, order_of, steps_per_epoch
 from bnbench.data.raw import Raw, as_raw
+from bnbench.data.shifts import SHIFTS, Shift
 
 __all__ = [
     "COMMON",
     "DATASETS",
     "DESCRIPTIONS",
+    "SHIFTS",
     "Augmentation",
     "Data",
     "Draws",
     "Examples",
+    "Grouped",
+    "Order",
     "Raw",
+    "Shift",
+    "Shuffled",
     "as_raw",
     "augment",
     "draw_epoch",
     "load",
     "normalize",
+    "order_of",
     "steps_per_epoch",
     "training_batch",
 ]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as pad_zeros
 
-from bnbench.data.loading import Augmentation, Data
+from bnbench.data.examples import Augmentation, Data
+from bnbench.data.orders import Order
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,23 +40,19 @@ class Draws:
 
 
 def draw_epoch(
-    n: int, augmentation: Augmentation, order_generator: torch.Generator, augment_generator: torch.Generator
+    order: Order, augmentation: Augmentation, order_generator: torch.Generator, augment_generator: torch.Generator
 ) -> Draws:
-    """Draw one epoch over ``n`` examples with CPU generators; ``augment_generator`` is not used without augmentation.
+    """Draw one epoch with CPU generators; ``augment_generator`` is not used without augmentation.
 
     Flips are drawn before crops, so a change of ``pad`` leaves the flips as they are.
     """
-    order = torch.randperm(n, generator=order_generator)
+    drawn = order.draw(order_generator)
     if not augmentation.active:
-        return Draws(order)
+        return Draws(drawn)
+    n = len(drawn)
     coin = torch.rand(n, generator=augment_generator) < 0.5
     dy, dx = torch.randint(0, 2 * augmentation.pad + 1, (2, n), generator=augment_generator)
-    return Draws(order, dy, dx, coin if augmentation.flip else torch.zeros_like(coin))
-
-
-def steps_per_epoch(n: int, batch_size: int, drop_last: bool) -> int:
-    """Batches in ``n`` examples; 0 if all would be dropped."""
-    return n // batch_size if drop_last else -(-n // batch_size)
+    return Draws(drawn, dy, dx, coin if augmentation.flip else torch.zeros_like(coin))
 
 
 def training_batch(data: Data, draws: Draws, step: int, batch_size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -13,79 +13,23 @@ import torch
 from torch import Tensor
 
 from bnbench.data.datasets import DATASETS
+from bnbench.data.domains import enter, require_pixels
+from bnbench.data.examples import COMMON, Augmentation, Data, Examples
 from bnbench.data.raw import Raw, as_raw
 from bnbench.data.split import divide
 from bnbench.errors import InvalidRequest, nearest
-from bnbench.spec import Choice, Split
+from bnbench.spec import Choice, Domain, Split
 
 _CHUNK = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """What every dataset can have: random crops after padding by ``pad`` pixels, random horizontal flips."""
-
-    pad: int = 0
-    flip: bool = False
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is drawn."""
-        return self.pad > 0 or self.flip
-
-
-COMMON = {field.name: field.default for field in fields(Augmentation)}
-"""The options that every dataset has, with their defaults."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Examples:
-    """x [N, C, H, W] uint8 or float32, y [N] int64."""
-
-    x: Tensor
-    y: Tensor
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def to(self, device: torch.device | str) -> Examples:
-        """The same examples on another device."""
-        return Examples(self.x.to(device), self.y.to(device))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """A dataset ready for training.
-
-    Attributes:
-        classes: the number of classes.
-        mean: [C] float32, of the kept training examples, in the units of ``x``.
-        std: [C] float32, population standard deviation of the same; 1 for a constant channel.
-        notes: what the user should know although nothing is wrong.
-    """
-
-    train: Examples
-    validation: Examples
-    test: Examples
-    classes: int
-    mean: Tensor
-    std: Tensor
-    augmentation: Augmentation
-    notes: tuple[str, ...] = ()
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one example."""
-        return cast(tuple[int, int, int], tuple(self.train.x.shape[1:]))
-
-    def to(self, device: torch.device | str) -> Data:
-        """The same data on another device."""
-        train, validation, test = (part.to(device) for part in (self.train, self.validation, self.test))
-        mean, std = self.mean.to(device), self.std.to(device)
-        return replace(self, train=train, validation=validation, test=test, mean=mean, std=std)
-
-
-def load(choice: Choice, split: Split, root: Path, datasets: Mapping[str, Callable[..., Any]] = DATASETS) -> Data:
+def load(
+    choice: Choice,
+    split: Split,
+    root: Path,
+    datasets: Mapping[str, Callable[..., Any]] = DATASETS,
+    domains: tuple[Domain, ...] = (),
+) -> Data:
     """Load and divide a dataset; the last few results are kept, so do not write to their tensors.
 
     Args:
@@ -93,6 +37,7 @@ def load(choice: Choice, split: Split, root: Path, datasets: Mapping[str, Callab
         split: how to divide; an official test set is used where there is one, and ``split.test`` is not.
         root: the data folder.
         datasets: loaders by name; a loader returns :class:`Raw` or a pair (x, y).
+        domains: what becomes of the images; empty leaves them as they are.
 
     Raises:
         InvalidRequest: unknown name or options, or examples that cannot be used or divided.
@@ -103,7 +48,8 @@ def load(choice: Choice, split: Split, root: Path, datasets: Mapping[str, Callab
     loader = datasets[choice.name]
     if problems := [*_option_problems(choice.options, loader)]:
         raise InvalidRequest(problems)
-    return _load(choice, split, root.expanduser().absolute(), loader)
+    root = root.expanduser().absolute()
+    return _load_domains(choice, split, root, loader, domains) if domains else _load(choice, split, root, loader)
 
 
 def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> Iterator[str]:
@@ -117,6 +63,20 @@ def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> 
         yield f"dataset.pad={pad}: must be a whole number of pixels, 0 or more"
     if not isinstance(flip, bool):
         yield f"dataset.flip={flip}: must be true or false"
+
+
+@lru_cache(maxsize=4)
+def _load_domains(
+    choice: Choice, split: Split, root: Path, loader: Callable[..., Any], domains: tuple[Domain, ...]
+) -> Data:
+    data = _load(choice, split, root, loader)
+    require_pixels(domains, *data.shape[1:])
+    train, validation, test = (
+        enter(part, data.std, domains, split.seed, name)
+        for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test))
+    )
+    mean, std = statistics(train.x)
+    return replace(data, train=train, validation=validation, test=test, mean=mean, std=std)
 
 
 @lru_cache(maxsize=4)

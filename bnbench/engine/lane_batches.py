@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bnbench.data import Data, Draws, augment, draw_epoch, normalize
+from bnbench.data import Data, Draws, Order, augment, draw_epoch, normalize
 from bnbench.engine.randomness import generator
 from bnbench.spec import RunSpec
 
@@ -25,9 +25,9 @@ class LaneBatches:
     """The data order and augmentation of every lane: lanes with one seed share them."""
 
     def __init__(
-        self, specs: Sequence[RunSpec], data: Data, dtype: torch.dtype, block_bytes: int | None = None
+        self, specs: Sequence[RunSpec], data: Data, order: Order, dtype: torch.dtype, block_bytes: int | None = None
     ) -> None:
-        self._data, self._dtype, self._batch_size = data, dtype, specs[0].batch_size
+        self._data, self._order, self._dtype, self._batch_size = data, order, dtype, specs[0].batch_size
         self._block_bytes = BLOCK_BYTES[data.train.x.device.type] if block_bytes is None else block_bytes
         self._seeds = [spec.seed for spec in specs]
         self._generators = {seed: (generator(seed, "order"), generator(seed, "augment")) for seed in self._seeds}
@@ -40,7 +40,7 @@ class LaneBatches:
         data = self._data
         bytes_of_one = self._dtype.itemsize * len(self._seeds) * self._batch_size * data.train.x[0].numel()
         fitting = self._block_bytes // bytes_of_one
-        return max(1, min(fitting, len(data.train.y) // self._batch_size))
+        return max(1, min(fitting, self._order.steps))
 
     def take(self, position: int, most: int) -> tuple[Tensor, Tensor]:
         """The batches from ``position`` of the epoch on, S of them, which is ``most`` or as many as are prepared.
@@ -70,8 +70,8 @@ class LaneBatches:
 
     def _draw(self) -> None:
         """Draw the next epoch of every seed; ``order`` and the rest become [K, examples]."""
-        count, augmentation = len(self._data.train.y), self._data.augmentation
-        draws = {seed: draw_epoch(count, augmentation, *pair) for seed, pair in self._generators.items()}
+        augmentation = self._data.augmentation
+        draws = {seed: draw_epoch(self._order, augmentation, *pair) for seed, pair in self._generators.items()}
         lanes = [draws[seed] for seed in self._seeds]
         parts = [[getattr(lane, name) for lane in lanes] for name in ("order", "dy", "dx", "flip")]
         joined = [None if part[0] is None else torch.stack(part) for part in parts]

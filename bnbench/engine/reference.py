@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bnbench.data import Data, draw_epoch, steps_per_epoch, training_batch
+from bnbench.data import Data, Order, draw_epoch, order_of, training_batch
 from bnbench.engine.evaluation import dtype_of, evaluate, forward, freeze_statistics, memory_format
 from bnbench.engine.optim import make_optimizer
 from bnbench.engine.randomness import GlobalStream, generator
@@ -30,9 +30,8 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
     """
     device = data.train.y.device
     network = network.to(dtype_of(spec)).to(memory_format=memory_format(spec, device)).train()
-    count = len(data.train.y)
-    per_epoch = steps_per_epoch(count, spec.batch_size, spec.drop_last)
-    total = total_steps(spec, count)
+    order = order_of(spec, data.train)
+    per_epoch, total = order.steps, total_steps(spec, order)
     interval = spec.evaluate.every * (per_epoch if spec.evaluate.unit == "epochs" else 1)
     frozen_from = math.inf if spec.freeze_statistics is None else spec.freeze_statistics * per_epoch
     peak_lr = effective_lr(spec)
@@ -55,7 +54,7 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
                     freeze_statistics(network)
                 position = step % per_epoch
                 if position == 0:
-                    draws = draw_epoch(count, data.augmentation, order_rng, augment_rng).to(device)
+                    draws = draw_epoch(order, data.augmentation, order_rng, augment_rng).to(device)
                 x_NCHW, y_N = training_batch(data, draws, position, spec.batch_size, dtype_of(spec))
 
                 optimizer.zero_grad(set_to_none=True)
@@ -108,9 +107,9 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
     yield end_of_run((step, examples), per_epoch, best, data.classes, parameter_count, None, evaluation, test)
 
 
-def total_steps(spec: RunSpec, training_examples: int) -> int:
+def total_steps(spec: RunSpec, order: Order) -> int:
     """Optimizer steps of a whole run."""
     if spec.steps is not None:
         return spec.steps
     assert spec.epochs is not None, "check() wants epochs or steps"
-    return spec.epochs * steps_per_epoch(training_examples, spec.batch_size, spec.drop_last)
+    return spec.epochs * order.steps

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from bnbench.data import Data, steps_per_epoch
+from bnbench.data import Data, order_of
 from bnbench.engine.cuda_graph import recorder_for
 from bnbench.engine.evaluation import dtype_of, evaluate_lanes, freeze_statistics, memory_format
 from bnbench.engine.folding import Folded, fold, select, set_streams, unfold
@@ -65,7 +65,8 @@ def train_stack(
     network = fold([network.to(dtype) for network in networks]).train()
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
-    batches = LaneBatches(specs, data, dtype, NATIVE_BLOCK_BYTES if native else None)
+    order = order_of(spec, data.train)
+    batches = LaneBatches(specs, data, order, dtype, NATIVE_BLOCK_BYTES if native else None)
     steps: NativeSteps | LaneSteps
     if native:
         steps = NativeSteps(spec, network, optimizer, data.shape, data.classes)
@@ -73,9 +74,7 @@ def train_stack(
         recorder = recorder_for(device) if record else None
         steps = LaneSteps(LaneStep(spec, network, optimizer), recorder, batches.longest, data.classes, tell)
 
-    count = len(data.train.y)
-    per_epoch = steps_per_epoch(count, spec.batch_size, spec.drop_last)
-    total = total_steps(spec, count)
+    per_epoch, total = order.steps, total_steps(spec, order)
     interval = spec.evaluate.every * (per_epoch if spec.evaluate.unit == "epochs" else 1)
     frozen_from = total if spec.freeze_statistics is None else spec.freeze_statistics * per_epoch
     lr_K1 = torch.tensor([[effective_lr(lane)] for lane in specs], dtype=dtype, device=device)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bnbench.components import Components
-from bnbench.data import Data, Examples
+from bnbench.data import Data, Examples, order_of
 from bnbench.engine import now, prepare_process, total_steps, train, train_stack
 from bnbench.engine.evaluation import evaluate_lanes
 from bnbench.engine.folding import fold
@@ -121,8 +121,8 @@ def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, exam
 
 
 def _seconds(spec: RunSpec, lanes: int, data: Data, pace: _Pace) -> float:
-    count = len(data.train.y)
-    steps = total_steps(spec, count)
-    interval = spec.evaluate.every * (max(1, count // spec.batch_size) if spec.evaluate.unit == "epochs" else 1)
+    order = order_of(spec, data.train)
+    steps = total_steps(spec, order)
+    interval = spec.evaluate.every * (order.steps if spec.evaluate.unit == "epochs" else 1)
     evaluated = -(-steps // interval) * len(data.validation.y) + len(data.test.y)
     return steps * pace.step * (STEP_OVERHEAD + lanes) + evaluated * pace.example * lanes

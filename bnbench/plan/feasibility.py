@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import torch
 
 from bnbench.components import Components, is_foreign
-from bnbench.data import Data, steps_per_epoch
+from bnbench.data import Data, Order, order_of
 from bnbench.engine import total_steps
 from bnbench.engine.evaluation import dtype_of
 from bnbench.errors import Impossible, InvalidRequest
@@ -29,16 +29,18 @@ SMALL = 2**14
 
 def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
     """By run_id, why a spec cannot be trained; specs that differ only in lr, seed or the like are tried once."""
-    tried: dict[tuple[object, ...], tuple[str | None, int]] = {}
+    tried: dict[tuple[object, ...], tuple[str | None, Order]] = {}
     found = {}
     for identity, spec in specs.items():
-        data_key = (spec.dataset, spec.split, spec.batch_size, spec.drop_last, spec.precision)
+        order_key = (spec.domains, spec.batches, spec.batch_size, spec.drop_last)
+        data_key = (spec.dataset, spec.split, order_key, spec.precision)
         key = (spec.norm, spec.model, spec.train, spec.freeze_statistics is None, data_key)
         if key not in tried:
             loaded = data(spec)
-            tried[key] = _obstacle(spec, components, loaded), len(loaded.train.y)
-        reason, count = tried[key]
-        reason = reason or _too_long(spec, count) or _frozen_too_late(spec, count)
+            order = order_of(spec, loaded.train)
+            tried[key] = _obstacle(spec, components, loaded, order), order
+        reason, order = tried[key]
+        reason = reason or _too_long(spec, order) or _frozen_too_late(spec, order)
         if reason is not None:
             found[identity] = reason
     return found
@@ -53,36 +55,44 @@ def summarized(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list
     return [f"{cell} batch_size={','.join(map(str, sizes))}: {reason}" for (cell, reason), sizes in batches.items()]
 
 
-def _too_long(spec: RunSpec, examples: int) -> str | None:
+def _too_long(spec: RunSpec, order: Order) -> str | None:
     """Why the steps of an allowed number of epochs are too many, if they are."""
-    if spec.epochs is None or spec.epochs > MOST_STEPS or (steps := total_steps(spec, examples)) <= MOST_STEPS:
+    if spec.epochs is None or spec.epochs > MOST_STEPS or (steps := total_steps(spec, order)) <= MOST_STEPS:
         return None
     return f"epochs={spec.epochs}: makes {steps:,} steps; at most {MOST_STEPS:,}"
 
 
-def _frozen_too_late(spec: RunSpec, examples: int) -> str | None:
+def _frozen_too_late(spec: RunSpec, order: Order) -> str | None:
     """Why statistics would never be frozen, if they would not."""
     if spec.freeze_statistics is None:
         return None
-    last = (total_steps(spec, examples) - 1) // steps_per_epoch(examples, spec.batch_size, spec.drop_last)
+    last = (total_steps(spec, order) - 1) // order.steps
     if spec.freeze_statistics <= last:
         return None
     allowed = f"at most {last} here" if last else "null here, as there is one epoch"
     return f"freeze_statistics={spec.freeze_statistics}: training ends before that many epochs; must be {allowed}"
 
 
-def _obstacle(spec: RunSpec, components: Components, data: Data) -> str | None:
-    count = len(data.train.y)
-    if spec.batch_size > count:
-        return f"the batch is larger than the training set of {count} examples"
+def _obstacle(spec: RunSpec, components: Components, data: Data, order: Order) -> str | None:
+    if spec.batch_size > order.largest_batch:
+        return _too_large(spec, order.largest_batch)
     reason = _refusal(spec, components, data, spec.batch_size)
     if reason is not None:
         return reason
-    remainder = 0 if spec.drop_last else count % spec.batch_size
+    remainder = 0 if spec.drop_last else len(data.train) % spec.batch_size
     reason = _refusal(spec, components, data, remainder) if remainder else None
     if reason is not None:
         return f"the last batch of an epoch has {remainder} examples; {reason} (drop_last=true leaves it out)"
     return None
+
+
+def _too_large(spec: RunSpec, largest: int) -> str:
+    """What a batch is too large for."""
+    if spec.batches == "shuffled":
+        return f"the batch is larger than the training set of {largest} examples"
+    group = "class" if spec.batches == "single_class" else "domain"
+    smallest = f"the smallest {group}, which has {largest} training examples"
+    return f"batches={spec.batches}: the batch is larger than {smallest}"
 
 
 def _refusal(spec: RunSpec, components: Components, data: Data, batch: int) -> str | None:

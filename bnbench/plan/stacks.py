@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from bnbench.components import Components
-from bnbench.data import Data
+from bnbench.data import Data, order_of
 from bnbench.engine import total_steps
 from bnbench.engine.evaluation import LANE_BATCH
 from bnbench.plan.calibration import CPU, PAYS, doubled, quickest, seconds_per_lane
@@ -192,9 +192,9 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
         per_lane = _lane_bytes(spec, components, data)
     except (Exception, SystemExit):  # a component that fails will fail its own run
         return 1
-    worth = runs * total_steps(spec, len(data.train.y))
     if trains_natively(spec, components, data, device) and folds(spec, components, data):
         return _quick_natively(spec, components, data, per_lane, runs)
+    worth = runs * total_steps(spec, order_of(spec, data.train))
     if device.type == "cuda":
         return _quick_on_gpu(spec, components, data, _most_of_gpu(per_lane, runs, device), worth, device)
     fitting = _fitting(per_lane)
@@ -216,7 +216,7 @@ def _quick_natively(
     most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + LANE_BATCH * per_lane // spec.batch_size)))
     if 4 * per_lane + 2 * weights <= WORKING_SET:
         return most
-    if runs * total_steps(spec, len(data.train.y)) < WORTH_MEASURING:
+    if runs * total_steps(spec, order_of(spec, data.train)) < WORTH_MEASURING:
         return 1
     if not measured:
         return most

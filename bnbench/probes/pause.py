@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.data import Data, draw_epoch, steps_per_epoch, training_batch
+from bnbench.data import Data, draw_epoch, order_of, training_batch
 from bnbench.engine import total_steps
 from bnbench.engine.evaluation import dtype_of, forward
 from bnbench.engine.randomness import GlobalStream, generator
@@ -61,7 +61,7 @@ class Pause:
     @property
     def lr(self) -> float:
         """The learning rate of the next step; of the last one when there is none."""
-        total = total_steps(self.spec, len(self.data.train.y))
+        total = total_steps(self.spec, order_of(self.spec, self.data.train))
         return effective_lr(self.spec) * multiplier(self.spec.schedule, min(self.step, total - 1), total)
 
 
@@ -71,10 +71,10 @@ def training_batches(pause: Pause, count: int) -> list[Batch]:
     They are the same at every pause and, as a run's data order, for all arms with one seed.
     """
     spec, data = pause.spec, pause.data
-    examples = len(data.train.y)
+    order = order_of(spec, data.train)
     order_rng, augment_rng = generator(pause.seed, "order"), generator(pause.seed, "augment")
-    draws = draw_epoch(examples, data.augmentation, order_rng, augment_rng).to(pause.device)
-    steps = islice(range(steps_per_epoch(examples, spec.batch_size, spec.drop_last)), count)
+    draws = draw_epoch(order, data.augmentation, order_rng, augment_rng).to(pause.device)
+    steps = islice(range(order.steps), count)
     return [training_batch(data, draws, step, spec.batch_size, dtype_of(spec)) for step in steps]
 
 

@@ -29,7 +29,7 @@ def problems(overrides, zips=(), excludes=()):
         ("norm=none norm.eps=1", ["norm.eps: no option 'eps' in norm=none; it has no options"]),
         ("norm._target_=os.system", ["norm._target_: no option '_target_' in norm=batch"]),
         ("_target_=os.system", ["_target_: unknown key"]),
-        ("batchsize=8", ["batchsize: unknown key", "did you mean 'batch_size'?", ", ... (50 in all)"]),
+        ("batchsize=8", ["batchsize: unknown key", "did you mean 'batch_size'?", ", ... (52 in all)"]),
         ("Batch_Size=8", ["did you mean 'batch_size'?"]),
         ("learning_rate=1", ["learning_rate: unknown key", "did you mean 'lr'?"]),
         ("weight_decay=1", ["did you mean 'optim.weight_decay'?"]),

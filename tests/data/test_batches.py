@@ -6,12 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from bnbench.data import Augmentation, augment, draw_epoch, load, normalize, steps_per_epoch, training_batch
+from bnbench.data import Augmentation, Shuffled, augment, draw_epoch, load, normalize, training_batch
 from bnbench.spec import Choice, Split
 
 
 def _generators(order: int = 0, augmentation: int = 1) -> tuple[torch.Generator, torch.Generator]:
     return torch.Generator().manual_seed(order), torch.Generator().manual_seed(augmentation)
+
+
+def _shuffled(n: int) -> Shuffled:
+    return Shuffled(n, 32, drop_last=False)
 
 
 def _one_by_one(x: Tensor, pad: int, dy: Tensor, dx: Tensor, flip: Tensor) -> Tensor:
@@ -30,7 +34,7 @@ def _one_by_one(x: Tensor, pad: int, dy: Tensor, dx: Tensor, flip: Tensor) -> Te
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_augmentation_is_that_of_a_loop(pad: int, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(3)).to(dtype)
-    draws = draw_epoch(shape[0], Augmentation(pad, True), *_generators())
+    draws = draw_epoch(_shuffled(shape[0]), Augmentation(pad, True), *_generators())
     assert draws.dy is not None and draws.dx is not None and draws.flip is not None
     before = x.clone()
     result = augment(x, pad, draws.dy, draws.dx, draws.flip)
@@ -39,7 +43,7 @@ def test_augmentation_is_that_of_a_loop(pad: int, shape: tuple[int, ...], dtype:
 
 
 def test_draws_cover_their_range() -> None:
-    draws = draw_epoch(4000, Augmentation(2, True), *_generators())
+    draws = draw_epoch(_shuffled(4000), Augmentation(2, True), *_generators())
     assert draws.dy is not None and draws.dx is not None and draws.flip is not None
     assert draws.order.sort().values.tolist() == list(range(4000))
     for offset in (draws.dy, draws.dx):
@@ -49,10 +53,10 @@ def test_draws_cover_their_range() -> None:
 
 
 def test_streams_are_independent() -> None:
-    plain = draw_epoch(100, Augmentation(), *_generators())
-    padded = draw_epoch(100, Augmentation(4, True), *_generators())
-    flipped = draw_epoch(100, Augmentation(0, True), *_generators())
-    other = draw_epoch(100, Augmentation(4, True), *_generators(order=5))
+    plain = draw_epoch(_shuffled(100), Augmentation(), *_generators())
+    padded = draw_epoch(_shuffled(100), Augmentation(4, True), *_generators())
+    flipped = draw_epoch(_shuffled(100), Augmentation(0, True), *_generators())
+    other = draw_epoch(_shuffled(100), Augmentation(4, True), *_generators(order=5))
     assert plain.dy is plain.dx is plain.flip is None
     assert torch.equal(plain.order, padded.order)
     assert padded.flip is not None and flipped.flip is not None and torch.equal(padded.flip, flipped.flip)
@@ -62,28 +66,24 @@ def test_streams_are_independent() -> None:
 def test_no_augmentation_draws_nothing() -> None:
     order, augmentation = _generators()
     before = augmentation.get_state()
-    draw_epoch(10, Augmentation(), order, augmentation)
+    draw_epoch(_shuffled(10), Augmentation(), order, augmentation)
     assert torch.equal(before, augmentation.get_state())
 
 
 def test_crops_without_flips() -> None:
-    draws = draw_epoch(50, Augmentation(3, False), *_generators())
+    draws = draw_epoch(_shuffled(50), Augmentation(3, False), *_generators())
     assert draws.flip is not None and not draws.flip.any()
 
 
 def test_the_same_seeds_give_the_same_epochs() -> None:
     left, right = _generators(), _generators()
     for _ in range(3):
-        a, b = draw_epoch(50, Augmentation(3, True), *left), draw_epoch(50, Augmentation(3, True), *right)
+        a, b = (
+            draw_epoch(_shuffled(50), Augmentation(3, True), *left),
+            draw_epoch(_shuffled(50), Augmentation(3, True), *right),
+        )
         assert torch.equal(a.order, b.order)
         assert a.dx is not None and b.dx is not None and torch.equal(a.dx, b.dx)
-
-
-@pytest.mark.parametrize(
-    ("n", "size", "drop", "steps"), [(10, 3, True, 3), (10, 3, False, 4), (9, 3, False, 3), (2, 3, True, 0)]
-)
-def test_steps(n: int, size: int, drop: bool, steps: int) -> None:
-    assert steps_per_epoch(n, size, drop) == steps
 
 
 @pytest.mark.parametrize("source", [torch.uint8, torch.float32])
@@ -102,8 +102,8 @@ def test_normalization(source: torch.dtype, dtype: torch.dtype) -> None:
 def test_an_epoch_of_batches(augmentation: Augmentation) -> None:
     options = {"pad": augmentation.pad, "flip": augmentation.flip}
     data = load(Choice.of("digits", options), Split(0, 0.1, 0.2, 100), Path("absent"))
-    draws = draw_epoch(100, augmentation, *_generators())
-    batches = [training_batch(data, draws, step, 32, torch.float64) for step in range(steps_per_epoch(100, 32, False))]
+    draws = draw_epoch(_shuffled(100), augmentation, *_generators())
+    batches = [training_batch(data, draws, step, 32, torch.float64) for step in range(4)]
     assert [len(y) for _, y in batches] == [32, 32, 32, 4]
     assert torch.equal(torch.cat([y for _, y in batches]), data.train.y[draws.order])
     whole = normalize(data.train.x[draws.order], data.mean, data.std, torch.float64)
@@ -114,7 +114,7 @@ def test_an_epoch_of_batches(augmentation: Augmentation) -> None:
 
 def test_draws_move() -> None:
     for augmentation in (Augmentation(), Augmentation(1, True)):
-        draws = draw_epoch(4, augmentation, *_generators()).to("meta")
+        draws = draw_epoch(_shuffled(4), augmentation, *_generators()).to("meta")
         assert draws.order.device.type == "meta"
         assert (draws.flip is None) != augmentation.active
         assert draws.flip is None or draws.flip.device.type == "meta"

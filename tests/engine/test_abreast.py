@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from bnbench.components import components
+from bnbench.data import order_of
 from bnbench.engine import Evaluation, Halt, Outcome, Reading, Record, total_steps, train, train_abreast
 from bnbench.spec import RunSpec
 from tests.conftest import load_data, make_spec
@@ -41,7 +42,7 @@ def test_every_run_is_trained_as_alone():
 def test_they_are_measured_together_while_both_train_and_end_together():
     yielded, seen = abreast(SPECS)
     first, second = SPECS
-    steps = total_steps(first, len(load_data(first).train.y)) // 2
+    steps = total_steps(first, order_of(first, load_data(first).train)) // 2
     assert seen == [
         [(first, 0), (second, 0)],
         [(first, steps), (second, 2 * steps)],

@@ -98,6 +98,8 @@ def test_less_precise_lanes_have_the_reference_curve(precision: str):
         ["drop_last=false", "batch_size=30"],
         ["dataset.pad=1", "dataset.flip=true", "model=cnn"],
         ["norm=renorm", "norm.warmup_steps=4", "norm.ramp_steps=8"],
+        ["batches=single_class", "batch_size=8"],
+        ["batches=alternating", "domains=[plain,contrast_0.4]"],
     ],
     ids=" ".join,
 )

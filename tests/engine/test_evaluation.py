@@ -73,6 +73,17 @@ def test_recomputed_statistics_are_the_average_over_training_batches():
     assert not torch.equal(order, torch.arange(len(order)))
 
 
+def test_recomputed_statistics_come_from_shuffled_batches_whatever_training_sees():
+    """Two groups of batches: with statistics of each, evaluation would differ."""
+    given = ("evaluate.statistics=recomputed", "batch_size=32", "domains=[plain,contrast_0.2]")
+    shuffled = make_spec(*given)
+    network, data = network_of(shuffled), load_data(shuffled)
+    expected = evaluate(shuffled, network, data, data.test)
+    for batches in ("single_class", "alternating"):
+        spec = make_spec(*given, f"batches={batches}")
+        assert evaluate(spec, network, load_data(spec), data.test) == expected
+
+
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_precise_norm_is_evaluated_with_recomputed_statistics(lanes):
     """The same weights give the same loss under norm=precise as under norm=batch with recomputed statistics."""

@@ -85,6 +85,8 @@ def test_recorded_steps_are_the_reference(model: str, norm: str):
         ["evaluate.statistics=recomputed", "evaluate.recompute_batches=3", "norm=renorm"],
         ["evaluate.statistics=batch", "batch_size=48"],
         ["model=cnn", "norm=layer", "norm.over=channels"],
+        ["batches=single_class", "norm=renorm", "norm.warmup_steps=4", "norm.ramp_steps=8"],
+        ["batches=alternating", "domains=[plain,contrast_0.4]", "batch_size=16"],
     ],
     ids=" ".join,
 )

@@ -82,21 +82,26 @@ def test_global_random_state_is_neither_used_nor_changed():
     assert run(spec)[0] == first
 
 
-@pytest.mark.parametrize("norms", [("none", "batch"), ("layer", "renorm")])
-def test_arms_with_one_seed_share_data_order_split_and_common_initial_weights(norms, monkeypatch):
+@pytest.mark.parametrize("norms", [("none", "batch"), ("layer", "renorm"), ("batch", "noisy_batch")])
+@pytest.mark.parametrize(
+    "batches",
+    ["batches=shuffled", "batches=single_class", "batches=alternating domains=[plain,noise_1] dataset.pad=1"],
+)
+def test_arms_with_one_seed_share_data_order_split_and_common_initial_weights(norms, batches, monkeypatch):
+    """Also one whose norm draws random numbers."""
     seen: dict[str, list[torch.Tensor]] = {}
     shared: dict[str, dict[str, torch.Tensor]] = {}
     original = reference_module.training_batch
     for norm in norms:
-        batches = seen.setdefault(norm, [])
+        taken = seen.setdefault(norm, [])
 
-        def spy(*args, batches=batches):
+        def spy(*args, taken=taken):
             batch = original(*args)
-            batches.extend(batch)
+            taken.extend(batch)
             return batch
 
         monkeypatch.setattr(reference_module, "training_batch", spy)
-        spec = make_spec(*SHORT, f"norm={norm}")
+        spec = make_spec(*SHORT, f"norm={norm}", *batches.split())
         data = load_data(spec)
         network = components().build(spec, data)
         layers = {n: m for n, m in network.named_modules() if isinstance(m, nn.Linear)}
@@ -146,6 +151,17 @@ def test_evaluates_when_asked_and_at_the_end(unit, every, steps):
     assert outcome.best_val_accuracy == max(evaluation.val_accuracy for evaluation in evaluations)
 
 
+def test_an_epoch_of_batches_of_one_class_or_domain_is_as_long_as_there_are_whole_ones():
+    """Of 1294 training examples, 125 to 131 are of each class, so a class fills three batches of 32 or four."""
+    for settings, steps in ((["batches=single_class"], 39), (["batches=alternating", "domains=[plain,blur_1]"], 40)):
+        evaluations, outcome, _ = run(make_spec("model=mlp", "epochs=2", "batch_size=32", "lr=0.01", *settings))
+        assert [(record.step, record.epoch, record.examples) for record in evaluations] == [
+            (steps, 1.0, 32 * steps),
+            (2 * steps, 2.0, 64 * steps),
+        ]
+        assert (outcome.steps_done, outcome.epochs_done) == (2 * steps, 2.0)
+
+
 def test_steps_instead_of_epochs_and_the_smaller_last_batch():
     kept = make_spec("model=mlp", "batch_size=1000", "steps=3", "drop_last=false", "lr=0.01")
     evaluations, outcome, _ = run(kept)
@@ -157,7 +173,7 @@ def test_steps_instead_of_epochs_and_the_smaller_last_batch():
 @pytest.mark.parametrize(
     "override",
     ["grad_clip=0.01", "label_smoothing=0.1", "precision=bf16", "schedule=cosine", "lr_scaling=sqrt",
-     "optim.weight_decay=0.1", "precision=fp64"],
+     "optim.weight_decay=0.1", "precision=fp64", "batches=single_class", "domains=[plain,contrast_0.4]"],
 )  # fmt: skip
 def test_every_setting_changes_the_training(override):
     plain = run(make_spec(*SHORT, "batch_size=32"))[0]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from bnbench.components import components
-from bnbench.data import Data, Examples
+from bnbench.data import Data
 from bnbench.engine import Outcome, Record, train, train_stack
 from bnbench.norms import NORMS
 from bnbench.plan import obstacles
@@ -55,8 +55,7 @@ def assert_equal(ours: Sequence[Record], theirs: Sequence[Record], tolerance: fl
 
 
 def small(data: Data, count: int) -> Data:
-    parts = (Examples(part.x[:count], part.y[:count]) for part in (data.train, data.validation, data.test))
-    train_part, validation, test = parts
+    train_part, validation, test = (part[:count] for part in (data.train, data.validation, data.test))
     return dataclasses.replace(data, train=train_part, validation=validation, test=test)
 
 
@@ -124,6 +123,11 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
         ["evaluate.statistics=batch", "batch_size=48"],
         ["norm.track=false", "batch_size=48", "model=cnn"],
         ["lr_scaling=sqrt", "lr_reference_batch=16"],
+        ["batches=single_class", "batch_size=32", "norm=renorm"],
+        ["batches=single_class", "batch_size=48", "evaluate.statistics=recomputed", "dataset.pad=1", "model=cnn"],
+        ["batches=alternating", "domains=[plain,contrast_0.4,noise_1]", "evaluate.unit=steps", "evaluate.every=7"],
+        ["domains=[brightness_1,blur_1]", "evaluate.statistics=batch", "drop_last=false", "batch_size=100"],
+        ["batches=single_class", "domains=[plain,contrast_0.4]", "batch_size=16", "freeze_statistics=1", "steps=90"],
     ],
     ids=" ".join,
 )

@@ -27,6 +27,10 @@ def found(overrides: Sequence[str], parts: Components | None = None) -> list[str
     ("overrides", "says"),
     [
         (["batch_size=1295"], "training set of 1294 examples"),
+        (["batches=single_class", "batch_size=126"], "smallest class, which has 125 training examples"),
+        (["batches=alternating", "domains=[plain,blur_1]", "batch_size=648"], "smallest domain, which has 647"),
+        (["batches=single_class", "epochs=100000000", "batch_size=16"], "makes 7,900,000,000 steps"),
+        (["batches=single_class", "freeze_statistics=2", "steps=150", "batch_size=16"], "must be at most 1 here"),
         (["norm=group", "norm.groups=12"], "12"),
         (["norm=batch", "model=mlp", "batch_size=1"], "at least two values"),
         (["norm=ghost", "norm.chunk=3", "batch_size=4", "model=mlp"], "remainder"),
@@ -59,6 +63,13 @@ def test_an_obstacle_is_found_and_named(overrides, says, small, monkeypatch):
 def test_what_can_be_trained_is_let_through(norm, small, monkeypatch):
     monkeypatch.setattr(feasibility_module, "SMALL", small)
     assert found([f"norm={norm}", "batch_size=2"]) == []
+
+
+def test_cells_that_take_other_examples_are_tried_each_for_itself():
+    assert len(found(["batches=shuffled,single_class", "batch_size=200"])) == 1
+    both = ["batches=alternating", "domains=[plain,blur_1],[plain,blur_1,blur_2]"]
+    assert len(found([*both, "batch_size=500"])) == 1
+    assert len(found(["batches=single_class", "batch_size=120,200", "seed=0,1"])) == 2
 
 
 def with_norm(forward: Callable[[nn.Module, torch.Tensor], object]) -> Components:

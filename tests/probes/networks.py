@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.components import components
-from bnbench.data import Data, Examples
-from bnbench.data.loading import Augmentation
+from bnbench.data import Augmentation, Data, Examples
 from bnbench.engine.evaluation import dtype_of
 from bnbench.probes import PROBES, Pause
 from bnbench.spec import ProbeName, RunSpec, stream

@@ -8,6 +8,7 @@ import pytest
 
 from bnbench.norms import NORMS, activates
 from bnbench.probes import PROBES
+from bnbench.probes.pause import training_batches
 from bnbench.spec import PROBE_NAMES, ProbeName
 from tests.conftest import make_spec
 from tests.probes.networks import pause_of, values_of
@@ -45,3 +46,12 @@ def check(name: ProbeName, *overrides: str, expected: bool = True, finite: bool 
     values = values_of(name, pause_of(name, make_spec(*overrides)))
     assert bool(values) == expected and name in PROBE_NAMES
     assert not finite or all(math.isfinite(value) for value in values.values()), values
+
+
+def test_the_batches_that_a_probe_looks_at_are_like_those_of_training():
+    settings = ("batch_size=16", "domains=[plain,contrast_0.2]")
+    classes = training_batches(pause_of("memory", make_spec("batches=single_class", *settings)), 8)
+    assert [len(set(y_N.tolist())) for _, y_N in classes] == [1] * 8
+    alternating = training_batches(pause_of("memory", make_spec("batches=alternating", *settings)), 8)
+    spread = [x_NCHW.std((2, 3)).mean().item() for x_NCHW, _ in alternating]
+    assert max(spread[1::2]) < 0.5 * min(spread[::2])

@@ -8,7 +8,7 @@ import pytest
 
 from bnbench.components import components
 from bnbench.spec import run_id
-from bnbench.study import Study, merged
+from bnbench.study import Study, load, merged
 from bnbench.study.design import counterparts, groups, reporting_trials, tuning_trials
 from tests.study.files import TREE, claim_of, study_of
 
@@ -101,3 +101,21 @@ def test_a_run_that_is_used_twice_is_in_one_group_once(tmp_path: Path):
     rates = {group: [0.1] for group in groups(study, every_lr=False)}
     found = counterparts(reporting_trials(study, study.scales["cpu"], rates, components()).table)
     assert [len(group) for group in found] == [1] * 6
+
+
+def test_batches_that_are_not_like_all_examples_are_as_many_and_as_large_as_those_that_are():
+    """And batch renormalization is trained where a claim is made of it, not everywhere."""
+    (study,) = load(["non_stationary_batches"])
+    own = groups(study, every_lr=False)
+    table = {
+        "shuffled": ("shuffled", ()), "single_class": ("single_class", ()),
+        "mixed": ("shuffled", ("plain", "contrast_0.4")), "alternating": ("alternating", ("plain", "contrast_0.4")),
+    }  # fmt: skip
+    assert set(own) == {(arm, cell) for arm in ("batch", "layer") for cell in table} | {("renorm", "single_class")}
+    for scale in study.scales.values():
+        trials = reporting_trials(study, scale, {group: [0.1] for group in own}, components())
+        specs = {run_id(spec): spec for spec in trials.request.specs}
+        assert len({(spec.steps, spec.epochs, spec.batch_size) for spec in specs.values()}) == 1
+        for line in trials.table.itertuples():
+            spec = specs[line.run_id]
+            assert (spec.norm.name, spec.batches, spec.domains) == (line.arm, *table[line.cell])

@@ -14,8 +14,8 @@ from bnbench.study import SCALES, Place, load, merged, names, outlook, read_stud
 from tests.study.files import TREE, study_file
 
 SCIENCE = (
-    "convergence", "covariate_shift", "gradient_flow", "learning_rate", "memory", "non_stationary", "overhead",
-    "placement", "regularization", "scale_and_shift", "small_batch",
+    "convergence", "covariate_shift", "gradient_flow", "learning_rate", "memory", "non_stationary",
+    "non_stationary_batches", "overhead", "placement", "regularization", "scale_and_shift", "small_batch",
 )  # fmt: skip
 
 
