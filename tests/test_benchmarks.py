@@ -6,13 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import norms
+from benchmarks import layers, norms
 from benchmarks.cells import WORKLOADS, Job, network, overrides, write_images
 from benchmarks.peers import in_memory, plain
 from benchmarks.peers.clock import Times
 from benchmarks.table import Measured, table
 from bnbench.components import components
 from bnbench.config import compose_request
+from bnbench.engine import compiler
+from bnbench.engine.native.structures import CONVOLUTION, NORM, Layer, Shape
 from bnbench.norms import NORMS
 
 
@@ -65,3 +67,19 @@ def test_the_table_has_ratios_and_their_mean():
     text = table(cells)
     assert "| digits-mlp | 2 | 60 | digits | 2.0 | 30 | 1000 | 10.0x (10.0-10.0) |" in text
     assert "**20.0x** (at least 25x: NO)" in text
+
+
+@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+def test_the_layers_of_a_compiled_step_add_up(capsys: pytest.CaptureFixture[str]):
+    layers.main(["model=cnn", "batch_size=4"], lanes=2, steps=2, rounds=2)
+    first, floor, *rows = capsys.readouterr().out.splitlines()
+    assert "a step of a lane" in first and "MFLOP" in floor
+    assert [row.split()[0] for row in rows].count("convolution") == 3
+    assert all("forward" in row and "backward" in row for row in rows)
+
+
+def test_the_arithmetic_of_a_layer_is_counted():
+    """6 x 5 positions, 7 outputs of 3 x 3 x 2 inputs, 4 examples; a multiplication and an addition each."""
+    shape = Shape(6, 5, 2, 6, 5, 7, 3, 3)
+    assert layers.operations(Layer(kind=CONVOLUTION, shape=shape), 4) == (2 * 4 * 30 * 7 * 18, 2 * 2 * 4 * 30 * 7 * 18)
+    assert layers.operations(Layer(kind=NORM, shape=shape), 4) == (0, 0)

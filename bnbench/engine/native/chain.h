@@ -37,6 +37,7 @@ typedef struct {
     const REAL *momentum, *decay;        /* [lanes] */
     REAL *losses, *logits;               /* [steps, lanes, batch], and classes */
     REAL *scratch;
+    double *seconds;                     /* [layers, 2]: what forward and backward take is added; null: not measured */
     double smoothing;
     int32_t nesterov;
     Size input, gradients[2], padded_gradients, patches, patch_gradients, turned, sums, vectors, totals; /* places */

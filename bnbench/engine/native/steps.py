@@ -31,6 +31,10 @@ class NativeSteps:
         image: C, H, W.
         classes: O.
 
+    Attributes:
+        seconds: [layers, 2] float64, to which what each layer takes forward and backward is added; None measures
+            nothing.
+
     Raises:
         NotNative: saying what the compiled code does not know.
     """
@@ -45,6 +49,7 @@ class NativeSteps:
             raise NotNative("a machine without a C compiler")
         self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
         self._smoothing = spec.label_smoothing
+        self.seconds: Tensor | None = None
         self.select(network)
 
     def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,6 +64,7 @@ class NativeSteps:
         job.x, job.y, job.lr, job.momentum, job.decay, job.losses, job.logits = (
             tensor.data_ptr() for tensor in (*given, *kept, losses_SM, logits_SMO)
         )
+        job.seconds = None if self.seconds is None else self.seconds.data_ptr()
         job.smoothing, job.nesterov = self._smoothing, self._optimizer.nesterov
         scratch = lr_SK1.new_empty(self._library.plan(ctypes.byref(job)))
         job.scratch = scratch.data_ptr()
@@ -72,6 +78,11 @@ class NativeSteps:
         """
         layers = chain_of(network, self._image, self._optimizer.state_of)
         self._network, self._layers = network, (Layer * len(layers))(*layers)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers as the compiled code sees them."""
+        return list(self._layers)
 
     def _require_values(self, batch: int) -> None:
         """Raise :class:`Impossible` for statistics of one value, as the layers themselves do."""

@@ -56,6 +56,7 @@ class Job(Structure):
     _fields_ = [
         *((name, c_int64) for name in ("lanes", "steps", "batch", "classes", "layers")),
         *((name, c_void_p) for name in ("layer", "x", "y", "lr", "momentum", "decay", "losses", "logits", "scratch")),
+        ("seconds", c_void_p),
         ("smoothing", c_double),
         ("nesterov", c_int32),
         ("input", c_int64),

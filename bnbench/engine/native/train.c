@@ -1,5 +1,7 @@
 /* Training without Python: a lane makes all its steps, then the next one does, so that its weights stay in the cache. */
 
+#include <time.h>
+
 #include "chain.h"
 #include "layers.h"
 
@@ -22,6 +24,16 @@ static void cross_entropy(const Turn *turn, const REAL *logits, const int64_t *y
     }
 }
 
+/* Adds the time since start to a layer's, if that is wanted, and returns the time. */
+static double mark(const Job *job, Size layer, int way, double start) {
+    struct timespec time;
+    if (!job->seconds) return 0;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    const double now = (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+    if (start > 0) job->seconds[2 * layer + way] += now - start;
+    return now;
+}
+
 static int is_trained(const Layer *layer) {
     return (layer->weight.size && layer->weight.trained) || (layer->bias.size && layer->bias.trained);
 }
@@ -38,12 +50,18 @@ static void make_step(const Turn *turn, Size lowest, const REAL *x, const int64_
         turn_images(turn->batch, first->shape.channels, input_positions(first), x, room(turn, job->input));
         x = room(turn, job->input);
     }
-    for (Size index = 0; index < job->layers; index++) forward(turn, &layers[index], input_of(turn, index, x));
+    for (Size index = 0; index < job->layers; index++) {
+        const double start = mark(job, index, 0, 0);
+        forward(turn, &layers[index], input_of(turn, index, x));
+        mark(job, index, 0, start);
+    }
     memcpy(logits, room(turn, last->output), turn->batch * job->classes * sizeof(REAL));
     cross_entropy(turn, logits, y, losses, gradient);
     for (Size index = job->layers - 1; index >= lowest; index--) {
+        const double start = mark(job, index, 1, 0);
         const int same = layers[index].kind == ACTIVATION; /* whose gradient takes the place of its output's */
         backward(turn, &layers[index], input_of(turn, index, x), gradient, index > lowest ? same ? gradient : next : 0);
+        mark(job, index, 1, start);
         REAL *spent = gradient;
         gradient = same ? gradient : next;
         next = same ? next : spent;
