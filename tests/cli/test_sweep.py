@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from bnbench import store, worker
+from bnbench.engine import compiler
 from bnbench.session.dispatch import dispatch
 from tests.conftest import Program
 
@@ -190,12 +191,15 @@ def test_a_plugin_goes_through_sweep_and_report(program: Program, tmp_path: Path
 
 
 def test_stacking_changes_rounding_only(program: Program):
-    words = (*SMALL, "norm=none,batch", "seed=0,1", "lr=0.1,0.01", "--launcher", "inline")
+    words = (*SMALL, "norm=none,batch,renorm", "seed=0,1", "lr=0.1,0.01", "--launcher", "inline")
     assert program("sweep", "--name", "off", *words, "--lanes", "off").code == 0
     assert program("sweep", "--name", "three", *words, "--lanes", "3").code == 0
     off, three = (rows(f"results/{name}/runs.csv") for name in ("off", "three"))
     assert {(run["engine"], run["lanes"], bool(run["seconds"])) for run in off} == {("reference", "1", True)}
-    assert {(run["engine"], run["lanes"], bool(run["seconds"])) for run in three} == {("stacked", "2", False)}
+    assert {(run["lanes"], bool(run["seconds"])) for run in three} == {("2", False)}
+    chains = "native" if compiler() else "stacked"
+    engines = {"none": chains, "batch": chains, "renorm": "stacked"}
+    assert all(run["engine"] == engines[run["norm"]] for run in three)
     for alone, stacked in zip(off, three, strict=True):
         assert alone["run_id"] == stacked["run_id"]
         assert float(alone["test_loss"]) == pytest.approx(float(stacked["test_loss"]), rel=1e-3)
@@ -204,10 +208,10 @@ def test_stacking_changes_rounding_only(program: Program):
 
 def test_a_lane_that_raises_fails_alone(program: Program, monkeypatch: pytest.MonkeyPatch):
     def picky(engine):
-        def train(specs, *rest):
+        def train(specs, *rest, **options):
             if any(spec.seed == 5 for spec in (specs if isinstance(specs, tuple) else [specs])):
                 raise RuntimeError("not this one")
-            return engine(specs, *rest)
+            return engine(specs, *rest, **options)
 
         return train
 
@@ -225,8 +229,8 @@ def test_a_lane_that_raises_fails_alone(program: Program, monkeypatch: pytest.Mo
 def test_a_stack_too_large_for_the_memory_is_halved(program: Program, monkeypatch: pytest.MonkeyPatch):
     original = worker.train_stack
 
-    def scarce(specs, *rest):
-        records = original(specs, *rest)
+    def scarce(specs, *rest, **options):
+        records = original(specs, *rest, **options)
         yield next(records)
         if len(specs) > 2:
             raise MemoryError(f"{len(specs)} lanes")
