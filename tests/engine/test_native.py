@@ -151,6 +151,15 @@ def test_what_is_not_known_is_told_and_trained_by_torch(settings: list[str], rea
     assert found is not None and reason in found
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_small_batches_of_larger_images_are_proved(model: str, norm: str, batch: int):
+    spec = make_spec(f"model={model}", f"norm={norm}", f"batch_size={batch}", "dataset=synthetic", "dataset.size=28")
+    found = proof(spec, load_data(spec))
+    assert found is None or ((model, norm, batch) == ("mlp", "batch", 1) and "at least two values" in found)
+
+
 def test_a_wrong_translation_is_found(monkeypatch: pytest.MonkeyPatch):
     """Statistics of one group of channels in place of four."""
 

@@ -22,6 +22,8 @@ from bnbench.spec import RunSpec, Sgd
 
 LANES = 3
 STEPS = 2
+EPS = 0.1
+"""Least eps of the norms: with a smaller one, two close values of a batch of two amplify rounding a hundredfold."""
 
 Made = dict[str, Tensor]
 """What steps came to: losses, logits, velocities, which are gradients, parameters and buffers."""
@@ -81,6 +83,9 @@ def _made(
     networks = [build(lane).double() for lane in range(LANES)]
     for network in networks:
         randomize(network, rng)
+        for layer in network.modules():
+            if isinstance(eps := vars(layer).get("eps"), float):
+                vars(layer)["eps"] = max(eps, EPS)
     folded = fold(networks).train()
     if frozen:
         freeze_statistics(folded)
