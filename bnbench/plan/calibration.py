@@ -19,6 +19,8 @@ STEPS = {"cpu": 3, "cuda": 25}
 """Steps that are measured, after as many that warm up; on a GPU these record a step as well."""
 PAYS = 30.0
 """Seconds of training, run by run, from which measuring pays."""
+FEWEST = 20 * STEPS["cpu"]
+"""Lane-steps from which even a run alone is measured: that takes a tenth of so many."""
 FEW = 8
 """Examples of an evaluation, which is not what is measured."""
 CPU = torch.device("cpu")
@@ -59,6 +61,8 @@ def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequ
         candidates: the likeliest first.
         worth: lane-steps that there are to train on a core.
     """
+    if worth < FEWEST:
+        return candidates[0]
     alone = seconds_per_lane(spec, components, data, 1)
     if alone * worth < PAYS or math.isinf(alone):
         return candidates[0]
