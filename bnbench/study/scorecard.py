@@ -44,10 +44,20 @@ def _row(found: Findings, claim: StudyClaim, numbers: Comparison, decision: Deci
     if doubts:
         decision = replace(decision, verdict="inconclusive", reason="; ".join(dict.fromkeys(doubts)))
     interval = decision.interval
-    limits = [unsigned(claim, end) for end in (interval.low, interval.high)] if interval else [math.nan]
+    limits = (
+        [_possible(claim, unsigned(claim, end)) for end in (interval.low, interval.high)] if interval else [math.nan]
+    )
     lr = {group: found.tuning.chosen[group] for group in own if group in found.tuning.chosen}
     effect = unsigned(claim, decision.effect)
     return Row(found.study.name, claim, decision, effect, min(limits), max(limits), numbers.centres, lr)
+
+
+def _possible(claim: StudyClaim, limit: float) -> float:
+    """The end of an interval, no further than a difference of shares can be."""
+    if not claim.measure.percent or claim.contrast == "ratio":
+        return limit
+    most = float(len(claim.cells))
+    return min(max(limit, -most), most)
 
 
 def _open_ends(found: Findings, claim: StudyClaim) -> list[str]:

@@ -55,6 +55,19 @@ def test_a_difference_against_pandas(tmp_path: Path):
     assert row.centres == pytest.approx({("batch", "all"): 0.95, ("none", "all"): 0.90})
 
 
+@pytest.mark.parametrize("expect", ["higher", "lower"])
+def test_the_interval_of_a_difference_of_accuracies_goes_no_further_than_that_can(tmp_path: Path, expect: str):
+    """One seed of ten that fails leaves the interval of the mean all but open on its side."""
+    none = 0.94 + NOISE[::-1]
+    none[3] = 0.1
+    (row,) = scorecard(
+        [findings(study(tmp_path, expect=expect), {("batch", "all"): 0.95 + NOISE, ("none", "all"): none})]
+    )
+    assert row.decision.interval is not None
+    assert max(abs(row.decision.interval.low), abs(row.decision.interval.high)) > 1
+    assert -1 <= row.low < row.effect < row.high == 1
+
+
 @pytest.mark.parametrize(("expect", "verdict"), [("higher", "contradicted"), ("lower", "supported")])
 def test_the_effect_is_arm_less_baseline_whatever_is_claimed(tmp_path: Path, expect: str, verdict: str):
     groups = {("batch", "all"): 0.80 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]}
