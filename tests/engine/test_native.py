@@ -2,6 +2,7 @@
 
 import dataclasses
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.engine import Outcome, Record, compiler, prove_native, train_stack
-from bnbench.engine.native import NotNative, chain, library
+from bnbench.engine.native import NotNative, chain, compilation, library
 from bnbench.engine.native.compilation import FLAGS, HERE, REALS
 from bnbench.errors import Impossible
 from bnbench.norms import NORMS
@@ -203,9 +204,39 @@ def test_the_code_compiles_without_a_warning(real: str, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_compiler_that_fails_is_asked_again_another_time(monkeypatch: pytest.MonkeyPatch):
+    """What it came to is not kept as a proof against."""
+    spec = make_spec("model=mlp", "model.width=23")
+    data = load_data(spec)
+    with monkeypatch.context() as broken:
+        broken.setattr("bnbench.plan.proofs.library", lambda dtype: None)
+        assert not trains_natively(spec, components(), data, CPU)
+    assert trains_natively(spec, components(), data, CPU)
+
+
+@pytest.mark.parametrize("trouble", ["fails", "is no compiler"])
+def test_a_compiler_that_does_not_work_makes_no_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trouble: str):
+    program = tmp_path / "cc"
+    program.write_text("#!/bin/sh\n" + ('test "$1" = --version\n' if trouble == "fails" else "exit 1\n"))
+    program.chmod(0o755)
+    monkeypatch.setenv("CC", str(program))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    caches = (compiler, library, compilation._compiled)
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        assert compiler() == str(program) and library(torch.float32) is None
+        assert not list(tmp_path.rglob("*.so"))
+    finally:
+        monkeypatch.undo()
+        for cached in caches:
+            cached.cache_clear()
+
+
 def test_without_a_compiler_torch_trains(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BNBENCH_NATIVE", "off")
-    for cached in (compiler, library):
+    caches = (compiler, library, compilation._compiled)
+    for cached in caches:
         cached.cache_clear()
     try:
         assert compiler() is None
@@ -213,5 +244,5 @@ def test_without_a_compiler_torch_trains(monkeypatch: pytest.MonkeyPatch):
         assert not trains_natively(spec, components(), load_data(spec), CPU)
     finally:
         monkeypatch.undo()
-        for cached in (compiler, library):
+        for cached in caches:
             cached.cache_clear()

@@ -92,7 +92,11 @@ def _compile(command: str, folder: Path) -> None:
             )
             for real in REALS.values()
         ]
-        codes = [process.wait(SECONDS) for process in processes]
+        try:
+            codes = [process.wait(SECONDS) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()  # what has ended stays as it is
         if any(codes):
             raise subprocess.CalledProcessError(max(codes), command)
         with contextlib.suppress(OSError):  # another process was quicker
