@@ -10,7 +10,7 @@ from torch import nn
 
 from bnbench.components import components
 from bnbench.data import Data
-from bnbench.engine import Outcome, Record, compiler, prove_native, train_stack
+from bnbench.engine import Outcome, Record, compiler, prove_native
 from bnbench.engine.native import NotNative, chain, compilation, library
 from bnbench.engine.native.compilation import FLAGS, HERE, REALS
 from bnbench.errors import Impossible
@@ -18,7 +18,7 @@ from bnbench.norms import NORMS
 from bnbench.plan import obstacles, trains_natively
 from bnbench.spec import RunSpec
 from tests.conftest import load_data, make_spec
-from tests.engine.test_stacked import MODELS, alone, assert_equal, lanes_of, small
+from tests.engine.test_stacked import MODELS, alone, assert_equal, lanes_of, small, stacked
 
 CPU = torch.device("cpu")
 NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
@@ -28,12 +28,7 @@ pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compil
 
 
 def natively(specs: list[RunSpec], data: Data) -> list[list[Record]]:
-    found: list[list[Record]] = [[] for _ in specs]
-    networks = [components().build(spec, data) for spec in specs]
-    for records in train_stack(specs, networks, data, native=True):
-        for lane, record in records:
-            found[lane].append(record)
-    return found
+    return stacked(specs, data, native=True)
 
 
 def proof(spec: RunSpec, data: Data) -> str | None:

@@ -32,9 +32,9 @@ def lanes_of(spec: RunSpec, count: int = 3) -> list[RunSpec]:
     ]
 
 
-def stacked(specs: Sequence[RunSpec], data: Data) -> list[list[Record]]:
+def stacked(specs: Sequence[RunSpec], data: Data, native: bool = False) -> list[list[Record]]:
     found: list[list[Record]] = [[] for _ in specs]
-    for records in train_stack(specs, [components().build(spec, data) for spec in specs], data):
+    for records in train_stack(specs, [components().build(spec, data) for spec in specs], data, native=native):
         for lane, record in records:
             found[lane].append(record)
     return found
