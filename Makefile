@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 seed=range(3) epochs=5
 
-.PHONY: demo test lint bench reference clean
+.PHONY: demo test contract lint bench reference clean
 
 demo: .venv/installed  ## train a small-batch ablation on digits and print its tables
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
@@ -12,6 +12,9 @@ demo: .venv/installed  ## train a small-batch ablation on digits and print its t
 
 test: .venv/installed-dev  ## run all tests
 	$(BIN)/pytest -n 2
+
+contract: .venv/installed-dev  ## hold stacks of large networks to the reference engine for 20 steps, in half an hour
+	$(BIN)/pytest -n 2 --whole tests/engine/test_stacked.py -k reference_runs
 
 lint: .venv/installed-dev  ## style, types and layers
 	$(BIN)/ruff check .

@@ -16,7 +16,17 @@ from bnbench.engine import prepare_process
 from bnbench.engine.folding import fold
 from bnbench.engine.lane_optim import make_lane_optimizer
 from bnbench.engine.native import NativeSteps
-from bnbench.engine.native.structures import ACTIVATION, AVERAGE, CHANNELS_FIRST, CONVOLUTION, LINEAR, NORM, Layer
+from bnbench.engine.native.structures import (
+    ACTIVATION,
+    ADD,
+    AVERAGE,
+    CHANNELS_FIRST,
+    CONVOLUTION,
+    LINEAR,
+    NORM,
+    SUBSAMPLE,
+    Layer,
+)
 from bnbench.engine.optim import decays
 
 NAMES = {
@@ -26,6 +36,8 @@ NAMES = {
     ACTIVATION: "activation",
     AVERAGE: "average",
     CHANNELS_FIRST: "channels first",
+    ADD: "add",
+    SUBSAMPLE: "subsample",
 }
 SIZE = 512
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,23 +22,15 @@ class SubsampleAndPad(nn.Module):
 
     Args:
         channels: channels to add.
-        lanes: equal blocks of channels that each get as many.
     """
 
-    def __init__(self, channels: int, lanes: int = 1) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
-        self.lanes = lanes
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[N, C, H, W]`` to ``[N, C + channels, ceil(H / 2), ceil(W / 2)]``."""
-        x_NKCHW = torch.unflatten(x[:, :, ::2, ::2], 1, (self.lanes, -1))
-        return F.pad(x_NKCHW, (0, 0, 0, 0, 0, self.channels)).flatten(1, 2)
-
-    @staticmethod
-    def fold(lanes: Sequence[SubsampleAndPad]) -> nn.Module:
-        """K shortcuts as one of ``K * C`` channels."""
-        return SubsampleAndPad(lanes[0].channels, len(lanes))
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.channels))
 
 
 class BasicBlock(nn.Module):

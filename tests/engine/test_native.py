@@ -11,7 +11,7 @@ from torch import nn
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.engine import Outcome, Record, compiler, prove_native
-from bnbench.engine.native import NotNative, chain, compilation, library
+from bnbench.engine.native import NotNative, compilation, graph, library
 from bnbench.engine.native.compilation import FLAGS, HERE, REALS
 from bnbench.errors import Impossible
 from bnbench.norms import NORMS
@@ -39,7 +39,7 @@ def proof(spec: RunSpec, data: Data) -> str | None:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20"])
 def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     spec = make_spec(
         f"model={model}", f"norm={norm}", "precision=fp64", "steps=20", "lr=0.001", "batch_size=16",
@@ -89,6 +89,29 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
         ["model=cnn", "dataset.pad=1", "dataset.flip=true"],
         ["evaluate.statistics=recomputed", "evaluate.recompute_batches=3"],
         ["lr_scaling=sqrt", "lr_reference_batch=16"],
+        ["model=resnet20", "model.width=4", "optim.momentum=0.9", "batch_size=16"],
+        [
+            "model=resnet20",
+            "model.width=5",
+            "norm=layer",
+            "dataset=synthetic",
+            "dataset.channels=3",
+            "dataset.size=9",
+            "batch_size=16",
+            "steps=8",
+        ],
+        ["model=resnet20", "model.width=9", "norm=none", "train=affine_and_classifier", "batch_size=3", "steps=8"],
+        [
+            "model=resnet20",
+            "model.width=8",
+            "norm=group",
+            "norm.groups=4",
+            "dataset=synthetic",
+            "dataset.size=12",
+            "model.zero_init_last_gamma=true",
+            "batch_size=2",
+            "steps=8",
+        ],
     ],
     ids=" ".join,
 )
@@ -134,8 +157,9 @@ def test_float32_lanes_have_the_reference_curve():
         (["grad_clip=1"], "clipped gradients"),
         (["norm=renorm"], "batch renormalization"),
         (["norm=dyt"], "DynamicTanh"),
-        (["norm=ws"], "computed weights"),
-        (["model=resnet20"], "BasicBlock"),
+        (["norm=weight"], "computed weights"),
+        (["norm=ws"], "hooks"),
+        (["model=torchvision", "model.name=squeezenet1_1", "norm=none"], "MaxPool2d"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -159,14 +183,15 @@ def test_small_batches_of_larger_images_are_proved(model: str, norm: str, batch:
 def test_a_wrong_translation_is_found(monkeypatch: pytest.MonkeyPatch):
     """Statistics of one group of channels in place of four."""
 
-    def wrong(made: chain.Chain, layer: chain.PerExample) -> None:
-        chain.per_example(made, layer)
+    def wrong(made: graph.Graph, layer: graph.PerExample, x: graph.Output) -> graph.Output:
+        output = graph.per_example(made, layer, x)
         made.layers[-1].groups = 1
+        return output
 
     spec = make_spec("norm=group", "batch_size=8")
     data = load_data(spec)
     assert proof(spec, data) is None
-    monkeypatch.setitem(chain.RULES, chain.PerExample, wrong)
+    monkeypatch.setitem(graph.RULES, graph.PerExample, wrong)
     found = proof(spec, data)
     assert found is not None and "differs" in found
 

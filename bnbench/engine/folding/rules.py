@@ -14,6 +14,7 @@ from bnbench.engine.folding.layer_norm import FoldedLayerNorm
 from bnbench.engine.folding.layout import on_the_batch
 from bnbench.engine.folding.linear import FoldedLinear
 from bnbench.engine.folding.shifted import shifted
+from bnbench.models.resnet import SubsampleAndPad
 from bnbench.norms.batch import BatchNorm
 from bnbench.norms.ghost import GhostBatchNorm
 from bnbench.norms.lanes import PerExample, widened
@@ -90,6 +91,7 @@ RULES: dict[type[nn.Module], Rule] = {
             ScaledWeightStandardization,
             SpectralNormalization,
             WeightNormalization,
+            SubsampleAndPad,
             nn.Identity,
             nn.MaxPool1d,
             nn.MaxPool2d,

@@ -3,8 +3,8 @@
 A lane makes all steps of a block before the next lane does, so that its weights stay in the core's own cache.
 """
 
-from bnbench.engine.native.chain import NotNative
 from bnbench.engine.native.compilation import compiler, library
+from bnbench.engine.native.graph import NotNative
 from bnbench.engine.native.proof import prove_native
 from bnbench.engine.native.steps import NativeSteps
 

@@ -1,4 +1,4 @@
-/* Convolutions as products of weights and patches, a part of the images at a time.
+/* Convolutions as products of weights and patches, some images at a time.
 
 Images lie in memory with their channels last, patches as rows: the numbers that a kernel sees at one position. */
 
@@ -15,7 +15,10 @@ typedef struct {
     Size top, left, bottom, right;               /* zeros around an input image */
 } Shape;
 
-enum { PATCH_BYTES = 96 * 1024 }; /* of the patches at a time: with their gradients they stay in a core's own cache */
+enum {
+    IMAGE_BYTES = 64 * 1024, /* of the padded images at a time */
+    PATCH_BYTES = 96 * 1024, /* of the patches at a time: with their gradients they stay in a core's own cache */
+};
 
 INLINE Size padded_height(const Shape *s) { return s->top + s->height + s->bottom; }
 
@@ -25,10 +28,17 @@ INLINE Size padded_size(const Shape *s) { return padded_height(s) * padded_width
 
 INLINE Size patch_size(const Shape *s) { return s->kernel_rows * s->kernel_columns * s->channels; }
 
-/* Rows of output positions that are treated at a time, of all there are in a batch. */
-INLINE Size lines_at_a_time(const Shape *s, Size batch) {
+INLINE Size positions_of(const Shape *s) { return s->rows * s->columns; }
+
+INLINE Size images_at_a_time(const Shape *s, Size batch) {
+    const Size images = IMAGE_BYTES / (padded_size(s) * sizeof(REAL));
+    return smaller(images < 1 ? 1 : images, batch);
+}
+
+/* Rows of output positions whose patches are taken at a time, of those that some images have. */
+INLINE Size lines_at_a_time(const Shape *s, Size images) {
     const Size lines = PATCH_BYTES / (s->columns * patch_size(s) * sizeof(REAL));
-    return smaller(lines < 1 ? 1 : lines, batch * s->rows);
+    return smaller(lines < 1 ? 1 : lines, images * s->rows);
 }
 
 /* Images with zeros around them. */
@@ -60,6 +70,12 @@ INLINE void add_numbers(REAL *to, const REAL *from, Size count) {
     Size done = 0;
     for (; done + WIDTH <= count; done += WIDTH) store(to + done, load(to + done) + load(from + done));
     for (; done < count; done++) to[done] += from[done];
+}
+
+/* Where in images without zeros around them the first position of a kernel is, for a row of some image's positions. */
+INLINE Size seen_at(const Shape *s, Size line, Size column) {
+    const Size image = line / s->rows, row = line % s->rows * s->row_stride;
+    return ((image * s->height + row) * s->width + column * s->column_stride) * s->channels;
 }
 
 /* Copies padded images to patches, or adds patches to padded images, for some lines of a batch.

@@ -8,24 +8,28 @@ function gives the gradient of its layer's input, unless to is null, and updates
 
 #include <tgmath.h>
 
-#include "chain.h"
+#include "graph.h"
 #include "convolution.h"
 #include "norm.h"
 #include "product.h"
+#include "winograd.h"
 
-enum {
-    FEW_ROWS = 16,    /* up to so many, products with a weight are quicker as it is than with the weight transposed */
-    FEW_EXAMPLES = 4, /* up to so many, gradients of weights are not written out */
-};
+enum { FEW_EXAMPLES = 4 }; /* up to so many, gradients of weights are not written out */
 
 /* A lane at one step: what a layer needs to know beside its input. */
 typedef struct {
     const Job *job;
     Size lane, batch;
     REAL lr;
+    const REAL *images; /* with their channels last */
 } Turn;
 
 INLINE REAL *room(const Turn *turn, Size place) { return turn->job->scratch + place; }
+
+/* What a layer put out, or the images. */
+INLINE const REAL *output_of(const Turn *turn, int32_t index) {
+    return index == NONE ? turn->images : room(turn, turn->job->layer[index].output);
+}
 
 INLINE REAL *values_of(const Turn *turn, const Parameter *parameter) {
     return parameter->size ? parameter->values + turn->lane * parameter->size : 0;
@@ -83,25 +87,55 @@ static void times_weight(const Layer *layer, Size rows, const REAL *x, const REA
 static void convolve(const Turn *turn, const Layer *layer, const REAL *x, const REAL *weight, const REAL *turned,
                      REAL *y) {
     const Shape *s = &layer->shape;
-    const Size all = turn->batch * s->rows, most = lines_at_a_time(s, turn->batch);
-    REAL *images = room(turn, layer->padded), *patches = room(turn, turn->job->patches);
-    pad(s, turn->batch, x, images);
-    for (Size line = 0; line < all; line += most) {
-        const Size lines = smaller(most, all - line);
-        take_patches(s, line, lines, images, patches);
-        times_weight(layer, lines * s->columns, patches, weight, turned, y + line * s->columns * s->outputs);
+    const Size images = images_at_a_time(s, turn->batch), most = lines_at_a_time(s, images);
+    REAL *padded = room(turn, turn->job->padded), *patches = room(turn, turn->job->patches);
+    for (Size first = 0; first < turn->batch; first += images) {
+        const Size count = smaller(images, turn->batch - first), all = count * s->rows;
+        pad(s, count, x + first * input_size(layer), padded);
+        for (Size line = 0; line < all; line += most) {
+            const Size lines = smaller(most, all - line);
+            take_patches(s, line, lines, padded, patches);
+            times_weight(layer, lines * s->columns, patches, weight, turned,
+                         y + (first * s->rows + line) * s->columns * s->outputs);
+        }
+    }
+}
+
+static void convolve_tiles(const Turn *turn, const Layer *layer, const REAL *x, const REAL *weight, REAL *y) {
+    const Shape whole = with_whole_tiles(&layer->shape), *s = &whole;
+    const Size channels = s->channels, outputs = s->outputs, kernel = part_size(outputs, channels);
+    const Size images = images_at_a_time(s, turn->batch), most = tile_lines_at_a_time(s, images);
+    REAL *padded = room(turn, turn->job->padded), *kernels = room(turn, turn->job->kernels);
+    REAL *turned = room(turn, turn->job->turned), *seen = room(turn, turn->job->seen), *made = room(turn, turn->job->made);
+    take_kernels(s, weight, kernels);
+    for (Size part = 0; part < PARTS; part++)
+        transpose(outputs, channels, kernels + part * kernel, turned + part * kernel);
+    for (Size first = 0; first < turn->batch; first += images) {
+        const Size count = smaller(images, turn->batch - first), all = count * lines_of_tiles(s);
+        pad(s, count, x + first * input_size(layer), padded);
+        for (Size line = 0; line < all; line += most) {
+            const Size lines = smaller(most, all - line), tiles = lines * tiles_of_line(s);
+            take_seen(s, line, lines, padded, seen);
+            for (Size part = 0; part < PARTS; part++)
+                product(tiles, outputs, channels, seen + part * part_size(tiles, channels), channels, 1,
+                        turned + part * kernel, outputs, made + part * part_size(tiles, outputs), outputs, 0);
+            give_made(s, line, lines, made, y + first * output_size(layer));
+        }
     }
 }
 
 static void weigh(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
     const Size outputs = layer->shape.outputs, rows = turn->batch * output_positions(layer);
     const REAL *weight = values_of(turn, &layer->weight), *bias = values_of(turn, &layer->bias);
+    const int tiles = layer->kind == CONVOLUTION && has_tiles(&layer->shape, turn->batch);
     REAL *turned = rows > FEW_ROWS ? room(turn, turn->job->turned) : 0;
-    if (turned) transpose(outputs, depth_of(layer), weight, turned);
-    if (layer->kind == LINEAR)
-        times_weight(layer, rows, x, weight, turned, y);
-    else
+    if (turned && !tiles) transpose(outputs, depth_of(layer), weight, turned);
+    if (tiles)
+        convolve_tiles(turn, layer, x, weight, y);
+    else if (layer->kind == CONVOLUTION)
         convolve(turn, layer, x, weight, turned, y);
+    else
+        times_weight(layer, rows, x, weight, turned, y);
     for (Size row = 0; bias && row < rows; row++) add_numbers(y + row * outputs, bias, outputs);
 }
 
@@ -157,32 +191,78 @@ static void linear_backward(const Turn *turn, const Layer *layer, const REAL *x,
     update_bias(turn, layer, gradient);
 }
 
-static void convolution_backward(const Turn *turn, const Layer *layer, const REAL *gradient, REAL *to) {
+static void convolution_backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
     const Job *job = turn->job;
     const Shape *s = &layer->shape;
     const Size depth = patch_size(s), outputs = s->outputs;
-    const Size all = turn->batch * s->rows, most = lines_at_a_time(s, turn->batch);
-    const REAL *images = room(turn, layer->padded), *weight = values_of(turn, &layer->weight);
-    REAL *image_gradients = room(turn, job->padded_gradients), *sums = room(turn, job->sums);
+    const Size images = images_at_a_time(s, turn->batch), most = lines_at_a_time(s, images);
+    const int whole = turn->batch * s->rows == most; /* all patches are there at a time */
+    REAL *padded = room(turn, job->padded), *weight = values_of(turn, &layer->weight), *sums = room(turn, job->sums);
     REAL *patches = room(turn, job->patches), *patch_gradients = room(turn, job->patch_gradients);
-    if (to) memset(image_gradients, 0, turn->batch * padded_size(s) * sizeof(REAL));
-    for (Size line = 0; line < all; line += most) {
-        const Size lines = smaller(most, all - line), rows = lines * s->columns;
-        const REAL *here = gradient + line * s->columns * outputs;
-        if (to) {
-            product(rows, depth, outputs, here, outputs, 1, weight, depth, patch_gradients, depth, 0);
-            add_patches(s, line, lines, image_gradients, patch_gradients);
+    for (Size first = 0; first < turn->batch; first += images) {
+        const Size count = smaller(images, turn->batch - first), all = count * s->rows;
+        const REAL *here = gradient + first * output_size(layer);
+        if (layer->weight.trained) {
+            pad(s, count, x + first * input_size(layer), padded);
+            for (Size line = 0; line < all; line += most) {
+                const Size lines = smaller(most, all - line), rows = lines * s->columns;
+                take_patches(s, line, lines, padded, patches);
+                if (!whole)
+                    product(outputs, depth, rows, here + line * s->columns * outputs, 1, outputs, patches, depth, sums,
+                            depth, first + line > 0);
+            }
         }
-        if (layer->weight.trained) take_patches(s, line, lines, images, patches);
-        if (layer->weight.trained && most < all)
-            product(outputs, depth, rows, here, 1, outputs, patches, depth, sums, depth, line > 0);
+        if (!to) continue;
+        memset(padded, 0, count * padded_size(s) * sizeof(REAL));
+        for (Size line = 0; line < all; line += most) {
+            const Size lines = smaller(most, all - line), rows = lines * s->columns;
+            product(rows, depth, outputs, here + line * s->columns * outputs, outputs, 1, weight, depth,
+                    patch_gradients, depth, 0);
+            add_patches(s, line, lines, padded, patch_gradients);
+        }
+        unpad(s, count, padded, to + first * input_size(layer));
     }
-    if (to) unpad(s, turn->batch, image_gradients, to);
-    if (most == all)
-        learn(turn, layer, all * s->columns, gradient, patches);
+    if (layer->weight.trained && whole)
+        learn(turn, layer, turn->batch * positions_of(s), gradient, patches);
     else if (layer->weight.trained)
         update(turn, &layer->weight, 0, layer->weight.size, sums);
-    update_bias(turn, layer, gradient);
+}
+
+static void tiles_backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
+    const Job *job = turn->job;
+    const Shape whole = with_whole_tiles(&layer->shape), *s = &whole;
+    const Size channels = s->channels, outputs = s->outputs, kernel = part_size(outputs, channels);
+    const Size images = images_at_a_time(s, turn->batch), most = tile_lines_at_a_time(s, images);
+    const int learns = layer->weight.trained;
+    REAL *padded = room(turn, job->padded), *padded_gradients = room(turn, job->padded_gradients);
+    REAL *kernels = room(turn, job->kernels), *sums = room(turn, job->turned);
+    REAL *seen = room(turn, job->seen), *made = room(turn, job->made);
+    if (to) take_kernels(s, values_of(turn, &layer->weight), kernels);
+    for (Size first = 0; first < turn->batch; first += images) {
+        const Size count = smaller(images, turn->batch - first), all = count * lines_of_tiles(s);
+        if (learns) pad(s, count, x + first * input_size(layer), padded);
+        if (to) memset(padded_gradients, 0, count * padded_size(s) * sizeof(REAL));
+        for (Size line = 0; line < all; line += most) {
+            const Size lines = smaller(most, all - line), tiles = lines * tiles_of_line(s);
+            const Size wide = part_size(tiles, outputs), deep = part_size(tiles, channels);
+            take_made(s, line, lines, gradient + first * output_size(layer), made);
+            if (learns) take_seen(s, line, lines, padded, seen);
+            for (Size part = 0; part < PARTS; part++) {
+                if (learns)
+                    product(outputs, channels, tiles, made + part * wide, 1, outputs, seen + part * deep, channels,
+                            sums + part * kernel, channels, first + line > 0);
+                if (to)
+                    product(tiles, channels, outputs, made + part * wide, outputs, 1, kernels + part * kernel, channels,
+                            seen + part * deep, channels, 0);
+            }
+            if (to) add_seen(s, line, lines, padded_gradients, seen);
+        }
+        if (to) unpad(s, count, padded_gradients, to + first * input_size(layer));
+    }
+    if (!learns) return;
+    REAL *slopes = room(turn, job->sums);
+    give_kernels(s, sums, slopes);
+    update(turn, &layer->weight, 0, layer->weight.size, slopes);
 }
 
 /* ---- norms ---- */
@@ -302,9 +382,33 @@ static void turn_images(Size batch, Size rows, Size columns, const REAL *from, R
                 to[(image * columns + column) * rows + row] = from[(image * rows + row) * columns + column];
 }
 
+static void add(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
+    const Size count = turn->batch * output_size(layer);
+    const REAL *other = output_of(turn, layer->takes[1]);
+    for (Size i = 0; i < count; i++) y[i] = x[i] + other[i];
+}
+
+/* Some rows and columns of images, and zeros for channels that come after theirs. */
+static void subsample(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
+    const Shape *s = &layer->shape;
+    memset(y, 0, turn->batch * output_size(layer) * sizeof(REAL));
+    for (Size line = 0; line < turn->batch * s->rows; line++)
+        for (Size column = 0; column < s->columns; column++, y += s->outputs)
+            memcpy(y, x + seen_at(s, line, column), s->channels * sizeof(REAL));
+}
+
+static void subsample_backward(const Turn *turn, const Layer *layer, const REAL *gradient, REAL *to) {
+    const Shape *s = &layer->shape;
+    memset(to, 0, turn->batch * input_size(layer) * sizeof(REAL));
+    for (Size line = 0; line < turn->batch * s->rows; line++)
+        for (Size column = 0; column < s->columns; column++, gradient += s->outputs)
+            memcpy(to + seen_at(s, line, column), gradient, s->channels * sizeof(REAL));
+}
+
 /* ---- any layer ---- */
 
-static void forward(const Turn *turn, const Layer *layer, const REAL *x) {
+static void forward(const Turn *turn, const Layer *layer) {
+    const REAL *x = output_of(turn, layer->takes[0]);
     REAL *y = room(turn, layer->output);
     switch (layer->kind) {
         case LINEAR:
@@ -313,17 +417,38 @@ static void forward(const Turn *turn, const Layer *layer, const REAL *x) {
         case ACTIVATION: activate(turn, layer, x, y); break;
         case AVERAGE: average(turn, layer, x, y); break;
         case CHANNELS_FIRST: turn_images(turn->batch, input_positions(layer), layer->shape.channels, x, y); break;
+        case ADD: add(turn, layer, x, y); break;
+        case SUBSAMPLE: subsample(turn, layer, x, y); break;
     }
 }
 
-static void backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
+/* The gradient of a layer's output, of whose other gradients nothing is known. */
+INLINE REAL *slot(const Turn *turn, int32_t number) {
+    return number == NONE ? 0 : room(turn, turn->job->slots + number * turn->job->slot_size);
+}
+
+static void backward(const Turn *turn, const Layer *layer) {
+    const REAL *x = output_of(turn, layer->takes[0]), *gradient = slot(turn, layer->gradient);
+    REAL *to = slot(turn, layer->to[0]);
     switch (layer->kind) {
         case LINEAR: linear_backward(turn, layer, x, gradient, to); break;
-        case CONVOLUTION: convolution_backward(turn, layer, gradient, to); break;
+        case CONVOLUTION:
+            if (has_tiles(&layer->shape, turn->batch))
+                tiles_backward(turn, layer, x, gradient, to);
+            else
+                convolution_backward(turn, layer, x, gradient, to);
+            update_bias(turn, layer, gradient);
+            break;
         case NORM: norm_backward(turn, layer, x, gradient, to); break;
         case ACTIVATION: activation_backward(turn, layer, x, gradient, to); break;
         case AVERAGE: average_backward(turn, layer, gradient, to); break;
         case CHANNELS_FIRST: turn_images(turn->batch, layer->shape.channels, input_positions(layer), gradient, to); break;
+        case SUBSAMPLE: subsample_backward(turn, layer, gradient, to); break;
+    }
+    for (int way = 0; way < ways_of(layer); way++) {
+        to = slot(turn, layer->to[way]);
+        if (layer->kind == ADD && to && to != gradient) memcpy(to, gradient, turn->batch * output_size(layer) * sizeof(REAL));
+        if (layer->plus[way] != NONE) add_numbers(to, slot(turn, layer->plus[way]), turn->batch * input_size(layer));
     }
 }
 

@@ -39,6 +39,7 @@ enum {
     MOST_VECTORS = 6,                    /* of a tile of few rows */
     DOT_ROWS = 4,
     DOT_COLUMNS = 3, /* of a tile of dot products */
+    FEW_ROWS = 16,   /* up to so many, products with a weight are quicker as it is than with the weight transposed */
 };
 
 INLINE Vector load(const REAL *from) { return *(const Vector *)from; }
@@ -78,6 +79,8 @@ INLINE REAL sum_of(Vector value) {
 }
 
 INLINE Size smaller(Size one, Size other) { return one < other ? one : other; }
+
+INLINE Size larger(Size one, Size other) { return one > other ? one : other; }
 
 /* How many rows each of the fewest tiles of at most `most` has, the first ones having the larger number. */
 INLINE Size share_of(Size left, Size most) {

@@ -15,7 +15,7 @@ from bnbench.engine.evaluation import freeze_statistics
 from bnbench.engine.folding import Folded, fold, randomize, unequal
 from bnbench.engine.lane_optim import LaneOptimizer, LaneSgd, make_lane_optimizer
 from bnbench.engine.lane_step import LaneStep
-from bnbench.engine.native.chain import NotNative
+from bnbench.engine.native.graph import NotNative
 from bnbench.engine.native.steps import NativeSteps
 from bnbench.engine.optim import decays
 from bnbench.spec import RunSpec, Sgd

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import ctypes
 
+import torch
 from torch import Tensor
 
 from bnbench.engine.evaluation import dtype_of
 from bnbench.engine.folding import Folded
 from bnbench.engine.lane_optim import LaneOptimizer, LaneSgd
-from bnbench.engine.native.chain import NotNative, chain_of
 from bnbench.engine.native.compilation import library
+from bnbench.engine.native.graph import NotNative, layers_of
 from bnbench.engine.native.structures import BATCH, NORM, Job, Layer
 from bnbench.errors import Impossible
 from bnbench.spec import RunSpec
@@ -26,7 +27,7 @@ class NativeSteps:
 
     Args:
         spec: of any lane.
-        network: a chain of layers that the compiled code knows, on the CPU.
+        network: layers that the compiled code knows, on the CPU.
         optimizer: stochastic gradient descent.
         image: C, H, W.
         classes: O.
@@ -50,6 +51,7 @@ class NativeSteps:
         self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
         self._smoothing = spec.label_smoothing
         self.seconds: Tensor | None = None
+        self._scratch = torch.empty(0)
         self.select(network)
 
     def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,8 +68,12 @@ class NativeSteps:
         )
         job.seconds = None if self.seconds is None else self.seconds.data_ptr()
         job.smoothing, job.nesterov = self._smoothing, self._optimizer.nesterov
-        scratch = lr_SK1.new_empty(self._library.plan(ctypes.byref(job)))
-        job.scratch = scratch.data_ptr()
+        first = self._layers[0].shape
+        job.channels, job.positions = first.channels, first.height * first.width
+        size = self._library.plan(ctypes.byref(job))
+        if len(self._scratch) < size:  # kept for the next block: memory that is new is slow
+            self._scratch = lr_SK1.new_empty(size)
+        job.scratch = self._scratch.data_ptr()
         self._library.train(ctypes.byref(job))
         return losses_SM, logits_SMO
 
@@ -76,7 +82,7 @@ class NativeSteps:
 
         How long a block can be does not matter.
         """
-        layers = chain_of(network, self._image, self._optimizer.state_of)
+        layers = layers_of(network, self._image, self._optimizer.state_of)
         self._network, self._layers = network, (Layer * len(layers))(*layers)
 
     @property

@@ -1,10 +1,11 @@
-"""The structures of ``chain.h``, field by field."""
+"""The structures of ``graph.h``, field by field."""
 
 from __future__ import annotations
 
 from ctypes import Structure, c_double, c_int32, c_int64, c_void_p
 
-LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST = range(6)
+LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE = range(8)
+NONE = -1
 RELU, SIGMOID, TANH, GELU = range(4)
 BATCH, EXAMPLE, POSITION = range(3)
 
@@ -38,6 +39,7 @@ class Layer(Structure):
 
     _fields_ = [
         *((name, c_int32) for name in ("kind", "function", "over", "centered", "fixed")),
+        ("takes", c_int32 * 2),
         ("shape", Shape),
         ("groups", c_int64),
         ("chunk", c_int64),
@@ -46,7 +48,11 @@ class Layer(Structure):
         ("weight", Parameter),
         ("bias", Parameter),
         *((name, c_void_p) for name in ("running_mean", "running_var", "batches")),
-        *((name, c_int64) for name in ("output", "statistics", "padded")),
+        *((name, c_int64) for name in ("output", "statistics")),
+        ("learns", c_int32),
+        ("gradient", c_int32),
+        ("to", c_int32 * 2),
+        ("plus", c_int32 * 2),
     ]
 
 
@@ -59,9 +65,7 @@ class Job(Structure):
         ("seconds", c_void_p),
         ("smoothing", c_double),
         ("nesterov", c_int32),
-        ("input", c_int64),
-        ("gradients", c_int64 * 2),
-        *((name, c_int64) for name in ("padded_gradients", "patches", "patch_gradients", "turned", "sums")),
-        ("vectors", c_int64),
-        ("totals", c_int64),
+        *((name, c_int64) for name in ("channels", "positions", "input", "slots", "slot_size")),
+        *((name, c_int64) for name in ("padded", "padded_gradients", "patches", "patch_gradients")),
+        *((name, c_int64) for name in ("kernels", "turned", "seen", "made", "sums", "vectors", "totals")),
     ]

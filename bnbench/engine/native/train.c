@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#include "chain.h"
+#include "graph.h"
 #include "layers.h"
 
 /* The losses [batch] of logits [batch, classes], and the gradient of their mean. */
@@ -34,51 +34,35 @@ static double mark(const Job *job, Size layer, int way, double start) {
     return now;
 }
 
-static int is_trained(const Layer *layer) {
-    return (layer->weight.size && layer->weight.trained) || (layer->bias.size && layer->bias.trained);
-}
-
-static const REAL *input_of(const Turn *turn, Size index, const REAL *x) {
-    return index ? room(turn, turn->job->layer[index - 1].output) : x;
-}
-
-static void make_step(const Turn *turn, Size lowest, const REAL *x, const int64_t *y, REAL *losses, REAL *logits) {
+static void make_step(const Turn *turn, const int64_t *y, REAL *losses, REAL *logits) {
     const Job *job = turn->job;
-    const Layer *layers = job->layer, *first = &layers[0], *last = &layers[job->layers - 1];
-    REAL *gradient = room(turn, job->gradients[0]), *next = room(turn, job->gradients[1]);
-    if (input_positions(first) > 1 && first->shape.channels > 1) {
-        turn_images(turn->batch, first->shape.channels, input_positions(first), x, room(turn, job->input));
-        x = room(turn, job->input);
-    }
+    const Layer *last = &job->layer[job->layers - 1];
     for (Size index = 0; index < job->layers; index++) {
         const double start = mark(job, index, 0, 0);
-        forward(turn, &layers[index], input_of(turn, index, x));
+        forward(turn, &job->layer[index]);
         mark(job, index, 0, start);
     }
     memcpy(logits, room(turn, last->output), turn->batch * job->classes * sizeof(REAL));
-    cross_entropy(turn, logits, y, losses, gradient);
-    for (Size index = job->layers - 1; index >= lowest; index--) {
+    cross_entropy(turn, logits, y, losses, slot(turn, last->gradient));
+    for (Size index = job->layers - 1; index >= 0; index--) {
         const double start = mark(job, index, 1, 0);
-        const int same = layers[index].kind == ACTIVATION; /* whose gradient takes the place of its output's */
-        backward(turn, &layers[index], input_of(turn, index, x), gradient, index > lowest ? same ? gradient : next : 0);
+        if (job->layer[index].learns) backward(turn, &job->layer[index]);
         mark(job, index, 1, start);
-        REAL *spent = gradient;
-        gradient = same ? gradient : next;
-        next = same ? next : spent;
     }
 }
 
 /* Makes the steps of a job, whose scratch memory plan has divided. */
 void train(const Job *job) {
-    const Size example = input_size(&job->layer[0]);
-    Size lowest = 0;
-    while (lowest < job->layers && !is_trained(&job->layer[lowest])) lowest++;
     for (Size lane = 0; lane < job->lanes; lane++) {
         for (Size step = 0; step < job->steps; step++) {
             const Size at = step * job->lanes + lane, first = at * job->batch;
-            const Turn turn = {job, lane, job->batch, job->lr[at]};
-            make_step(&turn, lowest, job->x + first * example, job->y + first, job->losses + first,
-                      job->logits + first * job->classes);
+            const REAL *images = job->x + first * job->channels * job->positions;
+            Turn turn = {job, lane, job->batch, job->lr[at], images};
+            if (job->channels > 1 && job->positions > 1) {
+                turn_images(job->batch, job->channels, job->positions, images, job->scratch + job->input);
+                turn.images = job->scratch + job->input;
+            }
+            make_step(&turn, job->y + first, job->losses + first, job->logits + first * job->classes);
         }
     }
 }

@@ -1,0 +1,175 @@
+/* Layers that take what others put out, the work to do on them, and the memory for that. */
+
+#ifndef GRAPH_H
+#define GRAPH_H
+
+#include "convolution.h"
+#include "product.h"
+#include "winograd.h"
+
+enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE };
+enum { NONE = -1 }; /* no layer: the images themselves; no place */
+enum Function { RELU, SIGMOID, TANH, GELU };
+enum Over { BATCH, EXAMPLE, POSITION }; /* what the statistics of a norm are of */
+
+/* The numbers of all lanes, one lane after another. */
+typedef struct {
+    REAL *values, *velocity; /* velocity: null without momentum */
+    Size size;               /* of a lane; 0: there is no such parameter */
+    int32_t trained, decays;
+} Parameter;
+
+typedef struct {
+    int32_t kind, function, over, centered, fixed; /* fixed: normalized with the running statistics */
+    int32_t takes[2];      /* the layers whose outputs it takes, both before it; only ADD takes a second one */
+    Shape shape;           /* of a linear layer: images of one position; of layers without weights: outputs = channels */
+    Size groups, chunk;    /* chunk: examples that a norm takes together, 0 for all */
+    double eps, momentum;  /* momentum below 0: the running statistics are the average of all batches */
+    Parameter weight, bias;
+    REAL *running_mean, *running_var; /* null if there are none */
+    int64_t *batches;
+    Size output, statistics; /* places in the scratch memory, which plan finds, as all that follows */
+    int32_t learns;          /* whether gradients are of use here: something is trained in it or before it */
+    int32_t gradient;        /* the slot with the gradient of its output */
+    int32_t to[2], plus[2];  /* the slots for the gradients of what it takes, and of what others gave of them before */
+} Layer;
+
+typedef struct {
+    Size lanes, steps, batch, classes, layers;
+    Layer *layer;                        /* the last one puts out the logits */
+    const REAL *x;                       /* [steps, lanes, batch, channels, height, width] */
+    const int64_t *y;                    /* [steps, lanes, batch] */
+    const REAL *lr;                      /* [steps, lanes] */
+    const REAL *momentum, *decay;        /* [lanes] */
+    REAL *losses, *logits;               /* [steps, lanes, batch], and classes */
+    REAL *scratch;
+    double *seconds;                     /* [layers, 2]: what forward and backward take is added; null: not measured */
+    double smoothing;
+    int32_t nesterov;
+    Size channels, positions;            /* of the images */
+    Size input, slots, slot_size, padded, padded_gradients, patches, patch_gradients, kernels, turned, seen, made, sums,
+        vectors, totals; /* places */
+} Job;
+
+INLINE Size input_positions(const Layer *layer) { return layer->shape.height * layer->shape.width; }
+
+INLINE Size output_positions(const Layer *layer) { return layer->shape.rows * layer->shape.columns; }
+
+INLINE Size input_size(const Layer *layer) { return input_positions(layer) * layer->shape.channels; }
+
+INLINE Size output_size(const Layer *layer) { return output_positions(layer) * layer->shape.outputs; }
+
+/* How many blocks of rows a norm takes statistics of. */
+INLINE Size blocks_of(const Layer *layer, Size batch) {
+    if (layer->over == BATCH) return layer->chunk && !layer->fixed ? (batch + layer->chunk - 1) / layer->chunk : 1;
+    return layer->over == EXAMPLE ? batch : batch * input_positions(layer);
+}
+
+INLINE Size take_room(Size *next, Size count) {
+    const Size place = *next;
+    *next += (count + WIDTH - 1) / WIDTH * WIDTH;
+    return place;
+}
+
+INLINE int is_trained(const Layer *layer) {
+    return (layer->weight.size && layer->weight.trained) || (layer->bias.size && layer->bias.trained);
+}
+
+INLINE int ways_of(const Layer *layer) { return layer->kind == ADD ? 2 : 1; }
+
+/* Whether a layer's output may take the place of what it takes: nobody needs that on the way back. */
+static int in_place(const Job *job, const Layer *layer) {
+    const Layer *before = &job->layer[layer->takes[0]];
+    const int replaces = layer->kind == ADD || (layer->kind == ACTIVATION && layer->function != GELU);
+    if (!replaces || layer->takes[0] == NONE || before->kind == ACTIVATION) return 0;
+    Size users = 0;
+    for (const Layer *other = before; other < job->layer + job->layers; other++)
+        for (int way = 0; way < ways_of(other); way++) users += other->takes[way] == layer->takes[0];
+    return users == 1;
+}
+
+/* The first slot that nobody uses, which one does from now on. */
+static int32_t take_slot(int32_t *users) {
+    int32_t slot = 0;
+    while (users[slot]) slot++;
+    users[slot] = 1;
+    return slot;
+}
+
+/* Finds slots for the gradients on their way back, and returns how many it takes. */
+static Size plan_gradients(Job *job) {
+    int32_t users[job->layers + 2], most = 0;
+    memset(users, 0, sizeof users);
+    for (Size index = 0; index < job->layers; index++) {
+        Layer *layer = &job->layer[index];
+        layer->learns = is_trained(layer), layer->gradient = NONE;
+        for (int way = 0; way < ways_of(layer); way++)
+            if (layer->takes[way] != NONE) layer->learns |= job->layer[layer->takes[way]].learns;
+    }
+    job->layer[job->layers - 1].gradient = take_slot(users);
+    for (Layer *layer = job->layer + job->layers - 1; layer >= job->layer; layer--) {
+        for (int way = 0; way < 2; way++) {
+            layer->to[way] = layer->plus[way] = NONE;
+            if (way >= ways_of(layer) || layer->takes[way] == NONE || layer->gradient == NONE) continue;
+            Layer *before = &job->layer[layer->takes[way]];
+            if (!before->learns) continue;
+            layer->plus[way] = before->gradient;
+            const int stays = layer->kind == ADD || (layer->kind == ACTIVATION && users[layer->gradient] == 1);
+            if (stays && layer->plus[way] == NONE)
+                users[layer->to[way] = layer->gradient]++;
+            else
+                layer->to[way] = take_slot(users);
+            most = layer->to[way] > most ? layer->to[way] : most;
+            if (layer->plus[way] != NONE) users[layer->plus[way]]--;
+            before->gradient = layer->to[way];
+        }
+        if (layer->gradient != NONE) users[layer->gradient]--;
+    }
+    return most + 1;
+}
+
+/* Divides the scratch memory and returns how many numbers it must hold. */
+Size plan(Job *job) {
+    Size next = 0, values = 0, padded = 0, patches = 0, kernels = 0, parts = 0, weights = 0, channels = 0;
+    job->input = take_room(&next, job->batch * job->channels * job->positions);
+    for (Layer *layer = job->layer; layer < job->layer + job->layers; layer++) {
+        const Shape *s = &layer->shape;
+        if (in_place(job, layer))
+            layer->output = job->layer[layer->takes[0]].output;
+        else
+            layer->output = take_room(&next, job->batch * output_size(layer));
+        layer->statistics = take_room(&next, layer->kind == NORM ? 2 * blocks_of(layer, job->batch) * s->channels : 0);
+        values = larger(values, job->batch * larger(input_size(layer), output_size(layer)));
+        weights = larger(weights, layer->weight.size);
+        channels = larger(channels, larger(s->channels, s->outputs));
+        if (layer->kind != CONVOLUTION) continue;
+        const Shape whole = with_whole_tiles(s);
+        const Size images = images_at_a_time(&whole, job->batch);
+        padded = larger(padded, images * padded_size(&whole) + WIDTH);
+        if (has_tiles(s, job->batch)) {
+            const Size tiles = tile_lines_at_a_time(&whole, images) * tiles_of_line(s);
+            kernels = larger(kernels, PARTS * part_size(s->outputs, s->channels));
+            parts = larger(parts, PARTS * part_size(tiles, larger(s->outputs, s->channels)));
+        } else {
+            patches = larger(patches, lines_at_a_time(s, images) * s->columns * patch_size(s) + WIDTH);
+        }
+    }
+    job->slots = next;
+    job->slot_size = 0;
+    take_room(&job->slot_size, values);
+    next += plan_gradients(job) * job->slot_size;
+    job->padded = take_room(&next, padded);
+    job->padded_gradients = take_room(&next, padded);
+    job->patches = take_room(&next, patches);
+    job->patch_gradients = take_room(&next, patches);
+    job->kernels = take_room(&next, kernels);
+    job->turned = take_room(&next, larger(weights, kernels));
+    job->seen = take_room(&next, parts);
+    job->made = take_room(&next, parts);
+    job->sums = take_room(&next, larger(weights, 2 * channels));
+    job->vectors = take_room(&next, 3 * channels);
+    job->totals = take_room(&next, 2 * channels * sizeof(double) / sizeof(REAL));
+    return next;
+}
+
+#endif

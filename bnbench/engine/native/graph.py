@@ -1,0 +1,282 @@
+"""A folded network as the layers that the compiled code knows, each with the layers whose outputs it takes.
+
+K lanes, C channels, H, W of an image; O outputs, Y, X of what a layer makes of it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from bnbench.engine.folding import Folded
+from bnbench.engine.folding.batch_norm import FoldedBatchNorm
+from bnbench.engine.folding.convolution import FoldedConv2d
+from bnbench.engine.folding.linear import FoldedLinear
+from bnbench.engine.native import structures as c
+from bnbench.models.resnet import SubsampleAndPad
+from bnbench.norms.group import GroupNorm
+from bnbench.norms.instance import InstanceNorm
+from bnbench.norms.lanes import PerExample
+from bnbench.norms.layer import LayerNorm
+from bnbench.norms.none import NoNorm
+from bnbench.norms.rms import RMSNorm
+
+Image = tuple[int, int, int]
+"""C, H, W."""
+State = Callable[[Tensor], tuple[Tensor | None, bool]]
+"""A parameter's velocity, and whether weight decay applies to it."""
+
+
+class NotNative(Exception):
+    """The compiled code does not know a layer; the message says which."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a layer puts out.
+
+    Attributes:
+        index: of the layer; ``NONE`` for the images themselves.
+        image: its shape for one example; a vector is an image of one position.
+    """
+
+    index: int
+    image: Image
+
+
+@dataclass
+class Graph:
+    """Layers, each after those whose outputs it takes."""
+
+    lanes: int
+    state: State
+    layers: list[c.Layer] = field(default_factory=list)
+
+    def add(self, kind: int, x: Output, image: Image, other: int = c.NONE, **fields: Any) -> Output:
+        """A layer that makes ``image`` of x, and of what another layer puts out."""
+        (channels, height, width), (outputs, rows, columns) = x.image, image
+        shape = c.Shape(height, width, channels, rows, columns, outputs, row_stride=1, column_stride=1)
+        self.layers.append(c.Layer(kind=kind, takes=(x.index, other), shape=shape, **fields))
+        return Output(len(self.layers) - 1, image)
+
+    def parameter(self, tensor: Tensor | None) -> c.Parameter:
+        """A tensor of all lanes."""
+        if tensor is None:
+            return c.Parameter()
+        velocity, decays = self.state(tensor)
+        address = None if velocity is None else velocity.data_ptr()
+        return c.Parameter(tensor.data_ptr(), address, tensor.numel() // self.lanes, tensor.requires_grad, decays)
+
+
+def layers_of(network: Folded, image: Image, state: State) -> list[c.Layer]:
+    """The layers of a folded network, the one that puts out the logits last.
+
+    Raises:
+        NotNative: its ``forward`` cannot be followed, or does what the compiled code does not know.
+    """
+    graph = Graph(network.lanes, state)
+    known: dict[fx.Node, Output] = {}
+    for node in _followed(network.network).nodes:
+        if node.op == "placeholder":
+            known[node] = Output(c.NONE, image)
+        elif node.op == "output":
+            (last,) = node.all_input_nodes
+            if node.args != (last,) or known[last] != Output(len(graph.layers) - 1, (known[last].image[0], 1, 1)):
+                raise NotNative("a network that does not put out vectors last")
+        else:
+            known[node] = _translated(graph, network.network, node, known)
+    if len({_seen(layer) for layer in graph.layers if c.NONE in layer.takes[: 1 + (layer.kind == c.ADD)]}) > 1:
+        raise NotNative("a network that takes its images as such and as vectors")
+    return graph.layers
+
+
+def _seen(layer: c.Layer) -> tuple[int, int]:
+    """The channels and positions of what a layer takes."""
+    return layer.shape.channels, layer.shape.height * layer.shape.width
+
+
+class _Tracer(fx.Tracer):
+    """Follows a network down to the layers that there is a rule for."""
+
+    def is_leaf_module(self, layer: nn.Module, path: str) -> bool:
+        """Whether a layer is not looked into."""
+        return type(layer) in RULES or not list(layer.children())
+
+
+def _followed(network: nn.Module) -> fx.Graph:
+    """What a network does."""
+    for layer in network.modules():
+        if layer._forward_hooks or layer._forward_pre_hooks:
+            raise NotNative(f"{type(layer).__name__} with hooks")
+    try:
+        return _Tracer().trace(network)
+    except Exception as error:  # a plugin's network may do anything
+        raise NotNative(f"a network that cannot be followed: {error}") from error
+
+
+def _translated(graph: Graph, network: nn.Module, node: fx.Node, known: dict[fx.Node, Output]) -> Output:
+    """The layer for a node."""
+    inputs = [known[taken] for taken in node.all_input_nodes]
+    if not node.users:
+        raise NotNative(f"{node}, which nobody takes")
+    if node.op == "call_module":
+        layer = network.get_submodule(str(node.target))
+        rule = RULES.get(type(layer))
+        if rule is None or node.kwargs or node.args != (*node.all_input_nodes,):
+            raise NotNative(type(layer).__name__)
+        made: Output = rule(graph, layer, *inputs)
+        return made
+    if node.target in SUMS and node.args == (*node.all_input_nodes,) and not node.kwargs:
+        return add(graph, *inputs)
+    if node.target in RELUS and len(inputs) == 1:
+        return graph.add(c.ACTIVATION, inputs[0], inputs[0].image, function=c.RELU)
+    if node.target in FLATTENS and node.args[1:] == (1,) and not node.kwargs:
+        return flatten(graph, nn.Flatten(), inputs[0])
+    raise NotNative(str(node))
+
+
+def linear(graph: Graph, layer: FoldedLinear, x: Output) -> Output:
+    """A product with a weight."""
+    if layer.reparametrization is not None or x.image != (layer.in_features, 1, 1):
+        raise NotNative(f"{type(layer).__name__} of computed weights or of images")
+    weight, bias = graph.parameter(layer.weight), graph.parameter(layer.bias)
+    return graph.add(c.LINEAR, x, (layer.out_features, 1, 1), weight=weight, bias=bias)
+
+
+def convolution(graph: Graph, layer: FoldedConv2d, x: Output) -> Output:
+    """A convolution without groups, with zeros around the images."""
+    if layer.reparametrization is not None or layer.groups > 1 or layer.padding_mode != "constant":
+        raise NotNative(f"{type(layer).__name__} of computed weights, in groups or with padding other than zeros")
+    image = layer.out_channels, *layer.positions(*x.image[1:])
+    weight, bias = graph.parameter(layer.weight), graph.parameter(layer.bias)
+    made = graph.add(c.CONVOLUTION, x, image, weight=weight, bias=bias)
+    shape = graph.layers[-1].shape
+    shape.kernel_rows, shape.kernel_columns = layer.kernel_size
+    shape.row_stride, shape.column_stride = layer.stride
+    shape.row_dilation, shape.column_dilation = layer.dilation
+    shape.left, shape.right, shape.top, shape.bottom = layer.margins
+    return made
+
+
+def batch_norm(graph: Graph, layer: FoldedBatchNorm, x: Output) -> Output:
+    """Statistics of the batch or of chunks of it, or running ones where they are frozen."""
+    if layer.corrections is not None:
+        raise NotNative("batch renormalization")
+    tracked = layer.running_mean, layer.running_var, layer.num_batches_tracked
+    running_mean, running_var, batches = (None if tensor is None else tensor.data_ptr() for tensor in tracked)
+    return graph.add(
+        c.NORM,
+        x,
+        x.image,
+        over=c.BATCH,
+        centered=1,
+        fixed=not layer.training and layer.running_mean is not None,
+        groups=x.image[0],
+        chunk=layer.chunk or 0,
+        eps=layer.eps,
+        momentum=-1.0 if layer.momentum is None else layer.momentum,
+        weight=graph.parameter(layer.weight),
+        bias=graph.parameter(layer.bias),
+        running_mean=running_mean,
+        running_var=running_var,
+        batches=batches,
+    )
+
+
+def per_example(graph: Graph, layer: PerExample, x: Output) -> Output:
+    """Statistics of each example: of groups of channels, of all, of each channel, or at each position."""
+    rule, channels = layer.normalize, x.image[0]
+    match rule:
+        case GroupNorm():
+            over, groups, eps = c.EXAMPLE, rule.groups, rule.eps
+        case InstanceNorm():
+            over, groups, eps = c.EXAMPLE, channels, rule.eps
+        case LayerNorm() | RMSNorm():
+            over, groups, eps = c.EXAMPLE if rule.over == "all" else c.POSITION, 1, rule.eps
+        case _:
+            raise NotNative(type(rule).__name__)
+    return graph.add(
+        c.NORM,
+        x,
+        x.image,
+        over=over,
+        centered=not isinstance(rule, RMSNorm),
+        groups=groups,
+        eps=eps,
+        weight=graph.parameter(layer.weight),
+        bias=graph.parameter(layer.bias),
+    )
+
+
+def activation(function: int) -> Callable[[Graph, nn.Module, Output], Output]:
+    """A function of each number."""
+
+    def made(graph: Graph, layer: nn.Module, x: Output) -> Output:
+        if getattr(layer, "approximate", "none") != "none":
+            raise NotNative("an approximate GELU")
+        return graph.add(c.ACTIVATION, x, x.image, function=function)
+
+    return made
+
+
+def average(graph: Graph, layer: nn.AdaptiveAvgPool2d, x: Output) -> Output:
+    """The mean over all positions."""
+    if layer.output_size not in (1, (1, 1)):
+        raise NotNative("AdaptiveAvgPool2d to more than one position")
+    return graph.add(c.AVERAGE, x, (x.image[0], 1, 1))
+
+
+def flatten(graph: Graph, layer: nn.Flatten, x: Output) -> Output:
+    """Images as vectors, channels first; the images that come in are that already."""
+    if (layer.start_dim, layer.end_dim) != (1, -1):
+        raise NotNative("Flatten of some dimensions")
+    channels, height, width = x.image
+    if x.index != c.NONE and channels > 1 and height * width > 1:
+        x = graph.add(c.CHANNELS_FIRST, x, x.image)
+    return Output(x.index, (channels * height * width, 1, 1))
+
+
+def add(graph: Graph, x: Output, other: Output) -> Output:
+    """The sum of what two layers put out."""
+    if x.image != other.image:
+        raise NotNative("a sum of different shapes")
+    return graph.add(c.ADD, x, x.image, other.index)
+
+
+def subsample(graph: Graph, layer: SubsampleAndPad, x: Output) -> Output:
+    """Every second row and column, with more channels."""
+    channels, height, width = x.image
+    made = graph.add(c.SUBSAMPLE, x, (channels + layer.channels, (height + 1) // 2, (width + 1) // 2))
+    graph.layers[-1].shape.row_stride = graph.layers[-1].shape.column_stride = 2
+    return made
+
+
+def nothing(graph: Graph, layer: nn.Module, x: Output) -> Output:
+    """A layer that changes nothing."""
+    return x
+
+
+RULES: dict[type[nn.Module], Callable[..., Output]] = {
+    FoldedLinear: linear,
+    FoldedConv2d: convolution,
+    FoldedBatchNorm: batch_norm,
+    PerExample: per_example,
+    nn.ReLU: activation(c.RELU),
+    nn.Sigmoid: activation(c.SIGMOID),
+    nn.Tanh: activation(c.TANH),
+    nn.GELU: activation(c.GELU),
+    nn.AdaptiveAvgPool2d: average,
+    nn.Flatten: flatten,
+    nn.Identity: nothing,
+    NoNorm: nothing,
+    SubsampleAndPad: subsample,
+}
+SUMS = {operator.add, operator.iadd, torch.add}
+RELUS = {torch.relu, F.relu}
+FLATTENS = {torch.flatten}
