@@ -17,7 +17,13 @@ from bnbench.spec import Adam, AdamW, RunSpec, Sgd
 
 
 class LaneOptimizer(Protocol):
-    """Updates all lanes at once from the gradients."""
+    """Updates all lanes at once from the gradients.
+
+    Attributes:
+        decay_K1: weight decay.
+    """
+
+    decay_K1: Tensor
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -29,6 +35,10 @@ class LaneOptimizer(Protocol):
 
     def select(self, network: Folded, lanes: Tensor) -> None:
         """Go on with some lanes only, which are this network."""
+        ...
+
+    def state_of(self, parameter: Tensor) -> tuple[Sequence[Tensor], bool]:
+        """What is kept of a parameter, each [K, P], and whether weight decay applies to it."""
         ...
 
 
@@ -141,12 +151,12 @@ class LaneSgd:
         if self._moving:
             values_KP.addcmul_(velocity_KP, lr_K1 * momentum_K1 if self.nesterov else lr_K1, value=-1)
 
-    def state_of(self, parameter: Tensor) -> tuple[Tensor | None, bool]:
-        """The velocity [K, P] of a parameter, None without momentum, and whether weight decay applies to it."""
+    def state_of(self, parameter: Tensor) -> tuple[Sequence[Tensor], bool]:
+        """The velocity, if there is momentum; see :class:`LaneOptimizer`."""
         for index, own in enumerate(self._parameters):
             if own is parameter:
-                return self._velocities[index] if self._moving else None, self._decays[index]
-        return None, False
+                return self._velocities[index : index + 1], self._decays[index]
+        return [], False
 
     def select(self, network: Folded, lanes: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
@@ -162,13 +172,24 @@ class LaneSgd:
 
 
 class LaneAdam:
-    """Adam and AdamW as in ``torch.optim``."""
+    """Adam and AdamW as in ``torch.optim``.
+
+    Args:
+        network: whose parameters are updated.
+        decays: for each of them, whether weight decay applies to it.
+        decay_K1: weight decay.
+        optim: all else, which the lanes share.
+
+    Attributes:
+        decay_K1: as given, like ``optim``.
+        steps: how many were made.
+    """
 
     def __init__(self, network: Folded, decays: Sequence[bool], decay_K1: Tensor, optim: Adam | AdamW) -> None:
         self._parameters = trained(network)
         self._decays = [decay and bool(decay_K1.any()) for decay in decays]
-        self._decay_K1, self._optim = decay_K1, optim
-        self._steps = torch.zeros((), dtype=torch.float64, device=decay_K1.device)
+        self.decay_K1, self.optim = decay_K1, optim
+        self.steps = torch.zeros((), dtype=torch.float64, device=decay_K1.device)
         values = [lanes_of(parameter.detach(), network.lanes) for parameter in self._parameters]
         self._means = [torch.zeros_like(values_KP) for values_KP in values]
         self._squares = [torch.zeros_like(values_KP) for values_KP in values]
@@ -181,26 +202,33 @@ class LaneAdam:
     @torch.no_grad()
     def step(self, lr_K1: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
-        beta1, beta2, eps = self._optim.beta1, self._optim.beta2, self._optim.eps
-        decoupled = isinstance(self._optim, AdamW)
-        self._steps.add_(1)
-        rate_K1 = lr_K1 / (1 - beta1**self._steps)
-        correction = (1 - beta2**self._steps).sqrt_()
+        beta1, beta2, eps = self.optim.beta1, self.optim.beta2, self.optim.eps
+        decoupled = isinstance(self.optim, AdamW)
+        self.steps.add_(1)
+        rate_K1 = lr_K1 / (1 - beta1**self.steps)
+        correction = (1 - beta2**self.steps).sqrt_()
         for index, values_KP, gradient_KP in views(self._parameters, len(lr_K1)):
             if self._decays[index] and decoupled:
-                values_KP.mul_(1 - lr_K1 * self._decay_K1)
+                values_KP.mul_(1 - lr_K1 * self.decay_K1)
             elif self._decays[index]:
-                gradient_KP = torch.addcmul(gradient_KP, values_KP, self._decay_K1)
+                gradient_KP = torch.addcmul(gradient_KP, values_KP, self.decay_K1)
             mean_KP, square_KP = self._means[index], self._squares[index]
             mean_KP.lerp_(gradient_KP, 1 - beta1)
             square_KP.mul_(beta2).addcmul_(gradient_KP, gradient_KP, value=1 - beta2)
             denominator_KP = (square_KP.sqrt() / correction).add_(eps)
             values_KP.addcmul_(mean_KP / denominator_KP, rate_K1, value=-1)
 
+    def state_of(self, parameter: Tensor) -> tuple[Sequence[Tensor], bool]:
+        """The means of the gradients and of their squares; see :class:`LaneOptimizer`."""
+        for index, own in enumerate(self._parameters):
+            if own is parameter:
+                return [self._means[index], self._squares[index]], self._decays[index]
+        return [], False
+
     def select(self, network: Folded, lanes: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
         self._parameters = trained(network)
-        self._decay_K1 = self._decay_K1[lanes]
+        self.decay_K1 = self.decay_K1[lanes]
         self._means = [mean_KP[lanes] for mean_KP in self._means]
         self._squares = [square_KP[lanes] for square_KP in self._squares]
 

@@ -21,7 +21,7 @@ from torch import nn
 from bnbench.components import BUILT_IN, Components
 from bnbench.data import Data
 from bnbench.engine import compiler, library, prove, prove_native
-from bnbench.spec import RunSpec, Sgd, as_tree
+from bnbench.spec import RunSpec, as_tree
 
 BATCH = 8
 """Examples that a proof needs at most."""
@@ -41,12 +41,7 @@ def folds(spec: RunSpec, components: Components, data: Data) -> bool:
 
 def trains_natively(spec: RunSpec, components: Components, data: Data, device: torch.device) -> bool:
     """Whether compiled code is proved to train a spec's network on a device as torch does; answers are kept too."""
-    if (
-        device.type != "cpu"
-        or spec.precision == "bf16"
-        or spec.grad_clip is not None
-        or not isinstance(spec.optim, Sgd)
-    ):
+    if device.type != "cpu" or spec.precision == "bf16" or spec.grad_clip is not None:
         return False
     batch = min(spec.batch_size, BATCH)
     own = [as_tree(spec)["optim"], spec.label_smoothing, compiler()]

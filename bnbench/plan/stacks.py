@@ -209,16 +209,13 @@ def _quick_natively(
 ) -> int:
     """All lanes that memory holds, unless a run alone is quicker: compiled code takes them one after another.
 
-    Memory holds weights four times, and what an evaluation puts out. With its gradients, weights and velocities, a
-    small lane stays in a core's caches, and nothing needs to be measured.
+    Memory holds weights four times, and what an evaluation puts out. Compiled code is quicker but for wide layers; with
+    its gradients, weights and velocities, a small lane stays in a core's caches, and nothing needs to be measured.
     """
     weights = 4 * sum(parameter.numel() for parameter in components.build(spec, data).parameters())
     most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + LANE_BATCH * per_lane // spec.batch_size)))
-    if 4 * per_lane + 2 * weights <= WORKING_SET:
-        return most
-    if runs * total_steps(spec, order_of(spec, data.train)) < WORTH_MEASURING:
-        return 1
-    if not measured:
+    worth = runs * total_steps(spec, order_of(spec, data.train))
+    if 4 * per_lane + 2 * weights <= WORKING_SET or worth < WORTH_MEASURING or not measured:
         return most
     alone, together = (seconds_per_lane(spec, components, data, lanes, native=lanes > 1) for lanes in (1, 2))
     return most if together < alone else 1

@@ -59,6 +59,10 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     "settings",
     [
         ["optim.nesterov=true", "optim.momentum=0.9"],
+        ["optim=adam", "optim.weight_decay=0.1"],
+        ["optim=adam", "optim.beta1=0.5", "optim.eps=0.001", "batch_size=3", "model=cnn", "norm=group"],
+        ["optim=adamw", "optim.weight_decay=0.1", "optim.decay_norm=false", "schedule=cosine"],
+        ["optim=adamw", "optim.decay_bias=false", "freeze_statistics=1", "steps=60"],
         ["optim.weight_decay=0.1", "optim.decay_norm=false"],
         ["optim.weight_decay=0.1", "optim.decay_bias=false", "optim.momentum=0.9", "norm=rms"],
         ["train=affine"],
@@ -153,7 +157,6 @@ def test_float32_lanes_have_the_reference_curve():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        (["optim=adam"], "an optimizer other than SGD"),
         (["grad_clip=1"], "clipped gradients"),
         (["norm=renorm"], "batch renormalization"),
         (["norm=dyt"], "DynamicTanh"),

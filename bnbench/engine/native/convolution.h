@@ -41,14 +41,23 @@ INLINE Size lines_at_a_time(const Shape *s, Size images) {
     return smaller(lines < 1 ? 1 : lines, images * s->rows);
 }
 
+INLINE REAL *put_zeros(REAL *to, Size count) {
+    memset(to, 0, count * sizeof(REAL));
+    return to + count;
+}
+
 /* Images with zeros around them. */
-static void pad(const Shape *s, Size batch, const REAL *images, REAL *padded) {
-    const Size line = s->width * s->channels, padded_line = padded_width(s) * s->channels;
-    memset(padded, 0, batch * padded_size(s) * sizeof(REAL));
-    for (Size image = 0; image < batch; image++)
-        for (Size row = 0; row < s->height; row++)
-            memcpy(padded + image * padded_size(s) + (s->top + row) * padded_line + s->left * s->channels,
-                   images + (image * s->height + row) * line, line * sizeof(REAL));
+static void pad(const Shape *s, Size images, const REAL *from, REAL *to) {
+    const Size line = s->width * s->channels, above = s->top * padded_width(s) * s->channels;
+    for (Size image = 0; image < images; image++) {
+        to = put_zeros(to, above);
+        for (Size row = 0; row < s->height; row++, from += line) {
+            to = put_zeros(to, s->left * s->channels);
+            memcpy(to, from, line * sizeof(REAL));
+            to = put_zeros(to + line, s->right * s->channels);
+        }
+        to = put_zeros(to, s->bottom * padded_width(s) * s->channels);
+    }
 }
 
 /* What pad put zeros around. */

@@ -12,9 +12,11 @@ enum { NONE = -1 }; /* no layer: the images themselves; no place */
 enum Function { RELU, SIGMOID, TANH, GELU };
 enum Over { BATCH, EXAMPLE, POSITION }; /* what the statistics of a norm are of */
 
+enum Rule { SGD, ADAM, ADAMW };
+
 /* The numbers of all lanes, one lane after another. */
 typedef struct {
-    REAL *values, *velocity; /* velocity: null without momentum */
+    REAL *values, *state[2]; /* of SGD the velocity, or null; of Adam the means of gradients and of their squares */
     Size size;               /* of a lane; 0: there is no such parameter */
     int32_t trained, decays;
 } Parameter;
@@ -40,12 +42,13 @@ typedef struct {
     const REAL *x;                       /* [steps, lanes, batch, channels, height, width] */
     const int64_t *y;                    /* [steps, lanes, batch] */
     const REAL *lr;                      /* [steps, lanes] */
-    const REAL *momentum, *decay;        /* [lanes] */
+    const REAL *momentum, *decay;        /* [lanes]; momentum: of SGD */
     REAL *losses, *logits;               /* [steps, lanes, batch], and classes */
     REAL *scratch;
     double *seconds;                     /* [layers, 2]: what forward and backward take is added; null: not measured */
-    double smoothing;
-    int32_t nesterov;
+    double smoothing, beta1, beta2, eps; /* beta1 and the following: of Adam */
+    int32_t rule, nesterov;
+    Size done;                           /* steps that were made before these */
     Size channels, positions;            /* of the images */
     Size input, slots, slot_size, padded, padded_gradients, patches, patch_gradients, kernels, turned, seen, made, sums,
         vectors, totals; /* places */

@@ -6,7 +6,7 @@ K lanes, C channels, H, W of an image; O outputs, Y, X of what a layer makes of 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,8 +29,8 @@ from bnbench.norms.rms import RMSNorm
 
 Image = tuple[int, int, int]
 """C, H, W."""
-State = Callable[[Tensor], tuple[Tensor | None, bool]]
-"""A parameter's velocity, and whether weight decay applies to it."""
+State = Callable[[Tensor], tuple[Sequence[Tensor], bool]]
+"""What an optimizer keeps of a parameter, two tensors at most, and whether weight decay applies to it."""
 
 
 class NotNative(Exception):
@@ -69,9 +69,12 @@ class Graph:
         """A tensor of all lanes."""
         if tensor is None:
             return c.Parameter()
-        velocity, decays = self.state(tensor)
-        address = None if velocity is None else velocity.data_ptr()
-        return c.Parameter(tensor.data_ptr(), address, tensor.numel() // self.lanes, tensor.requires_grad, decays)
+        kept, decays = self.state(tensor)
+        made = c.Parameter(tensor.data_ptr())
+        made.size, made.trained, made.decays = tensor.numel() // self.lanes, tensor.requires_grad, decays
+        for index, item in enumerate(kept):
+            made.state[index] = item.data_ptr()
+        return made
 
 
 def layers_of(network: Folded, image: Image, state: State) -> list[c.Layer]:

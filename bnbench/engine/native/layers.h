@@ -20,8 +20,8 @@ enum { FEW_EXAMPLES = 4 }; /* up to so many, gradients of weights are not writte
 typedef struct {
     const Job *job;
     Size lane, batch;
-    REAL lr;
-    const REAL *images; /* with their channels last */
+    REAL lr, rate, root; /* rate and root: of Adam, lr and the means of squares being corrected for their beginning */
+    const REAL *images;  /* with their channels last */
 } Turn;
 
 INLINE REAL *room(const Turn *turn, Size place) { return turn->job->scratch + place; }
@@ -37,13 +37,16 @@ INLINE REAL *values_of(const Turn *turn, const Parameter *parameter) {
 
 /* What an update needs to know beside the gradient. */
 typedef struct {
-    REAL lr, momentum, decay;
+    REAL lr, momentum, decay, rate, root, beta1, beta2, eps;
     int nesterov;
 } Rates;
 
 INLINE Rates rates_of(const Turn *turn, const Parameter *parameter) {
     const Job *job = turn->job;
-    const Rates rates = {turn->lr, job->momentum[turn->lane], parameter->decays ? job->decay[turn->lane] : 0, job->nesterov};
+    const Rates rates = {
+        turn->lr, job->momentum[turn->lane], parameter->decays ? job->decay[turn->lane] : 0, turn->rate, turn->root,
+        (REAL)job->beta1, (REAL)job->beta2, (REAL)job->eps, job->nesterov,
+    };
     return rates;
 }
 
@@ -57,15 +60,32 @@ INLINE void descend(REAL *value, REAL *velocity, REAL gradient, Rates rates) {
     *value -= rates.lr * slope;
 }
 
+/* One number's update as of torch.optim.Adam, or AdamW, whose decay is no part of the gradient. */
+INLINE void adapt(const int rule, REAL *value, REAL *mean, REAL *square, REAL gradient, Rates rates) {
+    if (rule == ADAMW)
+        *value *= 1 - rates.lr * rates.decay;
+    else
+        gradient += rates.decay * *value;
+    *mean += (1 - rates.beta1) * (gradient - *mean);
+    *square = rates.beta2 * *square + (1 - rates.beta2) * gradient * gradient;
+    *value -= rates.rate * *mean / (sqrt(*square) / rates.root + rates.eps);
+}
+
 /* Updates count numbers of a parameter, from the first on. */
 static void update(const Turn *turn, const Parameter *parameter, Size first, Size count, const REAL *restrict gradient) {
     const Rates rates = rates_of(turn, parameter);
-    REAL *restrict values = values_of(turn, parameter) + first;
-    if (parameter->velocity) {
-        REAL *restrict velocity = parameter->velocity + turn->lane * parameter->size + first;
-        for (Size i = 0; i < count; i++) descend(values + i, velocity + i, gradient[i], rates);
-    } else {
-        for (Size i = 0; i < count; i++) descend(values + i, 0, gradient[i], rates);
+    const Size at = turn->lane * parameter->size + first;
+    REAL *restrict values = parameter->values + at, *restrict one = parameter->state[0], *restrict other = parameter->state[1];
+    if (one) one += at;
+    if (other) other += at;
+    switch (turn->job->rule) {
+        case ADAM: for (Size i = 0; i < count; i++) adapt(ADAM, values + i, one + i, other + i, gradient[i], rates); break;
+        case ADAMW: for (Size i = 0; i < count; i++) adapt(ADAMW, values + i, one + i, other + i, gradient[i], rates); break;
+        default:
+            if (one)
+                for (Size i = 0; i < count; i++) descend(values + i, one + i, gradient[i], rates);
+            else
+                for (Size i = 0; i < count; i++) descend(values + i, 0, gradient[i], rates);
     }
 }
 
@@ -165,13 +185,13 @@ static void learn(const Turn *turn, const Layer *layer, Size rows, const REAL *g
     const Parameter *weight = &layer->weight;
     REAL *sums = room(turn, turn->job->sums);
     if (!weight->trained) return;
-    if (rows <= FEW_EXAMPLES && weight->velocity) {
+    if (rows <= FEW_EXAMPLES && turn->job->rule == SGD && weight->state[0]) {
         const Rates rates = rates_of(turn, weight);
         for (Size output = 0; output < outputs; output++) {
             const Size at = turn->lane * weight->size + output * depth;
 #define LEARN(number) \
     case number: \
-        learn_from(number, depth, gradient + output, outputs, x, weight->values + at, weight->velocity + at, rates); break;
+        learn_from(number, depth, gradient + output, outputs, x, weight->values + at, weight->state[0] + at, rates); break;
             switch (rows) { LEARN(1) LEARN(2) LEARN(3) LEARN(4) }
 #undef LEARN
         }

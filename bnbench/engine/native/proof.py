@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from bnbench.engine.evaluation import freeze_statistics
 from bnbench.engine.folding import Folded, fold, randomize, unequal
-from bnbench.engine.lane_optim import LaneOptimizer, LaneSgd, make_lane_optimizer
+from bnbench.engine.lane_optim import LaneOptimizer, make_lane_optimizer
 from bnbench.engine.lane_step import LaneStep
-from bnbench.engine.native.graph import NotNative
 from bnbench.engine.native.steps import NativeSteps
 from bnbench.engine.optim import decays
 from bnbench.spec import RunSpec, Sgd
@@ -26,7 +25,7 @@ EPS = 0.1
 """Least eps of the norms: with a smaller one, two close values of a batch of two amplify rounding a hundredfold."""
 
 Made = dict[str, Tensor]
-"""What steps came to: losses, logits, velocities, which are gradients, parameters and buffers."""
+"""What steps came to: losses, logits, what the optimizer keeps, which tells the gradients, parameters and buffers."""
 
 
 def prove_native(
@@ -55,15 +54,14 @@ def differences(
     spec: RunSpec, build: Callable[[int], nn.Module], image: tuple[int, int, int], classes: int, batch: int
 ) -> Iterator[str]:
     """A sentence for every tensor that differs."""
-    if not isinstance(spec.optim, Sgd):
-        raise NotNative("an optimizer other than SGD")
-    momenta = [replace(spec.optim, momentum=0.5 + lane / 10, weight_decay=lane / 100) for lane in range(LANES)]
-    specs = [replace(spec, optim=optim, seed=lane) for lane, optim in enumerate(momenta)]
+    optims = [replace(spec.optim, weight_decay=lane / 100) for lane in range(LANES)]
+    optims = [replace(o, momentum=0.5 + lane / 10) if isinstance(o, Sgd) else o for lane, o in enumerate(optims)]
+    specs = [replace(spec, optim=optim, seed=lane) for lane, optim in enumerate(optims)]
     for frozen in (False, True):
         received = _made(specs, build, image, classes, batch, frozen, native=True)
         expected = _made(specs, build, image, classes, batch, frozen, native=False)
         mode = "with frozen statistics: " if frozen else ""
-        for kind in ("losses", "logits", "velocity of ", "parameter ", "buffer "):
+        for kind in ("losses", "logits", "kept of ", "parameter ", "buffer "):
             pairs = (
                 {name: item for name, item in made.items() if name.startswith(kind)} for made in (expected, received)
             )
@@ -100,10 +98,9 @@ def _made(
 
 
 def _state(folded: Folded, optimizer: LaneOptimizer) -> Made:
-    assert isinstance(optimizer, LaneSgd), "stochastic gradient descent was asked for"
-    velocities = {name: optimizer.state_of(parameter)[0] for name, parameter in folded.named_parameters()}
+    kept = {name: optimizer.state_of(parameter)[0] for name, parameter in folded.named_parameters()}
     return {
-        **{f"velocity of {name}": velocity for name, velocity in velocities.items() if velocity is not None},
+        **{f"kept of {name} {index}": item for name, items in kept.items() for index, item in enumerate(items)},
         **{f"parameter {name}": parameter.detach() for name, parameter in folded.named_parameters()},
         **{f"buffer {name}": buffer.double() for name, buffer in folded.named_buffers()},
     }

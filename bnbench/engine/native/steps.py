@@ -12,12 +12,12 @@ from torch import Tensor
 
 from bnbench.engine.evaluation import dtype_of
 from bnbench.engine.folding import Folded
-from bnbench.engine.lane_optim import LaneOptimizer, LaneSgd
+from bnbench.engine.lane_optim import LaneAdam, LaneOptimizer, LaneSgd
 from bnbench.engine.native.compilation import library
 from bnbench.engine.native.graph import NotNative, layers_of
-from bnbench.engine.native.structures import BATCH, NORM, Job, Layer
+from bnbench.engine.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
 from bnbench.errors import Impossible
-from bnbench.spec import RunSpec
+from bnbench.spec import AdamW, RunSpec
 
 
 class NativeSteps:
@@ -28,7 +28,7 @@ class NativeSteps:
     Args:
         spec: of any lane.
         network: layers that the compiled code knows, on the CPU.
-        optimizer: stochastic gradient descent.
+        optimizer: of the network.
         image: C, H, W.
         classes: O.
 
@@ -44,8 +44,8 @@ class NativeSteps:
         self, spec: RunSpec, network: Folded, optimizer: LaneOptimizer, image: tuple[int, int, int], classes: int
     ) -> None:
         loaded = library(dtype_of(spec))
-        if spec.precision == "bf16" or spec.grad_clip is not None or not isinstance(optimizer, LaneSgd):
-            raise NotNative("bf16, clipped gradients or an optimizer other than SGD")
+        if spec.precision == "bf16" or spec.grad_clip is not None:
+            raise NotNative("bf16 or clipped gradients")
         if loaded is None:
             raise NotNative("a machine without a C compiler")
         self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
@@ -61,13 +61,11 @@ class NativeSteps:
         losses_SM = lr_SK1.new_empty(steps, lanes * batch)
         logits_SMO = lr_SK1.new_empty(steps, lanes * batch, self._classes)
         given = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous()
-        kept = self._optimizer.momentum_K1, self._optimizer.decay_K1
         job = Job(lanes, steps, batch, self._classes, len(self._layers), ctypes.addressof(self._layers))
-        job.x, job.y, job.lr, job.momentum, job.decay, job.losses, job.logits = (
-            tensor.data_ptr() for tensor in (*given, *kept, losses_SM, logits_SMO)
-        )
+        job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in (*given, losses_SM, logits_SMO))
+        self._set_rule(job)
         job.seconds = None if self.seconds is None else self.seconds.data_ptr()
-        job.smoothing, job.nesterov = self._smoothing, self._optimizer.nesterov
+        job.smoothing = self._smoothing
         first = self._layers[0].shape
         job.channels, job.positions = first.channels, first.height * first.width
         size = self._library.plan(ctypes.byref(job))
@@ -75,7 +73,19 @@ class NativeSteps:
             self._scratch = lr_SK1.new_empty(size)
         job.scratch = self._scratch.data_ptr()
         self._library.train(ctypes.byref(job))
+        if isinstance(self._optimizer, LaneAdam):
+            self._optimizer.steps += steps
         return losses_SM, logits_SMO
+
+    def _set_rule(self, job: Job) -> None:
+        """How a job updates parameters."""
+        job.decay = job.momentum = self._optimizer.decay_K1.data_ptr()
+        match self._optimizer:
+            case LaneSgd(momentum_K1=momentum_K1, nesterov=nesterov):
+                job.rule, job.momentum, job.nesterov = SGD, momentum_K1.data_ptr(), nesterov
+            case LaneAdam(optim=optim, steps=steps):
+                job.rule, job.done = ADAMW if isinstance(optim, AdamW) else ADAM, int(steps)
+                job.beta1, job.beta2, job.eps = optim.beta1, optim.beta2, optim.eps
 
     def select(self, network: Folded, longest: int = 0) -> None:
         """Go on with some lanes only, which are this network; or with the same, whose statistics are frozen.

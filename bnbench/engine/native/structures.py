@@ -8,6 +8,7 @@ LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE =
 NONE = -1
 RELU, SIGMOID, TANH, GELU = range(4)
 BATCH, EXAMPLE, POSITION = range(3)
+SGD, ADAM, ADAMW = range(3)
 
 
 class Shape(Structure):
@@ -23,11 +24,11 @@ class Shape(Structure):
 
 
 class Parameter(Structure):
-    """A tensor that may be trained, and its velocity."""
+    """A tensor that may be trained, and what its optimizer keeps of it."""
 
     _fields_ = [
         ("values", c_void_p),
-        ("velocity", c_void_p),
+        ("state", c_void_p * 2),
         ("size", c_int64),
         ("trained", c_int32),
         ("decays", c_int32),
@@ -63,8 +64,10 @@ class Job(Structure):
         *((name, c_int64) for name in ("lanes", "steps", "batch", "classes", "layers")),
         *((name, c_void_p) for name in ("layer", "x", "y", "lr", "momentum", "decay", "losses", "logits", "scratch")),
         ("seconds", c_void_p),
-        ("smoothing", c_double),
+        *((name, c_double) for name in ("smoothing", "beta1", "beta2", "eps")),
+        ("rule", c_int32),
         ("nesterov", c_int32),
+        ("done", c_int64),
         *((name, c_int64) for name in ("channels", "positions", "input", "slots", "slot_size")),
         *((name, c_int64) for name in ("padded", "padded_gradients", "patches", "patch_gradients")),
         *((name, c_int64) for name in ("kernels", "turned", "seen", "made", "sums", "vectors", "totals")),

@@ -57,7 +57,8 @@ void train(const Job *job) {
         for (Size step = 0; step < job->steps; step++) {
             const Size at = step * job->lanes + lane, first = at * job->batch;
             const REAL *images = job->x + first * job->channels * job->positions;
-            Turn turn = {job, lane, job->batch, job->lr[at], images};
+            const double made = (double)(job->done + step + 1), rate = job->lr[at] / (1 - pow(job->beta1, made));
+            Turn turn = {job, lane, job->batch, job->lr[at], (REAL)rate, (REAL)sqrt(1 - pow(job->beta2, made)), images};
             if (job->channels > 1 && job->positions > 1) {
                 turn_images(job->batch, job->channels, job->positions, images, job->scratch + job->input);
                 turn.images = job->scratch + job->input;

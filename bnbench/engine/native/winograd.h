@@ -12,7 +12,8 @@ kernels are made from those of outputs by the transposed matrices. */
 
 enum {
     PARTS = 16,
-    PART_BYTES = 96 * 1024, /* of the parts of tiles at a time */
+    PART_BYTES = 160 * 1024, /* of the parts of tiles at a time */
+    LEAST_TILES = 48,        /* but so many at least */
 };
 
 /* One dimension of a transformation: B', G and A', and the same transposed. */
@@ -95,8 +96,8 @@ INLINE Size part_size(Size tiles, Size channels) { return tiles * channels + 2 *
 
 /* Lines of tiles at a time, of those that some images have. */
 INLINE Size tile_lines_at_a_time(const Shape *s, Size images) {
-    const Size lines = PART_BYTES / (PARTS * tiles_of_line(s) * larger(s->channels, s->outputs) * sizeof(REAL));
-    return smaller(lines < 1 ? 1 : lines, images * lines_of_tiles(s));
+    const Size tiles = PART_BYTES / (PARTS * larger(s->channels, s->outputs) * sizeof(REAL));
+    return smaller((larger(LEAST_TILES, tiles) - 1) / tiles_of_line(s) + 1, images * lines_of_tiles(s));
 }
 
 /* Transforms kernels weight[outputs, 9, channels] to parts[PARTS, outputs, channels]. */
