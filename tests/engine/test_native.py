@@ -1,8 +1,10 @@
 """Compiled steps give each lane what the reference engine gives that run alone, bit for bit whatever its companions."""
 
+import ctypes
 import dataclasses
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch import nn
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.engine import Outcome, Record, compiler, prove_native
-from bnbench.engine.native import NotNative, compilation, graph, library
+from bnbench.engine.native import NotNative, compilation, graph, library, structures
 from bnbench.engine.native.compilation import FLAGS, HERE, REALS
 from bnbench.errors import Impossible
 from bnbench.norms import NORMS
@@ -218,6 +220,56 @@ def test_a_layer_with_hooks_is_not_translated():
 
     found = prove_native(spec, build, data.shape, data.classes, 8)
     assert found is not None and NotNative.__name__ in found
+
+
+class Guarded:
+    """Compiled code whose scratch memory has gaps between its places, which must not change."""
+
+    GAP, UNTOUCHED = 64, 12345.0
+
+    def __init__(self, folder: Path) -> None:
+        made = folder / "guarded.so"
+        command = [compiler() or "", *FLAGS, f"-DGAP={self.GAP}", "-DREAL=float", str(HERE / "train.c"), "-lm"]
+        subprocess.run([*command, "-o", str(made)], check=True)
+        self.loaded, self.trained = compilation._declared(ctypes.CDLL(str(made))), 0
+
+    def plan(self, job: Any) -> int:
+        self.size: int = self.loaded.plan(job)
+        return self.size
+
+    def train(self, reference: Any) -> None:
+        job = reference._obj
+        numbers = (ctypes.c_float * self.size).from_address(job.scratch)
+        scratch = torch.frombuffer(numbers, dtype=torch.float32).fill_(self.UNTOUCHED)
+        self.loaded.train(reference)
+        layers = (structures.Layer * job.layers).from_address(job.layer)
+        places = {getattr(job, name) for name in structures.PLACES}
+        places |= {place for layer in layers for place in (layer.output, layer.statistics)}
+        for place in [*(places - {0}), self.size]:
+            assert (scratch[place - self.GAP : place] == self.UNTOUCHED).all()
+        self.trained += 1
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Guarded:
+    return Guarded(tmp_path_factory.mktemp("guarded"))
+
+
+@pytest.mark.parametrize("batch", [2, 5, 17])
+@pytest.mark.parametrize(("width", "size"), [(1, 7), (4, 8), (5, 9), (8, 28), (17, 13), (37, 5)])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20"])
+def test_nothing_is_written_outside_its_place(
+    monkeypatch: pytest.MonkeyPatch, guarded: Guarded, model: str, width: int, size: int, batch: int
+):
+    spec = make_spec(
+        f"model={model}", f"model.width={width}", f"batch_size={batch}", "dataset=synthetic", f"dataset.size={size}",
+        f"dataset.channels={1 + width % 3}", "dataset.examples=300", "steps=2", "lr=0.001",
+    )  # fmt: skip
+    data = load_data(spec)
+    before = guarded.trained
+    monkeypatch.setattr("bnbench.engine.native.steps.library", lambda dtype: guarded)
+    natively(lanes_of(spec, 2), data)
+    assert guarded.trained > before
 
 
 @pytest.mark.parametrize("real", REALS.values())

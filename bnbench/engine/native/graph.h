@@ -50,8 +50,9 @@ typedef struct {
     int32_t rule, nesterov;
     Size done;                           /* steps that were made before these */
     Size channels, positions;            /* of the images */
-    Size input, slots, slot_size, padded, padded_gradients, patches, patch_gradients, kernels, turned, seen, made, sums,
-        vectors, totals; /* places */
+    Size slot_size;                      /* numbers of a slot, which plan finds, as the places that follow */
+    Size input, slots, padded, padded_gradients, patches, patch_gradients, kernels, turned, seen, made, sums,
+        vectors, totals;
 } Job;
 
 INLINE Size input_positions(const Layer *layer) { return layer->shape.height * layer->shape.width; }
@@ -68,9 +69,13 @@ INLINE Size blocks_of(const Layer *layer, Size batch) {
     return layer->over == EXAMPLE ? batch : batch * input_positions(layer);
 }
 
+#ifndef GAP
+#define GAP 0 /* numbers behind each place that nothing may change, for tests */
+#endif
+
 INLINE Size take_room(Size *next, Size count) {
     const Size place = *next;
-    *next += (count + WIDTH - 1) / WIDTH * WIDTH;
+    *next += (count + WIDTH - 1) / WIDTH * WIDTH + GAP;
     return place;
 }
 
@@ -146,11 +151,12 @@ Size plan(Job *job) {
         weights = larger(weights, layer->weight.size);
         channels = larger(channels, larger(s->channels, s->outputs));
         if (layer->kind != CONVOLUTION) continue;
-        const Shape whole = with_whole_tiles(s);
-        const Size images = images_at_a_time(&whole, job->batch);
-        padded = larger(padded, images * padded_size(&whole) + WIDTH);
-        if (has_tiles(s, job->batch)) {
-            const Size tiles = tile_lines_at_a_time(&whole, images) * tiles_of_line(s);
+        const int tiled = has_tiles(s, job->batch);
+        const Shape seen = tiled ? with_whole_tiles(s) : *s;
+        const Size images = images_at_a_time(&seen, job->batch);
+        padded = larger(padded, images * padded_size(&seen) + WIDTH);
+        if (tiled) {
+            const Size tiles = tile_lines_at_a_time(s, images) * tiles_of_line(s);
             kernels = larger(kernels, PARTS * part_size(s->outputs, s->channels));
             parts = larger(parts, PARTS * part_size(tiles, larger(s->outputs, s->channels)));
         } else {

@@ -57,6 +57,13 @@ class Layer(Structure):
     ]
 
 
+PLACES = (
+    *("input", "slots", "padded", "padded_gradients", "patches", "patch_gradients", "kernels", "turned"),
+    *("seen", "made", "sums", "vectors", "totals"),
+)
+"""Of a job in its scratch memory."""
+
+
 class Job(Structure):
     """Steps to make."""
 
@@ -68,7 +75,5 @@ class Job(Structure):
         ("rule", c_int32),
         ("nesterov", c_int32),
         ("done", c_int64),
-        *((name, c_int64) for name in ("channels", "positions", "input", "slots", "slot_size")),
-        *((name, c_int64) for name in ("padded", "padded_gradients", "patches", "patch_gradients")),
-        *((name, c_int64) for name in ("kernels", "turned", "seen", "made", "sums", "vectors", "totals")),
+        *((name, c_int64) for name in ("channels", "positions", "slot_size", *PLACES)),
     ]
