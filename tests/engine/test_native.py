@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bnbench.components import components
 from bnbench.data import Data
@@ -220,6 +220,28 @@ def test_a_layer_with_hooks_is_not_translated():
 
     found = prove_native(spec, build, data.shape, data.classes, 8)
     assert found is not None and NotNative.__name__ in found
+
+
+class Weary(nn.Sequential):
+    """Says nothing from its hundredth call on."""
+
+    calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        y: Tensor = super().forward(x)
+        return y if self.calls < 100 else y * 0
+
+
+def test_a_network_that_counts_is_not_translated():
+    spec = make_spec("model=mlp", "batch_size=8")
+    data = load_data(spec)
+
+    def build(seed: int) -> nn.Module:
+        return Weary(components().build(dataclasses.replace(spec, seed=seed), data))
+
+    found = prove_native(spec, build, data.shape, data.classes, 8)
+    assert found is not None and "Weary.calls" in found
 
 
 class Guarded:

@@ -19,6 +19,7 @@ from bnbench.engine.folding.batch_norm import FoldedBatchNorm
 from bnbench.engine.folding.convolution import FoldedConv2d
 from bnbench.engine.folding.linear import FoldedLinear
 from bnbench.engine.native import structures as c
+from bnbench.engine.python_state import changed, python_state
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.norms.group import GroupNorm
 from bnbench.norms.instance import InstanceNorm
@@ -85,7 +86,7 @@ def layers_of(network: Folded, image: Image, state: State) -> list[c.Layer]:
     """
     graph = Graph(network.lanes, state)
     known: dict[fx.Node, Output] = {}
-    for node in _followed(network.network).nodes:
+    for node in _followed(network).nodes:
         if node.op == "placeholder":
             known[node] = Output(c.NONE, image)
         elif node.op == "output":
@@ -112,15 +113,19 @@ class _Tracer(fx.Tracer):
         return type(layer) in RULES or not list(layer.children())
 
 
-def _followed(network: nn.Module) -> fx.Graph:
-    """What a network does."""
-    for layer in network.modules():
+def _followed(folded: Folded) -> fx.Graph:
+    """What a network does, the same in each step."""
+    for layer in folded.network.modules():
         if layer._forward_hooks or layer._forward_pre_hooks:
             raise NotNative(f"{type(layer).__name__} with hooks")
+    before = python_state(folded)
     try:
-        return _Tracer().trace(network)
+        graph = _Tracer().trace(folded.network)
     except Exception as error:  # a plugin's network may do anything
         raise NotNative(f"a network that cannot be followed: {error}") from error
+    if name := changed(before, python_state(folded)):
+        raise NotNative(f"{name}, which a step changes")
+    return graph
 
 
 def _translated(graph: Graph, network: nn.Module, node: fx.Node, known: dict[fx.Node, Output]) -> Output:
