@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from bnbench.components import components
+from bnbench.data import Data
 from bnbench.engine import (
     Outcome,
+    Probe,
     Reading,
     Record,
     now,
@@ -39,8 +42,8 @@ class Task:
     """What a worker needs to train the runs of one stack.
 
     Attributes:
-        specs: with one stack key; a single one is trained by the reference engine, one that is there twice is stacked
-            with itself. Runs abreast are any.
+        specs: with one stack key; a single one is trained by the reference engine, one that is there twice as if it
+            had companions. Runs abreast are any.
         folder: the sweep's folder.
         session: unique to one call of bnbench; names the worker's segment.
         data: the folder of the datasets.
@@ -97,9 +100,12 @@ def _attempt(
 ) -> tuple[list[End], tuple[RunSpec, ...]]:
     """The runs that ended, and those that are left to be tried in smaller stacks."""
     device = resolve_device(task.device)
-    native = len(specs) > 1 and not task.abreast and _is_native(task, specs[0], device)
+    stacked = len(specs) > 1 and not task.abreast
+    native = stacked and _is_native(task, specs[0], device)
+    if native:
+        specs = tuple(dict.fromkeys(specs))  # whose companions change no bit
     facts = {
-        "engine": "reference" if task.abreast or len(specs) == 1 else "native" if native else "stacked",
+        "engine": "native" if native else "stacked" if stacked else "reference",
         "lanes": 1 if task.abreast else len(set(specs)),
         "device": str(device),
         "started_at": timestamp(),
@@ -126,7 +132,7 @@ def _attempt(
         raise
     except BaseException as error:  # a plugin may also call sys.exit
         left = tuple(spec for spec in dict.fromkeys(specs) if spec not in ended)
-        if len(specs) > 1:
+        if len(specs) > 1 or native:
             return list(ended.values()), left
         (spec,) = specs
         message = f"{type(error).__name__}: {error}"
@@ -179,13 +185,22 @@ def _rows(
             yield [(specs[lane], asdict(record)) for lane, record in records if specs.index(specs[lane]) == lane]
         return
     seconds, start = 0.0, now(device)
-    for record in train(specs[0], networks[0], on_device, probe):
+    for record in _of_one(specs[0], networks[0], on_device, probe, native):
         if not isinstance(record, Reading):
             seconds += now(device) - start
         watch(record)
         measured = {"seconds": round(seconds, 3)} if isinstance(record, Outcome) else {}
         yield [(specs[0], {**asdict(record), **measured})]
         start = now(device)
+
+
+def _of_one(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None, native: bool) -> Iterator[Record]:
+    """What a run without companions yields, trained by compiled code or the reference engine."""
+    if not native:
+        yield from train(spec, network, data, probe)
+        return
+    for records in train_stack([spec], [network], data, probe, native=True):
+        yield from (record for _, record in records)
 
 
 def failure_status(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """What a worker does with what an engine tells."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from bnbench import store
 from bnbench.components import components
 from bnbench.config import compose_request
+from bnbench.engine import Evaluation, Outcome, Reading, compiler
 from bnbench.spec import run_id
 from bnbench.worker import Task, work
 from tests.engine.tape import Tape
@@ -56,6 +58,42 @@ def test_why_a_stack_is_not_recorded_is_in_the_log_of_each_run(tmp_path: Path, m
     for spec in specs:
         text = (folder / "logs" / f"{run_id(spec)}.log").read_text()
         assert text.startswith("steps are not recorded, which is slower: RuntimeError: operation not permitted")
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_run_that_is_there_twice_is_trained_once_by_compiled_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
+):
+    words = ["norm=batch", "model=mlp", "model.width=8", "epochs=2", "probes=[gradient_flow]"]
+    ((spec,), seen) = compose_request(words, components()).specs, []
+    store.plan(tmp_path / "results", (spec,), {}, {})
+    if not compiled:
+        monkeypatch.setattr("bnbench.worker.trains_natively", lambda *asked: False)
+    (end,) = work(Task((spec, spec), tmp_path / "results", "session", tmp_path, None, "cpu", ""), seen.append)
+    assert end.status == "completed"
+    (run,) = store.load_runs(tmp_path / "results").to_dict("records")
+    native = compiled and compiler() is not None
+    assert (run["engine"], run["lanes"]) == ("native" if native else "stacked", 1)
+    assert math.isfinite(run["seconds"]) == native
+    assert [type(record) for record in seen if not isinstance(record, Reading)] == [
+        Evaluation,
+        Evaluation,
+        Outcome,
+    ] * native
+
+
+def test_a_run_that_compiled_code_fails_is_trained_by_the_reference_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*asked, **named):
+        raise MemoryError
+
+    (spec,) = compose_request(["model=mlp", "model.width=8", "epochs=1"], components()).specs
+    store.plan(tmp_path / "results", (spec,), {}, {})
+    monkeypatch.setattr("bnbench.worker.train_stack", fail)
+    (end,) = work(Task((spec, spec), tmp_path / "results", "session", tmp_path, None, "cpu", ""))
+    assert end.status == "completed"
+    assert store.load_runs(tmp_path / "results")["engine"].tolist() == ["reference"]
 
 
 def test_runs_abreast_are_single_runs_that_end_together(tmp_path: Path):

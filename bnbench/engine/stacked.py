@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from bnbench.data import Data, order_of
+from bnbench.data import Data, Examples, order_of
 from bnbench.engine.cuda_graph import recorder_for
 from bnbench.engine.evaluation import dtype_of, evaluate_lanes, freeze_statistics, memory_format
 from bnbench.engine.folding import Folded, fold, select, set_streams, unfold
@@ -29,7 +29,7 @@ from bnbench.engine.schedule import multiplier
 from bnbench.spec import RunSpec, effective_lr, stream
 
 FEWEST = 2
-"""Lanes that a stack keeps: products of one lane are rounded in another way than those of several."""
+"""Lanes that a stack keeps and is evaluated with: torch rounds products of one lane in a way of their own."""
 
 
 def train_stack(
@@ -102,7 +102,7 @@ def train_stack(
         if step == 0:
             limit_K = spec.divergence_factor * tally.losses()[0].clamp(min=math.log(data.classes))
         first_bad = _first_bad(tally.losses(), limit_K)
-        validation = evaluate_lanes([specs[lane] for lane in lanes], network, data, data.validation)
+        validation = _evaluate([specs[lane] for lane in lanes], network, data, data.validation)
         records: list[tuple[int, Record]] = []
         train_losses, train_accuracies = tally.mean_losses(), tally.accuracies()
         for column, lane in enumerate(lanes):
@@ -131,7 +131,7 @@ def train_stack(
             end = end_of_run(done, per_epoch, best.get(lane), data.classes, parameters_of_one, diverged)
             records.append((lane, end))
         step, examples = pause, examples + sum(tally.sizes)
-        kept = _columns_to_keep(network, lanes, alive)
+        kept = _columns_to_keep(network, lanes, alive, 1 if native else FEWEST)
         if alive and len(kept) < len(lanes):
             network = select(network, kept).train()
             if step > frozen_from:
@@ -144,8 +144,10 @@ def train_stack(
             lanes = [lanes[column] for column in kept]
         if step == total and alive:
             if probe is not None:
-                records += _readings(probe, specs, network, lanes, alive, data, step)
-            tests = evaluate_lanes([specs[lane] for lane in lanes], network, data, data.test)
+                yield records
+                yield _readings(probe, specs, network, lanes, alive, data, step)
+                records = []
+            tests = _evaluate([specs[lane] for lane in lanes], network, data, data.test)
             for lane, test in zip(lanes, tests, strict=True):
                 if lane in alive:
                     done = step, examples
@@ -173,13 +175,20 @@ def _readings(
     return records
 
 
-def _columns_to_keep(network: Folded, lanes: Sequence[int], alive: Collection[int]) -> list[int]:
+def _evaluate(specs: list[RunSpec], network: Folded, data: Data, examples: Examples) -> list[tuple[float, float]]:
+    """Loss and accuracy of each lane; a single one is evaluated as if it had companions."""
+    if len(specs) >= FEWEST:
+        return evaluate_lanes(specs, network, data, examples)
+    return evaluate_lanes(specs * FEWEST, select(network, [0] * FEWEST), data, examples)[:1]
+
+
+def _columns_to_keep(network: Folded, lanes: Sequence[int], alive: Collection[int], fewest: int) -> list[int]:
     """The columns that go on: those of the lanes that live, and some of the others where bits would change without."""
     if not network.separable:
         return list(range(len(lanes)))
     living = [column for column, lane in enumerate(lanes) if lane in alive]
     ended = [column for column, lane in enumerate(lanes) if lane not in alive]
-    return sorted(living + ended[: max(0, FEWEST - len(living))])
+    return sorted(living + ended[: max(0, fewest - len(living))])
 
 
 def _first_bad(losses_SK: Tensor, limit_K: Tensor) -> list[int | None]:

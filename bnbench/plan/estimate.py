@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 from types import MappingProxyType
@@ -29,10 +29,19 @@ MEASURED, FEW, SAMPLE = 10, 8, 256
 
 @dataclass(frozen=True)
 class _Pace:
-    """Seconds of a stack, for each lane: ``step`` with what a step costs whatever its lanes as more lanes."""
+    """Seconds of a stack, for each lane: ``step`` with what a step costs whatever its lanes as more lanes.
+
+    Attributes:
+        native: whether compiled code trains it, lane by lane, and a run that is there twice once.
+    """
 
     step: float
     example: float
+    native: bool
+
+    def lanes(self, stack: Sequence[str]) -> int:
+        """How many lanes are trained."""
+        return len(set(stack) if self.native else stack)
 
 
 def estimate_seconds(
@@ -70,11 +79,15 @@ def estimate_seconds(
             break
         spec = specs[stack[0]]
         measured[key] = _measure(spec, len(stack), components, data(spec), device)
-    average = _Pace(mean(pace.step for pace in measured.values()), mean(pace.example for pace in measured.values()))
+    paces = measured.values()
+    average = _Pace(
+        mean(pace.step for pace in paces), mean(pace.example for pace in paces), all(pace.native for pace in paces)
+    )
     ends = [0.0] * workers
     for stack in planned:
         spec = specs[stack[0]]
-        heapq.heapreplace(ends, ends[0] + _seconds(spec, len(stack), data(spec), measured.get(_alike(spec), average)))
+        pace = measured.get(_alike(spec), average)
+        heapq.heapreplace(ends, ends[0] + _seconds(spec, pace.lanes(stack), data(spec), pace))
     return max(ends)
 
 
@@ -90,7 +103,7 @@ def _measure(spec: RunSpec, lanes: int, components: Components, data: Data, devi
     except BnbenchError:
         raise
     except (Exception, SystemExit):
-        return _Pace(0.0, 0.0)
+        return _Pace(0.0, 0.0, native=False)
 
 
 def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device: torch.device) -> _Pace:
@@ -108,7 +121,7 @@ def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device:
     network = fold(networks) if lanes > 1 else networks[0]
     between, alone = (_evaluation(members, network, small, examples) for examples in (few.to(device), sample))
     training = max(pauses[1] - pauses[0] - between, 0.0) if len(pauses) == 2 else 0.0
-    return _Pace(training / MEASURED / (STEP_OVERHEAD + lanes), alone / len(sample.y) / lanes)
+    return _Pace(training / MEASURED / _shares(native, lanes), alone / len(sample.y) / lanes, native)
 
 
 def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, examples: Examples) -> float:
@@ -125,4 +138,9 @@ def _seconds(spec: RunSpec, lanes: int, data: Data, pace: _Pace) -> float:
     steps = total_steps(spec, order)
     interval = spec.evaluate.every * (order.steps if spec.evaluate.unit == "epochs" else 1)
     evaluated = -(-steps // interval) * len(data.validation.y) + len(data.test.y)
-    return steps * pace.step * (STEP_OVERHEAD + lanes) + evaluated * pace.example * lanes
+    return steps * pace.step * _shares(pace.native, lanes) + evaluated * pace.example * lanes
+
+
+def _shares(native: bool, lanes: int) -> int:
+    """What a step takes, as a multiple of the pace of a lane."""
+    return lanes if native else STEP_OVERHEAD + lanes

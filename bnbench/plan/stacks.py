@@ -31,6 +31,10 @@ MEASURED_LANES = 8
 """So many lanes are tried where fewer would fill the caches: a deep network may gain more than they cost."""
 WORTH_MEASURING = 500
 """Lane-steps from which it pays to measure the 18 that tell whether compiled code is quicker."""
+WORTH_PROVING = 5.0
+"""Seconds that torch takes for a run alone from which it pays to prove that compiled code may train it."""
+STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8
+"""What a step of a run alone costs on a core whatever it holds, and for each value that its layers put out, roughly."""
 STEP_OVERHEAD = 6
 """What a step costs whatever its lanes, in lanes."""
 
@@ -49,6 +53,8 @@ def lane_limits(
 ) -> dict[str, int]:
     """How many runs of a stack key are trained together at most; 1 if their network is not proved to fold.
 
+    The limit of a run without companions is 1 as well, or 2 if it is trained as if it had some.
+
     Args:
         specs: by run_id.
         workers: how many train at a time.
@@ -57,13 +63,13 @@ def lane_limits(
         known: limits that were found before.
 
     Returns:
-        The limits by stack key; a key that a single run has is left out unless its limit is known.
+        The limits by stack key; a key that a single run has is left out unless its limit is known, or is not 1.
     """
 
     def quick(spec: RunSpec, loaded: Data, runs: int) -> int:
         return _quick(spec, components, loaded, runs, device)
 
-    return _limits(specs, components, data, workers, lanes, known, quick)
+    return _limits(specs, components, data, workers, lanes, device, known, quick)
 
 
 def likely_limits(
@@ -86,7 +92,7 @@ def likely_limits(
             return _quick_natively(spec, components, loaded, per_lane, runs, measured=False)
         return _most_of_gpu(per_lane, runs, device) if device.type == "cuda" else _fitting(per_lane)
 
-    return _limits(specs, components, data, workers, lanes, known, fitting)
+    return _limits(specs, components, data, workers, lanes, device, known, fitting)
 
 
 def _limits(
@@ -95,6 +101,7 @@ def _limits(
     data: Callable[[RunSpec], Data],
     workers: int,
     lanes: int | None,
+    device: torch.device,
     known: Mapping[str, int],
     most: Callable[[RunSpec, Data, int], int],
 ) -> dict[str, int]:
@@ -102,9 +109,13 @@ def _limits(
     limits = dict(known)
     found: dict[tuple[object, ...], int] = {}
     for key, members in _groups(specs).items():
-        if key in limits or len(members) == 1:
+        if key in limits:
             continue
         spec = specs[members[0]]
+        if len(members) == 1:
+            if lanes is None and device.type == "cpu" and _gains_alone(spec, components, data(spec)):
+                limits[key] = 2
+            continue
         kind = (
             *(spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.batch_size, spec.precision),
             *(type(spec.optim), spec.grad_clip is None),
@@ -180,6 +191,16 @@ def _cost(spec: RunSpec, lanes: int) -> float:
     """Time of a stack, up to a factor that the stacks of a sweep share."""
     steps = spec.steps if spec.steps is not None else (spec.epochs or 1) * 1e6 / spec.batch_size
     return steps * (STEP_OVERHEAD + lanes)
+
+
+def _gains_alone(spec: RunSpec, components: Components, data: Data) -> bool:
+    """Whether compiled code trains a run without companions, and that is worth the proof."""
+    try:
+        values = _lane_bytes(spec, components, data) / 4
+    except (Exception, SystemExit):  # a component that fails will fail its own run
+        return False
+    seconds = total_steps(spec, order_of(spec, data.train)) * (STEP_SECONDS + values * VALUE_SECONDS)
+    return seconds > WORTH_PROVING and trains_natively(spec, components, data, CPU) and folds(spec, components, data)
 
 
 def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device: torch.device) -> int:

@@ -101,9 +101,10 @@ def execute(
 def execute_run(plan: Plan, watch: Callable[[Record], None]) -> Summary:
     """Train the one run of a plan in this process and show each record to ``watch``."""
     with _entered(plan):
-        ((identity, spec),) = plan.pending.items()
-        (task,) = _tasks(plan, [[spec]], 1)
+        (identity,) = plan.pending
         try:
+            (stack,) = stacks(plan.pending, _lane_limits(plan, plan.pending, 1, None), 1)
+            (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], 1)
             (end,) = work(task, watch)
             status = end.status
         except KeyboardInterrupt:

@@ -146,6 +146,7 @@ def test_no_bit_depends_on_companions(model: str, norm: str):
     assert [disturbed[lane] for lane in (0, 2, 3, 4)] == [whole[lane] for lane in (0, 2, 3, 4)]
     assert natively(calm[3:], data) == whole[3:]
     assert natively([calm[2]] * 2, data) == [whole[2]] * 2
+    assert natively([calm[2]], data) == [whole[2]]
 
 
 def test_float32_lanes_have_the_reference_curve():

@@ -86,6 +86,19 @@ def test_a_large_network_is_compiled_if_that_is_measured_to_be_quicker(
     assert max(len(stack) for stack in found) == lanes
 
 
+@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+@pytest.mark.parametrize(
+    ("seconds", "settings", "lanes"),
+    [(5.0, [], 1), (0.001, [], 2), (0.001, ["grad_clip=1"], 1), (0.001, ["norm=renorm"], 1)],
+    ids=["little work", "much", "clipped", "not compiled"],
+)
+def test_a_run_without_companions_is_compiled_if_that_is_worth_the_proof(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, settings: list[str], lanes: int
+):
+    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "WORTH_PROVING", seconds)
+    assert [len(stack) for stack in planned(*settings)] == [lanes]
+
+
 def test_a_network_that_does_not_fold_is_trained_alone():
     class Mixing(nn.Module):
         def __init__(self) -> None:
