@@ -33,10 +33,10 @@ class LaneTally:
         return torch.cat(self._losses_SK)
 
     def mean_losses(self) -> list[float]:
-        """The mean loss of every lane's examples."""
-        losses_SK = self.losses()
-        weights_S1 = torch.tensor(self.sizes, dtype=torch.float64, device=losses_SK.device)[:, None] / sum(self.sizes)
-        mean: list[float] = (losses_SK.double() * weights_S1).sum(0).tolist()
+        """The mean loss of every lane's examples, summed in one order whatever the number of lanes."""
+        losses_KS = self.losses().double().T.contiguous()
+        weights_S = torch.tensor(self.sizes, dtype=torch.float64, device=losses_KS.device) / sum(self.sizes)
+        mean: list[float] = (losses_KS * weights_S).sum(1).tolist()
         return mean
 
     def accuracies(self) -> list[float]:
