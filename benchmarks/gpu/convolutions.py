@@ -5,18 +5,14 @@ K lanes, N batch of a lane, C input and O output channels of a lane, H = W.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from statistics import median
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from benchmarks.gpu.correctness import Row
-from bnbench.engine import now
 from bnbench.engine.folding.convolution import FoldedConv2d
-from bnbench.engine.folding.layout import lanes_in_batch, lanes_in_channels
+from bnbench.engine.forms import form_seconds
 
 SHAPES = (
     (1, 16, 28, 1),
@@ -41,43 +37,11 @@ def convolutions(device: torch.device, smoke: bool) -> Iterator[Row]:
                 layers = [nn.Conv2d(channels, outputs, 3, stride, 1, bias=False) for _ in range(lanes)]
                 folded = FoldedConv2d(layers).to(device, dtype)
                 x_MCHW = torch.randn(lanes * batch, channels, size, size, device=device, dtype=dtype)
-                times = {
-                    name: _microseconds(form, folded.weight, x_MCHW.requires_grad_(), 2 if smoke else REPEATS) / lanes
-                    for name, form in _forms(folded).items()
+                repeats = 2 if smoke else REPEATS
+                times: dict[str, float] = {
+                    form: 1e6 * form_seconds(folded, form, x_MCHW, None, repeats) / lanes for form in folded.forms
                 }
                 layer = f"{channels}->{outputs}, {size}x{size}, stride {stride}"
                 kind = str(dtype).removeprefix("torch.")
                 best = min(times, key=times.__getitem__)
                 yield {"layer": layer, "lanes": lanes, "batch": batch, "type": kind, **times, "best": best}
-
-
-def _forms(folded: FoldedConv2d) -> dict[str, Callable[[Tensor], Tensor]]:
-    def as_it_is(form: str, x_MCHW: Tensor) -> Tensor:
-        folded.form = form  # type: ignore[assignment]
-        return folded(x_MCHW)
-
-    def in_groups(layout: torch.memory_format, x_MCHW: Tensor) -> Tensor:
-        x_NKCHW = lanes_in_channels(x_MCHW, folded.lanes).contiguous(memory_format=layout)
-        weight = folded.weight.contiguous(memory_format=layout)
-        return lanes_in_batch(F.conv2d(x_NKCHW, weight, None, folded.stride, 1, 1, folded.lanes), folded.lanes)
-
-    return {
-        "product": partial(as_it_is, "product"),
-        "lane by lane": partial(as_it_is, "lane_by_lane"),
-        "groups": partial(in_groups, torch.contiguous_format),
-        "groups, channels last": partial(in_groups, torch.channels_last),
-    }
-
-
-def _microseconds(form: Callable[[Tensor], Tensor], weight: Tensor, x_MCHW: Tensor, repeats: int) -> float:
-    """Forward and backward, the median; infinite for a form that fails."""
-    times = []
-    try:
-        for _ in range(3 + repeats):
-            start = now(x_MCHW.device)
-            y = form(x_MCHW)
-            torch.autograd.grad(y, (weight, x_MCHW), torch.ones_like(y))
-            times.append(now(x_MCHW.device) - start)
-    except RuntimeError:
-        return float("inf")
-    return 1e6 * median(times[3:])

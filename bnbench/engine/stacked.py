@@ -15,6 +15,7 @@ from bnbench.data import Data, Examples, order_of
 from bnbench.engine.cuda_graph import recorder_for
 from bnbench.engine.evaluation import dtype_of, evaluate_lanes, freeze_statistics, memory_format
 from bnbench.engine.folding import Folded, fold, select, set_streams, unfold
+from bnbench.engine.forms import choose_forms
 from bnbench.engine.lane_batches import NATIVE_BLOCK_BYTES, LaneBatches
 from bnbench.engine.lane_optim import make_lane_optimizer
 from bnbench.engine.lane_step import LaneStep
@@ -63,6 +64,8 @@ def train_stack(
     alive = set(lanes)
     parameters_of_one = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
     network = fold([network.to(dtype) for network in networks]).train()
+    if device.type == "cuda":
+        choose_forms(spec, network, _images(data, len(specs) * spec.batch_size, dtype))
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
     order = order_of(spec, data.train)
@@ -134,6 +137,8 @@ def train_stack(
         kept = _columns_to_keep(network, lanes, alive, 1 if native else FEWEST)
         if alive and len(kept) < len(lanes):
             network = select(network, kept).train()
+            if device.type == "cuda":
+                choose_forms(spec, network, _images(data, len(kept) * spec.batch_size, dtype))
             if step > frozen_from:
                 freeze_statistics(network)
             chosen = torch.tensor(kept, device=device)
@@ -155,6 +160,11 @@ def train_stack(
                     end = end_of_run(done, per_epoch, best[lane], data.classes, count, None, latest[lane], test)
                     records.append((lane, end))
         yield records
+
+
+def _images(data: Data, count: int, dtype: torch.dtype) -> Tensor:
+    """Images without content, as many as a step takes."""
+    return torch.zeros(count, *data.shape, dtype=dtype, device=data.train.y.device)
 
 
 def _readings(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -19,7 +20,8 @@ from bnbench.engine.folding.product import Factors, lane_product
 from bnbench.norms.lanes import take_tensors
 from bnbench.norms.reparametrization import Reparametrization
 
-Form = Literal["product", "lane_by_lane", "groups"]
+Form = Literal["product", "lane_by_lane", "groups", "groups_first", "groups_last"]
+"""In groups, images and weights lie in memory as they come, with the channels of an image first, or last."""
 
 PRODUCT_BYTES = 300_000
 """Patches or outputs of one lane, whichever are more, up to which a product is quicker on a CPU core.
@@ -33,8 +35,8 @@ C=1 O=16 H=W=28: 81, 384, 1661; 85, 153, 558. On an Intel Xeon core products sta
 class FoldedConv2d(nn.Module):
     """``[K * N, C, H, W] -> [K * N, O, Y, X]`` with ``weight [K * O, C / groups, R, S]``, channels last, and ``bias``.
 
-    Three forms: a product of patches and weights for small images and batches, one convolution per lane for large
-    ones, one convolution in groups where the lanes have groups themselves, or on a GPU.
+    It takes the form of a product of patches and weights for small images and batches, of one convolution per lane for
+    large ones, and of one convolution in groups where the lanes have groups themselves, or on a GPU.
 
     Attributes:
         form: the form to take; None lets the size and the device decide.
@@ -70,8 +72,20 @@ class FoldedConv2d(nn.Module):
         y_KNOYX = torch.unflatten(y, 0, (self.lanes, -1)) + self.bias.view(self.lanes, 1, -1, 1, 1)
         return y_KNOYX.flatten(0, 1)
 
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """The forms it may take."""
+        groups: tuple[Form, ...] = ("groups", "groups_first", "groups_last")
+        return groups if self.groups > 1 else (*groups, "product", "lane_by_lane")
+
     def _form(self, x: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        forms = {"product": self._as_product, "lane_by_lane": self._lane_by_lane, "groups": self._in_groups}
+        forms: dict[Form, Callable[[Tensor, Tensor], Tensor]] = {
+            "product": self._as_product,
+            "lane_by_lane": self._lane_by_lane,
+            "groups": self._in_groups,
+            "groups_first": partial(self._in_groups, layout=torch.contiguous_format),
+            "groups_last": partial(self._in_groups, layout=torch.channels_last),
+        }
         return forms[self.form or self._quickest(x)]
 
     def _quickest(self, x: Tensor) -> Form:
@@ -94,8 +108,10 @@ class FoldedConv2d(nn.Module):
         parts = zip(x.chunk(self.lanes), weight.chunk(self.lanes), strict=True)
         return torch.cat([F.conv2d(part, own, None, self.stride, padding, self.dilation) for part, own in parts])
 
-    def _in_groups(self, x: Tensor, weight: Tensor) -> Tensor:
+    def _in_groups(self, x: Tensor, weight: Tensor, layout: torch.memory_format = torch.preserve_format) -> Tensor:
         x, padding = self._padded(lanes_in_channels(x, self.lanes))
+        if layout != torch.preserve_format:
+            x, weight = x.contiguous(memory_format=layout), weight.contiguous(memory_format=layout)
         y = F.conv2d(x, weight, None, self.stride, padding, self.dilation, self.lanes * self.groups)
         return lanes_in_batch(y, self.lanes)
 
