@@ -80,22 +80,31 @@ def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) ->
     """Switch to evaluation with the statistics that the lanes' specs ask for, and restore everything afterwards."""
     tracking = [module for module in network.modules() if tracks_statistics(module)]
     saved = [(buffer, buffer.clone()) for buffer in network.buffers()]
-    modes = [(module, module.training) for module in network.modules()]
     momenta = [module.momentum for module in tracking]
     statistics = statistics_of(specs[0], tracking)
+    with not_training(network):
+        try:
+            if statistics == "batch":
+                for module in tracking:
+                    module.train()
+            elif statistics == "recomputed" and tracking:
+                _recompute(specs, network, tracking, data)
+            yield
+        finally:
+            for module, momentum in zip(tracking, momenta, strict=True):
+                module.momentum = momentum
+            for buffer, value in saved:
+                buffer.copy_(value)
+
+
+@contextlib.contextmanager
+def not_training(network: nn.Module) -> Iterator[None]:
+    """Switch to evaluation, and give every layer its own mode back afterwards."""
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        if statistics == "batch":
-            for module in tracking:
-                module.train()
-        elif statistics == "recomputed" and tracking:
-            _recompute(specs, network, tracking, data)
         yield
     finally:
-        for module, momentum in zip(tracking, momenta, strict=True):
-            module.momentum = momentum
-        for buffer, value in saved:
-            buffer.copy_(value)
         for module, training in modes:
             module.training = training
 

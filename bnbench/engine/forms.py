@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bnbench.engine.clock import now
-from bnbench.engine.evaluation import forward
+from bnbench.engine.evaluation import forward, not_training
 from bnbench.engine.folding import Folded
 from bnbench.engine.folding.convolution import FoldedConv2d, Form
 from bnbench.spec import RunSpec
@@ -40,9 +40,7 @@ def choose_forms(spec: RunSpec, network: Folded, x_MCHW: Tensor) -> None:
     def see(layer: FoldedConv2d, given: tuple[Tensor]) -> None:
         inputs[layer] = given[0].detach()
 
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()  # no statistics change, and no random numbers are drawn
-    try:
+    with not_training(network):  # no statistics change, and no random numbers are drawn
         with ExitStack() as hooks, torch.no_grad():
             for layer in network.modules():
                 if isinstance(layer, FoldedConv2d):
@@ -55,9 +53,6 @@ def choose_forms(spec: RunSpec, network: Folded, x_MCHW: Tensor) -> None:
                 taken = {form: form_seconds(layer, form, x, lower) for form in layer.forms}
                 _known[key] = min(layer.forms, key=taken.__getitem__)
             layer.form = _known[key]
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def form_seconds(

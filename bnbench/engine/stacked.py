@@ -32,6 +32,9 @@ from bnbench.spec import RunSpec, effective_lr, stream
 FEWEST = 2
 """Lanes that a stack keeps and is evaluated with: torch rounds products of one lane in a way of their own."""
 
+MEASURED = ("cuda",)
+"""Devices on which the forms of convolutions are tried; on the CPU their sizes tell."""
+
 
 def train_stack(
     specs: Sequence[RunSpec],
@@ -64,8 +67,7 @@ def train_stack(
     alive = set(lanes)
     parameters_of_one = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
     network = fold([network.to(dtype) for network in networks]).train()
-    if device.type == "cuda":
-        choose_forms(spec, network, _images(data, len(specs) * spec.batch_size, dtype))
+    _take_quick_forms(spec, network, data)
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
     order = order_of(spec, data.train)
@@ -137,8 +139,7 @@ def train_stack(
         kept = _columns_to_keep(network, lanes, alive, 1 if native else FEWEST)
         if alive and len(kept) < len(lanes):
             network = select(network, kept).train()
-            if device.type == "cuda":
-                choose_forms(spec, network, _images(data, len(kept) * spec.batch_size, dtype))
+            _take_quick_forms(spec, network, data)
             if step > frozen_from:
                 freeze_statistics(network)
             chosen = torch.tensor(kept, device=device)
@@ -162,9 +163,12 @@ def train_stack(
         yield records
 
 
-def _images(data: Data, count: int, dtype: torch.dtype) -> Tensor:
-    """Images without content, as many as a step takes."""
-    return torch.zeros(count, *data.shape, dtype=dtype, device=data.train.y.device)
+def _take_quick_forms(spec: RunSpec, network: Folded, data: Data) -> None:
+    """On a GPU, let convolutions take the forms that are quick for as many images as a step takes."""
+    device = data.train.y.device
+    if device.type in MEASURED:
+        count = network.lanes * spec.batch_size
+        choose_forms(spec, network, torch.zeros(count, *data.shape, dtype=dtype_of(spec), device=device))
 
 
 def _readings(

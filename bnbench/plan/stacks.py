@@ -63,7 +63,7 @@ def lane_limits(
         known: limits that were found before.
 
     Returns:
-        The limits by stack key; a key that a single run has is left out unless its limit is known, or is not 1.
+        The limits by stack key; a key that a single run has is left out unless its limit is known or was looked for.
     """
 
     def quick(spec: RunSpec, loaded: Data, runs: int) -> int:
@@ -113,8 +113,8 @@ def _limits(
             continue
         spec = specs[members[0]]
         if len(members) == 1:
-            if lanes is None and device.type == "cpu" and _gains_alone(spec, components, data(spec)):
-                limits[key] = 2
+            if lanes is None and _gains_alone(spec, components, data(spec), device):
+                limits[key] = most(spec, data(spec), 1)
             continue
         kind = (
             *(spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.batch_size, spec.precision),
@@ -193,14 +193,16 @@ def _cost(spec: RunSpec, lanes: int) -> float:
     return steps * (STEP_OVERHEAD + lanes)
 
 
-def _gains_alone(spec: RunSpec, components: Components, data: Data) -> bool:
-    """Whether compiled code trains a run without companions, and that is worth the proof."""
+def _gains_alone(spec: RunSpec, components: Components, data: Data, device: torch.device) -> bool:
+    """Whether compiled code may train a run without companions, and that may be worth the proof."""
     try:
         values = _lane_bytes(spec, components, data) / 4
     except (Exception, SystemExit):  # a component that fails will fail its own run
         return False
     seconds = total_steps(spec, order_of(spec, data.train)) * (STEP_SECONDS + values * VALUE_SECONDS)
-    return seconds > WORTH_PROVING and trains_natively(spec, components, data, CPU) and folds(spec, components, data)
+    if seconds < WORTH_PROVING:
+        return False
+    return trains_natively(spec, components, data, device) and folds(spec, components, data)
 
 
 def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device: torch.device) -> int:

@@ -1,5 +1,6 @@
 """Forms of folded convolutions are chosen by what they take, and give the same numbers."""
 
+import dataclasses
 from typing import get_args
 
 import pytest
@@ -10,7 +11,8 @@ from bnbench.engine import forms
 from bnbench.engine.folding import fold, keep_factors
 from bnbench.engine.folding.convolution import FoldedConv2d, Form
 from bnbench.engine.forms import choose_forms
-from tests.conftest import make_spec
+from tests.conftest import load_data, make_spec
+from tests.engine.test_stacked import alone, assert_equal, small, stacked
 
 FORMS: tuple[Form, ...] = get_args(Form)
 
@@ -86,3 +88,23 @@ def test_a_form_that_fails_is_not_taken(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(forms, "_known", {})
     choose_forms(make_spec("model=cnn"), made, torch.zeros(6, 3, 9, 9))
     assert all(layer.form in ("product", "lane_by_lane") for layer in layers)
+
+
+@pytest.mark.parametrize("best", FORMS)
+def test_a_stack_in_chosen_forms_agrees_with_its_reference_runs(monkeypatch: pytest.MonkeyPatch, best: Form):
+    """Also after a lane has diverged, and the network was made anew."""
+    asked = []
+
+    def seconds(layer, form, x, lower):
+        asked.append(len(x))
+        return 1.0 if form == best else 2.0
+
+    monkeypatch.setattr(forms, "form_seconds", seconds)
+    monkeypatch.setattr(forms, "_known", {})
+    monkeypatch.setattr("bnbench.engine.stacked.MEASURED", ("cpu",))
+    spec = make_spec("model=cnn", "precision=fp64", "steps=8", "batch_size=16", "lr=0.001", "evaluate.unit=steps")
+    data = small(load_data(spec), 64)
+    specs = [dataclasses.replace(spec, seed=lane, lr=1e30 if lane == 1 else spec.lr) for lane in range(3)]
+    for ours, lane in zip(stacked(specs, data), specs, strict=True):
+        assert_equal(ours, alone(lane, data))
+    assert set(asked) == {3 * 16, 2 * 16}

@@ -99,6 +99,24 @@ def test_a_run_without_companions_is_compiled_if_that_is_worth_the_proof(
     assert [len(stack) for stack in planned(*settings)] == [lanes]
 
 
+@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+@pytest.mark.parametrize(("seconds", "lanes"), [(0.5, 2), (2.0, 1)])
+def test_a_large_run_without_companions_is_compiled_if_that_is_measured_to_be_quicker(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, lanes: int
+):
+    def measured(*asked, native: bool):
+        return seconds if native else 1.0
+
+    for name, value in (
+        ("WORTH_PROVING", 0.0),
+        ("WORTH_MEASURING", 0),
+        ("WORKING_SET", 0),
+        ("seconds_per_lane", measured),
+    ):
+        monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], name, value)
+    assert [len(stack) for stack in planned()] == [lanes]
+
+
 def test_a_network_that_does_not_fold_is_trained_alone():
     class Mixing(nn.Module):
         def __init__(self) -> None:
