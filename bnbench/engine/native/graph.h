@@ -8,10 +8,9 @@
 #include "winograd.h"
 
 enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE };
-enum { NONE = -1 }; /* no layer: the images themselves; no place */
 enum Function { RELU, SIGMOID, TANH, GELU };
 enum Over { BATCH, EXAMPLE, POSITION }; /* what the statistics of a norm are of */
-
+enum { NONE = -1 };                     /* no layer, but the images themselves; no slot */
 enum Rule { SGD, ADAM, ADAMW };
 
 /* The numbers of all lanes, one lane after another. */
@@ -87,9 +86,10 @@ INLINE int ways_of(const Layer *layer) { return layer->kind == ADD ? 2 : 1; }
 
 /* Whether a layer's output may take the place of what it takes: nobody needs that on the way back. */
 static int in_place(const Job *job, const Layer *layer) {
-    const Layer *before = &job->layer[layer->takes[0]];
     const int replaces = layer->kind == ADD || (layer->kind == ACTIVATION && layer->function != GELU);
-    if (!replaces || layer->takes[0] == NONE || before->kind == ACTIVATION) return 0;
+    if (!replaces || layer->takes[0] == NONE) return 0;
+    const Layer *before = &job->layer[layer->takes[0]];
+    if (before->kind == ACTIVATION) return 0;
     Size users = 0;
     for (const Layer *other = before; other < job->layer + job->layers; other++)
         for (int way = 0; way < ways_of(other); way++) users += other->takes[way] == layer->takes[0];

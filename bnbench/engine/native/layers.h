@@ -168,7 +168,7 @@ static void forward(const Turn *turn, const Layer *layer) {
     }
 }
 
-/* The gradient of a layer's output, of whose other gradients nothing is known. */
+/* The memory of a slot; null for none. */
 INLINE REAL *slot(const Turn *turn, int32_t number) {
     return number == NONE ? 0 : room(turn, turn->job->slots + number * turn->job->slot_size);
 }
@@ -178,13 +178,7 @@ static void backward(const Turn *turn, const Layer *layer) {
     REAL *to = slot(turn, layer->to[0]);
     switch (layer->kind) {
         case LINEAR: linear_backward(turn, layer, x, gradient, to); break;
-        case CONVOLUTION:
-            if (has_tiles(&layer->shape, turn->batch))
-                tiles_backward(turn, layer, x, gradient, to);
-            else
-                convolution_backward(turn, layer, x, gradient, to);
-            update_bias(turn, layer, gradient);
-            break;
+        case CONVOLUTION: convolution_backward(turn, layer, x, gradient, to); break;
         case NORM: norm_backward(turn, layer, x, gradient, to); break;
         case ACTIVATION: activation_backward(turn, layer, x, gradient, to); break;
         case AVERAGE: average_backward(turn, layer, gradient, to); break;

@@ -24,8 +24,8 @@ static void times_weight(const Layer *layer, Size rows, const REAL *x, const REA
         dot_products(rows, outputs, depth, x, depth, weight, depth, y, outputs);
 }
 
-static void convolve(const Turn *turn, const Layer *layer, const REAL *x, const REAL *weight, const REAL *turned,
-                     REAL *y) {
+static void convolve_patches(const Turn *turn, const Layer *layer, const REAL *x, const REAL *weight,
+                             const REAL *turned, REAL *y) {
     const Shape *s = &layer->shape;
     const Size images = images_at_a_time(s, turn->batch), most = lines_at_a_time(s, images);
     REAL *padded = room(turn, turn->job->padded), *patches = room(turn, turn->job->patches);
@@ -73,7 +73,7 @@ static void weigh(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) 
     if (tiles)
         convolve_tiles(turn, layer, x, weight, y);
     else if (layer->kind == CONVOLUTION)
-        convolve(turn, layer, x, weight, turned, y);
+        convolve_patches(turn, layer, x, weight, turned, y);
     else
         times_weight(layer, rows, x, weight, turned, y);
     for (Size row = 0; bias && row < rows; row++) add_numbers(y + row * outputs, bias, outputs);
@@ -131,7 +131,7 @@ static void linear_backward(const Turn *turn, const Layer *layer, const REAL *x,
     update_bias(turn, layer, gradient);
 }
 
-static void convolution_backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
+static void patches_backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
     const Job *job = turn->job;
     const Shape *s = &layer->shape;
     const Size depth = patch_size(s), outputs = s->outputs;
@@ -203,6 +203,14 @@ static void tiles_backward(const Turn *turn, const Layer *layer, const REAL *x, 
     REAL *slopes = room(turn, job->sums);
     give_kernels(s, sums, slopes);
     update(turn, &layer->weight, 0, layer->weight.size, slopes);
+}
+
+static void convolution_backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
+    if (has_tiles(&layer->shape, turn->batch))
+        tiles_backward(turn, layer, x, gradient, to);
+    else
+        patches_backward(turn, layer, x, gradient, to);
+    update_bias(turn, layer, gradient);
 }
 
 #endif
