@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import warnings
 
 import torch
 
@@ -33,9 +34,11 @@ def prepare_process() -> None:
     """Make a process repeat its numbers bit for bit: one thread on the CPU, no denormals, fixed cuDNN algorithms.
 
     Float32 is float32 on every device: no TF32 in convolutions, as by default there is none in products. It also keeps
-    the memory that tensors free for the next ones.
+    the memory that tensors free for the next ones, and does not warn of single operations of a layer that
+    ``torch.vmap`` takes lane by lane.
     """
     _keep_freed_memory()
+    warnings.filterwarnings("ignore", ".*batching rule", UserWarning)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.backends.cudnn.deterministic = True

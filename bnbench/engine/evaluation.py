@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch.nn import functional as F
 from bnbench.data import Data, Examples, normalize
 from bnbench.engine.randomness import generator
 from bnbench.spec import RunSpec
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 EVALUATION_BATCH = 1024
 LANE_BATCH = 32
@@ -107,6 +110,27 @@ def not_training(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@torch.no_grad()
+def inputs_of(spec: RunSpec, network: nn.Module, kind: type[Layer], x_NCHW: Tensor) -> dict[Layer, Tensor]:
+    """What reaches the layers of a kind when a network is evaluated on images.
+
+    No statistics change, and a layer that draws random numbers in training only draws none.
+    """
+    found: dict[Layer, Tensor] = {}
+
+    def see(layer: nn.Module, given: tuple[Tensor]) -> None:
+        assert isinstance(layer, kind)
+        found[layer] = given[0]
+
+    layers = [layer for layer in network.modules() if isinstance(layer, kind)]
+    with not_training(network), contextlib.ExitStack() as hooks:
+        for layer in layers:
+            hooks.enter_context(layer.register_forward_pre_hook(see))
+        if layers:
+            forward(spec, network, x_NCHW)
+    return found
 
 
 def tracks_statistics(module: nn.Module) -> bool:

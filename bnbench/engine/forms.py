@@ -6,14 +6,13 @@ K lanes, N batch of a lane, C channels, H, W.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from contextlib import ExitStack
 from statistics import median
 
 import torch
 from torch import Tensor
 
 from bnbench.engine.clock import now
-from bnbench.engine.evaluation import forward, not_training
+from bnbench.engine.evaluation import inputs_of, not_training
 from bnbench.engine.folding import Folded
 from bnbench.engine.folding.convolution import FoldedConv2d, Form
 from bnbench.spec import RunSpec
@@ -35,24 +34,14 @@ def choose_forms(spec: RunSpec, network: Folded, x_MCHW: Tensor) -> None:
         network: on the device of training.
         x_MCHW: images [K * N, C, H, W] of any values, there too.
     """
-    inputs: dict[FoldedConv2d, Tensor] = {}
-
-    def see(layer: FoldedConv2d, given: tuple[Tensor]) -> None:
-        inputs[layer] = given[0].detach()
-
-    with not_training(network):  # no statistics change, and no random numbers are drawn
-        with ExitStack() as hooks, torch.no_grad():
-            for layer in network.modules():
-                if isinstance(layer, FoldedConv2d):
-                    hooks.enter_context(layer.register_forward_pre_hook(see))
-            forward(spec, network, x_MCHW)
-        lower = torch.bfloat16 if spec.precision == "bf16" else None
-        for layer, x in inputs.items():
-            key = _key(layer, x, lower)
-            if key not in _known:
+    lower = torch.bfloat16 if spec.precision == "bf16" else None
+    for layer, x in inputs_of(spec, network, FoldedConv2d, x_MCHW).items():
+        key = _key(layer, x, lower)
+        if key not in _known:
+            with not_training(layer):
                 taken = {form: form_seconds(layer, form, x, lower) for form in layer.forms}
-                _known[key] = min(layer.forms, key=taken.__getitem__)
-            layer.form = _known[key]
+            _known[key] = min(layer.forms, key=taken.__getitem__)
+        layer.form = _known[key]
 
 
 def form_seconds(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.data import Data, Examples, order_of
+from bnbench.engine.at_once import run_at_once
 from bnbench.engine.cuda_graph import recorder_for
 from bnbench.engine.evaluation import dtype_of, evaluate_lanes, freeze_statistics, memory_format
 from bnbench.engine.folding import Folded, fold, select, set_streams, unfold
@@ -67,6 +68,7 @@ def train_stack(
     alive = set(lanes)
     parameters_of_one = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
     network = fold([network.to(dtype) for network in networks]).train()
+    run_at_once(spec, network, data.shape)
     _take_quick_forms(spec, network, data)
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from bnbench.components import Components, components
 from bnbench.data import Data
-from bnbench.engine import Outcome, Record, train, train_stack
+from bnbench.engine import Outcome, Record, train_stack
 from bnbench.norms import NORMS
 from bnbench.plan import obstacles
 from bnbench.spec import RunSpec
 from tests.conftest import load_data, make_spec
 from tests.engine.tape import Tape
-from tests.engine.test_stacked import SHORT, assert_equal, lanes_of, small
+from tests.engine.test_stacked import SHORT, alone, assert_equal, lanes_of, small
 from tests.norms.refusals import is_expected
 
 DRAWS = "steps are not recorded, which is slower: a layer draws random numbers"
@@ -38,10 +38,6 @@ def recorded(
             for lane, record in records:
                 found[lane].append(record)
     return found
-
-
-def alone(spec: RunSpec, data: Data, parts: Components | None = None) -> list[Record]:
-    return list(train(spec, (parts or components()).build(spec, data), data))
 
 
 def with_norm(norm: type[nn.Module]) -> Components:

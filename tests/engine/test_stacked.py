@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bnbench.components import components
+from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engine import Outcome, Record, train, train_stack
 from bnbench.norms import NORMS
@@ -32,16 +32,19 @@ def lanes_of(spec: RunSpec, count: int = 3) -> list[RunSpec]:
     ]
 
 
-def stacked(specs: Sequence[RunSpec], data: Data, native: bool = False) -> list[list[Record]]:
+def stacked(
+    specs: Sequence[RunSpec], data: Data, native: bool = False, parts: Components | None = None
+) -> list[list[Record]]:
+    build = (parts or components()).build
     found: list[list[Record]] = [[] for _ in specs]
-    for records in train_stack(specs, [components().build(spec, data) for spec in specs], data, native=native):
+    for records in train_stack(specs, [build(spec, data) for spec in specs], data, native=native):
         for lane, record in records:
             found[lane].append(record)
     return found
 
 
-def alone(spec: RunSpec, data: Data) -> list[Record]:
-    return list(train(spec, components().build(spec, data), data))
+def alone(spec: RunSpec, data: Data, parts: Components | None = None) -> list[Record]:
+    return list(train(spec, (parts or components()).build(spec, data), data))
 
 
 def assert_equal(ours: Sequence[Record], theirs: Sequence[Record], tolerance: float = 1e-9) -> None:

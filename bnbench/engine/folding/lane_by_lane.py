@@ -1,4 +1,4 @@
-"""Folding for layers that have no rule: every lane runs its own layer on its own examples.
+"""Folding for layers that have no rule: every lane runs its own layer on its own examples, in turn or all at once.
 
 Legend: K lanes, N batch, C channels of a lane, * any number of positions.
 """
@@ -6,7 +6,7 @@ Legend: K lanes, N batch, C channels of a lane, * any number of positions.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -23,7 +23,13 @@ class LaneByLane(nn.Module):
 
     It holds the lanes' tensors joined, under their own names, and each layer sees its slices of them during a call. A
     layer with running statistics keeps ``momentum`` and ``reset_running_stats``.
+
+    Attributes:
+        at_once: let ``torch.vmap`` make one call for all lanes, which not every layer's code allows: see
+            :func:`bnbench.engine.at_once.run_at_once`.
     """
+
+    at_once = False
 
     def __init__(self, lanes: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -40,12 +46,25 @@ class LaneByLane(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, C, *]``; in training, a lane draws random numbers from its own stream if it has one."""
-        outputs = []
         parts = torch.unflatten(x, 0, (len(self._members), -1))
+        if self.at_once:
+            return self._forward_at_once(parts.contiguous())
+        outputs = []
         for number in range(len(self._members)):
             with self.lane(number) as member, self._stream(number):
                 outputs.append(member(parts[number].contiguous()))
         return torch.cat(outputs)
+
+    def _forward_at_once(self, x_KN: Tensor) -> Tensor:
+        def call(own: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            with self._with_tensors(0, own) as member:
+                y = member(x)
+                return y, {name: buffer for name, buffer in member._buffers.items() if buffer is not None}
+
+        own = self._by_lane()
+        y_KN, buffers = torch.vmap(call)(own, x_KN)
+        _write_back(own, buffers)
+        return y_KN.flatten(0, 1)
 
     def member(self, number: int) -> nn.Module:
         """A lane's layer, without tensors; what it keeps in plain attributes is its own."""
@@ -63,26 +82,26 @@ class LaneByLane(nn.Module):
     @contextmanager
     def lane(self, number: int) -> Iterator[nn.Module]:
         """A lane's layer with its slices of the joint tensors; buffers that it replaces are written back."""
-        member, count = self._members[number], len(self._members)
+        own = {name: tensor[number] for name, tensor in self._by_lane().items()}
+        with self._with_tensors(number, own) as member:
+            yield member
+            _write_back(own, member._buffers)
+
+    def _by_lane(self) -> dict[str, Tensor]:
+        """The joint tensors with the lanes as a dimension of their own, the first."""
+        return {name: joint.view(len(self._members), *self._shapes[name]) for name, joint in tensors_of(self)}
+
+    @contextmanager
+    def _with_tensors(self, number: int, own: Mapping[str, Tensor]) -> Iterator[nn.Module]:
+        """A lane's layer with these parameters and buffers."""
+        member = self._members[number]
         member.training = self.training
         if hasattr(self, "momentum"):
             member.momentum = self.momentum
-        for name, joint in self._parameters.items():
-            if joint is not None:
-                member._parameters[name] = joint.view(count, *self._shapes[name])[number]  # type: ignore[assignment]
-        slices = {
-            name: joint.view(count, *self._shapes[name])[number]
-            for name, joint in self._buffers.items()
-            if joint is not None
-        }
-        member._buffers.update(slices)
+        for name, tensor in own.items():
+            (member._parameters if name in self._parameters else member._buffers)[name] = tensor  # type: ignore[assignment]
         try:
             yield member
-            with torch.no_grad():
-                for name, part in slices.items():
-                    new = member._buffers[name]
-                    if new is not None and new is not part:
-                        part.copy_(new)
         finally:
             clear_tensors(member)
 
@@ -93,6 +112,14 @@ class LaneByLane(nn.Module):
         for number in range(len(self._members)):
             with self.lane(number) as member:
                 member.reset_running_stats()  # type: ignore[operator]
+
+
+@torch.no_grad()
+def _write_back(own: Mapping[str, Tensor], buffers: Mapping[str, Tensor | None]) -> None:
+    """Keep the buffers that a layer replaced, and did not change in place."""
+    for name, new in buffers.items():
+        if new is not None and new is not own[name]:
+            own[name].copy_(new)
 
 
 def tensors_of(layer: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -45,9 +45,11 @@ class Folded(nn.Module):
     def separable(self) -> bool:
         """Whether no bit of a lane depends on how many there are.
 
-        Sums over the examples of several channels at once may be rounded differently for the last ones.
+        Sums over the examples of several channels at once may be rounded differently for the last ones, and nothing is
+        known about the sums of layers without a rule.
         """
-        return not any("lanes_in_channels" in vars(layer) for layer in self.modules())
+        together = any("lanes_in_channels" in vars(layer) for layer in self.modules())
+        return not together and not any(layer.at_once for layer in lane_by_lane_layers(self))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, C, H, W]``, lane k owning examples ``k * N`` to ``(k + 1) * N``."""
@@ -103,6 +105,8 @@ def select(folded: Folded, lanes: Sequence[int]) -> Folded:
     streams = streams_of(folded)
     if streams is not None:
         set_streams(chosen, [streams[lane] for lane in lanes])
+    for old, new in zip(lane_by_lane_layers(folded), lane_by_lane_layers(chosen), strict=True):
+        new.at_once = old.at_once
     return chosen.train(folded.training)
 
 

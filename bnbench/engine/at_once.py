@@ -1,0 +1,76 @@
+"""Layers without a rule whose lanes run at once, each proved to allow it.
+
+K lanes, N batch of a lane, C channels, H, W.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from bnbench.engine.evaluation import inputs_of
+from bnbench.engine.folding import Folded, LaneByLane, randomize, unequal
+from bnbench.spec import RunSpec
+
+EXAMPLES = 8
+"""Examples of a lane that a proof needs at most."""
+GIVEN = {"_parameters", "_buffers", "training", "momentum"}
+"""Attributes that a lane's layer is given anew for each call."""
+
+
+def run_at_once(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> None:
+    """Let the layers without a rule make one call for all lanes where that does what a call for each does.
+
+    Args:
+        spec: of any lane.
+        network: whose layers' ``at_once`` is set; nothing else is changed.
+        shape: C, H, W of its images.
+    """
+    like, rng = next(network.parameters()), torch.Generator().manual_seed(0)
+    x_MCHW = torch.randn(network.lanes * min(spec.batch_size, EXAMPLES), *shape, generator=rng).to(like)
+    for layer, x in inputs_of(spec, network, LaneByLane, x_MCHW).items():
+        layer.at_once = _alike(layer, network.lanes) and _agrees(layer, network.lanes, x.cpu().double())
+
+
+def _agrees(layer: LaneByLane, lanes: int, x: Tensor) -> bool:
+    """Whether outputs, gradients and buffers are the same in float64, in training and at evaluation."""
+    try:
+        in_turn = copy.deepcopy(layer).cpu().double()
+        in_turn.set_streams(None)
+        randomize(in_turn, torch.Generator().manual_seed(0))
+        at_once = copy.deepcopy(in_turn)
+        at_once.at_once = True
+        with torch.random.fork_rng([]):
+            for training in (True, True, False):
+                expected, received = (_pass(form.train(training), x) for form in (in_turn, at_once))
+                if next(unequal("", expected, received), None) is not None:
+                    return False
+                x = x.flip(0)
+        return _alike(at_once, lanes)
+    except (Exception, SystemExit):  # a plugin's layer may raise anything
+        return False
+
+
+def _pass(layer: LaneByLane, x: Tensor) -> dict[str, Tensor]:
+    """What a layer makes of x, the gradients in a random direction, and what it leaves in its buffers."""
+    x = x.clone().requires_grad_()
+    y = layer(x)
+    wanted = [x, *(parameter for parameter in layer.parameters() if parameter.requires_grad)]
+    direction = torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(1))
+    found = torch.autograd.grad(y, wanted, direction, allow_unused=True)
+    gradients = {f"gradient {number}": gradient for number, gradient in enumerate(found) if gradient is not None}
+    return {"output": y, **gradients, **{name: buffer.double() for name, buffer in layer.named_buffers()}}
+
+
+def _alike(layer: LaneByLane, lanes: int) -> bool:
+    """Whether the lanes' layers have the same settings, and keep nothing in Python that changes from call to call."""
+    settings = [
+        {name: value for name, value in vars(member).items() if name not in GIVEN}
+        for member in map(layer.member, range(lanes))
+    ]
+    try:
+        return all(other == settings[0] for other in settings[1:])
+    except RuntimeError:  # a tensor among them has no truth value
+        return False
