@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks import own_norm
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import Data
@@ -35,6 +36,7 @@ class Workload:
             end.
         seeds: runs per learning rate.
         augment: random crops and flips.
+        norm: batch, for peers that of torch; or own, a plugin's.
     """
 
     model: str
@@ -43,6 +45,12 @@ class Workload:
     epochs: int
     seeds: int = SEEDS
     augment: bool = False
+    norm: str = "batch"
+
+    @property
+    def plugin(self) -> Path | None:
+        """The file that defines the norm, if bnbench does not."""
+        return Path(own_norm.__file__) if self.norm in own_norm.NORMS else None
 
 
 WORKLOADS = {
@@ -51,6 +59,8 @@ WORKLOADS = {
     "mnist-mlp": Workload("mlp", "mnist", 1800, 10),
     "mnist-cnn": Workload("cnn", "mnist", 1800, 2),
     "cifar-resnet20": Workload("resnet20", "cifar", 800, 3, seeds=1, augment=True),
+    "digits-mlp-own": Workload("mlp", "digits", None, 30, norm="own"),
+    "mnist-cnn-own": Workload("cnn", "mnist", 1800, 2, norm="own"),
 }
 
 
@@ -72,6 +82,7 @@ class Job:
     augment: bool
     epochs: int
     measured: int
+    norm: str = "batch"
     device: str = "cpu"
 
     def write(self, path: Path) -> Path:
@@ -85,17 +96,17 @@ class Job:
         return Job(**json.loads(Path(path).read_text()))
 
 
-def network(model: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The network that bnbench trains, with torch's own batch normalization and torch's own initial weights."""
-    norm = nn.BatchNorm1d if model == "mlp" else nn.BatchNorm2d
-    return MODELS[model](norm, shape, classes)
+def network(model: str, norm: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The network that bnbench trains, with torch's own batch normalization, if that is it, and initial weights."""
+    batch = nn.BatchNorm1d if model == "mlp" else nn.BatchNorm2d
+    return MODELS[model]({"batch": batch, **own_norm.NORMS}[norm], shape, classes)
 
 
 def overrides(workload: Workload, batch_size: int, images: Path) -> list[str]:
     """The sweep, in the words of bnbench."""
     return [
         f"model={workload.model}",
-        "norm=batch",
+        f"norm={workload.norm}",
         "dataset=npz",
         f"dataset.path={images}",
         *(["dataset.pad=4", "dataset.flip=true"] if workload.augment else []),

@@ -39,7 +39,7 @@ class Case:
         measured = max(2, min(self.workload.epochs, {2: 4, 8: 6}.get(self.batch_size, 12)))
         return Job(
             str(self.theirs), self.workload.model, self.batch_size, LEARNING_RATES[SEEDS % 3], MOMENTUM,
-            self.workload.augment, self.workload.epochs, measured,
+            self.workload.augment, self.workload.epochs, measured, self.workload.norm,
         )  # fmt: skip
 
 
@@ -69,6 +69,7 @@ def ours(case: Case, folder: Path, jobs: int | None = None) -> Sweep:
         *overrides(case.workload, case.batch_size, case.ours),
     ]
     words += ["--jobs", str(jobs)] if jobs else []
+    words += ["--plugin", str(case.workload.plugin)] if case.workload.plugin else []
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "bnbench", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
     peak = PeakMemory(process.pid)

@@ -40,10 +40,10 @@ def test_a_peer_learns(peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_everybody_trains_the_same_network(tmp_path: Path):
     for workload in WORKLOADS.values():
         ours, _, _ = write_images(workload, tmp_path, tmp_path)
-        parts = components(None)
+        parts = components(workload.plugin)
         spec = compose_request(overrides(workload, 8, ours), parts).specs[0]
         data = parts.load(spec, tmp_path)
-        mine, theirs = parts.build(spec, data), network(workload.model, data.shape, data.classes)
+        mine, theirs = parts.build(spec, data), network(workload.model, workload.norm, data.shape, data.classes)
         assert [p.shape for p in mine.parameters()] == [p.shape for p in theirs.parameters()]
 
 

@@ -35,7 +35,15 @@ def sweeps(device: torch.device, smoke: bool) -> Iterator[Row]:
             mine, theirs, _ = write_images(workload, Path("data"), Path(scratch))
             for batch_size, steps in ((2, 10),) if smoke else STEPS.items():
                 job = Job(
-                    str(theirs), workload.model, batch_size, LEARNING_RATES[0], MOMENTUM, False, 1, 2, str(device)
+                    str(theirs),
+                    workload.model,
+                    batch_size,
+                    LEARNING_RATES[0],
+                    MOMENTUM,
+                    False,
+                    1,
+                    2,
+                    device=str(device),
                 )
                 yield from _cell(name, workload, job, mine, device, steps, (1, 4) if smoke else LANES)
 
@@ -68,7 +76,7 @@ def _cell(
 
 def _recorded_by_hand(job: Job, data: Data, device: torch.device, steps: int) -> float:
     """Seconds of a step of one run on one batch that stays on the device: the least that a single run can take."""
-    model = network(job.model, data.shape, data.classes).to(device)
+    model = network(job.model, job.norm, data.shape, data.classes).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=job.momentum)
     x_NCHW = torch.randn(job.batch_size, *data.shape, device=device)
     y_N = torch.zeros(job.batch_size, dtype=torch.int64, device=device)

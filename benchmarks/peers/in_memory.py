@@ -50,7 +50,7 @@ def train(job: Job) -> Times:
     watch = Watch()
     data = tensors(job)
     x_train, y_train = data["x_train"], data["y_train"]
-    model = network(job.model, tuple(x_train.shape[1:]), int(y_train.max()) + 1)
+    model = network(job.model, job.norm, tuple(x_train.shape[1:]), int(y_train.max()) + 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=job.momentum)
     watch.built()
     for _ in range(job.measured):

@@ -71,7 +71,7 @@ def train(job: Job) -> Times:
     """One run."""
     watch = Watch()
     train_loader, val_loader, test_loader, shape, classes = loaders(job)
-    model = network(job.model, shape, classes).to(job.device)
+    model = network(job.model, job.norm, shape, classes).to(job.device)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=job.momentum)
     watch.built()
     for _ in range(job.measured):

@@ -16,8 +16,6 @@ from bnbench.spec import RunSpec
 
 EXAMPLES = 8
 """Examples of a lane that a proof needs at most."""
-GIVEN = {"_parameters", "_buffers", "training", "momentum"}
-"""Attributes that a lane's layer is given anew for each call."""
 
 
 def run_at_once(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> None:
@@ -31,10 +29,10 @@ def run_at_once(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> 
     like, rng = next(network.parameters()), torch.Generator().manual_seed(0)
     x_MCHW = torch.randn(network.lanes * min(spec.batch_size, EXAMPLES), *shape, generator=rng).to(like)
     for layer, x in inputs_of(spec, network, LaneByLane, x_MCHW).items():
-        layer.at_once = _alike(layer, network.lanes) and _agrees(layer, network.lanes, x.cpu().double())
+        layer.at_once = layer.alike() and _agrees(layer, x.cpu().double())
 
 
-def _agrees(layer: LaneByLane, lanes: int, x: Tensor) -> bool:
+def _agrees(layer: LaneByLane, x: Tensor) -> bool:
     """Whether outputs, gradients and buffers are the same in float64, in training and at evaluation."""
     try:
         in_turn = copy.deepcopy(layer).cpu().double()
@@ -48,7 +46,7 @@ def _agrees(layer: LaneByLane, lanes: int, x: Tensor) -> bool:
                 if next(unequal("", expected, received), None) is not None:
                     return False
                 x = x.flip(0)
-        return _alike(at_once, lanes)
+        return at_once.alike()
     except (Exception, SystemExit):  # a plugin's layer may raise anything
         return False
 
@@ -62,15 +60,3 @@ def _pass(layer: LaneByLane, x: Tensor) -> dict[str, Tensor]:
     found = torch.autograd.grad(y, wanted, direction, allow_unused=True)
     gradients = {f"gradient {number}": gradient for number, gradient in enumerate(found) if gradient is not None}
     return {"output": y, **gradients, **{name: buffer.double() for name, buffer in layer.named_buffers()}}
-
-
-def _alike(layer: LaneByLane, lanes: int) -> bool:
-    """Whether the lanes' layers have the same settings, and keep nothing in Python that changes from call to call."""
-    settings = [
-        {name: value for name, value in vars(member).items() if name not in GIVEN}
-        for member in map(layer.member, range(lanes))
-    ]
-    try:
-        return all(other == settings[0] for other in settings[1:])
-    except RuntimeError:  # a tensor among them has no truth value
-        return False

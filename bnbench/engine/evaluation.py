@@ -82,10 +82,9 @@ def dtype_of(spec: RunSpec) -> torch.dtype:
 def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) -> Iterator[None]:
     """Switch to evaluation with the statistics that the lanes' specs ask for, and restore everything afterwards."""
     tracking = [module for module in network.modules() if tracks_statistics(module)]
-    saved = [(buffer, buffer.clone()) for buffer in network.buffers()]
     momenta = [module.momentum for module in tracking]
     statistics = statistics_of(specs[0], tracking)
-    with not_training(network):
+    with not_training(network), kept_buffers(network):
         try:
             if statistics == "batch":
                 for module in tracking:
@@ -96,8 +95,17 @@ def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) ->
         finally:
             for module, momentum in zip(tracking, momenta, strict=True):
                 module.momentum = momentum
-            for buffer, value in saved:
-                buffer.copy_(value)
+
+
+@contextlib.contextmanager
+def kept_buffers(network: nn.Module) -> Iterator[None]:
+    """Give buffers their values back afterwards."""
+    saved = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in saved:
+            buffer.copy_(value)
 
 
 @contextlib.contextmanager
@@ -114,10 +122,7 @@ def not_training(network: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def inputs_of(spec: RunSpec, network: nn.Module, kind: type[Layer], x_NCHW: Tensor) -> dict[Layer, Tensor]:
-    """What reaches the layers of a kind when a network is evaluated on images.
-
-    No statistics change, and a layer that draws random numbers in training only draws none.
-    """
+    """What reaches the layers of a kind when a network is evaluated on images; buffers are left as they were."""
     found: dict[Layer, Tensor] = {}
 
     def see(layer: nn.Module, given: tuple[Tensor]) -> None:
@@ -125,11 +130,12 @@ def inputs_of(spec: RunSpec, network: nn.Module, kind: type[Layer], x_NCHW: Tens
         found[layer] = given[0]
 
     layers = [layer for layer in network.modules() if isinstance(layer, kind)]
-    with not_training(network), contextlib.ExitStack() as hooks:
+    if not layers:
+        return found
+    with not_training(network), kept_buffers(network), contextlib.ExitStack() as hooks:
         for layer in layers:
             hooks.enter_context(layer.register_forward_pre_hook(see))
-        if layers:
-            forward(spec, network, x_NCHW)
+        forward(spec, network, x_NCHW)
     return found
 
 

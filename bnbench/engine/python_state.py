@@ -17,6 +17,14 @@ def python_state(folded: Folded) -> State:
     return {
         f"{type(layer).__name__}.{name} of {path}": value
         for path, layer in _layers(folded)
+        for name, value in state_of(layer).items()
+    }
+
+
+def state_of(layer: nn.Module) -> State:
+    """What a layer holds now, its buffers included."""
+    return {
+        name: value
         for name, value in (*vars(layer).items(), *layer._buffers.items())
         if name != "training" and isinstance(value, Tensor | int | float | str)
     }

@@ -21,10 +21,13 @@ from torch import nn
 from bnbench.components import BUILT_IN, Components
 from bnbench.data import Data
 from bnbench.engine import compiler, library, prove, prove_native
+from bnbench.plan.size import seconds_alone
 from bnbench.spec import RunSpec, as_tree
 
 BATCH = 8
 """Examples that a proof needs at most."""
+WORTH_TRANSLATING = 0.5
+"""Seconds that torch takes for a run alone from which it pays to translate layers that compiled code does not know."""
 
 
 def folds(spec: RunSpec, components: Components, data: Data) -> bool:
@@ -44,14 +47,23 @@ def trains_natively(spec: RunSpec, components: Components, data: Data, device: t
     if device.type != "cpu" or spec.precision == "bf16" or spec.grad_clip is not None:
         return False
     batch = min(spec.batch_size, BATCH)
-    own = [as_tree(spec)["optim"], spec.label_smoothing, compiler()]
+    translate = _is_long(spec, components, data)
+    own = [as_tree(spec)["optim"], spec.label_smoothing, spec.freeze_statistics is None, translate, compiler()]
     if library(torch.float64) is None:  # which may be otherwise another time, and is not kept
         return False
 
     def proof() -> str | None:
-        return prove_native(spec, _builder(spec, components, data), data.shape, data.classes, batch)
+        return prove_native(spec, _builder(spec, components, data), data.shape, data.classes, batch, translate)
 
     return _proved(_kept(spec, components, data, batch, own), proof)
+
+
+def _is_long(spec: RunSpec, components: Components, data: Data) -> bool:
+    """Whether a run alone takes torch so long that translating layers pays; it may also fail."""
+    try:
+        return seconds_alone(spec, components, data) >= WORTH_TRANSLATING
+    except (Exception, SystemExit):
+        return False
 
 
 def _builder(spec: RunSpec, components: Components, data: Data) -> Callable[[int], nn.Module]:

@@ -9,7 +9,6 @@ from functools import cache, partial
 from types import MappingProxyType
 
 import torch
-from torch import nn
 
 from bnbench.components import Components
 from bnbench.data import Data, order_of
@@ -17,6 +16,7 @@ from bnbench.engine import total_steps
 from bnbench.engine.evaluation import LANE_BATCH
 from bnbench.plan.calibration import CPU, PAYS, doubled, quickest, seconds_per_lane
 from bnbench.plan.proofs import folds, trains_natively
+from bnbench.plan.size import lane_bytes, seconds_alone
 from bnbench.spec import RunSpec, stack_key
 
 WORKING_SET = 8 * 2**20
@@ -33,8 +33,6 @@ WORTH_MEASURING = 500
 """Lane-steps from which it pays to measure the 18 that tell whether compiled code is quicker."""
 WORTH_PROVING = 5.0
 """Seconds that torch takes for a run alone from which it pays to prove that compiled code may train it."""
-STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8
-"""What a step of a run alone costs on a core whatever it holds, and for each value that its layers put out, roughly."""
 STEP_OVERHEAD = 6
 """What a step costs whatever its lanes, in lanes."""
 
@@ -85,7 +83,7 @@ def likely_limits(
 
     def fitting(spec: RunSpec, loaded: Data, runs: int) -> int:
         try:
-            per_lane = _lane_bytes(spec, components, loaded)
+            per_lane = lane_bytes(spec, components, loaded)
         except (Exception, SystemExit):  # a component that fails will fail its own run
             return 1
         if trains_natively(spec, components, loaded, device):
@@ -196,11 +194,9 @@ def _cost(spec: RunSpec, lanes: int) -> float:
 def _gains_alone(spec: RunSpec, components: Components, data: Data, device: torch.device) -> bool:
     """Whether compiled code may train a run without companions, and that may be worth the proof."""
     try:
-        values = _lane_bytes(spec, components, data) / 4
+        if seconds_alone(spec, components, data) < WORTH_PROVING:
+            return False
     except (Exception, SystemExit):  # a component that fails will fail its own run
-        return False
-    seconds = total_steps(spec, order_of(spec, data.train)) * (STEP_SECONDS + values * VALUE_SECONDS)
-    if seconds < WORTH_PROVING:
         return False
     return trains_natively(spec, components, data, device) and folds(spec, components, data)
 
@@ -212,7 +208,7 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
         runs: of this kind, for each worker.
     """
     try:
-        per_lane = _lane_bytes(spec, components, data)
+        per_lane = lane_bytes(spec, components, data)
     except (Exception, SystemExit):  # a component that fails will fail its own run
         return 1
     if trains_natively(spec, components, data, device) and folds(spec, components, data):
@@ -244,11 +240,6 @@ def _quick_natively(
     return most if together < alone else 1
 
 
-def _lane_bytes(spec: RunSpec, components: Components, data: Data) -> int:
-    """Bytes of what the layers of a network put out for a batch."""
-    return 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
-
-
 def _fitting(per_lane: int) -> int:
     """How many lanes fill the caches of a core."""
     return max(1, min(MOST_LANES, WORKING_SET // per_lane))
@@ -275,18 +266,3 @@ def free_bytes(device: torch.device) -> int:
     """Memory of a GPU that nobody uses."""
     free: int = torch.cuda.mem_get_info(device)[0]
     return free
-
-
-@torch.no_grad()
-def activations(network: nn.Module, shape: tuple[int, int, int]) -> int:
-    """Values that the leaves of a network put out for one example of ``shape`` (C, H, W)."""
-    counted: list[int] = []
-    hooks = [
-        leaf.register_forward_hook(lambda module, inputs, output: counted.append(output.numel()))
-        for leaf in network.modules()
-        if not list(leaf.children())
-    ]
-    network.eval()(torch.zeros(1, *shape))
-    for hook in hooks:
-        hook.remove()
-    return sum(counted)

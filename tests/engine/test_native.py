@@ -24,7 +24,9 @@ from tests.engine.test_stacked import MODELS, alone, assert_equal, lanes_of, sma
 
 CPU = torch.device("cpu")
 NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
-"""Norms that the compiled code knows; the others are trained by torch."""
+"""Norms that the compiled code knows."""
+TRANSLATED = {"renorm", "l1_batch", "frn", "evonorm_b0", "evonorm_s0", "dyt"}
+"""Norms that are translated for it where a run is long enough; the others are trained by torch."""
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
 
@@ -51,7 +53,8 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     if obstacles({"run": spec}, components(), lambda spec: data):
         return  # refused, as tests/norms holds
     assert trains_natively(spec, components(), data, CPU) == (norm in NATIVE)
-    if norm in NATIVE:
+    assert (proof(spec, data) is None) == (norm in NATIVE | TRANSLATED)
+    if norm in NATIVE | TRANSLATED:
         specs = lanes_of(spec)
         for ours, lane in zip(natively(specs, data), specs, strict=True):
             assert_equal(ours, alone(lane, data))
@@ -161,10 +164,9 @@ def test_float32_lanes_have_the_reference_curve():
     ("settings", "reason"),
     [
         (["grad_clip=1"], "clipped gradients"),
-        (["norm=renorm"], "batch renormalization"),
-        (["norm=dyt"], "DynamicTanh"),
+        (["norm=noisy_batch"], "NoisyBatchNorm"),
         (["norm=weight"], "computed weights"),
-        (["norm=ws"], "hooks"),
+        (["norm=ws"], "computed weights"),
         (["model=torchvision", "model.name=squeezenet1_1", "norm=none"], "MaxPool2d"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -8,7 +8,7 @@ from bnbench.components import Components, components
 from bnbench.config import compose_request
 from bnbench.engine import compiler
 from bnbench.plan import lane_limits, stacks
-from bnbench.plan.stacks import activations
+from bnbench.plan.size import activations
 from bnbench.spec import run_id, stack_key
 from tests.conftest import load_data
 

@@ -16,6 +16,8 @@ from bnbench.engine.folding.errors import CannotFold
 from bnbench.norms.lanes import take_tensors
 
 Stream = AbstractContextManager[None]
+GIVEN = {"_parameters", "_buffers", "training", "momentum"}
+"""Attributes that a lane's layer is given anew for each call."""
 
 
 class LaneByLane(nn.Module):
@@ -69,6 +71,16 @@ class LaneByLane(nn.Module):
     def member(self, number: int) -> nn.Module:
         """A lane's layer, without tensors; what it keeps in plain attributes is its own."""
         return self._members[number]
+
+    def alike(self) -> bool:
+        """Whether the lanes' layers have the same settings, and nothing in Python that has changed in one of them."""
+        settings = [
+            {name: value for name, value in vars(member).items() if name not in GIVEN} for member in self._members
+        ]
+        try:
+            return all(other == settings[0] for other in settings[1:])
+        except RuntimeError:  # a tensor among them has no truth value
+            return False
 
     def set_streams(self, streams: Sequence[Stream] | None) -> None:
         """Set one context manager per lane, entered around each call in training; None for no streams."""

@@ -1,4 +1,4 @@
-"""The C code beside this file, compiled once per machine for each type of numbers."""
+"""C code, compiled once per machine for each type of numbers: that beside this file, and translated layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from pathlib import Path
 import torch
 
 HERE = Path(__file__).parent
-FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+COMMON_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-shared", "-fPIC")
+FLAGS = (*COMMON_FLAGS, "-fno-trapping-math")
+LAYER_FLAGS = (*COMMON_FLAGS, "-fopenmp-simd", "-fno-tree-loop-if-convert")
+"""For translated layers, in which gcc 12 gets some conditions in loops wrong when it makes vectors of them."""
 REALS = {torch.float32: "float", torch.float64: "double"}
 SECONDS = 120.0
 """Longest that a compiler may take."""
@@ -31,44 +34,54 @@ def compiler() -> str | None:
 
 
 @cache
-def library(dtype: torch.dtype) -> ctypes.CDLL | None:
-    """The functions of ``train.c`` for numbers of a type; None where there is no C compiler, or it fails.
+def library(dtype: torch.dtype, source: str | None = None) -> ctypes.CDLL | None:
+    """The functions of ``train.c``, or of a source, for numbers of a type; None without a C compiler, or if it fails.
 
     What is compiled is kept in ``$XDG_CACHE_HOME/bnbench/native`` (``~/.cache`` without it), under the compiler's
     version, the sources and the processor. Where nothing can be kept, nothing is compiled.
     """
-    path = _compiled()
+    path = _compiled(source)
     try:
-        return None if path is None else _declared(ctypes.CDLL(str(path / f"{REALS[dtype]}.so")))
+        loaded = None if path is None else ctypes.CDLL(str(path / f"{REALS[dtype]}.so"))
     except OSError:
         return None
+    return _declared(loaded) if loaded is not None and source is None else loaded
 
 
 @cache
-def _compiled() -> Path | None:
+def _compiled(source: str | None) -> Path | None:
     """The folder with a library for each type of numbers, compiled side by side if they are not there."""
     command = compiler()
     if command is None:
         return None
     try:
-        folder = _kept(command)
+        folder = _kept(command, source)
         if not folder.is_dir():
-            _compile(command, folder)
+            _compile(command, source, folder)
     except (OSError, subprocess.SubprocessError):
         return None
     return folder
 
 
-def _kept(command: str) -> Path:
+def _kept(command: str, source: str | None) -> Path:
     """Where the libraries that a compiler makes here are kept."""
-    told = subprocess.run([command, "--version"], capture_output=True, check=True, timeout=SECONDS).stdout
-    digest = hashlib.sha256(repr((command, FLAGS, told, _processor())).encode())
-    for source in sorted(HERE.glob("*.[ch]")):
-        digest.update(source.read_bytes())
+    digest = hashlib.sha256(repr((command, _flags(source), _version(command), _processor(), source)).encode())
+    for path in sorted(HERE.glob("*.[ch]")) if source is None else ():
+        digest.update(path.read_bytes())
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "bnbench" / "native" / digest.hexdigest()[:24]
 
 
+def _flags(source: str | None) -> tuple[str, ...]:
+    return FLAGS if source is None else LAYER_FLAGS
+
+
+@cache
+def _version(command: str) -> bytes:
+    return subprocess.run([command, "--version"], capture_output=True, check=True, timeout=SECONDS).stdout
+
+
+@cache
 def _processor() -> str:
     """What the code is compiled for: a cache may be shared by machines that differ."""
     try:
@@ -78,15 +91,18 @@ def _processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))}))
 
 
-def _compile(command: str, folder: Path) -> None:
+def _compile(command: str, source: str | None, folder: Path) -> None:
     """Compile into a folder, whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         made = Path(scratch) / folder.name
         made.mkdir()
+        code = HERE / "train.c" if source is None else made / "layer.c"
+        if source is not None:
+            code.write_text(source)
         processes = [
             subprocess.Popen(
-                [command, *FLAGS, f"-DREAL={real}", str(HERE / "train.c"), "-lm", "-o", str(made / f"{real}.so")],
+                [command, *_flags(source), f"-DREAL={real}", str(code), "-lm", "-o", str(made / f"{real}.so")],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )

@@ -7,7 +7,7 @@
 #include "product.h"
 #include "winograd.h"
 
-enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE };
+enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, TRANSLATED };
 enum Function { RELU, SIGMOID, TANH, GELU };
 enum Over { BATCH, EXAMPLE, POSITION }; /* what the statistics of a norm are of */
 enum { NONE = -1 };                     /* no layer, but the images themselves; no slot */
@@ -20,6 +20,9 @@ typedef struct {
     int32_t trained, decays;
 } Parameter;
 
+/* A layer's code from elsewhere: from tensors to others, with scratch memory. */
+typedef void (*Translated)(const REAL *const *in, REAL *const *out, REAL *scratch);
+
 typedef struct {
     int32_t kind, function, over, centered, fixed; /* fixed: normalized with the running statistics */
     int32_t takes[2];      /* the layers whose outputs it takes, both before it; only ADD takes a second one */
@@ -29,6 +32,9 @@ typedef struct {
     Parameter weight, bias;
     REAL *running_mean, *running_var; /* null if there are none */
     int64_t *batches;
+    Parameter *own;              /* of a translated layer, its parameters and then its buffers, whose size is in REAL */
+    Size parameters, owned, room; /* how many; numbers of scratch memory */
+    Translated ahead, back;
     Size output, statistics; /* places in the scratch memory, which plan finds, as all that follows */
     int32_t learns;          /* whether gradients are of use here: something is trained in it or before it */
     int32_t gradient;        /* the slot with the gradient of its output */
@@ -51,7 +57,7 @@ typedef struct {
     Size channels, positions;            /* of the images */
     Size slot_size;                      /* numbers of a slot, which plan finds, as the places that follow */
     Size input, slots, padded, padded_gradients, patches, patch_gradients, kernels, turned, seen, made, sums,
-        vectors, totals;
+        vectors, totals, translated;
 } Job;
 
 INLINE Size input_positions(const Layer *layer) { return layer->shape.height * layer->shape.width; }
@@ -79,6 +85,8 @@ INLINE Size take_room(Size *next, Size count) {
 }
 
 INLINE int is_trained(const Layer *layer) {
+    for (Size i = 0; i < layer->parameters; i++)
+        if (layer->own[i].trained) return 1;
     return (layer->weight.size && layer->weight.trained) || (layer->bias.size && layer->bias.trained);
 }
 
@@ -136,9 +144,16 @@ static Size plan_gradients(Job *job) {
     return most + 1;
 }
 
+/* How many numbers the tensors of a translated layer have, from one to another; each begins at a multiple of two. */
+INLINE Size own_size(const Layer *layer, Size first, Size end) {
+    Size size = 0;
+    for (Size i = first; i < end; i++) size += (layer->own[i].size + 1) / 2 * 2;
+    return size;
+}
+
 /* Divides the scratch memory and returns how many numbers it must hold. */
 Size plan(Job *job) {
-    Size next = 0, values = 0, padded = 0, patches = 0, kernels = 0, parts = 0, weights = 0, channels = 0;
+    Size next = 0, values = 0, padded = 0, patches = 0, kernels = 0, parts = 0, weights = 0, channels = 0, room = 0, own = 0;
     job->input = take_room(&next, job->batch * job->channels * job->positions);
     for (Layer *layer = job->layer; layer < job->layer + job->layers; layer++) {
         const Shape *s = &layer->shape;
@@ -146,7 +161,10 @@ Size plan(Job *job) {
             layer->output = job->layer[layer->takes[0]].output;
         else
             layer->output = take_room(&next, job->batch * output_size(layer));
-        layer->statistics = take_room(&next, layer->kind == NORM ? 2 * blocks_of(layer, job->batch) * s->channels : 0);
+        const Size statistics = layer->kind == NORM ? 2 * blocks_of(layer, job->batch) * s->channels : 0;
+        layer->statistics = take_room(&next, larger(statistics, own_size(layer, layer->parameters, layer->owned)));
+        room = larger(room, layer->room);
+        own = larger(own, own_size(layer, 0, layer->parameters));
         values = larger(values, job->batch * larger(input_size(layer), output_size(layer)));
         weights = larger(weights, layer->weight.size);
         channels = larger(channels, larger(s->channels, s->outputs));
@@ -175,9 +193,10 @@ Size plan(Job *job) {
     job->turned = take_room(&next, larger(weights, kernels));
     job->seen = take_room(&next, parts);
     job->made = take_room(&next, parts);
-    job->sums = take_room(&next, larger(weights, 2 * channels));
+    job->sums = take_room(&next, larger(larger(weights, own), 2 * channels));
     job->vectors = take_room(&next, 3 * channels);
     job->totals = take_room(&next, 2 * channels * sizeof(double) / sizeof(REAL));
+    job->translated = take_room(&next, room ? room + values : 0); /* and a gradient that nobody wants */
     return next;
 }
 

@@ -5,16 +5,19 @@ K lanes, C channels, H, W of an image; O outputs, Y, X of what a layer makes of 
 
 from __future__ import annotations
 
+import copy
+import ctypes
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from bnbench.engine.folding import Folded
+from bnbench.engine.folding import Folded, LaneByLane, unfold
 from bnbench.engine.folding.batch_norm import FoldedBatchNorm
 from bnbench.engine.folding.convolution import FoldedConv2d
 from bnbench.engine.folding.linear import FoldedLinear
@@ -45,26 +48,56 @@ class Output:
     Attributes:
         index: of the layer; ``NONE`` for the images themselves.
         image: its shape for one example; a vector is an image of one position.
+        vector: whether it is a vector in torch.
     """
 
     index: int
     image: Image
+    vector: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an example in torch: [C] or [C, H, W]."""
+        return self.image[:1] if self.vector else self.image
+
+
+@dataclass(frozen=True)
+class Own:
+    """A layer that is to be translated.
+
+    Attributes:
+        index: among the layers.
+        layer: of one lane.
+        shape: of an example, [C] or [C, H, W].
+        tensors: of all lanes; the layer that is compiled has their address.
+    """
+
+    index: int
+    layer: nn.Module
+    shape: tuple[int, ...]
+    tensors: ctypes.Array[c.Parameter]
 
 
 @dataclass
 class Graph:
-    """Layers, each after those whose outputs it takes."""
+    """Layers, each after those whose outputs it takes; ``owns`` are those among them that are to be translated."""
 
-    lanes: int
+    network: Folded
     state: State
     layers: list[c.Layer] = field(default_factory=list)
+    owns: list[Own] = field(default_factory=list)
+
+    @cached_property
+    def alone(self) -> nn.Module:
+        """The network of a lane."""
+        return unfold(self.network, 0)
 
     def add(self, kind: int, x: Output, image: Image, other: int = c.NONE, **fields: Any) -> Output:
         """A layer that makes ``image`` of x, and of what another layer puts out."""
         (channels, height, width), (outputs, rows, columns) = x.image, image
         shape = c.Shape(height, width, channels, rows, columns, outputs, row_stride=1, column_stride=1)
         self.layers.append(c.Layer(kind=kind, takes=(x.index, other), shape=shape, **fields))
-        return Output(len(self.layers) - 1, image)
+        return Output(len(self.layers) - 1, image, x.vector or kind == c.LINEAR)
 
     def parameter(self, tensor: Tensor | None) -> c.Parameter:
         """A tensor of all lanes."""
@@ -72,32 +105,33 @@ class Graph:
             return c.Parameter()
         kept, decays = self.state(tensor)
         made = c.Parameter(tensor.data_ptr())
-        made.size, made.trained, made.decays = tensor.numel() // self.lanes, tensor.requires_grad, decays
+        made.size, made.trained, made.decays = tensor.numel() // self.network.lanes, tensor.requires_grad, decays
         for index, item in enumerate(kept):
             made.state[index] = item.data_ptr()
         return made
 
 
-def layers_of(network: Folded, image: Image, state: State) -> list[c.Layer]:
+def graph_of(network: Folded, image: Image, state: State) -> Graph:
     """The layers of a folded network, the one that puts out the logits last.
 
     Raises:
         NotNative: its ``forward`` cannot be followed, or does what the compiled code does not know.
     """
-    graph = Graph(network.lanes, state)
+    graph = Graph(network, state)
     known: dict[fx.Node, Output] = {}
     for node in _followed(network).nodes:
         if node.op == "placeholder":
             known[node] = Output(c.NONE, image)
         elif node.op == "output":
             (last,) = node.all_input_nodes
-            if node.args != (last,) or known[last] != Output(len(graph.layers) - 1, (known[last].image[0], 1, 1)):
+            found = known[last]
+            if node.args != (last,) or (found.index, *found.image[1:]) != (len(graph.layers) - 1, 1, 1):
                 raise NotNative("a network that does not put out vectors last")
         else:
-            known[node] = _translated(graph, network.network, node, known)
+            known[node] = _made(graph, node, known)
     if len({_seen(layer) for layer in graph.layers if c.NONE in layer.takes[: 1 + (layer.kind == c.ADD)]}) > 1:
         raise NotNative("a network that takes its images as such and as vectors")
-    return graph.layers
+    return graph
 
 
 def _seen(layer: c.Layer) -> tuple[int, int]:
@@ -110,13 +144,13 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, layer: nn.Module, path: str) -> bool:
         """Whether a layer is not looked into."""
-        return type(layer) in RULES or not list(layer.children())
+        return type(layer) in RULES or "lanes_in_channels" in vars(layer) or not list(layer.children())
 
 
 def _followed(folded: Folded) -> fx.Graph:
     """What a network does, the same in each step."""
     for layer in folded.network.modules():
-        if layer._forward_hooks or layer._forward_pre_hooks:
+        if (layer._forward_hooks or layer._forward_pre_hooks) and "lanes_in_channels" not in vars(layer):
             raise NotNative(f"{type(layer).__name__} with hooks")
     before = python_state(folded)
     try:
@@ -128,18 +162,25 @@ def _followed(folded: Folded) -> fx.Graph:
     return graph
 
 
-def _translated(graph: Graph, network: nn.Module, node: fx.Node, known: dict[fx.Node, Output]) -> Output:
+def _made(graph: Graph, node: fx.Node, known: dict[fx.Node, Output]) -> Output:
     """The layer for a node."""
     inputs = [known[taken] for taken in node.all_input_nodes]
     if not node.users:
         raise NotNative(f"{node}, which nobody takes")
     if node.op == "call_module":
-        layer = network.get_submodule(str(node.target))
-        rule = RULES.get(type(layer))
-        if rule is None or node.kwargs or node.args != (*node.all_input_nodes,):
+        layer = graph.network.network.get_submodule(str(node.target))
+        if node.kwargs or node.args != (*node.all_input_nodes,):
             raise NotNative(type(layer).__name__)
-        made: Output = rule(graph, layer, *inputs)
-        return made
+        reason = NotNative(type(layer).__name__)
+        if rule := RULES.get(type(layer)):
+            try:
+                made: Output = rule(graph, layer, *inputs)
+                return made
+            except NotNative as error:
+                reason = error
+        if len(inputs) == 1 and _keeps_shape(graph, str(node.target), inputs[0]):
+            return own(graph, str(node.target), layer, inputs[0])
+        raise reason
     if node.target in SUMS and node.args == (*node.all_input_nodes,) and not node.kwargs:
         return add(graph, *inputs)
     if node.target in RELUS and len(inputs) == 1:
@@ -247,7 +288,7 @@ def flatten(graph: Graph, layer: nn.Flatten, x: Output) -> Output:
     channels, height, width = x.image
     if x.index != c.NONE and channels > 1 and height * width > 1:
         x = graph.add(c.CHANNELS_FIRST, x, x.image)
-    return Output(x.index, (channels * height * width, 1, 1))
+    return Output(x.index, (channels * height * width, 1, 1), vector=True)
 
 
 def add(graph: Graph, x: Output, other: Output) -> Output:
@@ -263,6 +304,35 @@ def subsample(graph: Graph, layer: SubsampleAndPad, x: Output) -> Output:
     made = graph.add(c.SUBSAMPLE, x, (channels + layer.channels, (height + 1) // 2, (width + 1) // 2))
     graph.layers[-1].shape.row_stride = graph.layers[-1].shape.column_stride = 2
     return made
+
+
+def own(graph: Graph, path: str, layer: nn.Module, x: Output) -> Output:
+    """A layer that puts out what has its input's shape; what it does is found out by following it."""
+    if isinstance(layer, LaneByLane) and not layer.alike():
+        raise NotNative(f"{type(layer.member(0)).__name__}, whose settings differ between runs")
+    tensors = [graph.parameter(tensor) for tensor in layer._parameters.values() if tensor is not None]
+    parameters, itemsize = len(tensors), next(graph.network.parameters()).itemsize
+    for buffer in (buffer for buffer in layer._buffers.values() if buffer is not None):
+        tensors.append(c.Parameter(buffer.data_ptr()))
+        tensors[-1].size = buffer.nbytes // graph.network.lanes // itemsize
+    kept = (c.Parameter * len(tensors))(*tensors)
+    given = {"own": ctypes.addressof(kept), "parameters": parameters, "owned": len(tensors)}
+    output = graph.add(c.TRANSLATED, x, x.image, **given)
+    alone = graph.alone.get_submodule(path).train(layer.training)
+    graph.owns.append(Own(output.index, alone, x.shape, kept))
+    return output
+
+
+def _keeps_shape(graph: Graph, path: str, x: Output) -> bool:
+    """Whether what a layer puts out has its input's shape."""
+    layer = graph.alone.get_submodule(path)
+    examples = next(graph.network.parameters()).new_zeros(2, *x.shape)
+    try:
+        with torch.no_grad():
+            y = copy.deepcopy(layer).eval()(examples)
+    except (Exception, SystemExit):  # a plugin's layer may raise anything
+        return False
+    return isinstance(y, Tensor) and y.shape == examples.shape
 
 
 def nothing(graph: Graph, layer: nn.Module, x: Output) -> Output:

@@ -151,6 +151,40 @@ static void subsample_backward(const Turn *turn, const Layer *layer, const REAL 
             memcpy(to + seen_at(s, line, column), gradient, s->channels * sizeof(REAL));
 }
 
+/* ---- layers that were translated ---- */
+
+/* The buffers as they were before the step are kept for the way back. */
+static void translated_forward(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
+    const REAL *in[1 + layer->owned];
+    REAL *out[1 + layer->owned], *kept = room(turn, layer->statistics);
+    in[0] = x, out[0] = y;
+    for (Size i = 0; i < layer->owned; i++) {
+        const Parameter *own = &layer->own[i];
+        in[1 + i] = values_of(turn, own);
+        if (i < layer->parameters) continue;
+        out[1 + i - layer->parameters] = values_of(turn, own);
+        in[1 + i] = memcpy(kept, values_of(turn, own), own->size * sizeof(REAL));
+        kept += own_size(layer, i, i + 1);
+    }
+    layer->ahead(in, out, room(turn, turn->job->translated));
+}
+
+static void translated_backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
+    const REAL *in[2 + layer->owned];
+    REAL *out[1 + layer->owned], *gradients = room(turn, turn->job->sums), *kept = room(turn, layer->statistics);
+    in[0] = x, in[1] = gradient, out[0] = to ? to : room(turn, turn->job->translated) + layer->room;
+    for (Size i = 0; i < layer->owned; i++) {
+        const Size size = own_size(layer, i, i + 1);
+        in[2 + i] = i < layer->parameters ? values_of(turn, &layer->own[i]) : kept;
+        out[1 + i] = gradients;
+        if (i < layer->parameters) gradients += size;
+        else kept += size;
+    }
+    layer->back(in, out, room(turn, turn->job->translated));
+    for (Size i = 0; i < layer->parameters; i++)
+        if (layer->own[i].trained) update(turn, &layer->own[i], 0, layer->own[i].size, out[1 + i]);
+}
+
 /* ---- any layer ---- */
 
 static void forward(const Turn *turn, const Layer *layer) {
@@ -165,6 +199,7 @@ static void forward(const Turn *turn, const Layer *layer) {
         case CHANNELS_FIRST: turn_images(turn->batch, input_positions(layer), layer->shape.channels, x, y); break;
         case ADD: add(turn, layer, x, y); break;
         case SUBSAMPLE: subsample(turn, layer, x, y); break;
+        case TRANSLATED: translated_forward(turn, layer, x, y); break;
     }
 }
 
@@ -184,6 +219,7 @@ static void backward(const Turn *turn, const Layer *layer) {
         case AVERAGE: average_backward(turn, layer, gradient, to); break;
         case CHANNELS_FIRST: turn_images(turn->batch, layer->shape.channels, input_positions(layer), gradient, to); break;
         case SUBSAMPLE: subsample_backward(turn, layer, gradient, to); break;
+        case TRANSLATED: translated_backward(turn, layer, x, gradient, to); break;
     }
     for (int way = 0; way < ways_of(layer); way++) {
         to = slot(turn, layer->to[way]);

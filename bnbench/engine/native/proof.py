@@ -15,6 +15,7 @@ from bnbench.engine.evaluation import freeze_statistics
 from bnbench.engine.folding import Folded, fold, randomize, unequal
 from bnbench.engine.lane_optim import LaneOptimizer, make_lane_optimizer
 from bnbench.engine.lane_step import LaneStep
+from bnbench.engine.native.graph import NotNative
 from bnbench.engine.native.steps import NativeSteps
 from bnbench.engine.optim import decays
 from bnbench.spec import RunSpec, Sgd
@@ -29,9 +30,14 @@ Made = dict[str, Tensor]
 
 
 def prove_native(
-    spec: RunSpec, build: Callable[[int], nn.Module], image: tuple[int, int, int], classes: int, batch: int
+    spec: RunSpec,
+    build: Callable[[int], nn.Module],
+    image: tuple[int, int, int],
+    classes: int,
+    batch: int,
+    translate: bool = True,
 ) -> str | None:
-    """Make a few steps of a stack with random numbers in float64 both ways, then again with frozen statistics.
+    """Make a few steps of a stack with random numbers in float64 both ways, and with frozen statistics if they will be.
 
     Args:
         spec: of the runs that are to be trained.
@@ -39,27 +45,33 @@ def prove_native(
         image: C, H, W.
         classes: of the labels.
         batch: N.
+        translate: whether layers that the compiled code does not know may be translated for it, which takes seconds.
 
     Returns:
         None if losses, gradients, parameters and buffers agree to 1e-9 relative, else the first difference, or why
         there are no compiled steps.
     """
     try:
-        return next(differences(replace(spec, precision="fp64"), build, image, classes, batch), None)
+        return next(differences(replace(spec, precision="fp64"), build, image, classes, batch, translate), None)
     except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
         return f"{type(error).__name__}: {error}"
 
 
 def differences(
-    spec: RunSpec, build: Callable[[int], nn.Module], image: tuple[int, int, int], classes: int, batch: int
+    spec: RunSpec,
+    build: Callable[[int], nn.Module],
+    image: tuple[int, int, int],
+    classes: int,
+    batch: int,
+    translate: bool,
 ) -> Iterator[str]:
     """A sentence for every tensor that differs."""
     optims = [replace(spec.optim, weight_decay=lane / 100) for lane in range(LANES)]
     optims = [replace(o, momentum=0.5 + lane / 10) if isinstance(o, Sgd) else o for lane, o in enumerate(optims)]
     specs = [replace(spec, optim=optim, seed=lane) for lane, optim in enumerate(optims)]
-    for frozen in (False, True):
-        received = _made(specs, build, image, classes, batch, frozen, native=True)
-        expected = _made(specs, build, image, classes, batch, frozen, native=False)
+    for frozen in (False,) if spec.freeze_statistics is None else (False, True):
+        received = _made(specs, build, image, classes, batch, frozen, True, translate)
+        expected = _made(specs, build, image, classes, batch, frozen, False, translate)
         mode = "with frozen statistics: " if frozen else ""
         for kind in ("losses", "logits", "kept of ", "parameter ", "buffer "):
             pairs = (
@@ -76,6 +88,7 @@ def _made(
     batch: int,
     frozen: bool,
     native: bool,
+    translate: bool,
 ) -> Made:
     rng = torch.Generator().manual_seed(0)
     networks = [build(lane).double() for lane in range(LANES)]
@@ -92,6 +105,8 @@ def _made(
     y_SKN = torch.randint(0, classes, (STEPS, LANES, batch), generator=rng)
     lr_SK1 = 0.01 + torch.rand(STEPS, LANES, 1, dtype=torch.float64, generator=rng) / 100
     steps = NativeSteps(specs[0], folded, optimizer, image, classes) if native else None
+    if steps is not None and steps.translated and not translate:
+        raise NotNative(f"{', '.join(steps.translated)}, for which a run is too short")
     run = LaneStep(specs[0], folded, optimizer).run_block if steps is None else steps.run
     losses_SM, logits_SMO = run(x_SMCHW, y_SKN, lr_SK1)
     return {"losses": losses_SM, "logits": logits_SMO, **_state(folded, optimizer)}

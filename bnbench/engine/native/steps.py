@@ -14,8 +14,9 @@ from bnbench.engine.evaluation import dtype_of
 from bnbench.engine.folding import Folded
 from bnbench.engine.lane_optim import LaneAdam, LaneOptimizer, LaneSgd
 from bnbench.engine.native.compilation import library
-from bnbench.engine.native.graph import NotNative, layers_of
+from bnbench.engine.native.graph import NotNative, graph_of
 from bnbench.engine.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
+from bnbench.engine.native.translated import Code, Unfit, code_of
 from bnbench.errors import Impossible
 from bnbench.spec import AdamW, RunSpec
 
@@ -48,6 +49,7 @@ class NativeSteps:
             raise NotNative("bf16 or clipped gradients")
         if loaded is None:
             raise NotNative("a machine without a C compiler")
+        self._dtype = dtype_of(spec)
         self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
         self._smoothing = spec.label_smoothing
         self.seconds: Tensor | None = None
@@ -58,6 +60,7 @@ class NativeSteps:
         """Make S steps with x [S, M, C, H, W], y [S, K, N], lr [S, K, 1]: losses [S, M] and logits [S, M, O]."""
         steps, lanes, batch = y_SKN.shape
         self._require_values(batch)
+        self._translate(batch)
         losses_SM = lr_SK1.new_empty(steps, lanes * batch)
         logits_SMO = lr_SK1.new_empty(steps, lanes * batch, self._classes)
         given = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous()
@@ -92,8 +95,27 @@ class NativeSteps:
 
         How long a block can be does not matter.
         """
-        layers = layers_of(network, self._image, self._optimizer.state_of)
-        self._network, self._layers = network, (Layer * len(layers))(*layers)
+        self._graph = graph_of(network, self._image, self._optimizer.state_of)
+        self._layers = (Layer * len(self._graph.layers))(*self._graph.layers)
+        self._codes: dict[tuple[int, int], Code] = {}
+
+    def _translate(self, batch: int) -> None:
+        """Give the layers that need it code for a size of batch."""
+        for own in self._graph.owns:
+            known = own.index, batch
+            if known not in self._codes:
+                x = torch.randn(batch, *own.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
+                try:
+                    self._codes[known] = code_of(own.layer, x)
+                except Unfit as error:
+                    raise NotNative(str(error)) from error
+            layer, code = self._layers[own.index], self._codes[known]
+            layer.ahead, layer.back, layer.room = code.ahead, code.back, code.room
+
+    @property
+    def translated(self) -> list[str]:
+        """The types of the layers that are translated for the compiled code."""
+        return list(dict.fromkeys(type(own.layer).__name__ for own in self._graph.owns))
 
     @property
     def layers(self) -> list[Layer]:

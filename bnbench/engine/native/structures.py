@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctypes import Structure, c_double, c_int32, c_int64, c_void_p
 
-LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE = range(8)
+LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, TRANSLATED = range(9)
 NONE = -1
 RELU, SIGMOID, TANH, GELU = range(4)
 BATCH, EXAMPLE, POSITION = range(3)
@@ -49,6 +49,9 @@ class Layer(Structure):
         ("weight", Parameter),
         ("bias", Parameter),
         *((name, c_void_p) for name in ("running_mean", "running_var", "batches")),
+        ("own", c_void_p),
+        *((name, c_int64) for name in ("parameters", "owned", "room")),
+        *((name, c_void_p) for name in ("ahead", "back")),
         *((name, c_int64) for name in ("output", "statistics")),
         ("learns", c_int32),
         ("gradient", c_int32),
@@ -59,7 +62,7 @@ class Layer(Structure):
 
 PLACES = (
     *("input", "slots", "padded", "padded_gradients", "patches", "patch_gradients", "kernels", "turned"),
-    *("seen", "made", "sums", "vectors", "totals"),
+    *("seen", "made", "sums", "vectors", "totals", "translated"),
 )
 """Of a job in its scratch memory."""
 

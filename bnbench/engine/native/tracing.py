@@ -1,0 +1,82 @@
+"""What a layer does to a batch of one lane, and what its gradients are, as graphs of single operations.
+
+N batch of a lane, C channels, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, fx, nn
+
+from bnbench.engine.folding.lane_by_lane import tensors_of
+from bnbench.engine.python_state import changed, state_of
+
+COMPOUND = [torch.ops.aten.native_batch_norm, torch.ops.aten.native_group_norm, torch.ops.aten.native_layer_norm]
+
+
+class Operations:
+    """The operations of a layer, which holds no layers and is left as it was.
+
+    Attributes:
+        forward: from x and the layer's tensors to the output and the layer's buffers afterwards.
+        backward: from x, the gradient of the output and the tensors to the gradients of x and of each parameter.
+        calls: the same two as functions of Python.
+        tensors: copies of the layer's, by their names, parameters first.
+
+    Raises:
+        Exception: anything, if what the layer does depends on values.
+        ValueError: it keeps something in Python that changes from call to call.
+    """
+
+    def __init__(self, layer: nn.Module, x: Tensor) -> None:
+        self.tensors = tensors = {name: tensor.detach().clone() for name, tensor in tensors_of(layer)}
+        buffers = [name for name in tensors if name in layer._buffers]
+        count = len(tensors) - len(buffers)
+
+        def forward(x: Tensor, *own: Tensor) -> list[Tensor]:
+            with holding(layer, dict(zip(tensors, own, strict=True))):
+                return [layer(x), *(layer._buffers[name] for name in buffers)]
+
+        def backward(x: Tensor, gradient: Tensor, *own: Tensor) -> list[Tensor]:
+            copies = [tensor.detach().clone() for tensor in (x, *own)]
+            learned = [tensor.requires_grad_() for tensor in copies[: 1 + count]]
+            found = torch.autograd.grad(forward(*copies)[0], learned, gradient, allow_unused=True)
+            return [torch.zeros_like(tensor) if g is None else g for tensor, g in zip(learned, found, strict=True)]
+
+        self.calls = forward, backward
+        before = state_of(layer)
+        self.forward = _operations(forward, x, *tensors.values())
+        self.backward = _operations(backward, x, torch.ones_like(x), *tensors.values())
+        if name := changed(before, state_of(layer)):
+            raise ValueError(f"{name}, which a step changes")
+
+
+@contextmanager
+def holding(layer: nn.Module, tensors: dict[str, Tensor]) -> Iterator[None]:
+    """Let a layer have these parameters and buffers for a while."""
+    parameters, buffers = dict(layer._parameters), dict(layer._buffers)
+    for name, tensor in tensors.items():
+        (layer._parameters if name in parameters else layer._buffers)[name] = tensor  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        layer._parameters.update(parameters)
+        layer._buffers.update(buffers)
+
+
+def _operations(function: Callable[..., Sequence[Tensor]], *inputs: Tensor) -> fx.Graph:
+    """What a function does, without changing anything in place."""
+    from torch._decomp import core_aten_decompositions, get_decompositions  # they take a second to load
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    simple = {**core_aten_decompositions(), **get_decompositions(COMPOUND)}
+    as_written = make_fx(function)(*inputs)
+    graph: fx.Graph = make_fx(torch.func.functionalize(as_written), simple)(*inputs).graph
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten.copy_.default and not node.users:
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+    return graph
