@@ -25,6 +25,7 @@ from bnbench.engine.native.structures import (
     LINEAR,
     NORM,
     SUBSAMPLE,
+    TRANSLATED,
     Layer,
 )
 from bnbench.engine.optim import decays
@@ -38,6 +39,7 @@ NAMES = {
     CHANNELS_FIRST: "channels first",
     ADD: "add",
     SUBSAMPLE: "subsample",
+    TRANSLATED: "translated",
 }
 SIZE = 512
 

@@ -290,10 +290,28 @@ def test_nothing_is_written_outside_its_place(
         f"model={model}", f"model.width={width}", f"batch_size={batch}", "dataset=synthetic", f"dataset.size={size}",
         f"dataset.channels={1 + width % 3}", "dataset.examples=300", "steps=2", "lr=0.001",
     )  # fmt: skip
-    data = load_data(spec)
+    trains_within_its_places(spec, guarded, monkeypatch)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("train", ["all", "affine"])
+@pytest.mark.parametrize("norm", ["renorm", "l1_batch", "dyt", "evonorm_s0"])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_translated_layers_write_nothing_outside_their_places(
+    monkeypatch: pytest.MonkeyPatch, guarded: Guarded, model: str, norm: str, train: str, batch: int
+):
+    spec = make_spec(
+        f"model={model}", "model.width=12", f"norm={norm}", f"train={train}", f"batch_size={batch}", "steps=2",
+        "dataset=synthetic", "dataset.size=7", "dataset.examples=300", "lr=0.001",
+    )  # fmt: skip
+    if not obstacles({"run": spec}, components(), load_data):
+        trains_within_its_places(spec, guarded, monkeypatch)
+
+
+def trains_within_its_places(spec: RunSpec, guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
     before = guarded.trained
     monkeypatch.setattr("bnbench.engine.native.steps.library", lambda dtype: guarded)
-    natively(lanes_of(spec, 2), data)
+    natively(lanes_of(spec, 2), load_data(spec))
     assert guarded.trained > before
 
 

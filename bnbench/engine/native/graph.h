@@ -196,7 +196,7 @@ Size plan(Job *job) {
     job->sums = take_room(&next, larger(larger(weights, own), 2 * channels));
     job->vectors = take_room(&next, 3 * channels);
     job->totals = take_room(&next, 2 * channels * sizeof(double) / sizeof(REAL));
-    job->translated = take_room(&next, room ? room + values : 0); /* and a gradient that nobody wants */
+    job->translated = take_room(&next, own ? room + values : room); /* and a gradient that nobody wants */
     return next;
 }
 
