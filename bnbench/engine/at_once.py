@@ -10,12 +10,13 @@ import copy
 import torch
 from torch import Tensor
 
+from bnbench.engine.device import release_memory
 from bnbench.engine.evaluation import inputs_of
 from bnbench.engine.folding import Folded, LaneByLane, randomize, unequal
 from bnbench.spec import RunSpec
 
-EXAMPLES, FEWEST, VALUES = 8, 2, 2**18
-"""Examples of a lane that a proof needs at most and at least, and values of all lanes that it should not exceed."""
+LANES, EXAMPLES = 3, 8
+"""Lanes, and examples of each, that a proof needs at most."""
 
 
 def run_at_once(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> None:
@@ -28,17 +29,22 @@ def run_at_once(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> 
     """
     like, rng = next(network.parameters()), torch.Generator().manual_seed(0)
     x_MCHW = torch.randn(network.lanes * min(spec.batch_size, EXAMPLES), *shape, generator=rng).to(like)
-    for layer, x in inputs_of(spec, network, LaneByLane, x_MCHW).items():
-        x_KN = torch.unflatten(x, 0, (network.lanes, -1))
-        few = x_KN[:, : max(FEWEST, VALUES // x_KN[:, 0].numel())].flatten(0, 1)
-        layer.at_once = layer.alike() and _agrees(layer, few.cpu().double())
+    inputs = inputs_of(spec, network, LaneByLane, x_MCHW)
+    for layer, x in inputs.items():
+        few = torch.unflatten(x, 0, (network.lanes, -1))[:LANES].flatten(0, 1)
+        layer.at_once = layer.alike() and _agrees(layer.first(LANES), few.cpu().double())
+    if inputs:
+        inputs.clear()
+        release_memory()  # for what training needs
 
 
 def _agrees(layer: LaneByLane, x: Tensor) -> bool:
-    """Whether outputs, gradients and buffers are the same in float64, in training and at evaluation."""
+    """Whether outputs, gradients and buffers are the same in float64, in training and at evaluation.
+
+    The layer is moved, changed and trained.
+    """
     try:
-        in_turn = copy.deepcopy(layer).cpu().double()
-        in_turn.set_streams(None)
+        in_turn = layer.cpu().double()
         randomize(in_turn, torch.Generator().manual_seed(0))
         at_once = copy.deepcopy(in_turn)
         at_once.at_once = True

@@ -116,7 +116,7 @@ def _limits(
             continue
         kind = (
             *(spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.batch_size, spec.precision),
-            *(type(spec.optim), spec.grad_clip is None),
+            *(type(spec.optim), spec.grad_clip is None, spec.epochs, spec.steps, spec.freeze_statistics),
         )
         if kind not in found:
             loaded = data(spec)

@@ -18,7 +18,7 @@ from tests.engine.test_stacked import SHORT, alone, assert_equal, lanes_of, smal
 
 
 class Batch(nn.Module):
-    """Batch normalization as people write it, with a buffer changed in place, one replaced and one of whole numbers."""
+    """Batch normalization as people write it, with a buffer changed in place, one replaced and a count."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -30,8 +30,7 @@ class Batch(nn.Module):
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
-        over = (0, *range(2, x.ndim))
-        shape = (-1, *[1] * (x.ndim - 2))
+        over, shape = (0, *range(2, x.ndim)), (-1, *[1] * (x.ndim - 2))
         mean, var = self.running_mean, self.running_var
         if self.training:
             var, mean = torch.var_mean(x, over, correction=0)
@@ -39,7 +38,7 @@ class Batch(nn.Module):
             self.running_var = 0.9 * self.running_var + 0.1 * var.detach()
             self.seen += 1
         y = (x - mean.view(shape)) / (var.view(shape) + 0.1).sqrt() * self.weight.view(shape)
-        return y * self.gain * (1 + 1 / (1 + self.seen))
+        return y * self.gain + self.running_mean.view(shape) / (1 + self.seen.to(x.dtype))
 
 
 class Largest(nn.Module):

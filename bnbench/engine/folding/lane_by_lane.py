@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.engine.folding.errors import CannotFold
-from bnbench.norms.lanes import take_tensors
+from bnbench.norms.lanes import joined, take_tensors
 
 Stream = AbstractContextManager[None]
+LARGE = 2**18
+"""Values of a lane from which an evaluation takes one lane after another: what all make at once needs memory."""
 GIVEN = {"_parameters", "_buffers", "training", "momentum"}
 """Attributes that a lane's layer is given anew for each call."""
 
@@ -49,7 +51,7 @@ class LaneByLane(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, C, *]``; in training, a lane draws random numbers from its own stream if it has one."""
         parts = torch.unflatten(x, 0, (len(self._members), -1))
-        if self.at_once:
+        if self.at_once and (self.training or parts[0].numel() < LARGE):
             return self._forward_at_once(parts.contiguous())
         outputs = []
         for number in range(len(self._members)):
@@ -82,6 +84,18 @@ class LaneByLane(nn.Module):
         except RuntimeError:  # a tensor among them has no truth value
             return False
 
+    def first(self, count: int) -> LaneByLane:
+        """A layer of some of the lanes, without streams; it shares no tensors with this one."""
+        chosen = copy.deepcopy(self)
+        chosen._members, chosen._streams = chosen._members[:count], None
+        for name, tensor in self._by_lane().items():
+            part = joined(list(tensor[:count]))
+            if name in self._parameters:
+                chosen._parameters[name] = nn.Parameter(part, tensor.requires_grad)
+            else:
+                chosen._buffers[name] = part
+        return chosen
+
     def set_streams(self, streams: Sequence[Stream] | None) -> None:
         """Set one context manager per lane, entered around each call in training; None for no streams."""
         self._streams = streams
@@ -100,8 +114,12 @@ class LaneByLane(nn.Module):
             _write_back(own, member._buffers)
 
     def _by_lane(self) -> dict[str, Tensor]:
-        """The joint tensors with the lanes as a dimension of their own, the first."""
-        return {name: joint.view(len(self._members), *self._shapes[name]) for name, joint in tensors_of(self)}
+        """The joint tensors with the lanes as a dimension of their own, the first.
+
+        What is done in place to a buffer counts as a change for this call only, not for the other lanes' gradients.
+        """
+        own = ((name, joint if name in self._parameters else joint.data) for name, joint in tensors_of(self))
+        return {name: joint.view(len(self._members), *self._shapes[name]) for name, joint in own}
 
     @contextmanager
     def _with_tensors(self, number: int, own: Mapping[str, Tensor]) -> Iterator[nn.Module]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -70,12 +71,12 @@ def differences(
     optims = [replace(o, momentum=0.5 + lane / 10) if isinstance(o, Sgd) else o for lane, o in enumerate(optims)]
     specs = [replace(spec, optim=optim, seed=lane) for lane, optim in enumerate(optims)]
     for frozen in (False,) if spec.freeze_statistics is None else (False, True):
-        received = _made(specs, build, image, classes, batch, frozen, True, translate)
-        expected = _made(specs, build, image, classes, batch, frozen, False, translate)
+        made = partial(_made, specs, build, image, classes, batch, frozen)
+        received, expected = made(native=True, translate=translate), made(native=False)
         mode = "with frozen statistics: " if frozen else ""
         for kind in ("losses", "logits", "kept of ", "parameter ", "buffer "):
             pairs = (
-                {name: item for name, item in made.items() if name.startswith(kind)} for made in (expected, received)
+                {name: item for name, item in state.items() if name.startswith(kind)} for state in (expected, received)
             )
             yield from unequal(mode, *pairs)
 
@@ -88,7 +89,7 @@ def _made(
     batch: int,
     frozen: bool,
     native: bool,
-    translate: bool,
+    translate: bool = False,
 ) -> Made:
     rng = torch.Generator().manual_seed(0)
     networks = [build(lane).double() for lane in range(LANES)]

@@ -16,7 +16,7 @@ from bnbench.engine.lane_optim import LaneAdam, LaneOptimizer, LaneSgd
 from bnbench.engine.native.compilation import library
 from bnbench.engine.native.graph import NotNative, graph_of
 from bnbench.engine.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
-from bnbench.engine.native.translated import Code, Unfit, code_of
+from bnbench.engine.native.translated import Code, code_of
 from bnbench.errors import Impossible
 from bnbench.spec import AdamW, RunSpec
 
@@ -105,10 +105,7 @@ class NativeSteps:
             known = own.index, batch
             if known not in self._codes:
                 x = torch.randn(batch, *own.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
-                try:
-                    self._codes[known] = code_of(own.layer, x)
-                except Unfit as error:
-                    raise NotNative(str(error)) from error
+                self._codes[known] = code_of(own.layer, x)
             layer, code = self._layers[own.index], self._codes[known]
             layer.ahead, layer.back, layer.room = code.ahead, code.back, code.room
 

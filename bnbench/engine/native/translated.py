@@ -16,16 +16,14 @@ from torch import Tensor, nn
 from bnbench.engine.folding.lane_by_lane import tensors_of
 from bnbench.engine.folding.proof import magnitude
 from bnbench.engine.native.compilation import library
+from bnbench.engine.native.graph import NotNative
 from bnbench.engine.native.tracing import Operations
-from bnbench.engine.native.translation import PRELUDE, translate
+from bnbench.engine.native.translation import translate
+from bnbench.engine.native.vocabulary import PRELUDE
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-2}
 FLOOR = 1e-2
 """Below this, numbers may be rounding noise."""
-
-
-class Unfit(Exception):
-    """A layer cannot be translated; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ class Code:
     room: int
 
 
-_known: dict[Hashable, tuple[Code, ctypes.CDLL]] = {}
-"""What was compiled before in this process, with the library that holds it, by what it depends on."""
+_known: dict[Hashable, Code] = {}
+"""What was compiled before in this process, by what it depends on."""
 
 
 def code_of(layer: nn.Module, x: Tensor) -> Code:
@@ -49,33 +47,34 @@ def code_of(layer: nn.Module, x: Tensor) -> Code:
         x: [N, C] or [N, C, H, W], some input.
 
     Raises:
-        Unfit: it depends on values, draws numbers, changes in Python, or does what has no translation.
+        NotNative: it depends on values, draws numbers, changes in Python, or does what has no translation.
     """
     key = _key(layer, x)
     if key is not None and key in _known:
-        return _known[key][0]
+        return _known[key]
     with torch.random.fork_rng([]):
-        code, loaded = _compiled(layer, x)
-    _known[key or object()] = code, loaded
+        code = _compiled(layer, x)
+    if key is not None:
+        _known[key] = code
     return code
 
 
-def _compiled(layer: nn.Module, x: Tensor) -> tuple[Code, ctypes.CDLL]:
+def _compiled(layer: nn.Module, x: Tensor) -> Code:
     try:
         operations = Operations(layer, x)
         ahead = translate(operations.forward, "ahead", x.dtype)
         back = translate(operations.backward, "back", x.dtype)
     except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
-        raise Unfit(f"{type(layer).__name__}: {error}") from error
+        raise NotNative(f"{type(layer).__name__}: {error}") from error
     loaded = library(x.dtype, PRELUDE + ahead.source + back.source)
     if loaded is None:
-        raise Unfit(f"{type(layer).__name__} does not compile")
+        raise NotNative(f"{type(layer).__name__} does not compile")
     room = max(ahead.room, back.room)
     for call, name in zip(operations.calls, ("ahead", "back"), strict=True):
         given = [x, *([torch.randn_like(x)] if name == "back" else []), *operations.tensors.values()]
         if not _agrees(call, loaded[name], given, room):
-            raise Unfit(f"{type(layer).__name__}: the compiled code does something else")
-    return Code(_address(loaded["ahead"]), _address(loaded["back"]), room), loaded
+            raise NotNative(f"{type(layer).__name__}: the compiled code does something else")
+    return Code(_address(loaded["ahead"]), _address(loaded["back"]), room)
 
 
 def _key(layer: nn.Module, x: Tensor) -> Hashable | None:

@@ -8,116 +8,30 @@ last.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import fx
 
-Dims = tuple[int, ...]
-Index = Sequence[str]
-"""An expression for each dimension; 0 for those of size 1."""
-
-FUNCTIONS = ("ceil", "cos", "erf", "exp", "expm1", "fabs", "floor", "log", "log1p", "sin", "sqrt", "tanh")
-"""Of math.h. Those of tgmath.h are macros, and would multiply expressions within expressions."""
-PRELUDE = """#include <math.h>
-#include <stdint.h>
-
-static inline REAL real_pow(REAL x, REAL y) { return sizeof(REAL) == sizeof(float) ? powf(x, y) : pow(x, y); }
-static inline REAL square(REAL x) { return x * x; }
-static inline REAL sign(REAL x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
-static inline REAL largest(REAL x, REAL y) { return x > y || x != x ? x : y; }
-static inline REAL smallest(REAL x, REAL y) { return x < y || x != x ? x : y; }
-static inline REAL gelu(REAL x) { return x * (REAL)0.5 * (1 + (REAL)erf(x * 0.70710678118654752440)); }
-""" + "".join(
-    f"static inline REAL real_{name}(REAL x) {{ return sizeof(REAL) == sizeof(float) ? {name}f(x) : {name}(x); }}\n"
-    for name in FUNCTIONS
+from bnbench.engine.native.values import (
+    Dims,
+    Index,
+    Untranslatable,
+    Value,
+    in_memory,
+    literal,
+    natural_strides,
+    order_of,
+    place_of,
+    strides_of,
+    without,
 )
+from bnbench.engine.native.vocabulary import EACH, FILLED, OF_TRUTHS, SAME
+
 MANY = 512
 """Numbers from which a sum is taken in double."""
-
-EACH = {
-    "abs": "real_fabs({0})",
-    "add": "({0} + {1})",
-    "bitwise_and": "({0} && {1})",
-    "bitwise_not": "(!{0})",
-    "bitwise_or": "({0} || {1})",
-    "bitwise_xor": "(!{0} != !{1})",
-    "ceil": "real_ceil({0})",
-    "cos": "real_cos({0})",
-    "div": "({0} / {1})",
-    "eq": "({0} == {1})",
-    "erf": "real_erf({0})",
-    "exp": "real_exp({0})",
-    "expm1": "real_expm1({0})",
-    "floor": "real_floor({0})",
-    "gelu": "gelu({0})",
-    "ge": "({0} >= {1})",
-    "gt": "({0} > {1})",
-    "isnan": "({0} != {0})",
-    "le": "({0} <= {1})",
-    "log": "real_log({0})",
-    "log1p": "real_log1p({0})",
-    "logical_and": "({0} && {1})",
-    "logical_not": "(!{0})",
-    "logical_or": "({0} || {1})",
-    "lt": "({0} < {1})",
-    "maximum": "largest({0}, {1})",
-    "minimum": "smallest({0}, {1})",
-    "mul": "({0} * {1})",
-    "ne": "({0} != {1})",
-    "neg": "(-{0})",
-    "pow": "real_pow({0}, {1})",
-    "reciprocal": "(1 / {0})",
-    "relu": "largest({0}, 0)",
-    "rsqrt": "(1 / real_sqrt({0}))",
-    "sigmoid": "(1 / (1 + real_exp(-{0})))",
-    "sign": "sign({0})",
-    "sin": "real_sin({0})",
-    "sqrt": "real_sqrt({0})",
-    "sub": "({0} - {1})",
-    "tanh": "real_tanh({0})",
-    "where": "({0} ? {1} : {2})",
-}
-"""Operations on each number."""
-SAME = {"alias", "clone", "detach", "lift_fresh_copy", "_to_copy"}
-"""Operations that leave all numbers as they are."""
-FILLED = {
-    "full": None,
-    "full_like": None,
-    "scalar_tensor": None,
-    "zeros_like": 0,
-    "ones_like": 1,
-    "zeros": 0,
-    "ones": 1,
-}
-"""Operations that make one number many times."""
-
-
-class Untranslatable(Exception):
-    """An operation has no counterpart; the message says which."""
-
-
-@dataclass(frozen=True, eq=False)
-class Value:
-    """A tensor.
-
-    Attributes:
-        at: the expression at an index.
-        free: whether it costs nothing to reckon it again.
-        memory: where it is stored, if it is, and how far apart the numbers of each dimension are.
-    """
-
-    shape: Dims
-    at: Callable[[Index], str]
-    free: bool = False
-    memory: tuple[str, Dims] | None = None
-
-    @property
-    def count(self) -> int:
-        """How many numbers it has."""
-        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -164,7 +78,7 @@ class _Translation:
             elif node.op == "output":
                 for number, made in enumerate(node.args[0]):
                     outputs.append(_kind(made))
-                    self._store(known[made], f"out{number}", _strides(known[made].shape))
+                    self._store(known[made], f"out{number}", strides_of(known[made].shape))
             elif node.op != "placeholder":
                 raise Untranslatable(f"{node.op} {node.target}")
         taken = [f"const {_kind(node)} *restrict in{number}" for number, node in enumerate(inputs)]
@@ -185,10 +99,10 @@ class _Translation:
     def _given(self, number: int, tensor: torch.Tensor) -> Value:
         shape = tuple(tensor.shape)
         if tensor.dtype == torch.int64:
-            return _in_memory(f"in{number}", shape, _strides(shape), "(REAL)")
+            return in_memory(f"in{number}", shape, strides_of(shape), "(REAL)")
         if tensor.dtype != self._dtype:
             raise Untranslatable(f"a tensor of {tensor.dtype}")
-        return _in_memory(f"in{number}", shape, _strides(shape))
+        return in_memory(f"in{number}", shape, strides_of(shape))
 
     def _made(self, node: fx.Node, known: dict[fx.Node, Any]) -> Any:
         """What an operation makes; stored if several others take it."""
@@ -205,25 +119,30 @@ class _Translation:
 
     def _operation(self, name: str, node: fx.Node, *arguments: Any, **named: Any) -> Any:
         first = arguments[0] if arguments else None
-        if name in SAME:
+        if name in SAME and self._loses_nothing(node):
             return first
         if name == "copy_":  # into what nobody looks at afterwards
             return self._spread(arguments[1], tuple(_tensor(node).shape))
         if name in FILLED:
             value = FILLED[name]
-            number = _number(arguments[name != "scalar_tensor"] if value is None else value)
-            return Value(tuple(_tensor(node).shape), lambda index: number, free=True)
+            text = literal(arguments[name != "scalar_tensor"] if value is None else value)
+            return Value(tuple(_tensor(node).shape), lambda index: text, free=True)
         if name == "pow" and arguments[1] == 2:
             return self._each("square({0})", node, first)
         if name == "clamp":
             return self._clamped(node, *arguments, **named)
         if name in ("add", "sub") and named.get("alpha", 1) != 1:
-            return self._each(f"({{0}} {'+-'[name == 'sub']} {_number(named['alpha'])} * {{1}})", node, *arguments)
-        if name in EACH and not set(named) - {"alpha"}:
+            return self._each(f"({{0}} {'+-'[name == 'sub']} {literal(named['alpha'])} * {{1}})", node, *arguments)
+        if name in EACH and not set(named) - {"alpha"} and (_tensor(node).dtype == torch.bool or name not in OF_TRUTHS):
             return self._each(EACH[name], node, *arguments)
         if name in ("sum", "mean", "amax", "amin", "var", "var_mean"):
             return self._reduced(name, *arguments, **named)
         return self._seen(name, node, *arguments)
+
+    def _loses_nothing(self, node: fx.Node) -> bool:
+        """Whether what an operation makes can hold all values of what it takes."""
+        wide = [torch.bool, torch.int64, self._dtype]
+        return wide.index(_tensor(node).dtype) >= wide.index(_tensor(node.all_input_nodes[0]).dtype)
 
     # ---- each number ----
 
@@ -240,8 +159,8 @@ class _Translation:
     def _spread(self, operand: Value | float, shape: Dims) -> Value:
         """A tensor or number as a tensor of a shape."""
         if not isinstance(operand, Value):
-            number = _number(operand)
-            return Value(shape, lambda index: number, free=True)
+            text = literal(operand)
+            return Value(shape, lambda index: text, free=True)
         value = self._at_hand(operand) if operand.count < math.prod(shape) else operand
         first = len(shape) - len(value.shape)
 
@@ -259,30 +178,30 @@ class _Translation:
         keep = bool(named.get("keepdim", keep))
         count = math.prod(x.shape[dim] for dim in over)
         if name in ("amax", "amin"):
-            return _without(self._folded(x, over, name, 1), over, keep)
+            return without(self._folded(x, over, name, 1), over, keep)
         if name in ("sum", "mean"):
-            return _without(self._folded(x, over, "sum", 1 / count if name == "mean" else 1), over, keep)
+            return without(self._folded(x, over, "sum", 1 / count if name == "mean" else 1), over, keep)
         x = self._at_hand(x)
         mean = self._folded(x, over, "sum", 1 / count)
         centered = self._spread(mean, x.shape)
         squares = Value(x.shape, lambda index: f"square({x.at(index)} - {centered.at(index)})")
         correction = named.get("correction", 1)
         share = 1 / (count - (1 if correction is None else correction))
-        var = _without(self._folded(squares, over, "sum", share), over, keep)
-        return var if name == "var" else (var, _without(mean, over, keep))
+        var = without(self._folded(squares, over, "sum", share), over, keep)
+        return var if name == "var" else (var, without(mean, over, keep))
 
     def _folded(self, x: Value, over: Sequence[int], name: str, factor: float) -> Value:
         """A sum or extreme over dimensions, which stay with a size of 1."""
         shape = tuple(1 if dim in over else size for dim, size in enumerate(x.shape))
-        strides, count = _strides(shape), math.prod(shape)
+        strides, count = strides_of(shape), math.prod(shape)
         wide = name == "sum" and x.count // count > MANY
         kind, start = "double" if wide else "REAL", {"sum": "0", "amax": "-INFINITY", "amin": "INFINITY"}[name]
         total = self._room_for(count * (2 if wide else 1))
         total = f"(({kind} *)({total}))"
         self._lines.append(f"    for (int64_t i = 0; i < {count}; i++) {total}[i] = {start};")
-        order = [dim for dim in _order(len(x.shape)) if x.shape[dim] > 1]
+        order = [dim for dim in order_of(len(x.shape)) if x.shape[dim] > 1]
         index = [f"i{dim}" if size > 1 else "0" for dim, size in enumerate(x.shape)]
-        place = f"{total}[{_place([i if shape[dim] > 1 else '0' for dim, i in enumerate(index)], strides)}]"
+        place = f"{total}[{place_of([i if shape[dim] > 1 else '0' for dim, i in enumerate(index)], strides)}]"
         if order and order[-1] in over:
             inner = f"i{order[-1]}"
             pragma = "    #pragma omp simd reduction(+:sum)\n" if name == "sum" else ""
@@ -297,7 +216,7 @@ class _Translation:
         made = self._room_for(count)
         scaled = f"{total}[i]" if factor == 1 else f"{total}[i] * ({kind}){factor!r}"
         self._lines.append(f"    for (int64_t i = 0; i < {count}; i++) ({made})[i] = (REAL)({scaled});")
-        return _in_memory(f"({made})", shape, strides)
+        return in_memory(f"({made})", shape, strides)
 
     # ---- other views of the same numbers ----
 
@@ -305,7 +224,11 @@ class _Translation:
         if not isinstance(x, Value):
             raise Untranslatable(str(node.target))
         shape, rank = tuple(_tensor(node).shape), len(x.shape)
-        if name == "as_strided" and arguments == (list(shape), list(_natural(shape))) and x.count == math.prod(shape):
+        if (
+            name == "as_strided"
+            and arguments == (list(shape), list(natural_strides(shape)))
+            and x.count == math.prod(shape)
+        ):
             name = "view"  # of a tensor that is contiguous, as all are that are not views
         if name in ("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze"):
             return self._reshaped(x, shape)
@@ -335,11 +258,11 @@ class _Translation:
                 return x.at([index[next(left)] if size > 1 else "0" for size in x.shape])
 
             return Value(shape, at, x.free)
-        if x.memory is None or x.memory[1] != _natural(x.shape):
+        if x.memory is None or x.memory[1] != natural_strides(x.shape):
             made = self._room_for(x.count)
-            self._store(x, made, _natural(x.shape))
-            return _in_memory(f"({made})", shape, _natural(shape))
-        return _in_memory(x.memory[0], shape, _natural(shape))
+            self._store(x, made, natural_strides(x.shape))
+            return in_memory(f"({made})", shape, natural_strides(shape))
+        return in_memory(x.memory[0], shape, natural_strides(shape))
 
     # ---- memory ----
 
@@ -349,8 +272,8 @@ class _Translation:
             return x
         if x not in self._stored:
             made = self._room_for(x.count)
-            self._store(x, made, _strides(x.shape))
-            self._stored[x] = _in_memory(f"({made})", x.shape, _strides(x.shape))
+            self._store(x, made, strides_of(x.shape))
+            self._stored[x] = in_memory(f"({made})", x.shape, strides_of(x.shape))
         return self._stored[x]
 
     def _room_for(self, count: int) -> str:
@@ -358,9 +281,9 @@ class _Translation:
         return f"scratch + {place}"
 
     def _store(self, x: Value, pointer: str, strides: Dims) -> None:
-        order = [dim for dim in _order(len(x.shape)) if x.shape[dim] > 1]
+        order = [dim for dim in order_of(len(x.shape)) if x.shape[dim] > 1]
         index = [f"i{dim}" if size > 1 else "0" for dim, size in enumerate(x.shape)]
-        self._nest(x.shape, order, f"({pointer})[{_place(index, strides)}] = {x.at(index)};")
+        self._nest(x.shape, order, f"({pointer})[{place_of(index, strides)}] = {x.at(index)};")
 
     def _nest(self, shape: Dims, order: Sequence[int], body: str) -> None:
         for dim in order:
@@ -377,56 +300,6 @@ def _kind(node: fx.Node) -> str:
     return "int64_t" if _tensor(node).dtype == torch.int64 else "REAL"
 
 
-def _number(value: float) -> str:
-    if not isinstance(value, bool | int | float):
-        raise Untranslatable(f"the number {value}")
-    if math.isinf(value):
-        return "(-INFINITY)" if value < 0 else "INFINITY"
-    return "NAN" if math.isnan(value) else f"((REAL){float(value)!r})"
-
-
 def _taken(name: str, total: str, x: str) -> str:
     """A running total with one more number."""
     return f"{total} + {x}" if name == "sum" else f"{'largest' if name == 'amax' else 'smallest'}({total}, {x})"
-
-
-def _without(x: Value, dims: Sequence[int], keep: bool) -> Value:
-    """A value without some dimensions of size 1."""
-    if keep:
-        return x
-    left = [dim for dim in range(len(x.shape)) if dim not in dims]
-
-    def at(index: Index) -> str:
-        whole = ["0"] * len(x.shape)
-        for dim, i in zip(left, index, strict=True):
-            whole[dim] = i
-        return x.at(whole)
-
-    return Value(tuple(x.shape[dim] for dim in left), at, x.free)
-
-
-def _in_memory(pointer: str, shape: Dims, strides: Dims, cast: str = "") -> Value:
-    memory = None if cast else (pointer, strides)
-    return Value(shape, lambda index: f"{cast}{pointer}[{_place(index, strides)}]", True, memory)
-
-
-def _place(index: Index, strides: Dims) -> str:
-    terms = [i if stride == 1 else f"{i} * {stride}" for i, stride in zip(index, strides, strict=True) if i != "0"]
-    return " + ".join(terms) or "0"
-
-
-def _order(rank: int) -> Dims:
-    """Dimensions from the outermost in memory to the innermost."""
-    return (0, 2, 3, 1) if rank == 4 else tuple(range(rank))
-
-
-def _strides(shape: Dims) -> Dims:
-    """How far apart the numbers of each dimension are."""
-    strides, step = [0] * len(shape), 1
-    for dim in reversed(_order(len(shape))):
-        strides[dim], step = step, step * shape[dim]
-    return tuple(strides)
-
-
-def _natural(shape: Dims) -> Dims:
-    return tuple(math.prod(shape[dim + 1 :]) for dim in range(len(shape)))
