@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -21,6 +19,7 @@ from torch import nn
 from bnbench.components import BUILT_IN, Components
 from bnbench.data import Data
 from bnbench.engine import compiler, library, prove, prove_native
+from bnbench.kept import keep, kept_folder
 from bnbench.plan.size import seconds_alone
 from bnbench.spec import RunSpec, as_tree
 
@@ -81,7 +80,7 @@ def _proved(kept: Path | None, proof: Callable[[], str | None]) -> bool:
         return kept.read_text() == ""
     reason = proof()
     if kept is not None:
-        _keep(kept, reason or "")
+        keep(kept, reason or "")
     return reason is None
 
 
@@ -103,8 +102,7 @@ def _kept(spec: RunSpec, components: Components, data: Data, batch: int, also: S
         *also,
     ]
     key = hashlib.sha256(json.dumps([*asked, _sources()]).encode()).hexdigest()[:24]
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "bnbench" / "proofs" / key
+    return kept_folder("proofs") / key
 
 
 @cache
@@ -116,14 +114,3 @@ def _sources() -> str:
         for path in sorted(path for suffix in ("py", "c", "h") for path in (folder / part).rglob(f"*.{suffix}")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _keep(path: Path, reason: str) -> None:
-    """Keep an answer, whole or not at all; a folder that cannot be written to costs time only."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as stream:
-            stream.write(reason)
-        Path(stream.name).replace(path)
-    except OSError:
-        return

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from bnbench.kept import kept_folder
+
 HERE = Path(__file__).parent
 COMMON_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-shared", "-fPIC")
 FLAGS = (*COMMON_FLAGS, "-fno-trapping-math")
@@ -68,8 +70,7 @@ def _kept(command: str, source: str | None) -> Path:
     digest = hashlib.sha256(repr((command, _flags(source), _version(command), _processor(), source)).encode())
     for path in sorted(HERE.glob("*.[ch]")) if source is None else ():
         digest.update(path.read_bytes())
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "bnbench" / "native" / digest.hexdigest()[:24]
+    return kept_folder("native") / digest.hexdigest()[:24]
 
 
 def _flags(source: str | None) -> tuple[str, ...]:

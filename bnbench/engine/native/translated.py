@@ -5,9 +5,13 @@ N batch of a lane, C channels, H, W.
 
 from __future__ import annotations
 
+import copy
 import ctypes
-from collections.abc import Hashable, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,9 +21,11 @@ from bnbench.engine.folding.lane_by_lane import tensors_of
 from bnbench.engine.folding.proof import magnitude
 from bnbench.engine.native.compilation import library
 from bnbench.engine.native.graph import NotNative
-from bnbench.engine.native.tracing import Operations
+from bnbench.engine.native.tracing import Call, calls_of, operations_of
 from bnbench.engine.native.translation import translate
 from bnbench.engine.native.vocabulary import PRELUDE
+from bnbench.engine.python_state import changed, state_of
+from bnbench.kept import keep, kept_folder
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-2}
 FLOOR = 1e-2
@@ -35,12 +41,14 @@ class Code:
     room: int
 
 
-_known: dict[Hashable, Code] = {}
+_known: dict[tuple[torch.dtype, str], Code] = {}
 """What was compiled before in this process, by what it depends on."""
 
 
 def code_of(layer: nn.Module, x: Tensor) -> Code:
     """Compile what a layer of one lane does, and see that it does the same.
+
+    Sources are kept, since to follow a layer takes seconds; whether one is of this layer is seen by what it does.
 
     Args:
         layer: a layer, which is left as it was.
@@ -50,43 +58,69 @@ def code_of(layer: nn.Module, x: Tensor) -> Code:
         NotNative: it depends on values, draws numbers, changes in Python, or does what has no translation.
     """
     key = _key(layer, x)
-    if key is not None and key in _known:
-        return _known[key]
+    if key is not None and (x.dtype, key) in _known:
+        return _known[x.dtype, key]
     with torch.random.fork_rng([]):
-        code = _compiled(layer, x)
+        path = None if key is None else kept_folder("translations") / f"{key}.c"
+        code = _loaded(layer, x, path.read_text()) if path is not None and path.is_file() else None
+        if code is None:
+            source = _translated(layer, x)
+            code = _loaded(layer, x, source)
+            if code is None:
+                raise NotNative(f"{type(layer).__name__}, whose translation does something else or does not compile")
+            if path is not None:
+                keep(path, source)
     if key is not None:
-        _known[key] = code
+        _known[x.dtype, key] = code
     return code
 
 
-def _compiled(layer: nn.Module, x: Tensor) -> Code:
+def _translated(layer: nn.Module, x: Tensor) -> str:
+    """The source of a layer's functions, found in float64 and the same for all types of numbers."""
     try:
-        operations = Operations(layer, x)
-        ahead = translate(operations.forward, "ahead", x.dtype)
-        back = translate(operations.backward, "back", x.dtype)
+        forward, backward = operations_of(copy.deepcopy(layer).double(), x.double())
+        ahead, back = translate(forward, "ahead", torch.float64), translate(backward, "back", torch.float64)
     except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
         raise NotNative(f"{type(layer).__name__}: {error}") from error
-    loaded = library(x.dtype, PRELUDE + ahead.source + back.source)
+    return f"{PRELUDE}{ahead.source}{back.source}const int64_t room = {max(ahead.room, back.room)};\n"
+
+
+def _loaded(layer: nn.Module, x: Tensor, source: str) -> Code | None:
+    """Code from a source, if it does what the layer does: the source may be of another layer that looks the same."""
+    loaded, calls = library(x.dtype, source), calls_of(layer)
     if loaded is None:
-        raise NotNative(f"{type(layer).__name__} does not compile")
-    room = max(ahead.room, back.room)
-    for call, name in zip(operations.calls, ("ahead", "back"), strict=True):
-        given = [x, *([torch.randn_like(x)] if name == "back" else []), *operations.tensors.values()]
-        if not _agrees(call, loaded[name], given, room):
-            raise NotNative(f"{type(layer).__name__}: the compiled code does something else")
+        return None
+    try:
+        room, before = ctypes.c_int64.in_dll(loaded, "room").value, state_of(layer)
+    except ValueError:  # the source is not one of ours
+        return None
+    same = _agrees(calls.forward, loaded["ahead"], [x, *calls.tensors], room)
+    same = same and _agrees(calls.backward, loaded["back"], [x, torch.randn_like(x), *calls.tensors], room)
+    if not same or changed(before, state_of(layer)):
+        return None
     return Code(_address(loaded["ahead"]), _address(loaded["back"]), room)
 
 
-def _key(layer: nn.Module, x: Tensor) -> Hashable | None:
-    """What code depends on: all attributes as text, and the shapes of tensors; None if that does not tell."""
+def _key(layer: nn.Module, x: Tensor) -> str | None:
+    """What a source depends on: the layer's attributes as text, and shapes of tensors; None if that does not tell."""
     settings = [(name, repr(value)) for name, value in vars(layer).items() if name not in ("_parameters", "_buffers")]
     if any(" at 0x" in text for _, text in settings):  # an address, which another object may have later
         return None
-    shapes = [(name, tuple(tensor.shape), tensor.dtype) for name, tensor in tensors_of(layer)]
-    return type(layer), tuple(settings), tuple(shapes), tuple(x.shape), x.dtype
+    shapes = [(name, tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in tensors_of(layer)]
+    told = type(layer).__module__, type(layer).__qualname__, settings, shapes, tuple(x.shape), torch.__version__
+    return hashlib.sha256(repr((*told, _sources())).encode()).hexdigest()[:24]
 
 
-def _agrees(call: Any, function: Any, given: Sequence[Tensor], room: int) -> bool:
+@cache
+def _sources() -> str:
+    """A hash of the code that translates."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _agrees(call: Call, function: Any, given: Sequence[Tensor], room: int) -> bool:
     """Whether a compiled function makes of some tensors what one of Python makes."""
     expected = call(*(tensor.clone() for tensor in given))
     inputs, received = [_stored(tensor) for tensor in given], [torch.empty_like(_stored(tensor)) for tensor in expected]
