@@ -13,6 +13,7 @@ from torch import Tensor
 from bnbench.engine.device import release_memory
 from bnbench.engine.evaluation import inputs_of
 from bnbench.engine.folding import Folded, LaneByLane, randomize, unequal
+from bnbench.engine.python_state import alike
 from bnbench.spec import RunSpec
 
 LANES, EXAMPLES = 3, 8
@@ -32,7 +33,7 @@ def run_at_once(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> 
     inputs = inputs_of(spec, network, LaneByLane, x_MCHW)
     for layer, x in inputs.items():
         few = torch.unflatten(x, 0, (network.lanes, -1))[:LANES].flatten(0, 1)
-        layer.at_once = layer.alike() and _agrees(layer.first(LANES), few.cpu().double())
+        layer.at_once = alike(layer) and _agrees(layer.first(LANES), few.cpu().double())
     if inputs:
         inputs.clear()
         release_memory()  # for what training needs
@@ -54,7 +55,7 @@ def _agrees(layer: LaneByLane, x: Tensor) -> bool:
                 if next(unequal("", expected, received), None) is not None:
                     return False
                 x = x.flip(0)
-        return at_once.alike()
+        return alike(at_once)
     except (Exception, SystemExit):  # a plugin's layer may raise anything
         return False
 

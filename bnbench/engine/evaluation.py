@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.data import Data, Examples, normalize
+from bnbench.engine.mixing import mixes_examples
+from bnbench.engine.modes import kept_state, not_training
+from bnbench.engine.randomness import generator
 from bnbench.engine.statistics import recompute, statistics_of, tracks_statistics
 from bnbench.spec import RunSpec
 
@@ -26,8 +29,9 @@ LANE_BATCH = 32
 def evaluate(spec: RunSpec, network: nn.Module, data: Data, examples: Examples) -> tuple[float, float]:
     """Mean cross-entropy (nats, no label smoothing) and accuracy (0 to 1) over ``examples``.
 
-    With batch statistics, examples are taken in batches of the training's size. An output that is not finite is never
-    right. Parameters, buffers and the training mode are left as they were.
+    With batch statistics, and if the network mixes the examples of a batch, they are taken in whole batches of the
+    training's size, in one random order for all runs. An output that is not finite is never right. The network is left
+    as it was: its parameters, its buffers, its mode, and what its layers keep in Python.
     """
     ((loss, accuracy),) = evaluate_lanes([spec], network, data, examples)
     return loss, accuracy
@@ -39,8 +43,9 @@ def evaluate_lanes(
 ) -> list[tuple[float, float]]:
     """:func:`evaluate` for each lane of a stack; ``network`` maps [K*N, C, H, W] to logits [K*N, classes]."""
     spec, lanes = specs[0], len(specs)
-    full = spec.evaluate.statistics == "batch" or any(map(uses_batch_statistics, network.modules()))
+    full = spec.evaluate.statistics == "batch" or mixes_examples(network, data.shape)
     size = spec.batch_size if full else LANE_BATCH if lanes > 1 else EVALUATION_BATCH
+    examples = _shuffled(examples, spec.split.seed) if full else examples
     loss_K = torch.zeros(lanes, dtype=torch.float64, device=examples.y.device)
     right_K = torch.zeros(lanes, dtype=torch.int64, device=examples.y.device)
     with evaluation_mode(specs, network, data):
@@ -84,7 +89,7 @@ def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) ->
     tracking = [module for module in network.modules() if tracks_statistics(module)]
     momenta = [module.momentum for module in tracking]
     statistics = statistics_of(specs[0], tracking)
-    with not_training(network), kept_buffers(network):
+    with not_training(network), kept_state(network):
         try:
             if statistics == "batch":
                 for module in tracking:
@@ -101,29 +106,6 @@ def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) ->
                 module.momentum = momentum
 
 
-@contextlib.contextmanager
-def kept_buffers(network: nn.Module) -> Iterator[None]:
-    """Give buffers their values back afterwards."""
-    saved = [(buffer, buffer.clone()) for buffer in network.buffers()]
-    try:
-        yield
-    finally:
-        for buffer, value in saved:
-            buffer.copy_(value)
-
-
-@contextlib.contextmanager
-def not_training(network: nn.Module) -> Iterator[None]:
-    """Switch to evaluation, and give every layer its own mode back afterwards."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
 @torch.no_grad()
 def inputs_of(spec: RunSpec, network: nn.Module, kind: type[Layer], x_NCHW: Tensor) -> dict[Layer, Tensor]:
     """What reaches the layers of a kind when a network is evaluated on images; buffers are left as they were."""
@@ -136,18 +118,17 @@ def inputs_of(spec: RunSpec, network: nn.Module, kind: type[Layer], x_NCHW: Tens
     layers = [layer for layer in network.modules() if isinstance(layer, kind)]
     if not layers:
         return found
-    with not_training(network), kept_buffers(network), contextlib.ExitStack() as hooks:
+    with not_training(network), kept_state(network), contextlib.ExitStack() as hooks:
         for layer in layers:
             hooks.enter_context(layer.register_forward_pre_hook(see))
         forward(spec, network, x_NCHW)
     return found
 
 
-def uses_batch_statistics(module: nn.Module) -> bool:
-    """Whether a layer that can keep running statistics was made without, and is evaluated with those of a batch."""
-    buffers = module._buffers
-    per_example = isinstance(module, nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d)
-    return "running_mean" in buffers and buffers["running_mean"] is None and not per_example
+def _shuffled(examples: Examples, seed: int) -> Examples:
+    """Examples in random order: a folder of images has them by class."""
+    order = torch.randperm(len(examples.y), generator=generator(seed, "evaluation"))
+    return examples[order.to(examples.y.device)]
 
 
 def _batches(examples: Examples, size: int, full: bool) -> Iterator[tuple[Tensor, Tensor, int]]:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from bnbench.engine.clock import now
-from bnbench.engine.evaluation import inputs_of, not_training
+from bnbench.engine.evaluation import inputs_of
 from bnbench.engine.folding import Folded
 from bnbench.engine.folding.convolution import FoldedConv2d, Form
+from bnbench.engine.modes import not_training
 from bnbench.spec import RunSpec
 
 WARM, MEASURED = 2, 5

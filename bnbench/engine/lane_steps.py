@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bnbench.engine.folding import Folded, set_streams, streams_of
 from bnbench.engine.lane_step import LaneStep
-from bnbench.engine.python_state import State, changed, python_state
+from bnbench.engine.python_state import PythonState, changed, python_state
 from bnbench.engine.randomness import GlobalStream
 from bnbench.engine.recording import Recorder, Recording
 
@@ -42,7 +42,7 @@ class LaneSteps:
         self._step, self._longest, self._classes, self._tell = step, longest, classes, tell
         self._made: Counter[int] = Counter()
         self._recordings: dict[int, Recording] = {}
-        self._state: State | None = None
+        self._state: PythonState | None = None
 
     def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
         """Make S steps with x [S, M, C, H, W], y [S, K, N], lr [S, K, 1]: losses [S, M] and logits [S, M, O]."""
@@ -68,7 +68,7 @@ class LaneSteps:
     def _warm_up(self, x_MCHW: Tensor, y_KN: Tensor, lr_K1: Tensor) -> tuple[Tensor, Tensor]:
         """One step as it comes, watching what it changes in Python; losses [1, M] and logits [1, M, O]."""
         loss_M, logits_MO = self._step.run(x_MCHW, y_KN, lr_K1)
-        before, self._state = self._state, python_state(self._step.network)
+        before, self._state = self._state, python_state(self._step.network.network)
         name = None if before is None else changed(before, self._state)
         if name is not None:
             self._give_up(f"{name} changes from step to step and is no tensor that stays")

@@ -1,49 +1,89 @@
-"""What layers keep in Python, where a recorded step cannot change it."""
+"""All that layers keep in Python, by content: what compiled code would freeze, and what lanes would share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
-from bnbench.engine.folding import Folded, LaneByLane
-
-State = dict[str, object]
-"""Numbers, texts and tensors by the attribute that holds them; a tensor stands for itself, not for its values."""
-
-
-def python_state(folded: Folded) -> State:
-    """What the layers of a network hold now."""
-    return {
-        f"{type(layer).__name__}.{name} of {path}": value
-        for path, layer in _layers(folded)
-        for name, value in state_of(layer).items()
-    }
+from bnbench.engine.content import Content, Held, Incomparable, Walk, is_foreign
+from bnbench.engine.folding.lane_by_lane import LaneByLane
 
 
-def state_of(layer: nn.Module) -> State:
-    """What a layer holds now, its buffers included."""
-    return {
-        name: value
-        for name, value in (*vars(layer).items(), *layer._buffers.items())
-        if name != "training" and isinstance(value, Tensor | int | float | str)
-    }
+@dataclass(frozen=True)
+class PythonState:
+    """The state of some layers.
+
+    Attributes:
+        places: content by the place where it was found.
+        common: places that more than one layer reaches, as class attributes, globals, and objects that layers share.
+    """
+
+    places: Mapping[str, Content]
+    common: frozenset[str]
+
+    def incomparable(self) -> str | None:
+        """The first place whose content cannot be told, and what is there."""
+        for place, content in self.places.items():
+            if isinstance(content, Incomparable):
+                return f"{place} ({content.kind})"
+        return None
+
+    def changed_in_common(self, after: PythonState) -> str | None:
+        """The first place common to layers whose content is not what it was, or cannot be compared."""
+        for place in self.common | after.common:
+            content = self.places.get(place)
+            hidden = isinstance(content, Incomparable) and not content.stateless
+            if hidden or content != after.places.get(place):
+                return place
+        return None
+
+    def digest(self) -> str | None:
+        """A hash of all content, the same in every process; None if that does not tell."""
+        if self.incomparable() is not None:
+            return None
+        stable = {place: item.stable() if isinstance(item, Held) else item for place, item in self.places.items()}
+        return hashlib.sha256(repr(stable).encode(errors="surrogateescape")).hexdigest()
 
 
-def changed(before: State, after: State) -> str | None:
-    """The first attribute that is not what it was: another number or text, or another tensor."""
-    for name in (*after, *before):
-        if name not in before or name not in after or not _same(before[name], after[name]):
-            return name
-    return None
+def changed(before: PythonState, after: PythonState) -> str | None:
+    """The first place whose content is not what it was, or cannot be compared; None if nothing has changed."""
+    for place in (*after.places, *before.places):
+        if place not in before.places or place not in after.places or before.places[place] != after.places[place]:
+            return place
+    return after.incomparable()
 
 
-def _layers(folded: Folded) -> Iterator[tuple[str, nn.Module]]:
-    for path, layer in folded.network.named_modules():
-        yield path, layer
+def state_of(layer: nn.Module) -> PythonState:
+    """What a layer keeps in Python now; layers within it are not looked at."""
+    return _state([(type(layer).__name__, layer)])
+
+
+def python_state(*networks: nn.Module) -> PythonState:
+    """What all layers of networks keep in Python now."""
+    layers = (member for network in networks for member in layers_of(network))
+    return _state((f"{path} ({type(layer).__name__})", layer) for path, layer in layers)
+
+
+def layers_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """A user's layers with their paths, those of single lanes among them; torch's and ours keep nothing in Python."""
+    for path, layer in network.named_modules():
+        members = [(path, layer)]
         if isinstance(layer, LaneByLane):
-            yield from ((path, layer.member(number)) for number in range(folded.lanes))
+            members = [(f"lane {number} of {path}", layer.member(number)) for number in range(layer.lanes)]
+        yield from (member for member in members if is_foreign(type(member[1])) or "forward" in vars(member[1]))
 
 
-def _same(one: object, other: object) -> bool:
-    return one is other or (not isinstance(one, Tensor) and not isinstance(other, Tensor) and one == other)
+def alike(layer: LaneByLane) -> bool:
+    """Whether the layers of all lanes keep the same in Python."""
+    first, *others = (state_of(layer.member(number)).digest() for number in range(layer.lanes))
+    return first is not None and all(other == first for other in others)
+
+
+def _state(layers: Iterable[tuple[str, nn.Module]]) -> PythonState:
+    walk = Walk()
+    for place, layer in layers:
+        walk.layer(place, layer)
+    return PythonState(walk.places, frozenset(walk.common))

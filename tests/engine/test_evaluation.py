@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 
 import pytest
 import torch
@@ -8,9 +9,14 @@ from bnbench.components import components
 from bnbench.data import Examples
 from bnbench.engine.evaluation import evaluate, evaluate_lanes, evaluation_mode
 from bnbench.engine.folding import fold
+from bnbench.engine.mixing import mixes_examples
+from bnbench.engine.python_state import changed, state_of
 from bnbench.engine.statistics import tracks_statistics
+from bnbench.norms import NORMS
 from bnbench.spec import RunSpec, stream
 from tests.conftest import load_data, make_spec
+from tests.engine.test_recording import with_norm
+from tests.engine.test_stacked import alone, assert_equal, lanes_of, small, stacked
 
 
 def network_of(spec: RunSpec) -> nn.Module:
@@ -45,16 +51,17 @@ def test_running_statistics_against_a_plain_evaluation():
 
 
 def test_batch_statistics_are_those_of_full_batches():
-    """With batch statistics the short last batch is filled up, and only its own examples count."""
+    """Batches are drawn at random; the short last one is filled up, and only its own examples count."""
     spec = make_spec("evaluate.statistics=batch", "batch_size=32", "precision=fp64")
     network, data = network_of(spec).double(), load_data(spec)
     few = Examples(data.test.x[:40], data.test.y[:40])
     loss, _ = evaluate(spec, network, data, few)
-    x = (few.x.double() - data.mean.view(-1, 1, 1).double()) / data.std.view(-1, 1, 1).double()
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(stream(spec.split.seed, "evaluation")))
+    x = ((few.x.double() - data.mean.view(-1, 1, 1).double()) / data.std.view(-1, 1, 1).double())[order]
     with torch.no_grad():
         network.train()
         first, second = network(x[:32]), network(torch.cat([x[32:], x[:24]]))[:8]
-    expected = nn.functional.cross_entropy(torch.cat([first, second]), few.y)
+    expected = nn.functional.cross_entropy(torch.cat([first, second]), few.y[order])
     assert loss == pytest.approx(expected.item(), rel=1e-12)
 
 
@@ -156,3 +163,123 @@ def test_statistics_are_recomputed_for_a_batch_larger_than_the_training_set():
         torch.testing.assert_close(first.running_mean, inputs.mean(0))
         torch.testing.assert_close(first.running_var, inputs.var(0))
     handle.remove()
+
+
+class Naive(nn.Module):
+    """Statistics of the batch, always."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        over = [0, *range(2, x.dim())]
+        return (x - x.mean(over, keepdim=True)) / (x.var(over, keepdim=True) + 1e-5).sqrt()
+
+
+class Gated(Naive):
+    """Lets statistics in through a gate that is shut at the start."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.gate * super().forward(x)
+
+
+class Counting(nn.Module):
+    """Depends on how many examples there are."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / len(x) ** 0.5
+
+
+class Pairs(nn.Module):
+    """Of each example and the one behind it."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - 0.5 * x.roll(1, 0)
+
+
+class OwnBatch(nn.Module):
+    """Running statistics under names of its own, as people write it."""
+
+    def __init__(self, num_features: int, rebind: bool = True, at_evaluation: bool = True) -> None:
+        super().__init__()
+        self.rebind, self.at_evaluation = rebind, at_evaluation
+        self.register_buffer("average", torch.zeros(num_features))
+        self.plain = torch.zeros(num_features)
+        self.calls = [0]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = x.detach().mean([0, *range(2, x.dim())])
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        y = x - (mean if self.training else self.average + self.plain.to(x)).view(shape)
+        if self.training or self.at_evaluation:
+            self.calls[0] += 1
+            if self.rebind:
+                self.average = 0.9 * self.average + 0.1 * mean
+                self.plain = 0.9 * self.plain.to(x) + 0.1 * mean
+            else:
+                self.average.mul_(0.9).add_(0.1 * mean)
+                self.plain.mul_(0.9).add_(0.1 * mean)
+        return y * (1 + 1 / self.calls[0])
+
+
+def rebinding(num_features: int) -> nn.Module:
+    return OwnBatch(num_features)
+
+
+def in_place(num_features: int) -> nn.Module:
+    return OwnBatch(num_features, rebind=False)
+
+
+@pytest.mark.parametrize("norm", [Naive, Gated, Counting, Pairs])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_layer_that_mixes_examples_is_found_by_trying(model, norm):
+    spec = make_spec(f"model={model}", "norm=none")
+    data = load_data(spec)
+    assert mixes_examples(with_norm(norm).build(spec, data), data.shape)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_only_norms_without_running_statistics_mix_examples(norm):
+    spec = make_spec(f"model={'resnet20' if norm == 'fixup' else 'cnn'}", f"norm={norm}")
+    assert not mixes_examples(components().build(spec, load_data(spec)), load_data(spec).shape)
+    if "track" in inspect.signature(NORMS[norm]).parameters:
+        spec = make_spec("model=cnn", f"norm={norm}", "norm.track=false")
+        assert mixes_examples(components().build(spec, load_data(spec)), load_data(spec).shape)
+
+
+@pytest.mark.parametrize("norm", [Naive, Gated, Counting, Pairs, rebinding, in_place])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_evaluation_of_any_layer_is_the_same_alone_and_in_a_stack(model, norm):
+    """One example is left over of the validation and test examples, whatever the batch."""
+    spec = make_spec(f"model={model}", "norm=none", "precision=fp64", "steps=6", "evaluate.unit=steps",
+                     "evaluate.every=2", "batch_size=8", "lr=0.01")  # fmt: skip
+    data = small(load_data(spec), 64)
+    data = dataclasses.replace(data, validation=data.validation[torch.arange(33)], test=data.test[torch.arange(1)])
+    parts, specs = with_norm(norm), lanes_of(spec)
+    for ours, lane in zip(stacked(specs, data, parts=parts), specs, strict=True):
+        assert_equal(ours, alone(lane, data, parts))
+
+
+@pytest.mark.parametrize("norm", [rebinding, in_place])
+def test_evaluation_leaves_nothing_behind_in_a_layer(norm):
+    """Training is the same, however often it is interrupted for an evaluation."""
+    often, once = (
+        make_spec("model=mlp", "norm=none", "steps=12", "evaluate.unit=steps", f"evaluate.every={every}")
+        for every in (1, 12)
+    )
+    data, parts = small(load_data(often), 64), with_norm(norm)
+    assert alone(often, data, parts)[-1].test_loss == alone(once, data, parts)[-1].test_loss
+    network = parts.build(often, data)
+    before = state_of(next(layer for layer in network.modules() if isinstance(layer, OwnBatch)))
+    evaluate(often, network, data, data.test)
+    assert changed(before, state_of(next(layer for layer in network.modules() if isinstance(layer, OwnBatch)))) is None

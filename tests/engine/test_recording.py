@@ -205,8 +205,8 @@ class Halving(nn.Module):
 @pytest.mark.parametrize(
     ("norm", "reason", "begun"),
     [
-        (Counting, "Counting.calls of layer0.norm changes from step to step", 0),
-        (Remembering, "Remembering.last of layer0.norm changes from step to step", 0),
+        (Counting, "lane 0 of layer0.norm (Counting).calls changes from step to step", 0),
+        (Remembering, "lane 0 of layer0.norm (Remembering).last changes from step to step", 0),
         (Reading, "operation not permitted when stream is capturing", 1),
         (Drawing, "a layer draws random numbers", 0),
         (Halving, None, 1),

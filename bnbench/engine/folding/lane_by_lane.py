@@ -18,8 +18,6 @@ from bnbench.norms.lanes import joined, take_tensors
 Stream = AbstractContextManager[None]
 LARGE = 2**18
 """Values of a lane from which an evaluation takes one lane after another: what all make at once needs memory."""
-GIVEN = {"_parameters", "_buffers", "training", "momentum"}
-"""Attributes that a lane's layer is given anew for each call."""
 
 
 class LaneByLane(nn.Module):
@@ -29,6 +27,7 @@ class LaneByLane(nn.Module):
     layer with running statistics keeps ``momentum`` and ``reset_running_stats``.
 
     Attributes:
+        lanes: K.
         at_once: let ``torch.vmap`` make one call for all lanes, which not every layer's code allows: see
             :func:`bnbench.engine.at_once.run_at_once`.
     """
@@ -40,6 +39,7 @@ class LaneByLane(nn.Module):
         if next(lanes[0].children(), None) is not None:
             raise CannotFold(f"{type(lanes[0]).__name__} has layers within and cannot run lane by lane")
         take_tensors(self, lanes)
+        self.lanes = len(lanes)
         self._members = tuple(without_tensors(lane) for lane in lanes)
         self._shapes = {name: tensor.shape for name, tensor in tensors_of(lanes[0])}
         self._streams: Sequence[Stream] | None = None
@@ -74,20 +74,10 @@ class LaneByLane(nn.Module):
         """A lane's layer, without tensors; what it keeps in plain attributes is its own."""
         return self._members[number]
 
-    def alike(self) -> bool:
-        """Whether the lanes' layers have the same settings, and nothing in Python that has changed in one of them."""
-        settings = [
-            {name: value for name, value in vars(member).items() if name not in GIVEN} for member in self._members
-        ]
-        try:
-            return all(other == settings[0] for other in settings[1:])
-        except RuntimeError:  # a tensor among them has no truth value
-            return False
-
     def first(self, count: int) -> LaneByLane:
         """A layer of some of the lanes, without streams; it shares no tensors with this one."""
         chosen = copy.deepcopy(self)
-        chosen._members, chosen._streams = chosen._members[:count], None
+        chosen._members, chosen._streams, chosen.lanes = chosen._members[:count], None, count
         for name, tensor in self._by_lane().items():
             part = joined(list(tensor[:count]))
             if name in self._parameters:

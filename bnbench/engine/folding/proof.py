@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.engine.folding.network import Folded, fold, set_streams, unfold
+from bnbench.engine.python_state import python_state
 from bnbench.engine.randomness import GlobalStream
 
 LANES = 3
@@ -31,16 +32,19 @@ def prove(build: Callable[[int], nn.Module], shape: tuple[int, int, int], batch:
         batch: examples in a batch.
 
     Returns:
-        None if outputs, gradients and buffers agree to 1e-9 relative, else the first difference or why there is no
-        folded network.
+        None if outputs, gradients and buffers agree to 1e-9 relative and nothing changes in Python that lanes would
+        share, else the first difference or why there is no folded network.
     """
     rng = torch.Generator().manual_seed(0)
     try:
         networks = [build(seed).double() for seed in range(LANES)]
         for network in networks:
             randomize(network, rng)
-        folded = fold(networks)
-        return next(differences(networks, folded, shape, batch, rng), None)
+        folded, before = fold(networks), python_state(*networks)
+        if reason := next(differences(networks, folded, shape, batch, rng), None):
+            return reason
+        place = before.changed_in_common(python_state(*networks))
+        return place and f"{place} changes from step to step and belongs to more than one run"
     except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
         return f"{type(error).__name__}: {error}"
 

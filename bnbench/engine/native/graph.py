@@ -22,7 +22,7 @@ from bnbench.engine.folding.batch_norm import FoldedBatchNorm
 from bnbench.engine.folding.convolution import FoldedConv2d
 from bnbench.engine.folding.linear import FoldedLinear
 from bnbench.engine.native import structures as c
-from bnbench.engine.python_state import changed, python_state
+from bnbench.engine.python_state import alike, changed, python_state
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.norms.group import GroupNorm
 from bnbench.norms.instance import InstanceNorm
@@ -152,13 +152,13 @@ def _followed(folded: Folded) -> fx.Graph:
     for layer in folded.network.modules():
         if (layer._forward_hooks or layer._forward_pre_hooks) and "lanes_in_channels" not in vars(layer):
             raise NotNative(f"{type(layer).__name__} with hooks")
-    before = python_state(folded)
+    before = python_state(folded.network)
     try:
         graph = _Tracer().trace(folded.network)
     except Exception as error:  # a plugin's network may do anything
         raise NotNative(f"a network that cannot be followed: {error}") from error
-    if name := changed(before, python_state(folded)):
-        raise NotNative(f"{name}, which a step changes")
+    if name := changed(before, python_state(folded.network)):
+        raise NotNative(f"{name}, which a step changes or which cannot be compared")
     return graph
 
 
@@ -308,8 +308,8 @@ def subsample(graph: Graph, layer: SubsampleAndPad, x: Output) -> Output:
 
 def own(graph: Graph, path: str, layer: nn.Module, x: Output) -> Output:
     """A layer that puts out what has its input's shape; what it does is found out by following it."""
-    if isinstance(layer, LaneByLane) and not layer.alike():
-        raise NotNative(f"{type(layer.member(0)).__name__}, whose settings differ between runs")
+    if isinstance(layer, LaneByLane) and not alike(layer):
+        raise NotNative(f"{type(layer.member(0)).__name__}, whose settings differ between runs or cannot be compared")
     tensors = [graph.parameter(tensor) for tensor in layer._parameters.values() if tensor is not None]
     parameters, itemsize = len(tensors), next(graph.network.parameters()).itemsize
     for buffer in (buffer for buffer in layer._buffers.values() if buffer is not None):

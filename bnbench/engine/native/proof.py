@@ -18,6 +18,7 @@ from bnbench.engine.lane_step import LaneStep
 from bnbench.engine.native.graph import NotNative
 from bnbench.engine.native.steps import NativeSteps
 from bnbench.engine.optim import decays
+from bnbench.engine.python_state import changed, python_state
 from bnbench.engine.statistics import freeze_statistics
 from bnbench.spec import RunSpec, Sgd
 
@@ -109,7 +110,10 @@ def _made(
     if steps is not None and steps.translated and not translate:
         raise NotNative(f"{', '.join(steps.translated)}, for which a run is too short")
     run = LaneStep(specs[0], folded, optimizer).run_block if steps is None else steps.run
+    before = python_state(folded.network)
     losses_SM, logits_SMO = run(x_SMCHW, y_SKN, lr_SK1)
+    if place := changed(before, python_state(folded.network)):
+        raise NotNative(f"{place}, which a step changes or which cannot be compared")
     return {"losses": losses_SM, "logits": logits_SMO, **_state(folded, optimizer)}
 
 

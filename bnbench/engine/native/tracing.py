@@ -66,7 +66,7 @@ def operations_of(layer: nn.Module, x: Tensor) -> tuple[fx.Graph, fx.Graph]:
     forward = _operations(calls.forward, x, *calls.tensors)
     backward = _operations(calls.backward, x, torch.ones_like(x), *calls.tensors)
     if name := changed(before, state_of(layer)):
-        raise ValueError(f"{name}, which a step changes")
+        raise ValueError(f"{name}, which a step changes or which cannot be compared")
     return forward, backward
 
 

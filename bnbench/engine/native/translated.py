@@ -102,9 +102,9 @@ def _loaded(layer: nn.Module, x: Tensor, source: str) -> Code | None:
 
 
 def _key(layer: nn.Module, x: Tensor) -> str | None:
-    """What a source depends on: the layer's attributes as text, and shapes of tensors; None if that does not tell."""
-    settings = [(name, repr(value)) for name, value in vars(layer).items() if name not in ("_parameters", "_buffers")]
-    if any(" at 0x" in text for _, text in settings):  # an address, which another object may have later
+    """What a source depends on: what the layer keeps in Python, and shapes of tensors; None if that does not tell."""
+    settings = state_of(layer).digest()
+    if settings is None:
         return None
     shapes = [(name, tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in tensors_of(layer)]
     told = type(layer).__module__, type(layer).__qualname__, settings, shapes, tuple(x.shape), torch.__version__
