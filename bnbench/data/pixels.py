@@ -43,6 +43,7 @@ def shown(file: ImageFile) -> Shown:
         Exception: whatever a decoder raises at a damaged file.
     """
     bits = _depth(file)
+    file.filename = ""  # PIL maps uncompressed gray into memory by its name, with the sides of the turned picture
     file.load()
     with contextlib.suppress(Exception):  # damaged EXIF data says nothing about the orientation; the picture is whole
         ImageOps.exif_transpose(file, in_place=True)
