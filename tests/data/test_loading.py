@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnbench.data import DATASETS, Augmentation, Data, Raw, as_raw, load
-from bnbench.data.loading import statistics
+from bnbench.data.measures import statistics
 from bnbench.data.split import divide, stratified_order
 from bnbench.errors import InvalidRequest
 from bnbench.spec import Choice, Split, Value
