@@ -122,28 +122,25 @@ def _scales(raw: Raw) -> Iterator[str]:
 def scale_problem(train_name: str, train: Array, test_name: str, test: Array) -> Iterator[str]:
     """A sentence if the numbers of one array are :data:`UNLIKE` times those of the other, as bytes are beside 0..1.
 
-    Both the largest and the mean absolute values must be, so that neither outliers nor dark images are refused. Zeros
-    alone have any scale.
+    Both the largest of all and the largest of a median example must be, so that neither outliers nor dark images are
+    refused. Zeros alone have any scale.
     """
     if not train.size or not test.size:
         return
-    low, high = sorted((_largest(train), _largest(test)))
-    if not 0 < UNLIKE * low <= high <= np.finfo(np.float32).max:
-        return
-    low, high = sorted((_mean_size(train), _mean_size(test)))
-    if high >= UNLIKE * low:
-        yield (
-            f"{train_name} and {test_name} must be on one scale, received {train.dtype} in {_range(train)} and "
-            f"{test.dtype} in {_range(test)}; bring one to the scale of the other"
-        )
+    sizes = [_sizes(x) for x in (train, test)]
+    for low, high in (sorted(float(of(size)) for size in sizes) for of in (np.max, np.median)):
+        if not 0 < UNLIKE * low <= high <= np.finfo(np.float32).max:
+            return
+    yield (
+        f"{train_name} and {test_name} must be on one scale, received {train.dtype} in {_range(train)} and "
+        f"{test.dtype} in {_range(test)}; bring one to the scale of the other"
+    )
 
 
-def _largest(x: Array) -> float:
-    return max(-float(x.min()), float(x.max()))
-
-
-def _mean_size(x: Array) -> float:
-    return float(np.abs(x.astype(np.float32, copy=False)).mean(dtype=np.float64))
+def _sizes(x: Array) -> Array:
+    """[N] float64, the largest absolute value of each example."""
+    flat = x.reshape(len(x), -1)
+    return np.maximum(flat.max(1).astype(np.float64), -flat.min(1).astype(np.float64))
 
 
 def _range(x: Array) -> str:
