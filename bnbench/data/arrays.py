@@ -68,7 +68,7 @@ def _read(file: Path) -> dict[str, Array]:
 
 
 def _name_problems(file: Path, arrays: Mapping[str, Array]) -> list[str]:
-    held = f"it holds {', '.join(arrays) or 'nothing'}"
+    held = printable(f"it holds {', '.join(arrays) or 'nothing'}")
     found = [f"{file}: must hold an array {name!r}; {held}" for name in ("x", "y") if name not in arrays]
     if ("x_test" in arrays) != ("y_test" in arrays):
         found.append(f"{file}: must hold both x_test and y_test, or neither; {held}")
@@ -88,7 +88,7 @@ def _whole(y: Array) -> bool:
 def _known(file: Path, labels: Array, values: Array) -> Tensor:
     unknown = np.setdiff1d(labels, values)
     if len(unknown):
-        raise InvalidRequest([f"{file}: y_test holds {unknown[0]!s}, which is no label of y"])
+        raise InvalidRequest([printable(f"{file}: y_test holds {unknown[0]!s}, which is no label of y")])
     return torch.from_numpy(np.searchsorted(values, labels).astype(np.int64))
 
 

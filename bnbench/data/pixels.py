@@ -15,6 +15,7 @@ _SCALED_TO_16 = ("PNG", "PPM", "JPEG2000")
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANES, _KIND = 258, 259, 262, 284, 339
 _UNSIGNED = (1, 4)
+_TRANSPARENT = ("LA", "RGBA", "RGBa")
 _UNKNOWN = "black and white of which no one knows. Write it as 8 or 16 bits without sign"
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -55,7 +56,8 @@ def shown(file: ImageFile) -> Shown:
     if image.mode == "PA" or (image.mode == "P" and "transparency" in file.info):
         image = image.convert("RGBA")
     colors = image if image.mode == "RGB" else image.convert("RGB")
-    return Shown(colors, deep=False, outline="A" in image.mode and _one_value(colors) and not _one_value(image))
+    outline = image.mode in _TRANSPARENT and _one_value(colors) and not _one_value(image)
+    return Shown(colors, deep=False, outline=outline)
 
 
 def _depth(file: ImageFile) -> int:

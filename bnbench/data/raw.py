@@ -140,7 +140,8 @@ def scale_problem(train_name: str, train: Array, test_name: str, test: Array) ->
 def _sizes(x: Array) -> Array:
     """[N] float64, the largest absolute value of each example."""
     flat = x.reshape(len(x), -1)
-    return np.maximum(flat.max(1).astype(np.float64), -flat.min(1).astype(np.float64))
+    largest: Array = np.maximum(flat.max(1).astype(np.float64), -flat.min(1).astype(np.float64))
+    return largest
 
 
 def _range(x: Array) -> str:

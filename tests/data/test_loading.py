@@ -166,11 +166,12 @@ def test_float64_images_of_a_plugin_are_counted_from_their_training_mean(form: C
     """Only channels that float32 would round, all parts by the same mean; whole numbers stay exact."""
     offset, y = np.array([0, 1e9, 1e12, 2.0**40 + 1]).reshape(1, 4, 1, 1), np.arange(40) % 2
     x = np.arange(40.0).reshape(40, 1, 1, 1) + offset
+    x[30:] += 100  # which must not move the mean
     x[:30, 3], x[30:, 3] = offset[0, 3], offset[0, 3] - 0.5  # constant in training
     data = _from(Raw(form(x[:30]), y[:30], form(x[30:]), y[30:]))
     plain = data.train.x[:, 0]
     assert set(plain.flatten().tolist()) < set(range(30))
-    assert data.test.x[:, 0].flatten().tolist() == list(range(30, 40))
+    assert data.test.x[:, 0].flatten().tolist() == list(range(130, 140))
     for channel in (1, 2):
         unit = 8.0  # the power of two below 8.7, the deviation of 0..29
         center = float((plain - unit * data.train.x[:, channel]).unique())
