@@ -170,8 +170,8 @@ def _tensors(folder: Path, files: Sequence[str], size: int) -> Tensor:
     if failures:
         shown = "\n".join(failures[:_SHOWN])
         raise BnbenchError(
-            f"dataset=imagefolder: {len(failures)} of {len(files)} images cannot be decoded. "
-            f"Repair or remove them:\n{shown}"
+            f"dataset=imagefolder: {len(failures)} of {len(files)} images cannot be used. "
+            f"Repair, convert or remove them:\n{shown}"
         )
     if problems := [*_losses(files, batch)]:
         raise InvalidRequest(problems)

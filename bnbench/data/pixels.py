@@ -16,7 +16,7 @@ _SCALED_TO_16 = ("PNG", "PPM", "JPEG2000")
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANES, _KIND = 258, 259, 262, 284, 339
 _UNSIGNED = (1, 4)
 _TRANSPARENT = ("LA", "RGBA", "RGBa")
-_UNKNOWN = "black and white of which no one knows. Write it as 8 or 16 bits without sign"
+_UNKNOWN = "so nothing says what is black and what is white. Write unsigned integers of 8 or 16 bits"
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
