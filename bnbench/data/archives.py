@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bnbench.data.cache import Source, cached
 from bnbench.data.download import ensure
+from bnbench.data.options import printable
 from bnbench.data.raw import Raw
 from bnbench.errors import BnbenchError
 
@@ -46,8 +47,8 @@ def _load(name: str, root: Path, files: tuple[str, ...], read: Callable[[Path, b
             return read(root, False)
         except Exception as error:  # torchvision checks sums; unpickling a damaged file can raise anything
             raise BnbenchError(
-                f"dataset={name}: the files {', '.join(files)} in {root} are damaged ({error}). "
-                "Delete them, and they are downloaded again"
+                printable(f"dataset={name}: the files {', '.join(files)} in {root} are damaged ({error}). ")
+                + "Delete them, and they are downloaded again"
             ) from error
 
     return cached(root, Source(name, root, files, ""), decode)

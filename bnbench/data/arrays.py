@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bnbench.data.options import neighbours
-from bnbench.data.raw import Raw
+from bnbench.data.options import neighbours, printable
+from bnbench.data.raw import Array, Raw, scale_problem
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest, nearest
 
-Array = np.ndarray[Any, np.dtype[Any]]
 _LAYOUTS = ("auto", "nchw", "nhwc")
 _CHANNELS = (1, 3, 4)
+_EXACT = 2**53  # up to which float64 tells whole numbers apart
 
 
 def npz(root: Path, *, path: str = "data.npz", layout: str = "auto") -> Raw:
@@ -29,8 +28,8 @@ def npz(root: Path, *, path: str = "data.npz", layout: str = "auto") -> Raw:
             channels if exactly one of them is 1, 3 or 4 long, and refuses otherwise.
 
     ``x`` is [N, H, W], [N, C, H, W], [N, H, W, C], or features [N, F], which become F channels of one pixel. Bytes are
-    kept, so are whole numbers within 0..255 as bytes; all else becomes float32. ``y`` is [N]: numbers or strings, which
-    become 0..classes-1 in ascending order.
+    kept, so are whole numbers within 0..255 as bytes; all else becomes float32, or float64 where float32 would round.
+    ``y`` is [N]: numbers or strings, which become 0..classes-1 in ascending order.
 
     Raises:
         DataMissing: there is no such file.
@@ -41,33 +40,35 @@ def npz(root: Path, *, path: str = "data.npz", layout: str = "auto") -> Raw:
         raise InvalidRequest([f"dataset.layout={layout}: unknown. {nearest(str(layout), _LAYOUTS)}"])
     file = root / path
     arrays = _read(file)
+    file = Path(printable(str(file)))
     if problems := [*_name_problems(file, arrays)]:
         raise InvalidRequest(problems)
     values, labels = np.unique(arrays["y"], return_inverse=True)
-    train_x, train_y = _images(file, "x", arrays["x"], layout), torch.from_numpy(labels.astype(np.int64))
-    names = tuple(str(value) for value in values)
-    if "x_test" not in arrays:
+    train_y, names = torch.from_numpy(labels.astype(np.int64)), tuple(str(value) for value in values)
+    parts = [_images(file, name, arrays[name], layout) for name in ("x", "x_test") if name in arrays]
+    train_x, *test_x = map(_kept, _told_apart(parts))
+    if not test_x:
         return Raw(train_x, train_y, classes=names)
-    test_x = _images(file, "x_test", arrays["x_test"], layout)
-    if test_x.dtype != train_x.dtype:
-        train_x, test_x = train_x.float(), test_x.float()
-    return Raw(train_x, train_y, test_x, _known(file, arrays["y_test"], values), names)
+    if problems := [*scale_problem(f"{file}: x", arrays["x"], "x_test", arrays["x_test"])]:
+        raise InvalidRequest(problems)
+    both = torch.promote_types(train_x.dtype, test_x[0].dtype)
+    return Raw(train_x.to(both), train_y, test_x[0].to(both), _known(file, arrays["y_test"], values), names)
 
 
 def _read(file: Path) -> dict[str, Array]:
     if not file.is_file():
-        raise DataMissing(
-            f"dataset=npz: expected the file {file} with arrays x, y and optionally x_test, y_test. {neighbours(file)}"
-        )
+        expected = printable(f"expected the file {file} with arrays x, y and optionally x_test, y_test")
+        raise DataMissing(f"dataset=npz: {expected}. {neighbours(file)}")
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # damaged archives and pickled objects raise many kinds
-        raise BnbenchError(f"{file}: must be an .npz file of plain arrays ({error}). Write it with np.savez") from error
+        problem = printable(f"{file}: must be an .npz file of plain arrays ({error}). Write it with np.savez")
+        raise BnbenchError(problem) from error
 
 
 def _name_problems(file: Path, arrays: Mapping[str, Array]) -> list[str]:
-    held = f"it holds {', '.join(arrays) or 'nothing'}"
+    held = printable(f"it holds {', '.join(arrays) or 'nothing'}")
     found = [f"{file}: must hold an array {name!r}; {held}" for name in ("x", "y") if name not in arrays]
     if ("x_test" in arrays) != ("y_test" in arrays):
         found.append(f"{file}: must hold both x_test and y_test, or neither; {held}")
@@ -87,26 +88,45 @@ def _whole(y: Array) -> bool:
 def _known(file: Path, labels: Array, values: Array) -> Tensor:
     unknown = np.setdiff1d(labels, values)
     if len(unknown):
-        raise InvalidRequest([f"{file}: y_test holds {unknown[0]!s}, which is no label of y"])
+        raise InvalidRequest([printable(f"{file}: y_test holds {unknown[0]!s}, which is no label of y")])
     return torch.from_numpy(np.searchsorted(values, labels).astype(np.int64))
 
 
-def _images(file: Path, name: str, x: Array, layout: str) -> Tensor:
-    """x as [N, C, H, W] uint8 or float32."""
+def _images(file: Path, name: str, x: Array, layout: str) -> Array:
+    """x as [N, C, H, W]."""
     if x.dtype.kind not in "biuf" or x.ndim not in (2, 3, 4):
         raise InvalidRequest(
             [f"{file}: {name} must be numbers with 2, 3 or 4 axes, received {x.dtype} of shape {list(x.shape)}"]
         )
     if x.ndim == 2:
-        x = x[:, :, None, None]
-    elif x.ndim == 3:
-        x = x[:, None]
-    elif _layout(file, name, x, layout) == "nhwc":
-        x = x.transpose(0, 3, 1, 2)
+        return x[:, :, None, None]
+    if x.ndim == 3:
+        return x[:, None]
+    return x.transpose(0, 3, 1, 2) if _layout(file, name, x, layout) == "nhwc" else x
+
+
+def _told_apart(parts: list[Array]) -> list[Array]:
+    """The same parts, or where whole numbers are too large for float64, their exact distances from the least ones."""
+    kind = np.result_type(*parts)
+    if kind.kind not in "iu" or not all(x.size for x in parts) or len({x.shape[1:] for x in parts}) > 1:
+        return parts
+    if all(-_EXACT <= int(x.min()) and int(x.max()) <= _EXACT for x in parts):
+        return parts
+    wide = [x.astype(kind).view(np.uint64) for x in parts]  # modulo 2**64, where distances are what they are
+    least = np.minimum.reduce([x.min((0, 2, 3), keepdims=True) for x in parts]).astype(kind).view(np.uint64)
+    return [x - least for x in wide]
+
+
+def _kept(x: Array) -> Tensor:
+    """[N, C, H, W] uint8 or float32 where these hold it exactly, else float64."""
     small = x.dtype.kind in "bu" and x.dtype.itemsize == 1
     if not small and x.dtype.kind in "iu":
         small = x.size > 0 and x.min() >= 0 and x.max() <= 255
-    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.uint8 if small else np.float32))
+    if small or (x.dtype.kind == "f" and x.dtype.itemsize <= 4):
+        return torch.from_numpy(np.ascontiguousarray(x, dtype=np.uint8 if small else np.float32))
+    exact = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))
+    single = exact.float()
+    return single if torch.equal(single.double(), exact) else exact
 
 
 def _layout(file: Path, name: str, x: Array, layout: str) -> str:

@@ -65,10 +65,10 @@ def _start(source: Source) -> hashlib._Hash:
 
 def _signature(source: Source) -> str:
     digest = _start(source)
-    digest.update(str(source.folder).encode())
+    digest.update(os.fsencode(source.folder))
     for file in source.files:
         stat = os.stat(f"{source.folder}/{file}")  # noqa: PTH116 - a Path costs more than the call
-        digest.update(f"\0{file}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}".encode())
+        digest.update(os.fsencode(f"\0{file}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}"))
     return digest.hexdigest()
 
 
@@ -77,7 +77,7 @@ def _content_key(source: Source) -> str:
     for file in source.files:
         with open(f"{source.folder}/{file}", "rb") as stream:  # noqa: PTH123 - as above
             content = stream.read()
-        digest.update(f"\0{file}\0{len(content)}\0".encode())
+        digest.update(os.fsencode(f"\0{file}\0{len(content)}\0"))
         digest.update(content)
     return digest.hexdigest()
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from bnbench.data.options import printable
 from bnbench.errors import DataMissing
 
 _FAILURES = (RuntimeError, OSError, EOFError, http.client.HTTPException, tarfile.TarError)
@@ -65,10 +66,10 @@ def _silence_limit() -> Iterator[None]:
 
 
 def _message(name: str, root: Path, files: Sequence[str], missing: Sequence[str], error: BaseException) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = printable(" ".join(str(error).split())) or type(error).__name__
     absent = "all of them" if len(missing) == len(files) else ", ".join(missing)
     return (
-        f"dataset={name}: must be in {root}, and could not be downloaded ({reason}).\n"
+        f"dataset={name}: must be in {printable(str(root))}, and could not be downloaded ({reason}).\n"
         f"Expected there: {', '.join(files)}. Missing: {absent}.\n"
         "Run it once with a network connection, copy these files there, "
         "or name the folder that holds them with --data DIR (or BNBENCH_DATA)."

@@ -56,7 +56,8 @@ class Data:
 
     Attributes:
         classes: the number of classes.
-        mean: [C] float32, of the kept training examples, in the units of ``x``.
+        mean: [C] float32, of the kept training examples, in the units of ``x``, which are those of the dataset unless
+            float32 could not tell its values apart.
         std: [C] float32, population standard deviation of the same; 1 for a constant channel.
         notes: what the user should know although nothing is wrong.
     """

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bnbench.data.download import ensure
+from bnbench.data.options import printable
 from bnbench.data.raw import Raw
 from bnbench.errors import BnbenchError
 
@@ -60,9 +61,15 @@ def read_idx(path: Path) -> Tensor:
     content = np.fromfile(path, dtype=np.uint8)
     header = content[:4].tolist()
     if len(header) < 4 or header[:3] != [0, 0, 8]:
-        raise BnbenchError(f"{path}: is not an IDX file of bytes. Delete it, and it is downloaded again")
+        raise BnbenchError(
+            f"{printable(str(path))}: is not an IDX file of bytes. Delete it, and it is downloaded again"
+        )
     begin = 4 + 4 * header[3]
     shape = content[4:begin].view(">u4").tolist() if len(content) >= begin else [-1]
     if len(content) - begin != np.prod(shape):
-        raise BnbenchError(f"{path}: is not complete. Delete it, and it is downloaded again")
+        raise _damaged(path, "is not complete")
     return torch.from_numpy(content[begin:]).view(shape)
+
+
+def _damaged(path: Path, problem: str) -> BnbenchError:
+    return BnbenchError(f"{printable(str(path))}: {problem}. Delete it, and it is downloaded again")

@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from bnbench.data.cache import Source, cached
-from bnbench.data.options import at_least, fits, neighbours
+from bnbench.data.options import at_least, fits, neighbours, printable
+from bnbench.data.pixels import Bytes, shown
 from bnbench.data.raw import Raw
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
 
@@ -26,7 +27,21 @@ _TEST_NAMES = ("test", "val", "valid", "validation")
 _LAYOUT = "class folders with images, or train/ and test/ (or val/) that hold class folders"
 _SMALL_FILE = 8192  # bytes; below, handing over the interpreter lock costs more than a second thread brings
 _GROUP = 64
+_DARK = 16  # of 256
+_DECODING = 2  # another number wherever the same files become other images, so that kept ones are not used
 _SHOWN = 5
+
+
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Where images are decoded to, and which of them lost what :class:`bnbench.data.pixels.Shown` says."""
+
+    images_NHWC: Bytes
+    deep_N: Flags
+    outline_N: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +56,10 @@ class _Part:
 def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
     """Images of any format that PIL reads, as RGB, resized to ``size`` pixels (shorter side) and cropped in the center.
 
-    An image of the right size is left as it is. Where there is ``train/``, the official test set is ``test/``, or else
-    ``val/``; other folders next to them are not read. Hidden files and files that are not images are skipped.
+    An image of the right size is left as it is. All are turned as their EXIF orientation says. Of more bits than 8 the
+    highest 8 are kept, of several frames the first; transparency is dropped. Where there is ``train/``, the official
+    test set is ``test/``, or else ``val/``; other folders next to them are not read. Hidden files and files that are
+    not images are skipped.
 
     Args:
         root: the data folder.
@@ -51,22 +68,23 @@ def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
 
     Raises:
         DataMissing: there is no such folder, or no images in it.
-        InvalidRequest: ``size`` is too small or too large, or the test set has a class that the training set has not.
-        BnbenchError: an image cannot be decoded.
+        InvalidRequest: ``size`` is too small or too large, the test set has a class that the training set has not, or
+            what images show is lost in 8 bits or without transparency.
+        BnbenchError: an image cannot be decoded, or its black and white are not known, as those of floats.
     """
     if problems := [*at_least("size", size, 1)]:
         raise InvalidRequest(problems)
     folder = root / path
     if not folder.is_dir():
-        raise DataMissing(f"dataset=imagefolder: expected {folder} with {_LAYOUT}. {neighbours(folder)}")
+        raise _missing(f"expected {folder} with {_LAYOUT}. {neighbours(folder)}")
     try:
         train, test = _find(folder)
     except OSError as error:
-        raise DataMissing(f"dataset=imagefolder: cannot read {error.filename}: {error.strerror}") from error
+        raise _missing(f"cannot read {error.filename}: {error.strerror}") from error
     files = (*train.files, *(test.files if test else ()))
     if problems := [*fits(f"dataset.size={size}", 3 * size**2 * len(files))]:
         raise InvalidRequest(problems)
-    options = json.dumps([size, PIL.__version__, train.classes])
+    options = json.dumps([_DECODING, size, PIL.__version__, train.classes])
     source = Source("imagefolder", folder, files, options)
     return cached(root, source, lambda: _decode(folder, train, test, size))
 
@@ -77,6 +95,10 @@ def _find(folder: Path) -> tuple[_Part, _Part | None]:
     train = _part(folder, "train/", None)
     name = next((name for name in _TEST_NAMES if _class_folders(folder / name)), None)
     return train, _part(folder, f"{name}/", train.classes) if name else None
+
+
+def _missing(problem: str) -> DataMissing:
+    return DataMissing(printable(f"dataset=imagefolder: {problem}"))
 
 
 def _class_folders(folder: Path) -> tuple[str, ...]:
@@ -90,19 +112,18 @@ def _part(folder: Path, prefix: str, known: tuple[str, ...] | None) -> _Part:
     found = _class_folders(folder / prefix)
     classes = known or found
     if unknown := sorted(set(found) - set(classes)):
-        raise InvalidRequest(
-            [f"dataset.path: {folder / prefix} has the class {unknown[0]!r}, which {folder / 'train'} has not"]
-        )
+        where = printable(f"{folder / prefix} has the class '{unknown[0]}', which {folder / 'train'} has not")
+        raise InvalidRequest([f"dataset.path: {where}"])
     suffixes = _suffixes()
     files, labels = [], []
     for name in found:
         images = sorted(_images(folder, f"{prefix}{name}", suffixes))
         if not images:
-            raise DataMissing(f"dataset=imagefolder: expected images in {folder / prefix / name}, found none")
+            raise _missing(f"expected images in {folder / prefix / name}, found none")
         files += images
         labels += [classes.index(name)] * len(images)
     if not files:
-        raise DataMissing(f"dataset=imagefolder: expected {_LAYOUT} in {folder / prefix}, found no class folder")
+        raise _missing(f"expected {_LAYOUT} in {folder / prefix}, found no class folder")
     return _Part(classes, tuple(files), tuple(labels))
 
 
@@ -122,65 +143,86 @@ def _images(folder: Path, inside: str, suffixes: tuple[str, ...]) -> Iterator[st
                     here := Path(folder, inside).resolve(),
                     *here.parents,
                 ):
-                    raise InvalidRequest([f"dataset.path: {entry.path} is a link to a folder that it is in; remove it"])
+                    where = printable(entry.path)
+                    raise InvalidRequest([f"dataset.path: {where} is a link to a folder that it is in; remove it"])
                 yield from _images(folder, relative, suffixes)
             elif entry.name.lower().endswith(suffixes):
                 yield relative
 
 
-def _leads_up(link: Path) -> bool:
-    """Whether a link leads to a folder that it is in, so that following it never ends."""
-    return link.resolve() in link.parent.resolve().joinpath("any").parents
-
-
 def _decode(folder: Path, train: _Part, test: _Part | None, size: int) -> Raw:
+    classes = tuple(map(printable, train.classes))
     train_x = _tensors(folder, train.files, size)
     if test is None:
-        return Raw(train_x, torch.tensor(train.labels), classes=train.classes)
+        return Raw(train_x, torch.tensor(train.labels), classes=classes)
     test_x = _tensors(folder, test.files, size)
-    return Raw(train_x, torch.tensor(train.labels), test_x, torch.tensor(test.labels), train.classes)
+    return Raw(train_x, torch.tensor(train.labels), test_x, torch.tensor(test.labels), classes)
 
 
 def _tensors(folder: Path, files: Sequence[str], size: int) -> Tensor:
     """[N, 3, size, size] uint8."""
-    images_NHWC = np.empty((len(files), size, size, 3), dtype=np.uint8)
+    batch = _Batch(np.empty((len(files), size, size, 3), np.uint8), *np.zeros((2, len(files)), bool))
     average = sum((folder / file).stat().st_size for file in files[:_GROUP]) / min(len(files), _GROUP)
     workers = 1 if average < _SMALL_FILE else min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
-        groups = pool.map(partial(_fill, folder, files, images_NHWC), range(0, len(files), _GROUP))
+        groups = pool.map(partial(_fill, folder, files, batch), range(0, len(files), _GROUP))
         failures = [failure for group in groups for failure in group]
     if failures:
         shown = "\n".join(failures[:_SHOWN])
         raise BnbenchError(
-            f"dataset=imagefolder: {len(failures)} of {len(files)} images cannot be decoded. "
-            f"Repair or remove them:\n{shown}"
+            f"dataset=imagefolder: {len(failures)} of {len(files)} images cannot be used. "
+            f"Repair, convert or remove them:\n{shown}"
         )
-    return torch.from_numpy(np.ascontiguousarray(images_NHWC.transpose(0, 3, 1, 2)))
+    if problems := [*_losses(files, batch)]:
+        raise InvalidRequest(problems)
+    return torch.from_numpy(np.ascontiguousarray(batch.images_NHWC.transpose(0, 3, 1, 2)))
 
 
-def _fill(folder: Path, files: Sequence[str], images_NHWC: np.ndarray[Any, np.dtype[np.uint8]], at: int) -> list[str]:
+def _losses(files: Sequence[str], batch: _Batch) -> Iterator[str]:
+    """Sentences about images of which too little is left as 8-bit RGB."""
+    deep_NHWC = batch.images_NHWC[batch.deep_N]
+    if len(deep_NHWC) and deep_NHWC.max() < _DARK:
+        yield (
+            f"dataset.path: {_some(files, batch.deep_N)} have more than 8 bits and are black or nearly so: no value is "
+            f"above {(int(deep_NHWC.max()) + 1) / 256:.1%} of what their depth can hold. "
+            "Scale them to their whole depth, or write them with 8 bits"
+        )
+    if 2 * batch.outline_N.sum() > len(files):
+        yield (
+            f"dataset.path: {_some(files, batch.outline_N)} have one color, and what they show is in their "
+            "transparency only, which is not used. Put them on a background of another color"
+        )
+
+
+def _some(files: Sequence[str], chosen_N: Flags) -> str:
+    return f"{chosen_N.sum()} of {len(files)} images ({printable(files[int(chosen_N.argmax())])}, ...)"
+
+
+def _fill(folder: Path, files: Sequence[str], batch: _Batch, at: int) -> list[str]:
     """Decode one group of images into place; a sentence for each that cannot be."""
-    size, failures = images_NHWC.shape[1], []
-    for offset, file in enumerate(files[at : at + _GROUP]):
+    size, failures = batch.images_NHWC.shape[1], []
+    for row, file in enumerate(files[at : at + _GROUP], at):
         try:
-            images_NHWC[at + offset] = decode(f"{folder}/{file}", size)
+            with Image.open(f"{folder}/{file}") as opened:
+                image, batch.deep_N[row], batch.outline_N[row] = shown(opened)
+                batch.images_NHWC[row] = _squared(image, size)
         except Exception as error:  # decoders of damaged files raise many kinds
-            failures.append(f"{folder}/{file}: {error}")
+            failures.append(printable(f"{folder}/{file}: {error}"))
     return failures
 
 
-def decode(path: str, size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def decode(path: str, size: int) -> Bytes:
     """One image as RGB [size, size, 3] uint8: shorter side resized (bilinear, antialiased), cropped in the center."""
     with Image.open(path) as file:
-        image: Image.Image = file
-        if "transparency" in file.info and file.mode == "P":
-            image = file.convert("RGBA")
-        image = image if image.mode == "RGB" else image.convert("RGB")
-        width, height = image.size
-        if (width, height) != (size, size):
-            short = min(width, height)
-            width, height = size * width // short, size * height // short
-            left, top = round((width - size) / 2), round((height - size) / 2)
-            resized = image.resize((width, height), Image.Resampling.BILINEAR) if short != size else image
-            image = resized.crop((left, top, left + size, top + size))
-        return np.asarray(image)
+        return _squared(shown(file).image, size)
+
+
+def _squared(image: Image.Image, size: int) -> Bytes:
+    width, height = image.size
+    if (width, height) != (size, size):
+        short = min(width, height)
+        width, height = size * width // short, size * height // short
+        left, top = round((width - size) / 2), round((height - size) / 2)
+        resized = image.resize((width, height), Image.Resampling.BILINEAR) if short != size else image
+        image = resized.crop((left, top, left + size, top + size))
+    return np.asarray(image)

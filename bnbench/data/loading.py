@@ -9,18 +9,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from bnbench.data.datasets import DATASETS
 from bnbench.data.domains import enter, require_pixels
 from bnbench.data.examples import COMMON, Augmentation, Data, Examples
+from bnbench.data.measures import in_float32, statistics
 from bnbench.data.raw import Raw, as_raw
 from bnbench.data.split import divide
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.spec import Choice, Domain, Split
-
-_CHUNK = 256
 
 
 def load(
@@ -94,6 +92,7 @@ def _load(choice: Choice, split: Split, root: Path, loader: Callable[..., Any]) 
 
 def _divided(raw: Raw, split: Split, augmentation: Augmentation) -> Data:
     parts = divide(raw.train_y, split, raw.classes, raw.test_x is not None)
+    raw = in_float32(raw, parts.train)
     train, validation = _pick(raw, parts.train), _pick(raw, parts.validation)
     if parts.test is not None:
         test = _pick(raw, parts.test)
@@ -113,27 +112,3 @@ def _untested(raw: Raw, test: Examples) -> tuple[str, ...]:
 
 def _pick(raw: Raw, positions: Tensor) -> Examples:
     return Examples(raw.train_x[positions].contiguous(), raw.train_y[positions])
-
-
-def statistics(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and population standard deviation per channel, both [C] float32; a constant channel has deviation 1."""
-    if x_NCHW.dtype == torch.uint8 and x_NCHW.shape[1] <= 4:  # many times faster where a histogram per channel is few
-        mean, variance = _histogram_moments(x_NCHW)
-    else:
-        count = x_NCHW.numel() // x_NCHW.shape[1]
-        chunks = torch.split(x_NCHW, _CHUNK)
-        mean = torch.stack([chunk.double().sum((0, 2, 3)) for chunk in chunks]).sum(0) / count
-        centered = (chunk.double() - mean[:, None, None] for chunk in chunks)
-        variance = torch.stack([chunk.square_().sum((0, 2, 3)) for chunk in centered]).sum(0) / count
-    rounding = (mean.abs() * torch.finfo(torch.float64).eps * 8).square()
-    std = torch.where(variance > rounding, variance.sqrt(), 1.0)
-    return mean.float(), std.float()
-
-
-def _histogram_moments(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    channels = [x_NCHW[:, channel].reshape(-1) for channel in range(x_NCHW.shape[1])]
-    counts_CV = torch.stack([torch.bincount(values, minlength=256) for values in channels]).double()
-    total, values_V = counts_CV.sum(1), torch.arange(256, dtype=torch.float64)
-    mean = counts_CV @ values_V / total
-    variance = (counts_CV * (values_V - mean[:, None]).square()).sum(1) / total
-    return mean, variance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,8 +24,23 @@ def fits(options: str, count: int) -> Iterator[str]:
         yield f"{options}: takes {count / 2**30:,.0f} GiB of memory; at most {MOST_BYTES / 2**30:.0f} GiB"
 
 
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """``text`` with a replacement character for each control character and each byte that is no UTF-8.
+
+    Python keeps such bytes of file names as lone surrogates, which cannot be written anywhere.
+    """
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def neighbours(path: Path) -> str:
     """What lies next to a missing path, nearest names first."""
+    return printable(_neighbours(path))
+
+
+def _neighbours(path: Path) -> str:
     parent = path.parent
     if not parent.is_dir():
         return f"The folder {parent} does not exist"

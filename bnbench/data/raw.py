@@ -10,7 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnbench.data.options import printable
 from bnbench.errors import InvalidRequest
+
+Array = np.ndarray[Any, np.dtype[Any]]
+UNLIKE = 8.0
+"""Times that training and test images may not differ in size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +23,7 @@ class Raw:
     """All examples of a dataset, before they are divided.
 
     Attributes:
-        train_x: [N, C, H, W] uint8, or float32.
+        train_x: [N, C, H, W] uint8, float32, or float64, which becomes float32 once the examples are divided.
         train_y: [N] int64, every class 0..classes-1 at least once.
         test_x: the official test set, of the same type and [C, H, W]; None if there is none.
         test_y: its labels.
@@ -37,7 +42,7 @@ def as_raw(name: str, value: Any) -> Raw:
 
     Args:
         name: the dataset's name, for messages.
-        value: images [N, C, H, W] of uint8 or floats (kept as float32) and integer labels [N].
+        value: images [N, C, H, W] of uint8 or floats (kept as float32 or float64) and integer labels [N].
 
     Raises:
         InvalidRequest: every problem found.
@@ -52,30 +57,37 @@ def as_raw(name: str, value: Any) -> Raw:
     tensors = {field: _tensor(getattr(value, field)) for field in fields}
     if wrong := [problem for field, tensor in tensors.items() for problem in _kinds(field, tensor)]:
         raise InvalidRequest(f"dataset={name}: {problem}" for problem in wrong)
+    if any(tensors[field].dtype == torch.float64 for field in fields[::2]):
+        tensors = {field: _widened(tensor) for field, tensor in tensors.items()}
     raw = replace(value, **tensors)
-    if wrong := [*_problems(raw)]:
+    if wrong := [*_problems(raw)] or [*_scales(raw)]:
         raise InvalidRequest(f"dataset={name}: {problem}" for problem in wrong)
     classes = raw.classes or tuple(str(label) for label in range(int(raw.train_y.max()) + 1))
-    return replace(raw, classes=tuple(classes))
+    return replace(raw, classes=tuple(printable(str(name)) for name in classes))
 
 
 def _tensor(value: Any) -> Any:
     """A tensor of one of the kept types where ``value`` can be one; anything else unchanged."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        value = torch.from_numpy(np.ascontiguousarray(value))
+        kept = np.dtype(np.float64) if value.dtype.char == "g" else value.dtype.newbyteorder("=")
+        value = torch.from_numpy(np.ascontiguousarray(value, dtype=kept))
     if not isinstance(value, Tensor):
         return value
     value = value.detach().cpu()
     if value.is_floating_point():
-        return value.to(torch.float32)
+        return value if value.dtype == torch.float64 else value.to(torch.float32)
     integers = (torch.int8, torch.int16, torch.int32, torch.uint8, torch.uint16, torch.uint32)
     return value.to(torch.int64) if value.ndim == 1 and value.dtype in integers else value
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _kinds(field: str, tensor: Any) -> Iterator[str]:
     images = field.endswith("_x")
     form, rank = ("uint8 or float tensor [N, C, H, W]", 4) if images else ("integer tensor [N]", 1)
-    types = (torch.uint8, torch.float32) if images else (torch.int64,)
+    types = (torch.uint8, torch.float32, torch.float64) if images else (torch.int64,)
     if not isinstance(tensor, Tensor) or tensor.ndim != rank or tensor.dtype not in types or tensor.numel() == 0:
         yield f"{field} must be a non-empty {form}, received {_kind(tensor)}"
 
@@ -102,10 +114,44 @@ def _problems(raw: Raw) -> Iterator[str]:
         yield f"test_y holds {int(unknown[0])}, which is no class of the training examples (0..{classes - 1})"
 
 
+def _scales(raw: Raw) -> Iterator[str]:
+    if raw.test_x is not None:
+        yield from scale_problem("train_x", raw.train_x.numpy(), "test_x", raw.test_x.numpy())
+
+
+def scale_problem(train_name: str, train: Array, test_name: str, test: Array) -> Iterator[str]:
+    """A sentence if the numbers of one array are :data:`UNLIKE` times those of the other, as bytes are beside 0..1.
+
+    Both the largest of all and the largest of a median example must be, so that neither outliers nor dark images are
+    refused. Zeros alone have any scale.
+    """
+    if not train.size or not test.size:
+        return
+    sizes = [_sizes(x) for x in (train, test)]
+    for low, high in (sorted(float(of(size)) for size in sizes) for of in (np.max, np.median)):
+        if not 0 < UNLIKE * low <= high <= np.finfo(np.float32).max:
+            return
+    yield (
+        f"{train_name} and {test_name} must be on one scale, received {train.dtype} in {_range(train)} and "
+        f"{test.dtype} in {_range(test)}; bring one to the scale of the other"
+    )
+
+
+def _sizes(x: Array) -> Array:
+    """[N] float64, the largest absolute value of each example."""
+    flat = x.reshape(len(x), -1)
+    largest: Array = np.maximum(flat.max(1).astype(np.float64), -flat.min(1).astype(np.float64))
+    return largest
+
+
+def _range(x: Array) -> str:
+    return f"{float(x.min()):g}..{float(x.max()):g}"
+
+
 def _pair(field: str, x: Tensor, y: Tensor) -> Iterator[str]:
     if len(x) != len(y):
         yield f"{field}_x and {field}_y must have the same length, received {len(x)} and {len(y)}"
-    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+    if x.is_floating_point() and not bool(torch.isfinite(x.float()).all()):
         yield f"{field}_x must be finite, received NaN or infinity; clean or impute it first"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnbench.data import load
+from bnbench.data import load, normalize
 from bnbench.data.arrays import npz
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
 from bnbench.spec import Choice, Split
@@ -112,6 +112,77 @@ def test_a_mixture_of_bytes_and_floats(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=_x(4, 4), y=Y, x_test=_x(4, 4) + 0.5, y_test=Y)
     raw = npz(tmp_path)
     assert raw.test_x is not None and raw.train_x.dtype == raw.test_x.dtype == torch.float32
+
+
+SCALES = {
+    "bytes and 0..1": (_x(4, 4), (_x(4, 4) / 255).astype(np.float32), "uint8 in 0..255 and float32 in 0"),
+    "0..1 and 0..255": (_x(4, 4) / 255, _x(4, 4).astype(np.float64), "float64 in 0.* and float64 in 0..255"),
+    "-1..1 and bytes": ((_x(4, 4) / 127.5 - 1).astype(np.float16), _x(4, 4), "float16 in -1..1 and uint8 in 0..255"),
+    "16 bits and 8": (_x(4, 4).astype(np.uint16) * 257, _x(4, 4), "uint16 in 0..65535 and uint8"),
+    "0..16 and 0..255": (_x(4, 4) // 16, _x(4, 4), "uint8 in 0..15 and uint8 in 0..255"),
+    "one without its offset": (_x(4, 4) + 1e9, _x(4, 4) * 1.0, "float64 in 1e.09..1e.09 and float64 in 0..255"),
+}
+
+
+@pytest.mark.parametrize("kind", SCALES)
+def test_training_and_test_arrays_on_unlike_scales_are_refused(kind: str, tmp_path: Path) -> None:
+    x, x_test, received = SCALES[kind]
+    np.savez(tmp_path / "data.npz", x=x, y=Y, x_test=x_test, y_test=Y)
+    with pytest.raises(InvalidRequest, match=rf"data.npz: x and x_test must be on one scale, received {received}"):
+        npz(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("x", "x_test"),
+    [
+        (_x(4, 4), _x(4, 4) // 20),  # dark, but some pixels shine as far as 12 of 255
+        (_x(4, 4), _x(4, 4) * 0),
+        (_x(5) * 1.0, np.where(np.arange(60).reshape(12, 5) == 7, 1e6, _x(5))),  # one outlier
+        (_x(4, 4).astype(np.int64) + 200, _x(4, 4)),
+    ],
+)
+def test_a_test_set_may_be_somewhat_unlike(
+    x: np.ndarray[Any, Any], x_test: np.ndarray[Any, Any], tmp_path: Path
+) -> None:
+    x_test.flat[0] = max(x_test.flat[0], 40) if x_test.any() else 0
+    np.savez(tmp_path / "data.npz", x=x, y=Y, x_test=x_test, y_test=Y)
+    raw = npz(tmp_path)
+    assert raw.test_x is not None
+    np.testing.assert_array_equal(raw.test_x.flatten().numpy(), x_test.flatten())
+
+
+FEATURES = np.random.default_rng(1).integers(0, 17, (60, 4))
+LABELS = np.arange(60) % 3
+FAR = {
+    "near": FEATURES,
+    "seconds": FEATURES + 1.7e9,
+    "meters": FEATURES * 0.01 + 5.5e6,
+    "far below": FEATURES - 2.0**40,
+    "tiny": FEATURES * 1e-60,
+    "nanoseconds": FEATURES.astype(np.int64) + 1_700_000_000_000_000_000,
+    "uint64": FEATURES.astype(np.uint64) + np.uint64(2**64 - 20),
+    "int32": FEATURES.astype(np.int32) + 2**30,
+    "long double": FEATURES.astype(np.longdouble) + 1.7e9,
+    "big-endian": (FEATURES + 1.7e9).astype(">f8"),
+}
+
+
+@pytest.mark.parametrize("official", [False, True])
+@pytest.mark.parametrize("kind", FAR)
+def test_features_far_from_zero_are_told_apart(kind: str, official: bool, tmp_path: Path) -> None:
+    """Normalized, they are the same features as near zero, in every part."""
+    x, split = FAR[kind], Split(0, 0.2, 0.2, None)
+    arrays = {"x": x, "y": LABELS}
+    if official:
+        arrays |= {"x_test": x[:9], "y_test": LABELS[:9]}
+    np.savez(tmp_path / f"{kind}.npz", **arrays)
+    near = {name: FEATURES[: len(array)] if name[0] == "x" else array for name, array in arrays.items()}
+    np.savez(tmp_path / "oracle.npz", **near)
+    found, oracle = (load(Choice.of("npz", {"path": f"{name}.npz"}), split, tmp_path) for name in (kind, "oracle"))
+    for part in ("train", "validation", "test"):
+        one, other = (normalize(getattr(data, part).x, data.mean, data.std, torch.float32) for data in (found, oracle))
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+        assert len(one[:, 0].unique()) > 4
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bnbench.data import SHIFTS, Data, Raw, load
 from bnbench.data.domains import CHUNK, deal
-from bnbench.data.loading import statistics
+from bnbench.data.measures import statistics
 from bnbench.errors import InvalidRequest
 from bnbench.probes import shift as shift_module
 from bnbench.spec import Choice, Domain, Split

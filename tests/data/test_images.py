@@ -1,5 +1,6 @@
 """Image folders: PIL and torchvision's ImageFolder are the oracle."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -180,3 +181,62 @@ def test_a_link_to_images_elsewhere_is_followed(tmp_path: Path) -> None:
     (tmp_path / "images" / "c").symlink_to(tmp_path / "more" / "c")
     raw = imagefolder(tmp_path)
     assert raw.classes == ("a", "b", "c") and raw.train_y.tolist() == [0] * 6 + [1] * 3 + [2] * 3
+
+
+def _strange(folder: Path) -> Path:
+    """Two classes and images of names that are no UTF-8, or that a console must not be given."""
+    for name in (b"caf\xe9", b"caf\xe8", "猫".encode(), b"a\nb\x1b[31m"):
+        for number in range(6):
+            _draw(folder / os.fsdecode(name) / f"{os.fsdecode(name)}{number}.png")
+    return folder
+
+
+def test_names_need_not_be_utf8(tmp_path: Path) -> None:
+    """Neither of classes, nor of files, nor of the folder; kept images are found again."""
+    folder = _strange(tmp_path / os.fsdecode(b"t\xe9st") / "train")
+    shutil.copytree(folder / "猫", folder.parent / "test" / "猫")
+    choice, split = Choice.of("imagefolder", {"path": str(folder.parent)}), Split(0, 0.2, 0.2, None)
+    data = load(choice, split, tmp_path)
+    assert data.notes == (
+        "the test set has no example of 3 of 4 classes: 'a\ufffdb\ufffd[31m', 'caf\ufffd', 'caf\ufffd'",
+    )
+    assert len(list((tmp_path / FOLDER).glob("*.pt"))) == 1
+    first = imagefolder(tmp_path, path=str(folder.parent))
+    for file in folder.rglob("*.png"):
+        file.write_bytes(file.read_bytes())  # at another time: found by the content
+    again = imagefolder(tmp_path, path=str(folder.parent))
+    assert torch.equal(first.train_x, again.train_x) and first.classes == again.classes
+    assert len(list((tmp_path / FOLDER).glob("*.pt"))) == 1
+    assert first.train_y.tolist() == [label for label in range(4) for _ in range(6)]
+
+
+@pytest.mark.parametrize("spoil", ["damaged", "empty", "unknown", "loop", "missing"])
+def test_messages_about_strange_names_can_be_printed(spoil: str, tmp_path: Path) -> None:
+    folder = _strange(tmp_path / os.fsdecode(b"t\xe9st") / "train")
+    strange, path = folder / os.fsdecode(b"caf\xe9"), folder.parent
+    match spoil:
+        case "damaged":
+            next(strange.iterdir()).write_bytes(b"damaged")
+        case "empty":
+            (folder / os.fsdecode(b"\xff")).mkdir()
+        case "unknown":
+            shutil.copytree(strange, folder.parent / "test" / os.fsdecode(b"\xfe"))
+        case "loop":
+            (strange / "loop").symlink_to(".")
+        case "missing":
+            path = tmp_path / os.fsdecode(b"t\xe8st")
+    with pytest.raises(BnbenchError) as refused:
+        imagefolder(tmp_path, path=str(path))
+    message = str(refused.value)
+    assert "\ufffd" in message and message.encode("utf-8") and "\x1b" not in message
+
+
+def test_what_an_earlier_version_kept_of_the_same_files_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _classes(tmp_path / "images")
+    monkeypatch.setattr("bnbench.data.images._DECODING", 1)
+    imagefolder(tmp_path)
+    monkeypatch.undo()
+    imagefolder(tmp_path)
+    assert len(list((tmp_path / FOLDER).glob("*.pt"))) == 2

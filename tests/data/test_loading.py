@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnbench.data import DATASETS, Augmentation, Data, Raw, as_raw, load
-from bnbench.data.loading import statistics
+from bnbench.data.measures import statistics
 from bnbench.data.split import divide, stratified_order
 from bnbench.errors import InvalidRequest
 from bnbench.spec import Choice, Split, Value
@@ -147,6 +147,56 @@ def test_statistics_far_from_zero() -> None:
     assert statistics(torch.full((9, 1, 3, 3), 0.1))[1].tolist() == [1.0]
 
 
+FEW = np.random.default_rng(3).normal(size=(40, 3, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "x", [FEW, FEW * 1e6 + 3e6, (FEW * 4).round() + 2.0**23, FEW.round() * 0 + 0.1, FEW.astype(np.float32) - 2.0**20]
+)
+def test_ordinary_float64_images_are_cast(x: Any) -> None:
+    """Near zero, or far from it and exact in float32, or all the same: bit for bit as numpy casts them."""
+    data = _from((x, np.arange(40) % 2))
+    kept = {row.tobytes() for part in (data.train, data.validation, data.test) for row in part.x.numpy()}
+    assert data.train.x.dtype == torch.float32
+    assert kept == {row.tobytes() for row in x.astype(np.float32)}
+
+
+@pytest.mark.parametrize("form", [np.asarray, torch.from_numpy, lambda x: x.astype(">f8"), lambda x: x.astype("g")])
+def test_float64_images_of_a_plugin_are_counted_from_their_training_mean(form: Callable[[Any], Any]) -> None:
+    """Only channels that float32 would round, all parts by the same mean; whole numbers stay exact."""
+    offset, y = np.array([0, 1e9, 1e12, 2.0**40 + 1]).reshape(1, 4, 1, 1), np.arange(40) % 2
+    x = np.arange(40.0).reshape(40, 1, 1, 1) + offset
+    x[30:] += 100  # which must not move the mean
+    x[:30, 3], x[30:, 3] = offset[0, 3], offset[0, 3] - 0.5  # constant in training
+    data = _from(Raw(form(x[:30]), y[:30], form(x[30:]), y[30:]))
+    plain = data.train.x[:, 0]
+    assert set(plain.flatten().tolist()) < set(range(30))
+    assert data.test.x[:, 0].flatten().tolist() == list(range(130, 140))
+    for channel in (1, 2):
+        unit = 8.0  # the power of two below 8.7, the deviation of 0..29
+        center = float((plain - unit * data.train.x[:, channel]).unique())
+        assert abs(center - plain.mean()) <= unit / 2
+        for part in (data.validation, data.test):
+            assert torch.equal(part.x[:, 0], center + unit * part.x[:, channel])
+    assert data.train.x[:, 3].unique().tolist() == data.validation.x[:, 3].unique().tolist() == [0]
+    assert data.test.x[:, 3].unique().tolist() == [-0.5]
+
+
+def test_one_float64_part_keeps_the_other_in_step() -> None:
+    x, y = FEW + 1e9, np.arange(40) % 2
+    data = _from(Raw(x.round().astype(np.float32), y, x, y))
+    assert data.test.x.dtype == data.train.x.dtype == torch.float32
+    assert len(data.test.x.unique()) > 400
+
+
+def test_images_on_unlike_scales_are_refused() -> None:
+    x, y = np.abs(FEW), np.arange(40) % 2
+    with pytest.raises(
+        InvalidRequest, match=r"dataset=mine: train_x and test_x must be on one scale.* and float64 in 1.1.*847"
+    ):
+        _from(Raw(x, y, x * 255, y))
+
+
 def test_results_are_kept_and_move_together() -> None:
     data = _digits(_split())
     assert _digits(_split()) is data
@@ -214,6 +264,8 @@ X, Y = torch.zeros(6, 1, 2, 2, dtype=torch.uint8), torch.arange(6) % 3
         (lambda: (X, Y - 1), r"must hold 0..1, received -1..1"),
         (lambda: (X, Y * 2), "none of 1, 3 "),
         (lambda: (X / 0, Y), "NaN or infinity"),
+        (lambda: (X + torch.tensor(1e300, dtype=torch.float64), Y), "NaN or infinity"),
+        (lambda: (X.numpy().astype(np.uint16), Y), "train_x must be .* torch.uint16"),
         (lambda: Raw(X, Y, classes=("a", "b")), r"must hold 0..1, received 0..2"),
         (lambda: Raw(X, Y, classes=("a", "b", "c", "d")), "none of 'd'"),
         (lambda: Raw(X, Y, X), "both be given"),
@@ -225,6 +277,11 @@ def test_what_a_loader_may_not_return(make: Callable[[], Any], message: str) -> 
     with pytest.raises(InvalidRequest, match=message) as caught:
         as_raw("mine", make())
     assert all(problem.startswith("dataset=mine: ") for problem in caught.value.problems)
+
+
+def test_names_of_classes_can_be_printed() -> None:
+    raw = as_raw("mine", Raw(X, Y, classes=("caf\udce9", "a\nb\x1b[31m", "猫")))
+    assert raw.classes == ("caf\ufffd", "a\ufffdb\ufffd[31m", "猫")
 
 
 def test_division_returns_ascending_positions() -> None:

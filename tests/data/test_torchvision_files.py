@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import pickle
 from collections.abc import Iterator
 from functools import partial
@@ -130,14 +131,15 @@ def test_svhn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert raw.train_y.tolist() == [*range(1, 10), 0] * 2
 
 
+def _no_network(*args: Any, **options: Any) -> None:
+    raise OSError("no network")
+
+
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"])
 def test_without_files_or_network_the_message_says_what_to_do(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*args: Any, **options: Any) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    monkeypatch.setattr("urllib.request.urlopen", _no_network)
     root = tmp_path / "new" / "deeper" / "data"
     with pytest.raises(DataMissing) as caught:
         load(Choice.of(name), Split(0, 0.1, 0.2, None), root)
@@ -145,6 +147,29 @@ def test_without_files_or_network_the_message_says_what_to_do(
     assert all(part in message for part in (f"dataset={name}", str(root), "no network", "--data DIR"))
     assert {"mnist": "t10k-images-idx3-ubyte", "svhn": "train_32x32.mat"}.get(name, "") in message
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "npz"])
+def test_messages_about_a_data_folder_that_is_no_utf8_can_be_printed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("urllib.request.urlopen", _no_network)
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    cifar = "cifar-10-batches-py"
+    files = {"mnist": "MNIST/raw/t10k-labels-idx1-ubyte", "cifar10": f"{cifar}/test_batch", "npz": "data.npz"}
+    root.mkdir()
+    messages = []
+    for damaged in (False, True):
+        if damaged:
+            _write_mnist(root / "MNIST" / "raw")
+            (root / cifar).mkdir()
+            for file in (*(f"data_batch_{number}" for number in range(1, 6)), "batches.meta"):
+                (root / cifar / file).touch()
+            (root / files[name]).write_bytes(b"damaged")
+        with pytest.raises(BnbenchError) as caught:
+            load(Choice.of(name), Split(0, 0.1, 0.2, None), root)
+        messages.append(str(caught.value))
+    assert all("caf\ufffd" in message and message.encode("utf-8") for message in messages)
 
 
 class _Quiet(SimpleHTTPRequestHandler):
