@@ -19,6 +19,7 @@ from torch import nn
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.engine import (
+    Mismatch,
     Outcome,
     Probe,
     Reading,
@@ -75,18 +76,25 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
     """Train runs, write all that they yield, and return how they ended.
 
     A stack that raises is halved and tried again, so that a lack of memory costs time only, and a run that fails fails
-    alone: what a single run raises is written as its status, with the traceback under logs/.
+    alone: what a single run raises is written as its status, with the traceback under logs/. Runs that compiled code
+    trains otherwise than torch are all trained again, without it.
 
     Args:
         watch: is shown each record as well.
     """
     prepare_process()
     name = f"{task.session}-{socket.gethostname()}-{os.getpid()}"
-    waiting, ends = [task.specs], []
+    waiting, ends, compiled = [task.specs], [], True
     while waiting:
         specs = waiting.pop()
         with Segment(task.folder, name) as segment:
-            ended, left = _attempt(task, specs, segment, watch)
+            try:
+                ended, left = _attempt(task, specs, segment, watch, compiled)
+            except Mismatch as error:
+                _log_for_all(segment, specs, f"trained again by torch: {error}")
+                ended, left, compiled = [], (), False
+                waiting.append(specs)
+                name = f"{name}-{uuid.uuid4().hex[:6]}"
         ends += ended
         if left:
             halves = left[len(left) // 2 :], left[: len(left) // 2]
@@ -96,12 +104,19 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
 
 
 def _attempt(
-    task: Task, specs: tuple[RunSpec, ...], segment: Segment, watch: Callable[[Record], None]
+    task: Task, specs: tuple[RunSpec, ...], segment: Segment, watch: Callable[[Record], None], compiled: bool
 ) -> tuple[list[End], tuple[RunSpec, ...]]:
-    """The runs that ended, and those that are left to be tried in smaller stacks."""
+    """The runs that ended, and those that are left to be tried in smaller stacks.
+
+    Args:
+        compiled: whether compiled code may train them.
+
+    Raises:
+        Mismatch: it trains them otherwise than torch; no result of any of them was written.
+    """
     device = resolve_device(task.device)
     stacked = len(specs) > 1 and not task.abreast
-    native = stacked and _is_native(task, specs[0], device)
+    native = compiled and stacked and _is_native(task, specs[0], device)
     if native:
         specs = tuple(dict.fromkeys(specs))  # whose companions change no bit
     facts = {
@@ -116,6 +131,7 @@ def _attempt(
     }
     segment.start(tuple(dict.fromkeys(specs)), facts)
     ended: dict[RunSpec, End] = {}
+    results: list[dict[str, Any]] = []
     try:
         for rows in _rows(task, specs, device, native, watch, partial(_log_for_all, segment, specs)):
             final = [(spec, row) for spec, row in rows if "status" in row]
@@ -123,14 +139,15 @@ def _attempt(
             others = [{"run_id": run_id(spec), **row} for spec, row in rows if not {"status", "probe"} & row.keys()]
             segment.readings(readings)
             segment.evaluation(others)
-            if final:
-                segment.finish(
-                    [{"run_id": run_id(spec), **facts, **row, "finished_at": timestamp()} for spec, row in final]
-                )
+            results += [{"run_id": run_id(spec), **facts, **row, "finished_at": timestamp()} for spec, row in final]
+            if results and not native:
+                segment.finish(results)
+                results.clear()
             ended |= {spec: End(spec, row["status"]) for spec, row in final}
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Mismatch):
         raise
     except BaseException as error:  # a plugin may also call sys.exit
+        segment.finish(results)
         left = tuple(spec for spec in dict.fromkeys(specs) if spec not in ended)
         if len(specs) > 1 or native:
             return list(ended.values()), left
@@ -140,6 +157,8 @@ def _attempt(
         row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
         segment.finish([{"run_id": run_id(spec), **facts, **row}])
         ended[spec] = End(spec, row["status"], message)
+        return list(ended.values()), ()
+    segment.finish(results)  # what compiled code found counts once all of it has stood the comparisons
     return list(ended.values()), ()
 
 

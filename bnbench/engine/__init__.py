@@ -4,7 +4,7 @@ from bnbench.engine.abreast import train_abreast
 from bnbench.engine.clock import now
 from bnbench.engine.device import prepare_process, release_memory, resolve_device
 from bnbench.engine.folding import prove
-from bnbench.engine.native import compiler, library, prove_native
+from bnbench.engine.native import Mismatch, compiler, library, prove_native
 from bnbench.engine.records import Evaluation, Halt, JointProbe, Outcome, Probe, Reading, Record
 from bnbench.engine.reference import total_steps, train
 from bnbench.engine.stacked import train_stack
@@ -13,6 +13,7 @@ __all__ = [
     "Evaluation",
     "Halt",
     "JointProbe",
+    "Mismatch",
     "Outcome",
     "Probe",
     "Reading",

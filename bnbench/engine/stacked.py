@@ -18,11 +18,12 @@ from bnbench.engine.evaluation import dtype_of, evaluate_lanes, memory_format
 from bnbench.engine.folding import Folded, fold, select, set_streams, unfold
 from bnbench.engine.forms import choose_forms
 from bnbench.engine.lane_batches import NATIVE_BLOCK_BYTES, LaneBatches
-from bnbench.engine.lane_optim import make_lane_optimizer
+from bnbench.engine.lane_optim import LaneOptimizer, make_lane_optimizer
 from bnbench.engine.lane_step import LaneStep
 from bnbench.engine.lane_steps import LaneSteps
 from bnbench.engine.lane_tally import LaneTally
 from bnbench.engine.native import NativeSteps
+from bnbench.engine.native.guard import SHARE, Guard
 from bnbench.engine.optim import decays
 from bnbench.engine.randomness import GlobalStream
 from bnbench.engine.records import Evaluation, Probe, Record, end_of_run
@@ -46,6 +47,7 @@ def train_stack(
     tell: Callable[[str], None] = lambda reason: None,
     record: bool = True,
     native: bool = False,
+    guarded: float = SHARE,
 ) -> Iterator[list[tuple[int, Record]]]:
     """Train runs with one stack key and yield, at each pause, what :func:`train` would yield for each of them.
 
@@ -60,9 +62,13 @@ def train_stack(
         tell: is told why the steps are not recorded on a GPU, if they are not.
         record: whether they may be.
         native: let compiled code make the steps, which is proved to know the networks.
+        guarded: share of the time in which steps of compiled code are compared with the reference engine's.
 
     Yields:
         Pairs of an index into ``specs`` and a record.
+
+    Raises:
+        Mismatch: compiled code does something else than torch; nothing that was yielded counts.
     """
     spec, device, dtype = specs[0], data.train.y.device, dtype_of(specs[0])
     lanes = list(range(len(specs)))
@@ -76,6 +82,7 @@ def train_stack(
     order = order_of(spec, data.train)
     batches = LaneBatches(specs, data, order, dtype, NATIVE_BLOCK_BYTES if native else None)
     steps: NativeSteps | LaneSteps
+    guard = Guard(specs, guarded) if native else None
     if native:
         steps = NativeSteps(spec, network, optimizer, data.shape, data.classes)
     else:
@@ -104,7 +111,10 @@ def train_stack(
             x_SMCHW, y_SKN = batches.take(step_now % per_epoch, until - step_now)
             factors = [multiplier(spec.schedule, step_now + ahead, total) for ahead in range(len(y_SKN))]
             lr_SK1 = lr_K1 * lr_K1.new_tensor(factors)[:, None, None]
-            tally.add(*steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
+            if guard is None:
+                tally.add(*steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
+            else:
+                _guarded(guard, steps, network, optimizer, (x_SMCHW, y_SKN, lr_SK1), step_now >= frozen_from, tally)
             step_now += len(y_SKN)
 
         if step == 0:
@@ -151,6 +161,8 @@ def train_stack(
             steps.select(network, batches.longest)
             lr_K1, limit_K = lr_K1[chosen], limit_K[chosen]
             lanes = [lanes[column] for column in kept]
+        if guard is not None and step == total:
+            guard.settle()
         if step == total and alive:
             if probe is not None:
                 yield records
@@ -164,6 +176,27 @@ def train_stack(
                     end = end_of_run(done, per_epoch, best[lane], data.classes, count, None, latest[lane], test)
                     records.append((lane, end))
         yield records
+
+
+def _guarded(
+    guard: Guard,
+    steps: NativeSteps | LaneSteps,
+    network: Folded,
+    optimizer: LaneOptimizer,
+    block: tuple[Tensor, Tensor, Tensor],
+    frozen: bool,
+    tally: LaneTally,
+) -> None:
+    """Make the steps of a block; while that is due, one by itself with the reference's step of a lane beside it."""
+    x_SMCHW, y_SKN, lr_SK1 = block
+    while len(y_SKN) and guard.is_due():
+        expected = guard.expect(network, optimizer, (x_SMCHW, y_SKN, lr_SK1), frozen)
+        tally.add(*steps.run(x_SMCHW[:1], y_SKN[:1], lr_SK1[:1]), y_SKN[:1])
+        guard.compare(expected, network, optimizer)
+        x_SMCHW, y_SKN, lr_SK1 = x_SMCHW[1:], y_SKN[1:], lr_SK1[1:]
+    if len(y_SKN):
+        with guard.training(len(y_SKN) * network.lanes):
+            tally.add(*steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
 
 
 def _take_quick_forms(spec: RunSpec, network: Folded, data: Data) -> None:

@@ -5,7 +5,8 @@ A lane makes all steps of a block before the next lane does, so that its weights
 
 from bnbench.engine.native.compilation import compiler, library
 from bnbench.engine.native.graph import NotNative
+from bnbench.engine.native.guard import Mismatch
 from bnbench.engine.native.proof import prove_native
 from bnbench.engine.native.steps import NativeSteps
 
-__all__ = ["NativeSteps", "NotNative", "compiler", "library", "prove_native"]
+__all__ = ["Mismatch", "NativeSteps", "NotNative", "compiler", "library", "prove_native"]
