@@ -21,9 +21,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.overrides
+import torch.utils._device
 from torch.nn.modules import module as torch_modules
 
-torch_c: Any = torch._C  # what torch has no public name for
+torch_any: Any = torch  # for what it has no public name for
+torch_c: Any = torch._C
 numpy_random: Any = np.random  # whose stubs lack some names
 
 
@@ -43,14 +46,14 @@ class GeneratorStates(NamedTuple):
     torch: torch.Tensor
     cuda: list[torch.Tensor]
     python: tuple[Any, ...]
-    numpy: tuple[Any, ...]
+    numpy: dict[str, Any]
 
 
 def generator_states(torch_only: bool = False) -> GeneratorStates:
     """The states as they are now; there are none of GPUs as long as nobody uses one."""
     on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    numbers: Any = () if torch_only else np.random.get_state()
-    return GeneratorStates(torch.get_rng_state(), on_gpus, () if torch_only else random.getstate(), numbers)
+    python, numbers = ((), {}) if torch_only else (random.getstate(), numpy_random.get_state(legacy=False))
+    return GeneratorStates(torch.get_rng_state(), on_gpus, python, numbers)
 
 
 def set_generator_states(states: GeneratorStates) -> None:
@@ -66,13 +69,19 @@ def set_generator_states(states: GeneratorStates) -> None:
 def advanced(before: GeneratorStates, after: GeneratorStates) -> tuple[str, ...]:
     """Whose generators were drawn from, or seeded, in between: ``torch``, ``Python``, ``numpy``."""
     tensors = zip([before.torch, *before.cuda], [after.torch, *after.cuda], strict=False)
-    arrays = zip(before.numpy, after.numpy, strict=True)
     moved = {
         "torch": not all(one is other or torch.equal(one, other) for one, other in tensors),
         "Python": before.python != after.python,
-        "numpy": not all(np.array_equal(one, other) for one, other in arrays),
+        "numpy": not _same(before.numpy, after.numpy),
     }
     return tuple(name for name, has in moved.items() if has)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two states of numpy are equal, which are dictionaries of numbers and arrays."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    return np.array_equal(one, other)
 
 
 @contextmanager
@@ -141,16 +150,22 @@ def _mapping(mapping: MutableMapping[Any, Any]) -> Setting:
     return Setting(lambda: dict(mapping), write)
 
 
-def _default_device() -> torch.device | None:
-    """What ``torch.set_default_device`` was given, whatever ``with torch.device(...)`` says at the moment."""
-    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
-    return None if context is None else context.device
+Modes = tuple[list[Any], Any, Any]
 
 
-def _leave_modes(count: int) -> None:
-    """Leave what was entered and not left, as ``torch.device("meta").__enter__()``."""
-    while torch_c._len_torch_function_stack() > count:
-        torch_c._pop_torch_function_stack()
+def _modes() -> Modes:
+    """What ``with torch.device(...)`` and its like have entered, and what ``torch.set_default_device`` was given."""
+    default = getattr(torch_any._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return torch_any.overrides._get_current_function_mode_stack(), default, torch_any.utils._device.CURRENT_DEVICE
+
+
+def _set_modes(before: Modes) -> None:
+    modes, default, device = before
+    for _ in _modes()[0]:
+        torch_any.overrides._pop_mode()
+    for mode in modes:
+        torch_any.overrides._push_mode(mode)
+    torch_any._GLOBAL_DEVICE_CONTEXT.device_context, torch_any.utils._device.CURRENT_DEVICE = default, device
 
 
 def _flushes_denormals() -> bool:
@@ -213,8 +228,7 @@ HOOKS = [
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(torch.get_default_dtype, torch.set_default_dtype),
-    Setting(_default_device, torch.set_default_device),
-    Setting(torch_c._len_torch_function_stack, _leave_modes),
+    Setting(_modes, _set_modes),
     Setting(
         lambda: (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()),
         lambda value: torch.use_deterministic_algorithms(value[0], warn_only=value[1]),
@@ -223,7 +237,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(torch.get_num_threads, torch.set_num_threads),
     Setting(
         lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
-        lambda value: torch_c._set_anomaly_enabled(*value),
+        lambda value: torch.set_anomaly_enabled(*value),
     ),
     Setting(torch.is_warn_always_enabled, torch.set_warn_always),
     Setting(_flushes_denormals, torch.set_flush_denormal),

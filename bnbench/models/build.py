@@ -10,6 +10,7 @@ from torch import nn
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.global_state import seeded_generators
 from bnbench.models.initial import Network, draw_weights
+from bnbench.models.preparation import prepare, prepares
 from bnbench.models.registry import MODELS
 from bnbench.models.residual import residual_branches
 from bnbench.models.training import restrict_training
@@ -55,10 +56,9 @@ def build(
         network = models[choice.name](apart(norm, seed, made), shape, classes, **choice.options)
     if isinstance(network, Network):
         draw_weights(network, network.scheme, seed)
-    prepare = getattr(made[0], "prepare", None) if made else None
-    if prepare is not None:
+    if made and prepares(made[0]):
         with torch.device(device), seeded_generators(stream(seed, "init", "norm")):
-            prepare(network, residual_branches(network))
+            prepare(made[0], network, residual_branches(network))
     restrict_training(network, made, train)
     return network
 
