@@ -53,38 +53,47 @@ class _Loader(SourceFileLoader):
 
 
 class _Finder:
-    """Finds the modules beside the plugin that is in use, the last of Python's finders."""
+    """Finds modules beside the plugin that is in use.
 
-    def __init__(self) -> None:
-        self.current: Beside | None = None
+    Args:
+        within: find those within packages, as the first of Python's finders; else those that are not, as the last one.
+    """
+
+    def __init__(self, within: bool) -> None:
+        self._within = within
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Where a module is, if it is beside the plugin; one within a package is found by that package's path."""
-        if self.current is None or path is not None:
+        """Where a module is, if it is beside the plugin."""
+        if _current is None or self._within is (path is None):
             return None
-        spec = PathFinder.find_spec(name, [str(self.current.folder)])
+        package = _current.folder / name.partition(".")[0]
+        if path is not None and not any(Path(place).is_relative_to(package) for place in path):
+            return None
+        spec = PathFinder.find_spec(name, [str(_current.folder)] if path is None else path)
         if spec is not None and spec.origin is not None and isinstance(spec.loader, SourceFileLoader):
-            spec.loader = _Loader(name, spec.origin, self.current.sources)
+            spec.loader = _Loader(name, spec.origin, _current.sources)
         return spec
 
 
-_finder = _Finder()
+_current: Beside | None = None
+_first, _last = _Finder(within=True), _Finder(within=False)
 
 
 def use(beside: Beside) -> None:
     """Let ``import`` find the modules beside a plugin, and no longer those beside another."""
-    last = _finder.current
+    global _current
+    last = _current
     if last is beside:
         return
     if last is not None:
         last.modules.update(_imported(last))
         _forget(last.modules)
     importlib.invalidate_caches()
-    _finder.current = beside
-    if _finder not in sys.meta_path:
-        sys.meta_path.append(_finder)
+    _current = beside
+    if _last not in sys.meta_path:
+        sys.meta_path[:] = [_first, *sys.meta_path, _last]
     _forget(_names(beside))
     sys.modules.update(beside.modules)
 

@@ -23,7 +23,7 @@ TOO_LARGE = f"the network has more than {MOST_PARAMETERS:,} parameters; choose a
 
 AXES = {2: "[N, C]", 3: "[N, C, L]", 4: "[N, C, H, W]", 5: "[N, C, D, H, W]"}
 """What a norm may take, by its number of dimensions."""
-GIVEN_BY = {2: ", e.g. model=mlp,", 4: ", e.g. model=cnn,"}
+GIVEN_BY = {2: "model=mlp", 4: "model=cnn"}
 """Models whose norms get inputs of so many dimensions."""
 
 
@@ -78,10 +78,10 @@ def wrong_axes(spec: RunSpec, components: Components, x: Tensor) -> str | None:
         taken = [dimensions for dimensions in AXES if takes(dimensions)]
     if not taken or x.dim() in taken:
         return None
+    other = "".join(f"{GIVEN_BY[dimensions]} or " for dimensions in taken if dimensions in GIVEN_BY)
     return (
         f"norm={name} takes {' or '.join(AXES[dimensions] for dimensions in taken)} only, and "
-        f"model={spec.model.name} gives it {AXES.get(x.dim(), list(x.shape))}: choose a model of such "
-        f"inputs{GIVEN_BY.get(taken[-1], '')} or another norm"
+        f"model={spec.model.name} gives it {AXES.get(x.dim(), list(x.shape))}: choose {other}another norm"
     )
 
 
