@@ -1,4 +1,4 @@
-"""What a user's own code may do: leave, fail, break the contract, change the folder."""
+"""What a user's own code may do: leave, fail, break the contract, change the folder, import what is beside it."""
 
 import csv
 from pathlib import Path
