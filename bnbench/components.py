@@ -7,14 +7,14 @@ function, as the built-in registries). It is the only code that is ever executed
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -23,16 +23,15 @@ from torch import nn
 
 from bnbench.data import DATASETS, Data, load
 from bnbench.errors import BnbenchError, PluginError
+from bnbench.global_state import preserved_global_state, seeded_generators
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
-from bnbench.spec import RunSpec
+from bnbench.plugin_modules import KNOWN, Beside, Sources, imported_sources, named_sources, use
+from bnbench.spec import RunSpec, stream
 
 Registry = Mapping[str, Callable[..., Any]]
 _NAME = re.compile(r"(?!(null|true|false|nan|inf)$)[a-z][a-z0-9_]*", re.ASCII | re.IGNORECASE)
 """Names that need no quotes on the command line."""
-
-KNOWN = sys.stdlib_module_names | {"bnbench", "torch", "torchvision"}
-"""Packages whose code is not a user's."""
 
 BUILT_IN: dict[str, Registry] = {"norm": NORMS, "model": MODELS, "dataset": DATASETS}
 
@@ -43,7 +42,7 @@ class Components:
 
     Attributes:
         added: by group, the names that come from a plugin.
-        source_hash: SHA-256 of the plugin's source, or None without a plugin.
+        source_hash: SHA-256 of the plugin's source and of what it imports from its folder, or None without a plugin.
     """
 
     registries: Mapping[str, Registry]
@@ -55,31 +54,38 @@ class Components:
         return any(name in self.added.get(group, ()) for group, name in names.items())
 
     def load(self, spec: RunSpec, root: Path) -> Data:
-        """The data of a spec, from the data folder ``root``; on the CPU.
+        """The data of a spec from the data folder ``root``, the same for all seeds also if random; on the CPU.
 
         Raises:
             BnbenchError: there is no such data, or it cannot be used.
         """
+        if not self.uses_plugin(dataset=spec.dataset.name):
+            return self._load(spec, root)
         try:
-            return load(spec.dataset, spec.split, root, self.registries["dataset"], spec.domains)
+            with preserved_global_state(), seeded_generators(stream(0, "dataset", spec.dataset.name)):
+                return self._load(spec, root)
         except (BnbenchError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            if not self.uses_plugin(dataset=spec.dataset.name):
-                raise
             message = f"dataset={spec.dataset.name} raised {type(error).__name__}: {error}{foreign_line(error)}"
             raise PluginError(message) from error
 
+    def _load(self, spec: RunSpec, root: Path) -> Data:
+        return load(spec.dataset, spec.split, root, self.registries["dataset"], spec.domains)
+
     def build(self, spec: RunSpec, data: Data) -> nn.Module:
         """The initialized network of a spec, on torch's default device."""
-        norm = partial(self.registries["norm"][spec.norm.name], **spec.norm.options)
-        return build(spec.model, norm, data.shape, data.classes, spec.seed, self.registries["model"], spec.train)
+        norm: Callable[[int], nn.Module] = partial(self.registries["norm"][spec.norm.name], **spec.norm.options)
+        if self.uses_plugin(norm=spec.norm.name):
+            norm = preserved_global_state()(norm)
+        with preserved_global_state() if self.uses_plugin(model=spec.model.name) else nullcontext():
+            return build(spec.model, norm, data.shape, data.classes, spec.seed, self.registries["model"], spec.train)
 
 
 def components(plugin: Path | None = None) -> Components:
     """The built-in components and, if given, those of a plugin file.
 
-    The file is read at each call and executed again only if it has changed.
+    The file and what it imports from its folder are read at each call and executed again only if they have changed.
 
     Raises:
         PluginError: the file cannot be read, raises, defines nothing, or takes a built-in name.
@@ -88,52 +94,79 @@ def components(plugin: Path | None = None) -> Components:
         return Components(BUILT_IN, {})
     plugin = plugin.expanduser().absolute()
     try:
-        return _with_plugin(plugin, plugin.read_bytes())
+        known = _known.get(plugin)
+        if known is None or not known.is_current():
+            source = plugin.read_bytes()
+            known = _known[plugin] = _load(plugin, source, Beside(plugin.parent, named_sources(plugin, source)))
     except OSError as error:
         raise PluginError(f"--plugin {plugin}: cannot be read: {error.strerror or error}") from error
+    use(known.beside)
+    return known.components
 
 
-@cache
-def _with_plugin(plugin: Path, source: bytes) -> Components:
-    digest = hashlib.sha256(source).hexdigest()
-    module = _execute(plugin, source, f"bnbench_plugin_{digest[:12]}")
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """A plugin that was executed, and the sources that it then had."""
+
+    components: Components
+    beside: Beside
+    sources: Sources
+
+    def is_current(self) -> bool:
+        return all(path.is_file() and path.read_bytes() == source for path, source in self.sources.items())
+
+
+_known: dict[Path, _Loaded] = {}
+
+
+def _load(plugin: Path, source: bytes, beside: Beside) -> _Loaded:
+    use(beside)
+    module = _execute(plugin, source, f"bnbench_plugin_{_digest(source, beside)[:12]}", beside)
     added = {group: getattr(module, f"{group.upper()}S", {}) for group in BUILT_IN}
     for group, registry in added.items():
         _check_registry(f"--plugin {plugin}: {group.upper()}S", registry, BUILT_IN[group])
     if not any(added.values()):
         needs = "the file must define NORMS, MODELS or DATASETS, for example NORMS = {'mine': Mine}"
         raise PluginError(f"--plugin {plugin}: {needs}")
-    return Components(
+    parts = Components(
         registries={group: {**built_in, **added[group]} for group, built_in in BUILT_IN.items()},
         added={group: frozenset(registry) for group, registry in added.items()},
-        source_hash=digest,
+        source_hash=_digest(source, beside),
     )
+    return _Loaded(parts, beside, {plugin: source, **imported_sources(beside)})
 
 
-def _execute(plugin: Path, source: bytes, name: str) -> ModuleType:
+def _digest(source: bytes, beside: Beside) -> str:
+    """SHA-256 of a plugin's source and, if it imports any, of the modules beside it."""
+    digest = hashlib.sha256(source)
+    for path, helper in sorted(imported_sources(beside).items()):
+        digest.update(f"\0{path.relative_to(beside.folder).as_posix()}\0{len(helper)}\0".encode())
+        digest.update(helper)
+    return digest.hexdigest()
+
+
+def _execute(plugin: Path, source: bytes, name: str, beside: Beside) -> ModuleType:
     """Run exactly the bytes that were hashed; an import could take older ones from a bytecode file, and leaves one."""
     module = ModuleType(name)
     module.__file__ = str(plugin)
     sys.modules[name] = module  # where dataclasses and inspect look for the source of a class
-    folder = Path.cwd()
     try:
-        exec(compile(source, str(plugin), "exec", dont_inherit=True), module.__dict__)
+        with preserved_global_state():
+            exec(compile(source, str(plugin), "exec", dont_inherit=True), module.__dict__)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         del sys.modules[name]
-        message = f"--plugin {plugin} raised {type(error).__name__}: {error}{_own_line(plugin, error)}"
-        raise PluginError(message) from error
-    finally:
-        os.chdir(folder)  # relative paths go on meaning what the user typed
+        line = _own_line({str(plugin), *map(str, beside.sources)}, error)
+        raise PluginError(f"--plugin {plugin} raised {type(error).__name__}: {error}{line}") from error
     return module
 
 
-def _own_line(plugin: Path, error: BaseException) -> str:
+def _own_line(files: Collection[str], error: BaseException) -> str:
     """The plugin's own line in a traceback: a user wants that one, not ours."""
-    if isinstance(error, SyntaxError) and error.filename == str(plugin) and error.lineno is not None:
-        return f"\n  {plugin}:{error.lineno}: {(error.text or '').strip()}"
-    return _line(frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(plugin))
+    if isinstance(error, SyntaxError) and error.filename in files and error.lineno is not None:
+        return f"\n  {error.filename}:{error.lineno}: {(error.text or '').strip()}"
+    return _line(frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files)
 
 
 def is_foreign(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bnbench.components import components
+from bnbench.components import Components, components, foreign_line
 from bnbench.data import Data
 from bnbench.engine import (
     Mismatch,
@@ -32,6 +32,8 @@ from bnbench.engine import (
     train_stack,
 )
 from bnbench.environment import timestamp
+from bnbench.errors import PluginError
+from bnbench.global_state import preserved_global_state
 from bnbench.plan import trains_natively
 from bnbench.probes import take, take_abreast
 from bnbench.spec import RunSpec, run_id
@@ -103,6 +105,7 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
     return ends
 
 
+@preserved_global_state()
 def _attempt(
     task: Task, specs: tuple[RunSpec, ...], segment: Segment, watch: Callable[[Record], None], compiled: bool
 ) -> tuple[list[End], tuple[RunSpec, ...]]:
@@ -152,7 +155,8 @@ def _attempt(
         if len(specs) > 1 or native:
             return list(ended.values()), left
         (spec,) = specs
-        message = f"{type(error).__name__}: {error}"
+        line = foreign_line(error).strip() if task.plugin else ""
+        message = f"{type(error).__name__}: {error}" + (f" ({line})" if line else "")
         segment.log(run_id(spec), traceback.format_exc())
         row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
         segment.finish([{"run_id": run_id(spec), **facts, **row}])
@@ -162,10 +166,18 @@ def _attempt(
     return list(ended.values()), ()
 
 
+def _components(task: Task) -> Components:
+    """What the runs of a task are built from; raises :class:`PluginError` if that is not what was planned."""
+    parts = components(task.plugin)
+    if any(spec.plugin not in (None, parts.source_hash) for spec in task.specs):
+        raise PluginError(f"--plugin {task.plugin}: has changed since this sweep was begun; give the command again")
+    return parts
+
+
 def _is_native(task: Task, spec: RunSpec, device: torch.device) -> bool:
     """Whether compiled code trains a stack; what fails here will fail again where its runs are trained."""
     try:
-        parts = components(task.plugin)
+        parts = _components(task)
         return trains_natively(spec, parts, parts.load(spec, task.data), device)
     except (Exception, SystemExit):
         return False
@@ -189,7 +201,7 @@ def _rows(
     ``seconds`` is the training and evaluation of a single run, without loading, building, probes and writing; a lane of
     a stack has none of its own, nor have runs abreast. What an engine tells goes under logs/.
     """
-    parts, probe = components(task.plugin), take if specs[0].probes else None
+    parts, probe = _components(task), take if specs[0].probes else None
     if task.abreast and len(specs) > 1:
         own = [parts.load(spec, task.data) for spec in specs]
         built = [parts.build(spec, data).to(device) for spec, data in zip(specs, own, strict=True)]

@@ -1,5 +1,7 @@
 """Plugin files: what is taken from them, and what is refused."""
 
+import hashlib
+import json
 import sys
 from pathlib import Path
 
@@ -102,3 +104,126 @@ def test_a_plugin_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.py").write_bytes(b"x = '\xff'")
     with pytest.raises(PluginError, match="raised SyntaxError"):
         components(tmp_path / "latin.py")
+
+
+USES_HELPER = """
+from torch import nn
+
+def value():
+    {first}
+    return {value}
+
+{second}
+NORMS = {{"mine": nn.Identity, "value": value}}
+"""
+WAYS = {  # files beside the plugin, an import, what it is used for
+    "module": ({"aid.py": "NUMBER = 1"}, "import aid", "aid.NUMBER"),
+    "name": ({"aid.py": "NUMBER = 1"}, "from aid import NUMBER", "NUMBER"),
+    "package": ({"aid/__init__.py": "", "aid/deep.py": "NUMBER = 1"}, "from aid import deep", "deep.NUMBER"),
+    "folder": ({"aid/deep.py": "NUMBER = 1"}, "import aid.deep", "aid.deep.NUMBER"),
+    "of_a_helper": ({"aid.py": "from low import NUMBER", "low.py": "NUMBER = 1"}, "import aid", "aid.NUMBER"),
+    "relative": (
+        {"aid/__init__.py": "from .low import NUMBER", "aid/low.py": "NUMBER = 1"},
+        "import aid",
+        "aid.NUMBER",
+    ),
+}
+
+
+def beside(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at_import", "when_called"])
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_beside_a_plugin_can_be_imported_and_is_part_of_its_source(tmp_path, way, late):
+    files, statement, value = WAYS[way]
+    beside(tmp_path, files)
+    path = tmp_path / "plugin.py"
+    path.write_text(USES_HELPER.format(first=statement if late else "", second="" if late else statement, value=value))
+    first = components(path)
+    assert first.registries["norm"]["value"]() == 1
+    assert components(path) is first
+    beside(tmp_path, {name: text.replace("NUMBER = 1", "NUMBER = 2") for name, text in files.items()})
+    second = components(path)
+    assert second.registries["norm"]["value"]() == 2
+    assert second.source_hash != first.source_hash
+    beside(tmp_path, files)
+    assert components(path).source_hash == first.source_hash
+
+
+def test_an_import_that_no_statement_names(tmp_path):
+    source = "import importlib\nfrom torch import nn\naid = importlib.import_module('a' + 'id')\n"
+    path = tmp_path / "plugin.py"
+    path.write_text(f"{source}NORMS = {{'mine': nn.Identity}}")
+    beside(tmp_path, {"aid.py": "NUMBER = 1"})
+    first = components(path)
+    beside(tmp_path, {"aid.py": "NUMBER = 2"})
+    assert components(path).source_hash != first.source_hash
+
+
+def test_what_is_not_imported_is_no_part_of_the_source(tmp_path):
+    path = tmp_path / "plugin.py"
+    path.write_text(GOOD)
+    beside(tmp_path, {"aid.py": "NUMBER = 1", "torch/__init__.py": "1 / 0"})
+    assert components(path).source_hash == hashlib.sha256(GOOD.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["json", "numpy", "yaml", "sklearn", "wave"])
+def test_what_is_installed_is_not_hidden(tmp_path, name):
+    path = tmp_path / "plugin.py"
+    source = f"import {name}\n{GOOD}assert not hasattr({name}, 'NUMBER')"
+    path.write_text(source)
+    beside(tmp_path, {f"{name}.py": "NUMBER = 1"})
+    assert components(path).source_hash == hashlib.sha256(source.encode()).hexdigest()
+    assert json.__file__ != str(tmp_path / "json.py")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at_import", "when_called"])
+def test_plugins_of_two_folders_have_helpers_of_their_own(tmp_path, late):
+    folders = tmp_path / "one", tmp_path / "two"
+    for number, folder in enumerate(folders):
+        beside(folder, {"aid.py": f"NUMBER = {number}"})
+        statement = ("", "import aid") if not late else ("import aid", "")
+        text = USES_HELPER.format(first=statement[0], second=statement[1], value="aid.NUMBER")
+        beside(folder, {"plugin.py": text})
+    for number in (0, 1, 0, 1):
+        assert components(folders[number] / "plugin.py").registries["norm"]["value"]() == number
+
+
+@pytest.mark.parametrize(
+    ("name", "statement", "value"),
+    [("aid.py", "import aid", "aid.NUMBER"), ("aid/deep.py", "from aid.deep import NUMBER", "NUMBER")],
+)
+def test_what_runs_of_a_helper_is_what_was_hashed(tmp_path, monkeypatch, name, statement, value):
+    """Of a helper too, no bytecode is used or left, and later changes are for later loads."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "plugin.py"
+    path.write_text(USES_HELPER.format(first=statement, second="", value=value))
+    beside(tmp_path, {name: "NUMBER = 1"})
+    first = components(path)
+    beside(tmp_path, {name: "NUMBER = 2"})
+    assert first.registries["norm"]["value"]() == 1
+    assert components(path).registries["norm"]["value"]() == 2
+    assert {entry.name for entry in tmp_path.rglob("*")} <= {"plugin.py", *Path(name).parts}
+
+
+@pytest.mark.parametrize(
+    ("helper", "says"),
+    [
+        ("x = 1\n1 / 0", "aid.py:2: 1 / 0"),
+        ("x = 1\nx = (\n", "aid.py:2: x = ("),
+        ("import nothing", "aid.py:1: import"),
+    ],
+)
+def test_the_line_of_a_helper_that_fails(tmp_path, helper, says):
+    (tmp_path / "plugin.py").write_text(f"import aid\n{GOOD}")
+    (tmp_path / "aid.py").write_text(helper)
+    for _ in range(2):
+        with pytest.raises(PluginError) as caught:
+            components(tmp_path / "plugin.py")
+        assert says in str(caught.value)
+    (tmp_path / "aid.py").write_text("")
+    assert components(tmp_path / "plugin.py").added["norm"] == {"mine"}

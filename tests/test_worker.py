@@ -119,6 +119,24 @@ def test_of_runs_abreast_one_that_fails_fails_alone(tmp_path: Path):
         "batch": "completed", "broken": "failed", "none": "completed",
     }  # fmt: skip
     runs = store.load_runs(tmp_path / "results").set_index("norm")
-    assert runs.loc["broken", "error"] == "ValueError: no more" and set(runs["engine"]) == {"reference"}
+    line = f'{plugin}:12: raise ValueError("no more")'
+    assert runs.loc["broken", "error"] == f"ValueError: no more ({line})" and set(runs["engine"]) == {"reference"}
     measured = store.load_probes(tmp_path / "results").groupby("run_id")["step"].nunique()
     assert measured[runs.loc[["batch", "none"], "run_id"]].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("changed", ["plugin.py", "aid.py"])
+def test_a_plugin_that_has_changed_since_the_plan_trains_nothing_under_the_old_name(tmp_path: Path, changed: str):
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(f"import aid\n{BROKEN}")
+    (tmp_path / "aid.py").write_text("NUMBER = 1")
+    words = ["norm=broken,none", "model=mlp", "model.width=8", "steps=2", "seed=0,1"]
+    specs = compose_request(words, components(plugin)).specs
+    folder = tmp_path / "results"
+    store.plan(folder, specs, {}, {})
+    (tmp_path / changed).write_text(f"{(tmp_path / changed).read_text()}\nANOTHER = 2")
+    for arm in ("broken", "none"):
+        stack = tuple(spec for spec in specs if spec.norm.name == arm)
+        ends = work(Task(stack, folder, f"session-{arm}", tmp_path, plugin, "cpu", ""))
+        assert [end.status for end in ends] == ["failed" if arm == "broken" else "completed"] * 2
+        assert all("has changed since this sweep was begun" in end.error for end in ends if arm == "broken")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 import torch
 
+from bnbench.global_state import advanced, generator_states, seeded_generators, set_generator_states
 from bnbench.spec import stream
 
 
@@ -14,40 +17,54 @@ def generator(seed: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(stream(seed, purpose))
 
 
-class GlobalStream:
-    """Makes torch's global generators continue a stream of their own inside a ``with`` block, and puts them back.
+def evaluation_stream(seed: int, device: torch.device) -> GlobalStream:
+    """What layers draw when a run is evaluated: the same each time, so that the numbers of a network are its own."""
+    return GlobalStream(stream(seed, "layers", "evaluation"), device)
 
-    Layers that draw from the global generators (dropout, a plugin's norm) then see the same numbers whatever else the
-    program draws.
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Raise :class:`Drawn` if the CPU's global generators are not after a block what they were before."""
+    before = generator_states()._replace(cuda=[])
+    yield
+    if names := advanced(before, generator_states()._replace(cuda=[])):
+        raise Drawn(f"a layer draws random numbers ({', '.join(names)}) where its run has no stream of them")
+
+
+class Drawn(Exception):
+    """Runs that draw numbers from one generator are trained together, and would not be repeatable."""
+
+
+class GlobalStream:
+    """Makes the global generators continue a stream of their own inside a ``with`` block, and puts them back.
+
+    Layers that draw from the generators of torch, Python or numpy (dropout, a plugin's norm) then see the same numbers
+    whatever else the program draws.
+
+    Args:
+        seed: of the stream.
+        device: on which the layers are.
+        torch_only: leave Python's and numpy's alone, whose states take 0.1 ms to change.
     """
 
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._cuda = device if device.type == "cuda" else None
-        with torch.random.fork_rng([self._cuda] if self._cuda else []):
-            torch.manual_seed(seed)
-            self._state = self._read()
-        self._outer = self._first = self._state
+    def __init__(self, seed: int, device: torch.device, torch_only: bool = False) -> None:
+        if device.type == "cuda":
+            torch.cuda.init()  # type: ignore[no-untyped-call]
+        self._torch_only = torch_only
+        with seeded_generators(seed):
+            self._state = self._outer = self._first = generator_states(torch_only)
 
     @property
-    def drawn(self) -> bool:
-        """Whether any number was drawn."""
-        pairs = zip(self._first, self._state, strict=True)
-        return not all(one is other or torch.equal(one, other) for one, other in pairs)  # type: ignore[arg-type]
+    def drawn(self) -> tuple[str, ...]:
+        """Whose generators were drawn from: ``torch``, ``Python``, ``numpy``."""
+        return advanced(self._first, self._state)
 
     def __enter__(self) -> None:
-        self._outer = self._read()
-        self._write(self._state)
+        self._outer = generator_states(self._torch_only)
+        set_generator_states(self._state)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._state = self._read()
-        self._write(self._outer)
-
-    def _read(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return torch.get_rng_state(), torch.cuda.get_rng_state(self._cuda) if self._cuda else None
-
-    def _write(self, state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
-        torch.set_rng_state(state[0])
-        if self._cuda and state[1] is not None:
-            torch.cuda.set_rng_state(state[1], self._cuda)
+        self._state = generator_states(self._torch_only)
+        set_generator_states(self._outer)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from bnbench.data import Data, Order, draw_epoch, order_of, training_batch
 from bnbench.engine.evaluation import dtype_of, evaluate, forward, memory_format
 from bnbench.engine.optim import make_optimizer
-from bnbench.engine.randomness import GlobalStream, generator
+from bnbench.engine.randomness import GlobalStream, evaluation_stream, generator
 from bnbench.engine.records import Evaluation, Probe, Record, end_of_run
 from bnbench.engine.schedule import multiplier
 from bnbench.engine.statistics import freeze_statistics
@@ -82,7 +82,8 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
         examples += seen
         if diverged_step is not None:
             break
-        val_loss, val_accuracy = evaluate(spec, network, data, data.validation)
+        with evaluation_stream(spec.seed, device):
+            val_loss, val_accuracy = evaluate(spec, network, data, data.validation)
         evaluation = Evaluation(
             step=step,
             epoch=step / per_epoch,
@@ -104,7 +105,8 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
         return
     if probe is not None:
         yield from probe(spec, network, data, step)
-    test = evaluate(spec, network, data, data.test)
+    with evaluation_stream(spec.seed, device):
+        test = evaluate(spec, network, data, data.test)
     yield end_of_run((step, examples), per_epoch, best, data.classes, parameter_count, None, evaluation, test)
 
 

@@ -25,7 +25,7 @@ from bnbench.engine.lane_tally import LaneTally
 from bnbench.engine.native import NativeSteps
 from bnbench.engine.native.guard import SHARE, Guard
 from bnbench.engine.optim import decays
-from bnbench.engine.randomness import GlobalStream
+from bnbench.engine.randomness import GlobalStream, undrawn
 from bnbench.engine.records import Evaluation, Probe, Record, end_of_run
 from bnbench.engine.reference import total_steps
 from bnbench.engine.schedule import multiplier
@@ -69,6 +69,7 @@ def train_stack(
 
     Raises:
         Mismatch: compiled code does something else than torch; nothing that was yielded counts.
+        Drawn: a layer has begun to draw random numbers other than those of its lane.
     """
     spec, device, dtype = specs[0], data.train.y.device, dtype_of(specs[0])
     lanes = list(range(len(specs)))
@@ -77,7 +78,7 @@ def train_stack(
     network = fold([network.to(dtype) for network in networks]).train()
     run_at_once(spec, network, data.shape)
     _take_quick_forms(spec, network, data)
-    set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device) for lane in specs])
+    set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device, torch_only=True) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
     order = order_of(spec, data.train)
     batches = LaneBatches(specs, data, order, dtype, NATIVE_BLOCK_BYTES if native else None)
@@ -103,19 +104,20 @@ def train_stack(
             yield _readings(probe, specs, network, lanes, alive, data, step)
         pause = min(total, step + interval)
         tally, step_now = LaneTally(), step
-        while step_now < pause:
-            if step_now == frozen_from:
-                freeze_statistics(network)
-                steps.select(network, batches.longest)
-            until = frozen_from if step_now < frozen_from < pause else pause
-            x_SMCHW, y_SKN = batches.take(step_now % per_epoch, until - step_now)
-            factors = [multiplier(spec.schedule, step_now + ahead, total) for ahead in range(len(y_SKN))]
-            lr_SK1 = lr_K1 * lr_K1.new_tensor(factors)[:, None, None]
-            if guard is None:
-                tally.add(*steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
-            else:
-                _guarded(guard, steps, network, optimizer, (x_SMCHW, y_SKN, lr_SK1), step_now >= frozen_from, tally)
-            step_now += len(y_SKN)
+        with undrawn():
+            while step_now < pause:
+                if step_now == frozen_from:
+                    freeze_statistics(network)
+                    steps.select(network, batches.longest)
+                until = frozen_from if step_now < frozen_from < pause else pause
+                x_SMCHW, y_SKN = batches.take(step_now % per_epoch, until - step_now)
+                factors = [multiplier(spec.schedule, step_now + ahead, total) for ahead in range(len(y_SKN))]
+                lr_SK1 = lr_K1 * lr_K1.new_tensor(factors)[:, None, None]
+                if guard is None:
+                    tally.add(*steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
+                else:
+                    _guarded(guard, steps, network, optimizer, (x_SMCHW, y_SKN, lr_SK1), step_now >= frozen_from, tally)
+                step_now += len(y_SKN)
 
         if step == 0:
             limit_K = spec.divergence_factor * tally.losses()[0].clamp(min=math.log(data.classes))
@@ -227,9 +229,10 @@ def _readings(
 
 def _evaluate(specs: list[RunSpec], network: Folded, data: Data, examples: Examples) -> list[tuple[float, float]]:
     """Loss and accuracy of each lane; a single one is evaluated as if it had companions."""
-    if len(specs) >= FEWEST:
-        return evaluate_lanes(specs, network, data, examples)
-    return evaluate_lanes(specs * FEWEST, select(network, [0] * FEWEST), data, examples)[:1]
+    with undrawn():
+        if len(specs) >= FEWEST:
+            return evaluate_lanes(specs, network, data, examples)
+        return evaluate_lanes(specs * FEWEST, select(network, [0] * FEWEST), data, examples)[:1]
 
 
 def _columns_to_keep(network: Folded, lanes: Sequence[int], alive: Collection[int], fewest: int) -> list[int]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 
 from bnbench.errors import InvalidRequest, nearest
+from bnbench.global_state import seeded_generators
 from bnbench.models.initial import Network, draw_weights
+from bnbench.models.preparation import prepare, prepares
 from bnbench.models.registry import MODELS
 from bnbench.models.residual import residual_branches
 from bnbench.models.training import restrict_training
@@ -50,15 +51,14 @@ def build(
     if choice.name not in models:
         raise InvalidRequest([f"model={choice.name}: {nearest(choice.name, sorted(models))}"])
     device = "meta" if torch.get_default_device().type == "meta" else "cpu"
-    with torch.device(device), random_numbers(stream(seed, "init")):
+    with torch.device(device), seeded_generators(stream(seed, "init")):
         made: list[nn.Module] = []
         network = models[choice.name](apart(norm, seed, made), shape, classes, **choice.options)
     if isinstance(network, Network):
         draw_weights(network, network.scheme, seed)
-    prepare = getattr(made[0], "prepare", None) if made else None
-    if prepare is not None:
-        with torch.device(device), random_numbers(stream(seed, "init", "norm")):
-            prepare(network, residual_branches(network))
+    if made and prepares(made[0]):
+        with torch.device(device), seeded_generators(stream(seed, "init", "norm")):
+            prepare(made[0], network, residual_branches(network))
     restrict_training(network, made, train)
     return network
 
@@ -71,16 +71,8 @@ def apart(norm: Callable[[int], nn.Module], seed: int, made: list[nn.Module]) ->
     """
 
     def make(num_features: int) -> nn.Module:
-        with random_numbers(stream(seed, "init", "norm", str(len(made)))):
+        with seeded_generators(stream(seed, "init", "norm", str(len(made)))):
             made.append(norm(num_features))
         return made[-1]
 
     return make
-
-
-@contextmanager
-def random_numbers(seed: int) -> Iterator[None]:
-    """Seed the CPU's global generator within a block and restore it afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.errors import Impossible
+from bnbench.models.preparation import prepares
 from bnbench.models.replacement import add_biases, replace_norms
 from bnbench.models.takeover import take_over_activations
 from bnbench.models.zero_gamma import zero_weight
@@ -146,7 +147,7 @@ def require_called_layers(network: nn.Module, norms: Sequence[nn.Module], name: 
     reading = [
         layer for layer in network.modules() if isinstance(layer, nn.MultiheadAttention | ShiftedWindowAttention)
     ]
-    if reading and hasattr(norms[0], "prepare"):
+    if reading and prepares(norms[0]):
         raise Impossible(
             f"model.name={name} has attention that reads weights past their layers, and this norm acts on the layers: "
             "choose a norm of the activations, e.g. norm=layer, or a model of convolutions"

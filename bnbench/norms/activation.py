@@ -22,8 +22,8 @@ class Activating(Protocol):
 
 
 def activates(norm: object) -> TypeGuard[Activating]:
-    """Whether a norm holds an activation of its own."""
-    return getattr(norm, "activates", False) is True
+    """Whether a norm holds an activation of its own: ``activates`` alone may mean something else in a user's norm."""
+    return getattr(norm, "activates", False) is True and callable(getattr(norm, "remove_activation", None))
 
 
 def without_activation(norm: nn.Module) -> nn.Module:

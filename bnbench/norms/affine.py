@@ -32,7 +32,7 @@ class AffineNorm(nn.Module):
 
 def shifts(norm: nn.Module) -> bool:
     """Whether the layer adds a shift per channel, which makes a bias right before it superfluous."""
-    return getattr(norm, "bias", None) is not None
+    return isinstance(getattr(norm, "bias", None), Tensor)
 
 
 def full_precision(value: MaybeTensor) -> MaybeTensor:

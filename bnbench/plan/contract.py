@@ -7,27 +7,47 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from bnbench.components import Components
 from bnbench.engine.statistics import tracks_statistics
 from bnbench.errors import Impossible
+from bnbench.global_state import preserved_global_state
 from bnbench.spec import RunSpec
 
 MOST_PARAMETERS = 10**9
 TOO_LARGE = f"the network has more than {MOST_PARAMETERS:,} parameters; choose a smaller model.width or model"
 
 
-def with_checked_norm(components: Components, name: str) -> Components:
-    """The same components, with a norm that raises :class:`Impossible` where it breaks its contract."""
+AXES = {2: "[N, C]", 3: "[N, C, L]", 4: "[N, C, H, W]", 5: "[N, C, D, H, W]"}
+"""What a norm may take, by its number of dimensions."""
+GIVEN_BY = {2: "model=mlp", 4: "model=cnn"}
+"""Models whose norms get inputs of so many dimensions."""
+
+
+def with_checked_norm(components: Components, name: str, inside: list[Tensor]) -> Components:
+    """The same components, with a norm that raises :class:`Impossible` where it breaks its contract.
+
+    Args:
+        inside: takes the inputs of the norms that are being called; what is left in it made a norm raise.
+    """
     norm = components.registries["norm"][name]
+
+    def enter(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        inside.append(inputs[0])
+
+    def leave(layer: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        inside.pop()
+        _require_like(name, inputs[0], output)
 
     def make(num_features: int, **options: Any) -> nn.Module:
         layer = norm(num_features, **options)
         if not isinstance(layer, nn.Module):
             raise Impossible(f"norm={name} must be a torch.nn.Module; got {_kind(layer)}")
-        layer.register_forward_hook(lambda layer, inputs, output: _require_like(name, inputs[0], output))
+        layer.register_forward_pre_hook(enter)
+        layer.register_forward_hook(leave)
         return layer
 
     norms = {**components.registries["norm"], name: make}
@@ -38,6 +58,31 @@ def _require_like(name: str, x: Tensor, y: Any) -> None:
     if not isinstance(y, Tensor) or y.shape != x.shape or y.dtype != x.dtype:
         needs = "must return a tensor of its input's shape and dtype"
         raise Impossible(f"norm={name} {needs}; got {_kind(y)} for {_kind(x)}")
+
+
+@preserved_global_state()
+def wrong_axes(spec: RunSpec, components: Components, x: Tensor) -> str | None:
+    """Why a norm fails on x ``[N, C, *]``, if it does not fail on inputs of other numbers of dimensions."""
+    norm, name = components.registries["norm"][spec.norm.name], spec.norm.name
+    if x.dim() < 2:
+        return None
+
+    def takes(dimensions: int) -> bool:
+        given = torch.ones(4, x.shape[1], *[3] * (dimensions - 2), dtype=x.dtype)
+        try:
+            return isinstance(norm(x.shape[1], **spec.norm.options).to(x.dtype)(given), Tensor)
+        except (Exception, SystemExit):  # a user's norm may raise anything
+            return False
+
+    with torch.device("cpu"), torch.no_grad():
+        taken = [dimensions for dimensions in AXES if takes(dimensions)]
+    if not taken or x.dim() in taken:
+        return None
+    other = "".join(f"{GIVEN_BY[dimensions]} or " for dimensions in taken if dimensions in GIVEN_BY)
+    return (
+        f"norm={name} takes {' or '.join(AXES[dimensions] for dimensions in taken)} only, and "
+        f"model={spec.model.name} gives it {AXES.get(x.dim(), list(x.shape))}: choose {other}another norm"
+    )
 
 
 def require_logits(name: str, logits: Any, batch: int, classes: int) -> None:

@@ -18,6 +18,7 @@ from bnbench.engine import now, prepare_process, total_steps, train, train_stack
 from bnbench.engine.evaluation import evaluate_lanes
 from bnbench.engine.folding import fold
 from bnbench.errors import BnbenchError
+from bnbench.global_state import preserved_global_state
 from bnbench.plan.proofs import trains_natively
 from bnbench.plan.stacks import STEP_OVERHEAD, likely_limits, stacks
 from bnbench.spec import RunSpec
@@ -44,6 +45,7 @@ class _Pace:
         return len(set(stack) if self.native else stack)
 
 
+@preserved_global_state()
 def estimate_seconds(
     specs: Mapping[str, RunSpec],
     components: Components,

@@ -10,13 +10,22 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 import torch
+from torch import Tensor
 
-from bnbench.components import Components, is_foreign
+from bnbench.components import Components, foreign_line, is_foreign
 from bnbench.data import Data, Order, order_of
 from bnbench.engine import total_steps
 from bnbench.engine.evaluation import dtype_of
 from bnbench.errors import Impossible, InvalidRequest
-from bnbench.plan.contract import TOO_LARGE, limited_parameters, require_logits, require_statistics, with_checked_norm
+from bnbench.global_state import preserved_global_state
+from bnbench.plan.contract import (
+    TOO_LARGE,
+    limited_parameters,
+    require_logits,
+    require_statistics,
+    with_checked_norm,
+    wrong_axes,
+)
 from bnbench.spec import MOST_STEPS, RunSpec, arm
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
@@ -95,15 +104,17 @@ def _too_large(spec: RunSpec, largest: int) -> str:
     return f"batches={spec.batches}: the batch is larger than {smallest}"
 
 
+@preserved_global_state()
 def _refusal(spec: RunSpec, components: Components, data: Data, batch: int) -> str | None:
     """Why the network refuses a training batch."""
     x_NCHW = torch.empty(batch, *data.shape, device="meta", dtype=dtype_of(spec))
     if x_NCHW.numel() <= SMALL:
         x_NCHW = torch.zeros(batch, *data.shape, dtype=dtype_of(spec))
-    checked = with_checked_norm(components, spec.norm.name)
+    inside: list[Tensor] = []
+    checked = with_checked_norm(components, spec.norm.name, inside)
     try:
         with ExitStack() as stack:
-            for context in (torch.random.fork_rng([]), torch.no_grad(), x_NCHW.device, limited_parameters()):
+            for context in (torch.no_grad(), x_NCHW.device, limited_parameters()):
                 stack.enter_context(context)
             network = checked.build(spec, data).to(dtype_of(spec))
             for training in (True, False):
@@ -115,7 +126,8 @@ def _refusal(spec: RunSpec, components: Components, data: Data, batch: int) -> s
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return _unexpected(error, spec, data)
+        wrong = isinstance(error, Exception) and inside and components.uses_plugin(norm=spec.norm.name)
+        return (wrong_axes(spec, components, inside[-1]) if wrong else None) or _unexpected(error, spec, data)
     return None
 
 
@@ -129,7 +141,7 @@ def _unexpected(error: BaseException, spec: RunSpec, data: Data) -> str | None:
     if TORCH_ONE_VALUE in reason:
         return reason
     if not isinstance(error, Exception):
-        return f"the network raised {type(error).__name__}: {reason}"
+        return f"the network raised {type(error).__name__}: {reason}{foreign_line(error)}"
     if is_foreign(error):
         return None
     if isinstance(error, MemoryError) or TORCH_NO_MEMORY in reason:

@@ -14,6 +14,7 @@ from bnbench.components import Components
 from bnbench.data import Data, order_of
 from bnbench.engine import total_steps
 from bnbench.engine.evaluation import LANE_BATCH
+from bnbench.global_state import preserved_global_state
 from bnbench.plan.calibration import CPU, PAYS, doubled, quickest, seconds_per_lane
 from bnbench.plan.proofs import folds, trains_natively
 from bnbench.plan.size import lane_bytes, seconds_alone
@@ -40,6 +41,7 @@ Stack = tuple[str, ...]
 """The run_ids of a stack; a run stacked with itself is there twice."""
 
 
+@preserved_global_state()
 def lane_limits(
     specs: Mapping[str, RunSpec],
     components: Components,
@@ -70,6 +72,7 @@ def lane_limits(
     return _limits(specs, components, data, workers, lanes, device, known, quick)
 
 
+@preserved_global_state()
 def likely_limits(
     specs: Mapping[str, RunSpec],
     components: Components,

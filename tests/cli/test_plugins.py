@@ -1,4 +1,4 @@
-"""What a user's own code may do: leave, fail, break the contract, change the folder."""
+"""What a user's own code may do: leave, fail, break the contract, change the folder, import what is beside it."""
 
 import csv
 from pathlib import Path
@@ -117,6 +117,45 @@ def test_each_norm_of_a_sweep_fails_alone(program: Program, tmp_path: Path, plug
         "pair": {"impossible"},
     }
     assert "the worker process ended with exit code 0" in result.out and "This is a bug" not in result.err
+
+
+HELPED = """
+from torch import nn
+
+class Helped(nn.Module):
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+
+    def forward(self, x):
+        from aid import twice
+        return twice(x)
+
+NORMS = {"helped": Helped}
+"""
+
+
+@pytest.mark.parametrize("launcher", [("--launcher", "inline"), ("--jobs", "2")], ids=["inline", "workers"])
+def test_what_is_beside_a_plugin_is_imported_in_every_process(program: Program, tmp_path: Path, launcher):
+    """Also from another folder, and what was trained with another helper is not finished."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/mine.py").write_text(HELPED)
+    (tmp_path / "code/aid.py").write_text("def twice(x): return 2 * x")
+    words = ("sweep", "--name", "s", "--plugin", "code/mine.py", *launcher, *SMALL, "norm=helped,none", "seed=0,1")
+    assert " 4 to train" in program(*words, "--dry-run").out
+    assert program(*words).code == 0
+    assert "0 to train" in program(*words, "--dry-run").out
+    (tmp_path / "code/aid.py").write_text("def twice(x): return x + x")
+    assert "2 to train" in program(*words, "--dry-run").out
+    assert program(*words).code == 0
+    assert statuses(tmp_path / "results/s/runs.csv") == {"helped": {"completed"}, "none": {"completed"}}
+
+
+@pytest.mark.parametrize(("name", "line"), [("leaves_late", "sys.exit(0)"), ("raises", 'raise ValueError("boom")')])
+def test_a_run_that_fails_names_the_line(program: Program, plugin: Path, name: str, line: str):
+    result = program("run", "--plugin", "mine.py", *SMALL, f"norm={name}")
+    last = max(number for number, text in enumerate(PLUGIN.splitlines(), 1) if text.strip() == line)
+    assert result.code == 1
+    assert f"mine.py:{last}: {line}" in result.out.replace("\n", ""), result.out
 
 
 def test_a_plugin_may_change_the_folder(program: Program, tmp_path: Path, plugin: Path):

@@ -97,6 +97,63 @@ def test_a_norm_that_breaks_its_contract_is_refused(forward, says, small, monkey
     assert says in reason
 
 
+OWN = """
+from torch import nn
+
+class Images(nn.Module):
+    def __init__(self, num_features, channels=0):
+        super().__init__()
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        return x
+
+class Vectors(nn.Module):
+    def __init__(self, num_features):
+        super().__init__()
+
+    def forward(self, x):
+        return x - x.mean(1).view(len(x), 1)
+
+class Raises(Vectors):
+    def forward(self, x):
+        raise ValueError("boom")
+
+NORMS = {"two": nn.BatchNorm2d, "one": nn.BatchNorm1d, "three": nn.BatchNorm3d, "images": Images, "vectors": Vectors,
+         "raises": Raises}
+"""
+
+
+@pytest.mark.parametrize("small", [2**14, 0], ids=["on the CPU", "on meta"])
+@pytest.mark.parametrize(
+    ("norm", "model", "says"),
+    [
+        ("two", "mlp", "norm=two takes [N, C, H, W] only, and model=mlp gives it [N, C]: choose model=cnn or another"),
+        ("images", "mlp", "norm=images takes [N, C, H, W] only, and model=mlp gives it [N, C]: choose model=cnn or"),
+        (
+            "one",
+            "cnn",
+            "norm=one takes [N, C] or [N, C, L] only, and model=cnn gives it [N, C, H, W]: choose model=mlp",
+        ),
+        ("three", "cnn", "takes [N, C, D, H, W] only, and model=cnn gives it [N, C, H, W]: choose another norm"),
+        ("vectors", "cnn", "norm=vectors takes [N, C] only, and model=cnn gives it [N, C, H, W]: choose model=mlp or"),
+        ("two", "cnn", None),
+        ("images", "cnn", None),
+        ("one", "mlp", None),
+        ("vectors", "mlp", None),
+        ("raises", "mlp", None),
+    ],
+)
+def test_a_norm_for_other_inputs_than_those_of_the_model_is_refused(norm, model, says, small, monkeypatch, tmp_path):
+    """What fails on any input is left to its run, which then fails alone."""
+    monkeypatch.setattr(feasibility_module, "SMALL", small)
+    (tmp_path / "plugin.py").write_text(OWN)
+    parts = components(tmp_path / "plugin.py")
+    request = compose_request([f"norm={norm}", f"model={model}"], parts)
+    reasons = list(obstacles({"run": request.specs[0]}, parts, load_data).values())
+    assert [says in reason for reason in reasons] == [True] if says else reasons == []
+
+
 def test_a_norm_is_tried_in_the_precision_of_the_run():
     parts = with_norm(lambda self, x: x.float())
     assert found([], parts) == []

@@ -25,7 +25,7 @@ def keep_factors(network: nn.Module) -> dict[int, Factors]:
     """
     kept: dict[int, Factors] = {}
     for layer in network.modules():
-        if "factors" in vars(layer) and vars(layer)["reparametrization"] is None:
+        if "factors" in vars(layer) and vars(layer).get("reparametrization", layer) is None:
             factors: Factors = []
             vars(layer)["factors"] = kept[id(layer.weight)] = factors
     return kept

@@ -5,7 +5,7 @@ Legend: N batch, C channels, H, W, O outputs; a lane's network maps ``[N, C, H, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -54,14 +54,14 @@ def differences(
 ) -> Iterator[str]:
     """What differs, first in training, then at evaluation with the statistics that training left."""
     device = torch.device("cpu")
-    streams = [GlobalStream(seed, device) for seed in range(LANES)]
-    set_streams(folded, [GlobalStream(seed, device) for seed in range(LANES)])
+    set_streams(folded, [GlobalStream(seed, device, torch_only=True) for seed in range(LANES)])
     for training in (True, False):
         x_KNCHW = torch.randn(LANES, batch, *shape, dtype=torch.float64, generator=rng)
-        expected = []
+        expected, streams = [], [GlobalStream(seed, device) for seed in range(LANES)]
         for network, x_NCHW, numbers in zip(networks, x_KNCHW, streams, strict=True):
             with numbers:
                 expected.append(network.train(training)(x_NCHW))
+        yield from unfollowed({name for numbers in streams for name in numbers.drawn}, training)
         received = folded.train(training)(x_KNCHW.flatten(0, 1)).chunk(LANES)
         direction_NO = torch.randn(expected[0].shape, dtype=torch.float64, generator=rng)
         for outputs_NO in (*expected, *received):
@@ -76,6 +76,14 @@ def differences(
             yield from unequal(f"{mode}: output", {"": expected[lane]}, {"": received[lane]})
             yield from unequal(f"{mode}: gradient of ", gradients(network), lane_gradients(folded, lane, network))
             yield from unequal(f"{mode}: buffer ", buffers(network), buffers(unfold(folded, lane, network)))
+
+
+def unfollowed(drawn: Collection[str], training: bool) -> Iterator[str]:
+    """Why layers that draw from these generators are no lanes: a lane has a stream of torch's, in training only."""
+    if not training and drawn:
+        yield f"evaluation: a layer draws random numbers ({', '.join(sorted(drawn))})"
+    elif others := sorted({*drawn} - {"torch"}):
+        yield f"training: a layer draws from the global generators of {', '.join(others)}"
 
 
 def unequal(what: str, expected: Named, received: Named) -> Iterator[str]:

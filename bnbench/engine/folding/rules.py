@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -129,8 +130,12 @@ RULES: dict[type[nn.Module], Rule] = {
 
 
 def rule_of(layer: nn.Module) -> Rule | None:
-    """The rule of exactly this type, or the ``fold`` that its class itself defines; None if it has neither."""
+    """The rule of exactly this type, or the ``fold`` that its class itself defines; None if it has neither.
+
+    Such a ``fold`` is static and takes ``lanes``: a user's layer may have a method of that name for something else.
+    """
     kind = type(layer)
     if kind in RULES:
         return RULES[kind]
-    return own if "fold" in vars(kind) else None
+    fold = vars(kind).get("fold")
+    return own if isinstance(fold, staticmethod) and list(inspect.signature(fold).parameters) == ["lanes"] else None
