@@ -82,10 +82,13 @@ class Components:
             return build(spec.model, norm, data.shape, data.classes, spec.seed, self.registries["model"], spec.train)
 
 
-def components(plugin: Path | None = None) -> Components:
+def components(plugin: Path | None = None, anew: bool = False) -> Components:
     """The built-in components and, if given, those of a plugin file.
 
     The file and what it imports from its folder are read at each call and executed again only if they have changed.
+
+    Args:
+        anew: execute them in any case, so that globals and class attributes are as at the start.
 
     Raises:
         PluginError: the file cannot be read, raises, defines nothing, or takes a built-in name.
@@ -95,7 +98,7 @@ def components(plugin: Path | None = None) -> Components:
     plugin = plugin.expanduser().absolute()
     try:
         known = _known.get(plugin)
-        if known is None or not known.is_current():
+        if anew or known is None or not known.is_current():
             source = plugin.read_bytes()
             known = _known[plugin] = _load(plugin, source, Beside(plugin.parent, named_sources(plugin, source)))
     except OSError as error:

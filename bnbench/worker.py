@@ -166,9 +166,14 @@ def _attempt(
     return list(ended.values()), ()
 
 
-def _components(task: Task) -> Components:
+def _anew(task: Task, spec: RunSpec) -> Components:
+    """For a run with a user's code: what that keeps in globals and class attributes is as at the start."""
+    return _components(task, anew=spec.plugin is not None)
+
+
+def _components(task: Task, anew: bool = False) -> Components:
     """What the runs of a task are built from; raises :class:`PluginError` if that is not what was planned."""
-    parts = components(task.plugin)
+    parts = components(task.plugin, anew)
     if any(spec.plugin not in (None, parts.source_hash) for spec in task.specs):
         raise PluginError(f"--plugin {task.plugin}: has changed since this sweep was begun; give the command again")
     return parts
@@ -204,12 +209,13 @@ def _rows(
     parts, probe = _components(task), take if specs[0].probes else None
     if task.abreast and len(specs) > 1:
         own = [parts.load(spec, task.data) for spec in specs]
-        built = [parts.build(spec, data).to(device) for spec, data in zip(specs, own, strict=True)]
+        built = [_anew(task, spec).build(spec, data).to(device) for spec, data in zip(specs, own, strict=True)]
         for records in train_abreast(specs, built, [data.to(device) for data in own], take_abreast):
             yield [(specs[index], asdict(record)) for index, record in records]
         return
     data = parts.load(specs[0], task.data)
-    networks = [parts.build(spec, data).to(device) for spec in specs]
+    fresh = _anew(task, specs[0])
+    networks = [fresh.build(spec, data).to(device) for spec in specs]
     on_device = data.to(device)
     if len(specs) > 1:
         for records in train_stack(specs, networks, on_device, probe, tell, native=native):

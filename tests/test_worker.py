@@ -9,6 +9,7 @@ from bnbench import store
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engine import Evaluation, Outcome, Reading, compiler
+from bnbench.launch import local
 from bnbench.spec import run_id
 from bnbench.worker import Task, work
 from tests.engine.tape import Tape
@@ -140,3 +141,55 @@ def test_a_plugin_that_has_changed_since_the_plan_trains_nothing_under_the_old_n
         ends = work(Task(stack, folder, f"session-{arm}", tmp_path, plugin, "cpu", ""))
         assert [end.status for end in ends] == ["failed" if arm == "broken" else "completed"] * 2
         assert all("has changed since this sweep was begun" in end.error for end in ends if arm == "broken")
+
+
+GLOBAL_COUNTS = """
+import torch
+from torch import Tensor, nn
+
+CALLS = 0
+
+
+class Warm(nn.Module):
+    \"\"\"Doubles what it gets from call 30 on, counted for all layers together.\"\"\"
+
+    calls = 0
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        global CALLS
+        if self.training:
+            CALLS += 1
+            Warm.calls += 1
+        return x * (1.0 if CALLS + Warm.calls < 60 else 2.0)
+
+
+NORMS = {"warm": Warm}
+"""
+
+
+def test_no_run_begins_with_what_another_left_in_globals(tmp_path: Path):
+    """Two runs one after the other in a process give what each gives in a process of its own."""
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(GLOBAL_COUNTS)
+    words = ["norm=warm", "model=mlp", "model.width=8", "steps=30", "epochs=null", "batch_size=32", "seed=0,1"]
+    specs = compose_request(words, components(plugin)).specs
+    tables = []
+    for name in ("together", "apart"):
+        folder = tmp_path / name
+        store.plan(folder, specs, {}, {})
+        tasks = [
+            Task((spec,), folder, f"session{seed}", tmp_path, plugin, "cpu", "") for seed, spec in enumerate(specs)
+        ]
+        if name == "together":
+            ends = [end for task in tasks for end in work(task)]
+        else:
+            ends = [done.value[0] for task in tasks for done in local(work, [task], 1)]
+        assert [end.status for end in ends] == ["completed", "completed"]
+        with store.locked(folder):
+            store.join(folder)
+        tables.append(store.load_metrics(folder))
+    assert tables[0].equals(tables[1])
+    assert (tables[0]["train_loss"] > 0).all()
