@@ -30,13 +30,18 @@ WORTH_TRANSLATING = 0.5
 
 
 def folds(spec: RunSpec, components: Components, data: Data) -> bool:
-    """Whether a spec's network is proved to fold.
+    """Whether a spec's network is proved to fold."""
+    return unfoldable(spec, components, data) is None
+
+
+def unfoldable(spec: RunSpec, components: Components, data: Data) -> str | None:
+    """Why a spec's network does not fold; None if it is proved to.
 
     Answers about built-in components are kept in ``$XDG_CACHE_HOME/bnbench/proofs`` (``~/.cache`` without it), under
     the networks' options, the shape of the data and the sources that a proof depends on.
     """
     batch = min(spec.batch_size, BATCH)
-    return _proved(
+    return _answer(
         _kept(spec, components, data, batch), lambda: prove(_builder(spec, components, data), data.shape, batch)
     )
 
@@ -54,7 +59,7 @@ def trains_natively(spec: RunSpec, components: Components, data: Data, device: t
     def proof() -> str | None:
         return prove_native(spec, _builder(spec, components, data), data.shape, data.classes, batch, translate)
 
-    return _proved(_kept(spec, components, data, batch, own), proof)
+    return _answer(_kept(spec, components, data, batch, own), proof) is None
 
 
 def _is_long(spec: RunSpec, components: Components, data: Data) -> bool:
@@ -74,14 +79,14 @@ def _builder(spec: RunSpec, components: Components, data: Data) -> Callable[[int
     return build
 
 
-def _proved(kept: Path | None, proof: Callable[[], str | None]) -> bool:
-    """Whether a proof gives no reason against, now or when it was kept."""
+def _answer(kept: Path | None, proof: Callable[[], str | None]) -> str | None:
+    """The reason that a proof gives, now or when it was kept; None if it gives none."""
     if kept is not None and kept.is_file():
-        return kept.read_text() == ""
+        return kept.read_text() or None
     reason = proof()
     if kept is not None:
         keep(kept, reason or "")
-    return reason is None
+    return reason
 
 
 def _kept(spec: RunSpec, components: Components, data: Data, batch: int, also: Sequence[object] = ()) -> Path | None:

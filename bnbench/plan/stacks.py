@@ -16,7 +16,7 @@ from bnbench.engine import total_steps
 from bnbench.engine.evaluation import LANE_BATCH
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.calibration import CPU, PAYS, doubled, quickest, seconds_per_lane
-from bnbench.plan.proofs import folds, trains_natively
+from bnbench.plan.proofs import folds, trains_natively, unfoldable
 from bnbench.plan.size import lane_bytes, seconds_alone
 from bnbench.spec import RunSpec, stack_key
 
@@ -50,6 +50,7 @@ def lane_limits(
     lanes: int | None = None,
     device: torch.device = CPU,
     known: Mapping[str, int] = MappingProxyType({}),
+    reasons: dict[str, str] | None = None,
 ) -> dict[str, int]:
     """How many runs of a stack key are trained together at most; 1 if their network is not proved to fold.
 
@@ -61,6 +62,7 @@ def lane_limits(
         lanes: runs per stack; None lets the size of a network's activations decide, or a few measured steps.
         device: where they will be trained.
         known: limits that were found before.
+        reasons: takes, by stack key, why runs are trained one by one although they have companions.
 
     Returns:
         The limits by stack key; a key that a single run has is left out unless its limit is known or was looked for.
@@ -69,7 +71,7 @@ def lane_limits(
     def quick(spec: RunSpec, loaded: Data, runs: int) -> int:
         return _quick(spec, components, loaded, runs, device)
 
-    return _limits(specs, components, data, workers, lanes, device, known, quick)
+    return _limits(specs, components, data, workers, lanes, device, known, quick, {} if reasons is None else reasons)
 
 
 @preserved_global_state()
@@ -93,7 +95,7 @@ def likely_limits(
             return _quick_natively(spec, components, loaded, per_lane, runs, measured=False)
         return _most_of_gpu(per_lane, runs, device) if device.type == "cuda" else _fitting(per_lane)
 
-    return _limits(specs, components, data, workers, lanes, device, known, fitting)
+    return _limits(specs, components, data, workers, lanes, device, known, fitting, {})
 
 
 def _limits(
@@ -105,10 +107,12 @@ def _limits(
     device: torch.device,
     known: Mapping[str, int],
     most: Callable[[RunSpec, Data, int], int],
+    reasons: dict[str, str],
 ) -> dict[str, int]:
     """Limits by stack key, with ``most`` lanes of a spec, its data and so many runs of its kind for each worker."""
     limits = dict(known)
     found: dict[tuple[object, ...], int] = {}
+    alone: dict[tuple[object, ...], str] = {}
     for key, members in _groups(specs).items():
         if key in limits:
             continue
@@ -124,9 +128,13 @@ def _limits(
         if kind not in found:
             loaded = data(spec)
             found[kind] = lanes or most(spec, loaded, -(-len(members) // workers))
-            if found[kind] > 1 and not folds(spec, components, loaded):
-                found[kind] = 1
+            looked_at = lanes != 1 and (found[kind] > 1 or spec.plugin is not None)
+            reason = unfoldable(spec, components, loaded) if looked_at else None
+            if reason is not None:
+                found[kind], alone[kind] = 1, reason
         limits[key] = found[kind]
+        if kind in alone:
+            reasons[key] = alone[kind]
     return limits
 
 
