@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.data import Data, Examples, normalize
-from bnbench.engine.randomness import generator
+from bnbench.engine.statistics import recompute, statistics_of, tracks_statistics
 from bnbench.spec import RunSpec
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -90,7 +90,11 @@ def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) ->
                 for module in tracking:
                     module.train()
             elif statistics == "recomputed" and tracking:
-                _recompute(specs, network, tracking, data)
+
+                def show(x_NCHW: Tensor) -> None:
+                    forward(specs[0], network, normalize(x_NCHW, data.mean, data.std, dtype_of(specs[0])))
+
+                recompute(specs, tracking, data, show)
             yield
         finally:
             for module, momentum in zip(tracking, momenta, strict=True):
@@ -139,45 +143,11 @@ def inputs_of(spec: RunSpec, network: nn.Module, kind: type[Layer], x_NCHW: Tens
     return found
 
 
-def tracks_statistics(module: nn.Module) -> bool:
-    """Whether a layer keeps running statistics in the way of torch.nn.BatchNorm2d."""
-    running = any(name.startswith("running_") for name, _ in module.named_buffers(recurse=False))
-    return running and hasattr(module, "reset_running_stats")
-
-
 def uses_batch_statistics(module: nn.Module) -> bool:
     """Whether a layer that can keep running statistics was made without, and is evaluated with those of a batch."""
     buffers = module._buffers
     per_example = isinstance(module, nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d)
     return "running_mean" in buffers and buffers["running_mean"] is None and not per_example
-
-
-def statistics_of(spec: RunSpec, tracking: Sequence[nn.Module]) -> str:
-    """What stands in for batch statistics: a layer with ``recomputes`` has no running ones to go by."""
-    asked = spec.evaluate.statistics
-    return "recomputed" if asked == "running" and any(getattr(m, "recomputes", False) for m in tracking) else asked
-
-
-def freeze_statistics(network: nn.Module) -> None:
-    """Let the layers that keep running statistics normalize with them in training too, and no longer update them."""
-    for module in network.modules():
-        if tracks_statistics(module):
-            module.eval()
-
-
-def _recompute(specs: Sequence[RunSpec], network: nn.Module, tracking: list[nn.Module], data: Data) -> None:
-    """Population statistics as the plain average over training batches with frozen weights (precise batch norm)."""
-    for module in tracking:
-        module.reset_running_stats()  # type: ignore[operator]
-        module.momentum = None  # type: ignore[assignment]
-        module.train()
-    spec, device = specs[0], data.train.y.device
-    orders = [torch.randperm(len(data.train.y), generator=generator(lane.seed, "recompute")) for lane in specs]
-    for index_KN in torch.split(torch.stack(orders), spec.batch_size, 1)[: spec.evaluate.recompute_batches]:
-        if index_KN.shape[1] == min(spec.batch_size, len(data.train.y)):
-            x_NCHW = data.train.x[index_KN.flatten().to(device)]
-            forward(spec, network, normalize(x_NCHW, data.mean, data.std, dtype_of(spec)))
-    network.eval()
 
 
 def _batches(examples: Examples, size: int, full: bool) -> Iterator[tuple[Tensor, Tensor, int]]:

@@ -10,11 +10,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from bnbench.data import Data, Order, draw_epoch, order_of, training_batch
-from bnbench.engine.evaluation import dtype_of, evaluate, forward, freeze_statistics, memory_format
+from bnbench.engine.evaluation import dtype_of, evaluate, forward, memory_format
 from bnbench.engine.optim import make_optimizer
 from bnbench.engine.randomness import GlobalStream, generator
 from bnbench.engine.records import Evaluation, Probe, Record, end_of_run
 from bnbench.engine.schedule import multiplier
+from bnbench.engine.statistics import freeze_statistics
 from bnbench.spec import RunSpec, effective_lr, stream
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bnbench.data import Data, Examples, order_of
 from bnbench.engine.at_once import run_at_once
 from bnbench.engine.cuda_graph import recorder_for
-from bnbench.engine.evaluation import dtype_of, evaluate_lanes, freeze_statistics, memory_format
+from bnbench.engine.evaluation import dtype_of, evaluate_lanes, memory_format
 from bnbench.engine.folding import Folded, fold, select, set_streams, unfold
 from bnbench.engine.forms import choose_forms
 from bnbench.engine.lane_batches import NATIVE_BLOCK_BYTES, LaneBatches
@@ -28,6 +28,7 @@ from bnbench.engine.randomness import GlobalStream
 from bnbench.engine.records import Evaluation, Probe, Record, end_of_run
 from bnbench.engine.reference import total_steps
 from bnbench.engine.schedule import multiplier
+from bnbench.engine.statistics import freeze_statistics
 from bnbench.spec import RunSpec, effective_lr, stream
 
 FEWEST = 2

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from bnbench.components import Components
-from bnbench.engine.evaluation import tracks_statistics
+from bnbench.engine.statistics import tracks_statistics
 from bnbench.errors import Impossible
 from bnbench.spec import RunSpec
 

@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bnbench.engine.evaluation import evaluate, evaluation_mode, tracks_statistics
+from bnbench.engine.evaluation import evaluate, evaluation_mode
+from bnbench.engine.statistics import tracks_statistics
 from bnbench.probes.pause import WHOLE, Pause, Value, loss_of, training_batches
 from bnbench.spec import RunSpec
 

@@ -6,8 +6,9 @@ from torch import nn
 
 from bnbench.components import components
 from bnbench.data import Examples
-from bnbench.engine.evaluation import evaluate, evaluate_lanes, evaluation_mode, tracks_statistics
+from bnbench.engine.evaluation import evaluate, evaluate_lanes, evaluation_mode
 from bnbench.engine.folding import fold
+from bnbench.engine.statistics import tracks_statistics
 from bnbench.spec import RunSpec, stream
 from tests.conftest import load_data, make_spec
 

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from bnbench.components import components
 from bnbench.engine import Evaluation, Record, train, train_stack
-from bnbench.engine.evaluation import tracks_statistics
 from bnbench.engine.folding import Folded
+from bnbench.engine.statistics import tracks_statistics
 from bnbench.spec import RunSpec, stream
 from tests.conftest import load_data, make_spec
 from tests.engine.test_stacked import assert_equal

@@ -12,13 +12,13 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from bnbench.engine.evaluation import freeze_statistics
 from bnbench.engine.folding import Folded, fold, randomize, unequal
 from bnbench.engine.lane_optim import LaneOptimizer, make_lane_optimizer
 from bnbench.engine.lane_step import LaneStep
 from bnbench.engine.native.graph import NotNative
 from bnbench.engine.native.steps import NativeSteps
 from bnbench.engine.optim import decays
+from bnbench.engine.statistics import freeze_statistics
 from bnbench.spec import RunSpec, Sgd
 
 LANES = 3
