@@ -10,18 +10,27 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 import torch
+from torch import nn
 
 from bnbench.components import Components, is_foreign
 from bnbench.data import Data, Order, order_of
 from bnbench.engine import total_steps
 from bnbench.engine.evaluation import dtype_of
 from bnbench.errors import Impossible, InvalidRequest
-from bnbench.plan.contract import TOO_LARGE, limited_parameters, require_logits, require_statistics, with_checked_norm
+from bnbench.plan.contract import (
+    TOO_LARGE,
+    limited_parameters,
+    require_logits,
+    require_statistics,
+    settings_of_statistics,
+    with_checked_norm,
+)
 from bnbench.spec import MOST_STEPS, RunSpec, arm
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
 TORCH_NO_MEMORY = "can't allocate memory"
+TORCH_NO_VALUES = "cannot be called on meta tensors"
 
 SMALL = 2**14
 """Elements of a batch that is cheap to compute."""
@@ -34,7 +43,7 @@ def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callab
     for identity, spec in specs.items():
         order_key = (spec.domains, spec.batches, spec.batch_size, spec.drop_last)
         data_key = (spec.dataset, spec.split, order_key, spec.precision)
-        key = (spec.norm, spec.model, spec.train, spec.freeze_statistics is None, data_key)
+        key = (spec.norm, spec.model, spec.train, settings_of_statistics(spec), data_key)
         if key not in tried:
             loaded = data(spec)
             order = order_of(spec, loaded.train)
@@ -95,12 +104,13 @@ def _too_large(spec: RunSpec, largest: int) -> str:
     return f"batches={spec.batches}: the batch is larger than {smallest}"
 
 
-def _refusal(spec: RunSpec, components: Components, data: Data, batch: int) -> str | None:
-    """Why the network refuses a training batch."""
+def _refusal(spec: RunSpec, components: Components, data: Data, batch: int, small: int = SMALL) -> str | None:
+    """Why the network refuses a training batch; one of at most ``small`` elements is computed."""
     x_NCHW = torch.empty(batch, *data.shape, device="meta", dtype=dtype_of(spec))
-    if x_NCHW.numel() <= SMALL:
+    if x_NCHW.numel() <= small:
         x_NCHW = torch.zeros(batch, *data.shape, dtype=dtype_of(spec))
-    checked = with_checked_norm(components, spec.norm.name)
+    norms: list[nn.Module] = []
+    checked = with_checked_norm(components, spec.norm.name, norms)
     try:
         with ExitStack() as stack:
             for context in (torch.random.fork_rng([]), torch.no_grad(), x_NCHW.device, limited_parameters()):
@@ -108,13 +118,14 @@ def _refusal(spec: RunSpec, components: Components, data: Data, batch: int) -> s
             network = checked.build(spec, data).to(dtype_of(spec))
             for training in (True, False):
                 require_logits(spec.model.name, network.train(training)(x_NCHW), batch, data.classes)
-            if spec.freeze_statistics is not None:
-                require_statistics(spec, network)
+            require_statistics(spec, network, norms, x_NCHW)
     except (Impossible, InvalidRequest) as error:
         return str(error)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        if x_NCHW.is_meta and TORCH_NO_VALUES in str(error):  # as torch's batch norm with momentum=None asks for one
+            return _refusal(spec, components, data, batch, x_NCHW.numel())
         return _unexpected(error, spec, data)
     return None
 

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from bnbench.errors import Impossible
-from bnbench.norms import NORMS, RunningStatistics, activates, shifts, without_activation
+from bnbench.norms import NORMS, activates, shifts, without_activation
 
 CONF = Path(__file__).parents[2] / "conf" / "norm"
 SHAPES = [(6, 8), (6, 8, 5), (6, 8, 3, 2)]
@@ -209,13 +209,3 @@ def test_facts_say_whether_examples_depend_on_each_other(name):
     assert alike != NORMS[name].facts.batch_statistics
     norm.eval()
     assert torch.allclose(run(norm, x)[0], run(norm, other)[0])
-
-
-@every_norm
-def test_reset_running_stats(name):
-    norm = make(name)
-    if isinstance(norm, RunningStatistics):
-        norm(torch.randn(6, 8, 5))
-        norm.reset_running_stats()
-        fresh = make(name).state_dict()
-        assert all(torch.equal(fresh[key], value) for key, value in norm.state_dict().items())
