@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 import torch
@@ -53,9 +54,20 @@ class Subclass(_BatchNorm):
         pass
 
 
+class Root(OtherMomentum):
+    """One more statistic, of its own, which it says how to recompute."""
+
+    averages: ClassVar = {"running_root": lambda centered: centered.abs().sqrt()}
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        self.register_buffer("running_root", torch.ones(num_features))
+
+
 CUSTOM: dict[str, Callable[[int], nn.Module]] = {
     "other_momentum": OtherMomentum,
     "subclass": Subclass,
+    "root": Root,
     "no_momentum": lambda channels: Subclass(channels, momentum=None),
 }
 
@@ -107,6 +119,7 @@ def expected(layer: nn.Module, x_CM: Tensor) -> dict[str, Tensor]:
     mean = x_CM.mean(1)
     deviation = math.sqrt(math.pi / 2) * (x_CM - mean[:, None]).abs().mean(1)
     known = {"running_mean": mean, "running_var": x_CM.var(1, correction=0), "running_deviation": deviation}
+    known["running_root"] = (x_CM - mean[:, None]).abs().sqrt().mean(1)
     return {name: known[name] for name in dict(layer.named_buffers()) if name.startswith("running_")}
 
 
