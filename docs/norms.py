@@ -10,6 +10,12 @@ HEAD = """# The norms
 
 What `bnbench list norms` prints. `weight` and `bias` are learned, one number per channel each; `norm.affine` leaves one
 or both out. A position is a pixel of a channel; behind a linear layer a channel has one.
+
+A layer right before a norm has a bias only if that counts for something: not if the norm adds a `bias` of its own, nor
+if it subtracts the mean of each channel, which leaves rounding noise as the gradient. `model.bias=always` makes one all
+the same; one without a gradient is not trained and not counted in `parameters`, in torchvision's and a plugin's models
+too.
+
 This file is written by `python docs/norms.py`.
 """
 CODE = ("formula", "options")

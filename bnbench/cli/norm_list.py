@@ -29,10 +29,18 @@ def labelled(facts: Facts) -> dict[str, str]:
         "what it is": facts.title,
         "formula": facts.formula,
         "over": facts.over,
-        "in training": "uses batch statistics" if facts.batch_statistics else "uses no batch statistics",
+        "in training": in_training(facts.batch_statistics),
         "smallest batch": smallest,
         "paper": facts.paper,
+        "elsewhere": facts.differs,
     }
+
+
+def in_training(batch_statistics: bool | str) -> str:
+    """Whether the statistics of a batch are used."""
+    if isinstance(batch_statistics, str):
+        return f"uses no batch statistics; with {batch_statistics} it does"
+    return "uses batch statistics" if batch_statistics else "uses no batch statistics"
 
 
 def shown(value: Any) -> str:

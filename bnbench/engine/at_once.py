@@ -5,8 +5,6 @@ K lanes, N batch of a lane, C channels, H, W.
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor
 
@@ -14,6 +12,7 @@ from bnbench.engine.device import release_memory
 from bnbench.engine.evaluation import inputs_of
 from bnbench.engine.folding import Folded, LaneByLane, randomize, unequal
 from bnbench.engine.python_state import alike
+from bnbench.norms.copying import copied
 from bnbench.spec import RunSpec
 
 LANES, EXAMPLES = 3, 8
@@ -47,7 +46,7 @@ def _agrees(layer: LaneByLane, x: Tensor) -> bool:
     try:
         in_turn = layer.cpu().double()
         randomize(in_turn, torch.Generator().manual_seed(0))
-        at_once = copy.deepcopy(in_turn)
+        at_once = copied(in_turn)
         at_once.at_once = True
         with torch.random.fork_rng([]):
             for training in (True, True, False):

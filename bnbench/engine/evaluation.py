@@ -87,23 +87,18 @@ def dtype_of(spec: RunSpec) -> torch.dtype:
 def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) -> Iterator[None]:
     """Switch to evaluation with the statistics that the lanes' specs ask for, and restore everything afterwards."""
     tracking = [module for module in network.modules() if tracks_statistics(module)]
-    momenta = [module.momentum for module in tracking]
     statistics = statistics_of(specs[0], tracking)
+
+    def show(shown: nn.Module, x_NCHW: Tensor) -> None:
+        forward(specs[0], shown, normalize(x_NCHW, data.mean, data.std, dtype_of(specs[0])))
+
     with not_training(network), kept_state(network):
-        try:
-            if statistics == "batch":
-                for module in tracking:
-                    module.train()
-            elif statistics == "recomputed" and tracking:
-
-                def show(x_NCHW: Tensor) -> None:
-                    forward(specs[0], network, normalize(x_NCHW, data.mean, data.std, dtype_of(specs[0])))
-
-                recompute(specs, tracking, data, show)
-            yield
-        finally:
-            for module, momentum in zip(tracking, momenta, strict=True):
-                module.momentum = momentum
+        if statistics == "batch":
+            for module in tracking:
+                module.train()
+        elif statistics == "recomputed" and tracking:
+            recompute(specs, network, data, show)
+        yield
 
 
 @torch.no_grad()

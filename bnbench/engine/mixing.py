@@ -5,7 +5,6 @@ N batch, C channels, H, W.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.engine.folding import Folded, randomize
+from bnbench.norms.copying import copied
 
 EXAMPLES = 4
 SAME, OTHER = (0, 3), (1, 2)
@@ -50,7 +50,7 @@ def _mixes(network: nn.Module, shape: tuple[int, int, int]) -> bool:
 @torch.no_grad()
 def _differs(network: nn.Module, shape: tuple[int, int, int], dtype: torch.dtype) -> bool:
     rng = torch.Generator().manual_seed(0)
-    trial = copy.deepcopy(network).cpu().to(dtype).eval()
+    trial = copied(network).cpu().to(dtype).eval()
     randomize(trial, rng)
     x_NCHW, others_NCHW = (torch.randn(EXAMPLES, *shape, dtype=dtype, generator=rng) for _ in range(2))
     exchanged_NCHW = x_NCHW.clone()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Iterator
 
-from torch import Tensor, nn
+from torch import nn
 
 from bnbench.engine.content import PLAIN, own_attributes
 from bnbench.engine.python_state import layers_of
+from bnbench.norms.copying import copied
 
 
 @contextlib.contextmanager
@@ -55,14 +55,5 @@ def _copy_attributes(network: nn.Module, attributes: list[tuple[nn.Module, dict[
         memo[id(layer)] = layer
         for name, value in originals.items():
             if not isinstance(value, PLAIN):
-                vars(layer)[name] = _copied(value, memo)
-
-
-def _copied(value: object, memo: dict[int, object]) -> object:
-    """A copy, of a tensor without its history; what cannot be copied stands for itself."""
-    if isinstance(value, Tensor) and not value.is_leaf:
-        return value.detach().clone()
-    try:
-        return copy.deepcopy(value, memo)
-    except Exception:  # a user's object may refuse in any way
-        return value
+                with contextlib.suppress(Exception):  # a user's object may refuse to be copied in any way
+                    vars(layer)[name] = copied(value, memo)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import torch
 from torch import nn
 
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.global_state import seeded_generators
+from bnbench.models.cancelled import freeze_cancelled_biases
 from bnbench.models.initial import Network, draw_weights
 from bnbench.models.preparation import prepare, prepares
 from bnbench.models.registry import MODELS
 from bnbench.models.residual import residual_branches
 from bnbench.models.training import restrict_training
+from bnbench.norms.bias import cancels_bias
 from bnbench.spec import Choice, Train, stream
 
 
@@ -31,6 +34,8 @@ def build(
     The layers that two norms have in common get the same initial weights from one seed, also if a norm draws random
     numbers. The global random state stays as it was. In a plugin's model this holds as long as its own layers draw the
     same numbers for every norm: a bias that only some norms need should be added as zeros.
+
+    A bias that the norm right behind its layer cancels is left out, or not trained where the model has it anyway.
 
     A norm that acts on more than activations has a method ``prepare(network, branches)``: the first one made is called
     with the initialized network and its residual branches, and changes its layers in place.
@@ -56,6 +61,7 @@ def build(
         network = models[choice.name](apart(norm, seed, made), shape, classes, **choice.options)
     if isinstance(network, Network):
         draw_weights(network, network.scheme, seed)
+    freeze_cancelled_biases(network, made)
     if made and prepares(made[0]):
         with torch.device(device), seeded_generators(stream(seed, "init", "norm")):
             prepare(made[0], network, residual_branches(network))
@@ -66,13 +72,21 @@ def build(
 def apart(norm: Callable[[int], nn.Module], seed: int, made: list[nn.Module]) -> Callable[[int], nn.Module]:
     """The same norm, made with random numbers of its own so that those of other layers do not depend on it.
 
+    Each layer is marked by whether it cancels a bias right before it; one for each number of channels is tried.
+
     Args:
         made: takes every layer that is made.
     """
 
+    @cache
+    def cancels(num_features: int) -> bool:
+        with torch.device("cpu"):
+            return cancels_bias(norm(num_features), num_features)
+
     def make(num_features: int) -> nn.Module:
         with seeded_generators(stream(seed, "init", "norm", str(len(made)))):
             made.append(norm(num_features))
+            made[-1].cancels_bias = cancels(num_features)  # type: ignore[assignment]
         return made[-1]
 
     return make

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnbench.norms.affine import shifts
+from bnbench.norms.bias import wants_bias
 
 
 class LastAxisNorm(nn.Module):
@@ -49,8 +49,8 @@ def replace_norms(
 
 
 def add_biases(network: nn.Module, norms: list[nn.Module]) -> None:
-    """Give every convolution without a bias one of zeros, unless all norms shift."""
-    if all(shifts(norm) for norm in norms):
+    """Give every convolution without a bias one of zeros, unless all norms shift, or cancel it."""
+    if not any(wants_bias(norm) for norm in norms):
         return
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d) and layer.bias is None:

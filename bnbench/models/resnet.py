@@ -13,7 +13,7 @@ from bnbench.models.initial import HE, Network
 from bnbench.models.unit import MOST_UNITS
 from bnbench.models.zero_gamma import zero_weight
 from bnbench.norms.activation import activates, without_activation
-from bnbench.norms.affine import shifts
+from bnbench.norms.bias import wants_bias
 from bnbench.norms.checks import at_least, at_most, require
 
 
@@ -44,10 +44,10 @@ class BasicBlock(nn.Module):
         super().__init__()
         stride = 1 if inputs == outputs else 2
         norm1, norm2 = norm(outputs), without_activation(norm(outputs))
-        self.conv1 = conv3x3(inputs, outputs, stride, bias=not shifts(norm1))
+        self.conv1 = conv3x3(inputs, outputs, stride, bias=wants_bias(norm1))
         self.norm1 = norm1
         self.relu1 = relu_behind(norm1)
-        self.conv2 = conv3x3(outputs, outputs, 1, bias=not shifts(norm2))
+        self.conv2 = conv3x3(outputs, outputs, 1, bias=wants_bias(norm2))
         self.norm2 = norm2
         self.shortcut = nn.Identity() if stride == 1 else SubsampleAndPad(outputs - inputs)
         self.relu2 = nn.ReLU()
@@ -78,13 +78,13 @@ def resnet(depth: int) -> Callable[..., Network]:
     ) -> Network:
         """Stages of ``width * (1, 2, 4)`` channels, average pooling, linear: ``[N, C, H, W] -> [N, classes]``.
 
-        Convolutions have a bias only where the norm after them does not shift. ``zero_init_last_gamma`` makes every
-        block start as the identity (Goyal et al. 2017, section 5.1).
+        Convolutions have a bias only where the norm after them neither shifts nor cancels it.
+        ``zero_init_last_gamma`` makes every block start as the identity (Goyal et al. 2017, section 5.1).
         """
         require(at_least("model.width", width, 1), at_most("model.width", width, MOST_UNITS))
         stem = norm(width)
         layers: OrderedDict[str, nn.Module] = OrderedDict(
-            conv=conv3x3(shape[0], width, 1, bias=not shifts(stem)), norm=stem, relu=relu_behind(stem)
+            conv=conv3x3(shape[0], width, 1, bias=wants_bias(stem)), norm=stem, relu=relu_behind(stem)
         )
         inputs = width
         for stage in range(3):

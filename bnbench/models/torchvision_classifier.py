@@ -30,9 +30,9 @@ def torchvision_classifier(
 
     The weights are torchvision's own initial ones, drawn from the global generator. Its norms are replaced by ``norm``,
     with the options of that norm (not, for example, EfficientNet's own eps). Convolutions without a bias get one of
-    zeros where the norm does not shift. A norm that holds its own activation takes the place of the one behind it,
-    where the network has one there for it alone. For images that do not have three channels the first convolution is
-    adapted.
+    zeros where the norm neither shifts nor cancels it. A norm that holds its own activation takes the place of the one
+    behind it, where the network has one there for it alone. For images that do not have three channels the first
+    convolution is adapted.
 
     Args:
         norm: makes a normalization layer for a number of channels.

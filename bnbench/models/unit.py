@@ -11,7 +11,7 @@ from torch import nn
 from bnbench.errors import Impossible
 from bnbench.models.initial import Init
 from bnbench.norms.activation import activates, without_activation
-from bnbench.norms.affine import shifts
+from bnbench.norms.bias import wants_bias
 from bnbench.norms.checks import above, among, at_least, at_most, require
 from bnbench.norms.reparametrization import WeightOnlyNorm
 
@@ -19,7 +19,8 @@ Activation = Literal["relu", "sigmoid", "tanh", "gelu", "none"]
 Placement = Literal["before", "after"]
 """Whether the norm comes before or after the activation."""
 Bias = Literal["auto", "always", "never"]
-"""``auto``: a layer has a bias unless a norm that shifts comes right after it."""
+"""``auto``: a layer has a bias unless a norm that shifts, or cancels it, comes right after it; ``always``: one that its
+norm cancels is there but not trained."""
 Pool = Literal["none", "average"]
 """What comes between the last convolution and the linear layer: nothing, or the average over all positions."""
 
@@ -64,7 +65,8 @@ def unit(
             "model.placement=after needs a norm of the activations, and this one acts on weights only: choose "
             "model.placement=before"
         )
-    biased = bias == "always" or (bias == "auto" and not (placement == "before" and shifts(norm)))
+    apart = placement == "after" and activation != "none"
+    biased = bias == "always" or (bias == "auto" and (apart or wants_bias(norm)))
     if activation == "none":
         without_activation(norm)
     elif activates(norm) and (placement, activation) != ("before", "relu"):

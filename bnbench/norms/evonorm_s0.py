@@ -43,6 +43,7 @@ class EvoNormS0(AffineNorm):
         over="channels of a group and positions, for each example",
         batch_statistics=False,
         paper="Liu et al. 2020",
+        differs="32 groups in the paper, in layers of 64 channels or more",
     )
     activates = True
     v: nn.Parameter | None

@@ -13,17 +13,20 @@ class Facts:
         title: its full name, or what it is in a few words.
         formula: what it computes, in one line.
         over: what it normalizes over.
-        batch_statistics: whether an example's output in training depends on the other examples of its batch.
+        batch_statistics: whether an example's output in training depends on the other examples of its batch; or the
+            option with which it does, where it does not by default.
         paper: authors and year, or empty.
         smallest_batch: examples that it needs in training where a channel has one value per example; where it has
             several, one example is enough.
         vectors: whether it takes ``[N, C]``; one that does not needs several positions per channel.
+        differs: what the paper or a known implementation has instead of our defaults, or empty.
     """
 
     title: str
     formula: str
     over: str
-    batch_statistics: bool
+    batch_statistics: bool | str
     paper: str
     smallest_batch: int = 1
     vectors: bool = True
+    differs: str = ""

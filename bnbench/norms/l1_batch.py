@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import get_args
+from typing import ClassVar, get_args
 
 from torch import Tensor, nn
 
@@ -45,6 +45,7 @@ class L1BatchNorm(RunningStatistics):
         smallest_batch=2,
     )
     running = ("running_mean", "running_deviation")
+    averages: ClassVar = {"running_deviation": lambda centered: NORMAL * centered.abs()}
     running_deviation: Tensor | None
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: Affine = "both") -> None:

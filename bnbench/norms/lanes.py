@@ -5,7 +5,6 @@ Legend: K lanes, N batch, C channels of a lane, * any number of positions.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.norms.affine import full_precision
+from bnbench.norms.copying import copied
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -46,7 +46,7 @@ def widened(lanes: Sequence[Layer], *sizes: str) -> Layer:
         lanes: layers of one kind with the same options.
         sizes: names of the integer attributes that grow by a factor K.
     """
-    folded = copy.deepcopy(lanes[0])
+    folded = copied(lanes[0])
     take_tensors(folded, lanes)
     for size in sizes:
         setattr(folded, size, getattr(folded, size) * len(lanes))

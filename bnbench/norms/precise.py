@@ -16,8 +16,8 @@ class PreciseBatchNorm(RunningStatistics):
     """Batch normalization that is evaluated with population statistics recomputed for the purpose.
 
     Training is that of batch normalization. Before an evaluation, the layer's ``recomputes`` has the same effect as
-    ``evaluate.statistics=recomputed``: mean and unbiased variance are the averages over
-    ``evaluate.recompute_batches`` training batches of the training size, with frozen weights.
+    ``evaluate.statistics=recomputed``: mean and variance are those of all inputs over ``evaluate.recompute_batches``
+    training batches of the training size, with frozen weights.
 
     Args:
         num_features: channels C.
@@ -27,7 +27,7 @@ class PreciseBatchNorm(RunningStatistics):
 
     facts = Facts(
         title="Batch normalization evaluated with recomputed population statistics",
-        formula="(x - mean) / sqrt(var + eps) * weight + bias; at evaluation, averages over many batches",
+        formula="(x - mean) / sqrt(var + eps) * weight + bias; at evaluation, mean and var of many batches together",
         over="batch and positions, for each channel",
         batch_statistics=True,
         paper="Wu & Johnson 2021",

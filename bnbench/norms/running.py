@@ -5,8 +5,8 @@ Legend: N batch, C channels, * any number of positions, G batches taken up one a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -21,15 +21,18 @@ class RunningStatistics(AffineNorm):
 
     The biased variance normalizes, the unbiased one goes into ``running_var [C]``; ``running_mean [C]`` and it never
     have less than float32, also after ``module.to(torch.bfloat16)``. ``momentum`` is the weight of the newest batch;
-    None averages all batches since the last reset. With ``track=False`` there are no running statistics.
+    None averages all batches. With ``track=False`` there are no running statistics.
 
     ``num_batches_tracked`` is a scalar, or ``[K]`` for K lanes that own ``C / K`` channels each.
 
     Attributes:
         running: names of the running statistics; those of a layer that divides by something else are its own.
+        averages: by name, how those beside mean and variance are recomputed: as the mean of a function of the inputs
+            less their mean.
     """
 
     running: tuple[str, ...] = ("running_mean", "running_var")
+    averages: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {}
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -41,13 +44,6 @@ class RunningStatistics(AffineNorm):
         for name in self.running:
             self.register_buffer(name, torch.full((num_features,), initial(name)) if track else None)
         self.register_buffer("num_batches_tracked", torch.tensor(0) if track else None)
-
-    def reset_running_stats(self) -> None:
-        """Back to mean 0, variance 1 and no batches."""
-        if self.num_batches_tracked is not None:
-            for name in self.running:
-                self.get_buffer(name).fill_(initial(name))
-            self.num_batches_tracked.zero_()
 
     def normalize_with_running(self, x: Tensor) -> Tensor:
         """Normalize x ``[N, C, *]`` with the running statistics."""

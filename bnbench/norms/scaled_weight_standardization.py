@@ -20,8 +20,9 @@ class ScaledWeightStandardization(WeightOnlyNorm):
     """``activation_gain * gain * (W - mean) / sqrt((var + weight_eps) * fan_in)``, and no norm of the activations.
 
     ``gain`` starts at one and is trained per output (section 4.3). The activation's own gain is put into the weights of
-    all layers but the classifier, as in timm; ``sqrt(2 / (1 - 1 / pi))`` keeps the variance behind a ReLU, others are
-    1.702 for GELU, 1.594 for tanh, 4.804 for the sigmoid and 1 for none. Residual blocks stay as the model has them:
+    all layers but the classifier. The default is the ReLU's in the authors' code and in timm, 1.71396; exactly,
+    ``sqrt(2 / (1 - 1 / pi))`` = 1.71286 keeps the variance behind a ReLU. Others of that code are 1.702 for GELU, 1.594
+    for tanh, 4.804 for the sigmoid and 1 for none. Residual blocks stay as the model has them:
     the paper's ``x + alpha * f(x / beta)``, which holds the variance of very deep networks, is not part of it.
 
     Args:
@@ -36,6 +37,7 @@ class ScaledWeightStandardization(WeightOnlyNorm):
         over="the weights of each output",
         batch_statistics=False,
         paper="Brock et al. 2021",
+        differs="the gain is timm's and the authors'; exactly, sqrt(2 / (1 - 1 / pi)) = 1.71286 belongs to a ReLU",
     )
 
     def __init__(

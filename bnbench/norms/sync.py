@@ -5,10 +5,12 @@ Legend: N batch of a process, C channels, * any number of positions.
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, distributed
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from bnbench.norms.affine import Affine, beside, full_precision, scale_and_shift
 from bnbench.norms.checks import among, require, require_values
@@ -65,7 +67,24 @@ class SyncBatchNorm(RunningStatistics):
 
 def total(value: Tensor) -> Tensor:
     """The sum over all processes, whose gradient is the sum of theirs."""
-    from torch.distributed.nn.functional import all_reduce  # loads what a single process never needs
-
-    summed: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
+    summed: Tensor = Total.apply(value)
     return summed
+
+
+class Total(Function):
+    """See :func:`total`."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        """Sum a copy."""
+        summed = value.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """What this process's value did to the sums of all."""
+        summed = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(summed)
+        return summed

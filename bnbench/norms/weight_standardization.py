@@ -45,8 +45,9 @@ class WeightStandardization(RunningStatistics):
         title="Weight standardization, with group or batch normalization of the activations",
         formula="W' = (W - mean(W)) / sqrt(var(W) + weight_eps), and the norm of the activations",
         over="the weights of each output, and what the norm of the activations is over",
-        batch_statistics=False,
+        batch_statistics="norm.statistics=batch",
         paper="Qiao et al. 2019",
+        differs="32 groups in the paper, in layers of 64 channels or more",
     )
 
     def __init__(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from bnbench.components import Components
-from bnbench.engine.statistics import tracks_statistics
+from bnbench.engine.statistics import not_recomputed, running_statistics, statistics_of, tracks_statistics
 from bnbench.errors import Impossible
 from bnbench.global_state import preserved_global_state
 from bnbench.spec import RunSpec
 
 MOST_PARAMETERS = 10**9
+RECOMPUTING = ("statistics_gap", "shift")
+"""Probes that evaluate with recomputed statistics."""
 TOO_LARGE = f"the network has more than {MOST_PARAMETERS:,} parameters; choose a smaller model.width or model"
 
 
@@ -27,10 +29,11 @@ GIVEN_BY = {2: "model=mlp", 4: "model=cnn"}
 """Models whose norms get inputs of so many dimensions."""
 
 
-def with_checked_norm(components: Components, name: str, inside: list[Tensor]) -> Components:
+def with_checked_norm(components: Components, name: str, made: list[nn.Module], inside: list[Tensor]) -> Components:
     """The same components, with a norm that raises :class:`Impossible` where it breaks its contract.
 
     Args:
+        made: takes every layer that is made of it.
         inside: takes the inputs of the norms that are being called; what is left in it made a norm raise.
     """
     norm = components.registries["norm"][name]
@@ -48,6 +51,7 @@ def with_checked_norm(components: Components, name: str, inside: list[Tensor]) -
             raise Impossible(f"norm={name} must be a torch.nn.Module; got {_kind(layer)}")
         layer.register_forward_pre_hook(enter)
         layer.register_forward_hook(leave)
+        made.append(layer)
         return layer
 
     norms = {**components.registries["norm"], name: make}
@@ -91,13 +95,86 @@ def require_logits(name: str, logits: Any, batch: int, classes: int) -> None:
         raise Impossible(f"model={name} must return logits of shape {[batch, classes]}; got {_kind(logits)}")
 
 
-def require_statistics(spec: RunSpec, network: nn.Module) -> None:
-    """Raise :class:`Impossible` unless there are running statistics to freeze."""
-    if not any(map(tracks_statistics, network.modules())):
+def settings_of_statistics(spec: RunSpec) -> tuple[str, ...]:
+    """The settings that ask something of running statistics, as they are typed."""
+    asked = spec.evaluate.statistics
+    return (
+        *(() if spec.freeze_statistics is None else (f"freeze_statistics={spec.freeze_statistics}",)),
+        *(() if asked == "running" else (f"evaluate.statistics={asked}",)),
+        *(f"probes=[{probe}]" for probe in spec.probes if probe in RECOMPUTING),
+    )
+
+
+def require_statistics(spec: RunSpec, network: nn.Module, norms: Sequence[nn.Module], x_NCHW: Tensor) -> None:
+    """Raise :class:`Impossible` unless the running statistics of a network are such that they can be used as asked.
+
+    Args:
+        network: built for the spec, and changed by a step.
+        norms: its layers that the chosen norm has made.
+        x_NCHW: a batch.
+    """
+    settings = settings_of_statistics(spec)
+    tracking = [layer for layer in network.modules() if tracks_statistics(layer)]
+    recomputes = statistics_of(spec, tracking) == "recomputed" or any(probe in RECOMPUTING for probe in spec.probes)
+    if not settings and not recomputes:
+        return
+    where = f"{' '.join(settings) or 'evaluation'} needs running statistics in running_mean and running_var"
+    remedy = "give its buffers these names" + (f", or leave {' '.join(settings)} out" if settings else "")
+    names = _changed_buffers(network, norms, x_NCHW)
+    if names:
+        raise Impossible(
+            f"{where}, and norm={spec.norm.name} keeps what training changes in {', '.join(names)}: {remedy}"
+        )
+    unknown = {name: None for layer in tracking for name in not_recomputed(layer)} if recomputes else {}
+    if unknown:
+        raise Impossible(
+            f"{where}, and norm={spec.norm.name} keeps {', '.join(unknown)}, which cannot be recomputed from a layer's "
+            f"inputs: {remedy}"
+        )
+    if recomputes:
+        _require_one_per_channel(f"{where}, one number per channel", spec, network, tracking, x_NCHW)
+    if spec.freeze_statistics is not None and not tracking:
         raise Impossible(
             f"freeze_statistics={spec.freeze_statistics} needs a norm with running statistics, and "
             f"norm={spec.norm.name} has none here: choose one that has, e.g. norm=batch, or freeze_statistics=null"
         )
+
+
+def _changed_buffers(network: nn.Module, norms: Sequence[nn.Module], x_NCHW: Tensor) -> list[str]:
+    """Buffers of real numbers, other than running statistics, that a norm changes in training."""
+    before = [
+        (name, layer, buffer, buffer._version)
+        for norm in norms
+        for layer in norm.modules()
+        for name, buffer in layer.named_buffers(recurse=False)
+        if buffer.is_floating_point() and not tracks_statistics(layer)
+    ]
+    if before:
+        network.train()(x_NCHW)
+    return list(
+        dict.fromkeys(
+            name
+            for name, layer, buffer, version in before
+            if layer._buffers[name] is not buffer or buffer._version != version
+        )
+    )
+
+
+def _require_one_per_channel(
+    where: str, spec: RunSpec, network: nn.Module, tracking: Sequence[nn.Module], x_NCHW: Tensor
+) -> None:
+    def check(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        for statistic, running in running_statistics(layer).items():
+            if running.numel() != inputs[0].shape[1]:
+                raise Impossible(
+                    f"{where}, and norm={spec.norm.name} keeps a {statistic} of shape {list(running.shape)} for "
+                    f"inputs of shape {list(inputs[0].shape)}"
+                )
+
+    with ExitStack() as hooks:
+        for layer in tracking:
+            hooks.enter_context(layer.register_forward_pre_hook(check))
+        network.eval()(x_NCHW)
 
 
 def _kind(value: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnbench.components import Components, foreign_line, is_foreign
 from bnbench.data import Data, Order, order_of
@@ -23,6 +23,7 @@ from bnbench.plan.contract import (
     limited_parameters,
     require_logits,
     require_statistics,
+    settings_of_statistics,
     with_checked_norm,
     wrong_axes,
 )
@@ -31,6 +32,7 @@ from bnbench.spec import MOST_STEPS, RunSpec, arm
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
 TORCH_NO_MEMORY = "can't allocate memory"
+TORCH_NO_VALUES = "cannot be called on meta tensors"
 
 SMALL = 2**14
 """Elements of a batch that is cheap to compute."""
@@ -43,7 +45,7 @@ def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callab
     for identity, spec in specs.items():
         order_key = (spec.domains, spec.batches, spec.batch_size, spec.drop_last)
         data_key = (spec.dataset, spec.split, order_key, spec.precision)
-        key = (spec.norm, spec.model, spec.train, spec.freeze_statistics is None, data_key)
+        key = (spec.norm, spec.model, spec.train, settings_of_statistics(spec), data_key)
         if key not in tried:
             loaded = data(spec)
             order = order_of(spec, loaded.train)
@@ -105,13 +107,14 @@ def _too_large(spec: RunSpec, largest: int) -> str:
 
 
 @preserved_global_state()
-def _refusal(spec: RunSpec, components: Components, data: Data, batch: int) -> str | None:
-    """Why the network refuses a training batch."""
+def _refusal(spec: RunSpec, components: Components, data: Data, batch: int, small: int = SMALL) -> str | None:
+    """Why the network refuses a training batch; one of at most ``small`` elements is computed."""
     x_NCHW = torch.empty(batch, *data.shape, device="meta", dtype=dtype_of(spec))
-    if x_NCHW.numel() <= SMALL:
+    if x_NCHW.numel() <= small:
         x_NCHW = torch.zeros(batch, *data.shape, dtype=dtype_of(spec))
+    norms: list[nn.Module] = []
     inside: list[Tensor] = []
-    checked = with_checked_norm(components, spec.norm.name, inside)
+    checked = with_checked_norm(components, spec.norm.name, norms, inside)
     try:
         with ExitStack() as stack:
             for context in (torch.no_grad(), x_NCHW.device, limited_parameters()):
@@ -119,13 +122,14 @@ def _refusal(spec: RunSpec, components: Components, data: Data, batch: int) -> s
             network = checked.build(spec, data).to(dtype_of(spec))
             for training in (True, False):
                 require_logits(spec.model.name, network.train(training)(x_NCHW), batch, data.classes)
-            if spec.freeze_statistics is not None:
-                require_statistics(spec, network)
+            require_statistics(spec, network, norms, x_NCHW)
     except (Impossible, InvalidRequest) as error:
         return str(error)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        if x_NCHW.is_meta and TORCH_NO_VALUES in str(error):  # as torch's batch norm with momentum=None asks for one
+            return _refusal(spec, components, data, batch, x_NCHW.numel())
         wrong = isinstance(error, Exception) and inside and components.uses_plugin(norm=spec.norm.name)
         return (wrong_axes(spec, components, inside[-1]) if wrong else None) or _unexpected(error, spec, data)
     return None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.engine.optim import make_optimizer
+from bnbench.norms.copying import copied
 from bnbench.probes.layers import called_layers, weights
 from bnbench.probes.pause import Pause, Value, flat, loss_and_gradients, trained, training_batches
 
@@ -26,7 +25,7 @@ def covariate_shift_gradient(pause: Pause) -> list[Value]:
     (batch,) = training_batches(pause, 1)
     _, before = loss_and_gradients(pause, pause.network, batch)
     stepped = trained(_after_step(pause, before))
-    mixed = copy.deepcopy(pause.network)
+    mixed = copied(pause.network)
     moved, values = False, []
     for path, own in called_layers(pause, batch).items():
         if moved and weights(own):
@@ -41,7 +40,7 @@ def covariate_shift_gradient(pause: Pause) -> list[Value]:
 
 def _after_step(pause: Pause, gradients: dict[str, Tensor]) -> nn.Module:
     """A copy of the network after one step with these gradients."""
-    network = copy.deepcopy(pause.network)
+    network = copied(pause.network)
     optimizer = make_optimizer(pause.spec.optim, network, pause.lr)
     for name, parameter in trained(network).items():
         parameter.grad = gradients[name].to(parameter.dtype, copy=True)  # clipping writes to it

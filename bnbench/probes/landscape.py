@@ -5,12 +5,12 @@ P parameters of the network as one vector.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from bnbench.norms.copying import copied
 from bnbench.probes.pause import WHOLE, Pause, Value, flat, loss_and_gradients, trained, training_batches
 
 LENGTHS = tuple(2 ** (exponent / 2) for exponent in range(-2, 5))
@@ -40,7 +40,7 @@ def landscape(pause: Pause) -> list[Value]:
 @torch.no_grad()
 def _network_at(network: nn.Module, at_P: Tensor) -> nn.Module:
     """A copy of a network with other parameters."""
-    network = copy.deepcopy(network)
+    network = copied(network)
     parameters = list(trained(network).values())
     parts = torch.split(at_P, [parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from bnbench.engine.evaluation import forward
+from bnbench.norms.copying import copied
 from bnbench.probes.pause import Batch, Pause, trained
 
 See = Callable[[str, Tensor], None]
@@ -55,7 +55,7 @@ def called_layers(pause: Pause, batch: Batch) -> dict[str, dict[str, nn.Paramete
 
     A layer that is not called is left out.
     """
-    network = copy.deepcopy(pause.network)
+    network = copied(pause.network)
     every = {path: layer for path, layer in network.named_modules() if own_parameters(path, layer)}
     order: dict[str, None] = {}
     with watching_inputs(every, lambda path, x: order.setdefault(path)):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bnbench.norms.copying import copied
 from bnbench.probes.pause import WHOLE, Batch, Pause, Value, loss_of, training_batches
 from bnbench.probes.training_step import TrainingStep
 
@@ -33,7 +33,7 @@ def memory(pause: Pause) -> list[Value]:
 
 def saved_bytes(pause: Pause, batch: Batch) -> dict[str, int]:
     """Bytes that a forward pass saves, by the path of the layer that saves them; in the order of saving."""
-    network = copy.deepcopy(pause.network)
+    network = copied(pause.network)
     own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
     sizes: dict[int, tuple[str, int]] = {}
     running = [LOSS]

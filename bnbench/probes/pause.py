@@ -5,7 +5,6 @@ N batch, C channels, H, W.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +19,7 @@ from bnbench.engine import total_steps
 from bnbench.engine.evaluation import dtype_of, forward
 from bnbench.engine.randomness import GlobalStream, generator
 from bnbench.engine.schedule import multiplier
+from bnbench.norms.copying import copied
 from bnbench.spec import RunSpec, effective_lr, stream
 
 WHOLE = "network"
@@ -95,7 +95,7 @@ def loss_and_gradients(
     Args:
         names: of the wanted gradients; None takes those of all that is trained.
     """
-    trial = copy.deepcopy(network)
+    trial = copied(network)
     known = trained(trial)
     wanted = {name: known[name] for name in (known if names is None else names)}
     with GlobalStream(stream(pause.seed, "layers"), pause.device):

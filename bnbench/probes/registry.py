@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 
 from torch import nn
@@ -10,6 +9,7 @@ from torch import nn
 from bnbench.data import Data
 from bnbench.engine import Halt, Reading
 from bnbench.engine.randomness import GlobalStream
+from bnbench.norms.copying import copied
 from bnbench.probes.covariate_shift_distribution import covariate_shift_distribution
 from bnbench.probes.covariate_shift_gradient import covariate_shift_gradient
 from bnbench.probes.gradient_flow import gradient_flow
@@ -63,9 +63,7 @@ def take_abreast(halts: Sequence[Halt]) -> list[list[Reading]]:
 def _values(name: ProbeName, halts: Sequence[Halt]) -> list[list[Value]]:
     """What one probe says of networks that it measures together."""
     pauses = [
-        Pause(
-            halt.spec, copy.deepcopy(halt.network).train(), halt.data, halt.step, stream(halt.spec.seed, "probe", name)
-        )
+        Pause(halt.spec, copied(halt.network).train(), halt.data, halt.step, stream(halt.spec.seed, "probe", name))
         for halt in halts
     ]
     with GlobalStream(stream(pauses[0].seed, "layers"), pauses[0].device):

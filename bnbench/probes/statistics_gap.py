@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from typing import Literal
 
@@ -10,15 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.engine.evaluation import evaluate, evaluation_mode
-from bnbench.engine.statistics import tracks_statistics
+from bnbench.engine.statistics import running_statistics, tracks_statistics
+from bnbench.norms.copying import copied
 from bnbench.probes.pause import WHOLE, Pause, Value, loss_of, training_batches
 from bnbench.spec import RunSpec
 
 BATCHES = 8
 """Training batches whose loss is compared in both modes."""
 
-Moments = tuple[Tensor | None, Tensor]
-"""Mean, where a layer keeps one, and standard deviation per channel, [C] each."""
+Moments = tuple[Tensor | None, Tensor | None]
+"""Mean and standard deviation per channel, [C] each, where a layer keeps them."""
 
 
 def statistics_gap(pause: Pause) -> list[Value]:
@@ -50,7 +50,7 @@ def with_statistics(spec: RunSpec, statistics: Literal["running", "batch", "reco
 def _mean_loss(pause: Pause, mode: str) -> float:
     """Over training batches; each sees the statistics of now, as taking them up has no part in the comparison."""
     losses = [
-        loss_of(pause, copy.deepcopy(pause.network).train(mode == "training"), batch).double()
+        loss_of(pause, copied(pause.network).train(mode == "training"), batch).double()
         for batch in training_batches(pause, BATCHES)
     ]
     return torch.stack(losses).mean().item()
@@ -65,6 +65,8 @@ def _drifts(pause: Pause) -> list[Value]:
     values = []
     for path, (running_mean_C, running_std_C) in running.items():
         mean_C, std_C = population[path]
+        if std_C is None or running_std_C is None:
+            continue
         if mean_C is not None and running_mean_C is not None:
             values.append(Value(path, "mean_drift", ((running_mean_C - mean_C).abs() / std_C).mean().item()))
         values.append(Value(path, "std_drift", (running_std_C / std_C).log().abs().mean().item()))
@@ -73,7 +75,10 @@ def _drifts(pause: Pause) -> list[Value]:
 
 def _moments(layer: nn.Module) -> Moments:
     """The statistics that a layer keeps, with what it divides by as it does: with eps."""
-    kept = {name: buffer.clone() for name, buffer in layer.named_buffers(recurse=False)}
-    eps = getattr(layer, "eps", 0.0)
-    std_C = (kept["running_var"] + eps).sqrt() if "running_var" in kept else kept["running_deviation"] + eps
+    kept = {name: buffer.clone() for name, buffer in running_statistics(layer).items()}
+    eps, std_C = getattr(layer, "eps", 0.0), None
+    if "running_var" in kept:
+        std_C = (kept["running_var"] + eps).sqrt()
+    elif "running_deviation" in kept:
+        std_C = kept["running_deviation"] + eps
     return kept.get("running_mean"), std_C

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import nn
 
 from bnbench.engine.optim import make_optimizer
+from bnbench.norms.copying import copied
 from bnbench.probes.pause import Batch, Pause, loss_of, trained
 
 
@@ -15,7 +14,7 @@ class TrainingStep:
     """Steps of a copy of a pause's network, each one a forward pass, a backward pass and an update."""
 
     def __init__(self, pause: Pause) -> None:
-        self._pause, self._network = pause, copy.deepcopy(pause.network)
+        self._pause, self._network = pause, copied(pause.network)
         self._parameters = list(trained(self._network).values())
         self._optimizer = make_optimizer(pause.spec.optim, self._network, pause.lr)
 

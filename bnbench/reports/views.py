@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import cast, get_args
 
 import pandas as pd
 
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.reports.baseline import parse_baseline
+from bnbench.reports.coinciding import coinciding_norms
 from bnbench.reports.convergence import convergence
 from bnbench.reports.learning_rate import learning_rate
 from bnbench.reports.levels import Level
@@ -63,4 +65,5 @@ def report(
     if problems:
         raise InvalidRequest(problems)
     options = Options(wanted, reached, cast(LearningRates, lr))
-    return [VIEWS[name](runs, metrics, options) for name in views]
+    found = [VIEWS[name](runs, metrics, options) for name in views]
+    return [replace(view, notes=(*view.notes, *coinciding_norms(runs))) for view in found]

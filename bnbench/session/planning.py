@@ -16,7 +16,7 @@ from bnbench.config import Request, compose_request, read_spec
 from bnbench.data import Data
 from bnbench.engine import prepare_process, resolve_device
 from bnbench.errors import BnbenchError, InvalidRequest
-from bnbench.plan import estimate_seconds, obstacles, summarized
+from bnbench.plan import coinciding, estimate_seconds, obstacles, summarized
 from bnbench.spec import RunSpec, run_id
 
 DEFAULT_NAME = "runs"
@@ -204,6 +204,7 @@ def _plan(
         problems += [str(error)]
     if problems or len(impossible) == len(specs):
         raise InvalidRequest([*problems, *summarized(specs, impossible)])
+    notes.update(dict.fromkeys(coinciding((specs[key] for key in specs if key not in impossible), load)))
     request = replace(request, notes=tuple(notes))
     store.read_history(folder)  # a damaged folder is refused as a whole before anything is told of the plan
     known = store.statuses(folder)

@@ -81,6 +81,8 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
         ["norm=group", "norm.groups=8", "norm.affine=shift", "model=cnn"],
         ["norm=instance", "norm.affine=both", "model=cnn"],
         ["norm=ghost", "norm.chunk=12", "batch_size=32"],
+        ["model.bias=always", "norm=instance", "model=cnn", "optim=adamw"],
+        ["model.bias=always", "norm.affine=none", "optim=adamw"],
         ["label_smoothing=0.2"],
         ["schedule=cosine", "schedule.warmup=0.2"],
         ["drop_last=false", "batch_size=1000", "steps=4"],

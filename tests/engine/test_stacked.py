@@ -118,6 +118,8 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str, request: p
         ["norm=spectral", "norm.iterations=2", "model=cnn"],
         ["norm=fixup", "model=resnet20", "model.width=4"],
         ["grad_clip=0.1"],
+        ["model.bias=always", "norm=instance", "model=cnn", "optim=adamw"],
+        ["model.bias=always", "norm.affine=none", "optim=adamw"],
         ["label_smoothing=0.2"],
         ["schedule=cosine", "schedule.warmup=0.2"],
         ["schedule=onecycle"],

@@ -1,5 +1,6 @@
 """Synchronized batch normalization in two real processes, against batch normalization of their batches together."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def steps(norm: nn.Module, rank: int | None) -> list[torch.Tensor]:
 
 
 def join(rank: int, folder: Path) -> None:
+    warnings.simplefilter("error")
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"file://{folder / 'meeting'}", rank=rank, world_size=2)
     norm = NORMS["sync"](C).double()

@@ -105,13 +105,6 @@ class FoldedBatchNorm(nn.Module):
             (mean.flatten(), var.flatten()), running_KC, self.num_batches_tracked, weight, bias
         )
 
-    def reset_running_stats(self) -> None:
-        """Back to mean 0, variance 1 and no batches."""
-        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
-            self.running_mean.zero_()
-            self.running_var.fill_(1)
-            self.num_batches_tracked.zero_()
-
     @torch.no_grad()
     def _take_up(self, mean_GKC: Tensor, var_GKC: Tensor) -> None:
         """Update the running statistics with the means and unbiased variances of G batches, one after another."""

@@ -5,7 +5,6 @@ Legend: K lanes, N batch, C channels of a lane, * any number of positions.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.engine.folding.errors import CannotFold
+from bnbench.norms.copying import copied
 from bnbench.norms.lanes import joined, take_tensors
 
 Stream = AbstractContextManager[None]
@@ -23,11 +23,11 @@ LARGE = 2**18
 class LaneByLane(nn.Module):
     """K layers from ``[N, C, *]`` to ``[N, D, *]`` as one from ``[K * N, C, *]`` to ``[K * N, D, *]``.
 
-    It holds the lanes' tensors joined, under their own names, and each layer sees its slices of them during a call. A
-    layer with running statistics keeps ``momentum`` and ``reset_running_stats``.
+    It holds the lanes' tensors joined, under their own names, and each layer sees its slices of them during a call.
 
     Attributes:
         lanes: K.
+        averages: of the layers, see :mod:`bnbench.engine.statistics`.
         at_once: let ``torch.vmap`` make one call for all lanes, which not every layer's code allows: see
             :func:`bnbench.engine.at_once.run_at_once`.
     """
@@ -43,10 +43,7 @@ class LaneByLane(nn.Module):
         self._members = tuple(without_tensors(lane) for lane in lanes)
         self._shapes = {name: tensor.shape for name, tensor in tensors_of(lanes[0])}
         self._streams: Sequence[Stream] | None = None
-        if hasattr(lanes[0], "momentum"):
-            self.momentum = lanes[0].momentum
-        if hasattr(lanes[0], "reset_running_stats"):
-            self.reset_running_stats = self._reset_running_stats
+        self.averages = dict(getattr(lanes[0], "averages", {}))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, C, *]``; in training, a lane draws random numbers from its own stream if it has one."""
@@ -76,7 +73,7 @@ class LaneByLane(nn.Module):
 
     def first(self, count: int) -> LaneByLane:
         """A layer of some of the lanes, without streams; it shares no tensors with this one."""
-        chosen = copy.deepcopy(self)
+        chosen = copied(self)
         chosen._members, chosen._streams, chosen.lanes = chosen._members[:count], None, count
         for name, tensor in self._by_lane().items():
             part = joined(list(tensor[:count]))
@@ -116,8 +113,6 @@ class LaneByLane(nn.Module):
         """A lane's layer with these parameters and buffers."""
         member = self._members[number]
         member.training = self.training
-        if hasattr(self, "momentum"):
-            member.momentum = self.momentum
         for name, tensor in own.items():
             (member._parameters if name in self._parameters else member._buffers)[name] = tensor  # type: ignore[assignment]
         try:
@@ -127,11 +122,6 @@ class LaneByLane(nn.Module):
 
     def _stream(self, number: int) -> Stream:
         return nullcontext() if self._streams is None or not self.training else self._streams[number]
-
-    def _reset_running_stats(self) -> None:
-        for number in range(len(self._members)):
-            with self.lane(number) as member:
-                member.reset_running_stats()  # type: ignore[operator]
 
 
 @torch.no_grad()
@@ -150,7 +140,7 @@ def tensors_of(layer: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def without_tensors(layer: nn.Module) -> nn.Module:
     """A copy of a layer without parameters and buffers."""
-    bare = copy.deepcopy(layer)
+    bare = copied(layer)
     clear_tensors(bare)
     return bare
 

@@ -7,7 +7,6 @@ own ``forward``. That is right only if this ``forward`` treats every example on 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from bnbench.engine.folding.errors import CannotFold
 from bnbench.engine.folding.lane_by_lane import LaneByLane, Stream, tensors_of
 from bnbench.engine.folding.rules import rule_of
+from bnbench.norms.copying import copied
 
 
 class Folded(nn.Module):
@@ -71,7 +71,7 @@ def fold(networks: Sequence[nn.Module]) -> Folded:
     for path, layer in layers.items():
         lanes = [network.get_submodule(path) for network in networks]
         folded[id(layer)] = (rule_of(layer) or LaneByLane)(lanes).train(layer.training)
-    return Folded(copy.deepcopy(first, dict(folded)), len(networks), copy.deepcopy(first))
+    return Folded(copied(first, dict(folded)), len(networks), copied(first))
 
 
 def unfold(folded: Folded, lane: int, template: nn.Module | None = None) -> nn.Module:
@@ -84,11 +84,11 @@ def unfold(folded: Folded, lane: int, template: nn.Module | None = None) -> nn.M
     """
     template = folded.template if template is None else template
     members: dict[int, nn.Module] = {
-        id(template.get_submodule(path)): copy.deepcopy(layer.member(lane))
+        id(template.get_submodule(path)): copied(layer.member(lane))
         for path, layer in folded.network.named_modules()
         if isinstance(layer, LaneByLane)
     }
-    network = copy.deepcopy(template, dict(members))
+    network = copied(template, dict(members))
     for path, layer in template.named_modules():
         joint = dict(tensors_of(folded.network.get_submodule(path)))
         for name, tensor in tensors_of(layer):

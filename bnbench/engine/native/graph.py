@@ -5,7 +5,6 @@ K lanes, C channels, H, W of an image; O outputs, Y, X of what a layer makes of 
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import operator
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from bnbench.engine.folding.linear import FoldedLinear
 from bnbench.engine.native import structures as c
 from bnbench.engine.python_state import alike, changed, python_state
 from bnbench.models.resnet import SubsampleAndPad
+from bnbench.norms.copying import copied
 from bnbench.norms.group import GroupNorm
 from bnbench.norms.instance import InstanceNorm
 from bnbench.norms.lanes import PerExample
@@ -329,7 +329,7 @@ def _keeps_shape(graph: Graph, path: str, x: Output) -> bool:
     examples = next(graph.network.parameters()).new_zeros(2, *x.shape)
     try:
         with torch.no_grad():
-            y = copy.deepcopy(layer).eval()(examples)
+            y = copied(layer).eval()(examples)
     except (Exception, SystemExit):  # a plugin's layer may raise anything
         return False
     return isinstance(y, Tensor) and y.shape == examples.shape

@@ -5,7 +5,6 @@ N batch of a lane, C channels, H, W.
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import hashlib
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from bnbench.engine.native.translation import translate
 from bnbench.engine.native.vocabulary import PRELUDE
 from bnbench.engine.python_state import changed, state_of
 from bnbench.kept import keep, kept_folder
+from bnbench.norms.copying import copied
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-2}
 FLOOR = 1e-2
@@ -78,7 +78,7 @@ def code_of(layer: nn.Module, x: Tensor) -> Code:
 def _translated(layer: nn.Module, x: Tensor) -> str:
     """The source of a layer's functions, found in float64 and the same for all types of numbers."""
     try:
-        forward, backward = operations_of(copy.deepcopy(layer).double(), x.double())
+        forward, backward = operations_of(copied(layer).double(), x.double())
         ahead, back = translate(forward, "ahead", torch.float64), translate(backward, "back", torch.float64)
     except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
         raise NotNative(f"{type(layer).__name__}: {error}") from error

@@ -1,0 +1,140 @@
+"""Settings with which a norm is another one, as they stand in the columns of a run; never loads torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Columns = Mapping[str, Any]
+"""A run's spec as ``flatten`` makes it, or as a row of runs.csv, and ``total_steps`` where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coincidence:
+    """One norm is another one.
+
+    Attributes:
+        norm: settings of the one.
+        other: settings of the other.
+        why: the reason.
+        where: under which condition, with a place for ``value``, or empty.
+        value: of a factor that may have several such values.
+    """
+
+    norm: str
+    other: str
+    why: str
+    where: str = ""
+    value: int = 0
+
+
+def sentences(runs: Iterable[Columns]) -> list[str]:
+    """What coincides in some runs, a sentence for each pair of norms and reason."""
+    found: dict[tuple[str, str, str, str], dict[int, None]] = {}
+    for columns in runs:
+        for case in coincidences(columns):
+            found.setdefault((case.norm, case.other, case.why, case.where), {})[case.value] = None
+    return [
+        f"{norm} is {other}{where.format(', '.join(map(str, sorted(values))))}: {why}"
+        for (norm, other, why, where), values in found.items()
+    ]
+
+
+def coincidences(columns: Columns) -> Iterator[Coincidence]:
+    """The norms that a run's norm is, beside itself."""
+    find = CASES.get(columns["norm"])
+    try:
+        yield from () if find is None else find(columns)
+    except KeyError:  # a table of another origin, which does not tell
+        return
+
+
+def _batch(columns: Columns) -> Iterator[Coincidence]:
+    if columns["batch_size"] == 1:
+        yield Coincidence(
+            f"norm={columns['norm']}",
+            "norm=instance in training",
+            "the batch is one image",
+            " at batch_size={}",
+            1,
+        )
+    if columns["norm.track"] is False and columns["evaluate.statistics"] == "batch":
+        yield Coincidence(
+            "norm=batch norm.track=false",
+            "norm=batch norm.track=true",
+            "evaluate.statistics=batch takes no running statistics",
+        )
+
+
+def _sync(columns: Columns) -> Iterator[Coincidence]:
+    yield Coincidence("norm=sync", "norm=batch", "a run is one process")
+
+
+def _ghost(columns: Columns) -> Iterator[Coincidence]:
+    chunk, batch = int(columns["norm.chunk"]), int(columns["batch_size"])
+    norm = f"norm=ghost norm.chunk={chunk}"
+    if batch <= chunk:
+        yield Coincidence(norm, "norm=batch", "the batch is one chunk", " at batch_size={}", batch)
+    if min(chunk, batch) == 1:
+        yield Coincidence(norm, "norm=instance in training", "a chunk is one image", " at batch_size={}", batch)
+
+
+def _renorm(columns: Columns) -> Iterator[Coincidence]:
+    warmup, steps = int(columns["norm.warmup_steps"]), columns.get("total_steps")
+    if columns["norm.r_max"] == 1 and columns["norm.d_max"] == 0:
+        yield Coincidence("norm=renorm norm.r_max=1 norm.d_max=0", "norm=batch", "nothing is corrected")
+    elif steps is not None and steps <= warmup:
+        norm = f"norm=renorm norm.warmup_steps={warmup}"
+        yield Coincidence(norm, "norm=batch", "all steps are within the warm-up", " in runs of {} steps", int(steps))
+
+
+def _precise(columns: Columns) -> Iterator[Coincidence]:
+    statistics = columns["evaluate.statistics"]
+    if statistics != "running":
+        why = f"evaluate.statistics={statistics} is for all norms"
+        yield Coincidence("norm=precise", "norm=batch", why)
+    if columns["batch_size"] == 1:
+        yield Coincidence("norm=precise", "norm=instance in training", "the batch is one image", " at batch_size={}", 1)
+
+
+def _noisy_batch(columns: Columns) -> Iterator[Coincidence]:
+    quiet = {"shift": 0, "scale": 1, "shift_spread": 0, "scale_spread": 0}
+    if all(columns[f"norm.{name}"] == value for name, value in quiet.items()):
+        yield Coincidence("norm=noisy_batch", "norm=batch", "its noise is off")
+
+
+def _group(columns: Columns) -> Iterator[Coincidence]:
+    groups = int(columns["norm.groups"])
+    norm = f"norm=group norm.groups={groups}"
+    if groups == 1:
+        yield Coincidence(norm, "norm=layer", "the group is all channels")
+    elif groups in _widths(columns):
+        yield Coincidence(norm, "norm=instance", "a group is one channel", " in layers of {} channels", groups)
+
+
+def _over(columns: Columns) -> Iterator[Coincidence]:
+    if columns["norm.over"] == "channels" and columns["model"] == "mlp":
+        norm = f"norm={columns['norm']}"
+        yield Coincidence(f"{norm} norm.over=channels", f"{norm} norm.over=all", "in model=mlp a channel has one value")
+
+
+def _widths(columns: Columns) -> tuple[int, ...]:
+    """The channels of the layers of built-in models of images."""
+    width = columns.get("model.width")
+    known = columns["model"] == "cnn" or str(columns["model"]).startswith("resnet")
+    return tuple(int(width) * factor for factor in (1, 2, 4)) if known and width is not None else ()
+
+
+CASES: dict[str, Callable[[Columns], Iterator[Coincidence]]] = {
+    "batch": _batch,
+    "sync": _sync,
+    "ghost": _ghost,
+    "renorm": _renorm,
+    "precise": _precise,
+    "noisy_batch": _noisy_batch,
+    "group": _group,
+    "layer": _over,
+    "rms": _over,
+}
+"""By name of a norm, what finds the others that it is."""
