@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from bnbench import session, store
 from bnbench.config import GROUPS
+from bnbench.console import plain_console
 from bnbench.engine import Evaluation, Record
 from bnbench.environment import cores
 from bnbench.reports.wording import plural
@@ -26,7 +26,7 @@ TELLING_SHARE = 0.1
 
 def show_plan(plan: session.Plan, name: str, full: bool) -> None:
     """Say what a sweep will do; ``full`` adds every factor and run, what is impossible, and the time it will take."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = plain_console(whole=True)
     request, known = plan.request, len(plan.known)
     if known and plan.others:
         new = len(set(plan.specs) - set(plan.known))
@@ -77,7 +77,7 @@ class SweepDisplay:
     """Progress of a sweep; a context manager."""
 
     def __init__(self) -> None:
-        self._console = Console(soft_wrap=True, highlight=False, markup=False)
+        self._console = plain_console(whole=True)
         self._live = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
@@ -133,7 +133,7 @@ class RunDisplay:
     """Evaluations of one run as they come, then its result."""
 
     def __init__(self) -> None:
-        self._console = Console(soft_wrap=True, highlight=False, markup=False)
+        self._console = plain_console(whole=True)
 
     def start(self, plan: session.Plan) -> None:
         """Say what is trained."""

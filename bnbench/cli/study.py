@@ -12,6 +12,7 @@ import typer
 
 from bnbench.cli.settings import Plugin, Settings
 from bnbench.errors import InvalidRequest
+from bnbench.text import harmless
 
 if TYPE_CHECKING:
     from bnbench import session
@@ -27,11 +28,10 @@ app = typer.Typer(
 @app.command("list")
 def list_studies() -> None:
     """List the studies and their claims; also: bnbench list studies."""
-    from rich.console import Console
-
     from bnbench.cli.listing import studies
+    from bnbench.console import plain_console
 
-    Console(highlight=False, markup=False).print(studies())
+    plain_console().print(studies())
 
 
 @app.command("show")
@@ -62,7 +62,7 @@ def show(
     chosen = study.check_scale(scale, [one])
     found = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin))
     for line in _design(one, chosen):
-        typer.echo(line)
+        typer.echo(harmless(line))
     grown = " (more if a grid must grow)" if found.tuning else ""
     typer.echo(f"runs: {found.tuning} for tuning{grown}, {found.reporting} for reporting")
     smallest = "none: with so few seeds every verdict is inconclusive"
@@ -138,9 +138,8 @@ def run(
         from bnbench.launch import begin
 
         begin("bnbench.worker")
-    from rich.console import Console
-
-    from bnbench import reports, session, study
+    from bnbench import session, study
+    from bnbench.cli.output import show_views
 
     settings: Settings = context.obj
     session.check_execution(jobs=jobs)
@@ -154,13 +153,12 @@ def run(
     trainer = _Trainer(jobs)
     found = [study.conduct(one, chosen, place, trainer.train) for one in asked]
     rows = study.scorecard(found)
-    console = Console(highlight=False)
-    console.print()
     changes = asked[0].changes
-    reports.print_views([study.view(rows, chosen, changes)], console)
+    typer.echo()
+    show_views([study.view(rows, chosen, changes)])
     command = shlex.join(["bnbench", "study", "run", *(["--all"] if every else []), *(words or []), "--scale", chosen])
     written = study.write(rows, chosen, settings.results, command, changes)
-    typer.echo(f"\nwrote {' and '.join(str(_shown(path)) for path in written)}", err=True)
+    typer.echo(harmless(f"\nwrote {' and '.join(str(_shown(path)) for path in written)}"), err=True)
     raise typer.Exit(1 if any(one.failures for one in found) else 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from bnbench.spec import RunSpec
 from bnbench.worker import Task, work
 
 _LANES = {"auto": None, "off": 1}
+_LANE_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
 
 
 def check_execution(launcher: str = "local", jobs: int | None = None, lanes: str = "auto") -> None:
@@ -36,7 +38,7 @@ def check_execution(launcher: str = "local", jobs: int | None = None, lanes: str
         problems.append(f"launcher={launcher}: unknown; {nearest(launcher, list(LAUNCHERS))}")
     if jobs is not None and jobs < 1:
         problems.append(f"jobs={jobs}: must be at least 1")
-    if lanes not in _LANES and not (lanes.isdecimal() and int(lanes) >= 1):
+    if lanes not in _LANES and not _LANE_COUNT.fullmatch(lanes):
         problems.append(f"lanes={lanes}: must be auto, off, or a number of runs, at least 1")
     if problems:
         raise InvalidRequest(problems)
