@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,11 @@ def plain_console(whole: bool = False, **options: Any) -> Console:
         console.width = PIPE_WIDTH
     console.push_render_hook(_Filter())
     return console
+
+
+def echo(text: str = "", error: bool = False) -> None:
+    """Print a text as it is, but harmless, on standard output or standard error."""
+    print(harmless(text), file=sys.stderr if error else sys.stdout)
 
 
 class _Filter(RenderHook):

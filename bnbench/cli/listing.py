@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bnbench.cli.settings import Plugin, Settings
+from bnbench.console import echo
 from bnbench.errors import Damaged, InvalidRequest, nearest
-from bnbench.text import harmless
 
 if TYPE_CHECKING:
     from bnbench.config import Composer
@@ -30,7 +30,7 @@ def ls(context: typer.Context) -> None:
     folders = sorted(path.parent for path in settings.results.glob("*/runs.csv"))
     if not folders:
         start = "start one with: bnbench sweep --name first norm=none,batch"
-        typer.echo(harmless(f"no sweeps in {settings.results}; {start}"))
+        echo(f"no sweeps in {settings.results}; {start}")
         return
     table = _table("sweep", "runs", "statuses", "last")
     for folder in folders:

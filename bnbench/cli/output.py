@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-
-from bnbench.console import plain_console
+from bnbench.console import echo, plain_console
 from bnbench.errors import InvalidRequest
 from bnbench.reports import ReportView, print_views, render
 from bnbench.store import belongs_to_sweep
 from bnbench.store.files import replacing
-from bnbench.text import harmless
 
 
 def show_views(views: Sequence[ReportView]) -> None:
@@ -21,7 +18,7 @@ def show_views(views: Sequence[ReportView]) -> None:
     if console.is_terminal:
         print_views(views, console)
     else:
-        typer.echo(render(views), nl=False)
+        echo(render(views).removesuffix("\n"))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -44,4 +41,4 @@ def write_text(path: Path, text: str) -> None:
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidRequest([f"--out {path}: cannot be written: {reason}"]) from error
-    typer.echo(harmless(f"wrote {path}"), err=True)  # standard output may be what was written to
+    echo(f"wrote {path}", error=True)  # standard output may be what was written to

@@ -32,6 +32,7 @@ def report(
     """
     from bnbench import reports
     from bnbench.cli.output import show_views, write_text
+    from bnbench.console import echo
     from bnbench.store import load_sweeps
 
     settings: Settings = context.obj
@@ -43,4 +44,4 @@ def report(
     elif chosen == "terminal":
         show_views(views_shown)
     else:
-        typer.echo(reports.render(views_shown, chosen), nl=False)
+        echo(reports.render(views_shown, chosen).removesuffix("\n"))

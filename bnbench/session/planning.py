@@ -225,9 +225,9 @@ def _check_name(name: str) -> None:
 
 
 def _renamed(source: Path, spec: RunSpec) -> tuple[str, ...]:
-    """A note if a spec file is named for another run than it holds, as when it was edited."""
+    """A note if a spec file is named for another run than it holds: it was edited, or an earlier version wrote it."""
     held = run_id(spec)
-    if source.stem == held or not re.fullmatch(r"[0-9a-f]{12}", source.stem):
+    if source.stem == held or not re.fullmatch(r"[r0-9a-f][0-9a-f]{11}", source.stem):
         return ()
     return (f"the file is named for run {source.stem}; what it holds now is run {held}",)
 
