@@ -33,6 +33,6 @@ def run(
     )
     display = RunDisplay()
     display.start(plan)
-    summary = session.execute_run(plan, display.record)
+    summary = session.execute_run(plan, display.record, display.silent)
     display.end(summary)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)
