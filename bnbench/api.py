@@ -11,6 +11,7 @@ import pandas as pd
 from bnbench import reports, session, store, study
 from bnbench.components import components
 from bnbench.launch import begin
+from bnbench.paths import expanded
 
 RESULTS, DATA = Path("results"), Path("data")
 
@@ -77,7 +78,7 @@ def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.D
     Raises:
         BnbenchError: one of them is not there.
     """
-    return store.load_sweeps([Path(results) / name for name in names])
+    return store.load_sweeps([expanded(results, "results") / name for name in names])
 
 
 def load_probes(*names: str, results: Path | str = RESULTS) -> pd.DataFrame:
@@ -86,7 +87,7 @@ def load_probes(*names: str, results: Path | str = RESULTS) -> pd.DataFrame:
     Raises:
         BnbenchError: one of them is not there.
     """
-    return store.load_sweep_probes([Path(results) / name for name in names])
+    return store.load_sweep_probes([expanded(results, "results") / name for name in names])
 
 
 def report(
@@ -128,7 +129,9 @@ def verdicts(
     """
     if jobs != 1:
         begin("bnbench.worker")
-    place = study.Place(Path(results), Path(data), Path(plugin) if plugin else None)
+    place = study.Place(
+        expanded(results, "results"), expanded(data, "data"), expanded(plugin, "plugin") if plugin else None
+    )
     names, settings = study.told_apart(words)
     asked = study.varied(study.load(names), settings, components(place.plugin))
     chosen = study.check_scale(scale, asked)

@@ -30,8 +30,11 @@ from bnbench.plugin_modules import KNOWN, Beside, Sources, imported_sources, nam
 from bnbench.spec import RunSpec, stream
 
 Registry = Mapping[str, Callable[..., Any]]
-_NAME = re.compile(r"(?!(null|true|false|nan|inf)$)[a-z][a-z0-9_]*", re.ASCII | re.IGNORECASE)
-"""Names that need no quotes on the command line."""
+_NAME = re.compile(
+    r"(?!(null|none|na|nan|inf|infinity|true|false|yes|no|on|off|y|n)$)[a-z][a-z0-9_]*", re.ASCII | re.IGNORECASE
+)
+"""Names that need no quotes on the command line, and are read as names from YAML and tables."""
+_NOT = "and no word that is read as nothing, a truth value or a number (none, na, null, yes, inf, ...)"
 
 BUILT_IN: dict[str, Registry] = {"norm": NORMS, "model": MODELS, "dataset": DATASETS}
 
@@ -197,7 +200,7 @@ def _check_registry(where: str, registry: Any, built_in: Registry) -> None:
         raise PluginError(f"{where} must be a dict from a name to a class or function, not {registry!r:.80}")
     for name, item in registry.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise PluginError(f"{where}: {name!r:.80} must be a name of letters, digits and underscores")
+            raise PluginError(f"{where}: {name!r:.80} must be a name of letters, digits and underscores, {_NOT}")
         if name in built_in:
             raise PluginError(f"{where} uses the built-in name {name!r}; choose another name")
         if not callable(item) or isinstance(item, nn.Module):

@@ -40,7 +40,7 @@ def git_commit() -> str:
     try:
         result = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty", "--match="],
-            capture_output=True, text=True, timeout=10, check=False,
+            capture_output=True, text=True, encoding="utf-8", timeout=10, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+"""Goes up when one spec comes to mean other numbers: results of before are then read, but not taken for its own."""
 
 MOST_STEPS = 10**9
 """Optimizer steps that a run may have."""
@@ -322,8 +323,12 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=F
 
 
 def run_id(spec: RunSpec) -> str:
-    """First 12 hex digits of the SHA-256 of the spec's canonical JSON and the schema version."""
-    return _digest(as_tree(spec))[:12]
+    """An ``r`` and the first 11 hex digits of the SHA-256 of the spec's canonical JSON and the schema version.
+
+    The letter keeps it a text for whoever reads it: no number, date, ``inf`` or ``nan`` begins with one. Up to schema
+    version 3 there was a twelfth digit in its place.
+    """
+    return f"r{_digest(as_tree(spec))[:11]}"
 
 
 def stack_key(spec: RunSpec) -> str:
@@ -336,7 +341,7 @@ def stack_key(spec: RunSpec) -> str:
     (optim,) = tree["optim"].values()
     optim.pop("momentum", None)
     del optim["weight_decay"]
-    return _digest(tree)[:12]
+    return f"s{_digest(tree)[:11]}"
 
 
 def _digest(tree: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from importlib.metadata import version
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from bnbench.cli import listing, report, run, study, sweep
-from bnbench.cli.settings import Settings, folder
+from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
+from bnbench.console import plain_console
 from bnbench.errors import BnbenchError
+from bnbench.text import shortened
 
 FAILED, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 
@@ -47,10 +49,14 @@ def _print_version(value: bool) -> None:
 def global_options(
     context: typer.Context,
     results: Annotated[
-        Path, typer.Option(envvar="BNBENCH_RESULTS", parser=folder, metavar="DIR", help="Where sweeps are kept.")
+        Path,
+        typer.Option(
+            envvar="BNBENCH_RESULTS", parser=path_of("--results"), metavar="DIR", help="Where sweeps are kept."
+        ),
     ] = Path("results"),
     data: Annotated[
-        Path, typer.Option(envvar="BNBENCH_DATA", parser=folder, metavar="DIR", help="Where datasets are kept.")
+        Path,
+        typer.Option(envvar="BNBENCH_DATA", parser=path_of("--data"), metavar="DIR", help="Where datasets are kept."),
     ] = Path("data"),
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
@@ -82,11 +88,12 @@ def _tell(error: Exception) -> int:
             code, message = WRONG_COMMAND, f"error: {error}"
         case OSError():
             place = f"{error.filename}: " if error.filename else ""
-            code, message = FAILED, f"error: {place}{error.strerror or error}"
+            code = WRONG_COMMAND if error.errno == errno.ENAMETOOLONG else FAILED  # nobody but the user gives names
+            message = f"error: {place}{error.strerror or error}"
         case _:
             remedy = "This is a bug in bnbench; --debug shows the traceback"
             code, message = FAILED, f"unexpected {type(error).__name__}: {error}. {remedy}"
-    Console(stderr=True, soft_wrap=True).print(Text(message, style="red"))
+    plain_console(stderr=True, whole=True).print(Text(shortened(message), style="red"))
     return code
 
 

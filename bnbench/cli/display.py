@@ -7,16 +7,17 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from bnbench import session, store
 from bnbench.config import GROUPS
+from bnbench.console import plain_console
 from bnbench.engine import Evaluation, Record
 from bnbench.environment import cores
 from bnbench.reports.wording import plural
 from bnbench.spec import RunSpec, arm, flatten, run_id
+from bnbench.text import harmless
 
 SHOWN_RUNS = 40
 PLAIN_SECONDS = 10.0
@@ -26,7 +27,7 @@ TELLING_SHARE = 0.1
 
 def show_plan(plan: session.Plan, name: str, full: bool) -> None:
     """Say what a sweep will do; ``full`` adds every factor and run, what is impossible, and the time it will take."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = plain_console(whole=True)
     request, known = plan.request, len(plan.known)
     if known and plan.others:
         new = len(set(plan.specs) - set(plan.known))
@@ -73,11 +74,36 @@ def _is_factor(column: str, plan: session.Plan) -> bool:
     return column in plan.request.factors or column in GROUPS
 
 
+class _Silence:
+    """Says of silent runs what they are, and in plain lines ever more rarely."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def text(self, silent: session.Silent) -> str:
+        """The run that has been silent longest, and how many others are."""
+        first = max(silent, key=lambda spec: silent[spec])
+        others = f" and {plural(len(silent) - 1, 'other run')}" if len(silent) > 1 else ""
+        return harmless(f"nothing from {arm(first)} seed={first.seed}{others} for {duration(silent[first])}")
+
+    def line(self, silent: session.Silent) -> str | None:
+        """The text, each time that the silence has doubled."""
+        longest = max(silent.values())
+        if longest < self._next:
+            return None
+        self._next = 2 * longest
+        return self.text(silent)
+
+    def broken(self) -> None:
+        """Begin anew: something has come."""
+        self._next = 0.0
+
+
 class SweepDisplay:
     """Progress of a sweep; a context manager."""
 
     def __init__(self) -> None:
-        self._console = Console(soft_wrap=True, highlight=False, markup=False)
+        self._console = plain_console(whole=True)
         self._live = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
@@ -85,6 +111,7 @@ class SweepDisplay:
         )  # fmt: skip
         self._task = self._live.add_task("training", total=None, detail="")
         self._start = self._told = time.monotonic()
+        self._silence = _Silence()
 
     def __enter__(self) -> SweepDisplay:
         self._live.start()
@@ -104,7 +131,14 @@ class SweepDisplay:
         rate = progress.done / max(now - self._start, 1e-9)
         parts = [f"{progress.running} running", f"{progress.failed} failed"]
         parts += [f"{progress.impossible} impossible"] if progress.impossible else []
-        detail = ", ".join([*parts, f"{rate:.1f} runs/s"])
+        parts += [f"{rate:.1f} runs/s"]
+        if progress.silent and not self._console.is_terminal:
+            if line := self._silence.line(progress.silent):
+                self._console.print(line)
+            return
+        parts += [self._silence.text(progress.silent)] if progress.silent else []
+        self._silence.broken()
+        detail = ", ".join(parts)
         self._live.update(self._task, total=progress.total, completed=progress.done, detail=detail)
         if self._console.is_terminal or not progress.done:
             return
@@ -133,7 +167,8 @@ class RunDisplay:
     """Evaluations of one run as they come, then its result."""
 
     def __init__(self) -> None:
-        self._console = Console(soft_wrap=True, highlight=False, markup=False)
+        self._console = plain_console(whole=True)
+        self._silence = _Silence()
 
     def start(self, plan: session.Plan) -> None:
         """Say what is trained."""
@@ -147,11 +182,17 @@ class RunDisplay:
 
     def record(self, record: Record) -> None:
         """Show one evaluation."""
+        self._silence.broken()
         if isinstance(record, Evaluation):
             self._console.print(
                 f"{record.step:>8} {record.epoch:>7.2f} {record.lr:>9.3g} {_number(record.train_loss):>11} "
                 f"{record.train_accuracy:>10.2%} {_number(record.val_loss):>9} {record.val_accuracy:>8.2%}"
             )
+
+    def silent(self, silent: session.Silent) -> None:
+        """Say that nothing has come for long."""
+        if line := self._silence.line(silent):
+            self._console.print(line)
 
     def end(self, summary: session.Summary) -> None:
         """Show how the run ended."""

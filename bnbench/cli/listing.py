@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bnbench.cli.settings import Plugin, Settings
+from bnbench.console import echo
 from bnbench.errors import Damaged, InvalidRequest, nearest
 
 if TYPE_CHECKING:
@@ -20,16 +21,16 @@ def ls(context: typer.Context) -> None:
     """List the sweeps under --results and how their runs ended."""
     from collections import Counter
 
-    from rich.console import Console
-
     from bnbench import store
+    from bnbench.console import plain_console
 
     settings: Settings = context.obj
     if settings.results.exists() and not settings.results.is_dir():
         raise InvalidRequest([f"--results {settings.results}: is not a folder"])
     folders = sorted(path.parent for path in settings.results.glob("*/runs.csv"))
     if not folders:
-        typer.echo(f"no sweeps in {settings.results}; start one with: bnbench sweep --name first norm=none,batch")
+        start = "start one with: bnbench sweep --name first norm=none,batch"
+        echo(f"no sweeps in {settings.results}; {start}")
         return
     table = _table("sweep", "runs", "statuses", "last")
     for folder in folders:
@@ -40,7 +41,7 @@ def ls(context: typer.Context) -> None:
             continue
         text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         table.add_row(folder.name, str(counts.total()), text, _changed(folder))
-    Console(soft_wrap=True, highlight=False, markup=False).print(table)
+    plain_console(whole=True).print(table)
 
 
 def show(
@@ -49,9 +50,9 @@ def show(
 ) -> None:
     """Show everything that is known of one run."""
     import pandas as pd
-    from rich.console import Console
 
     from bnbench import store
+    from bnbench.console import plain_console
 
     settings: Settings = context.obj
     if not run:
@@ -70,7 +71,7 @@ def show(
     if len(identities) > 1:
         raise InvalidRequest([f"run {run!r}: could be {', '.join(identities)}; give more of it"])
     folder, row = found[0]
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = plain_console(whole=True)
     table = _table("sweep", folder.name)
     for name, value in row.items():
         if not pd.isna(value):
@@ -94,9 +95,9 @@ def list_components(
     """List what a run can be built from, with options and defaults, what can be measured inside it, and studies."""
     if kind not in (*KINDS, *OTHERS):
         raise InvalidRequest([f"list {kind}: {nearest(kind, [*KINDS, *OTHERS])}"])
-    from rich.console import Console
+    from bnbench.console import plain_console
 
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     if kind in OTHERS:
         console.print(_probes() if kind == "probes" else studies())
         return
@@ -143,11 +144,10 @@ def _probes() -> Any:
 
 def _list_norms(composer: Composer) -> None:
     """A norm has too much to say for a row."""
-    from rich.console import Console
-
     from bnbench.cli.norm_list import entries
+    from bnbench.console import plain_console
 
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     for name, lines in entries(composer):
         console.print(name, style="bold")
         table = _table("", "")
@@ -160,7 +160,10 @@ def _list_norms(composer: Composer) -> None:
 def _table(*columns: str) -> Any:
     from rich.table import Table
 
-    return Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def _changed(folder: Any) -> str:

@@ -1,14 +1,24 @@
-"""Writing what a command produces to a file."""
+"""Writing what a command produces, to a file or to standard output."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-
+from bnbench.console import echo, plain_console
 from bnbench.errors import InvalidRequest
+from bnbench.reports import ReportView, print_views, render
 from bnbench.store import belongs_to_sweep
 from bnbench.store.files import replacing
+
+
+def show_views(views: Sequence[ReportView]) -> None:
+    """Print views: in colour and as wide as the terminal, or as plain text."""
+    console = plain_console()
+    if console.is_terminal:
+        print_views(views, console)
+    else:
+        echo(render(views).removesuffix("\n"))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -31,4 +41,4 @@ def write_text(path: Path, text: str) -> None:
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidRequest([f"--out {path}: cannot be written: {reason}"]) from error
-    typer.echo(f"wrote {path}", err=True)  # standard output may be what was written to
+    echo(f"wrote {path}", error=True)  # standard output may be what was written to

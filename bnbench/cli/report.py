@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.settings import Settings
+from bnbench.cli.settings import Settings, path_of
 
 
 def report(
@@ -24,29 +24,24 @@ def report(
         str, typer.Option(help="best: each row at its own best learning rate; all: a row for each.")
     ] = "best",
     format: Annotated[str | None, typer.Option(help="terminal or markdown.  [default: by the name of --out]")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="PATH", help="Write to a file.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=path_of("--out"), metavar="PATH", help="Write to a file.")] = None,
 ) -> None:
     """Compare the runs of sweeps: convergence, learning rates, small batches.
 
     Example: bnbench report small --baseline norm=none --view convergence --target 95%
     """
-    from rich.console import Console
-
     from bnbench import reports
-    from bnbench.cli.output import write_text
+    from bnbench.cli.output import show_views, write_text
+    from bnbench.console import echo
     from bnbench.store import load_sweeps
 
     settings: Settings = context.obj
     runs, metrics = load_sweeps([settings.sweep_folder(name) for name in sweeps])
     views_shown = reports.report(runs, metrics, views or list(reports.VIEWS), baseline, targets or (), lr)
     chosen = format or ("markdown" if out is not None and out.suffix == ".md" else "terminal")
-    if out is None and chosen == "terminal":
-        console = Console(highlight=False)
-        if console.is_terminal:
-            reports.print_views(views_shown, console)
-            return
-    text = reports.render(views_shown, chosen)
-    if out is None:
-        typer.echo(text, nl=False)
+    if out is not None:
+        write_text(out, reports.render(views_shown, chosen))
+    elif chosen == "terminal":
+        show_views(views_shown)
     else:
-        write_text(out, text)
+        echo(reports.render(views_shown, chosen).removesuffix("\n"))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.settings import Overrides, Plugin, Settings
+from bnbench.cli.settings import Overrides, Plugin, Settings, path_of
 
 
 def run(
@@ -15,7 +15,8 @@ def run(
     overrides: Overrides = None,
     name: Annotated[str, typer.Option(help="The sweep that the run belongs to.")] = "runs",
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="SPEC.yaml", help="Repeat the run of a spec file.")
+        Path | None,
+        typer.Option("--from", parser=path_of("--from"), metavar="SPEC.yaml", help="Repeat the run of a spec file."),
     ] = None,
     plugin: Plugin = None,
 ) -> None:
@@ -32,6 +33,6 @@ def run(
     )
     display = RunDisplay()
     display.start(plan)
-    summary = session.execute_run(plan, display.record)
+    summary = session.execute_run(plan, display.record, display.silent)
     display.end(summary)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bnbench.errors import InvalidRequest
+from bnbench.paths import expanded
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,19 @@ class Settings:
         return given.resolve() if is_path and (given / "runs.csv").is_file() else self.results / name
 
 
-def folder(given: str | Path) -> Path:
-    """A folder that a global option names.
+def path_of(option: str) -> Callable[[str | Path], Path]:
+    """What reads the path that an option names.
 
     Raises:
-        InvalidRequest: it is empty, as from a variable that is not set.
+        InvalidRequest: it is empty, as from a variable that is not set, or begins with ``~`` for a home there is not.
     """
-    if not str(given):
-        raise InvalidRequest(["--results and --data must name a folder, not ''; '.' is the current one"])
-    return Path(given)
+
+    def read(given: str | Path) -> Path:
+        if not str(given):
+            raise InvalidRequest([f"{option} must name a folder or file, not ''; '.' is the current folder"])
+        return expanded(given, option)
+
+    return read
 
 
 Overrides = Annotated[
@@ -53,5 +59,10 @@ Overrides = Annotated[
 ]
 Plugin = Annotated[
     Path | None,
-    typer.Option("--plugin", metavar="FILE", help="A Python file with your own NORMS, MODELS or DATASETS."),
+    typer.Option(
+        "--plugin",
+        parser=path_of("--plugin"),
+        metavar="FILE",
+        help="A Python file with your own NORMS, MODELS or DATASETS.",
+    ),
 ]

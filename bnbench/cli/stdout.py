@@ -47,7 +47,7 @@ class _Output(io.TextIOWrapper):
 
 @contextmanager
 def lasting_stdout() -> Iterator[None]:
-    """Let ``sys.stdout`` be an output that cannot break.
+    """Let ``sys.stdout`` be an output that cannot break, not even at a character that it has no code for.
 
     Raises:
         OSError: at the end, if not everything could be written, as to a full disk.
@@ -59,7 +59,7 @@ def lasting_stdout() -> Iterator[None]:
         yield
         return
     buffer = io.BufferedWriter(descriptor)
-    sys.stdout = output = _Output(buffer, original.encoding, original.errors, line_buffering=original.isatty())
+    sys.stdout = output = _Output(buffer, original.encoding, "replace", line_buffering=original.isatty())
     try:
         yield
     finally:

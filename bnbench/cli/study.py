@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bnbench.cli.settings import Plugin, Settings
+from bnbench.console import echo
 from bnbench.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -27,11 +28,10 @@ app = typer.Typer(
 @app.command("list")
 def list_studies() -> None:
     """List the studies and their claims; also: bnbench list studies."""
-    from rich.console import Console
-
     from bnbench.cli.listing import studies
+    from bnbench.console import plain_console
 
-    Console(highlight=False, markup=False).print(studies())
+    plain_console().print(studies())
 
 
 @app.command("show")
@@ -62,17 +62,17 @@ def show(
     chosen = study.check_scale(scale, [one])
     found = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin))
     for line in _design(one, chosen):
-        typer.echo(line)
+        echo(line)
     grown = " (more if a grid must grow)" if found.tuning else ""
-    typer.echo(f"runs: {found.tuning} for tuning{grown}, {found.reporting} for reporting")
+    echo(f"runs: {found.tuning} for tuning{grown}, {found.reporting} for reporting")
     smallest = "none: with so few seeds every verdict is inconclusive"
     if math.isfinite(found.detectable):
         smallest = f"{found.detectable:.2g} standard deviations of a difference between two runs of one seed"
-    typer.echo(f"smallest detectable effect: {smallest}")
+    echo(f"smallest detectable effect: {smallest}")
     workers = 1 if one.alone else session.worker_count(found.plan)
     time = duration(found.plan.estimate(workers, lanes=1 if one.alone else None))
     amount = f"{len(found.plan.pending)} runs left, {time} with {workers} of {cores()} cores"
-    typer.echo(f"estimated time: {amount} (from a few measured steps, without probes)")
+    echo(f"estimated time: {amount} (from a few measured steps, without probes)")
 
 
 def _asked(words: Sequence[str], plugin: Path | None) -> list[Study]:
@@ -138,9 +138,8 @@ def run(
         from bnbench.launch import begin
 
         begin("bnbench.worker")
-    from rich.console import Console
-
-    from bnbench import reports, session, study
+    from bnbench import session, study
+    from bnbench.cli.output import show_views
 
     settings: Settings = context.obj
     session.check_execution(jobs=jobs)
@@ -154,13 +153,12 @@ def run(
     trainer = _Trainer(jobs)
     found = [study.conduct(one, chosen, place, trainer.train) for one in asked]
     rows = study.scorecard(found)
-    console = Console(highlight=False)
-    console.print()
     changes = asked[0].changes
-    reports.print_views([study.view(rows, chosen, changes)], console)
+    echo()
+    show_views([study.view(rows, chosen, changes)])
     command = shlex.join(["bnbench", "study", "run", *(["--all"] if every else []), *(words or []), "--scale", chosen])
     written = study.write(rows, chosen, settings.results, command, changes)
-    typer.echo(f"\nwrote {' and '.join(str(_shown(path)) for path in written)}", err=True)
+    echo(f"\nwrote {' and '.join(str(_shown(path)) for path in written)}", error=True)
     raise typer.Exit(1 if any(one.failures for one in found) else 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from bnbench.errors import nearest
@@ -15,6 +16,8 @@ LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 
 LONGEST = 80
 """Characters of a value that a message shows."""
+DEEPEST = 3
+"""Lists inside each other that a message shows."""
 
 
 class Mismatch(Exception):
@@ -39,15 +42,20 @@ def convert(annotation: Any, value: Any) -> Value:
     return _convert_scalar(annotation, value)
 
 
-def shown(value: Any) -> str:
-    """A value as a user types it, shortened if it is very long."""
+def shown(value: Any, depth: int = 0) -> str:
+    """A value as a user types it, shortened if it is very long or deep."""
     match value:
         case None:
             text = "null"
         case bool():
             text = str(value).lower()
+        case list() | tuple() | dict() if depth == DEEPEST:
+            text = "..."
         case list() | tuple():
-            text = f"[{','.join(shown(item) for item in value[:LONGEST])}]"
+            text = f"[{','.join(shown(item, depth + 1) for item in value[:LONGEST])}]"
+        case dict():
+            inside = [f"{shown(key, depth + 1)}:{shown(value[key], depth + 1)}" for key in islice(value, LONGEST)]
+            text = f"{{{','.join(inside)}}}"
         case str():
             text = f"'{value}'" if _reads_otherwise(value) else value
         case int() if abs(value) >= 2**63:

@@ -17,6 +17,9 @@ from bnbench.config.convert import shown
 LIMIT = 100_000
 """The most cells that a sweep, and values that a factor, may have."""
 
+DEEPEST = 8
+"""Lists inside each other that a value may have; no option takes more than one."""
+
 Choices = Callable[[str], Sequence[str] | None]
 """The names that a config group offers, or None for a key that is no group."""
 
@@ -123,14 +126,16 @@ def _check_range(sweep: RangeSweep) -> None:
         sweep.start, sweep.stop, sweep.step = start, stop, step  # type: ignore[assignment]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
+    if depth > DEEPEST:
+        raise Wrong(f"lists inside lists, more than {DEEPEST} deep; no setting takes these")
     if isinstance(value, QuotedString):
         return _plain(value.text)
     if isinstance(value, str) and "${" in value:
         raise Wrong("${...} is not looked up here; write the value itself")
     if isinstance(value, dict):
         raise Wrong("groups of values {...} are not used here; set each key by itself, as in split.seed=1")
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    return [_plain(item, depth + 1) for item in value] if isinstance(value, list) else value
 
 
 def _quoted(text: str) -> str:

@@ -138,7 +138,7 @@ def _take_device(settings: list[Setting], composer: Composer, problems: list[str
         problems.append(f"device={','.join(map(shown, given))}: is given once and not swept")
         return default
     device = given[0] if given else default
-    if isinstance(device, str) and re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+    if isinstance(device, str) and re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):
         return device
     problems.append(f"device={shown(device)}: must be auto, cpu, cuda, or cuda:0, cuda:1, ...")
     return default

@@ -19,7 +19,7 @@ from torch import nn
 from bnbench.components import BUILT_IN, Components
 from bnbench.data import Data
 from bnbench.engine import compiler, library, prove, prove_native
-from bnbench.kept import keep, kept_folder
+from bnbench.kept import keep, kept_folder, kept_text
 from bnbench.plan.size import seconds_alone
 from bnbench.spec import RunSpec, as_tree
 
@@ -81,8 +81,9 @@ def _builder(spec: RunSpec, components: Components, data: Data) -> Callable[[int
 
 def _answer(kept: Path | None, proof: Callable[[], str | None]) -> str | None:
     """The reason that a proof gives, now or when it was kept; None if it gives none."""
-    if kept is not None and kept.is_file():
-        return kept.read_text() or None
+    known = None if kept is None else kept_text(kept)
+    if known is not None:
+        return known or None
     reason = proof()
     if kept is not None:
         keep(kept, reason or "")
@@ -90,7 +91,10 @@ def _answer(kept: Path | None, proof: Callable[[], str | None]) -> str | None:
 
 
 def _kept(spec: RunSpec, components: Components, data: Data, batch: int, also: Sequence[object] = ()) -> Path | None:
-    """Where the answer is kept; None for components that may change while their names stay."""
+    """Where the answer is kept; None if nowhere, or for components that may change while their names stay."""
+    folder = kept_folder("proofs")
+    if folder is None:
+        return None
     for group, choice in (("norm", spec.norm), ("model", spec.model)):
         if components.registries[group][choice.name] is not BUILT_IN[group].get(choice.name):
             return None
@@ -107,7 +111,7 @@ def _kept(spec: RunSpec, components: Components, data: Data, batch: int, also: S
         *also,
     ]
     key = hashlib.sha256(json.dumps([*asked, _sources()]).encode()).hexdigest()[:24]
-    return kept_folder("proofs") / key
+    return folder / key
 
 
 @cache

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.reports.factors import head, varying
-from bnbench.reports.levels import Level, canonical, level_text, same
+from bnbench.reports.levels import Level, level_text, same, typed
 from bnbench.reports.rows import Rows
 from bnbench.reports.trials import read_trials
 from bnbench.reports.wording import listing
@@ -42,11 +42,11 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
             problems.append(f"baseline {part!r}: must be factor=value, for example norm=none")
         elif name not in trials.levels:
             problems.append(f"baseline {part!r}: {name!r} is not a factor of these runs; {nearest(name, names)}")
-        elif not any(same(level, canonical(written)) for level in trials.levels[name]):
+        elif not any(same(level, typed(name, written)) for level in trials.levels[name]):
             allowed = [level_text(level) for level in trials.levels[name] if level is not None]
             problems.append(f"baseline {part!r}: no run has {part}; {nearest(written, allowed)}")
         else:
-            wanted[name] = canonical(written)
+            wanted[name] = typed(name, written)
     if not problems and all(len(trials.levels[name]) == 1 for name in wanted):
         factors = [name for name in varied if name == head(name) or head(name) not in varied]
         vary = f"what varies is {', '.join(factors)}" if factors else "these runs do not vary at all"

@@ -17,6 +17,8 @@ Level = str | float | bool | None
 """A value of a factor. None is an option that the run does not have."""
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+NAMES = ("sweep",)
+"""Factors whose levels are names that a user chose: ``007`` is not ``7``, and ``nan`` is one."""
 WORDS: dict[str, Level] = {"": None, "nan": None, "null": None, "true": True, "false": False}
 
 
@@ -33,6 +35,11 @@ def canonical(value: object) -> Level:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(level_text(canonical(part)) for part in value) + "]"
     return _parsed(str(value).strip())
+
+
+def typed(factor: str, text: str) -> Level:
+    """The level that a user means by a text; the name of a sweep is a text whatever it looks like."""
+    return text if factor in NAMES else canonical(text)
 
 
 def _parsed(text: str) -> Level:
@@ -84,11 +91,11 @@ def natural(level: Level) -> tuple[int, float, list[tuple[int, int, str]]]:
 
 
 def encode(column: pd.Series[Any], first: Iterable[Level] = ()) -> tuple[NDArray[np.int64], tuple[Level, ...]]:
-    """Codes of a column's values, and the levels they stand for in natural order, those in ``first`` ahead."""
+    """Codes of a factor's values, and the levels they stand for in natural order, those in ``first`` ahead."""
     if column.dtype == object:
         column = column.map(lambda value: tuple(value) if isinstance(value, list) else value)
     codes, found = pd.factorize(column, use_na_sentinel=False)
-    levels = [canonical(value) for value in found]
+    levels = [typed(str(column.name), value) if isinstance(value, str) else canonical(value) for value in found]
     ahead = {_identity(level) for level in first}
     distinct = {_identity(level): level for level in levels}
     ordered = sorted(distinct.values(), key=lambda level: (_identity(level) not in ahead, natural(level)))

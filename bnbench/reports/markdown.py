@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from bnbench.reports.view import ReportView, Table
+from bnbench.text import harmless
+
+MARKUP = re.compile(
+    r"[\\`*|&#~$@]|\](?=[(\[:])"
+    r"|(?<![^\W_])_|_(?![^\W_])"  # batch_size is no emphasis
+    r"|:(?=//)|(?<=www)\.|:(?=[\w+-]+:)",  # what GitHub makes links and emoji of
+    re.IGNORECASE,
+)
+BEGINNING = re.compile(r"^(\d*)([-+.)](?=[\s+-]|$)|[>\[])")
+"""A mark of a list, quotation or line at its begin; ``-0.5`` has none."""
 
 
 def render_markdown(views: Sequence[ReportView]) -> str:
@@ -15,7 +26,7 @@ def render_markdown(views: Sequence[ReportView]) -> str:
 def _view(view: ReportView) -> Iterator[str]:
     yield f"## {escape(view.title)}"
     if not view.tables:
-        yield escape(" ".join(view.notes))
+        yield _line(" ".join(view.notes))
         return
     for table in view.tables:
         yield f"### {escape(table.title)}"
@@ -36,11 +47,18 @@ def _table(table: Table) -> str:
 
 
 def _notes(notes: Sequence[str]) -> str:
-    return "\n".join(f"- {escape(note)}" for note in notes)
+    return "\n".join(f"- {_line(note)}" for note in notes)
+
+
+def _line(text: str) -> str:
+    """A text with nothing in front of it, where a mark of a list or quotation would count."""
+    return BEGINNING.sub(r"\1\\\2", escape(text))
 
 
 def escape(text: str) -> str:
-    """Keep characters that Markdown would read as markup."""
-    for character in "\\|*`":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("<", "&lt;").replace("\n", " ")
+    """A text, on one line, so that Markdown reads it as just that text, in a cell or a heading.
+
+    A control character becomes its escape, and blanks at the ends are lost.
+    """
+    text = harmless(" ".join(text.splitlines()).strip())
+    return MARKUP.sub(r"\\\g<0>", text).replace("<", "&lt;")

@@ -13,6 +13,7 @@ from rich.rule import Rule
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bnbench.console import plain_console
 from bnbench.reports.view import Mark, ReportView, Table
 
 STYLES: dict[Mark, str] = {"": "", "best": "bold green", "baseline": "dim", "bad": "yellow"}
@@ -22,7 +23,9 @@ DEFAULT_WIDTH = 120
 
 def render_terminal(views: Sequence[ReportView], width: int = DEFAULT_WIDTH) -> str:
     """Write views as plain text without colour."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    console = plain_console(
+        file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
+    )
     with console.capture() as captured:
         print_views(views, console)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"

@@ -15,6 +15,7 @@ from bnbench.reports.levels import Level, encode
 from bnbench.reports.wording import plural
 
 RESULT_STATUSES = ("completed", "diverged")
+SUPERSEDED = "trained again by a later version"
 NEEDED = ("seed", "lr", "batch_size", "dataset")
 
 
@@ -53,7 +54,15 @@ def read_trials(runs: pd.DataFrame, first: Mapping[str, Level] | None = None) ->
         column = runs[name] if name in runs.columns else pd.Series(None, index=runs.index, dtype=object)
         columns[name], levels[name] = encode(column, [first[name]] if name in first else [])
     outcomes = _outcomes(runs, columns["dataset"])
-    return Trials(pd.DataFrame({**outcomes, **columns}), levels)
+    return Trials(_newest(pd.DataFrame({**outcomes, **columns}), names), levels)
+
+
+def _newest(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Count one result per configuration: a program in which it means other numbers trains it again, under a new id."""
+    older = frame["counted"] & frame[frame["counted"]].duplicated(names, keep="last").reindex(
+        frame.index, fill_value=False
+    )
+    return frame.assign(counted=frame["counted"] & ~older, status=frame["status"].mask(older, SUPERSEDED))
 
 
 def _each_run_once(runs: pd.DataFrame) -> pd.DataFrame:

@@ -3,11 +3,13 @@
 from bnbench.session.execute import check_execution, execute, execute_run, worker_count
 from bnbench.session.planning import DEFAULT_NAME, Plan, plan_request, plan_run, plan_sweep
 from bnbench.session.progress import Progress, Summary
+from bnbench.session.silence import Silent
 
 __all__ = [
     "DEFAULT_NAME",
     "Plan",
     "Progress",
+    "Silent",
     "Summary",
     "check_execution",
     "execute",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,10 +21,12 @@ from bnbench.plan import lane_limits, stacks
 from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
+from bnbench.session.silence import Silent, watched
 from bnbench.spec import RunSpec
 from bnbench.worker import Task, work
 
 _LANES = {"auto": None, "off": 1}
+_LANE_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
 
 
 def check_execution(launcher: str = "local", jobs: int | None = None, lanes: str = "auto") -> None:
@@ -36,7 +40,7 @@ def check_execution(launcher: str = "local", jobs: int | None = None, lanes: str
         problems.append(f"launcher={launcher}: unknown; {nearest(launcher, list(LAUNCHERS))}")
     if jobs is not None and jobs < 1:
         problems.append(f"jobs={jobs}: must be at least 1")
-    if lanes not in _LANES and not (lanes.isdecimal() and int(lanes) >= 1):
+    if lanes not in _LANES and not _LANE_COUNT.fullmatch(lanes):
         problems.append(f"lanes={lanes}: must be auto, off, or a number of runs, at least 1")
     if problems:
         raise InvalidRequest(problems)
@@ -57,7 +61,7 @@ def execute(
         jobs: worker processes; by default one per processor core, or one per GPU.
         lanes: runs trained as one network: ``auto``, ``off`` or a number.
         fail_fast: stop at the first failure.
-        watch: is shown the progress at the start and at the end of each run.
+        watch: is shown the progress at the start, at the end of each run, and while runs are silent for long.
 
     Raises:
         BnbenchError: the folder is in use.
@@ -68,39 +72,62 @@ def execute(
             store.join(plan.folder)  # a program that was killed may have left finished rows in segments
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
-    workers = worker_count(plan, jobs)
     with _entered(plan):
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
-        most = _LANES[lanes] if lanes in _LANES else int(lanes)
-        grouped = _abreast(plan, pending) or stacks(
-            pending, _lane_limits(plan, pending, workers, most), workers, spread=most is None
-        )
-        tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers)
-        launch = LAUNCHERS["inline" if workers == 1 and jobs is None else launcher]
-        at_once = sum(len(set(task.specs)) for task in tasks[:workers])
-        ended: Counter[str] = Counter()
-        interrupted = False
-        watch(Progress(len(pending), at_once, {}, len(plan.impossible)))
-        try:
-            with closing(dispatch(tasks, launch, workers)) as told:
-                for ends in told:
-                    for end in ends:
-                        ended[end.status] += 1
-                        running = min(at_once, len(pending) - ended.total())
-                        watch(Progress(len(pending), running, dict(ended), len(plan.impossible), end))
-                    if fail_fast and any(end.status in store.FAILURES for end in ends):
-                        break
-        except KeyboardInterrupt:
-            interrupted = True
+        known_progress = Progress(len(pending), 0, {}, len(plan.impossible))
+
+        def show(progress: Progress) -> None:
+            nonlocal known_progress
+            known_progress = replace(progress, last=None)
+            watch(progress)
+
+        with watched(plan.folder, pending, lambda silent: watch(replace(known_progress, silent=silent))):
+            ended, interrupted = _train(plan, pending, launcher, jobs, lanes, fail_fast, show)
     statuses = store.statuses(plan.folder)
     asked = {identity: statuses[identity] for identity in plan.specs}
-    return Summary(plan.folder, asked, ended.total(), interrupted)
+    return Summary(plan.folder, asked, ended, interrupted)
 
 
-def execute_run(plan: Plan, watch: Callable[[Record], None]) -> Summary:
-    """Train the one run of a plan in this process and show each record to ``watch``."""
-    with _entered(plan):
+def _train(
+    plan: Plan,
+    pending: Mapping[str, RunSpec],
+    launcher: str,
+    jobs: int | None,
+    lanes: str,
+    fail_fast: bool,
+    show: Callable[[Progress], None],
+) -> tuple[int, bool]:
+    """Train what is pending; how many runs ended, and whether the user stopped it."""
+    workers = worker_count(plan, jobs)
+    most = _LANES[lanes] if lanes in _LANES else int(lanes)
+    grouped = _abreast(plan, pending) or stacks(
+        pending, _lane_limits(plan, pending, workers, most), workers, spread=most is None
+    )
+    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers)
+    launch = LAUNCHERS["inline" if workers == 1 and jobs is None else launcher]
+    at_once = sum(len(set(task.specs)) for task in tasks[:workers])
+    ended: Counter[str] = Counter()
+    show(Progress(len(pending), at_once, {}, len(plan.impossible)))
+    try:
+        with closing(dispatch(tasks, launch, workers)) as told:
+            for ends in told:
+                for end in ends:
+                    ended[end.status] += 1
+                    running = min(at_once, len(pending) - ended.total())
+                    show(Progress(len(pending), running, dict(ended), len(plan.impossible), end))
+                if fail_fast and any(end.status in store.FAILURES for end in ends):
+                    break
+    except KeyboardInterrupt:
+        return ended.total(), True
+    return ended.total(), False
+
+
+def execute_run(
+    plan: Plan, watch: Callable[[Record], None], tell: Callable[[Silent], None] = lambda silent: None
+) -> Summary:
+    """Train the one run of a plan in this process; show each record to ``watch``, and a long silence to ``tell``."""
+    with _entered(plan), watched(plan.folder, plan.pending, tell):
         (identity,) = plan.pending
         try:
             (stack,) = stacks(plan.pending, _lane_limits(plan, plan.pending, 1, None), 1)

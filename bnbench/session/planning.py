@@ -16,6 +16,7 @@ from bnbench.config import Request, compose_request, read_spec
 from bnbench.data import Data
 from bnbench.engine import prepare_process, resolve_device
 from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.paths import expanded
 from bnbench.plan import coinciding, estimate_seconds, obstacles, summarized
 from bnbench.spec import RunSpec, run_id
 
@@ -115,7 +116,7 @@ def plan_sweep(
     Raises:
         BnbenchError: something is wrong with the request; the message says all of it.
     """
-    parts = components(plugin and _absolute(plugin))
+    parts = components(plugin and _absolute(plugin, "--plugin"))
     request = compose_request(overrides, parts, zips, excludes)
     return plan_request(request, parts, name, results=results, data=data, plugin=plugin, retry_failed=retry_failed)
 
@@ -135,7 +136,8 @@ def plan_request(
     Raises:
         BnbenchError: as :func:`plan_sweep`.
     """
-    results, data, plugin = _absolute(results), _absolute(data), plugin and _absolute(plugin)
+    results, data = _absolute(results, "--results"), _absolute(data, "--data")
+    plugin = plugin and _absolute(plugin, "--plugin")
     skip = store.RESULTS if retry_failed else store.RESULTS | {"failed", "out_of_memory"}
     return _plan(request, parts, name, results, data, plugin, skip)
 
@@ -156,7 +158,8 @@ def plan_run(
     Raises:
         BnbenchError: as :func:`plan_sweep`, and for overrides that make more than one run.
     """
-    results, data, plugin = _absolute(results), _absolute(data), plugin and _absolute(plugin)
+    results, data = _absolute(results, "--results"), _absolute(data, "--data")
+    plugin = plugin and _absolute(plugin, "--plugin")
     parts = components(plugin)
     request = compose_request(overrides, parts)
     if source is not None:
@@ -223,13 +226,13 @@ def _check_name(name: str) -> None:
 
 
 def _renamed(source: Path, spec: RunSpec) -> tuple[str, ...]:
-    """A note if a spec file is named for another run than it holds, as when it was edited."""
+    """A note if a spec file is named for another run than it holds: it was edited, or an earlier version wrote it."""
     held = run_id(spec)
-    if source.stem == held or not re.fullmatch(r"[0-9a-f]{12}", source.stem):
+    if source.stem == held or not re.fullmatch(r"[r0-9a-f][0-9a-f]{11}", source.stem):
         return ()
     return (f"the file is named for run {source.stem}; what it holds now is run {held}",)
 
 
-def _absolute(path: Path) -> Path:
+def _absolute(path: Path, option: str) -> Path:
     """The path, whatever folder a plugin makes the current one."""
-    return path.expanduser().absolute()
+    return expanded(path, option).absolute()

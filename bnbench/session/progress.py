@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bnbench import store
+from bnbench.spec import RunSpec
 from bnbench.worker import End
 
 
@@ -17,6 +18,7 @@ class Progress:
 
     Attributes:
         impossible: runs that are never tried; no part of ``total``.
+        silent: runs from which nothing has come for long, and for how many seconds.
     """
 
     total: int
@@ -24,6 +26,7 @@ class Progress:
     ended: Mapping[str, int]
     impossible: int = 0
     last: End | None = None
+    silent: Mapping[RunSpec, float] = field(default_factory=dict)
 
     @property
     def done(self) -> int:

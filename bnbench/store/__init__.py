@@ -4,6 +4,7 @@ from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, S
 from bnbench.store.folder import amend, belongs_to_sweep, join, plan, read_history, restore_specs, statuses
 from bnbench.store.lock import check_writable, is_locked, locked
 from bnbench.store.segment import Segment
+from bnbench.store.silence import silences
 from bnbench.store.tables import load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "plan",
     "read_history",
     "restore_specs",
+    "silences",
     "statuses",
 ]

@@ -109,7 +109,14 @@ def write_spec(folder: Path, spec: RunSpec) -> None:
     path = spec_path(folder, spec)
     path.parent.mkdir(exist_ok=True)
     with replacing(path) as stream:
-        yaml.dump(as_tree(spec), stream, Dumper=_DUMPER, sort_keys=False)
+        stream.write(_as_yaml(as_tree(spec)))
+
+
+def _as_yaml(tree: Mapping[str, Any]) -> str:
+    try:
+        return str(yaml.dump(tree, Dumper=_DUMPER, sort_keys=False))
+    except UnicodeEncodeError:  # a path that is not UTF-8, which the C library cannot write
+        return str(yaml.dump(tree, Dumper=yaml.SafeDumper, sort_keys=False))
 
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

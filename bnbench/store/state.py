@@ -90,12 +90,13 @@ def series_lines(state: State, series: Series) -> Iterator[bytes]:
     vouched: dict[Path, set[bytes]] = {}
     for identity, path in state.source.items():
         vouched.setdefault(path, set()).add(identity.encode())
-    for path, identities in vouched.items():
-        for whole_line in _read_series(series.beside(path), series):
+    for metrics, identities in vouched.items():
+        path = series.beside(metrics)
+        for whole_line in _read_series(path, series):
             identity_cell, step, _ = whole_line.split(b",", 2)
             if identity_cell in identities:
                 key = whole_line.rsplit(b",", len(series.columns) - series.key)[0]
-                kept[identity_cell].setdefault(key, (_step(series.beside(path), step), whole_line))
+                kept[identity_cell].setdefault(key, (_step(path, step), whole_line))
     return (whole_line for rows in kept.values() for _, whole_line in sorted(rows.values(), key=itemgetter(0)))
 
 

@@ -1,9 +1,13 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from bnbench.errors import InvalidRequest
 from bnbench.reports import Cell, Column, ReportView, Table, print_views, render
 from bnbench.reports.terminal import render_terminal, split_columns
+from bnbench.text import harmless
 
 WIDE = Table(
     "Wide",
@@ -31,6 +35,48 @@ def test_markdown_escapes_what_it_would_read_as_markup() -> None:
     text = render([ReportView("Title", (WIDE,))], "markdown")
     assert r"| [red]\|0\| | [red]\|1\| |" in text
     assert "- a &lt;note>" in text
+
+
+PIECES = [
+    *"\\`*_{}[]()<>#+-.!|&~$@:=;/ \"'1ab\t\n\r\x1b\x9b\u202e",
+    *(
+        "https://a.b",
+        "www.x.y",
+        "<b>",
+        "<!--",
+        "&amp;",
+        "&#35;",
+        "[a](b)",
+        "![a](b)",
+        "[^1]",
+        "[^1]: x",
+        "[a]: b",
+        "[a]",
+        "1. ",
+        "2) ",
+        "- - -",
+    ),
+    *("    ", "---", "===", "# ", " #", "> ", "- ", "__", "**", "~~", "```", "|---|", "batch_size", "中", "é"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=10).map("".join))
+def test_markdown_gives_back_any_text(text: str) -> None:
+    """A control character comes back as its escape, a line break as a blank."""
+    expected = harmless(" ".join(text.splitlines()).strip())
+    table = Table(text, (Column(text, key=True), Column("n")), ((Cell(text), Cell("1")),), (text, "note"))
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(render([ReportView(text, (table,), (text,))], "markdown"))
+    read = [token.children or [] for token in tokens if token.type == "inline"]
+    assert {part.type for parts in read for part in parts} <= {"text", "text_special"}
+    read_texts = ["".join(part.content for part in parts) for parts in read]
+    assert [read for read in read_texts if read] == [
+        shown for shown in (expected, expected, expected, "n", expected, "1", expected, "note", expected) if shown
+    ]
+    kinds = ["heading", "heading", "table", "thead", "tr", "th", "th", "tbody", "tr", "td", "td"]
+    notes = ["bullet_list", *["list_item", "paragraph"] * 3]
+    opened = [token.type.removesuffix("_open") for token in tokens if token.type.endswith("_open")]
+    if expected:
+        assert opened == [*kinds, *notes]
 
 
 def test_a_view_without_tables_is_one_line() -> None:

@@ -53,11 +53,11 @@ def library(dtype: torch.dtype, source: str | None = None) -> ctypes.CDLL | None
 @cache
 def _compiled(source: str | None) -> Path | None:
     """The folder with a library for each type of numbers, compiled side by side if they are not there."""
-    command = compiler()
-    if command is None:
+    command, cache = compiler(), kept_folder("native")
+    if command is None or cache is None:
         return None
     try:
-        folder = _kept(command, source)
+        folder = cache / _key(command, source)
         if not folder.is_dir():
             _compile(command, source, folder)
     except (OSError, subprocess.SubprocessError):
@@ -65,12 +65,12 @@ def _compiled(source: str | None) -> Path | None:
     return folder
 
 
-def _kept(command: str, source: str | None) -> Path:
-    """Where the libraries that a compiler makes here are kept."""
+def _key(command: str, source: str | None) -> str:
+    """Under what the libraries that a compiler makes here are kept."""
     digest = hashlib.sha256(repr((command, _flags(source), _version(command), _processor(), source)).encode())
     for path in sorted(HERE.glob("*.[ch]")) if source is None else ():
         digest.update(path.read_bytes())
-    return kept_folder("native") / digest.hexdigest()[:24]
+    return digest.hexdigest()[:24]
 
 
 def _flags(source: str | None) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def _version(command: str) -> bytes:
 def _processor() -> str:
     """What the code is compiled for: a cache may be shared by machines that differ."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.machine() + platform.processor()
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))}))
@@ -100,7 +100,7 @@ def _compile(command: str, source: str | None, folder: Path) -> None:
         made.mkdir()
         code = HERE / "train.c" if source is None else made / "layer.c"
         if source is not None:
-            code.write_text(source)
+            code.write_text(source, encoding="utf-8")
         processes = [
             subprocess.Popen(
                 [command, *_flags(source), f"-DREAL={real}", str(code), "-lm", "-o", str(made / f"{real}.so")],

@@ -24,7 +24,7 @@ from bnbench.engine.native.tracing import Call, calls_of, operations_of
 from bnbench.engine.native.translation import translate
 from bnbench.engine.native.vocabulary import PRELUDE
 from bnbench.engine.python_state import changed, state_of
-from bnbench.kept import keep, kept_folder
+from bnbench.kept import keep, kept_folder, kept_text
 from bnbench.norms.copying import copied
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-2}
@@ -61,8 +61,10 @@ def code_of(layer: nn.Module, x: Tensor) -> Code:
     if key is not None and (x.dtype, key) in _known:
         return _known[x.dtype, key]
     with torch.random.fork_rng([]):
-        path = None if key is None else kept_folder("translations") / f"{key}.c"
-        code = _loaded(layer, x, path.read_text()) if path is not None and path.is_file() else None
+        folder = None if key is None else kept_folder("translations")
+        path = None if folder is None else folder / f"{key}.c"
+        known = None if path is None else kept_text(path)
+        code = None if known is None else _loaded(layer, x, known)
         if code is None:
             source = _translated(layer, x)
             code = _loaded(layer, x, source)

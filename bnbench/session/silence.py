@@ -1,0 +1,51 @@
+"""A sign of life of a sweep whose runs give none."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from bnbench import store
+from bnbench.spec import RunSpec
+
+LOOK = 5.0
+"""Seconds from one look to the next."""
+LONG = 30.0
+"""Seconds without a record that are worth telling."""
+
+Silent = Mapping[RunSpec, float]
+"""Runs from which nothing has come, and for how many seconds."""
+
+
+@contextmanager
+def watched(folder: Path, specs: Mapping[str, RunSpec], tell: Callable[[Silent], None]) -> Iterator[None]:
+    """Tell again and again, from a thread of its own, of runs that have been silent for :data:`LONG`.
+
+    Before any run has begun, as while networks are proved and measured, all of them are silent.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
+        moved = time.monotonic()
+        while not over.wait(LOOK):
+            silent = {specs[name]: seconds for name, seconds in store.silences(folder).items() if name in specs}
+            if silent:
+                moved = time.monotonic()
+            else:
+                silent = dict.fromkeys(specs.values(), time.monotonic() - moved)
+            long = {spec: seconds for spec, seconds in silent.items() if seconds >= LONG}
+            if long:
+                tell(long)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,33 @@
+"""Text from elsewhere, as names on a disk and cells of a file are, made fit to be shown: harmless, and not too long."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories of what steers a terminal or the order of letters, or is half a character."""
+JOINERS = "\u200c\u200d"
+"""Invisible as well, but part of words and emoji."""
+
+LONGEST_WORD, LONGEST_LINE = 500, 2500
+"""Characters without a blank, and in a line of a message, that are shown."""
+
+
+def harmless(text: str) -> str:
+    """Text with each control character (line breaks excepted) as its escape, so that no terminal obeys it."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    if character == "\n" or character in JOINERS or unicodedata.category(character) not in HIDDEN:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def shortened(message: str) -> str:
+    """A message with what a user gave at excessive length cut: words, and lines."""
+    words = re.sub(rf"(\S{{{LONGEST_WORD}}})\S+", r"\1...", message)
+    return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..." for line in words.split("\n"))

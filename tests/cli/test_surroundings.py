@@ -1,0 +1,211 @@
+"""Machines that lack what most have: a home, a console for all letters, names in UTF-8, layers that ever return."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnbench import session, store
+from bnbench.kept import keep, kept_folder, kept_text
+from tests.cli.test_hostile import controls
+from tests.cli.test_sweep import SMALL, rows
+from tests.conftest import Program, make_spec
+
+COMMANDS = """
+import sys
+from bnbench.cli import main
+for line in sys.stdin.buffer.read().decode(sys.getfilesystemencoding(), "surrogateescape").splitlines():
+    sys.argv = ["bnbench", *line.split("\\t")]
+    try:
+        main()
+    except SystemExit as end:
+        sys.stdout.flush()
+        print(f"\\nexit {end.code or 0}", flush=True)
+"""
+NO_HOME = ("unshare", "--user", "--map-user=12345")
+"""A user without an entry in the list of users."""
+ODD = os.fsdecode(b"\xff\xe4")
+PLUGIN = '''
+from torch import nn
+
+class Mine(nn.Module):
+    """中文."""
+    def __init__(self, num_features: int, *, label: str = "中"):
+        super().__init__()
+
+    def forward(self, x):
+        return x * 1.0
+
+def broken(root, *, label: str = "中"):
+    raise ValueError("中文")
+
+NORMS, DATASETS = {"mine": Mine}, {"broken": broken}
+'''
+
+
+def call(here: Path, commands: list[list[str]], *before: str, **variables: str) -> tuple[list[int], bytes]:
+    """The exit codes of commands in one process with other variables, and all that they wrote."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    environment |= {"PYTHONWARNINGS": "ignore", "PYTHONPATH": str(Path(__file__).parents[2]), **variables}
+    words = [*before, sys.executable, "-c", COMMANDS]
+    given = "\n".join("\t".join(command) for command in commands).encode(errors="surrogateescape")
+    done = subprocess.run(
+        words, cwd=here, env=environment, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    codes = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith(b"exit ")]
+    assert b"Traceback" not in done.stdout and b"bug in bnbench" not in done.stdout, done.stdout.decode(
+        errors="replace"
+    )
+    return codes, done.stdout
+
+
+def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    for variable, value in (("XDG_CACHE_HOME", "relative"), ("HOME", "relative")):
+        monkeypatch.setenv(variable, value)
+    assert kept_folder("proofs") is None
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert kept_folder("proofs") == tmp_path / ".cache/bnbench/proofs"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "cache/bnbench/proofs/one"
+    assert kept_folder("proofs") == path.parent and kept_text(path) is None
+    keep(path, "中")
+    assert kept_text(path) == "中" and path.read_bytes() == "中".encode()
+    path.write_bytes(b"\xff")
+    assert kept_text(path) is None and kept_text(path / "inside") is None
+
+
+@pytest.mark.skipif(subprocess.run([*NO_HOME, "true"], check=False).returncode != 0, reason="no such user can be had")
+def test_a_user_without_a_home_trains(tmp_path: Path):
+    (tmp_path / "my.py").write_text(PLUGIN, encoding="utf-8")
+    long = ("model=mlp", "epochs=8", "batch_size=4", "seed=0,1")
+    commands = [
+        ["sweep", "--name", "s", "--plugin", "my.py", *long, "norm=batch,mine"],
+        ["run", "model=mlp", "epochs=1", "--results", "~/x"],
+        ["ls", "--data", "~"],
+        ["report", "s"],
+    ]
+    codes, out = call(tmp_path, commands, *NO_HOME)
+    assert codes == [0, 2, 2, 0], out.decode()
+    assert b"--results ~/x: there is no home folder for ~; write it out" in out
+    for cache in ("relative", "/proc/none"):
+        assert call(tmp_path, [["run", *SMALL, "--name", "t"]], *NO_HOME, XDG_CACHE_HOME=cache)[0] == [0]
+    assert not (tmp_path / "relative").exists()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "cp1252:strict"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
+    ],
+    ids=lambda variables: next(iter(variables.values())),
+)
+def test_letters_that_a_console_lacks_and_names_that_are_not_utf_8(tmp_path: Path, variables: dict[str, str]):
+    folder = tmp_path / ODD
+    folder.mkdir()
+    plugin, data = folder / "my.py", folder / "x.npz"
+    plugin.write_text(PLUGIN, encoding="utf-8")
+    generator = np.random.default_rng(0)
+    np.savez(data, x=generator.integers(0, 255, (400, 8, 8)).astype(np.uint8), y=np.array(["中", "é"] * 200))
+    results = ["--results", str(folder / "results")]
+    small = ["model=mlp", "epochs=1", "dataset=npz", f"dataset.path='{data}'"]
+    mine = ["--plugin", str(plugin)]
+    codes, out = call(
+        tmp_path,
+        [
+            ["run", *small, "--name", "r", *results],
+            ["sweep", "--name", "s", *small, "norm=mine,batch", "norm.label='中','b'", "--jobs", "1", *mine, *results],
+            *(["report", "s", "r", *results, *to] for to in ([], ["--format", "markdown"], ["--out", "a.md"])),
+            ["show", "r", *results],
+            ["ls", *results],
+            ["list", "norms", *mine],
+            ["list", "datasets", *mine],
+            ["--help"],
+            ["sweep", "--help"],
+            ["study", "show", "memory"],
+            ["run", "dataset=broken", *mine],
+            ["run", "--plugin", str(folder / "中")],
+            ["run", f"model={ODD}中"],
+            ["run", "--name", f"{ODD}中"],
+            ["report", f"{ODD}中", *results],
+            ["study", "run", "--jobs", "1", f"{ODD}中.yaml"],
+        ],
+        **variables,
+    )
+    assert codes == [0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, *[2] * 6], out.decode(errors="replace")
+    encoding = variables.get("PYTHONIOENCODING", "utf-8" if variables.get("PYTHONUTF8") == "1" else "ascii")
+    assert not controls(out.decode(encoding.partition(":")[0]))
+    (spec,) = (folder / "results/r/specs").iterdir()
+    assert call(tmp_path, [["run", "--from", str(spec), "--name", "again"]], **variables)[0] == [0]
+    assert (tmp_path / "results/again/specs" / spec.name).read_bytes() == spec.read_bytes()
+    for path in [*(folder / "results").rglob("*.csv"), *(folder / "results").rglob("*.yaml"), tmp_path / "a.md"]:
+        path.read_text(encoding="utf-8")
+    assert "norm=mine" in next((folder / "results/s").glob("sweep.yaml")).read_text(encoding="utf-8")
+
+
+EVIL = "\x1b[2J\x9b31m\u202eabc[bold]:skull:\x1b]0;owned\x07"
+"""What clears a screen, sets a title and a colour, turns letters round, and is markup for consoles."""
+
+
+def test_no_cell_steers_a_terminal(program: Program, tmp_path: Path):
+    assert program("sweep", "--name", "s", "--launcher", "inline", *SMALL, "norm=batch,none").code == 0
+    path = Path("results/s/runs.csv")
+    path.write_text(path.read_text().replace(",digits,", f",{EVIL},").replace(",relu,", f",{EVIL},"), encoding="utf-8")
+    path.parent.rename(Path("results") / "s\x1b[31m\u202e:skull:")
+    (identity, _) = (row["run_id"] for row in rows(next(Path("results").glob("*/runs.csv"))))
+    (sweep,) = (f"./{folder}" for folder in Path("results").iterdir())
+    (tmp_path / "my.py").write_text(PLUGIN.replace("中文.", "\\x1b[31m [bold]x :skull:."), encoding="utf-8")
+    (tmp_path / "mi\x1bne.py").write_text("raise ValueError('\\x1b[31m')")
+    shown = [
+        ("ls",),
+        ("show", identity),
+        ("report", sweep),
+        ("report", sweep, "--format", "markdown"),
+        ("list", "norms", "--plugin", "my.py"),
+        ("list", "datasets", "--plugin", "my.py"),
+    ]
+    refused = [
+        ("report", sweep, "--baseline", "model=\x1b[31m"),
+        ("report", "absent"),
+        ("run", "--plugin", "mi\x1bne.py"),
+        ("run", "norm=\x1b[31m"),
+        ("run", "--from", "\x1b[31m"),
+        ("study", "show", "\x1b[31m"),
+    ]
+    for words in [*shown, *refused]:
+        result = program(*words)
+        assert not controls(result.out + result.err), words
+        assert "💀" not in result.out + result.err
+        assert result.code == (2 if words in refused else 0), result.err
+    assert r"\x1b[2J\x9b31m\u202eabc[bold]:skull:" in program("show", identity).out
+
+
+def test_names_are_whole_in_a_pipe(program: Program, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "n" * 100
+    store.plan(Path("results") / name, [make_spec()], {}, {})
+    assert name in program("ls").out
+
+
+@pytest.mark.parametrize("how", [("run",), ("sweep", "--jobs", "1"), ("sweep", "--launcher", "inline")], ids=" ".join)
+def test_a_layer_that_hangs_is_named(program: Program, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]):
+    monkeypatch.setattr(session.silence, "LOOK", 0.1)
+    monkeypatch.setattr(session.silence, "LONG", 1.0)
+    plugin = PLUGIN.replace(
+        "return x * 1.0", "self.calls += 1\n        time.sleep(2 * (self.calls == 4))\n        return x"
+    )
+    plugin = plugin.replace("super().__init__()", "super().__init__()\n        self.calls = 0")
+    Path("my.py").write_text(f"import time\n{plugin}", encoding="utf-8")
+    result = program(*how, "--name", "s", "--plugin", "my.py", *SMALL, "norm=mine")
+    assert result.code == 0, result.err
+    told = [line for line in result.out.splitlines() if line.startswith("nothing from ")]
+    assert 1 <= len(told) <= 6 and all("norm=mine model=mlp dataset=digits seed=0 for " in line for line in told)
+    monkeypatch.setattr(session.silence, "LONG", 600.0)
+    assert "nothing from" not in program(*how, "--name", "t", *SMALL).out
