@@ -102,3 +102,11 @@ def test_a_plugin_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.py").write_bytes(b"x = '\xff'")
     with pytest.raises(PluginError, match="raised SyntaxError"):
         components(tmp_path / "latin.py")
+
+
+@pytest.mark.parametrize("name", ["None", "NA", "na", "NaN", "null", "NULL", "inf", "Infinity", "yes", "No", "ON", "y"])
+@pytest.mark.parametrize("registry", ["NORMS", "MODELS", "DATASETS"])
+def test_a_name_that_tables_or_yaml_read_as_something_else_is_refused(tmp_path, registry, name):
+    (tmp_path / "named.py").write_text(f"from torch import nn\n{registry} = {{{name!r}: nn.Identity}}\n")
+    with pytest.raises(PluginError, match=f"{registry}: '{name}' must be a name .* read as nothing, a truth value"):
+        components(tmp_path / "named.py")
