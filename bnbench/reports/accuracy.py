@@ -14,7 +14,7 @@ UNSTABLE = "unstable"
 CHANCE_NOTE = "div 3/3: all three seeds diverged, which counts as chance (1 / classes)."
 UNSTABLE_NOTE = (
     "unstable, div 1/3: one of three seeds diverged, which rounding may decide at the edge of stability; numbers are of"
-    " the n seeds that trained, nothing is compared with them, and such an lr is the best only where no stable one"
+    " the n seeds that did not, nothing is compared with them, and such an lr is the best only where no stable one"
     " trains."
 )
 NOTHING = Cell("-")
@@ -31,7 +31,7 @@ def divergence(counted: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return table.assign(unstable=[is_unstable(diverged, seeds) for diverged, seeds in table.itertuples(index=False)])
 
 
-def trained_or_stable(counted: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def without_unstable_divergence(counted: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """All runs but those that diverged in an unstable group."""
     unstable = counted[list(by)].join(divergence(counted, by)["unstable"], on=list(by))["unstable"]
     return counted[~(unstable & counted["diverged"])]
@@ -40,9 +40,9 @@ def trained_or_stable(counted: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 def summarize(counted: pd.DataFrame, by: Sequence[str], score: str) -> pd.DataFrame:
     """Mean, sd (n - 1 in the denominator; NaN for one seed) and n of every group, with its :func:`divergence`.
 
-    Those of an unstable group are of the seeds that trained: chance would be mixed into them otherwise.
+    Those of an unstable group are of the seeds that did not diverge: chance would be mixed into them otherwise.
     """
-    scores = trained_or_stable(counted, by).groupby(list(by))[score].agg(["mean", "std", "count"])
+    scores = without_unstable_divergence(counted, by).groupby(list(by))[score].agg(["mean", "std", "count"])
     table: pd.DataFrame = scores.join(divergence(counted, by))
     return table
 

@@ -15,7 +15,7 @@ from bnbench.reports.accuracy import (
     divergence,
     seeds_note,
     summarize,
-    trained_or_stable,
+    without_unstable_divergence,
 )
 from bnbench.reports.baseline import baseline_rows, baseline_text, incomparable, is_comparable
 from bnbench.reports.levels import level_text
@@ -110,7 +110,7 @@ def _derived(runs: pd.DataFrame) -> tuple[float, ...]:
 
 def _table(material: _Material, runs: pd.DataFrame, here: list[int], target: float, place: str) -> Table:
     every = times_to_target(runs, material.metrics, target)
-    times = times_to_target(trained_or_stable(runs, ["row"]), material.metrics, target)
+    times = times_to_target(without_unstable_divergence(runs, ["row"]), material.metrics, target)
     unstable = material.divergence["unstable"].to_dict()
     val = _accuracies(runs, "val")
     test = _accuracies(runs, "test")

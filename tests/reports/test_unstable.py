@@ -64,7 +64,7 @@ def test_seeds_that_disagree_are_unstable(diverged: int, seeds: int, unstable: b
         ((None,), "div 1/1 n=1", 0.1, None, 1),
     ],
 )
-def test_the_number_is_that_of_the_seeds_that_trained(
+def test_the_number_is_that_of_the_seeds_that_did_not_diverge(
     accuracies: Sequence[float | None], text: str, value: float, spread: float | None, n: int
 ) -> None:
     row, _ = ranges_of(cell(0.9, 0.9, 0.9, lr=0.1), cell(*accuracies, lr=1.0))
@@ -94,6 +94,11 @@ def test_one_that_does_not_train_is_not() -> None:
     assert texts(ranges, "largest lr", "usable range", "decades") == ["none (unstable at 1)", "unstable", "unstable"]
     assert (ranges["best lr"].value, ranges["usable range"].value, ranges["decades"].value) == (1.0, None, None)
     assert ranges["diverged"].text == "4/9"
+
+
+def test_where_nothing_is_above_chance_the_lower_of_equals_is_chosen() -> None:
+    _, ranges = ranges_of(cell(0.1, None, lr=0.1), cell(None, None, lr=1.0))
+    assert texts(ranges, "best lr", "largest lr") == ["0.1 edge unstable", "none (unstable at 0.1)"]
 
 
 def test_the_usable_range_ends_before_unstable_cells_on_both_sides() -> None:
