@@ -10,24 +10,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
 
 from bnbench.engine.evaluation import dtype_of, forward
 from bnbench.engine.folding import Folded, unfold
 from bnbench.engine.folding.layout import channels_last
 from bnbench.engine.lane_optim import LaneAdam, LaneOptimizer, LaneSgd
-from bnbench.engine.optim import make_optimizer
 from bnbench.engine.randomness import generator
 from bnbench.engine.statistics import freeze_statistics
-from bnbench.spec import AdamW, Optim, RunSpec, Sgd
+from bnbench.spec import AdamW, RunSpec
 
 SHARE = 0.01
 """Of the time of training that comparisons may take."""
-FIRST_SECONDS, STEPS = 0.01, 20.0
+FIRST_SECONDS, STEPS = 0.02, 60.0
 """What a first comparison is taken to cost: so many seconds, and so many steps of a lane."""
 NOISE = 100.0
 """How much further than torch's own rounding compiled code may be from what float64 gives."""
@@ -151,12 +154,17 @@ class Guard:
 
 def _lane(network: Folded, optimizer: LaneOptimizer, column: int) -> Lane:
     """A lane of a stack as it is now."""
-    single, joint = unfold(network, column), dict(network.network.named_parameters())
-    kept = {
+    single = unfold(network, column)
+    return _copied(single, _kept(single, network, optimizer, column))
+
+
+def _kept(single: nn.Module, network: Folded, optimizer: LaneOptimizer, column: int) -> dict[str, list[Tensor]]:
+    """What a stack's optimizer keeps of a lane's parameters, in the shapes and the type of these."""
+    joint = dict(network.network.named_parameters())
+    return {
         name: [_shaped(state[column], joint[name], parameter) for state in optimizer.state_of(joint[name])[0]]
         for name, parameter in single.named_parameters()
     }
-    return _copied(single, kept)
 
 
 def _stepped(
@@ -173,42 +181,39 @@ def _stepped(
     single = unfold(network, column).to(dtype).train()
     if frozen:
         freeze_statistics(single)
-    alone = make_optimizer(_optim_of(spec, optimizer, column), single, lr)
-    names = _load(alone, single, network, optimizer, column)
     x_NCHW, y_N = batch
     logits_NK = forward(spec, single, x_NCHW.to(dtype))
     torch.autograd.backward(F.cross_entropy(logits_NK, y_N, label_smoothing=spec.label_smoothing))
-    alone.step()
-    moved = {name: alone.state[item] for name, item in single.named_parameters() if item.grad is not None}
-    kept = {name: [state[key] for key in names] for name, state in moved.items()}
+    kept = _kept(single, network, optimizer, column)
+    joint = dict(network.network.named_parameters())
+    for name, parameter in single.named_parameters():
+        if parameter.grad is not None:
+            decay = optimizer.decay_K1[column].item() * optimizer.state_of(joint[name])[1]
+            _update(parameter, kept[name], optimizer, column, lr, decay)
     return _copied(single, kept)
 
 
-def _optim_of(spec: RunSpec, optimizer: LaneOptimizer, column: int) -> Optim:
-    """The settings of a lane's optimizer."""
-    optim = replace(spec.optim, weight_decay=optimizer.decay_K1[column].item())
-    if isinstance(optim, Sgd) and isinstance(optimizer, LaneSgd):
-        momentum = optimizer.momentum_K1[column].item()
-        return replace(optim, momentum=momentum, nesterov=optim.nesterov and momentum > 0)
-    return optim
-
-
-def _load(
-    alone: torch.optim.Optimizer, single: nn.Module, network: Folded, optimizer: LaneOptimizer, column: int
-) -> tuple[str, ...]:
-    """Give an optimizer of one lane what the stack's has kept, and return under which names."""
-    joint = dict(network.network.named_parameters())
-    names: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
-    if isinstance(optimizer, LaneSgd):
-        names = ("momentum_buffer",) if optimizer.momentum_K1[column] else ()
-    for name, parameter in single.named_parameters():
-        states = optimizer.state_of(joint[name])[0]
-        kept = [_shaped(state[column], joint[name], parameter) for state in states]
-        if kept and names:
-            alone.state[parameter] = dict(zip(names, kept, strict=True))
-            if isinstance(optimizer, LaneAdam):
-                alone.state[parameter]["step"] = torch.tensor(float(optimizer.steps))
-    return names
+@torch.no_grad()
+def _update(
+    parameter: nn.Parameter, kept: list[Tensor], optimizer: LaneOptimizer, column: int, lr: float, decay: float
+) -> None:
+    """A step of torch's own optimizer; its class would take a second to load, its function does not."""
+    assert parameter.grad is not None, "only parameters with gradients are updated"
+    parameters, gradients = [cast(Tensor, parameter)], [parameter.grad]
+    match optimizer:
+        case LaneSgd(momentum_K1=momentum_K1, nesterov=nesterov):
+            momentum = momentum_K1[column].item()
+            velocities: list[Tensor | None] = [kept[0] if momentum else None]
+            sgd(
+                parameters, gradients, velocities, lr=lr, weight_decay=decay, momentum=momentum, dampening=0.0,
+                nesterov=nesterov and momentum > 0, maximize=False,
+            )  # fmt: skip
+        case LaneAdam(optim=optim, steps=steps):
+            means, squares, counts = [kept[0]], [kept[1]], [torch.tensor(float(steps))]
+            (adamw if isinstance(optim, AdamW) else adam)(
+                parameters, gradients, means, squares, [], counts, lr=lr, weight_decay=decay, beta1=optim.beta1,
+                beta2=optim.beta2, eps=optim.eps, amsgrad=False, maximize=False,
+            )  # fmt: skip
 
 
 def _shaped(values_P: Tensor, joint: Tensor, parameter: nn.Parameter) -> Tensor:
