@@ -15,7 +15,17 @@ from bnbench.notices import heard
 
 ANOTHER = 12345
 """A user who is neither root nor, as a rule, this one."""
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+as_root = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root gives files away and becomes another user"
+)
+
+
+def another_user(user: int = ANOTHER, *groups: int) -> list[str]:
+    """What to put before a command that another user gives, who can read all, as this Python, and write nothing."""
+    reads = [f"--{kind}-caps=+dac_read_search" for kind in ("inh", "ambient")]
+    belongs = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", belongs, *reads]
+
 
 Damage = Callable[[Path], None]
 

@@ -89,13 +89,17 @@ def _compiled(source: str | None) -> Path | None:
     try:
         if parent_process() is not None and (known := next(filter(None, map(_recent, failures)), None)):
             raise _Failure(known)
-        return _found_or_compiled(command, source, places)
+        found = _found_or_compiled(command, source, places)
     except (OSError, _Failure) as error:
         reason = str(error) if isinstance(error, _Failure) else f"cannot be used: {error}"
         for failure in failures:
             keep(failure, reason)
-        notice(f"the C compiler {command} {reason}; torch trains instead, which is slower")
+        notice(f"the C compiler {command} {reason}; torch trains instead")
         return None
+    for failure in failures:
+        with contextlib.suppress(OSError):
+            failure.unlink()
+    return found
 
 
 def _recent(failure: Path) -> str | None:
