@@ -284,7 +284,7 @@ class Tiring(nn.Module):
 def test_a_layer_that_counts_is_not_taken_for_one_that_does_not(elsewhere: Path):
     layer, x = Tiring(), torch.randn(4, 6)
     keep(elsewhere / f"{translated._key(layer, x)}.c", translated._translated(Of(lambda x: x * 2), x))
-    with pytest.raises(NotNative, match="Tiring: Tiring.calls"):
+    with pytest.raises(NotNative, match=r"Tiring: Tiring\.calls"):
         code_of(layer, x)
 
 
