@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import bnbench
 from bnbench.engine import compiler
 from bnbench.engine.native import compilation
 from bnbench.kept import is_sealed, kept_text
@@ -123,6 +124,20 @@ def test_a_file_where_the_cache_should_be(sweep: Sweeps):
 
     expected, found = sweep(), sweep(damage=put_a_file)
     assert (found.engines, found.losses) == (expected.engines, expected.losses) and len(found.lines) == 1
+
+
+def test_python_is_warned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    command = executable(tmp_path / "cc", "exit 0")
+    monkeypatch.setenv("CC", command)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    forget()
+    try:
+        with pytest.warns(UserWarning, match=f"compiler {command} makes nothing that can be loaded; torch trains"):
+            bnbench.sweep(*RUNS, name="s", jobs=1, results=tmp_path / "results")
+    finally:
+        monkeypatch.undo()
+        forget()
+    assert {row["engine"] for row in rows(str(tmp_path / "results/s/runs.csv"))} == {"stacked"}
 
 
 def test_a_compiler_that_makes_nothing(tmp_path: Path):
