@@ -128,6 +128,7 @@ def test_two_users_extend_a_sweep(common: Path):
 CHECK = """
 import sys
 from pathlib import Path
+from bnbench.errors import InvalidRequest
 from bnbench.store import check_writable
 try:
     check_writable(Path(sys.argv[1]))
