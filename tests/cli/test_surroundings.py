@@ -93,7 +93,8 @@ def test_a_user_without_a_home_trains(tmp_path: Path):
     assert codes == [0, 2, 2, 0], out.decode()
     assert b"--results ~/x: there is no home folder for ~; write it out" in out
     for cache in ("relative", "/proc/none"):
-        assert call(tmp_path, [["run", *SMALL, "--name", "t"]], *NO_HOME, XDG_CACHE_HOME=cache)[0] == [0]
+        places = {"XDG_CACHE_HOME": cache, "TMPDIR": str(tmp_path)}
+        assert call(tmp_path, [["run", *SMALL, "--name", "t"]], *NO_HOME, **places)[0] == [0]
     assert not (tmp_path / "relative").exists()
 
 
