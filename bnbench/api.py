@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,17 @@ import pandas as pd
 from bnbench import reports, session, store, study
 from bnbench.components import components
 from bnbench.launch import begin
+from bnbench.notices import heard
 from bnbench.paths import expanded
 
 RESULTS, DATA = Path("results"), Path("data")
 
 
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=2)
+
+
+@heard(_warn)
 def run(
     *overrides: str,
     name: str = session.DEFAULT_NAME,
@@ -37,6 +44,7 @@ def run(
     return {str(column): value for column, value in row.items()}
 
 
+@heard(_warn)
 def sweep(
     *overrides: str,
     name: str,
@@ -108,6 +116,7 @@ def report(
     return reports.render(reports.report(runs, metrics, views, baseline, targets, lr), format)
 
 
+@heard(_warn)
 def verdicts(
     *words: str,
     scale: str = "cpu",

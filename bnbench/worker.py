@@ -34,6 +34,7 @@ from bnbench.engine import (
 from bnbench.environment import timestamp
 from bnbench.errors import PluginError
 from bnbench.global_state import preserved_global_state
+from bnbench.notices import heard
 from bnbench.plan import trains_natively
 from bnbench.probes import take, take_abreast
 from bnbench.spec import RunSpec, run_id
@@ -91,7 +92,7 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
     waiting, ends, compiled = [task.specs], [], True
     while waiting:
         specs = waiting.pop()
-        with Segment(task.folder, name) as segment:
+        with Segment(task.folder, name) as segment, heard(partial(_log_for_all, segment, specs)):
             try:
                 ended, left = _attempt(task, specs, segment, watch, compiled)
             except Mismatch as error:

@@ -15,8 +15,9 @@ from rich.text import Text
 from bnbench.cli import listing, report, run, study, sweep
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
-from bnbench.console import plain_console
+from bnbench.console import echo, plain_console
 from bnbench.errors import BnbenchError
+from bnbench.notices import heard
 from bnbench.text import shortened
 
 FAILED, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
@@ -71,7 +72,7 @@ def main() -> None:
     """Run the program on the command line's words and exit with its code."""
     words = hoist_global_options(sys.argv[1:])
     try:
-        with lasting_stdout():
+        with lasting_stdout(), heard(lambda text: echo(f"note: {text}", error=True)):
             app(words)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

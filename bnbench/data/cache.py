@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from bnbench.data.raw import Raw, as_raw
+from bnbench.kept import put
 
 FOLDER = ".bnbench-cache"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def cached(root: Path, source: Source, decode: Callable[[], Raw]) -> Raw:
     """
     folder, signature = root / FOLDER, _signature(source)
     pointer = folder / f"{source.name}-{signature[:16]}.key"
-    known = _read_key(pointer)
+    known = _read_key(pointer, signature)
     key = known or _content_key(source)
     path = folder / f"{source.name}-{key[:16]}.pt"
     raw = _read(path, source.name, key)
@@ -53,7 +54,7 @@ def cached(root: Path, source: Source, decode: Callable[[], Raw]) -> Raw:
             return raw
         _replace(path, lambda partial: _write(partial, raw, key))
     if known is None:
-        _replace(pointer, lambda partial: _write_text(partial, key))
+        _replace(pointer, lambda partial: _write_text(partial, f"{signature} {key}"))
     return raw
 
 
@@ -82,11 +83,12 @@ def _content_key(source: Source) -> str:
     return digest.hexdigest()
 
 
-def _read_key(path: Path) -> str | None:
+def _read_key(path: Path, signature: str) -> str | None:
+    """The content key kept for a signature; None without one, or if the file is about other files."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        text = path.read_text().strip()
-        if len(text) == 64 and set(text) <= set("0123456789abcdef"):
-            return text
+        about, _, key = (path.read_text() if path.is_file() else "").partition(" ")
+        if about == signature and len(key) == 64 and set(key) <= set("0123456789abcdef"):
+            return key
     return None
 
 
@@ -99,20 +101,18 @@ def _read(path: Path, name: str, key: str) -> Raw | None:
         if kept["version"] != _VERSION or kept["key"] != key:
             return None
         train_x, train_y, test_x, test_y = kept["tensors"]
-        if kept["checksums"] != [_checksum(tensor) for tensor in (train_x, train_y, test_x, test_y)]:
-            return None
-        return as_raw(name, Raw(train_x, train_y, test_x, test_y, tuple(kept["classes"])))
+        raw = Raw(train_x, train_y, test_x, test_y, tuple(kept["classes"]))
+        return as_raw(name, raw) if kept["checksums"] == _checksums(raw) else None
     except Exception:  # a damaged file can raise anything; it is decoded again
         return None
 
 
 def _write(path: Path, raw: Raw, key: str) -> None:
-    tensors = [raw.train_x, raw.train_y, raw.test_x, raw.test_y]
     kept = {
         "version": _VERSION,
         "key": key,
-        "tensors": tensors,
-        "checksums": [_checksum(tensor) for tensor in tensors],
+        "tensors": [raw.train_x, raw.train_y, raw.test_x, raw.test_y],
+        "checksums": _checksums(raw),
         "classes": list(raw.classes),
     }
     with path.open("wb") as stream:
@@ -128,8 +128,17 @@ def _write_text(path: Path, text: str) -> None:
         os.fsync(stream.fileno())
 
 
+def _checksums(raw: Raw) -> list[int | None]:
+    """One for each tensor's numbers, with their shape and type, and one for the names of the classes."""
+    tensors = (raw.train_x, raw.train_y, raw.test_x, raw.test_y)
+    return [*map(_checksum, tensors), zlib.crc32(repr(tuple(raw.classes)).encode(errors="surrogateescape"))]
+
+
 def _checksum(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else zlib.crc32(tensor.contiguous().numpy().data)
+    if tensor is None:
+        return None
+    shape = zlib.crc32(repr((tuple(tensor.shape), tensor.dtype)).encode())
+    return zlib.crc32(tensor.contiguous().numpy().data, shape)
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:
@@ -138,7 +147,7 @@ def _replace(path: Path, write: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(exist_ok=True)
         write(partial)
-        partial.replace(path)
+        put(partial, path)
     except (OSError, RuntimeError):
         with contextlib.suppress(OSError):
             partial.unlink()

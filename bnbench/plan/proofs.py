@@ -25,6 +25,8 @@ from bnbench.spec import RunSpec, as_tree
 
 BATCH = 8
 """Examples that a proof needs at most."""
+PROVED = "proved"
+"""What is kept of a proof that found nothing against it."""
 WORTH_TRANSLATING = 0.5
 """Seconds that torch takes for a run alone from which it pays to translate layers that compiled code does not know."""
 
@@ -83,10 +85,10 @@ def _answer(kept: Path | None, proof: Callable[[], str | None]) -> str | None:
     """The reason that a proof gives, now or when it was kept; None if it gives none."""
     known = None if kept is None else kept_text(kept)
     if known is not None:
-        return known or None
+        return None if known == PROVED else known
     reason = proof()
     if kept is not None:
-        keep(kept, reason or "")
+        keep(kept, reason or PROVED)
     return reason
 
 

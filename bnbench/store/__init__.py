@@ -1,8 +1,9 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
+from bnbench.store.access import check_writable
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
 from bnbench.store.folder import amend, belongs_to_sweep, join, plan, read_history, restore_specs, statuses
-from bnbench.store.lock import check_writable, is_locked, locked
+from bnbench.store.lock import is_locked, locked
 from bnbench.store.segment import Segment
 from bnbench.store.silence import silences
 from bnbench.store.tables import load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps

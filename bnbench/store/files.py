@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bnbench.errors import Damaged
+from bnbench.store.sharing import share
 
 LONGEST_CELL = 4000
 
@@ -23,6 +24,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with naming(path), temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+            share(temporary, replaced=path)
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -64,6 +66,7 @@ class RowAppender:
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._path, self._columns = path, columns
         path.touch()
+        share(path)
         self._stream = path.open("r+b", buffering=0)
         try:
             with naming(path):

@@ -17,6 +17,7 @@ from bnbench.store.files import leftovers, line, replacing, sync_folder, text
 from bnbench.store.lock import nobody_writing
 from bnbench.store.segment import FOLDER, LOGS, SPECS, spec_path, write_spec
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
+from bnbench.store.sharing import make_folder
 from bnbench.store.state import RUNS_TABLE, Row, State, read_state, series_lines
 
 INVOCATIONS = "sweep.yaml"
@@ -38,7 +39,7 @@ def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], 
         impossible: by run_id, why a run cannot be trained.
         invocation: what was asked, for sweep.yaml.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     state, history = read_state(folder, alive=False), read_history(folder)
     for spec in specs:
         identity = run_id(spec)

@@ -6,47 +6,20 @@ The operating system lets go of a dead program's locks.
 from __future__ import annotations
 
 import fcntl
-import os
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.store.sharing import make_folder, share
 
+SWEEP, WRITERS = ".lock", ".writers"
 PATIENCE = 0.5
 """Seconds until a sweep counts as in use; a reader that asks whether it is holds the lock for an instant."""
 
 WRITERS_PATIENCE = 30.0
 """Seconds that the workers of a dead program have to notice that it died."""
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse a folder that cannot be written to, before anything is trained.
-
-    Raises:
-        InvalidRequest: naming the folder.
-    """
-    refusal, existing = f"results folder {folder}", folder
-    try:
-        existing = _nearest(folder)
-        is_folder = stat.S_ISDIR(existing.stat().st_mode)
-    except OSError as error:
-        raise InvalidRequest([f"{refusal}: {existing}: {error.strerror}; choose another --results"]) from error
-    if not is_folder:
-        raise InvalidRequest([f"{refusal}: {existing} is a file; choose another --results or --name"])
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InvalidRequest([f"{refusal}: {existing} is not writable; choose another --results"])
-
-
-def _nearest(path: Path) -> Path:
-    """The path itself if it is there (a link that leads nowhere is), or else the nearest folder above it that is."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return _nearest(path.absolute().parent)
-    return path
 
 
 @contextmanager
@@ -57,14 +30,14 @@ def locked(folder: Path) -> Iterator[None]:
         BnbenchError: another program holds it.
     """
     refusal = f"{folder} is in use by another bnbench; wait for it, or choose another --name"
-    with _held(folder / ".lock", fcntl.LOCK_EX, PATIENCE, refusal):
+    with _held(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, refusal):
         yield
 
 
 def is_locked(folder: Path) -> bool:
     """Whether a program is adding to the sweep at this moment."""
     try:
-        with (folder / ".lock").open() as lock:
+        with (folder / SWEEP).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (FileNotFoundError, PermissionError):
         return False
@@ -77,7 +50,7 @@ def is_locked(folder: Path) -> bool:
 def writing(folder: Path) -> Iterator[None]:
     """Be one of those who write rows. Raises as :func:`nobody_writing`."""
     refusal = f"the results in {folder} are being joined by another bnbench; wait for it"
-    with _held(folder / ".writers", fcntl.LOCK_SH, WRITERS_PATIENCE, refusal):
+    with _held(folder / WRITERS, fcntl.LOCK_SH, WRITERS_PATIENCE, refusal):
         yield
 
 
@@ -89,15 +62,16 @@ def nobody_writing(folder: Path) -> Iterator[None]:
         BnbenchError: somebody still does after WRITERS_PATIENCE.
     """
     refusal = f"a worker process of an earlier bnbench still writes to {folder}; end that process and try again"
-    with _held(folder / ".writers", fcntl.LOCK_EX, WRITERS_PATIENCE, refusal):
+    with _held(folder / WRITERS, fcntl.LOCK_EX, WRITERS_PATIENCE, refusal):
         yield
 
 
 @contextmanager
 def _held(path: Path, kind: int, patience: float, refusal: str) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         stream = path.open("a")
+        share(path)
     except OSError as error:
         raise InvalidRequest([f"{path.parent}: cannot be used ({error.strerror}); choose another --results"]) from error
     deadline = time.monotonic() + patience

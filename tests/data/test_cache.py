@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from bnbench.data.cache import FOLDER, Source, cached
 from bnbench.data.raw import Raw
+from tests.test_kept import DAMAGES, Damage
 
 
 def _raw(seed: int = 0) -> Raw:
@@ -114,13 +116,35 @@ def _wrong_shapes(path: Path) -> None:
     torch.save(kept, path)
 
 
+def _wrong_type(path: Path) -> None:
+    kept = torch.load(path, weights_only=True)
+    kept["tensors"][0] = kept["tensors"][0].view(torch.int8)
+    torch.save(kept, path)
+
+
+def _other_classes(path: Path) -> None:
+    kept = torch.load(path, weights_only=True)
+    torch.save({**kept, "classes": kept["classes"][::-1]}, path)
+
+
 def _wrong_version(path: Path) -> None:
     torch.save({**torch.load(path, weights_only=True), "version": -1}, path)
 
 
 @pytest.mark.parametrize(
     "damage",
-    [_truncate, _halve, _garbage, _empty, _flip_a_byte_of_an_image, _foreign, _wrong_shapes, _wrong_version],
+    [
+        _truncate,
+        _halve,
+        _garbage,
+        _empty,
+        _flip_a_byte_of_an_image,
+        _foreign,
+        _wrong_shapes,
+        _wrong_type,
+        _other_classes,
+        _wrong_version,
+    ],
 )
 def test_a_damaged_file_is_replaced(damage: Callable[[Path], None], tmp_path: Path) -> None:
     decode, source = Decoder(), _source(tmp_path / "files")
@@ -132,7 +156,39 @@ def test_a_damaged_file_is_replaced(damage: Callable[[Path], None], tmp_path: Pa
     assert decode.calls == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"zz" * 32, b"0" * 64])
+def _kept_of(options: str, root: Path, suffix: str) -> Path:
+    """The file of a suffix that is kept of other files, or the same with other options."""
+    before = set(root.rglob(f"*.{suffix}"))
+    cached(root, _source(root / "files", options), lambda: _raw(1))
+    (path,) = set(root.rglob(f"*.{suffix}")) - before
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["pt", "key"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_whatever_becomes_of_a_file_the_numbers_are_right(damage: Damage, suffix: str, tmp_path: Path) -> None:
+    source = _source(tmp_path / "files")
+    cached(tmp_path, source, Decoder())
+    (path,) = (tmp_path / FOLDER).glob(f"*.{suffix}")
+    damage(path)
+    decode = Decoder()
+    assert _same(cached(tmp_path, source, decode), _raw())
+    calls = decode.calls
+    assert _same(cached(tmp_path, source, decode), _raw()) and decode.calls == calls, "it is good again"
+    assert len(list((tmp_path / FOLDER).iterdir())) == 2
+
+
+@pytest.mark.parametrize("suffix", ["pt", "key"])
+def test_a_file_that_was_kept_of_something_else_is_not_taken(suffix: str, tmp_path: Path) -> None:
+    source = _source(tmp_path / "files")
+    cached(tmp_path, source, Decoder())
+    (path,) = (tmp_path / FOLDER).glob(f"*.{suffix}")
+    shutil.copy(_kept_of("size=8", tmp_path, suffix), path)
+    for _ in range(2):
+        assert _same(cached(tmp_path, source, Decoder()), _raw())
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"zz" * 32, b"0" * 64, b"0" * 64 + b" " + b"0" * 64])
 def test_a_damaged_pointer_is_harmless(content: bytes, tmp_path: Path) -> None:
     source = _source(tmp_path / "files")
     cached(tmp_path, source, Decoder())

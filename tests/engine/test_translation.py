@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.engine import Outcome, compiler
-from bnbench.engine.native import NotNative, translated
+from bnbench.engine.native import NotNative, library, translated
 from bnbench.engine.native.tracing import operations_of
 from bnbench.engine.native.translated import code_of
 from bnbench.engine.native.vocabulary import EACH
 from bnbench.errors import Impossible
+from bnbench.kept import keep
 from bnbench.norms import NORMS
 from bnbench.plan import trains_natively
 from bnbench.spec import Sgd
@@ -27,6 +28,7 @@ from tests.engine.test_at_once import Batch, Largest, Own, Unlike
 from tests.engine.test_native import TRANSLATED
 from tests.engine.test_recording import Counting, Drawing, Reading, Remembering, with_norm
 from tests.engine.test_stacked import alone, assert_equal, lanes_of, small, stacked
+from tests.test_kept import DAMAGES, Damage
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
 
@@ -245,10 +247,26 @@ def test_a_source_of_another_layer_is_replaced(elsewhere: Path, monkeypatch: pyt
     code_of(layer, x)
     (kept,) = elsewhere.iterdir()
     right = kept.read_text()
-    kept.write_text(translated._translated(*made(stale, (4, 6), torch.float64)) if stale in LAYERS else stale)
+    keep(kept, translated._translated(*made(stale, (4, 6), torch.float64)) if stale in LAYERS else stale)
     monkeypatch.setattr(translated, "_known", {})
     code_of(layer, x)
     assert kept.read_text() == right
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_source_that_is_not_as_it_was_written_is_not_executed(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, damage: Damage
+):
+    layer, x = made("Grouped", (4, 6), torch.float64)
+    code_of(layer, x)
+    (kept,) = elsewhere.iterdir()
+    right = kept.read_text()
+    damage(kept)
+    monkeypatch.setattr(translated, "_known", {})
+    compiled = []
+    monkeypatch.setattr(translated, "library", lambda dtype, source: compiled.append(source) or library(dtype, source))
+    code_of(layer, x)
+    assert kept.read_text() == right and compiled == [right.partition("\n")[2]]
 
 
 class Tiring(nn.Module):
@@ -265,10 +283,8 @@ class Tiring(nn.Module):
 
 def test_a_layer_that_counts_is_not_taken_for_one_that_does_not(elsewhere: Path):
     layer, x = Tiring(), torch.randn(4, 6)
-    elsewhere.mkdir()
-    key = translated._key(layer, x)
-    (elsewhere / f"{key}.c").write_text(translated._translated(Of(lambda x: x * 2), x))
-    with pytest.raises(NotNative, match="Tiring: calls"):
+    keep(elsewhere / f"{translated._key(layer, x)}.c", translated._translated(Of(lambda x: x * 2), x))
+    with pytest.raises(NotNative, match=r"Tiring: Tiring\.calls"):
         code_of(layer, x)
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from bnbench.components import Components, components
 from bnbench.config import compose_request
 from bnbench.engine import compiler
+from bnbench.kept import keep, kept_text
 from bnbench.plan import lane_limits, stacks
 from bnbench.plan.size import activations
 from bnbench.spec import run_id, stack_key
@@ -140,14 +141,20 @@ def test_a_proof_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert [len(stack) for stack in planned("seed=range(2)", workers=1)] == [2]
     kept = list((tmp_path / "bnbench" / "proofs").iterdir())
-    assert [path.read_text() for path in kept] == [""] * len(kept)
+    assert kept and {kept_text(path) for path in kept} == {"proved"}
     for path in kept:
-        path.write_text("training: output differs")
+        keep(path, "training: output differs")
     assert [len(stack) for stack in planned("seed=range(2)", workers=1)] == [1, 1]
+    for content in (b"", b"proved", b"training: output differs"):
+        for path in kept:
+            path.write_bytes(content)
+        assert [len(stack) for stack in planned("seed=range(2)", workers=1)] == [2], "it is proved anew"
+        assert {kept_text(path) for path in kept} == {"proved"}
     assert [len(stack) for stack in planned("seed=range(2)", "model.width=17", workers=1)] == [2]
 
 
 def test_a_proof_that_cannot_be_kept_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
     assert [len(stack) for stack in planned("seed=range(2)", workers=1)] == [2]
