@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from bnbench import reports, session, store, study
-from bnbench.components import components
 from bnbench.launch import begin
 from bnbench.paths import expanded
 
@@ -133,7 +132,7 @@ def verdicts(
         expanded(results, "results"), expanded(data, "data"), expanded(plugin, "plugin") if plugin else None
     )
     names, settings = study.told_apart(words)
-    asked = study.varied(study.load(names), settings, components(place.plugin))
+    asked = study.varied(study.load(names), settings, place.components)
     chosen = study.check_scale(scale, asked)
 
     def train(one: study.Study, what: str, plan: session.Plan) -> session.Summary:

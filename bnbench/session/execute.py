@@ -186,7 +186,7 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> li
             folder=plan.folder.absolute(),
             session=session,
             data=plan.data,
-            plugin=plan.plugin,
+            plugin=plan.components.plugin,
             device=f"cuda:{index % min(gpus, workers)}" if gpus else str(plan.device),
             git_commit=commit,
             abreast=bool(plan.abreast),

@@ -283,7 +283,7 @@ def test_a_run_repeats_from_its_spec_file(program: Program, tmp_path: Path):
     assert second["run_id"] == first["run_id"] and second["test_loss"] == first["test_loss"]
     refused = program("run", "--from", spec, "--name", "third")
     assert refused.code == 2 and "--plugin" in refused.err
-    (tmp_path / "mine.py").write_text(PLUGIN + "# changed\n")
+    (tmp_path / "mine.py").write_text(PLUGIN + "CHANGED = True\n")
     changed = program("run", "--from", spec, "--plugin", "mine.py", "--name", "third")
     assert changed.code == 2 and "changed" in changed.err and not Path("results/third").exists()
 
