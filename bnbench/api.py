@@ -95,6 +95,7 @@ def report(
     baseline: str | None = None,
     targets: Sequence[str | float] = (),
     lr: str = "best",
+    versions: bool = False,
     format: str = "terminal",
     results: Path | str = RESULTS,
 ) -> str:
@@ -104,7 +105,7 @@ def report(
         BnbenchError: something is wrong with the request.
     """
     runs, metrics = load(*names, results=results)
-    return reports.render(reports.report(runs, metrics, views, baseline, targets, lr), format)
+    return reports.render(reports.report(runs, metrics, views, baseline, targets, lr, versions), format)
 
 
 def verdicts(

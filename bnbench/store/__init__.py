@@ -1,7 +1,7 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
-from bnbench.store.folder import amend, belongs_to_sweep, join, plan, read_history, restore_specs, statuses
+from bnbench.store.folder import amend, belongs_to_sweep, join, plan, read_history, renew, restore_specs, statuses
 from bnbench.store.lock import check_writable, is_locked, locked
 from bnbench.store.segment import Segment
 from bnbench.store.silence import silences
@@ -28,6 +28,7 @@ __all__ = [
     "locked",
     "plan",
     "read_history",
+    "renew",
     "restore_specs",
     "silences",
     "statuses",
