@@ -50,7 +50,8 @@ class Task:
         folder: the sweep's folder.
         session: unique to one call of bnbench; names the worker's segment.
         data: the folder of the datasets.
-        plugin: what was read when the runs were planned; it travels with each task, and its files are not read again.
+        plugin: what was read when the runs were planned. It travels with each task, at some milliseconds per megabyte,
+            far less than it takes to execute it; its files are not read again.
         device: as resolved for this worker.
         git_commit: of the folder that the user works in, for the record.
         abreast: train the runs side by side with the reference engine, not as one network.
