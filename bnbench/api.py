@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from bnbench import reports, session, store, study
-from bnbench.components import components
 from bnbench.launch import begin
 from bnbench.notices import heard
 from bnbench.paths import expanded
@@ -104,6 +103,7 @@ def report(
     baseline: str | None = None,
     targets: Sequence[str | float] = (),
     lr: str = "best",
+    versions: bool = False,
     format: str = "terminal",
     results: Path | str = RESULTS,
 ) -> str:
@@ -113,7 +113,7 @@ def report(
         BnbenchError: something is wrong with the request.
     """
     runs, metrics = load(*names, results=results)
-    return reports.render(reports.report(runs, metrics, views, baseline, targets, lr), format)
+    return reports.render(reports.report(runs, metrics, views, baseline, targets, lr, versions), format)
 
 
 @heard(_warn)
@@ -142,7 +142,7 @@ def verdicts(
         expanded(results, "results"), expanded(data, "data"), expanded(plugin, "plugin") if plugin else None
     )
     names, settings = study.told_apart(words)
-    asked = study.varied(study.load(names), settings, components(place.plugin))
+    asked = study.varied(study.load(names), settings, place.components)
     chosen = study.check_scale(scale, asked)
 
     def train(one: study.Study, what: str, plan: session.Plan) -> session.Summary:

@@ -6,14 +6,13 @@ function, as the built-in registries). It is the only code that is ever executed
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -26,7 +25,8 @@ from bnbench.errors import BnbenchError, PluginError
 from bnbench.global_state import preserved_global_state, seeded_generators
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
-from bnbench.plugin_modules import KNOWN, Beside, Sources, imported_sources, named_sources, use
+from bnbench.plugin_modules import KNOWN, Beside, named_sources, show_lines, use
+from bnbench.plugin_source import Plugin, source_hash
 from bnbench.spec import RunSpec, stream
 
 Registry = Mapping[str, Callable[..., Any]]
@@ -45,12 +45,17 @@ class Components:
 
     Attributes:
         added: by group, the names that come from a plugin.
-        source_hash: SHA-256 of the plugin's source and of what it imports from its folder, or None without a plugin.
+        plugin: its source as it was read, or None without one.
     """
 
     registries: Mapping[str, Registry]
     added: Mapping[str, frozenset[str]]
-    source_hash: str | None = None
+    plugin: Plugin | None = None
+
+    @property
+    def source_hash(self) -> str | None:
+        """Of the plugin's source and of what it imports from its folder; see :func:`plugin_source.source_hash`."""
+        return None if self.plugin is None else self.plugin.source_hash
 
     def uses_plugin(self, **names: str) -> bool:
         """Whether one of the named components (``norm="mine"``) comes from the plugin."""
@@ -85,70 +90,79 @@ class Components:
             return build(spec.model, norm, data.shape, data.classes, spec.seed, self.registries["model"], spec.train)
 
 
-def components(plugin: Path | None = None, anew: bool = False) -> Components:
-    """The built-in components and, if given, those of a plugin file.
+def components(plugin: Path | Plugin | None = None, anew: bool = False) -> Components:
+    """The built-in components and, if given, those of a plugin: its file, or what was read of it.
 
-    The file and what it imports from its folder are read at each call and executed again only if they have changed.
+    A file and what it imports from its folder are read at each call and executed again only if they have changed. Of
+    what was read no file is read again.
 
     Args:
-        anew: execute them in any case, so that globals and class attributes are as at the start.
+        anew: execute it in any case, so that globals and class attributes are as at the start.
 
     Raises:
         PluginError: the file cannot be read, raises, defines nothing, or takes a built-in name.
     """
     if plugin is None:
         return Components(BUILT_IN, {})
-    plugin = plugin.expanduser().absolute()
+    file = plugin.file if isinstance(plugin, Plugin) else plugin.expanduser().absolute()
     try:
-        known = _known.get(plugin)
-        if anew or known is None or not known.is_current():
-            source = plugin.read_bytes()
-            known = _known[plugin] = _load(plugin, source, Beside(plugin.parent, named_sources(plugin, source)))
+        known = _known.get(file)
+        if anew or known is None or not known.is_current(plugin):
+            known = _known[file] = _load(plugin if isinstance(plugin, Plugin) else _read(file))
     except OSError as error:
-        raise PluginError(f"--plugin {plugin}: cannot be read: {error.strerror or error}") from error
+        raise PluginError(f"--plugin {file}: cannot be read: {error.strerror or error}") from error
     use(known.beside)
     return known.components
 
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """A plugin that was executed, and the sources that it then had."""
+    """A plugin that was executed, and the modules beside it."""
 
     components: Components
+    source: bytes
     beside: Beside
-    sources: Sources
 
-    def is_current(self) -> bool:
-        return all(path.is_file() and path.read_bytes() == source for path, source in self.sources.items())
+    def is_current(self, plugin: Path | Plugin) -> bool:
+        """Whether this is what a plugin holds: what was read of it, or its files now."""
+        if isinstance(plugin, Plugin):
+            return (plugin.source, plugin.beside) == (self.source, self.beside.sources)
+        sources = {plugin.expanduser().absolute(): self.source, **self.beside.sources}
+        return all(path.is_file() and path.read_bytes() == source for path, source in sources.items())
 
 
 _known: dict[Path, _Loaded] = {}
 
 
-def _load(plugin: Path, source: bytes, beside: Beside) -> _Loaded:
+def _read(file: Path) -> Plugin:
+    source = file.read_bytes()
+    beside = named_sources(file, source)
+    return Plugin(file, source, beside, source_hash(file, source, beside))
+
+
+def _load(read: Plugin) -> _Loaded:
+    file, beside = read.file, Beside(read.file.parent, dict(read.beside))
+    for path, source in {file: read.source, **beside.sources}.items():
+        show_lines(path, source)
     use(beside)
-    module = _execute(plugin, source, f"bnbench_plugin_{_digest(source, beside)[:12]}", beside)
+    module = _execute(file, read.source, f"bnbench_plugin_{read.source_hash[:12]}", beside)
     added = {group: getattr(module, f"{group.upper()}S", {}) for group in BUILT_IN}
     for group, registry in added.items():
-        _check_registry(f"--plugin {plugin}: {group.upper()}S", registry, BUILT_IN[group])
+        _check_registry(f"--plugin {file}: {group.upper()}S", registry, BUILT_IN[group])
     if not any(added.values()):
         needs = "the file must define NORMS, MODELS or DATASETS, for example NORMS = {'mine': Mine}"
-        raise PluginError(f"--plugin {plugin}: {needs}")
+        raise PluginError(f"--plugin {file}: {needs}")
+    found = beside.sources.keys() != read.beside.keys()  # by imports that no statement names
     parts = Components(
         registries={group: {**built_in, **added[group]} for group, built_in in BUILT_IN.items()},
         added={group: frozenset(registry) for group, registry in added.items()},
-        source_hash=_digest(source, beside),
+        plugin=replace(
+            read,
+            beside=beside.sources,
+            source_hash=source_hash(file, read.source, beside.sources) if found else read.source_hash,
+        ),
     )
-    return _Loaded(parts, beside, {plugin: source, **imported_sources(beside)})
-
-
-def _digest(source: bytes, beside: Beside) -> str:
-    """SHA-256 of a plugin's source and, if it imports any, of the modules beside it."""
-    digest = hashlib.sha256(source)
-    for path, helper in sorted(imported_sources(beside).items()):
-        digest.update(f"\0{path.relative_to(beside.folder).as_posix()}\0{len(helper)}\0".encode())
-        digest.update(helper)
-    return digest.hexdigest()
+    return _Loaded(parts, read.source, beside)
 
 
 def _execute(plugin: Path, source: bytes, name: str, beside: Beside) -> ModuleType:

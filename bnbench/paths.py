@@ -1,7 +1,8 @@
-"""Paths as a user gives them."""
+"""Paths as a user gives them, and where the configs are."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest
@@ -18,3 +19,16 @@ def expanded(given: str | Path, option: str) -> Path:
         return path.expanduser()
     except RuntimeError:
         raise InvalidRequest([f"{option} {path}: there is no home folder for {path.parts[0]}; write it out"]) from None
+
+
+def conf_dir() -> Path:
+    """The folder of the Hydra configs: inside an installed package, beside it in a clone."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+@cache
+def built_in(group: str) -> frozenset[str]:
+    """The names of the built-in choices of a config group, such as ``norm``."""
+    return frozenset(path.stem for path in (conf_dir() / group).glob("*.yaml"))

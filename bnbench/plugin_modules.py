@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import ast
 import importlib
+import linecache
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import decode_source, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+
+from bnbench.plugin_source import parsed
 
 KNOWN = sys.stdlib_module_names | {"bnbench", "torch", "torchvision", "__main__"}
 """Packages whose code is not a user's."""
 
-Sources = Mapping[Path, bytes]
+Sources = dict[Path, bytes]
 
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """The modules beside a plugin that it has imported.
+    """The modules beside a plugin.
 
     Attributes:
         folder: of the plugin.
-        sources: by file.
+        sources: by file; what is imported and is none of them yet is read once and becomes one.
         modules: by name, those that are imported.
     """
 
@@ -36,16 +41,22 @@ class Beside:
 
 
 class _Loader(SourceFileLoader):
-    """Runs the bytes that were hashed; bytecode could be older, and would be left beside the source."""
+    """Runs the bytes that were read first; bytecode could be older, and would be left beside the source."""
 
     def __init__(self, name: str, path: str, sources: Sources) -> None:
         super().__init__(name, path)
         self._sources = sources
 
     def get_data(self, path: str) -> bytes:
-        """The source of the module."""
-        known = self._sources.get(Path(path))
-        return super().get_data(path) if known is None else known
+        """The source of the module, or a file of its package."""
+        file = Path(path)
+        if file not in self._sources:
+            data = super().get_data(path)
+            if file.suffix != ".py":
+                return data
+            self._sources[file] = data
+            show_lines(file, data)
+        return self._sources[file]
 
     def path_stats(self, path: str) -> Mapping[str, float]:
         """None: without the time of a change there is no bytecode."""
@@ -56,29 +67,50 @@ class _Finder:
     """Finds modules beside the plugin that is in use.
 
     Args:
-        within: find those within packages, as the first of Python's finders; else those that are not, as the last one.
+        first: find those that are known, and those within packages, as the first of Python's finders; else all others,
+            as the last one.
     """
 
-    def __init__(self, within: bool) -> None:
-        self._within = within
+    def __init__(self, first: bool) -> None:
+        self._first = first
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Where a module is, if it is beside the plugin."""
-        if _current is None or self._within is (path is None):
+        if _current is None or (path is not None and not self._first):
             return None
         package = _current.folder / name.partition(".")[0]
         if path is not None and not any(Path(place).is_relative_to(package) for place in path):
             return None
-        spec = PathFinder.find_spec(name, [str(_current.folder)] if path is None else path)
+        places = [str(_current.folder)] if path is None else path
+        if self._first and (known := _known_spec(name, [*map(Path, places)], _current.sources)):
+            return known
+        if self._first and path is None:
+            return None
+        spec = PathFinder.find_spec(name, places)
         if spec is not None and spec.origin is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _Loader(name, spec.origin, _current.sources)
         return spec
 
 
+def _known_spec(name: str, places: Sequence[Path], sources: Sources) -> ModuleSpec | None:
+    """Where a module is, if its source is known: its file, or the folder of a package, may be gone by now."""
+    last = name.rpartition(".")[2]
+    for place in places:
+        for file in (place / last / "__init__.py", place / f"{last}.py"):
+            if file in sources:
+                return spec_from_file_location(name, file, loader=_Loader(name, str(file), sources))
+    folders = [str(place / last) for place in places if any(place / last in file.parents for file in sources)]
+    if not folders:
+        return None
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = folders
+    return spec
+
+
 _current: Beside | None = None
-_first, _last = _Finder(within=True), _Finder(within=False)
+_first, _last = _Finder(first=True), _Finder(first=False)
 
 
 def use(beside: Beside) -> None:
@@ -98,11 +130,11 @@ def use(beside: Beside) -> None:
     sys.modules.update(beside.modules)
 
 
-def imported_sources(beside: Beside) -> Sources:
-    """The sources of all modules beside the plugin in use that are known: those named in it, and those imported."""
-    beside.modules.update(_imported(beside))
-    files = (getattr(module, "__file__", None) for module in beside.modules.values())
-    return {**_read(Path(file) for file in files if file is not None and file.endswith(".py")), **beside.sources}
+def show_lines(file: Path, source: bytes) -> None:
+    """Let tracebacks, and who looks for the source of a class, see the lines that run, not those of a file by now."""
+    with suppress(SyntaxError, UnicodeDecodeError):
+        lines = decode_source(source).splitlines(keepends=True)
+        linecache.cache[str(file)] = len(source), None, lines, str(file)
 
 
 def named_sources(plugin: Path, source: bytes) -> Sources:
@@ -120,10 +152,8 @@ def named_sources(plugin: Path, source: bytes) -> Sources:
 
 def _names_in(source: bytes) -> set[str]:
     """The packages and modules that a source imports; none if it is no Python."""
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError):
-        return set()
+    tree = parsed(source)
+    nodes = [] if tree is None else list(ast.walk(tree))
     full = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     full += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0]
     return {name.partition(".")[0] for name in full}
@@ -143,7 +173,7 @@ def _files(folder: Path, name: str) -> Iterator[Path]:
         yield module
 
 
-def _read(paths: Iterator[Path]) -> dict[Path, bytes]:
+def _read(paths: Iterable[Path]) -> Sources:
     return {path: path.read_bytes() for path in sorted(paths) if path.is_file()}
 
 

@@ -226,7 +226,8 @@ class RunSpec:
             of its first loss and the loss of a uniform guess.
         probes: what is measured inside training; the training itself stays the same, bit for bit.
         probe_every: probes measure before the first step, then at each so many-th evaluation, and at the last.
-        plugin: SHA-256 of the source of the plugin that a chosen component comes from, or None.
+        plugin: SHA-256 of the syntax of the plugin that a chosen component comes from, and of what it imports from its
+            folder, or None: built-in components have nothing to do with a plugin.
     """
 
     norm: Choice

@@ -32,10 +32,10 @@ from bnbench.engine import (
     train_stack,
 )
 from bnbench.environment import timestamp
-from bnbench.errors import PluginError
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import heard
 from bnbench.plan import trains_natively
+from bnbench.plugin_source import Plugin
 from bnbench.probes import take, take_abreast
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
@@ -51,6 +51,8 @@ class Task:
         folder: the sweep's folder.
         session: unique to one call of bnbench; names the worker's segment.
         data: the folder of the datasets.
+        plugin: what was read when the runs were planned. It travels with each task, at some milliseconds per megabyte,
+            far less than it takes to execute it; its files are not read again.
         device: as resolved for this worker.
         git_commit: of the folder that the user works in, for the record.
         abreast: train the runs side by side with the reference engine, not as one network.
@@ -61,7 +63,7 @@ class Task:
     folder: Path
     session: str
     data: Path
-    plugin: Path | None
+    plugin: Plugin | None
     device: str
     git_commit: str
     abreast: bool = False
@@ -173,21 +175,13 @@ def _attempt(
 
 def _anew(task: Task, spec: RunSpec) -> Components:
     """For a run with a user's code: what that keeps in globals and class attributes is as at the start."""
-    return _components(task, anew=spec.plugin is not None)
-
-
-def _components(task: Task, anew: bool = False) -> Components:
-    """What the runs of a task are built from; raises :class:`PluginError` if that is not what was planned."""
-    parts = components(task.plugin, anew)
-    if any(spec.plugin not in (None, parts.source_hash) for spec in task.specs):
-        raise PluginError(f"--plugin {task.plugin}: has changed since this sweep was begun; give the command again")
-    return parts
+    return components(task.plugin, anew=spec.plugin is not None)
 
 
 def _is_native(task: Task, spec: RunSpec, device: torch.device) -> bool:
     """Whether compiled code trains a stack; what fails here will fail again where its runs are trained."""
     try:
-        parts = _components(task)
+        parts = components(task.plugin)
         return trains_natively(spec, parts, parts.load(spec, task.data), device)
     except (Exception, SystemExit):
         return False
@@ -211,7 +205,7 @@ def _rows(
     ``seconds`` is the training and evaluation of a single run, without loading, building, probes and writing; a lane of
     a stack has none of its own, nor have runs abreast. What an engine tells goes under logs/.
     """
-    parts, probe = _components(task), take if specs[0].probes else None
+    parts, probe = components(task.plugin), take if specs[0].probes else None
     if task.abreast and len(specs) > 1:
         own = [parts.load(spec, task.data) for spec in specs]
         built = [_anew(task, spec).build(spec, data).to(device) for spec, data in zip(specs, own, strict=True)]

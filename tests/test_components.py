@@ -1,7 +1,9 @@
 """Plugin files: what is taken from them, and what is refused."""
 
-import hashlib
+import inspect
 import json
+import pickle
+import shutil
 import sys
 from pathlib import Path
 
@@ -130,6 +132,13 @@ WAYS = {  # files beside the plugin, an import, what it is used for
 }
 
 
+def alone(folder: Path, source: str) -> str | None:
+    """The hash of a source in a folder with nothing else."""
+    (folder / "alone").mkdir()
+    (folder / "alone/plugin.py").write_text(source)
+    return components(folder / "alone/plugin.py").source_hash
+
+
 def beside(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
@@ -168,7 +177,7 @@ def test_what_is_not_imported_is_no_part_of_the_source(tmp_path):
     path = tmp_path / "plugin.py"
     path.write_text(GOOD)
     beside(tmp_path, {"aid.py": "NUMBER = 1", "torch/__init__.py": "1 / 0"})
-    assert components(path).source_hash == hashlib.sha256(GOOD.encode()).hexdigest()
+    assert components(path).source_hash == alone(tmp_path, GOOD)
 
 
 @pytest.mark.parametrize("name", ["json", "numpy", "yaml", "sklearn", "wave"])
@@ -177,7 +186,7 @@ def test_what_is_installed_is_not_hidden(tmp_path, name):
     source = f"import {name}\n{GOOD}assert not hasattr({name}, 'NUMBER')"
     path.write_text(source)
     beside(tmp_path, {f"{name}.py": "NUMBER = 1"})
-    assert components(path).source_hash == hashlib.sha256(source.encode()).hexdigest()
+    assert components(path).source_hash == alone(tmp_path, source)
     assert json.__file__ != str(tmp_path / "json.py")
 
 
@@ -235,3 +244,93 @@ def test_a_name_that_tables_or_yaml_read_as_something_else_is_refused(tmp_path, 
     (tmp_path / "named.py").write_text(f"from torch import nn\n{registry} = {{{name!r}: nn.Identity}}\n")
     with pytest.raises(PluginError, match=f"{registry}: '{name}' must be a name .* read as nothing, a truth value"):
         components(tmp_path / "named.py")
+
+
+SOURCE = """
+import aid
+from torch import nn
+
+class Mine(nn.Module):
+    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x):
+        scale = {"a": 1, **{}}["a"] * 0x10
+        return x * scale + self.eps
+
+NORMS = {"mine": Mine}
+"""
+AID = "def help(x):\n    return x + 1\n"
+
+
+def hash_of(folder: Path, source: str, aid: str = AID) -> str | None:
+    folder.mkdir(exist_ok=True)
+    beside(folder, {"plugin.py": source, "aid.py": aid})
+    return components(folder / "plugin.py").source_hash
+
+
+@pytest.mark.parametrize(
+    ("source", "aid"),
+    [
+        (f"# a comment\n{SOURCE}", AID),
+        (SOURCE.replace("\n    def", '\n    """Says what it is."""\n\n    def', 1), AID),
+        (SOURCE.replace("super().__init__()", "super().__init__()\n        'said'; pass; ..."), AID),
+        (SOURCE.replace('"', "'").replace("0x10", "16").replace("1e-5", "0.000_01"), AID),
+        (
+            SOURCE.replace(
+                "x * scale + self.eps", "(\n            (x * scale)\n            + self.eps  # eps\n        )"
+            ),
+            AID,
+        ),
+        (SOURCE.replace("\n", "\r\n"), AID),
+        (SOURCE, f"#!/usr/bin/python\n# -*- coding: utf-8 -*-\n{AID.replace('x + 1', '(x+1)')}"),
+    ],
+    ids=["comment", "docstring", "statements_that_do_nothing", "spelling", "layout", "line_ends", "helper"],
+)
+def test_comments_and_formatting_are_no_part_of_the_source(tmp_path, source, aid):
+    assert hash_of(tmp_path, source, aid) == hash_of(tmp_path, SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("source", "aid"),
+    [
+        (SOURCE.replace("1e-5", "1e-6"), AID),
+        (SOURCE.replace("scale", "gain"), AID),
+        (SOURCE.replace("0x10", "16.0"), AID),
+        (SOURCE.replace('"a": 1, **{}', '**{"a": 1}'), AID),
+        (SOURCE.replace("x * scale + self.eps", "x * (scale + self.eps)"), AID),
+        (SOURCE, AID.replace("x + 1", "x + 2")),
+        (SOURCE, AID.replace("x + 1", "x + True")),
+    ],
+    ids=["constant", "name", "type", "structure", "parentheses", "helper", "helper_type"],
+)
+def test_every_other_edit_is_part_of_the_source(tmp_path, source, aid):
+    assert hash_of(tmp_path, source, aid) != hash_of(tmp_path, SOURCE)
+
+
+def test_the_hash_is_the_same_for_all_versions_of_python_and_of_any_depth(tmp_path):
+    """A known value, as results are found again by it; a source may be deeper than Python's stack."""
+    deep = "NUMBER = " + " + ".join(["1"] * 2000)
+    known = "55d473c1dd7744c197c4097e81221c90a057d121c2db09d60ef016de2e328c90"
+    assert hash_of(tmp_path, SOURCE) == known
+    assert hash_of(tmp_path, SOURCE, deep) != hash_of(tmp_path, SOURCE, f"{deep} + 1")
+    assert hash_of(tmp_path, SOURCE, f"NUMBER = 0x{'f' * 9000}") != known
+
+
+def test_what_was_read_is_executed_whatever_became_of_the_files(tmp_path):
+    beside(tmp_path, {"aid/deep.py": "NUMBER = 1", "plain.py": "NUMBER = 10"})
+    path = tmp_path / "plugin.py"
+    statement = "from aid.deep import NUMBER; import plain"
+    path.write_text(USES_HELPER.format(first=statement, second="", value="NUMBER + plain.NUMBER"))
+    read = pickle.loads(pickle.dumps(components(path).plugin))
+    shutil.rmtree(tmp_path / "aid")
+    beside(tmp_path, {"plain.py": "NUMBER = 20"})
+    path.unlink()
+    for anew in (False, True):
+        parts = components(read, anew)
+        assert parts.registries["norm"]["value"]() == 11
+        assert parts.source_hash == read.source_hash
+    assert "return NUMBER + plain.NUMBER" in inspect.getsource(parts.registries["norm"]["value"])
+    with pytest.raises(PluginError, match="No such file"):
+        components(path)

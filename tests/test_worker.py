@@ -54,7 +54,7 @@ def test_why_a_stack_is_not_recorded_is_in_the_log_of_each_run(tmp_path: Path, m
     folder = tmp_path / "results"
     store.plan(folder, specs, {}, {})
     monkeypatch.setattr("bnbench.engine.stacked.recorder_for", lambda device: Tape())
-    ends = work(Task(specs, folder, "session", tmp_path, plugin, "cpu", ""))
+    ends = work(Task(specs, folder, "session", tmp_path, components(plugin).plugin, "cpu", ""))
     assert [end.status for end in ends] == ["completed", "completed"]
     for spec in specs:
         text = (folder / "logs" / f"{run_id(spec)}.log").read_text()
@@ -115,7 +115,9 @@ def test_of_runs_abreast_one_that_fails_fails_alone(tmp_path: Path):
     words = ["norm=batch,broken,none", "model=mlp", "model.depth=1", "model.width=8", "epochs=1", "probes=[memory]"]
     specs = compose_request(words, components(plugin)).specs
     store.plan(tmp_path / "results", specs, {}, {})
-    ends = work(Task(specs, tmp_path / "results", "session", tmp_path, plugin, "cpu", "", abreast=True))
+    ends = work(
+        Task(specs, tmp_path / "results", "session", tmp_path, components(plugin).plugin, "cpu", "", abreast=True)
+    )
     assert {end.spec.norm.name: end.status for end in ends} == {
         "batch": "completed", "broken": "failed", "none": "completed",
     }  # fmt: skip
@@ -124,23 +126,6 @@ def test_of_runs_abreast_one_that_fails_fails_alone(tmp_path: Path):
     assert runs.loc["broken", "error"] == f"ValueError: no more ({line})" and set(runs["engine"]) == {"reference"}
     measured = store.load_probes(tmp_path / "results").groupby("run_id")["step"].nunique()
     assert measured[runs.loc[["batch", "none"], "run_id"]].tolist() == [2, 2]
-
-
-@pytest.mark.parametrize("changed", ["plugin.py", "aid.py"])
-def test_a_plugin_that_has_changed_since_the_plan_trains_nothing_under_the_old_name(tmp_path: Path, changed: str):
-    plugin = tmp_path / "plugin.py"
-    plugin.write_text(f"import aid\n{BROKEN}")
-    (tmp_path / "aid.py").write_text("NUMBER = 1")
-    words = ["norm=broken,none", "model=mlp", "model.width=8", "steps=2", "seed=0,1"]
-    specs = compose_request(words, components(plugin)).specs
-    folder = tmp_path / "results"
-    store.plan(folder, specs, {}, {})
-    (tmp_path / changed).write_text(f"{(tmp_path / changed).read_text()}\nANOTHER = 2")
-    for arm in ("broken", "none"):
-        stack = tuple(spec for spec in specs if spec.norm.name == arm)
-        ends = work(Task(stack, folder, f"session-{arm}", tmp_path, plugin, "cpu", ""))
-        assert [end.status for end in ends] == ["failed" if arm == "broken" else "completed"] * 2
-        assert all("has changed since this sweep was begun" in end.error for end in ends if arm == "broken")
 
 
 GLOBAL_COUNTS = """
@@ -181,7 +166,8 @@ def test_no_run_begins_with_what_another_left_in_globals(tmp_path: Path):
         folder = tmp_path / name
         store.plan(folder, specs, {}, {})
         tasks = [
-            Task((spec,), folder, f"session{seed}", tmp_path, plugin, "cpu", "") for seed, spec in enumerate(specs)
+            Task((spec,), folder, f"session{seed}", tmp_path, components(plugin).plugin, "cpu", "")
+            for seed, spec in enumerate(specs)
         ]
         if name == "together":
             ends = [end for task in tasks for end in work(task)]

@@ -143,7 +143,8 @@ class SweepDisplay:
         """Say what the sweep came to."""
         counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items()))
         logs = summary.folder / "logs"
-        if summary.counts.get("failed", 0) and logs.is_dir():
+        failed = (identity for identity, status in summary.statuses.items() if status == "failed")
+        if any((logs / f"{identity}.log").is_file() for identity in failed):
             self._console.print(f"the tracebacks are in {shown_path(logs)}")
         seconds = time.monotonic() - self._start
         nothing = not summary.trained and not summary.interrupted

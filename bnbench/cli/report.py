@@ -23,6 +23,9 @@ def report(
     lr: Annotated[
         str, typer.Option(help="best: each row at its own best learning rate; all: a row for each.")
     ] = "best",
+    versions: Annotated[
+        bool, typer.Option("--versions", help="Show older versions of a plugin's components as well: mine@1, mine@2.")
+    ] = False,
     format: Annotated[str | None, typer.Option(help="terminal or markdown.  [default: by the name of --out]")] = None,
     out: Annotated[Path | None, typer.Option(parser=path_of("--out"), metavar="PATH", help="Write to a file.")] = None,
 ) -> None:
@@ -37,7 +40,7 @@ def report(
 
     settings: Settings = context.obj
     runs, metrics = load_sweeps([settings.sweep_folder(name) for name in sweeps])
-    views_shown = reports.report(runs, metrics, views or list(reports.VIEWS), baseline, targets or (), lr)
+    views_shown = reports.report(runs, metrics, views or list(reports.VIEWS), baseline, targets or (), lr, versions)
     chosen = format or ("markdown" if out is not None and out.suffix == ".md" else "terminal")
     if out is not None:
         write_text(out, reports.render(views_shown, chosen))

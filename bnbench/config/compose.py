@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -19,6 +18,7 @@ from bnbench.config.convert import Mismatch, convert
 from bnbench.config.fields import field_types, option_defaults, option_types
 from bnbench.data import COMMON, Augmentation
 from bnbench.errors import PluginError
+from bnbench.paths import conf_dir
 from bnbench.spec import OPTIMS, SCHEDULES
 
 GROUPS = ("norm", "model", "dataset", "optim", "schedule")
@@ -27,13 +27,6 @@ CLOSED: dict[str, Mapping[str, Callable[..., Any]]] = {"optim": OPTIMS, "schedul
 
 _SENTENCE_END = re.compile(r"\. (?=[A-Z`])")
 """``et al. 2017`` goes on."""
-
-
-def conf_dir() -> Path:
-    """The folder of the Hydra configs: inside an installed package, beside it in a clone."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
 
 
 class Composer:

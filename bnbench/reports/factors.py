@@ -31,9 +31,10 @@ def head(column: str) -> str:
 def spec_columns(columns: Iterable[str]) -> list[str]:
     """The columns that define a run, the sweep among them, in the order in which tables show them.
 
-    The norm comes last, so that norms under equal conditions stand together.
+    The norm comes last, so that norms under equal conditions stand together. The plugin is none of them: its versions
+    are told by the names of what comes from it.
     """
-    known = [name for name in columns if name == "sweep" or head(name) in FIELDS]
+    known = [name for name in columns if name == "sweep" or (head(name) in FIELDS and name != "plugin")]
     order = [
         "sweep",
         "dataset",

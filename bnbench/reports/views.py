@@ -17,6 +17,7 @@ from bnbench.reports.levels import Level
 from bnbench.reports.options import LearningRates, Options
 from bnbench.reports.small_batch import small_batch
 from bnbench.reports.targets import parse_targets
+from bnbench.reports.versions import Versions, told_apart
 from bnbench.reports.view import ReportView
 
 VIEWS: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Options], ReportView]] = {
@@ -33,6 +34,7 @@ def report(
     baseline: str | None = None,
     targets: Iterable[str | float] = (),
     lr: str = "best",
+    versions: bool = False,
 ) -> list[ReportView]:
     """Compute views of the results.
 
@@ -43,6 +45,7 @@ def report(
         baseline: what rows are compared with, for example ``norm=none``.
         targets: validation accuracies to reach, for example ``0.95`` or ``95%``; none: derived from the results.
         lr: ``best`` or ``all``.
+        versions: show all versions of a plugin's components side by side, not only the newest.
 
     Raises:
         InvalidRequest: any of these is wrong; all problems are listed.
@@ -52,10 +55,12 @@ def report(
     ]
     if lr not in get_args(LearningRates):
         problems.append(f"lr {lr!r}: {nearest(lr, list(get_args(LearningRates)))}")
+    shown = Versions(runs)
     wanted: dict[str, Level] = {}
     reached: tuple[float, ...] = ()
     try:
-        wanted = parse_baseline(baseline, runs)
+        shown = told_apart(runs, baseline, versions)
+        wanted = parse_baseline(shown.baseline, shown.runs)
     except InvalidRequest as error:
         problems += error.problems
     try:
@@ -65,5 +70,5 @@ def report(
     if problems:
         raise InvalidRequest(problems)
     options = Options(wanted, reached, cast(LearningRates, lr))
-    found = [VIEWS[name](runs, metrics, options) for name in views]
-    return [replace(view, notes=(*view.notes, *coinciding_norms(runs))) for view in found]
+    found = [VIEWS[name](shown.runs, metrics, options) for name in views]
+    return [replace(view, notes=(*view.notes, *shown.notes, *coinciding_norms(shown.runs))) for view in found]

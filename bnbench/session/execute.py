@@ -70,6 +70,7 @@ def execute(
     if len(plan.finished) == len(plan.specs):
         with store.locked(plan.folder):
             store.join(plan.folder)  # a program that was killed may have left finished rows in segments
+            store.renew(plan.folder, plan.request.specs)
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
     with _entered(plan):
@@ -194,7 +195,7 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int, reaso
             folder=plan.folder.absolute(),
             session=session,
             data=plan.data,
-            plugin=plan.plugin,
+            plugin=plan.components.plugin,
             device=f"cuda:{index % min(gpus, workers)}" if gpus else str(plan.device),
             git_commit=commit,
             abreast=bool(plan.abreast),

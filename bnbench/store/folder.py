@@ -52,8 +52,30 @@ def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], 
         elif known.get("status", "impossible") == "impossible":
             row |= {"status": "planned", "error": ""}
         state.rows[identity] = known | row
+    _newest_last(state, specs)
     _write_runs(folder, state)
     _write_history(folder, [*history, dict(invocation)])
+
+
+def renew(folder: Path, specs: Sequence[RunSpec]) -> None:
+    """Make the plugin of runs that are in the folder already its newest version. The caller holds the sweep."""
+    if any(spec.plugin is not None for spec in specs):
+        state = read_state(folder, alive=False)
+        if _newest_last(state, specs):
+            _write_runs(folder, state)
+
+
+def _newest_last(state: State, specs: Sequence[RunSpec]) -> bool:
+    """Move runs of a plugin behind those of its other versions: the last ones of a table are of the newest.
+
+    Returns:
+        whether that changed anything.
+    """
+    newest = next((row["plugin"] for row in reversed(state.rows.values()) if row.get("plugin")), None)
+    asked = [run_id(spec) for spec in specs if spec.plugin not in (None, newest)]
+    for identity in asked:
+        state.rows[identity] = state.rows.pop(identity)
+    return bool(asked)
 
 
 def amend(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from bnbench import session, store
-from bnbench.components import components
+from bnbench.components import Components, components
 from bnbench.study.curve import curves
 from bnbench.study.definition import Scale, ScaleName, Study
 from bnbench.study.design import Group, Rates, Trials, counterparts, groups, reporting_trials, tuning_trials
@@ -30,6 +31,11 @@ class Place:
     data: Path
     plugin: Path | None = None
     retry_failed: bool = False
+
+    @cached_property
+    def components(self) -> Components:
+        """What runs are built from: a plugin is read once, and what becomes of its file meanwhile changes nothing."""
+        return components(self.plugin)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class _Course:
         return sum(status in store.FAILURES for status in self.statuses.values())
 
     def tuning(self, rates: Rates) -> tuple[pd.DataFrame, pd.DataFrame]:
-        trials = tuning_trials(self.study, self.amounts, rates, components(self.place.plugin))
+        trials = tuning_trials(self.study, self.amounts, rates, self.place.components)
         folder = self._execute(trials, "tuning")
         runs = store.load_runs(folder)
         return trials.table, runs[runs["run_id"].isin(trials.table["run_id"])]
@@ -114,7 +120,7 @@ class _Course:
     def reporting(self, rates: Rates) -> Tables:
         if not rates:
             return Tables(*(pd.DataFrame(),) * 3)
-        trials = reporting_trials(self.study, self.amounts, rates, components(self.place.plugin))
+        trials = reporting_trials(self.study, self.amounts, rates, self.place.components)
         abreast = counterparts(trials.table) if self.study.alone else ()
         return read_tables(self._execute(trials, "reporting", abreast), trials.table)
 
@@ -135,7 +141,7 @@ class _Course:
     def _execute(self, trials: Trials, what: str, abreast: tuple[tuple[str, ...], ...] = ()) -> Path:
         plan = session.plan_request(
             trials.request,
-            components(self.place.plugin),
+            self.place.components,
             sweep_name(self.study, self.scale),
             results=self.place.results,
             data=self.place.data,

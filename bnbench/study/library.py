@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from bnbench.config import conf_dir
 from bnbench.errors import BnbenchError, InvalidRequest, nearest
+from bnbench.paths import conf_dir
 from bnbench.study.definition import ScaleName, Study
 from bnbench.study.reading import read_study
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bnbench import session
-from bnbench.components import components
 from bnbench.config import joined
 from bnbench.stats import ALPHA, detectable_effect
 from bnbench.study.conduct import Place, sweep_name
@@ -37,7 +36,7 @@ def outlook(study: Study, scale: ScaleName, place: Place) -> Outlook:
     Raises:
         BnbenchError: something is wrong with its settings.
     """
-    amounts, parts = study.scales[scale], components(place.plugin)
+    amounts, parts = study.scales[scale], place.components
     tuned, swept = groups(study, every_lr=False), groups(study, every_lr=True)
     middle = (amounts.lr[len(amounts.lr) // 2],)
     rates = dict.fromkeys(tuned, middle) | dict.fromkeys(swept, amounts.lr)

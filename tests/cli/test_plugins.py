@@ -1,10 +1,13 @@
 """What a user's own code may do: leave, fail, break the contract, change the folder, import what is beside it."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bnbench import session, store
+from bnbench.errors import PluginError
 from tests.conftest import Program
 
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
@@ -148,6 +151,74 @@ def test_what_is_beside_a_plugin_is_imported_in_every_process(program: Program, 
     assert "2 to train" in program(*words, "--dry-run").out
     assert program(*words).code == 0
     assert statuses(tmp_path / "results/s/runs.csv") == {"helped": {"completed"}, "none": {"completed"}}
+
+
+SCALED = """
+import aid
+from torch import nn
+
+class Scaled(nn.Module):
+    def __init__(self, num_features: int, *, fails: bool = False) -> None:
+        super().__init__()
+        self.fails, self.calls = fails, 0
+
+    def forward(self, x):
+        from folder.deep import SHIFT
+        self.calls += 1
+        if self.fails and self.calls > 4:
+            raise ValueError("boom")
+        return x * aid.NUMBER + SHIFT
+
+NORMS = {"scaled": Scaled}
+"""
+BESIDE = {"mine.py": SCALED, "aid.py": "NUMBER = 0.5", "folder/deep.py": "SHIFT = 0.25"}
+AFTERWARDS = {
+    "edited": {
+        "mine.py": SCALED.replace("x * aid", "-x * aid"),
+        "aid.py": "NUMBER = 0.75",
+        "folder/deep.py": "SHIFT = 0",
+    },
+    "garbage": dict.fromkeys(BESIDE, "x = ("),
+    "deleted": {},
+}
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("afterwards", AFTERWARDS)
+def test_a_sweep_trains_the_code_with_which_it_began(tmp_path: Path, afterwards: str, jobs: int):
+    """Whatever becomes of the files, in this process and in others; the next command reads them again."""
+    code = tmp_path / "code"
+
+    def plan(name: str) -> session.Plan:
+        words = (*SMALL, "norm=scaled", "norm.fails=false,true", "lr=0.01,0.1")
+        return session.plan_sweep(words, name, results=tmp_path, data=tmp_path, plugin=code / "mine.py")
+
+    tables = {}
+    for name in ("before", "after"):
+        put(code, BESIDE)
+        planned = plan(name)
+        put(code, BESIDE if name == "before" else AFTERWARDS[afterwards])
+        session.execute(planned, launcher="inline" if jobs == 1 else "local", jobs=jobs)
+        tables[name] = store.load_runs(planned.folder), store.load_metrics(planned.folder)
+    assert set(tables["after"][0]["plugin"]) == {planned.components.source_hash}
+    compared = ["run_id", "status", "error", "val_accuracy", "test_accuracy"]
+    assert tables["after"][0][compared].equals(tables["before"][0][compared])
+    assert tables["after"][1].equals(tables["before"][1])
+    errors = tables["after"][0].query("status == 'failed'")["error"]
+    line = SCALED.splitlines().index('            raise ValueError("boom")') + 1
+    assert len(errors) == 2 and all(f'mine.py:{line}: raise ValueError("boom")' in error for error in errors)
+    if afterwards == "edited":
+        assert len(plan("after").pending) == 4
+    else:
+        with pytest.raises(PluginError):
+            plan("after")
 
 
 @pytest.mark.parametrize(("name", "line"), [("leaves_late", "sys.exit(0)"), ("raises", 'raise ValueError("boom")')])

@@ -147,7 +147,8 @@ def test_one_raises_one_diverges_one_is_impossible_and_all_others_complete(progr
     }
     assert "failed: norm=fragile" in result.out and "RuntimeError: out of luck" in result.out
     failed = found["fragile", "", "0.01"]
-    assert failed["error"] == "RuntimeError: out of luck"
+    line = f'{Path("fragile.py").absolute()}:14: raise RuntimeError("out of luck")'
+    assert failed["error"] == f"RuntimeError: out of luck ({line})"
     assert 'raise RuntimeError("out of luck")' in Path(f"results/s/logs/{failed['run_id']}.log").read_text()
     assert "groups" in found["group", "7", "0.01"]["error"] and "100" in found["group", "7", "0.01"]["error"]
     assert float(found["none", "", "1000000.0"]["diverged_step"]) >= 2
@@ -283,7 +284,7 @@ def test_a_run_repeats_from_its_spec_file(program: Program, tmp_path: Path):
     assert second["run_id"] == first["run_id"] and second["test_loss"] == first["test_loss"]
     refused = program("run", "--from", spec, "--name", "third")
     assert refused.code == 2 and "--plugin" in refused.err
-    (tmp_path / "mine.py").write_text(PLUGIN + "# changed\n")
+    (tmp_path / "mine.py").write_text(PLUGIN + "CHANGED = True\n")
     changed = program("run", "--from", spec, "--plugin", "mine.py", "--name", "third")
     assert changed.code == 2 and "changed" in changed.err and not Path("results/third").exists()
 

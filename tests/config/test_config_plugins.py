@@ -105,7 +105,7 @@ def test_values_are_checked(tmp_path):
 
 
 def test_the_source_is_part_of_the_identity_where_it_is_used(tmp_path):
-    first, second = plugin(tmp_path, GOOD), plugin(tmp_path, GOOD + "\n# changed\n", "other.py")
+    first, second = plugin(tmp_path, GOOD), plugin(tmp_path, GOOD + "\nCHANGED = True\n", "other.py")
     assert row(first)["plugin"] is None
     assert row(first, "norm=mine")["plugin"] == first.source_hash != second.source_hash
     assert row(first, "model=tiny")["plugin"] == row(first, "dataset=blobs")["plugin"] == first.source_hash
@@ -134,7 +134,7 @@ def test_a_spec_file_needs_its_plugin(tmp_path):
     with pytest.raises(InvalidRequest, match="name its file with --plugin"):
         read_spec(path, components())
     with pytest.raises(InvalidRequest, match="the plugin has changed"):
-        read_spec(path, plugin(tmp_path, GOOD + "\n# changed\n"))
+        read_spec(path, plugin(tmp_path, GOOD + "\nCHANGED = True\n"))
     path.write_text(yaml.safe_dump({**as_tree(spec), "plugin": None}))
     with pytest.raises(InvalidRequest, match="plugin=null: must be the hash"):
         read_spec(path, parts)

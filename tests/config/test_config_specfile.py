@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from bnbench.components import components
-from bnbench.config import GROUPS, compose_request, conf_dir, read_spec
+from bnbench.config import GROUPS, compose_request, read_spec
 from bnbench.errors import InvalidRequest
+from bnbench.paths import conf_dir
 from bnbench.spec import as_tree, run_id
 
 FILES = [(group, path.stem) for group in GROUPS for path in sorted((conf_dir() / group).glob("*.yaml"))]

@@ -10,8 +10,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 
 from bnbench.components import components
-from bnbench.config import GROUPS, Composer, compose_request, conf_dir
+from bnbench.config import GROUPS, Composer, compose_request
 from bnbench.config import compose as composition
+from bnbench.paths import conf_dir
 from bnbench.spec import flatten, run_id
 
 

@@ -91,6 +91,23 @@ def test_tuning_then_reporting_and_the_second_time_nothing(tmp_path: Path):
     assert [row.decision for row in scorecard([second])] == [row.decision for row in scorecard([first])]
 
 
+def test_a_study_reports_on_the_code_that_it_tuned(tmp_path: Path):
+    """A plugin is read once, although a study is several sweeps."""
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("from torch import nn\ndef mine(n): return nn.Identity()\nNORMS = {'mine': mine}\n")
+    study = study_of(tmp_path, arms={"batch": ["norm=batch"], "none": ["norm=mine"]})
+
+    class Spoiler(Trainer):
+        def __call__(self, study: Study, what: str, plan: session.Plan) -> session.Summary:
+            plugin.write_text("x = (")
+            return super().__call__(study, what, plan)
+
+    trainer = Spoiler()
+    found = conduct(study, "cpu", Place(tmp_path / "results", tmp_path / "data", plugin), trainer)
+    assert trainer.given[-1] == ("reporting", 12) and found.failures == 0
+    assert len(set(store.load_runs(tmp_path / "results" / "study-mine-cpu")["plugin"].dropna())) == 1
+
+
 def test_a_curve_is_trained_at_every_learning_rate_without_tuning(tmp_path: Path):
     study = claim_of(tmp_path, measure="usable_decades", smallest_effect=0.5)
     found, trainer = conducted(study, tmp_path)

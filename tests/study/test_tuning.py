@@ -26,7 +26,10 @@ class Bench:
         self.asked.append({group: list(tried) for group, tried in rates.items()})
         lines = [(*group, lr, seed) for group, tried in rates.items() for lr in tried for seed in range(2)]
         rows = [
-            {"norm": arm, "lr": lr, "seed": seed, "val_accuracy": self.accuracy[arm, cell](lr), **self._change(arm, lr)}
+            {
+                **{"norm": arm, "model": cell, "lr": lr, "seed": seed},
+                **{"val_accuracy": self.accuracy[arm, cell](lr), **self._change(arm, lr)},
+            }
             for arm, cell, lr, seed in lines
         ]
         runs = runs_of(*rows)
