@@ -57,7 +57,7 @@ def sweep(
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    if jobs != 1:
+    if jobs != 1 or plugin:
         begin("bnbench.worker")
     plan = session.plan_sweep(
         overrides,

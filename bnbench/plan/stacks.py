@@ -179,8 +179,8 @@ def _spread(planned: list[Stack], cost: Callable[[Stack], float], workers: int) 
     """Split the largest stacks as far as that lets the workers end sooner."""
     best = current = planned
     for _ in range(4 * workers):
-        largest = max(current, key=cost)
-        if len(largest) == 1:
+        largest = max(current, key=cost, default=())
+        if len(largest) <= 1:
             break
         current = [*(stack for stack in current if stack is not largest), *_parts(largest, 2)]
         if _makespan(current, cost, workers) < 0.98 * _makespan(best, cost, workers):

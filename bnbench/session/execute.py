@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
-from bnbench.spec import RunSpec
+from bnbench.spec import RunSpec, stack_key
 from bnbench.worker import Task, work
 
 _LANES = {"auto": None, "off": 1}
@@ -105,7 +106,8 @@ def _train(
         pending, _lane_limits(plan, pending, workers, most), workers, spread=most is None
     )
     tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers)
-    launch = LAUNCHERS["inline" if workers == 1 and jobs is None else launcher]
+    foreign = any(task.plugin for task in tasks)  # a user's code may end its process
+    launch = LAUNCHERS["local" if foreign else "inline" if workers == 1 and jobs is None else launcher]
     at_once = sum(len(set(task.specs)) for task in tasks[:workers])
     ended: Counter[str] = Counter()
     show(Progress(len(pending), at_once, {}, len(plan.impossible)))
@@ -167,11 +169,13 @@ def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]
 
 def _lane_limits(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None) -> dict[str, int]:
     """How many runs are trained together: as the same command found before, or found now and entered in sweep.yaml."""
-    if most is not None:
-        return lane_limits(pending, plan.components, plan.load, workers, most, plan.device)
-    limits = lane_limits(pending, plan.components, plan.load, workers, None, plan.device, plan.known_lanes())
+    known = plan.known_lanes() if most is None else {}
+    question = partial(lane_limits, workers=workers, lanes=most, device=plan.device, known=known)
+    limits: dict[str, int] = dict(known)
+    for told in plan.ask(question, pending, measures=True):
+        limits |= told.value or {stack_key(spec): 1 for spec in told.specs.values()}
     release_memory()  # of what was proved and measured
-    if limits:
+    if limits and most is None:
         store.amend(plan.folder, {"lanes": limits})
     return limits
 
@@ -186,7 +190,7 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> li
             folder=plan.folder.absolute(),
             session=session,
             data=plan.data,
-            plugin=plan.plugin,
+            plugin=plan.plugin if any(spec.plugin for spec in specs) else None,
             device=f"cuda:{index % min(gpus, workers)}" if gpus else str(plan.device),
             git_commit=commit,
             abreast=bool(plan.abreast),
