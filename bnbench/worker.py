@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.fx.experimental.symbolic_shapes  # by torch's first gradient: processes that are forked have it then
 from torch import nn
 
 from bnbench.components import Components, components, foreign_line
@@ -53,6 +54,7 @@ class Task:
         device: as resolved for this worker.
         git_commit: of the folder that the user works in, for the record.
         abreast: train the runs side by side with the reference engine, not as one network.
+        note: why the runs are trained alone although they have companions; goes under logs/.
     """
 
     specs: tuple[RunSpec, ...]
@@ -63,6 +65,7 @@ class Task:
     device: str
     git_commit: str
     abreast: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ def _attempt(
         "git_commit": task.git_commit,
     }
     segment.start(tuple(dict.fromkeys(specs)), facts)
+    if task.note:
+        _log_for_all(segment, specs, f"trained alone, which is slower: {task.note}")
     ended: dict[RunSpec, End] = {}
     results: list[dict[str, Any]] = []
     try:

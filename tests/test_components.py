@@ -227,3 +227,11 @@ def test_the_line_of_a_helper_that_fails(tmp_path, helper, says):
         assert says in str(caught.value)
     (tmp_path / "aid.py").write_text("")
     assert components(tmp_path / "plugin.py").added["norm"] == {"mine"}
+
+
+@pytest.mark.parametrize("name", ["None", "NA", "na", "NaN", "null", "NULL", "inf", "Infinity", "yes", "No", "ON", "y"])
+@pytest.mark.parametrize("registry", ["NORMS", "MODELS", "DATASETS"])
+def test_a_name_that_tables_or_yaml_read_as_something_else_is_refused(tmp_path, registry, name):
+    (tmp_path / "named.py").write_text(f"from torch import nn\n{registry} = {{{name!r}: nn.Identity}}\n")
+    with pytest.raises(PluginError, match=f"{registry}: '{name}' must be a name .* read as nothing, a truth value"):
+        components(tmp_path / "named.py")

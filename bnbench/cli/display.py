@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -17,7 +18,6 @@ from bnbench.engine import Evaluation, Record
 from bnbench.environment import cores
 from bnbench.reports.wording import plural
 from bnbench.spec import RunSpec, arm, flatten, run_id
-from bnbench.text import harmless
 
 SHOWN_RUNS = 40
 PLAIN_SECONDS = 10.0
@@ -75,28 +75,21 @@ def _is_factor(column: str, plan: session.Plan) -> bool:
 
 
 class _Silence:
-    """Says of silent runs what they are, and in plain lines ever more rarely."""
+    """Says from which runs nothing comes: a line each time that the silence has doubled."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
-    def text(self, silent: session.Silent) -> str:
-        """The run that has been silent longest, and how many others are."""
+    def tell(self, silent: session.Silent, console: Console) -> None:
+        """Name the run that has been silent longest, and say how many others are; with none, begin anew."""
+        if not silent:
+            self._next = 0.0
+            return
         first = max(silent, key=lambda spec: silent[spec])
-        others = f" and {plural(len(silent) - 1, 'other run')}" if len(silent) > 1 else ""
-        return harmless(f"nothing from {arm(first)} seed={first.seed}{others} for {duration(silent[first])}")
-
-    def line(self, silent: session.Silent) -> str | None:
-        """The text, each time that the silence has doubled."""
-        longest = max(silent.values())
-        if longest < self._next:
-            return None
-        self._next = 2 * longest
-        return self.text(silent)
-
-    def broken(self) -> None:
-        """Begin anew: something has come."""
-        self._next = 0.0
+        if silent[first] >= self._next:
+            self._next = 2 * silent[first]
+            others = f" and {plural(len(silent) - 1, 'other run')}" if len(silent) > 1 else ""
+            console.print(f"nothing from {arm(first)} seed={first.seed}{others} for {duration(silent[first])}")
 
 
 class SweepDisplay:
@@ -132,15 +125,12 @@ class SweepDisplay:
         parts = [f"{progress.running} running", f"{progress.failed} failed"]
         parts += [f"{progress.impossible} impossible"] if progress.impossible else []
         parts += [f"{rate:.1f} runs/s"]
-        if progress.silent and not self._console.is_terminal:
-            if line := self._silence.line(progress.silent):
-                self._console.print(line)
-            return
-        parts += [self._silence.text(progress.silent)] if progress.silent else []
-        self._silence.broken()
+        self._silence.tell(progress.silent, self._console)
+        if progress.silent:
+            parts += [f"{len(progress.silent)} silent for {duration(max(progress.silent.values()))}"]
         detail = ", ".join(parts)
         self._live.update(self._task, total=progress.total, completed=progress.done, detail=detail)
-        if self._console.is_terminal or not progress.done:
+        if self._console.is_terminal or not progress.done or progress.silent:
             return
         over = progress.done == progress.total
         if over or now - self._told >= PLAIN_SECONDS:
@@ -182,7 +172,7 @@ class RunDisplay:
 
     def record(self, record: Record) -> None:
         """Show one evaluation."""
-        self._silence.broken()
+        self._silence.tell({}, self._console)
         if isinstance(record, Evaluation):
             self._console.print(
                 f"{record.step:>8} {record.epoch:>7.2f} {record.lr:>9.3g} {_number(record.train_loss):>11} "
@@ -191,8 +181,7 @@ class RunDisplay:
 
     def silent(self, silent: session.Silent) -> None:
         """Say that nothing has come for long."""
-        if line := self._silence.line(silent):
-            self._console.print(line)
+        self._silence.tell(silent, self._console)
 
     def end(self, summary: session.Summary) -> None:
         """Show how the run ended."""

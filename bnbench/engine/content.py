@@ -38,9 +38,11 @@ LONG = 100
 
 KNOWN = sys.stdlib_module_names | {"bnbench", "numpy", "torch", "torchvision"}
 """Packages whose classes and functions keep nothing of a layer."""
-CHANGING = {"random", "time", "os", "sys", "datetime", "secrets", "uuid", "threading", "multiprocessing", "socket"}
+CHANGING = {"random", "time", "datetime", "secrets", "uuid"}
 """Modules among them whose functions give another answer at another time."""
-CHANGING_FUNCTIONS = {"open", "input", "eval", "exec", "globals", "id"}
+KEEPING = {"os", "sys", "builtins", "gc", "threading", "multiprocessing", "socket", "tempfile", "shelve", "sqlite3"}
+"""Modules among them by which a layer may keep something where it cannot be seen, as in a file or the environment."""
+KEEPING_FUNCTIONS = {"open", "input", "eval", "exec", "globals", "setattr", "__import__"}
 """Built-in functions of that kind."""
 
 PLAIN = (
@@ -264,8 +266,8 @@ class Walk:
         for name in sorted(names):
             if name in function.__globals__:
                 self._global(f"global {name}", function.__globals__[name], names)
-            elif name in CHANGING_FUNCTIONS:
-                self._note(f"{place} calls {name}", Incomparable("a function that depends on the surroundings", True))
+            elif name in KEEPING_FUNCTIONS:
+                self._note(f"{place} calls {name}", Incomparable("a function by which it may keep anything"))
 
     def _global(self, place: str, value: Any, names: set[str]) -> None:
         """A global variable; of a module what its user names of it."""
@@ -274,8 +276,8 @@ class Walk:
             return
         root = value.__name__.partition(".")[0]
         drawing = root == "numpy" and "random" in (*names, *value.__name__.split("."))
-        if root in CHANGING or drawing:
-            self._note(place, Incomparable(f"module {value.__name__}", stateless=True))
+        if root in CHANGING | KEEPING or drawing:
+            self._note(place, Incomparable(f"module {value.__name__}", stateless=root not in KEEPING))
         elif root not in KNOWN:
             inside = {name: vars(value)[name] for name in sorted(names) if name in vars(value)}
             for name, item in inside.items():
@@ -285,8 +287,8 @@ class Walk:
         """A function in C, which is bound to an object or belongs to a module."""
         owner = getattr(value, "__self__", None)
         module = (getattr(value, "__module__", None) or "").partition(".")[0]
-        if module in CHANGING or (module and module.lstrip("_") not in KNOWN and module not in KNOWN):
-            self._note(place, Incomparable(f"function of {module}", stateless=True))
+        if module in CHANGING | KEEPING - {"builtins"} or (module and module.lstrip("_") not in KNOWN):
+            self._note(place, Incomparable(f"function of {module}", stateless=module not in KEEPING))
             return
         self._note(place, ("built in", getattr(value, "__name__", repr(value))))
         if owner is not None and not isinstance(owner, types.ModuleType | type):

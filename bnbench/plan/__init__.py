@@ -6,7 +6,7 @@ from bnbench.plan.examination import Examination, examine
 from bnbench.plan.feasibility import obstacles, summarized
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plan.proofs import trains_natively
-from bnbench.plan.stacks import lane_limits, stacks
+from bnbench.plan.stacks import lane_limits, limits_and_reasons, stacks
 
 __all__ = [
     "ROOM",
@@ -19,6 +19,7 @@ __all__ = [
     "examine",
     "lane_limits",
     "last_line",
+    "limits_and_reasons",
     "obstacles",
     "stack_seconds",
     "stacks",

@@ -18,7 +18,7 @@ from bnbench.engine import Record, release_memory
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS
-from bnbench.plan import lane_limits, stacks
+from bnbench.plan import limits_and_reasons, stacks
 from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
@@ -102,10 +102,11 @@ def _train(
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     workers = worker_count(plan, jobs)
     most = _LANES[lanes] if lanes in _LANES else int(lanes)
+    reasons: dict[str, str] = {}
     grouped = _abreast(plan, pending) or stacks(
-        pending, _lane_limits(plan, pending, workers, most), workers, spread=most is None
+        pending, _lane_limits(plan, pending, workers, most, reasons), workers, spread=most is None
     )
-    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers)
+    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers, reasons)
     foreign = any(task.plugin for task in tasks)  # a user's code may end its process
     launch = LAUNCHERS["local" if foreign else "inline" if workers == 1 and jobs is None else launcher]
     at_once = sum(len(set(task.specs)) for task in tasks[:workers])
@@ -132,8 +133,8 @@ def execute_run(
     with _entered(plan), watched(plan.folder, plan.pending, tell):
         (identity,) = plan.pending
         try:
-            (stack,) = stacks(plan.pending, _lane_limits(plan, plan.pending, 1, None), 1)
-            (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], 1)
+            (stack,) = stacks(plan.pending, _lane_limits(plan, plan.pending, 1, None, {}), 1)
+            (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], 1, {})
             (end,) = work(task, watch)
             status = end.status
         except KeyboardInterrupt:
@@ -167,20 +168,30 @@ def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]
     return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.abreast else []
 
 
-def _lane_limits(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None) -> dict[str, int]:
-    """How many runs are trained together: as the same command found before, or found now and entered in sweep.yaml."""
-    known = plan.known_lanes() if most is None else {}
-    question = partial(lane_limits, workers=workers, lanes=most, device=plan.device, known=known)
-    limits: dict[str, int] = dict(known)
+def _lane_limits(
+    plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, reasons: dict[str, str]
+) -> dict[str, int]:
+    """How many runs are trained together: as the same command found before, or found now and entered in sweep.yaml.
+
+    Args:
+        reasons: takes, by stack key, why runs are trained one by one, if that is found now.
+    """
+    known = {} if most is not None else plan.known_lanes()
+    question = partial(limits_and_reasons, workers=workers, lanes=most, device=plan.device, known=known)
+    limits = dict(known)
     for told in plan.ask(question, pending, measures=True):
-        limits |= told.value or {stack_key(spec): 1 for spec in told.specs.values()}
+        companions = Counter(map(stack_key, told.specs.values()))
+        why = {key: f"trying lanes failed: {told.error}" for key, runs in companions.items() if runs > 1}
+        found = told.value or (dict.fromkeys(companions, 1), why)
+        limits |= found[0]
+        reasons |= found[1]
     release_memory()  # of what was proved and measured
     if limits and most is None:
         store.amend(plan.folder, {"lanes": limits})
     return limits
 
 
-def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> list[Task]:
+def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int, reasons: Mapping[str, str]) -> list[Task]:
     """One task per stack; without a GPU chosen by index, GPUs take turns."""
     session, commit = uuid.uuid4().hex[:12], git_commit()
     gpus = torch.cuda.device_count() if plan.device.type == "cuda" and ":" not in plan.request.device else 0
@@ -194,6 +205,7 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int) -> li
             device=f"cuda:{index % min(gpus, workers)}" if gpus else str(plan.device),
             git_commit=commit,
             abreast=bool(plan.abreast),
+            note=reasons.get(stack_key(specs[0]), ""),
         )
         for index, specs in enumerate(stacked)
     ]

@@ -23,7 +23,7 @@ Silent = Mapping[RunSpec, float]
 
 @contextmanager
 def watched(folder: Path, specs: Mapping[str, RunSpec], tell: Callable[[Silent], None]) -> Iterator[None]:
-    """Tell again and again, from a thread of its own, of runs that have been silent for :data:`LONG`.
+    """Tell again and again, from a thread of its own, of runs that have been silent for :data:`LONG`; of none at last.
 
     Before any run has begun, as while networks are proved and measured, all of them are silent.
     """
@@ -31,7 +31,7 @@ def watched(folder: Path, specs: Mapping[str, RunSpec], tell: Callable[[Silent],
 
     def look() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
-        moved = time.monotonic()
+        moved, told = time.monotonic(), False
         while not over.wait(LOOK):
             silent = {specs[name]: seconds for name, seconds in store.silences(folder).items() if name in specs}
             if silent:
@@ -39,8 +39,9 @@ def watched(folder: Path, specs: Mapping[str, RunSpec], tell: Callable[[Silent],
             else:
                 silent = dict.fromkeys(specs.values(), time.monotonic() - moved)
             long = {spec: seconds for spec, seconds in silent.items() if seconds >= LONG}
-            if long:
+            if long or told:
                 tell(long)
+            told = bool(long)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()

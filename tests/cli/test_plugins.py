@@ -166,3 +166,33 @@ def test_a_plugin_may_change_the_folder(program: Program, tmp_path: Path, plugin
     assert result.code == 0, result.err
     assert statuses(tmp_path / "here/s/runs.csv") == {"moves": {"completed"}, "none": {"completed"}}
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+COUNTS = """
+from torch import nn
+
+class Counts(nn.Module):
+    calls = 0
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+
+    def forward(self, x):
+        Counts.calls += 1
+        return x
+
+NORMS = {"counts": Counts}
+"""
+
+
+def test_why_runs_are_trained_alone_is_in_their_logs(program: Program, tmp_path: Path):
+    (tmp_path / "counts.py").write_text(COUNTS)
+    result = program("sweep", "--name", "s", "--plugin", "counts.py", *SMALL, "norm=counts", "seed=0,1")
+    assert result.code == 0, result.err
+    with (tmp_path / "results/s/runs.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["engine"] for row in rows] == ["reference", "reference"]
+    because = "class Counts.calls changes from step to step and belongs to more than one run"
+    for row in rows:
+        text = (tmp_path / f"results/s/logs/{row['run_id']}.log").read_text()
+        assert text == f"trained alone, which is slower: {because}\n"

@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import functools
 import itertools
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -193,12 +194,35 @@ class GlobalGenerator(Schedule):
         return next(GENERATOR)
 
 
+class Environment(Schedule):
+    def count(self) -> int:
+        os.environ["BNBENCH_TEST_STEPS"] = str(int(os.environ.get("BNBENCH_TEST_STEPS", "0")) + 1)
+        return int(os.environ["BNBENCH_TEST_STEPS"])
+
+
+class ByName(Schedule):
+    def count(self) -> int:
+        globals()["STEPS"] += 1
+        return STEPS
+
+
 class Timed(Schedule):
     def count(self) -> int:
         return int(time.monotonic() < 0)
 
 
-OF_ALL = [ClassAttribute, ClassList, Global, Closure, Default, FunctionAttribute, Shared, GlobalGenerator]
+OF_ALL = [
+    ClassAttribute,
+    ClassList,
+    Global,
+    Closure,
+    Default,
+    FunctionAttribute,
+    Shared,
+    GlobalGenerator,
+    Environment,
+    ByName,
+]
 
 LAYERS = {**{name: holding(*pair) for name, pair in OF_A_LAYER.items()}, **{kind.__name__: kind for kind in OF_ALL}}
 
