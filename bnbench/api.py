@@ -28,6 +28,8 @@ def run(
     Raises:
         BnbenchError: something is wrong with the request.
     """
+    if plugin:
+        begin("bnbench.worker")
     plan = session.plan_run(
         overrides, name, results=Path(results), data=Path(data), plugin=Path(plugin) if plugin else None
     )
@@ -127,7 +129,7 @@ def verdicts(
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    if jobs != 1:
+    if jobs != 1 or plugin:
         begin("bnbench.worker")
     place = study.Place(
         expanded(results, "results"), expanded(data, "data"), expanded(plugin, "plugin") if plugin else None

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -67,11 +68,15 @@ def local(
     tasks: Sequence[Any],
     jobs: int,
     kinds: Callable[[Any], Hashable] = same_kind,
+    heard: Callable[[Any], None] | None = None,
 ) -> Generator[Done, None, None]:
     """See :class:`Launcher`; up to ``jobs`` processes, none of them a copy of this one.
 
     ``function`` and the tasks come from modules that can be imported; the program's main module is not one of them.
     A worker has tasks of one kind, and makes room for another one when there are no more of it.
+
+    Args:
+        heard: is given what the function tells on the way; it is then called as ``function(task, tell)``.
     """
     assert jobs >= 1, "somebody must work"
     waiting: dict[Hashable, deque[int]] = {}
@@ -80,7 +85,7 @@ def local(
     workers: list[_Worker] = []
     try:
         while waiting or any(worker.index is not None for worker in workers):
-            while waiting and (worker := _idle(workers, waiting, jobs, function)):
+            while waiting and (worker := _idle(workers, waiting, jobs, partial(_start, function, heard is not None))):
                 index = waiting[worker.kind].popleft()
                 if not waiting[worker.kind]:
                     del waiting[worker.kind]
@@ -93,7 +98,9 @@ def local(
                     waiting.setdefault(worker.kind, deque()).appendleft(index)
                     workers.remove(worker)
             for worker in _heard_of(workers):
-                done = _collect(worker)
+                done = _collect(worker, heard)
+                if done is None:
+                    continue
                 if not worker.proven:
                     workers.remove(worker)
                 yield done
@@ -102,7 +109,10 @@ def local(
 
 
 def _idle(
-    workers: list[_Worker], waiting: Mapping[Hashable, deque[int]], jobs: int, function: Callable[[Any], Any]
+    workers: list[_Worker],
+    waiting: Mapping[Hashable, deque[int]],
+    jobs: int,
+    start: Callable[[Hashable], _Worker],
 ) -> _Worker | None:
     """A worker without a task for a kind that waits, started if need be; None if all ``jobs`` of them are busy."""
     idle = [worker for worker in workers if worker.index is None]
@@ -110,7 +120,7 @@ def _idle(
     if free is None and (idle or len(workers) < jobs):
         _dismiss(idle)
         workers[:] = [worker for worker in workers if worker not in idle]
-        free = _start(function, min(waiting, key=lambda kind: waiting[kind][0]))
+        free = start(min(waiting, key=lambda kind: waiting[kind][0]))
         workers.append(free)
     return free
 
@@ -122,12 +132,12 @@ def _heard_of(workers: Sequence[_Worker]) -> list[_Worker]:
     return [worker for worker in busy if worker.pipe in ready or worker.process.sentinel in ready]
 
 
-def _start(function: Callable[[Any], Any], kind: Hashable) -> _Worker:
+def _start(function: Callable[..., Any], tells: bool, kind: Hashable) -> _Worker:
     """Start a worker that never sees Ctrl-C, not even while it imports: the program that started it decides."""
     begin(function.__module__)
     context: Any = multiprocessing.get_context(METHOD)
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(function, theirs), daemon=True)
+    process = context.Process(target=serve, args=(function, theirs, tells), daemon=True)
     try:
         with _without_interrupts(), _without_main():
             process.start()
@@ -170,15 +180,15 @@ def _hand(worker: _Worker, index: int, message: bytes) -> bool:
     return True
 
 
-def _collect(worker: _Worker) -> Done:
-    """The end of a worker's task; a worker that died is not proven any more."""
+def _collect(worker: _Worker, heard: Callable[[Any], None] | None) -> Done | None:
+    """The end of a worker's task, or None if it told of something; a worker that died is not proven any more."""
     index = worker.index
     assert index is not None, "only busy workers are waited for"
-    worker.index = None
     try:
         message = worker.pipe.recv_bytes() if worker.pipe.poll() else b""
     except (EOFError, ConnectionResetError):
         message = b""
+    worker.index = None
     if not message:
         worker.proven = False
         worker.process.join(FAREWELL)
@@ -187,9 +197,13 @@ def _collect(worker: _Worker) -> Done:
         return Done(index, None, CUT if cut else _death(worker.process.exitcode))
     worker.proven = True
     try:
-        value, error = pickle.loads(message)
+        over, value, error = pickle.loads(message)
     except Exception as problem:
         return Done(index, None, described(problem))
+    if not over and heard is not None:
+        worker.index = index
+        heard(value)
+        return None
     return Done(index, value, error)
 
 

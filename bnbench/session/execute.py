@@ -17,7 +17,7 @@ from bnbench import store
 from bnbench.engine import Record, release_memory
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
-from bnbench.launch import LAUNCHERS
+from bnbench.launch import LAUNCHERS, local
 from bnbench.plan import limits_and_reasons, stacks
 from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
@@ -129,13 +129,20 @@ def _train(
 def execute_run(
     plan: Plan, watch: Callable[[Record], None], tell: Callable[[Silent], None] = lambda silent: None
 ) -> Summary:
-    """Train the one run of a plan in this process; show each record to ``watch``, and a long silence to ``tell``."""
+    """Train the one run of a plan; show each record to ``watch``, and a long silence to ``tell``.
+
+    It is trained in this process, unless a user's code takes part, which may end it.
+    """
     with _entered(plan), watched(plan.folder, plan.pending, tell):
         (identity,) = plan.pending
         try:
             (stack,) = stacks(plan.pending, _lane_limits(plan, plan.pending, 1, None, {}), 1)
             (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], 1, {})
-            (end,) = work(task, watch)
+            if task.plugin is None:
+                (end,) = work(task, watch)
+            else:
+                with closing(dispatch([task], partial(local, heard=watch), 1)) as told:
+                    (end,) = next(told)
             status = end.status
         except KeyboardInterrupt:
             status = "interrupted"
