@@ -72,16 +72,16 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("place", ["init", "planning", "training"])
 def test_each_arm_bears_what_it_does_alone(tmp_path: Path, alone: dict[str, str], place: str):
-    norms = [*ENDING, *RAISING] if place == "init" else [*NORMS]
+    norms = ["leaves_0", "exits_0", "segfaults", "interrupts"] if place == "init" else [*NORMS]
     found = call(
         tmp_path, place, "sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, f"norm=batch,none,{','.join(norms)}"
     )
     assert found.code == 1 and found.runs.keys() == {"batch", "none", *norms}, found.err[-2000:]
     assert "Traceback" not in found.err and "bug" not in found.err
-    for norm in ENDING:
+    for norm in ENDING.keys() & norms:
         assert found.runs[norm]["status"] == ("failed" if place == "training" else "impossible"), norm
         assert found.runs[norm]["error"] and f"norm={norm} " in found.out, norm
-    for norm in RAISING:
+    for norm in RAISING.keys() & norms:
         assert found.runs[norm]["status"] in ("failed", "out_of_memory"), norm
         assert found.runs[norm]["error"] and f"norm={norm} " in found.out, norm
     for norm in norms:
