@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bnbench.reports.accuracy import NOTHING, accuracy_cell, seeds_note, summarize
+from bnbench.reports.accuracy import (
+    NOTHING,
+    UNSTABLE,
+    UNSTABLE_NOTE,
+    accuracy_cell,
+    divergence,
+    seeds_note,
+    summarize,
+    without_unstable_divergence,
+)
 from bnbench.reports.baseline import baseline_rows, baseline_text, incomparable, is_comparable
 from bnbench.reports.levels import level_text
 from bnbench.reports.options import Options
@@ -28,10 +37,16 @@ BOUND_NOTE = "'>': a lower bound, as the baseline never reached the target in th
 
 @dataclass(frozen=True, slots=True)
 class _Material:
-    """What all tables of the view are made of; ``runs`` are those at the shown learning rate, with their row."""
+    """What all tables of the view are made of.
+
+    Attributes:
+        runs: those at the shown learning rate, with their row.
+        divergence: of every row at that learning rate.
+    """
 
     rows: Rows
     runs: pd.DataFrame
+    divergence: pd.DataFrame
     metrics: pd.DataFrame
     best: pd.DataFrame | None
     compared: dict[int, int]
@@ -66,10 +81,10 @@ def convergence(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
 def _gather(rows: Rows, metrics: pd.DataFrame, options: Options) -> _Material:
     counted = rows.trials.counted
     tuned = options.lr == "best" and len(rows.trials.levels["lr"]) > 1
-    best = best_lr(counted, ["row"]) if tuned else None
+    best = best_lr(counted, ["row"], stable_first=True) if tuned else None
     compared = baseline_rows(rows, options.baseline) if is_comparable(rows, options.baseline) else {}
     chosen = counted if best is None else keep_best(counted, best, ["row"])
-    return _Material(rows, chosen, metrics, best, compared, options)
+    return _Material(rows, chosen, divergence(chosen, ["row"]), metrics, best, compared, options)
 
 
 def _tables(material: _Material, dataset: int) -> Iterator[Table]:
@@ -86,25 +101,32 @@ def _tables(material: _Material, dataset: int) -> Iterator[Table]:
 
 
 def _derived(runs: pd.DataFrame) -> tuple[float, ...]:
-    means = runs.groupby("row")["val"].mean()
-    return derive_targets(float(means.max()), float(runs["chance"].max()))
+    chance = float(runs["chance"].max())
+    rows = summarize(runs, ["row"], "val")
+    # What a target is may hang on rounding only where no row is stable and above chance.
+    trained = rows[~rows["unstable"] & (rows["mean"] > chance)]
+    return derive_targets(float((rows if trained.empty else trained)["mean"].max()), chance)
 
 
 def _table(material: _Material, runs: pd.DataFrame, here: list[int], target: float, place: str) -> Table:
-    times = times_to_target(runs, material.metrics, target)
+    every = times_to_target(runs, material.metrics, target)
+    times = times_to_target(without_unstable_divergence(runs, ["row"]), material.metrics, target)
+    unstable = material.divergence["unstable"].to_dict()
     val = _accuracies(runs, "val")
     test = _accuracies(runs, "test")
     names = labels(material.rows, without=["dataset"])
-    fastest = min((time.median["step"] for time in times.values()), default=float("inf"))
+    stable = (time.median["step"] for row, time in times.items() if not unstable[row])
+    fastest = min(stable, default=float("inf"))
     lines = [
         (
             *names[row],
             *_lr(material, row),
-            *_steps(times.get(row), fastest),
+            _reached(every.get(row)),
+            _steps(times.get(row), fastest, unstable.get(row, False)),
             *_speed_up(material, row, times),
             val.get(row, NOTHING),
             test.get(row, NOTHING),
-            *_epochs(times.get(row)),
+            *_epochs(times.get(row), unstable.get(row, False)),
         )
         for row in here
     ]
@@ -122,8 +144,8 @@ def _titles(material: _Material) -> list[str]:
 
 def _accuracies(runs: pd.DataFrame, score: str) -> dict[int, Cell]:
     table = summarize(runs, ["row"], score)
-    usual = int(table["count"].max())
-    return {row: accuracy_cell(mean, sd, n, div, usual) for row, mean, sd, n, div in table.itertuples()}
+    usual = int(table["seeds"].max())
+    return {row: accuracy_cell(summary, usual=usual) for row, *summary in table.itertuples()}
 
 
 def _lr(material: _Material, row: int) -> tuple[Cell, ...]:
@@ -132,27 +154,37 @@ def _lr(material: _Material, row: int) -> tuple[Cell, ...]:
         return ()
     if row not in best.index:
         return (NOTHING,)
-    return (lr_cell(material.rows.trials.levels["lr"], int(best["lr"][row]), bool(best["edge"][row])),)
+    lr, edge, unstable = int(best["lr"][row]), bool(best["edge"][row]), bool(best["unstable"][row])
+    return (lr_cell(material.rows.trials.levels["lr"], lr, edge, unstable),)
 
 
-def _steps(times: Times | None, fastest: float) -> tuple[Cell, Cell]:
+def _reached(times: Times | None) -> Cell:
     if times is None:
-        return Cell("no result", n=0, mark="bad"), NOTHING
+        return Cell("no result", n=0, mark="bad")
     share = times.hits / times.n
-    reached = Cell(f"{times.hits}/{times.n}", value=share, n=times.n, mark="bad" if times.hits < times.n else "")
-    steps = _time(times, "step")
-    return reached, replace(steps, mark="best") if times.median["step"] == fastest < float("inf") else steps
+    return Cell(f"{times.hits}/{times.n}", value=share, n=times.n, mark="bad" if times.hits < times.n else "")
 
 
-def _epochs(times: Times | None) -> tuple[Cell, Cell]:
-    return (NOTHING, NOTHING) if times is None else (_time(times, "epoch"), _time(times, "examples"))
+def _steps(times: Times | None, fastest: float, unstable: bool) -> Cell:
+    if times is None:
+        return NOTHING
+    steps = _time(times, "step", unstable)
+    is_fastest = times.median["step"] == fastest < float("inf") and not unstable
+    return replace(steps, mark="best") if is_fastest else steps
 
 
-def _time(times: Times, unit: str) -> Cell:
+def _epochs(times: Times | None, unstable: bool) -> tuple[Cell, Cell]:
+    if times is None:
+        return NOTHING, NOTHING
+    return _time(times, "epoch", unstable), _time(times, "examples", unstable)
+
+
+def _time(times: Times, unit: str, unstable: bool) -> Cell:
     write = magnitude if unit == "examples" else count
     median, low, high = times.median[unit], times.low[unit], times.high[unit]
     text = write(median) if low == high else f"{write(median)} [{write(low)}-{write(high)}]"
-    return Cell(text, median, low=low, high=high, n=times.n, mark="bad" if median == float("inf") else "")
+    text += f" n={times.n} {UNSTABLE}" if unstable else ""
+    return Cell(text, median, low=low, high=high, n=times.n, mark="bad" if median == float("inf") or unstable else "")
 
 
 def _speed_up(material: _Material, row: int, times: dict[int, Times]) -> tuple[Cell, ...]:
@@ -163,6 +195,8 @@ def _speed_up(material: _Material, row: int, times: dict[int, Times]) -> tuple[C
         return (Cell("n/a"),)
     if other == row:
         return (Cell("baseline", mark="baseline"),)
+    if material.divergence["unstable"][[row, other]].any():
+        return (Cell(UNSTABLE, mark="bad"),)
     ours, theirs = times[row], times[other]
     reading, value = ratio_of_medians(ours.median["step"], theirs.median["step"], theirs.spent)
     match reading:
@@ -181,11 +215,15 @@ def _speed_up(material: _Material, row: int, times: dict[int, Times]) -> tuple[C
 def _notes(material: _Material) -> tuple[str, ...]:
     usual = int(material.runs.groupby("row").size().max())
     notes = [f"Median [fastest-slowest] over seeds. {MISS_NOTE}", seeds_note(usual, "Final accuracy in percent")]
-    if material.runs["diverged"].any():
+    unstable = material.divergence["unstable"]
+    if (~unstable & (material.divergence["diverged"] > 0)).any():
         notes.append("A diverged run keeps what it reached before, and its final accuracy is chance (1 / classes).")
+    if unstable.any():
+        notes.append(UNSTABLE_NOTE)
     if not material.options.targets:
+        aside = " (unstable rows aside)" if unstable.any() and not unstable.all() else ""
         notes.append(
-            "Targets derived from the results: 95% and 99% of the best row's mean final validation accuracy,"
+            f"Targets derived from the results: 95% and 99% of the best row's mean final validation accuracy{aside},"
             " rounded down to a whole percent."
         )
     return (

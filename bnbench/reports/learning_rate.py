@@ -8,20 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from bnbench.reports.accuracy import CHANCE_NOTE, NOTHING, accuracy_cell, seeds_note, summarize
+from bnbench.reports.accuracy import NOTHING, UNSTABLE, accuracy_cell, divergence_notes, seeds_note, summarize
 from bnbench.reports.levels import Level, level_text, level_texts
 from bnbench.reports.options import Options
 from bnbench.reports.rows import Rows, following, key_columns, labels, section_starts, sort_into_rows
 from bnbench.reports.trials import read_trials, uncounted
-from bnbench.reports.tuning import EDGE_NOTE, best_lr, lr_cell
+from bnbench.reports.tuning import EDGE_NOTE, TRAINS, best_lr, lr_cell
 from bnbench.reports.view import Cell, Column, Mark, ReportView, Table
 
 TITLE = "Learning rate"
-TRAINS = 0.5
 USABLE = 0.95
 TRAINS_NOTE = (
-    "largest lr: the largest that trains. Trains: at most half of the seeds diverged, and the mean is above chance"
-    " and at least halfway from chance to the row's best mean."
+    "largest lr: the largest that trains. Trains: no seed diverged, and the mean is above chance and at least halfway"
+    " from chance to the row's best mean."
 )
 USABLE_NOTE = (
     "usable range: the unbroken block of tried learning rates around the best one that train, with a mean at least"
@@ -55,7 +54,7 @@ def usable_range(means: list[float], diverged: list[float], best: int, chance: f
         chance: accuracy of a uniform guess.
     """
     above = [(mean - chance) / (means[best] - chance) if means[best] > chance else 0.0 for mean in means]
-    alive = [share <= 0.5 for share in diverged]
+    alive = [share == 0 for share in diverged]
     trains = [ok and share >= TRAINS - 1e-9 for ok, share in zip(alive, above, strict=True)]
     usable = [ok and share >= USABLE - 1e-9 for ok, share in zip(alive, above, strict=True)]
     largest = max((at for at, yes in enumerate(trains) if yes), default=None)
@@ -87,7 +86,7 @@ def learning_rate(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -
         return ReportView(TITLE, notes=(f"All finished runs have lr={only}; sweep lr to see its effect.",))
     rows = sort_into_rows(trials, aside=("lr",))
     curves = summarize(rows.trials.counted, ["row", "lr"], "val")
-    best = best_lr(rows.trials.counted, ["row"])
+    best = best_lr(rows.trials.counted, ["row"], stable_first=True)
     return ReportView(TITLE, (_curve_table(rows, curves, best), _range_table(rows, curves, best)), _notes(rows))
 
 
@@ -99,16 +98,15 @@ def _notes(rows: Rows) -> tuple[str, ...]:
 
 def _curve_table(rows: Rows, curves: pd.DataFrame, best: pd.DataFrame) -> Table:
     levels = rows.trials.levels["lr"]
-    usual = int(curves["count"].max())
+    usual = int(curves["seeds"].max())
     cells: dict[int, dict[int, Cell]] = {}
-    for (row, lr), mean, sd, n, diverged in curves.itertuples():
+    for (row, lr), *summary in curves.itertuples():
         mark: Mark = "best" if best["lr"][row] == lr else ""
-        cells.setdefault(row, {})[lr] = accuracy_cell(mean, sd, n, diverged, usual, mark)
+        cells.setdefault(row, {})[lr] = accuracy_cell(summary, usual=usual, mark=mark)
     names = labels(rows)
     lines = [(*names[row], *(cells.get(row, {}).get(lr, NOTHING) for lr in range(len(levels)))) for row in names]
     columns = (*key_columns(rows), *(Column(f"lr {text}") for text in level_texts(levels)))
-    notes = [seeds_note(usual, "Final validation accuracy in percent")]
-    notes += [CHANCE_NOTE] if curves["diverged"].any() else []
+    notes = [seeds_note(usual, "Final validation accuracy in percent"), *divergence_notes(curves)]
     title = "Validation accuracy by learning rate"
     return Table(title, columns, tuple(lines), tuple(notes), section_starts(list(names.values())))
 
@@ -137,24 +135,26 @@ def _range_cells(rows: Rows, row: int, curve: pd.DataFrame, best: pd.DataFrame) 
     levels = [rows.trials.levels["lr"][code] for code in curve.index]
     chosen = int(best["lr"][row])
     at = curve.index.get_loc(chosen)
-    n, diverged = curve["count"], curve["diverged"]
+    seeds, diverged = curve["seeds"], curve["diverged"]
     assert isinstance(at, int)
-    found = usable_range(curve["mean"].tolist(), (diverged / n).tolist(), at, float(rows.keys["chance"][row]))
-    top = curve.iloc[at]
+    found = usable_range(curve["mean"].tolist(), (diverged / seeds).tolist(), at, float(rows.keys["chance"][row]))
+    unstable = curve["unstable"].tolist()
     return [
-        lr_cell(rows.trials.levels["lr"], chosen, bool(best["edge"][row])),
-        accuracy_cell(top["mean"], top["std"], int(top["count"]), int(top["diverged"])),
-        _largest_cell(levels, found),
-        *_width_cells(levels, found),
-        _diverged_cell(int(diverged.sum()), int(n.sum())),
+        lr_cell(rows.trials.levels["lr"], chosen, bool(best["edge"][row]), unstable[at]),
+        accuracy_cell(curve.iloc[at].tolist()),
+        _largest_cell(levels, found, unstable),
+        *(_width_cells(levels, found) if not unstable[at] else [Cell(UNSTABLE, mark="bad")] * 2),
+        _diverged_cell(int(diverged.sum()), int(seeds.sum())),
     ]
 
 
-def _largest_cell(levels: list[Level], found: LearningRateRange) -> Cell:
-    if found.largest is None:
-        return Cell("none", mark="bad")
-    cell = lr_cell(levels, found.largest, edge=False)
-    return replace(cell, text=f">= {cell.text}") if found.largest == len(levels) - 1 else cell
+def _largest_cell(levels: list[Level], found: LearningRateRange, unstable: list[bool]) -> Cell:
+    cell = Cell("none", mark="bad") if found.largest is None else lr_cell(levels, found.largest)
+    if found.largest == len(levels) - 1:
+        return replace(cell, text=f">= {cell.text}")
+    first = 0 if found.largest is None else found.largest + 1
+    above = [text for text, wavers in zip(level_texts(levels)[first:], unstable[first:], strict=True) if wavers]
+    return replace(cell, text=f"{cell.text} ({UNSTABLE} at {', '.join(above)})") if above else cell
 
 
 def _width_cells(levels: list[Level], found: LearningRateRange) -> tuple[Cell, Cell]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bnbench.reports.accuracy import CHANCE_NOTE, NOTHING, accuracy_cell, seeds_note, summarize
+from bnbench.reports.accuracy import NOTHING, UNSTABLE, accuracy_cell, divergence_notes, seeds_note, summarize
 from bnbench.reports.baseline import baseline_rows, baseline_text, incomparable, is_comparable
 from bnbench.reports.levels import level_text
 from bnbench.reports.options import Options
@@ -64,7 +64,7 @@ def _gather(trials: Trials, options: Options) -> _Material:
     tuned = options.lr == "best" and len(trials.levels["lr"]) > 1
     rows = sort_into_rows(trials, aside=("batch_size", "lr") if options.lr == "best" else ("batch_size",))
     counted = rows.trials.counted
-    best = best_lr(counted, CELL) if tuned else None
+    best = best_lr(counted, CELL, stable_first=True) if tuned else None
     compared = baseline_rows(rows, options.baseline) if is_comparable(rows, options.baseline) else {}
     chosen = counted if best is None else keep_best(counted, best, CELL)
     ends = int(counted["batch_size"].min()), int(counted["batch_size"].max())
@@ -75,16 +75,17 @@ def _accuracy_table(material: _Material) -> Table:
     rows = material.rows
     batches = rows.trials.levels["batch_size"]
     table = summarize(material.runs, CELL, "test")
-    usual = int(table["count"].max())
-    cells = {at: accuracy_cell(mean, sd, n, div, usual) for at, mean, sd, n, div in table.itertuples()}
+    usual = int(table["seeds"].max())
+    cells = {at: accuracy_cell(summary, usual=usual) for at, *summary in table.itertuples()}
     drops = _drops(material)
+    unstable = {row for row, batch in table.index[table["unstable"]] if batch in material.ends}
     names = labels(rows)
     lines = [
         (
             *names[row],
             *(cells.get((row, batch), NOTHING) for batch in range(len(batches))),
-            _drop_cell(drops.get(row)),
-            *_excess(material, row, drops),
+            _drop_cell(drops.get(row), row in unstable),
+            *_excess(material, row, drops, unstable),
         )
         for row in names
     ]
@@ -96,7 +97,7 @@ def _accuracy_table(material: _Material) -> Table:
         *(Column(title) for title in extra),
     )
     notes = [seeds_note(usual, "Final test accuracy in percent"), *_drop_notes(material, small, large)]
-    notes += [CHANCE_NOTE] if material.runs["diverged"].any() else []
+    notes += divergence_notes(table)
     sections = section_starts(list(names.values()))
     return Table("Test accuracy by batch size", columns, tuple(lines), tuple(notes), sections)
 
@@ -112,8 +113,10 @@ def _drops(material: _Material) -> dict[int, dict[int, float]]:
     return found
 
 
-def _drop_cell(drops: dict[int, float] | None) -> Cell:
-    return _points(list(drops.values()), percent) if drops else NOTHING
+def _drop_cell(drops: dict[int, float] | None, unstable: bool) -> Cell:
+    if not drops:
+        return NOTHING
+    return Cell(UNSTABLE, mark="bad") if unstable else _points(list(drops.values()), percent)
 
 
 def _points(differences: Sequence[float], write: Callable[[float], str]) -> Cell:
@@ -128,7 +131,7 @@ def _signed(fraction: float) -> str:
     return text if text == "0.0" or text.startswith("-") else f"+{text}"
 
 
-def _excess(material: _Material, row: int, drops: dict[int, dict[int, float]]) -> tuple[Cell, ...]:
+def _excess(material: _Material, row: int, drops: dict[int, dict[int, float]], unstable: set[int]) -> tuple[Cell, ...]:
     if not material.compared:
         return ()
     other = material.compared.get(row)
@@ -136,7 +139,9 @@ def _excess(material: _Material, row: int, drops: dict[int, dict[int, float]]) -
         return (Cell("baseline", mark="baseline"),)
     ours, theirs = drops.get(row, {}), drops.get(other, {}) if other is not None else {}
     differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    return (_points(differences, _signed) if differences else Cell("n/a"),)
+    if not differences:
+        return (Cell("n/a"),)
+    return (Cell(UNSTABLE, mark="bad") if unstable & {row, other} else _points(differences, _signed),)
 
 
 def _drop_notes(material: _Material, small: str, large: str) -> list[str]:
@@ -156,7 +161,8 @@ def _lr_table(material: _Material) -> Table:
     rows, best = material.rows, material.best
     assert best is not None
     batches = rows.trials.levels["batch_size"]
-    cells = {at: lr_cell(rows.trials.levels["lr"], lr, edge) for at, lr, _, edge in best.itertuples()}
+    levels = rows.trials.levels["lr"]
+    cells = {at: lr_cell(levels, lr, edge, unstable) for at, lr, _, edge, unstable in best.itertuples()}
     names = labels(rows)
     lines = [(*names[row], *(cells.get((row, batch), NOTHING) for batch in range(len(batches)))) for row in names]
     columns = (*key_columns(rows), *(Column(f"batch {level_text(level)}") for level in batches))

@@ -6,32 +6,42 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bnbench.reports.accuracy import UNSTABLE, divergence
 from bnbench.reports.levels import Level, level_texts
 from bnbench.reports.view import Cell
+
+TRAINS = 0.5
+"""What a mean has to reach to count as trained: this share of the way from chance to the best mean."""
 
 EDGE_NOTE = "edge: the best lr is the lowest or highest of its grid; a wider grid may hold a better one."
 
 
-def best_lr(counted: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def best_lr(counted: pd.DataFrame, by: Sequence[str], stable_first: bool = False) -> pd.DataFrame:
     """Choose a learning rate for every group of runs.
 
     Equal means go to the lower learning rate. A diverged run scores at chance.
 
     Args:
-        counted: runs with ``val`` and the codes of ``lr``.
+        counted: runs with ``val``, ``chance``, ``diverged`` and the codes of ``lr``.
         by: columns that make the groups.
+        stable_first: choose one at which some seeds diverged and some did not only where no other trains.
 
     Returns:
-        indexed by ``by``: ``lr`` (code), ``tried`` (learning rates in the group's grid) and ``edge`` (whether the
-        choice is the lowest or highest of at least two).
+        indexed by ``by``: ``lr`` (code), ``tried`` (learning rates in the group's grid), ``edge`` (whether the choice
+        is the lowest or highest of at least two) and ``unstable`` (whether the seeds disagree at the choice).
     """
     by = list(by)
-    means = counted.groupby([*by, "lr"])["val"].mean().round(9).reset_index()
+    groups = counted.groupby([*by, "lr"])
+    means = groups[["val", "chance"]].mean().round(9).join(divergence(counted, [*by, "lr"])["unstable"]).reset_index()
     grid = means.groupby(by)["lr"].agg(["min", "max", "size"])
-    chosen = means.sort_values([*by, "val", "lr"], ascending=[*([True] * len(by)), False, True])
-    best = chosen.drop_duplicates(by).set_index(by)["lr"]
-    edge = ((best == grid["min"]) | (best == grid["max"])) & (grid["size"] > 1)
-    return pd.DataFrame({"lr": best, "tried": grid["size"], "edge": edge})
+    above = means["val"] - means["chance"]
+    top = above.groupby([means[name] for name in by]).transform("max")
+    trains = (above > 0) & (above >= TRAINS * top - 1e-9)
+    means["first"] = trains & ~means["unstable"] & stable_first
+    chosen = means.sort_values([*by, "first", "val", "lr"], ascending=[*([True] * len(by)), False, False, True])
+    best = chosen.drop_duplicates(by).set_index(by)
+    edge = ((best["lr"] == grid["min"]) | (best["lr"] == grid["max"])) & (grid["size"] > 1)
+    return pd.DataFrame({"lr": best["lr"], "tried": grid["size"], "edge": edge, "unstable": best["unstable"]})
 
 
 def keep_best(counted: pd.DataFrame, best: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -40,8 +50,7 @@ def keep_best(counted: pd.DataFrame, best: pd.DataFrame, by: Sequence[str]) -> p
     return counted[counted["lr"] == chosen]
 
 
-def lr_cell(levels: Sequence[Level], code: int, edge: bool) -> Cell:
-    """A chosen learning rate, marked when it is at the edge of its grid."""
-    level = levels[code]
-    text = level_texts(levels)[code]
-    return Cell(f"{text} edge" if edge else text, value=level, mark="bad" if edge else "")
+def lr_cell(levels: Sequence[Level], code: int, edge: bool = False, unstable: bool = False) -> Cell:
+    """A chosen learning rate, marked when it is at the edge of its grid, or seeds disagree there."""
+    marks = [*(["edge"] if edge else []), *([UNSTABLE] if unstable else [])]
+    return Cell(" ".join([level_texts(levels)[code], *marks]), value=levels[code], mark="bad" if marks else "")

@@ -93,7 +93,7 @@ def test_accuracies_have_their_spread_and_fewer_seeds_show() -> None:
     group = [{"norm": "group", "seed": 0, "status": "diverged"}, {"norm": "group", "seed": 1, "val_accuracy": 0.5}]
     found = table_of(runs_of(*batch, *group), metrics_of({"r0": [0.9]}))
     assert found["batch"]["val %"].text == "91.0 ± 1.0"
-    assert found["group"]["val %"].text == "30.0 ± 28.3 div 1/2 n=2"
+    assert found["group"]["val %"].text == "50.0 n=1 unstable, div 1/2"
 
 
 def test_derived_targets_per_dataset() -> None:
