@@ -34,6 +34,8 @@ def run(
     Raises:
         BnbenchError: something is wrong with the request.
     """
+    if plugin:
+        begin("bnbench.worker")
     plan = session.plan_run(
         overrides, name, results=Path(results), data=Path(data), plugin=Path(plugin) if plugin else None
     )
@@ -64,7 +66,7 @@ def sweep(
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    if jobs != 1:
+    if jobs != 1 or plugin:
         begin("bnbench.worker")
     plan = session.plan_sweep(
         overrides,
@@ -136,7 +138,7 @@ def verdicts(
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    if jobs != 1:
+    if jobs != 1 or plugin:
         begin("bnbench.worker")
     place = study.Place(
         expanded(results, "results"), expanded(data, "data"), expanded(plugin, "plugin") if plugin else None

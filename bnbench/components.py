@@ -21,7 +21,7 @@ from typing import Any
 from torch import nn
 
 from bnbench.data import DATASETS, Data, load
-from bnbench.errors import BnbenchError, PluginError
+from bnbench.errors import BnbenchError, PluginError, described
 from bnbench.global_state import preserved_global_state, seeded_generators
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
@@ -75,7 +75,7 @@ class Components:
         except (BnbenchError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            message = f"dataset={spec.dataset.name} raised {type(error).__name__}: {error}{foreign_line(error)}"
+            message = f"dataset={spec.dataset.name} raised {described(error)}{foreign_line(error)}"
             raise PluginError(message) from error
 
     def _load(self, spec: RunSpec, root: Path) -> Data:
@@ -178,7 +178,7 @@ def _execute(plugin: Path, source: bytes, name: str, beside: Beside) -> ModuleTy
     except BaseException as error:
         del sys.modules[name]
         line = _own_line({str(plugin), *map(str, beside.sources)}, error)
-        raise PluginError(f"--plugin {plugin} raised {type(error).__name__}: {error}{line}") from error
+        raise PluginError(f"--plugin {plugin} raised {described(error)}{line}") from error
     return module
 
 

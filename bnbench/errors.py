@@ -45,6 +45,19 @@ class PluginError(BnbenchError):
     """A plugin file cannot be used."""
 
 
+def message_of(error: BaseException) -> str:
+    """The text of an error, whatever a user's own class of errors does when it is asked for it."""
+    try:
+        return str(error)
+    except BaseException as another:  # it may leave Python as well
+        return f"its text cannot be read, which raises {type(another).__name__}"
+
+
+def described(error: BaseException) -> str:
+    """What was raised, in one line at least: ``ValueError: boom``."""
+    return f"{type(error).__name__}: {message_of(error)}"
+
+
 SHOWN = 12
 """Names that a message lists at most."""
 

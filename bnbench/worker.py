@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.fx.experimental.symbolic_shapes  # by torch's first gradient: processes that are forked have it then
 from torch import nn
 
 from bnbench.components import Components, components, foreign_line
@@ -32,6 +33,7 @@ from bnbench.engine import (
     train_stack,
 )
 from bnbench.environment import timestamp
+from bnbench.errors import described, message_of
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import heard
 from bnbench.plan import trains_natively
@@ -163,7 +165,7 @@ def _attempt(
             return list(ended.values()), left
         (spec,) = specs
         line = foreign_line(error).strip() if task.plugin else ""
-        message = f"{type(error).__name__}: {error}" + (f" ({line})" if line else "")
+        message = described(error) + (f" ({line})" if line else "")
         segment.log(run_id(spec), traceback.format_exc())
         row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
         segment.finish([{"run_id": run_id(spec), **facts, **row}])
@@ -241,5 +243,5 @@ def _of_one(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None, 
 
 def failure_status(error: BaseException) -> str:
     """The status of a run that raised."""
-    allocation = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    allocation = isinstance(error, RuntimeError) and "can't allocate memory" in message_of(error)
     return "out_of_memory" if allocation or isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed"

@@ -24,6 +24,10 @@ def run(
 
     Example: bnbench run dataset=digits model=mlp norm=batch batch_size=8 lr=0.03
     """
+    from bnbench.launch import begin
+
+    if plugin is not None:
+        begin("bnbench.worker")
     from bnbench import session
     from bnbench.cli.display import RunDisplay
 

@@ -134,7 +134,7 @@ def run(
 
     Examples: bnbench study run convergence small_batch; bnbench study run convergence dataset=mnist epochs=3 seeds=6
     """
-    if jobs != 1:
+    if jobs != 1 or plugin is not None:
         from bnbench.launch import begin
 
         begin("bnbench.worker")

@@ -16,6 +16,7 @@ from bnbench.engine.lane_step import LaneStep
 from bnbench.engine.python_state import PythonState, changed, python_state
 from bnbench.engine.randomness import GlobalStream
 from bnbench.engine.recording import Recorder, Recording
+from bnbench.errors import described
 
 WARM_UP = 3
 """Steps of a size of batch that are made as they come, before one is recorded."""
@@ -94,7 +95,7 @@ class LaneSteps:
         except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
             set_streams(network, streams)
             cause = error.__context__ or error  # the end of a capture that failed has an error of its own
-            self._give_up(f"{type(cause).__name__}: {cause}")
+            self._give_up(described(cause))
 
     def _give_up(self, reason: str) -> None:
         if self._recorder is not None:

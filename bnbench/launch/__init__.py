@@ -6,4 +6,4 @@ from bnbench.launch.local import begin, local
 
 LAUNCHERS: dict[str, Launcher] = {"inline": inline, "local": local}
 
-__all__ = ["LAUNCHERS", "Done", "Launcher", "begin"]
+__all__ = ["LAUNCHERS", "Done", "Launcher", "begin", "local"]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from typing import Any
 
-from bnbench.launch.launcher import Done, describe
+from bnbench.errors import described
+from bnbench.launch.launcher import Done, same_kind
 
 
-def inline(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Generator[Done, None, None]:
-    """See :class:`Launcher`; ``jobs`` has no effect."""
+def inline(
+    function: Callable[[Any], Any],
+    tasks: Sequence[Any],
+    jobs: int,
+    kinds: Callable[[Any], Hashable] = same_kind,
+) -> Generator[Done, None, None]:
+    """See :class:`Launcher`; ``jobs`` and ``kinds`` have no effect."""
     for index, task in enumerate(tasks):
         try:
             value = function(task)
         except (Exception, SystemExit) as error:
-            done = Done(index, None, describe(error))
+            done = Done(index, None, described(error))
         else:
             done = Done(index, value)
         yield done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,11 @@ class Done:
     error: str | None = None
 
 
+def same_kind(task: Any) -> Hashable:
+    """The kind of tasks that may all share a process."""
+    return None
+
+
 class Launcher(Protocol):
     """Runs ``function(task)`` for each task and yields the ends as they come.
 
@@ -29,11 +34,16 @@ class Launcher(Protocol):
     process dies ends with an error, and the others go on. KeyboardInterrupt stops everything.
     """
 
-    def __call__(self, function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Generator[Done, None, None]:
-        """Run the tasks; up to ``jobs`` at a time."""
+    def __call__(
+        self,
+        function: Callable[[Any], Any],
+        tasks: Sequence[Any],
+        jobs: int,
+        kinds: Callable[[Any], Hashable] = same_kind,
+    ) -> Generator[Done, None, None]:
+        """Run the tasks; up to ``jobs`` at a time.
+
+        Args:
+            kinds: of a task; where there are several processes, tasks of two kinds never share one.
+        """
         ...
-
-
-def describe(error: BaseException) -> str:
-    """What a function raised, in one line at least."""
-    return f"{type(error).__name__}: {error}"

@@ -1,19 +1,21 @@
 """Runs tasks in worker processes on this machine.
 
 Unlike concurrent.futures, the death of a worker (out of memory, a crash in native code) costs only the task it held,
-and no worker outlives the program that started it.
+and no worker outlives the program that started it, nor does what was started by a worker.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,11 +23,13 @@ from multiprocessing.reduction import ForkingPickler
 from types import ModuleType
 from typing import Any
 
-from bnbench.launch.launcher import Done, describe
+from bnbench.errors import described
+from bnbench.launch.launcher import Done, same_kind
 from bnbench.launch.service import serve
 
 FAREWELL = 5.0
-"""Seconds that an idle worker has to end by itself."""
+"""Seconds that a worker has to end by itself when it is idle, or has let go of its pipe."""
+CUT = "the worker process has let go of its pipe to the program"
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """How workers start. A fork server imports once for all of them; elsewhere it is not safe with native libraries."""
 
@@ -35,12 +39,14 @@ class _Worker:
     """A worker process.
 
     Attributes:
+        kind: of the tasks that it may have.
         index: the task in hand.
         proven: whether it has ended a task.
     """
 
     process: BaseProcess
     pipe: Connection
+    kind: Hashable
     index: int | None = None
     proven: bool = False
 
@@ -57,30 +63,44 @@ def begin(module: str) -> None:
             forkserver.ensure_running()
 
 
-def local(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Generator[Done, None, None]:
+def local(
+    function: Callable[[Any], Any],
+    tasks: Sequence[Any],
+    jobs: int,
+    kinds: Callable[[Any], Hashable] = same_kind,
+    heard: Callable[[Any], None] | None = None,
+) -> Generator[Done, None, None]:
     """See :class:`Launcher`; up to ``jobs`` processes, none of them a copy of this one.
 
     ``function`` and the tasks come from modules that can be imported; the program's main module is not one of them.
+    A worker has tasks of one kind, and makes room for another one when there are no more of it.
+
+    Args:
+        heard: is given what the function tells on the way; it is then called as ``function(task, tell)``.
     """
     assert jobs >= 1, "somebody must work"
-    waiting = deque(enumerate(tasks))
+    waiting: dict[Hashable, deque[int]] = {}
+    for index, task in enumerate(tasks):
+        waiting.setdefault(kinds(task), deque()).append(index)
     workers: list[_Worker] = []
     try:
         while waiting or any(worker.index is not None for worker in workers):
-            while waiting and (worker := _idle(workers, jobs, function)):
-                index, task = waiting.popleft()
+            while waiting and (worker := _idle(workers, waiting, jobs, partial(_start, function, heard is not None))):
+                index = waiting[worker.kind].popleft()
+                if not waiting[worker.kind]:
+                    del waiting[worker.kind]
                 try:
-                    message = bytes(ForkingPickler.dumps(task))
+                    message = bytes(ForkingPickler.dumps(tasks[index]))
                 except Exception as error:
-                    yield Done(index, None, describe(error))
+                    yield Done(index, None, described(error))
                     continue
                 if not _hand(worker, index, message):
-                    waiting.appendleft((index, task))
+                    waiting.setdefault(worker.kind, deque()).appendleft(index)
                     workers.remove(worker)
-            busy = {worker.pipe: worker for worker in workers if worker.index is not None}
-            for pipe in wait(list(busy)):
-                worker = busy[pipe]  # type: ignore[index]
-                done = _collect(worker)
+            for worker in _heard_of(workers):
+                done = _collect(worker, heard)
+                if done is None:
+                    continue
                 if not worker.proven:
                     workers.remove(worker)
                 yield done
@@ -88,27 +108,42 @@ def local(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Ge
         _dismiss(workers)
 
 
-def _idle(workers: list[_Worker], jobs: int, function: Callable[[Any], Any]) -> _Worker | None:
-    """A worker without a task, started if need be; None if all ``jobs`` of them are busy."""
-    free = next((worker for worker in workers if worker.index is None), None)
-    if free is None and len(workers) < jobs:
-        free = _start(function)
+def _idle(
+    workers: list[_Worker],
+    waiting: Mapping[Hashable, deque[int]],
+    jobs: int,
+    start: Callable[[Hashable], _Worker],
+) -> _Worker | None:
+    """A worker without a task for a kind that waits, started if need be; None if all ``jobs`` of them are busy."""
+    idle = [worker for worker in workers if worker.index is None]
+    free = next((worker for worker in idle if worker.kind in waiting), None)
+    if free is None and (idle or len(workers) < jobs):
+        _dismiss(idle)
+        workers[:] = [worker for worker in workers if worker not in idle]
+        free = start(min(waiting, key=lambda kind: waiting[kind][0]))
         workers.append(free)
     return free
 
 
-def _start(function: Callable[[Any], Any]) -> _Worker:
+def _heard_of(workers: Sequence[_Worker]) -> list[_Worker]:
+    """The busy workers that have answered or died; a pipe alone does not tell, as a worker's child may hold it open."""
+    busy = [worker for worker in workers if worker.index is not None]
+    ready = wait([end for worker in busy for end in (worker.pipe, worker.process.sentinel)])
+    return [worker for worker in busy if worker.pipe in ready or worker.process.sentinel in ready]
+
+
+def _start(function: Callable[..., Any], tells: bool, kind: Hashable) -> _Worker:
     """Start a worker that never sees Ctrl-C, not even while it imports: the program that started it decides."""
     begin(function.__module__)
     context: Any = multiprocessing.get_context(METHOD)
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(function, theirs), daemon=True)
+    process = context.Process(target=serve, args=(function, theirs, tells), daemon=True)
     try:
         with _without_interrupts(), _without_main():
             process.start()
     finally:
         theirs.close()
-    return _Worker(process, ours)
+    return _Worker(process, ours, kind)
 
 
 @contextmanager
@@ -139,28 +174,36 @@ def _hand(worker: _Worker, index: int, message: bytes) -> bool:
         worker.pipe.send_bytes(message)
     except (BrokenPipeError, ConnectionResetError):
         if worker.proven:
-            worker.process.join()
+            _end(worker)
             return False
     worker.index = index
     return True
 
 
-def _collect(worker: _Worker) -> Done:
-    """The end of a worker's task; a worker that died is not proven any more."""
+def _collect(worker: _Worker, heard: Callable[[Any], None] | None) -> Done | None:
+    """The end of a worker's task, or None if it told of something; a worker that died is not proven any more."""
     index = worker.index
     assert index is not None, "only busy workers are waited for"
-    worker.index = None
     try:
-        message = worker.pipe.recv_bytes()
+        message = worker.pipe.recv_bytes() if worker.pipe.poll() else b""
     except (EOFError, ConnectionResetError):
+        message = b""
+    worker.index = None
+    if not message:
         worker.proven = False
-        worker.process.join()
-        return Done(index, None, _death(worker.process.exitcode))
+        worker.process.join(FAREWELL)
+        cut = worker.process.is_alive()
+        _end(worker)
+        return Done(index, None, CUT if cut else _death(worker.process.exitcode))
     worker.proven = True
     try:
-        value, error = pickle.loads(message)
+        over, value, error = pickle.loads(message)
     except Exception as problem:
-        return Done(index, None, describe(problem))
+        return Done(index, None, described(problem))
+    if not over and heard is not None:
+        worker.index = index
+        heard(value)
+        return None
     return Done(index, value, error)
 
 
@@ -180,6 +223,13 @@ def _dismiss(workers: Sequence[_Worker]) -> None:
         worker.pipe.close()
     for worker in workers:
         worker.process.join(FAREWELL)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+        _end(worker)
+
+
+def _end(worker: _Worker) -> None:
+    """End a worker and, whether it is dead already or not, what it has started."""
+    assert worker.process.pid is not None, "it was started"
+    worker.process.kill()
+    with suppress(OSError):  # there is no such group any more, or the dead worker alone is in it
+        os.killpg(worker.process.pid, signal.SIGKILL)
+    worker.process.join()

@@ -6,36 +6,67 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from bnbench.launch.launcher import describe
+from bnbench.errors import described
 
 
-def serve(function: Callable[[Any], Any], pipe: Connection) -> None:
-    """Answer each task with ``(value, error)``, pickled; a task that cannot be unpickled has an error as well."""
+def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -> None:
+    """Answer each task with ``(True, value, error)``, pickled; one that cannot be unpickled has an error as well.
+
+    If the function ``tells``, it is given a second argument, which sends ``(False, value, None)``.
+
+    The process leads a group of its own, which ends with it: a user's code may start others. It reads nothing from the
+    terminal, and ends without waiting for threads or hooks that such code has left.
+    """
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    code = 1
+    try:
+        _answer_all((lambda task: function(task, partial(_tell, pipe))) if tells else function, pipe)
+        code = 0
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # it may be closed
+                stream.flush()
+        os._exit(code)
+
+
+def _answer_all(function: Callable[[Any], Any], pipe: Connection) -> None:
+    original = os.getpid()
     while True:
         try:
             message = pipe.recv_bytes()
         except (EOFError, ConnectionResetError):
             return
-        pipe.send_bytes(_answer(function, message))
+        answer = _answer(function, message)
+        if os.getpid() != original:  # a copy, which a user's code has made and let go on
+            return
+        pipe.send_bytes(answer)
+
+
+def _tell(pipe: Connection, value: Any) -> None:
+    pipe.send_bytes(ForkingPickler.dumps((False, value, None)))
 
 
 def _answer(function: Callable[[Any], Any], message: bytes) -> bytes:
     try:
-        return bytes(ForkingPickler.dumps((function(pickle.loads(message)), None)))
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # Ctrl-C is ignored here: it is the task's own
-        return bytes(ForkingPickler.dumps((None, describe(error))))
+        return bytes(ForkingPickler.dumps((True, function(pickle.loads(message)), None)))
+    except BaseException as error:  # Ctrl-C is ignored here: it is the task's own
+        return bytes(ForkingPickler.dumps((True, None, described(error))))
 
 
 def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None, "a worker has a parent"
     wait([parent.sentinel])
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)

@@ -1,9 +1,29 @@
 """Before training: what is impossible, what is trained together, and how long it will take."""
 
-from bnbench.plan.equal_arms import coinciding
-from bnbench.plan.estimate import estimate_seconds
+from bnbench.plan.equal_arms import columns
+from bnbench.plan.estimate import stack_seconds, until_last
+from bnbench.plan.examination import Examination, examine
 from bnbench.plan.feasibility import obstacles, summarized
+from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plan.proofs import trains_natively
-from bnbench.plan.stacks import lane_limits, stacks
+from bnbench.plan.stacks import lane_limits, limits_and_reasons, stacks
 
-__all__ = ["coinciding", "estimate_seconds", "lane_limits", "obstacles", "stacks", "summarized", "trains_natively"]
+__all__ = [
+    "ROOM",
+    "Examination",
+    "Inquiry",
+    "Question",
+    "Refusal",
+    "answer",
+    "columns",
+    "examine",
+    "lane_limits",
+    "last_line",
+    "limits_and_reasons",
+    "obstacles",
+    "stack_seconds",
+    "stacks",
+    "summarized",
+    "trains_natively",
+    "until_last",
+]

@@ -45,8 +45,16 @@ class _Pace:
         return len(set(stack) if self.native else stack)
 
 
+def until_last(seconds: Sequence[float], workers: int) -> float:
+    """Seconds until the last of the workers is through with all stacks, the longest first."""
+    ends = [0.0] * workers
+    for value in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + value)
+    return max(ends)
+
+
 @preserved_global_state()
-def estimate_seconds(
+def stack_seconds(
     specs: Mapping[str, RunSpec],
     components: Components,
     data: Callable[[RunSpec], Data],
@@ -55,8 +63,8 @@ def estimate_seconds(
     lanes: int | None = None,
     known: Mapping[str, int] = MappingProxyType({}),
     budget: float = 10.0,
-) -> float:
-    """Seconds until the last of the workers has trained all specs, without what probes take.
+) -> list[float]:
+    """Seconds that each stack of a plan takes a worker, without what probes take.
 
     The specs are divided into stacks as they will be, where sizes tell how. Of each distinct network and batch size the
     largest stack is measured for a few steps until ``budget`` seconds are spent; the rest are taken as the mean of the
@@ -85,12 +93,12 @@ def estimate_seconds(
     average = _Pace(
         mean(pace.step for pace in paces), mean(pace.example for pace in paces), all(pace.native for pace in paces)
     )
-    ends = [0.0] * workers
+    seconds = []
     for stack in planned:
         spec = specs[stack[0]]
         pace = measured.get(_alike(spec), average)
-        heapq.heapreplace(ends, ends[0] + _seconds(spec, pace.lanes(stack), data(spec), pace))
-    return max(ends)
+        seconds.append(_seconds(spec, pace.lanes(stack), data(spec), pace))
+    return seconds
 
 
 def _alike(spec: RunSpec) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from bnbench.components import Components, foreign_line, is_foreign
 from bnbench.data import Data, Order, order_of
 from bnbench.engine import total_steps
 from bnbench.engine.evaluation import dtype_of
-from bnbench.errors import Impossible, InvalidRequest
+from bnbench.errors import Impossible, InvalidRequest, message_of
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.contract import (
     TOO_LARGE,
@@ -128,7 +128,9 @@ def _refusal(spec: RunSpec, components: Components, data: Data, batch: int, smal
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        if x_NCHW.is_meta and TORCH_NO_VALUES in str(error):  # as torch's batch norm with momentum=None asks for one
+        if x_NCHW.is_meta and TORCH_NO_VALUES in message_of(
+            error
+        ):  # as torch's batch norm with momentum=None asks for one
             return _refusal(spec, components, data, batch, x_NCHW.numel())
         wrong = isinstance(error, Exception) and inside and components.uses_plugin(norm=spec.norm.name)
         return (wrong_axes(spec, components, inside[-1]) if wrong else None) or _unexpected(error, spec, data)
@@ -141,7 +143,7 @@ def _unexpected(error: BaseException, spec: RunSpec, data: Data) -> str | None:
     One of a user's own code is left to its run, which then fails alone and keeps the traceback, unless it would end
     the process.
     """
-    reason = str(error).partition("\n")[0].rstrip(".!")
+    reason = message_of(error).partition("\n")[0].rstrip(".!")
     if TORCH_ONE_VALUE in reason:
         return reason
     if not isinstance(error, Exception):

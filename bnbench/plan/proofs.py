@@ -95,7 +95,7 @@ def _answer(kept: Path | None, proof: Callable[[], str | None]) -> str | None:
 def _kept(spec: RunSpec, components: Components, data: Data, batch: int, also: Sequence[object] = ()) -> Path | None:
     """Where the answer is kept; None if nowhere, or for components that may change while their names stay."""
     folder = kept_folder("proofs")
-    if folder is None:
+    if folder is None or spec.plugin is not None:
         return None
     for group, choice in (("norm", spec.norm), ("model", spec.model)):
         if components.registries[group][choice.name] is not BUILT_IN[group].get(choice.name):

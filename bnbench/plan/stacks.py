@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -72,6 +73,14 @@ def lane_limits(
         return _quick(spec, components, loaded, runs, device)
 
     return _limits(specs, components, data, workers, lanes, device, known, quick, {} if reasons is None else reasons)
+
+
+def limits_and_reasons(
+    specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data], **named: Any
+) -> tuple[dict[str, int], dict[str, str]]:
+    """What :func:`lane_limits` returns, and the reasons that it finds."""
+    reasons: dict[str, str] = {}
+    return lane_limits(specs, components, data, reasons=reasons, **named), reasons
 
 
 @preserved_global_state()
@@ -179,8 +188,8 @@ def _spread(planned: list[Stack], cost: Callable[[Stack], float], workers: int) 
     """Split the largest stacks as far as that lets the workers end sooner."""
     best = current = planned
     for _ in range(4 * workers):
-        largest = max(current, key=cost)
-        if len(largest) == 1:
+        largest = max(current, key=cost, default=())
+        if len(largest) <= 1:
             break
         current = [*(stack for stack in current if stack is not largest), *_parts(largest, 2)]
         if _makespan(current, cost, workers) < 0.98 * _makespan(best, cost, workers):

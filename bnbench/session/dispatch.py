@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def dispatch(tasks: Sequence[Task], launch: Launcher, workers: int) -> Generator
     """
     while tasks:
         again: list[Task] = []
-        with closing(launch(work, tasks, workers)) as told:
+        with closing(launch(work, tasks, workers, _kind)) as told:
             for done in told:
                 task = tasks[done.index]
                 if done.error is None:
@@ -36,6 +36,15 @@ def dispatch(tasks: Sequence[Task], launch: Launcher, workers: int) -> Generator
                 if ends:
                     yield ends
         tasks = again
+
+
+def _kind(task: Task) -> Hashable:
+    """Which of a user's components a task executes: what they do to their process must reach no other run's."""
+    return frozenset(
+        (spec.plugin, spec.norm.name, spec.model.name, spec.dataset.name)
+        for spec in task.specs
+        if spec.plugin is not None
+    )
 
 
 def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from bnbench import store
 from bnbench.engine import Record, release_memory
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
-from bnbench.launch import LAUNCHERS
-from bnbench.plan import lane_limits, stacks
+from bnbench.launch import LAUNCHERS, local
+from bnbench.plan import limits_and_reasons, stacks
 from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
@@ -107,7 +108,8 @@ def _train(
         pending, _lane_limits(plan, pending, workers, most, reasons), workers, spread=most is None
     )
     tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers, reasons)
-    launch = LAUNCHERS["inline" if workers == 1 and jobs is None else launcher]
+    foreign = any(task.plugin for task in tasks)  # a user's code may end its process
+    launch = LAUNCHERS["local" if foreign else "inline" if workers == 1 and jobs is None else launcher]
     at_once = sum(len(set(task.specs)) for task in tasks[:workers])
     ended: Counter[str] = Counter()
     show(Progress(len(pending), at_once, {}, len(plan.impossible)))
@@ -128,13 +130,20 @@ def _train(
 def execute_run(
     plan: Plan, watch: Callable[[Record], None], tell: Callable[[Silent], None] = lambda silent: None
 ) -> Summary:
-    """Train the one run of a plan in this process; show each record to ``watch``, and a long silence to ``tell``."""
+    """Train the one run of a plan; show each record to ``watch``, and a long silence to ``tell``.
+
+    It is trained in this process, unless a user's code takes part, which may end it.
+    """
     with _entered(plan), watched(plan.folder, plan.pending, tell):
         (identity,) = plan.pending
         try:
             (stack,) = stacks(plan.pending, _lane_limits(plan, plan.pending, 1, None, {}), 1)
             (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], 1, {})
-            (end,) = work(task, watch)
+            if task.plugin is None:
+                (end,) = work(task, watch)
+            else:
+                with closing(dispatch([task], partial(local, heard=watch), 1)) as told:
+                    (end,) = next(told)
             status = end.status
         except KeyboardInterrupt:
             status = "interrupted"
@@ -176,11 +185,16 @@ def _lane_limits(
         reasons: takes, by stack key, why runs are trained one by one, if that is found now.
     """
     known = {} if most is not None else plan.known_lanes()
-    limits = lane_limits(pending, plan.components, plan.load, workers, most, plan.device, known, reasons)
-    if most is not None:
-        return limits
+    question = partial(limits_and_reasons, workers=workers, lanes=most, device=plan.device, known=known)
+    limits = dict(known)
+    for told in plan.ask(question, pending, measures=True):
+        companions = Counter(map(stack_key, told.specs.values()))
+        why = {key: f"trying lanes failed: {told.error}" for key, runs in companions.items() if runs > 1}
+        found = told.value or (dict.fromkeys(companions, 1), why)
+        limits |= found[0]
+        reasons |= found[1]
     release_memory()  # of what was proved and measured
-    if limits:
+    if limits and most is None:
         store.amend(plan.folder, {"lanes": limits})
     return limits
 
@@ -195,7 +209,7 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int, reaso
             folder=plan.folder.absolute(),
             session=session,
             data=plan.data,
-            plugin=plan.components.plugin,
+            plugin=plan.components.plugin if any(spec.plugin for spec in specs) else None,
             device=f"cuda:{index % min(gpus, workers)}" if gpus else str(plan.device),
             git_commit=commit,
             abreast=bool(plan.abreast),

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from bnbench import store
+from bnbench.coincidences import sentences
 from bnbench.components import Components, components
 from bnbench.config import Request, compose_request, read_spec
-from bnbench.data import Data
 from bnbench.engine import prepare_process, resolve_device
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.paths import expanded
-from bnbench.plan import coinciding, estimate_seconds, obstacles, summarized
+from bnbench.plan import Examination, Question, examine, stack_seconds, summarized, until_last
+from bnbench.session.asking import Answer, ask
 from bnbench.spec import RunSpec, run_id
 
 DEFAULT_NAME = "runs"
@@ -80,7 +82,9 @@ class Plan:
         if not self.pending:
             return 0.0
         known = self.known_lanes() if lanes is None else {}
-        return estimate_seconds(self.pending, self.components, self.load, self.device, workers, lanes, known)
+        question = partial(stack_seconds, device=self.device, workers=workers, lanes=lanes, known=known)
+        answers = self.ask(question, self.pending, measures=True)
+        return until_last([seconds for answer in answers for seconds in answer.value or ()], workers)
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -95,9 +99,9 @@ class Plan:
                 known |= entry.get("lanes", {})
         return known
 
-    def load(self, spec: RunSpec) -> Data:
-        """The data of a spec."""
-        return self.components.load(spec, self.data)
+    def ask(self, question: Question, specs: Mapping[str, RunSpec], measures: bool = False) -> Iterator[Answer]:
+        """See :func:`ask`."""
+        return ask(question, specs, self.components, self.data, measures)
 
 
 def plan_sweep(
@@ -184,16 +188,9 @@ def _plan(
     skip: frozenset[str],
 ) -> Plan:
     problems = list(request.problems)
-    notes = dict.fromkeys(request.notes)
-
-    def load(spec: RunSpec) -> Data:
-        loaded = parts.load(spec, data)
-        notes.update(dict.fromkeys(f"dataset={spec.dataset.name}: {note}" for note in loaded.notes))
-        return loaded
-
     folder = results / name
     specs = {run_id(spec): spec for spec in request.specs}
-    device, impossible = torch.device("cpu"), {}
+    device, found = torch.device("cpu"), Examination()
     prepare_process()
     try:
         _check_name(name)
@@ -202,13 +199,17 @@ def _plan(
     except InvalidRequest as error:
         problems += error.problems
     try:
-        impossible = obstacles(specs, parts, load)
+        for told in ask(examine, specs, parts, data):
+            reason = f"trying its network failed: {told.error}"
+            found.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
     except BnbenchError as error:
         problems += [str(error)]
+    problems += found.problems
+    impossible = {identity: found.impossible[identity] for identity in specs if identity in found.impossible}
     if problems or len(impossible) == len(specs):
         raise InvalidRequest([*problems, *summarized(specs, impossible)])
-    notes.update(dict.fromkeys(coinciding((specs[key] for key in specs if key not in impossible), load)))
-    request = replace(request, notes=tuple(notes))
+    coincide = sentences(found.columns[identity] for identity in specs if identity not in impossible)
+    request = replace(request, notes=tuple(dict.fromkeys([*request.notes, *found.notes, *coincide])))
     store.read_history(folder)  # a damaged folder is refused as a whole before anything is told of the plan
     known = store.statuses(folder)
     pending = {

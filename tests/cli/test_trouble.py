@@ -25,7 +25,7 @@ class Deadly(nn.Module):
 
     def forward(self, x):
         if x.abs().max() > 1e4:
-            os.kill(os.getpid(), signal.SIGKILL)
+            signal.raise_signal(signal.SIGKILL)
         return x
 
 class Calling(nn.Module):

@@ -81,5 +81,30 @@ def identify(task: int) -> int:
     return os.getpid()
 
 
-def serve_nobody(function: Any, pipe: Any) -> None:
+def serve_nobody(function: Any, pipe: Any, tells: bool) -> None:
     os._exit(4)
+
+
+def ask_its_process(kind: str) -> int:
+    time.sleep(0.02)
+    return os.getpid()
+
+
+def count_up(most: int, tell: Any) -> int:
+    """Tell of each number; a negative one ends the process."""
+    for number in range(abs(most)):
+        tell(number)
+    if most < 0:
+        os._exit(3)
+    return most
+
+
+def leave_behind(how: str) -> int:
+    """Start a process that sleeps, and then live on or die; the sleeper holds all that its parent has open."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    if how == "die":
+        os._exit(3)
+    return child

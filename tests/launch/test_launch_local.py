@@ -98,6 +98,52 @@ def test_workers_are_used_again_and_no_more_than_allowed() -> None:
     assert 1 <= len(set(processes)) <= 2
 
 
+def test_tasks_of_two_kinds_never_share_a_process() -> None:
+    """Nor does it take more processes at a time than are allowed, nor more in all than there are kinds for each."""
+    kinds = ["a", "b", "a", "b", "c", "a", "c", "b"]
+    processes: dict[str, set[int]] = {}
+    for done in local(tasks.ask_its_process, kinds, 2, lambda kind: kind):
+        assert done.error is None
+        processes.setdefault(kinds[done.index], set()).add(done.value)
+    assert processes.keys() == {"a", "b", "c"}
+    assert all(not processes[one] & processes[other] for one, other in ("ab", "ac", "bc"))
+    assert all(len(own) <= 2 for own in processes.values())
+
+
+def test_what_a_function_tells_is_heard_before_its_end() -> None:
+    heard: list[int] = []
+    ends = list(local(tasks.count_up, [3, -2, 1], 1, heard=heard.append))
+    assert heard == [0, 1, 2, 0, 1, 0]
+    assert [(done.value, done.error) for done in ends] == [
+        (3, None), (None, "the worker process ended with exit code 3"), (1, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("how", ["live", "die"])
+def test_what_a_worker_has_started_ends_with_it(how: str) -> None:
+    before, start = orphans(), time.monotonic()
+    ends = list(local(tasks.leave_behind, [how, how], 1))
+    assert time.monotonic() - start < 15
+    error = "the worker process ended with exit code 3" if how == "die" else None
+    assert [done.error for done in ends] == [error, error]
+    wait_until(lambda: orphans() <= before, seconds=5)
+
+
+def orphans() -> set[int]:
+    """The processes that a worker has started, and that have outlived it."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes()
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if b"forkserver" in words and parent == 1 and lives(int(process.name)):
+            found.add(int(process.name))
+    return found
+
+
 @pytest.mark.skipif(METHOD != "forkserver", reason="workers import for themselves on this system")
 def test_what_was_begun_is_imported_before_any_task() -> None:
     done = subprocess.run([sys.executable, "-c", BEGUN], cwd=ROOT, capture_output=True, text=True, timeout=60)

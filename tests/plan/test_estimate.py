@@ -8,7 +8,7 @@ import torch
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engine import prepare_process, train, train_stack
-from bnbench.plan import estimate_seconds, lane_limits, trains_natively
+from bnbench.plan import lane_limits, stack_seconds, trains_natively, until_last
 from bnbench.plan.stacks import likely_limits
 from bnbench.spec import RunSpec, run_id, stack_key
 from tests.conftest import load_data
@@ -22,6 +22,10 @@ def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds are those of this thread, whatever other tests run at the same time."""
     prepare_process()
     monkeypatch.setattr("bnbench.plan.estimate.now", lambda device: time.thread_time())
+
+
+def estimate_seconds(specs, parts, data, device, workers=1, **named) -> float:
+    return until_last(stack_seconds(specs, parts, data, device, workers, **named), workers)
 
 
 def specs_of(*overrides: str) -> dict[str, RunSpec]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bnbench.engine.folding.network import Folded, fold, set_streams, unfold
 from bnbench.engine.python_state import python_state
 from bnbench.engine.randomness import GlobalStream
+from bnbench.errors import described
 
 LANES = 3
 TOLERANCE = 1e-9
@@ -44,9 +45,9 @@ def prove(build: Callable[[int], nn.Module], shape: tuple[int, int, int], batch:
         if reason := next(differences(networks, folded, shape, batch, rng), None):
             return reason
         place = before.changed_in_common(python_state(*networks))
-        return place and f"{place} changes from step to step and belongs to more than one run"
+        return place and f"{place} changes from step to step, or may, and belongs to more than one run"
     except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
-        return f"{type(error).__name__}: {error}"
+        return described(error)
 
 
 def differences(

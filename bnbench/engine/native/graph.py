@@ -22,6 +22,7 @@ from bnbench.engine.folding.convolution import FoldedConv2d
 from bnbench.engine.folding.linear import FoldedLinear
 from bnbench.engine.native import structures as c
 from bnbench.engine.python_state import alike, changed, python_state
+from bnbench.errors import message_of
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.norms.copying import copied
 from bnbench.norms.group import GroupNorm
@@ -156,7 +157,7 @@ def _followed(folded: Folded) -> fx.Graph:
     try:
         graph = _Tracer().trace(folded.network)
     except Exception as error:  # a plugin's network may do anything
-        raise NotNative(f"a network that cannot be followed: {error}") from error
+        raise NotNative(f"a network that cannot be followed: {message_of(error)}") from error
     if name := changed(before, python_state(folded.network)):
         raise NotNative(f"{name}, which a step changes or which cannot be compared")
     return graph

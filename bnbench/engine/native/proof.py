@@ -20,6 +20,7 @@ from bnbench.engine.native.steps import NativeSteps
 from bnbench.engine.optim import decays
 from bnbench.engine.python_state import changed, python_state
 from bnbench.engine.statistics import freeze_statistics
+from bnbench.errors import described
 from bnbench.spec import RunSpec, Sgd
 
 LANES = 3
@@ -56,7 +57,7 @@ def prove_native(
     try:
         return next(differences(replace(spec, precision="fp64"), build, image, classes, batch, translate), None)
     except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
-        return f"{type(error).__name__}: {error}"
+        return described(error)
 
 
 def differences(

@@ -24,6 +24,7 @@ from bnbench.engine.native.tracing import Call, calls_of, operations_of
 from bnbench.engine.native.translation import translate
 from bnbench.engine.native.vocabulary import PRELUDE
 from bnbench.engine.python_state import changed, state_of
+from bnbench.errors import message_of
 from bnbench.kept import keep, kept_folder, kept_text
 from bnbench.norms.copying import copied
 
@@ -83,7 +84,7 @@ def _translated(layer: nn.Module, x: Tensor) -> str:
         forward, backward = operations_of(copied(layer).double(), x.double())
         ahead, back = translate(forward, "ahead", torch.float64), translate(backward, "back", torch.float64)
     except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
-        raise NotNative(f"{type(layer).__name__}: {error}") from error
+        raise NotNative(f"{type(layer).__name__}: {message_of(error)}") from error
     return f"{PRELUDE}{ahead.source}{back.source}const int64_t room = {max(ahead.room, back.room)};\n"
 
 

@@ -1,0 +1,92 @@
+"""What planning asks of a user's components, as it is put to a process that may die of it; answers are plain data."""
+
+from __future__ import annotations
+
+import linecache
+import mmap
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from bnbench.components import Components, components
+from bnbench.data import Data
+from bnbench.engine import prepare_process
+from bnbench.errors import BnbenchError
+from bnbench.plugin_modules import KNOWN
+from bnbench.plugin_source import Plugin
+from bnbench.spec import RunSpec
+
+Load = Callable[[RunSpec], Data]
+Question = Callable[[Mapping[str, RunSpec], Components, Load], Any]
+"""A function of a module, of specs by run_id, what they are built from, and what loads their data."""
+
+ROOM = mmap.PAGESIZE
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """A question about some specs.
+
+    Attributes:
+        data: the folder of the datasets.
+        trace: a file of :data:`ROOM` bytes that takes the line of the user's code that is being executed.
+    """
+
+    question: Question
+    specs: Mapping[str, RunSpec]
+    plugin: Plugin
+    data: Path
+    trace: Path | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The text of a :class:`BnbenchError` in place of an answer."""
+
+    text: str
+
+
+def answer(inquiry: Inquiry) -> Any:
+    """What a question comes to, or a :class:`Refusal`."""
+    prepare_process()
+    with _followed(inquiry.trace, inquiry.plugin.file.parent):
+        try:
+            parts = components(inquiry.plugin)
+            return inquiry.question(inquiry.specs, parts, lambda spec: parts.load(spec, inquiry.data))
+        except BnbenchError as error:
+            return Refusal(str(error))
+
+
+@contextmanager
+def _followed(trace: Path | None, folder: Path) -> Iterator[None]:
+    """Keep the line of a user's code that is being executed, in memory that outlives the process."""
+    if trace is None:
+        yield
+        return
+    with trace.open("r+b") as file:
+        memory = mmap.mmap(file.fileno(), ROOM)
+    own = f"{folder}{os.sep}"
+
+    def follow(frame: FrameType, event: str, argument: Any) -> Any:
+        file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
+        if not file.startswith(own) or name.partition(".")[0] in KNOWN:
+            return None
+        memory[:] = f"{frame.f_lineno}:{file}".encode(errors="surrogateescape").ljust(ROOM, b"\0")[:ROOM]
+        return follow
+
+    sys.settrace(follow)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+
+
+def last_line(trace: Path) -> str:
+    """The last line of a user's code that was kept, as messages show it; empty if there was none."""
+    number, _, file = trace.read_bytes().rstrip(b"\0").decode(errors="surrogateescape").partition(":")
+    return f"\n  {file}:{number}: {linecache.getline(file, int(number)).strip()}" if number else ""
