@@ -1,10 +1,19 @@
-"""Paths as a user gives them."""
+"""Paths as a user gives them, and what lies there."""
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest
+
+_KINDS = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 
 
 def expanded(given: str | Path, option: str) -> Path:
@@ -18,3 +27,8 @@ def expanded(given: str | Path, option: str) -> Path:
         return path.expanduser()
     except RuntimeError:
         raise InvalidRequest([f"{option} {path}: there is no home folder for {path.parts[0]}; write it out"]) from None
+
+
+def irregular(mode: int) -> str | None:
+    """What the mode of a status says that is no regular file, which alone is sure to end; None for one."""
+    return None if stat.S_ISREG(mode) else next((name for holds, name in _KINDS if holds(mode)), "special file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from bnbench.engine import prepare_process, resolve_device
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.paths import expanded
 from bnbench.plan import coinciding, estimate_seconds, obstacles, summarized
+from bnbench.session.provenance import PATH, earlier_data, fingerprinted, repeated, same_data
 from bnbench.spec import RunSpec, run_id
 
 DEFAULT_NAME = "runs"
@@ -36,6 +37,8 @@ class Plan:
         pending: by run_id, what to train now.
         impossible: by run_id, why a spec cannot be trained.
         abreast: groups of run_ids; if given, the pending runs of a group are trained side by side, group by group.
+        identities: by run_id of a spec as it was composed, that of the run if it is another one, as it is where its
+            data have a fingerprint.
     """
 
     request: Request
@@ -49,6 +52,7 @@ class Plan:
     pending: Mapping[str, RunSpec]
     impossible: Mapping[str, str]
     abreast: tuple[tuple[str, ...], ...] = ()
+    identities: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def finished(self) -> list[str]:
@@ -161,11 +165,13 @@ def plan_run(
     results, data = _absolute(results, "--results"), _absolute(data, "--data")
     plugin = plugin and _absolute(plugin, "--plugin")
     parts = components(plugin)
-    request = compose_request(overrides, parts)
+    request = compose_request([text for text in overrides if source is None or not text.startswith(f"{PATH}=")], parts)
     if source is not None:
-        if not all(override.startswith("device=") for override in overrides):
-            raise InvalidRequest(["--from repeats a run as it was; only device=... can be set beside it"])
-        spec = read_spec(source, parts)
+        moves = [override for override in overrides if override.startswith(f"{PATH}=")]
+        if not all(override in moves or override.startswith("device=") for override in overrides):
+            beside = f"device=... and, for data that were moved, {PATH}=..."
+            raise InvalidRequest([f"--from repeats a run as it was; only {beside} can be set beside it"])
+        spec = repeated(source, read_spec(source, parts), moves, parts, data)
         request = Request((spec,), {}, request.device, notes=_renamed(source, spec), problems=request.problems)
     if len(request.specs) > 1 and not request.problems:
         factors = ", ".join(request.factors)
@@ -192,7 +198,8 @@ def _plan(
         return loaded
 
     folder = results / name
-    specs = {run_id(spec): spec for spec in request.specs}
+    found: list[RunSpec] = []
+    specs: dict[str, RunSpec] = {}
     device, impossible = torch.device("cpu"), {}
     prepare_process()
     try:
@@ -202,21 +209,28 @@ def _plan(
     except InvalidRequest as error:
         problems += error.problems
     try:
+        found = fingerprinted(request.specs, data)
+        for spec in found:
+            specs.setdefault(run_id(spec), spec)
         impossible = obstacles(specs, parts, load)
     except BnbenchError as error:
         problems += [str(error)]
     if problems or len(impossible) == len(specs):
         raise InvalidRequest([*problems, *summarized(specs, impossible)])
     notes.update(dict.fromkeys(coinciding((specs[key] for key in specs if key not in impossible), load)))
-    request = replace(request, notes=tuple(notes))
     store.read_history(folder)  # a damaged folder is refused as a whole before anything is told of the plan
-    known = store.statuses(folder)
+    rows = store.rows(folder)
+    notes.update(dict.fromkeys(earlier_data(specs.values(), rows.values())))
+    notes.update(dict.fromkeys(same_data(found)))
+    composed, request = request.specs, replace(request, specs=tuple(specs.values()), notes=tuple(notes))
+    known = {identity: row["status"] for identity, row in rows.items()}
     pending = {
         identity: spec
         for identity, spec in specs.items()
         if identity not in impossible and known.get(identity) not in skip
     }
-    return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible)
+    identities = {run_id(old): run_id(new) for old, new in zip(composed, found, strict=True) if old is not new}
+    return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible, (), identities)
 
 
 def _check_name(name: str) -> None:

@@ -1,7 +1,7 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
-from bnbench.store.folder import amend, belongs_to_sweep, join, plan, read_history, restore_specs, statuses
+from bnbench.store.folder import amend, belongs_to_sweep, join, plan, read_history, restore_specs, rows, statuses
 from bnbench.store.lock import check_writable, is_locked, locked
 from bnbench.store.segment import Segment
 from bnbench.store.silence import silences
@@ -29,6 +29,7 @@ __all__ = [
     "plan",
     "read_history",
     "restore_specs",
+    "rows",
     "silences",
     "statuses",
 ]
