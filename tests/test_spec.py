@@ -61,7 +61,9 @@ def test_the_fingerprint_of_the_data_stands_for_their_path():
     assert run_id(first) != run_id(second)
     first, second = replace(first, data="d1"), replace(second, data="d1")
     assert run_id(first) == run_id(second) and stack_key(first) == stack_key(second)
-    assert run_id(first) != run_id(replace(first, data="d2")) and stack_key(first) != stack_key(replace(first, data="d2"))
+    assert run_id(first) != run_id(replace(first, data="d2")) and stack_key(first) != stack_key(
+        replace(first, data="d2")
+    )
     assert as_tree(second)["dataset"]["npz"]["path"] == "b.npz" and flatten(second)["dataset.path"] == "b.npz"
 
 

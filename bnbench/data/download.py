@@ -29,8 +29,9 @@ def ensure(name: str, root: Path, files: Sequence[str], fetch: Callable[[Path], 
         BnbenchError: what is there in place of a file would never end.
     """
     missing = [file for file in files if not (root / file).exists()]
-    for file in {*files} - {*missing}:
-        file_status(root / file)
+    for file in files:
+        if file not in missing:
+            file_status(root / file)
     if not missing:
         return
     new_folders = [folder for folder in (root, *root.parents) if not folder.exists()]
