@@ -49,14 +49,13 @@ def earlier_data(specs: Iterable[RunSpec], rows: Iterable[Mapping[str, str]]) ->
     for choice, data in dict.fromkeys((spec.dataset, spec.data) for spec in specs):
         if data is None:
             continue
-        where = f"{PATH}={_path(choice)}" if _path(choice) else f"dataset={choice.name}"
         beside = [row for row in finished if _place(row) == (choice.name, _path(choice))]
         others = [row for row in beside if row.get("data") not in (data, "", None)]
         if others:
             since = max(row["finished_at"] for row in others)
-            yield f"{where}: data changed since {since}: {_runs(others)} trained on other data, and stay apart"
+            yield f"{_where(choice)}: data changed since {since}: {_runs(others)} trained on other data, and stay apart"
         if unknown := [row for row in beside if not row.get("data")]:
-            yield f"{where}: {_runs(unknown)} trained by a version that kept no fingerprint of data, and stay apart"
+            yield f"{_where(choice)}: {_runs(unknown)} trained without a fingerprint of the data, and stay apart"
 
 
 def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Components, root: Path) -> RunSpec:
@@ -77,15 +76,19 @@ def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Compo
         if overrides and now is None:
             raise InvalidRequest([f"{PATH}: these data have no fingerprint, so elsewhere it would be another run"])
     except DataMissing as error:
-        raise DataMissing(f"{error}. If the data were moved, put {PATH}=... beside --from") from error
+        raise DataMissing(f"{error}\nIf the data were moved, put {PATH}=... beside --from") from error
     if spec.data not in (None, now):
-        held = f"the data have the fingerprint {now} now, and had {spec.data}, so it would be another run"
-        raise InvalidRequest([f"--from {source}: {held}"])
+        held = f"have the fingerprint {now} and not {spec.data}, as they had, so it would be another run"
+        raise InvalidRequest([f"--from {source}: the data of {_where(spec.dataset)} {held}"])
     return spec
 
 
 def _path(choice: Choice) -> str:
     return str(choice.options.get("path", ""))
+
+
+def _where(choice: Choice) -> str:
+    return f"{PATH}={_path(choice)}" if _path(choice) else f"dataset={choice.name}"
 
 
 def _place(row: Mapping[str, str]) -> tuple[str, str]:
