@@ -79,7 +79,7 @@ class Components:
             raise PluginError(message) from error
 
     def _load(self, spec: RunSpec, root: Path) -> Data:
-        return load(spec.dataset, spec.split, root, self.registries["dataset"], spec.domains)
+        return load(spec.dataset, spec.split, root, self.registries["dataset"], spec.domains, spec.data)
 
     def build(self, spec: RunSpec, data: Data) -> nn.Module:
         """The initialized network of a spec, on torch's default device."""

@@ -1,11 +1,20 @@
-"""Paths as a user gives them, and where the configs are."""
+"""Paths as a user gives them, what lies there, and where the configs are."""
 
 from __future__ import annotations
 
+import stat
 from functools import cache
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest
+
+_KINDS = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 
 
 def expanded(given: str | Path, option: str) -> Path:
@@ -32,3 +41,8 @@ def conf_dir() -> Path:
 def built_in(group: str) -> frozenset[str]:
     """The names of the built-in choices of a config group, such as ``norm``."""
     return frozenset(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def irregular(mode: int) -> str | None:
+    """What the mode of a status says that is no regular file, which alone is sure to end; None for one."""
+    return None if stat.S_ISREG(mode) else next((name for holds, name in _KINDS if holds(mode)), "special file")

@@ -228,6 +228,8 @@ class RunSpec:
         probe_every: probes measure before the first step, then at each so many-th evaluation, and at the last.
         plugin: SHA-256 of the syntax of the plugin that a chosen component comes from, and of what it imports from its
             folder, or None: built-in components have nothing to do with a plugin.
+        data: fingerprint of the content of the dataset's files, which stands for their path in the run's identity; None
+            where the dataset's name and options say what it holds, as well as before planning.
     """
 
     norm: Choice
@@ -256,6 +258,7 @@ class RunSpec:
     probes: tuple[ProbeName, ...]
     probe_every: int
     plugin: str | None = None
+    data: str | None = None
 
 
 _FIELDS: dict[type, tuple[str, ...]] = {
@@ -329,7 +332,7 @@ def run_id(spec: RunSpec) -> str:
     The letter keeps it a text for whoever reads it: no number, date, ``inf`` or ``nan`` begins with one. Up to schema
     version 3 there was a twelfth digit in its place.
     """
-    return f"r{_digest(as_tree(spec))[:11]}"
+    return f"r{_digest(_identity(spec))[:11]}"
 
 
 def stack_key(spec: RunSpec) -> str:
@@ -337,12 +340,20 @@ def stack_key(spec: RunSpec) -> str:
 
     A run's own learning rate, momentum, weight decay and seed are left out.
     """
-    tree = as_tree(spec)
+    tree = _identity(spec)
     del tree["lr"], tree["seed"]
     (optim,) = tree["optim"].values()
     optim.pop("momentum", None)
     del optim["weight_decay"]
     return f"s{_digest(tree)[:11]}"
+
+
+def _identity(spec: RunSpec) -> dict[str, Any]:
+    """The spec's tree with the fingerprint of its data in place of their path, if it has one."""
+    tree = as_tree(spec)
+    if (fingerprint := tree.pop("data")) is not None:
+        tree["dataset"][spec.dataset.name]["path"] = fingerprint
+    return tree
 
 
 def _digest(tree: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ def test_every_field_changes_the_identity():
         "split": replace(spec.split, seed=1), "domains": ("plain",), "batches": "single_class",
         "train": "affine", "freeze_statistics": 2, "drop_last": False, "grad_clip": 1.0, "label_smoothing": 0.1,
         "precision": "fp64", "evaluate": replace(spec.evaluate, every=2), "divergence_factor": 5.0,
-        "probes": ("memory",), "probe_every": 2, "plugin": "a",
+        "probes": ("memory",), "probe_every": 2, "plugin": "a", "data": "d1",
     }  # fmt: skip
     assert set(others) == {field.name for field in fields(spec)}
     ids = {run_id(replace(spec, **{key: value})) for key, value in others.items()}
@@ -54,6 +54,17 @@ def test_what_runs_of_a_stack_may_differ_in():
         assert stack_key(replace(spec, **change)) == stack_key(spec)
     for change in ({"batch_size": 8}, {"norm": Choice.of("none")}, {"optim": replace(spec.optim, nesterov=True)}):
         assert stack_key(replace(spec, **change)) != stack_key(spec)
+
+
+def test_the_fingerprint_of_the_data_stands_for_their_path():
+    first, second = (spec_of("dataset=npz", f"dataset.path={path}") for path in ("a.npz", "b.npz"))
+    assert run_id(first) != run_id(second)
+    first, second = replace(first, data="d1"), replace(second, data="d1")
+    assert run_id(first) == run_id(second) and stack_key(first) == stack_key(second)
+    assert run_id(first) != run_id(replace(first, data="d2")) and stack_key(first) != stack_key(
+        replace(first, data="d2")
+    )
+    assert as_tree(second)["dataset"]["npz"]["path"] == "b.npz" and flatten(second)["dataset.path"] == "b.npz"
 
 
 def test_the_order_of_options_does_not_matter():

@@ -26,6 +26,7 @@ def read_spec(path: Path, components: Components) -> RunSpec:
         PluginError: a component of the plugin cannot be used.
     """
     tree = _read(path)
+    tree = {"data": None, **tree} if isinstance(tree, dict) else tree  # earlier versions kept no fingerprint
     problems = _key_problems("", tree, field_types(RunSpec)) or _plugin_problems(tree["plugin"], components)
     if not problems:
         composer = Composer(components)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bnbench.data.options import neighbours, printable
+from bnbench.data.files import Files, file_status
+from bnbench.data.options import MOST_BYTES, neighbours, printable
 from bnbench.data.raw import Array, Raw, scale_problem
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest, nearest
 
@@ -34,13 +36,13 @@ def npz(root: Path, *, path: str = "data.npz", layout: str = "auto") -> Raw:
     Raises:
         DataMissing: there is no such file.
         InvalidRequest: the arrays or the layout do not fit.
-        BnbenchError: the file cannot be read.
+        BnbenchError: the file cannot be read, or is too large.
     """
     if layout not in _LAYOUTS:
         raise InvalidRequest([f"dataset.layout={layout}: unknown. {nearest(str(layout), _LAYOUTS)}"])
-    file = root / path
-    arrays = _read(file)
-    file = Path(printable(str(file)))
+    (place,) = npz_files(root, path).values()
+    arrays = _read(Path(place))
+    file = Path(printable(place))
     if problems := [*_name_problems(file, arrays)]:
         raise InvalidRequest(problems)
     values, labels = np.unique(arrays["y"], return_inverse=True)
@@ -55,13 +57,32 @@ def npz(root: Path, *, path: str = "data.npz", layout: str = "auto") -> Raw:
     return Raw(train_x.to(both), train_y, test_x[0].to(both), _known(file, arrays["y_test"], values), names)
 
 
-def _read(file: Path) -> dict[str, Array]:
-    if not file.is_file():
+def npz_files(root: Path, path: str) -> Files:
+    """The file that :func:`npz` reads; it may have any name.
+
+    Raises:
+        DataMissing: there is none.
+        BnbenchError: it would never end.
+    """
+    file = root / path
+    if not file.exists():
         expected = printable(f"expected the file {file} with arrays x, y and optionally x_test, y_test")
         raise DataMissing(f"dataset=npz: {expected}. {neighbours(file)}")
+    file_status(file)
+    return {"": str(file)}
+
+
+def _read(file: Path) -> dict[str, Array]:
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with file.open("rb") as stream, ZipFile(stream) as archive:
+            declared = sum(member.file_size for member in archive.infolist())  # a member never gives more
+        if declared > MOST_BYTES:
+            size = f"{declared / 2**30:,.1f} GiB once unpacked; at most {MOST_BYTES / 2**30:.0f} GiB"
+            raise InvalidRequest([printable(f"{file}: its arrays take {size}")])
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except InvalidRequest:
+        raise
     except Exception as error:  # damaged archives and pickled objects raise many kinds
         problem = printable(f"{file}: must be an .npz file of plain arrays ({error}). Write it with np.savez")
         raise BnbenchError(problem) from error

@@ -1,7 +1,6 @@
 """Decoded images kept on disk, keyed by the content of the files they come from.
 
-Two levels: a signature (names, sizes and times of the files) finds the content key without reading them; the content
-key (a hash of their bytes) finds the tensors. So a copied or touched folder is not decoded again, and a changed one is.
+So a copied or touched folder is not decoded again, and a changed one is.
 The folder may be deleted at any time. A file in it that is damaged or of another version is replaced.
 """
 
@@ -9,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,6 +19,8 @@ from uuid import uuid4
 import torch
 from torch import Tensor
 
+from bnbench.data.files import content_hash
+from bnbench.data.options import MOST_BYTES
 from bnbench.data.raw import Raw, as_raw
 from bnbench.kept import put
 
@@ -28,12 +30,16 @@ _VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is decoded: the dataset's name, its files relative to ``folder``, and all options that change the result."""
+    """What is decoded: the dataset's name, its files relative to ``folder``, and all options that change the result.
+
+    None of the files may have more than ``most`` bytes.
+    """
 
     name: str
     folder: Path
     files: Sequence[str]
     options: str
+    most: int = MOST_BYTES
 
 
 def cached(root: Path, source: Source, decode: Callable[[], Raw]) -> Raw:
@@ -42,54 +48,20 @@ def cached(root: Path, source: Source, decode: Callable[[], Raw]) -> Raw:
     The tensors are memory-mapped: processes that load the same data share its pages. A data folder that cannot be
     written to works, without the cache. Processes that decode at the same time each replace the file by the same one.
     """
-    folder, signature = root / FOLDER, _signature(source)
-    pointer = folder / f"{source.name}-{signature[:16]}.key"
-    known = _read_key(pointer, signature)
-    key = known or _content_key(source)
-    path = folder / f"{source.name}-{key[:16]}.pt"
-    raw = _read(path, source.name, key)
-    if raw is None:
-        raw = decode()
-        if _signature(source) != signature:  # the files changed meanwhile: right for this once, wrong to keep
-            return raw
+    key = _key(source)
+    path = root / FOLDER / f"{source.name}-{key[:16]}.pt"
+    kept = _read(path, source.name, key)
+    if kept is not None:
+        return kept
+    raw = decode()
+    if _key(source) == key:  # files that changed meanwhile are right for this once, and wrong to keep
         _replace(path, lambda partial: _write(partial, raw, key))
-    if known is None:
-        _replace(pointer, lambda partial: _write_text(partial, f"{signature} {key}"))
     return raw
 
 
-def _start(source: Source) -> hashlib._Hash:
-    digest = hashlib.sha256()
-    digest.update("\0".join([str(_VERSION), source.name, source.options]).encode())
-    return digest
-
-
-def _signature(source: Source) -> str:
-    digest = _start(source)
-    digest.update(os.fsencode(source.folder))
-    for file in source.files:
-        stat = os.stat(f"{source.folder}/{file}")  # noqa: PTH116 - a Path costs more than the call
-        digest.update(os.fsencode(f"\0{file}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}"))
-    return digest.hexdigest()
-
-
-def _content_key(source: Source) -> str:
-    digest = _start(source)
-    for file in source.files:
-        with open(f"{source.folder}/{file}", "rb") as stream:  # noqa: PTH123 - as above
-            content = stream.read()
-        digest.update(os.fsencode(f"\0{file}\0{len(content)}\0"))
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _read_key(path: Path, signature: str) -> str | None:
-    """The content key kept for a signature; None without one, or if the file is about other files."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        about, _, key = (path.read_text() if path.is_file() else "").partition(" ")
-        if about == signature and len(key) == 64 and set(key) <= set("0123456789abcdef"):
-            return key
-    return None
+def _key(source: Source) -> str:
+    content = content_hash({file: f"{source.folder}/{file}" for file in source.files}, source.most)
+    return hashlib.sha256(json.dumps([_VERSION, source.name, source.options, content]).encode()).hexdigest()
 
 
 def _read(path: Path, name: str, key: str) -> Raw | None:
@@ -117,13 +89,6 @@ def _write(path: Path, raw: Raw, key: str) -> None:
     }
     with path.open("wb") as stream:
         torch.save(kept, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _write_text(path: Path, text: str) -> None:
-    with path.open("w") as stream:
-        stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
 

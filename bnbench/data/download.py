@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from bnbench.data.files import file_status
 from bnbench.data.options import printable
 from bnbench.errors import DataMissing
 
@@ -25,8 +26,12 @@ def ensure(name: str, root: Path, files: Sequence[str], fetch: Callable[[Path], 
 
     Raises:
         DataMissing: there is no network, or the download failed; nothing is left behind.
+        BnbenchError: what is there in place of a file would never end.
     """
-    missing = [file for file in files if not (root / file).is_file()]
+    missing = [file for file in files if not (root / file).exists()]
+    for file in files:
+        if file not in missing:
+            file_status(root / file)
     if not missing:
         return
     new_folders = [folder for folder in (root, *root.parents) if not folder.exists()]

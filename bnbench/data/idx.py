@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bnbench.data.download import ensure
+from bnbench.data.files import Files, file_status
 from bnbench.data.options import printable
 from bnbench.data.raw import Raw
 from bnbench.errors import BnbenchError
@@ -40,10 +41,18 @@ def kmnist(root: Path) -> Raw:
 
 
 def _load(name: str, folder: str, root: Path, classes: Sequence[str]) -> Raw:
-    files = [f"{folder}/raw/{part}-ubyte" for part in _PARTS]
-    ensure(name, root, files, partial(_fetch, folder))
-    train_x, train_y, test_x, test_y = (read_idx(root / file) for file in files)
+    train_x, train_y, test_x, test_y = (read_idx(Path(file)) for file in idx_files(name, folder, root).values())
     return Raw(train_x[:, None], train_y.long(), test_x[:, None], test_y.long(), tuple(classes))
+
+
+def idx_files(name: str, folder: str, root: Path) -> Files:
+    """The four files of a dataset, downloaded if they are not there.
+
+    torchvision knows the sums of the archives that it downloads, not of the files that it unpacks from them.
+    """
+    files = {part: f"{folder}/raw/{part}-ubyte" for part in _PARTS}
+    ensure(name, root, [*files.values()], partial(_fetch, folder))
+    return {part: str(root / file) for part, file in files.items()}
 
 
 def _fetch(folder: str, staging: Path) -> None:
@@ -58,6 +67,7 @@ def read_idx(path: Path) -> Tensor:
     Raises:
         BnbenchError: the file is not such a file, or not all of it.
     """
+    file_status(path)
     content = np.fromfile(path, dtype=np.uint8)
     header = content[:4].tolist()
     if len(header) < 4 or header[:3] != [0, 0, 8]:

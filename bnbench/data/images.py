@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from bnbench.data.cache import Source, cached
+from bnbench.data.files import MOST_IMAGE_BYTES, Files
 from bnbench.data.options import at_least, fits, neighbours, printable
 from bnbench.data.pixels import Bytes, shown
 from bnbench.data.raw import Raw
@@ -75,21 +76,31 @@ def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
     if problems := [*at_least("size", size, 1)]:
         raise InvalidRequest(problems)
     folder = root / path
-    if not folder.is_dir():
-        raise _missing(f"expected {folder} with {_LAYOUT}. {neighbours(folder)}")
-    try:
-        train, test = _find(folder)
-    except OSError as error:
-        raise _missing(f"cannot read {error.filename}: {error.strerror}") from error
+    train, test = _find(folder)
     files = (*train.files, *(test.files if test else ()))
     if problems := [*fits(f"dataset.size={size}", 3 * size**2 * len(files))]:
         raise InvalidRequest(problems)
     options = json.dumps([_DECODING, size, PIL.__version__, train.classes])
-    source = Source("imagefolder", folder, files, options)
+    source = Source("imagefolder", folder, files, options, MOST_IMAGE_BYTES)
     return cached(root, source, lambda: _decode(folder, train, test, size))
 
 
+def image_files(root: Path, path: str) -> Files:
+    """The files that :func:`imagefolder` reads, by their names inside the folder. Raises as it does."""
+    folder = root / path
+    return {file: f"{folder}/{file}" for part in _find(folder) if part for file in part.files}
+
+
 def _find(folder: Path) -> tuple[_Part, _Part | None]:
+    if not folder.is_dir():
+        raise _missing(f"expected {folder} with {_LAYOUT}. {neighbours(folder)}")
+    try:
+        return _parts(folder)
+    except OSError as error:
+        raise _missing(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _parts(folder: Path) -> tuple[_Part, _Part | None]:
     if not _class_folders(folder / "train"):
         return _part(folder, "", None), None
     train = _part(folder, "train/", None)

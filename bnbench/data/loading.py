@@ -14,10 +14,11 @@ from torch import Tensor
 from bnbench.data.datasets import DATASETS
 from bnbench.data.domains import enter, require_pixels
 from bnbench.data.examples import COMMON, Augmentation, Data, Examples
+from bnbench.data.fingerprint import fingerprint
 from bnbench.data.measures import in_float32, statistics
 from bnbench.data.raw import Raw, as_raw
 from bnbench.data.split import divide
-from bnbench.errors import InvalidRequest, nearest
+from bnbench.errors import BnbenchError, InvalidRequest, nearest
 from bnbench.spec import Choice, Domain, Split
 
 
@@ -27,6 +28,7 @@ def load(
     root: Path,
     datasets: Mapping[str, Callable[..., Any]] = DATASETS,
     domains: tuple[Domain, ...] = (),
+    known: str | None = None,
 ) -> Data:
     """Load and divide a dataset; the last few results are kept, so do not write to their tensors.
 
@@ -36,10 +38,12 @@ def load(
         root: the data folder.
         datasets: loaders by name; a loader returns :class:`Raw` or a pair (x, y).
         domains: what becomes of the images; empty leaves them as they are.
+        known: the fingerprint that the dataset must have; None takes any.
 
     Raises:
         InvalidRequest: unknown name or options, or examples that cannot be used or divided.
         DataMissing: the files are not there and cannot be downloaded.
+        BnbenchError: the data have another fingerprint.
     """
     if choice.name not in datasets:
         raise InvalidRequest([f"dataset={choice.name}: unknown. {nearest(choice.name, sorted(datasets))}"])
@@ -47,7 +51,9 @@ def load(
     if problems := [*_option_problems(choice.options, loader)]:
         raise InvalidRequest(problems)
     root = root.expanduser().absolute()
-    return _load_domains(choice, split, root, loader, domains) if domains else _load(choice, split, root, loader)
+    if domains:
+        return _load_domains(choice, split, root, loader, domains, known)
+    return _load(choice, split, root, loader, known)
 
 
 def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> Iterator[str]:
@@ -65,9 +71,14 @@ def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> 
 
 @lru_cache(maxsize=4)
 def _load_domains(
-    choice: Choice, split: Split, root: Path, loader: Callable[..., Any], domains: tuple[Domain, ...]
+    choice: Choice,
+    split: Split,
+    root: Path,
+    loader: Callable[..., Any],
+    domains: tuple[Domain, ...],
+    known: str | None,
 ) -> Data:
-    data = _load(choice, split, root, loader)
+    data = _load(choice, split, root, loader, known)
     require_pixels(domains, *data.shape[1:])
     train, validation, test = (
         enter(part, data.std, domains, split.seed, name)
@@ -78,10 +89,14 @@ def _load_domains(
 
 
 @lru_cache(maxsize=4)
-def _load(choice: Choice, split: Split, root: Path, loader: Callable[..., Any]) -> Data:
+def _load(choice: Choice, split: Split, root: Path, loader: Callable[..., Any], known: str | None) -> Data:
     own = {key: value for key, value in choice.items if key not in COMMON}
     augmentation = Augmentation(**{key: value for key, value in choice.items if key in COMMON})  # type: ignore[arg-type]
     raw = as_raw(choice.name, loader(root, **own))
+    if known is not None and fingerprint(choice, root) != known:
+        raise BnbenchError(
+            f"dataset={choice.name}: its files have changed since this was begun; give the command again"
+        )
     if augmentation.active and raw.train_x.shape[2:] == (1, 1):
         raise InvalidRequest([f"dataset={choice.name}: features have no pixels to crop or flip; set pad=0 flip=false"])
     if augmentation.pad >= min(raw.train_x.shape[2:]):

@@ -114,7 +114,9 @@ def _table(material: _Material, runs: pd.DataFrame, here: list[int], target: flo
     unstable = material.divergence["unstable"].to_dict()
     val = _accuracies(runs, "val")
     test = _accuracies(runs, "test")
-    names = labels(material.rows, without=["dataset"])
+    optional = any(name.startswith("dataset.") for name in material.rows.factors)
+    without = [] if optional else ["dataset"]  # which the title tells
+    names = labels(material.rows, without)
     stable = (time.median["step"] for row, time in times.items() if not unstable[row])
     fastest = min(stable, default=float("inf"))
     lines = [
@@ -130,7 +132,7 @@ def _table(material: _Material, runs: pd.DataFrame, here: list[int], target: flo
         )
         for row in here
     ]
-    keys = key_columns(material.rows, without=["dataset"])
+    keys = key_columns(material.rows, without)
     columns = (*keys, *map(Column, _titles(material)))
     sections = section_starts([names[row] for row in here])
     return Table(f"{place}to {target_text(target)} validation accuracy", columns, tuple(lines), (), sections)

@@ -65,7 +65,11 @@ def shown_factors(
     """
     candidates = varying(codes, columns)
     kept = [name for name in candidates if name in ALWAYS_SHOWN]
-    rest = sorted((name for name in candidates if name not in kept), key=lambda name: (name == "sweep", "." in name))
+    last = ("data", "sweep")  # shown only where nothing that a user has typed tells the same
+    rest = sorted(
+        (name for name in candidates if name not in kept),
+        key=lambda name: (last.index(name) + 1 if name in last else 0, "." in name),
+    )
     group = np.zeros(len(codes), dtype=np.int64)
     for name in [*kept, *given]:
         group = _refined(group, codes[name])

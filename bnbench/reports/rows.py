@@ -87,6 +87,6 @@ def section_starts(names: Sequence[tuple[Cell, ...]]) -> tuple[int, ...]:
 
 def following(rows: Rows) -> tuple[str, ...]:
     """Name the columns that vary along with what is shown, except options that come with a chosen name, as a note."""
-    told = {name for name in rows.follows if is_option(rows.trials.frame, name)} | {"sweep"}
+    told = {name for name in rows.follows if is_option(rows.trials.frame, name)} | {"data", "sweep"}
     names = [name for name in rows.follows if name not in told]
     return (f"Varies as well, but is fixed by what is shown: {listing(names)}.",) if names else ()

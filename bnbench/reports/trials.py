@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bnbench.reports.datasets import with_one_path
 from bnbench.reports.factors import spec_columns
 from bnbench.reports.levels import Level, encode
 from bnbench.reports.wording import plural
@@ -47,7 +48,7 @@ class Trials:
 def read_trials(runs: pd.DataFrame, first: Mapping[str, Level] | None = None) -> Trials:
     """Take over a table of runs; levels in ``first`` (the baseline's) come ahead of the natural order."""
     first = {name: level for name, level in (first or {}).items() if name not in ("lr", "batch_size")}
-    runs = _each_run_once(runs)
+    runs = with_one_path(_each_run_once(runs))
     names = spec_columns([*runs.columns, *(name for name in NEEDED if name not in runs.columns)])
     columns, levels = {}, {}
     for name in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.paths import expanded
 from bnbench.plan import Examination, Question, examine, stack_seconds, summarized, until_last
 from bnbench.session.asking import Answer, ask
+from bnbench.session.provenance import PATH, earlier_data, fingerprinted, repeated, same_data
 from bnbench.spec import RunSpec, run_id
 
 DEFAULT_NAME = "runs"
@@ -38,6 +39,8 @@ class Plan:
         pending: by run_id, what to train now.
         impossible: by run_id, why a spec cannot be trained.
         abreast: groups of run_ids; if given, the pending runs of a group are trained side by side, group by group.
+        identities: by run_id of a spec as it was composed, that of the run if it is another one, as it is where its
+            data have a fingerprint.
     """
 
     request: Request
@@ -51,6 +54,7 @@ class Plan:
     pending: Mapping[str, RunSpec]
     impossible: Mapping[str, str]
     abreast: tuple[tuple[str, ...], ...] = ()
+    identities: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def finished(self) -> list[str]:
@@ -165,11 +169,13 @@ def plan_run(
     results, data = _absolute(results, "--results"), _absolute(data, "--data")
     plugin = plugin and _absolute(plugin, "--plugin")
     parts = components(plugin)
-    request = compose_request(overrides, parts)
+    request = compose_request([text for text in overrides if source is None or not text.startswith(f"{PATH}=")], parts)
     if source is not None:
-        if not all(override.startswith("device=") for override in overrides):
-            raise InvalidRequest(["--from repeats a run as it was; only device=... can be set beside it"])
-        spec = read_spec(source, parts)
+        moves = [override for override in overrides if override.startswith(f"{PATH}=")]
+        if not all(override in moves or override.startswith("device=") for override in overrides):
+            beside = f"device=... and, for data that were moved, {PATH}=..."
+            raise InvalidRequest([f"--from repeats a run as it was; only {beside} can be set beside it"])
+        spec = repeated(source, read_spec(source, parts), moves, parts, data)
         request = Request((spec,), {}, request.device, notes=_renamed(source, spec), problems=request.problems)
     if len(request.specs) > 1 and not request.problems:
         factors = ", ".join(request.factors)
@@ -189,7 +195,8 @@ def _plan(
 ) -> Plan:
     problems = list(request.problems)
     folder = results / name
-    specs = {run_id(spec): spec for spec in request.specs}
+    composed: list[RunSpec] = []
+    specs: dict[str, RunSpec] = {}
     device, found = torch.device("cpu"), Examination()
     prepare_process()
     try:
@@ -199,6 +206,9 @@ def _plan(
     except InvalidRequest as error:
         problems += error.problems
     try:
+        composed = fingerprinted(request.specs, data)
+        for spec in composed:
+            specs.setdefault(run_id(spec), spec)
         for told in ask(examine, specs, parts, data):
             reason = f"trying its network failed: {told.error}"
             found.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
@@ -209,15 +219,20 @@ def _plan(
     if problems or len(impossible) == len(specs):
         raise InvalidRequest([*problems, *summarized(specs, impossible)])
     coincide = sentences(found.columns[identity] for identity in specs if identity not in impossible)
-    request = replace(request, notes=tuple(dict.fromkeys([*request.notes, *found.notes, *coincide])))
+    notes = dict.fromkeys([*request.notes, *found.notes, *coincide])
     store.read_history(folder)  # a damaged folder is refused as a whole before anything is told of the plan
-    known = store.statuses(folder)
+    rows = store.rows(folder)
+    notes.update(dict.fromkeys(earlier_data(specs.values(), rows.values())))
+    notes.update(dict.fromkeys(same_data(composed)))
+    typed, request = request.specs, replace(request, specs=tuple(specs.values()), notes=tuple(notes))
+    known = {identity: row["status"] for identity, row in rows.items()}
     pending = {
         identity: spec
         for identity, spec in specs.items()
         if identity not in impossible and known.get(identity) not in skip
     }
-    return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible)
+    identities = {run_id(old): run_id(new) for old, new in zip(typed, composed, strict=True) if old is not new}
+    return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible, (), identities)
 
 
 def _check_name(name: str) -> None:

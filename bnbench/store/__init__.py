@@ -2,7 +2,17 @@
 
 from bnbench.store.access import check_writable
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
-from bnbench.store.folder import amend, belongs_to_sweep, join, plan, read_history, renew, restore_specs, statuses
+from bnbench.store.folder import (
+    amend,
+    belongs_to_sweep,
+    join,
+    plan,
+    read_history,
+    renew,
+    restore_specs,
+    rows,
+    statuses,
+)
 from bnbench.store.lock import is_locked, locked
 from bnbench.store.segment import Segment
 from bnbench.store.silence import silences
@@ -31,6 +41,7 @@ __all__ = [
     "read_history",
     "renew",
     "restore_specs",
+    "rows",
     "silences",
     "statuses",
 ]

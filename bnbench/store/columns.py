@@ -34,7 +34,7 @@ OUTCOME_TEXTS = ("engine", "device", "started_at", "finished_at", "host", "versi
 SPEC_TEXTS = (
     "norm", "model", "dataset", "optim", "schedule",
     "lr_scaling", "domains", "batches", "train", "precision", "evaluate.unit", "evaluate.statistics",
-    "probes", "plugin",
+    "probes", "plugin", "data",
 )  # fmt: skip
 """The spec's columns that hold text whatever it looks like; the type of all others is inferred."""
 

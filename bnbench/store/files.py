@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bnbench.errors import Damaged
+from bnbench.paths import irregular
 from bnbench.store.sharing import share
 
 LONGEST_CELL = 4000
@@ -170,6 +171,18 @@ def _cells(path: Path, number: int, whole_line: bytes, whole: bool) -> list[str]
         raise Damaged(path, f"line {number} cannot be read ({error})") from error
 
 
+def content(path: Path) -> bytes:
+    """What a file of a results folder holds at one moment.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Damaged: it is something else, such as a pipe, of which reading might never end.
+    """
+    if kind := irregular(path.stat().st_mode):
+        raise Damaged(path, f"it must be a file, and is a {kind}")
+    return path.read_bytes()
+
+
 def whole_lines(path: Path, whole: bool = False) -> list[bytes]:
     """The lines of a file at one moment, with their ends; a last line without an end is left out.
 
@@ -177,7 +190,7 @@ def whole_lines(path: Path, whole: bool = False) -> list[bytes]:
         FileNotFoundError: there is no such file.
         Damaged: the last line has no end, though the file was written at once (``whole``).
     """
-    lines = path.read_bytes().splitlines(keepends=True)
+    lines = content(path).splitlines(keepends=True)
     if lines and not lines[-1].endswith(b"\n"):
         if whole:
             raise Damaged(path, f"its end is missing (line {len(lines)} is cut off)")

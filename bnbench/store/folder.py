@@ -13,7 +13,7 @@ import yaml
 from bnbench.errors import Damaged
 from bnbench.spec import RunSpec, flatten, run_id
 from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS
-from bnbench.store.files import leftovers, line, replacing, sync_folder, text
+from bnbench.store.files import content, leftovers, line, replacing, sync_folder, text
 from bnbench.store.lock import nobody_writing
 from bnbench.store.segment import FOLDER, LOGS, SPECS, spec_path, write_spec
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
@@ -26,9 +26,14 @@ PARTS = (FOLDER, SPECS, LOGS)
 JOINED = ".joined"
 
 
+def rows(folder: Path) -> dict[str, Row]:
+    """The row of every run in the folder by run_id, as texts; empty for a new sweep."""
+    return read_state(folder).rows
+
+
 def statuses(folder: Path) -> dict[str, str]:
     """The status of every run in the folder by run_id; empty for a new sweep."""
-    return {identity: row["status"] for identity, row in read_state(folder).rows.items()}
+    return {identity: row["status"] for identity, row in rows(folder).items()}
 
 
 def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], invocation: Mapping[str, Any]) -> None:
@@ -97,7 +102,7 @@ def read_history(folder: Path) -> list[Any]:
     """
     path = folder / INVOCATIONS
     try:
-        history = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+        history = yaml.safe_load(content(path).decode()) if path.exists() else None
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise Damaged(path, f"it is not YAML that can be read ({' '.join(str(error).split())})") from error
     if not isinstance(history, list | None):

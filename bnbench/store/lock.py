@@ -6,12 +6,15 @@ The operating system lets go of a dead program's locks.
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.errors import BnbenchError, Damaged, InvalidRequest
+from bnbench.paths import irregular
 from bnbench.store.sharing import make_folder, share
 
 SWEEP, WRITERS = ".lock", ".writers"
@@ -35,9 +38,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a program is adding to the sweep at this moment."""
+    """Whether a program is adding to the sweep at this moment.
+
+    Raises:
+        Damaged: there is something else in place of the lock's file.
+    """
     try:
-        with (folder / SWEEP).open() as lock:
+        with _opened(folder / SWEEP, os.O_RDONLY) as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (FileNotFoundError, PermissionError):
         return False
@@ -66,11 +73,26 @@ def nobody_writing(folder: Path) -> Iterator[None]:
         yield
 
 
+def _opened(path: Path, flags: int) -> IO[bytes]:
+    """An empty file to be locked; whatever else is in its place is refused, and a pipe not waited for."""
+    if path.is_dir():
+        raise _unusable(path, "folder")
+    stream = os.fdopen(os.open(path, flags | os.O_NONBLOCK, 0o666), "rb" if flags == os.O_RDONLY else "ab")
+    if kind := irregular(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise _unusable(path, kind)
+    return stream
+
+
+def _unusable(path: Path, kind: str) -> Damaged:
+    return Damaged(path, f"it must be an empty file, and is a {kind}", "remove it")
+
+
 @contextmanager
 def _held(path: Path, kind: int, patience: float, refusal: str) -> Iterator[None]:
     try:
         make_folder(path.parent)
-        stream = path.open("a")
+        stream = _opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         share(path)
     except OSError as error:
         raise InvalidRequest([f"{path.parent}: cannot be used ({error.strerror}); choose another --results"]) from error

@@ -106,7 +106,7 @@ def _load_series(folder: Path, series: Series) -> pd.DataFrame:
 
 
 def _check_exists(folder: Path) -> None:
-    if not (folder / RUNS_TABLE).is_file():
+    if not (folder / RUNS_TABLE).exists():
         near = sorted(path.parent.name for path in folder.parent.glob(f"*/{RUNS_TABLE}"))
         there = f"there are: {', '.join(near)}" if near else f"there are no sweeps in {folder.parent}"
         raise InvalidRequest([f"no sweep {folder.name!r} in {folder.parent}; {there}"])

@@ -113,16 +113,15 @@ class _Course:
 
     def tuning(self, rates: Rates) -> tuple[pd.DataFrame, pd.DataFrame]:
         trials = tuning_trials(self.study, self.amounts, rates, self.place.components)
-        folder = self._execute(trials, "tuning")
+        folder, table = self._execute(trials, "tuning")
         runs = store.load_runs(folder)
-        return trials.table, runs[runs["run_id"].isin(trials.table["run_id"])]
+        return table, runs[runs["run_id"].isin(table["run_id"])]
 
     def reporting(self, rates: Rates) -> Tables:
         if not rates:
             return Tables(*(pd.DataFrame(),) * 3)
         trials = reporting_trials(self.study, self.amounts, rates, self.place.components)
-        abreast = counterparts(trials.table) if self.study.alone else ()
-        return read_tables(self._execute(trials, "reporting", abreast), trials.table)
+        return read_tables(*self._execute(trials, "reporting", self.study.alone))
 
     def curves(self, swept: list[Group]) -> Tables:
         """Train reporting seeds at a whole grid, which grows while a curve touches its end."""
@@ -138,7 +137,8 @@ class _Course:
             tables = self.reporting({group: grids[group[1]] for group in swept})
         return tables
 
-    def _execute(self, trials: Trials, what: str, abreast: tuple[tuple[str, ...], ...] = ()) -> Path:
+    def _execute(self, trials: Trials, what: str, abreast: bool = False) -> tuple[Path, pd.DataFrame]:
+        """Train what is pending; the sweep's folder, and the table with the identities that the runs have there."""
         plan = session.plan_request(
             trials.request,
             self.place.components,
@@ -148,8 +148,10 @@ class _Course:
             plugin=self.place.plugin,
             retry_failed=self.place.retry_failed,
         )
-        summary = self.train(self.study, what, replace(plan, abreast=abreast))
+        table = trials.table.assign(run_id=trials.table["run_id"].replace(dict(plan.identities)))
+        groups_abreast = counterparts(table) if abreast else ()
+        summary = self.train(self.study, what, replace(plan, abreast=groups_abreast))
         if summary.interrupted:
             raise KeyboardInterrupt
         self.statuses |= summary.statuses
-        return plan.folder
+        return plan.folder, table

@@ -53,7 +53,7 @@ def test_decoded_once(tmp_path: Path) -> None:
     decode, source = Decoder(), _source(tmp_path / "files")
     assert all(_same(cached(tmp_path, source, decode), _raw()) for _ in range(3))
     assert decode.calls == 1
-    assert sorted(path.suffix for path in (tmp_path / FOLDER).iterdir()) == [".key", ".pt"]
+    assert [path.suffix for path in (tmp_path / FOLDER).iterdir()] == [".pt"]
 
 
 def test_without_a_test_set(tmp_path: Path) -> None:
@@ -156,45 +156,34 @@ def test_a_damaged_file_is_replaced(damage: Callable[[Path], None], tmp_path: Pa
     assert decode.calls == 2
 
 
-def _kept_of(options: str, root: Path, suffix: str) -> Path:
-    """The file of a suffix that is kept of other files, or the same with other options."""
-    before = set(root.rglob(f"*.{suffix}"))
+def _kept_of(options: str, root: Path) -> Path:
+    """What is kept of other files, or the same with other options."""
+    before = set(root.rglob("*.pt"))
     cached(root, _source(root / "files", options), lambda: _raw(1))
-    (path,) = set(root.rglob(f"*.{suffix}")) - before
+    (path,) = set(root.rglob("*.pt")) - before
     return path
 
 
-@pytest.mark.parametrize("suffix", ["pt", "key"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_whatever_becomes_of_a_file_the_numbers_are_right(damage: Damage, suffix: str, tmp_path: Path) -> None:
+def test_whatever_becomes_of_a_file_the_numbers_are_right(damage: Damage, tmp_path: Path) -> None:
     source = _source(tmp_path / "files")
     cached(tmp_path, source, Decoder())
-    (path,) = (tmp_path / FOLDER).glob(f"*.{suffix}")
+    (path,) = (tmp_path / FOLDER).glob("*.pt")
     damage(path)
     decode = Decoder()
     assert _same(cached(tmp_path, source, decode), _raw())
     calls = decode.calls
     assert _same(cached(tmp_path, source, decode), _raw()) and decode.calls == calls, "it is good again"
-    assert len(list((tmp_path / FOLDER).iterdir())) == 2
+    assert len(list((tmp_path / FOLDER).iterdir())) == 1
 
 
-@pytest.mark.parametrize("suffix", ["pt", "key"])
-def test_a_file_that_was_kept_of_something_else_is_not_taken(suffix: str, tmp_path: Path) -> None:
+def test_a_file_that_was_kept_of_something_else_is_not_taken(tmp_path: Path) -> None:
     source = _source(tmp_path / "files")
     cached(tmp_path, source, Decoder())
-    (path,) = (tmp_path / FOLDER).glob(f"*.{suffix}")
-    shutil.copy(_kept_of("size=8", tmp_path, suffix), path)
+    (path,) = (tmp_path / FOLDER).glob("*.pt")
+    shutil.copy(_kept_of("size=8", tmp_path), path)
     for _ in range(2):
         assert _same(cached(tmp_path, source, Decoder()), _raw())
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"zz" * 32, b"0" * 64, b"0" * 64 + b" " + b"0" * 64])
-def test_a_damaged_pointer_is_harmless(content: bytes, tmp_path: Path) -> None:
-    source = _source(tmp_path / "files")
-    cached(tmp_path, source, Decoder())
-    (pointer,) = (tmp_path / FOLDER).glob("*.key")
-    pointer.write_bytes(content)
-    assert _same(cached(tmp_path, source, Decoder()), _raw())
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
@@ -234,4 +223,4 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     _source(tmp_path / "files")
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert pool.map(_build, [tmp_path, tmp_path]) == [True, True]
-    assert sorted(path.suffix for path in (tmp_path / FOLDER).iterdir()) == [".key", ".pt"]
+    assert [path.suffix for path in (tmp_path / FOLDER).iterdir()] == [".pt"]

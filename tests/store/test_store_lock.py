@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.store import Segment, check_writable, is_locked, join, lock, locked
+from tests.conftest import Program
 
 HOLD = """
 import sys
@@ -58,6 +61,29 @@ def test_a_join_waits_for_a_writer_that_lost_its_program(tmp_path: Path) -> None
         process.kill()
     join(tmp_path)
     assert not (tmp_path / "segments").exists()
+
+
+@pytest.mark.parametrize("name", [".lock", ".writers"])
+@pytest.mark.parametrize(
+    ("put", "kind"),
+    [(os.mkfifo, "pipe"), (Path.mkdir, "folder"), (lambda path: path.symlink_to("/dev/null"), "device")],
+)
+def test_what_is_no_file_is_not_waited_for(
+    name: str, put: Callable[[Path], None], kind: str, tmp_path: Path, program: Program
+) -> None:
+    assert program("run", "model=mlp", "model.width=8", "steps=2", "--name", "s").code == 0
+    place = tmp_path / "results" / "s" / name
+    place.unlink()
+    put(place)
+    said = f"{name} is damaged: it must be an empty file, and is a {kind}; remove it"
+    with pytest.raises(BnbenchError, match=said), locked(place.parent):
+        join(place.parent)
+    trained = program("run", "model=mlp", "model.width=8", "steps=2", "seed=1", "--name", "s")
+    assert trained.code == 2 and said in trained.err
+    if name == ".lock":
+        assert f"damaged: it must be an empty file, and is a {kind}" in program("ls").out
+        for words in (("show", "r"), ("report", "s")):
+            assert program(*words).code == 2
 
 
 def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def test_types_do_not_depend_on_what_happens_to_be_there(tmp_path: Path) -> None
 def test_the_spec_columns_that_hold_text_are_known() -> None:
     flat = flatten(make_spec(0))
     texts = {column for column, value in flat.items() if isinstance(value, str)}
-    assert texts == {*SPEC_TEXTS} - {"plugin", "probes", "domains"}
+    assert texts == {*SPEC_TEXTS} - {"plugin", "data", "probes", "domains"}
 
 
 def test_a_run_id_that_looks_like_a_number_stays_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bnbench import session, store
@@ -176,3 +177,24 @@ def test_a_study_that_is_alone_measures_the_arms_of_a_seed_in_turns(tmp_path: Pa
     (row,) = scorecard([found])
     assert row.decision.n == 6 and 0.3 < row.effect < 3
     assert set(store.load_runs(first.folder)["lanes"]) == {1}
+
+
+def test_a_study_of_data_that_changed_trains_again(tmp_path: Path):
+    rng, place = np.random.default_rng(0), tmp_path / "data" / "mine.npz"
+    place.parent.mkdir()
+    study = study_of(
+        tmp_path,
+        fixed=["model=mlp", "model.width=8", "epochs=1", "dataset=npz", "dataset.path=mine.npz"],
+        scales={"cpu": {"lr": [0.1, 0.3], "tuning_seeds": 1, "seeds": 2}},
+    )
+    given, runs = [], []
+    for _ in range(2):
+        np.savez(place, x=rng.normal(size=(400, 4)), y=np.arange(400) % 2)
+        found, trainer = conducted(study, tmp_path)
+        given.append([count for _, count in trainer.given])
+        runs.append({*found.tables.runs["run_id"]})
+        assert found.failures == 0 and {*found.tables.metrics["run_id"]} == runs[-1] != set()
+    assert all(count[0] == 4 for count in given) and not runs[0] & runs[1]
+    again, trainer = conducted(study, tmp_path)
+    assert sum(count for _, count in trainer.given) == 0
+    assert {*again.tables.runs["run_id"]} == runs[1]

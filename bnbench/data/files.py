@@ -1,0 +1,110 @@
+"""Files that data are read from: which may be read at all, and a fingerprint of what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bnbench.data.options import MOST_BYTES, printable
+from bnbench.errors import BnbenchError
+from bnbench.kept import keep, kept_folder, kept_text
+from bnbench.paths import irregular
+
+MOST_IMAGE_BYTES = 2**30
+"""Size of one image file at most."""
+
+_CHUNK = 2**18
+
+Files = Mapping[str, str]
+"""Paths, by the name under which a file's content counts: two sets of files with the same names hold the same data if
+each file does, wherever they are."""
+
+
+def file_status(path: str | Path, most: int = MOST_BYTES) -> os.stat_result:
+    """The status of a file that ends, as a pipe, a device or a file of more than ``most`` bytes does not.
+
+    Raises:
+        BnbenchError: it does not, or it is not there.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
+    except OSError as error:
+        raise BnbenchError(printable(f"{path}: cannot be read ({error.strerror})")) from error
+    if kind := irregular(status.st_mode):
+        raise BnbenchError(printable(f"{path}: must be a regular file, and is a {kind}. Remove or replace it"))
+    if status.st_size > most:
+        size = f"holds {status.st_size / 2**30:,.1f} GiB; a file of its kind may hold {most / 2**30:.0f} GiB"
+        raise BnbenchError(printable(f"{path}: {size}"))
+    return status
+
+
+def content_hash(files: Files, most: int = MOST_BYTES) -> str:
+    """SHA-256 of the names and contents of files, in hexadecimal.
+
+    It is kept under ``$XDG_CACHE_HOME/bnbench/data`` for their paths, sizes, times and inodes, so files that were not
+    touched are read once only.
+
+    Args:
+        files: by name.
+        most: bytes that each may have.
+
+    Raises:
+        BnbenchError: one cannot be read, or would never end.
+    """
+    signature = _signature(files, most)
+    folder = kept_folder("data")
+    kept = None if folder is None else folder / signature
+    known = _known.get(signature) or (kept and _found(kept))
+    if not known:
+        known = _digest(files)
+        if _signature(files, most) != signature:  # changed meanwhile: whoever asks again will learn it
+            return known
+        if kept is not None:
+            keep(kept, f"{known} {_seal(signature, known)}")
+    _known[signature] = known
+    return known
+
+
+def _found(kept: Path) -> str | None:
+    """The hash in a file that was kept; None without one, or if it is not as it was written."""
+    known, _, seal = (kept_text(kept) or "").partition(" ")
+    return known if seal == _seal(kept.name, known) else None
+
+
+def _seal(signature: str, known: str) -> str:
+    return hashlib.sha256(f"{signature} {known}".encode()).hexdigest()
+
+
+_known: dict[str, str] = {}
+"""What this process found out, for machines on which nothing can be kept."""
+
+
+def _signature(files: Files, most: int) -> str:
+    """What can be known of files without reading them; it changes whenever one of them is written to."""
+    lines = []
+    for name, path in sorted(files.items()):
+        at = file_status(path, most)
+        lines.append(f"{name}\0{path}\0{at.st_size} {at.st_mtime_ns} {at.st_ctime_ns} {at.st_ino} {at.st_dev}")
+    return hashlib.sha256(os.fsencode("\0".join(lines))).hexdigest()
+
+
+def _digest(files: Files) -> str:
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+    for name, path in sorted(files.items()):
+        content = hashlib.sha256()
+        for count in _chunks(path, buffer):
+            content.update(buffer[:count])
+        digest.update(os.fsencode(f"{name}\0") + content.digest())
+    return digest.hexdigest()
+
+
+def _chunks(path: str, buffer: memoryview) -> Iterator[int]:
+    """Fill the buffer again and again; how many bytes of it are new."""
+    try:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a Path costs more than the call
+            while count := stream.readinto(buffer):
+                yield count
+    except OSError as error:
+        raise BnbenchError(printable(f"{path}: cannot be read ({error.strerror})")) from error

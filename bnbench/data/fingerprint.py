@@ -1,0 +1,45 @@
+"""Fingerprints of datasets: what their files hold, whatever the files are called and wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from bnbench.data.arrays import npz_files
+from bnbench.data.files import MOST_IMAGE_BYTES, Files, content_hash
+from bnbench.data.idx import idx_files
+from bnbench.data.images import image_files
+from bnbench.data.options import MOST_BYTES
+from bnbench.spec import Choice
+
+_FILES: dict[str, Callable[..., Files]] = {
+    "mnist": partial(idx_files, "mnist", "MNIST"),
+    "fashion_mnist": partial(idx_files, "fashion_mnist", "FashionMNIST"),
+    "kmnist": partial(idx_files, "kmnist", "KMNIST"),
+    "imagefolder": image_files,
+    "npz": npz_files,
+}
+"""The files of each dataset that can hold anything. The others are what their name and options say: torchvision checks
+the sums of CIFAR and SVHN, ``digits`` comes with scikit-learn, and ``synthetic`` is made from its options."""
+
+
+def fingerprint(choice: Choice, root: Path) -> str | None:
+    """A ``d`` and the first 11 digits of the hash of a dataset's files; None where there is no need of one.
+
+    A plugin's dataset has none: the plugin's source is part of the identity of its runs, the files that it reads are
+    not.
+
+    Args:
+        choice: the dataset.
+        root: the data folder.
+
+    Raises:
+        DataMissing: the files are not there and cannot be downloaded.
+        BnbenchError: one of them cannot be read, or would never end.
+    """
+    if choice.name not in _FILES:
+        return None
+    place = {key: value for key, value in choice.items if key == "path"}
+    files = _FILES[choice.name](root=root.expanduser().absolute(), **place)
+    return f"d{content_hash(files, MOST_IMAGE_BYTES if choice.name == 'imagefolder' else MOST_BYTES)[:11]}"

@@ -1,0 +1,99 @@
+"""What runs are trained on: the fingerprints of their data, and what earlier runs of a sweep were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bnbench import store
+from bnbench.components import Components
+from bnbench.config import compose_request
+from bnbench.data import fingerprint
+from bnbench.errors import DataMissing, InvalidRequest
+from bnbench.spec import Choice, RunSpec
+
+PATH = "dataset.path"
+
+
+def fingerprinted(specs: Iterable[RunSpec], root: Path) -> list[RunSpec]:
+    """The same specs with the fingerprints of their data as they are now.
+
+    Args:
+        root: the data folder.
+
+    Raises:
+        BnbenchError: there are no such data, or they cannot be read.
+    """
+    specs = list(specs)
+    found = {choice: fingerprint(choice, root) for choice in dict.fromkeys(spec.dataset for spec in specs)}
+    return [spec if spec.data == found[spec.dataset] else replace(spec, data=found[spec.dataset]) for spec in specs]
+
+
+def same_data(specs: Iterable[RunSpec]) -> Iterator[str]:
+    """A note for each two paths that lead to the same data, so that their runs are the same."""
+    first: dict[tuple[str, str], str] = {}
+    for choice, data in dict.fromkeys((spec.dataset, spec.data) for spec in specs):
+        if data is not None and (path := _path(choice)) != first.setdefault((choice.name, data), path):
+            yield f"{PATH}={path} holds the same data as {first[choice.name, data]}, so their runs are the same"
+
+
+def earlier_data(specs: Iterable[RunSpec], rows: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Notes on finished runs that were trained on other data of the same dataset and path, or on nobody knows what.
+
+    Args:
+        specs: of a plan.
+        rows: of the sweep that the plan goes into.
+    """
+    finished = [row for row in rows if row["status"] in store.RESULTS]
+    for choice, data in dict.fromkeys((spec.dataset, spec.data) for spec in specs):
+        if data is None:
+            continue
+        beside = [row for row in finished if _place(row) == (choice.name, _path(choice))]
+        others = [row for row in beside if row.get("data") not in (data, "", None)]
+        if others:
+            since = max(row["finished_at"] for row in others)
+            yield f"{_where(choice)}: data changed since {since}: {_runs(others)} trained on other data, and stay apart"
+        if unknown := [row for row in beside if not row.get("data")]:
+            yield f"{_where(choice)}: {_runs(unknown)} trained without a fingerprint of the data, and stay apart"
+
+
+def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Components, root: Path) -> RunSpec:
+    """The spec of a file ``source``, at another ``dataset.path`` if the overrides say so.
+
+    Raises:
+        InvalidRequest: the data are not what the run was trained on, or the override is not a path.
+        DataMissing: they are not there.
+    """
+    if overrides:
+        request = compose_request([f"dataset={spec.dataset.name}", *overrides], parts)
+        if request.problems or len(request.specs) > 1:
+            raise InvalidRequest(request.problems or [f"{PATH}: --from repeats one run, so it takes one path"])
+        moved = {**spec.dataset.options, "path": request.specs[0].dataset.options["path"]}
+        spec = replace(spec, dataset=Choice.of(spec.dataset.name, moved))
+    try:
+        now = fingerprint(spec.dataset, root)
+        if overrides and now is None:
+            raise InvalidRequest([f"{PATH}: these data have no fingerprint, so elsewhere it would be another run"])
+    except DataMissing as error:
+        raise DataMissing(f"{error}\nIf the data were moved, put {PATH}=... beside --from") from error
+    if spec.data not in (None, now):
+        held = f"have the fingerprint {now} and not {spec.data}, as they had, so it would be another run"
+        raise InvalidRequest([f"--from {source}: the data of {_where(spec.dataset)} {held}"])
+    return spec
+
+
+def _path(choice: Choice) -> str:
+    return str(choice.options.get("path", ""))
+
+
+def _where(choice: Choice) -> str:
+    return f"{PATH}={_path(choice)}" if _path(choice) else f"dataset={choice.name}"
+
+
+def _place(row: Mapping[str, str]) -> tuple[str, str]:
+    return row.get("dataset", ""), row.get(PATH, "")
+
+
+def _runs(rows: list[Mapping[str, str]]) -> str:
+    return f"{len(rows)} finished run was" if len(rows) == 1 else f"{len(rows)} finished runs were"
