@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from bnbench.engine.content import Content, Held, Incomparable, Walk, is_foreign
-from bnbench.engine.folding.lane_by_lane import LaneByLane
+from bnbench.engine.folding.lane_by_lane import LaneByLane, members_of
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ def layers_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for path, layer in network.named_modules():
         members = [(path, layer)]
         if isinstance(layer, LaneByLane):
-            members = [(f"lane {number} of {path}", layer.member(number)) for number in range(layer.lanes)]
+            members = [(f"lane {number} of {path}", member) for number, member in enumerate(members_of(layer))]
         yield from (member for member in members if is_foreign(type(member[1])) or "forward" in vars(member[1]))
 
 
 def alike(layer: LaneByLane) -> bool:
     """Whether the layers of all lanes keep the same in Python."""
-    first, *others = (state_of(layer.member(number)).digest() for number in range(layer.lanes))
+    first, *others = (state_of(member).digest() for member in members_of(layer))
     return first is not None and all(other == first for other in others)
 
 

@@ -168,7 +168,7 @@ def test_a_failed_run_is_tried_again_only_when_asked(program: Program, tmp_path:
 def test_fail_fast_stops_and_the_rest_stays_planned(program: Program, tmp_path: Path):
     (tmp_path / "fragile.py").write_text(RAISING)
     result = program(
-        "sweep", "--name", "s", "--plugin", "fragile.py", "--launcher", "inline", "--fail-fast",
+        "sweep", "--name", "s", "--plugin", "fragile.py", "--jobs", "1", "--fail-fast",
         *SMALL, "norm=fragile,none",
     )  # fmt: skip
     assert result.code == 1

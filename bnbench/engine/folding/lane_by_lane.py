@@ -26,7 +26,6 @@ class LaneByLane(nn.Module):
     It holds the lanes' tensors joined, under their own names, and each layer sees its slices of them during a call.
 
     Attributes:
-        lanes: K.
         averages: of the layers, see :mod:`bnbench.engine.statistics`.
         at_once: let ``torch.vmap`` make one call for all lanes, which not every layer's code allows: see
             :func:`bnbench.engine.at_once.run_at_once`.
@@ -39,7 +38,6 @@ class LaneByLane(nn.Module):
         if next(lanes[0].children(), None) is not None:
             raise CannotFold(f"{type(lanes[0]).__name__} has layers within and cannot run lane by lane")
         take_tensors(self, lanes)
-        self.lanes = len(lanes)
         self._members = tuple(without_tensors(lane) for lane in lanes)
         self._shapes = {name: tensor.shape for name, tensor in tensors_of(lanes[0])}
         self._streams: Sequence[Stream] | None = None
@@ -74,7 +72,7 @@ class LaneByLane(nn.Module):
     def first(self, count: int) -> LaneByLane:
         """A layer of some of the lanes, without streams; it shares no tensors with this one."""
         chosen = copied(self)
-        chosen._members, chosen._streams, chosen.lanes = chosen._members[:count], None, count
+        chosen._members, chosen._streams = chosen._members[:count], None
         for name, tensor in self._by_lane().items():
             part = joined(list(tensor[:count]))
             if name in self._parameters:
@@ -122,6 +120,11 @@ class LaneByLane(nn.Module):
 
     def _stream(self, number: int) -> Stream:
         return nullcontext() if self._streams is None or not self.training else self._streams[number]
+
+
+def members_of(layer: LaneByLane) -> tuple[nn.Module, ...]:
+    """The lanes' layers, without tensors; what they keep in plain attributes is their own."""
+    return layer._members
 
 
 @torch.no_grad()

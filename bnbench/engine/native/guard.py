@@ -159,7 +159,12 @@ def _lane(network: Folded, optimizer: LaneOptimizer, column: int) -> Lane:
 
 
 def _kept(single: nn.Module, network: Folded, optimizer: LaneOptimizer, column: int) -> dict[str, list[Tensor]]:
-    """What a stack's optimizer keeps of a lane's parameters, in the shapes and the type of these."""
+    """What a stack's optimizer keeps of a lane's parameters, in the shapes and the type of these.
+
+    A lane without momentum among others has velocities in the stack, which nobody uses.
+    """
+    if isinstance(optimizer, LaneSgd) and not optimizer.momentum_K1[column]:
+        return {}
     joint = dict(network.network.named_parameters())
     return {
         name: [_shaped(state[column], joint[name], parameter) for state in optimizer.state_of(joint[name])[0]]
@@ -189,7 +194,7 @@ def _stepped(
     for name, parameter in single.named_parameters():
         if parameter.grad is not None:
             decay = optimizer.decay_K1[column].item() * optimizer.state_of(joint[name])[1]
-            _update(parameter, kept[name], optimizer, column, lr, decay)
+            _update(parameter, kept.get(name, []), optimizer, column, lr, decay)
     return _copied(single, kept)
 
 
@@ -241,8 +246,7 @@ def _difference(step: Step, received: Lane, network: Folded, optimizer: LaneOpti
     if not _is_finite(exact):
         return None  # a lane that diverges in this step
     parts = [(before.buffers, after.buffers, exact.buffers, received.buffers)]
-    known = len(exact.kept)  # less than the stack keeps for a lane without momentum among others
-    parts += zip(before.kept[:known], after.kept, exact.kept, received.kept[:known], strict=True)
+    parts += zip(before.kept, after.kept, exact.kept, received.kept, strict=True)
     if isinstance(optimizer, LaneAdam):  # a gradient near zero decides the sign of an update, and rounding decides it
         updated = _adam(step, received, network, optimizer)
         parts.append((before.parameters, updated, updated, received.parameters))
