@@ -64,7 +64,9 @@ def state_of(layer: nn.Module) -> PythonState:
 def python_state(*networks: nn.Module) -> PythonState:
     """What all layers of networks keep in Python now."""
     layers = (member for network in networks for member in layers_of(network))
-    return _state((f"{path} ({type(layer).__name__})", layer) for path, layer in layers)
+    return _state(
+        (f"{path} ({type(layer).__name__})" if path else type(layer).__name__, layer) for path, layer in layers
+    )
 
 
 def layers_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
