@@ -9,8 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +22,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
+from multiprocessing.util import Finalize
 from types import ModuleType
 from typing import Any
 
@@ -29,6 +32,8 @@ from bnbench.launch.service import serve
 
 FAREWELL = 5.0
 """Seconds that a worker has to end by itself when it is idle, or has let go of its pipe."""
+LONGEST_FOLDER = 70
+"""Bytes of a folder's path with room for the name of a socket, which may have 107 in all."""
 CUT = "the worker process has let go of its pipe to the program"
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """How workers start. A fork server imports once for all of them; elsewhere it is not safe with native libraries."""
@@ -60,7 +65,16 @@ def begin(module: str) -> None:
     if METHOD == "forkserver":
         multiprocessing.set_forkserver_preload([module])
         with _without_interrupts():
+            _keep_socket_names_short()
             forkserver.ensure_running()
+
+
+def _keep_socket_names_short() -> None:
+    """Have multiprocessing's sockets in ``/tmp`` where the path of the usual folder leaves no room for their names."""
+    settings = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    if "tempdir" not in settings and len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
+        folder = settings["tempdir"] = tempfile.mkdtemp(prefix="pymp-", dir="/tmp")
+        Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-100)
 
 
 def local(

@@ -210,3 +210,16 @@ def test_a_layer_that_hangs_is_named(program: Program, monkeypatch: pytest.Monke
     assert 1 <= len(told) <= 6 and all("norm=mine model=mlp dataset=digits seed=0 for " in line for line in told)
     monkeypatch.setattr(session.silence, "LONG", 600.0)
     assert "nothing from" not in program(*how, "--name", "t", *SMALL).out
+
+
+def test_a_temporary_folder_with_a_long_path(tmp_path: Path):
+    """Too long for the name of a socket: those of the processes are elsewhere."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    words = ["sweep", "--name", "s", "--jobs", "2", "model=mlp", "epochs=1", "seed=0,1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bnbench", *words], cwd=tmp_path, env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0 and "2 completed" in done.stdout, done.stderr
+    assert not list(folder.glob("pymp-*"))
