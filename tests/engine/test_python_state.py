@@ -232,6 +232,20 @@ def built(norm: type[nn.Module], spec):
     return data, lambda seed: with_norm(norm).build(dataclasses.replace(spec, seed=seed), data)
 
 
+@pytest.fixture(autouse=True)
+def from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What layers share begins anew with each test, whatever the others have left."""
+    monkeypatch.setattr(ClassAttribute, "steps", 0)
+    ClassList.seen.clear()
+    monkeypatch.setitem(globals(), "STEPS", 0)
+    monkeypatch.setattr(Closure, "advance", staticmethod(closed()))
+    monkeypatch.setattr(Default.count, "__defaults__", (Count(),))
+    monkeypatch.setattr(FunctionAttribute.count, "steps", 0, raising=False)
+    ONE_FOR_ALL.steps = 0
+    monkeypatch.setitem(globals(), "GENERATOR", numbers())
+    monkeypatch.setenv("BNBENCH_TEST_STEPS", "0")
+
+
 @pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
 @pytest.mark.parametrize("name", [*LAYERS, "Timed"])
 def test_what_python_keeps_is_not_compiled(name: str):
