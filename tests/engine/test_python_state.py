@@ -23,7 +23,7 @@ from tests.conftest import load_data, make_spec
 from tests.engine.test_recording import with_norm
 from tests.engine.test_stacked import alone, assert_equal, lanes_of, small, stacked
 
-BEGIN = 12
+BEGIN = 60
 """Calls from which a layer does something else."""
 
 
