@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 
+from benchmarks.gpu.__main__ import PARTS, main
 from benchmarks.gpu.correctness import correctness
+from benchmarks.gpu.rows import Rows
 from benchmarks.measure import ROOT
 
 CPU = torch.device("cpu")
@@ -20,17 +23,17 @@ def gpu(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_engines_agree():
-    rows = list(correctness(CPU, smoke=True))
+    rows = [row() for row in correctness(CPU, smoke=True)]
     assert len(rows) == 2 * 2 * 2
     for row in rows:
-        assert row["same bits as uncaptured"] == "yes"
+        assert row["same bits as uncaptured"] == "yes" and not row["wrong"]
         apart = row["apart from reference"]
         assert isinstance(apart, float) and apart < (1e-9 if row["precision"] == "fp64" else 1e-3)
 
 
 def test_a_table_and_json_for_each_part(tmp_path: Path):
     told = tmp_path / "gpu.json"
-    parts = ("convolutions", "sweeps", "sharing")
+    parts = ("machine", "forms", "sweeps", "kernels", "sharing")
     words = [word for name in parts for word in ("--part", name)]
     done = gpu("--device", "cpu", "--smoke", "--json", str(told), *words)
     assert done.returncode == 0, done.stderr
@@ -40,7 +43,8 @@ def test_a_table_and_json_for_each_part(tmp_path: Path):
         assert f"\n## {name}\n" in done.stdout and found[name]
         assert f"| {' | '.join(found[name][0])} |" in done.stdout
     assert all(row["us"] > 0 and row["x plain"] > 0 for row in found["sweeps"])
-    assert {row["best"] for row in found["convolutions"]} <= set(found["convolutions"][0])
+    assert all(row["best"] in row for row in found["forms"])
+    assert all(row["value"] > 0 for row in found["machine"]) and found["kernels"][0]["kernels"] > 0
     assert [row["processes"] for row in found["sharing"]] == [1, 2]
 
 
@@ -53,4 +57,18 @@ def test_without_a_gpu_it_says_so():
 
 def test_a_part_that_is_not_there_is_refused():
     done = gpu("--device", "cpu", "--part", "speed")
-    assert done.returncode == 2 and "speed: choose of correctness" in " ".join(done.stderr.replace("│", " ").split())
+    assert done.returncode == 2 and "speed: choose of machine" in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_row_that_fails_costs_itself_only_and_the_program_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys):
+    def part(device: torch.device, smoke: bool) -> Rows:
+        yield lambda: {"name": "first", "value": 1.0}
+        yield lambda: {"name": str([][1])}
+        yield lambda: {"name": "third", "value": 3.0}
+
+    monkeypatch.setitem(PARTS, "machine", (part, 10.0))
+    with pytest.raises(typer.Exit) as ended:
+        main(["machine"], "cpu", True, None, 1.0)
+    said = capsys.readouterr().out
+    assert ended.value.exit_code == 1 and "| first | 1 |" in said and "| third | 3 |" in said
+    assert said.endswith("WRONG: machine: IndexError: list index out of range\n")

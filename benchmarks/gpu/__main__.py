@@ -1,29 +1,39 @@
-"""``python -m benchmarks.gpu``: proves and times training on a GPU, in eight minutes at most."""
+"""``python -m benchmarks.gpu``: proves and times training on a GPU, in ten minutes at most."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 
-from benchmarks.gpu.convolutions import convolutions
-from benchmarks.gpu.correctness import Row, correctness
+from benchmarks.gpu.correctness import correctness
+from benchmarks.gpu.forms import forms
+from benchmarks.gpu.kernels import kernels
+from benchmarks.gpu.machine import machine
+from benchmarks.gpu.rows import Part, Row
 from benchmarks.gpu.sharing import sharing
 from benchmarks.gpu.sweeps import sweeps
+from benchmarks.gpu.whole import whole
 from bnbench.engine import prepare_process
+from bnbench.errors import described
 
-PARTS: dict[str, tuple[Callable[[torch.device, bool], Iterator[Row]], float]] = {
+PARTS: dict[str, tuple[Part, float]] = {
+    "machine": (machine, 20.0),
     "correctness": (correctness, 90.0),
-    "convolutions": (convolutions, 70.0),
-    "sweeps": (sweeps, 170.0),
+    "forms": (forms, 60.0),
+    "sweeps": (sweeps, 150.0),
+    "whole": (whole, 60.0),
+    "kernels": (kernels, 60.0),
     "sharing": (sharing, 60.0),
 }
 """What is done, and the seconds after which no further row of it is begun."""
+
+WRONG = 1
+"""Exit code where a row is wrong or failed."""
 
 
 def main(
@@ -31,8 +41,9 @@ def main(
     device: Annotated[str, typer.Option(help="cuda, cuda:1, or cpu to try the program.")] = "cuda",
     smoke: Annotated[bool, typer.Option("--smoke", help="A few rows of each part.")] = False,
     out: Annotated[Path | None, typer.Option("--json", help="The rows as JSON.")] = None,
+    scale: Annotated[float, typer.Option(help="Of the seconds that each part may take.")] = 1.0,
 ) -> None:
-    """Print a Markdown table for each part."""
+    """Print a Markdown table for each part; end with 1 if a number is wrong or a row failed."""
     if device.startswith("cuda") and not torch.cuda.is_available():
         typer.echo("there is no GPU; --device cpu --smoke tries the program without one")
         raise typer.Exit(2)
@@ -40,27 +51,36 @@ def main(
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: choose of {', '.join(PARTS)}", param_hint="--part")
     prepare_process()
+    facts = {"device": _name(torch.device(device)), "torch": torch.__version__}
     found: dict[str, list[Row]] = {}
     for name in part or PARTS:
         function, seconds = PARTS[name]
         found[name] = []
         print(f"\n## {name}\n", flush=True)
-        end = time.monotonic() + seconds
+        end, heads = time.monotonic() + seconds * scale, list[str]()
         for row in function(torch.device(device), smoke):
-            if not found[name]:
-                print(f"| {' | '.join(row)} |\n|{'---|' * len(row)}")
-            print(f"| {' | '.join(map(_text, row.values()))} |", flush=True)
-            found[name].append(row)
+            try:
+                values = row()
+            except Exception as error:  # the other rows are worth having
+                values = {"wrong": " ".join(described(error).split())[:300]}
+            if list(values) != heads:
+                heads = list(values)
+                print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+            print(f"| {' | '.join(map(_text, values.values()))} |", flush=True)
+            found[name].append(values)
             if out is not None:
-                facts = {"device": _name(torch.device(device)), "torch": torch.__version__}
                 out.write_text(json.dumps({**facts, **found}, indent=1) + "\n")
             if time.monotonic() > end:
-                print(f"\nno more rows: {seconds:.0f} seconds are over")
+                print(f"\nno more rows: {seconds * scale:.0f} seconds are over")
                 break
+    wrong = [f"{name}: {row['wrong']}" for name, rows in found.items() for row in rows if row.get("wrong")]
+    if wrong:
+        print("\n" + "\n".join(f"WRONG: {line}" for line in wrong))
+        raise typer.Exit(WRONG)
 
 
 def _text(value: str | float) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _name(device: torch.device) -> str:

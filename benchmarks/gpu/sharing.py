@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import torch
 
-from benchmarks.gpu.correctness import Row
+from benchmarks.gpu.rows import Row, Rows
 from benchmarks.gpu.stacks import steps_of
 from bnbench.components import components
 from bnbench.config import compose_request
@@ -25,16 +25,15 @@ PATIENCE = 120.0
 """Seconds in which every process must be ready."""
 
 
-def sharing(device: torch.device, smoke: bool) -> Iterator[Row]:
+def sharing(device: torch.device, smoke: bool) -> Rows:
     """A row for each network and number of processes, with the steps of runs that all make in a second."""
     for model in ("mlp",) if smoke else WORDS:
         for lanes in (2,) if smoke else (16, 64):
             for processes in (1, 2) if smoke else (1, 2, 4):
-                rates = _together(model, lanes, processes, str(device), 5 if smoke else 100)
-                yield {"model": model, "lanes": lanes, "processes": processes, "run-steps/s": sum(rates)}
+                yield partial(_together, model, lanes, processes, str(device), 5 if smoke else 100)
 
 
-def _together(model: str, lanes: int, processes: int, device: str, steps: int) -> list[float]:
+def _together(model: str, lanes: int, processes: int, device: str, steps: int) -> Row:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(processes)
     pipes = [context.Pipe(duplex=False) for _ in range(processes)]
@@ -49,7 +48,7 @@ def _together(model: str, lanes: int, processes: int, device: str, steps: int) -
     rates = [float(ours.recv()) for ours, _ in pipes]
     for process in started:
         process.join()
-    return rates
+    return {"model": model, "lanes": lanes, "processes": processes, "run-steps/s": sum(rates)}
 
 
 def _train(model: str, lanes: int, device: str, steps: int, barrier: Barrier, pipe: Connection) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 
@@ -12,28 +13,33 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.cells import LEARNING_RATES, MOMENTUM, WORKLOADS, Job, Workload, network, overrides, write_images
-from benchmarks.gpu.correctness import Row
+from benchmarks.gpu.rows import Row, Rows
 from benchmarks.gpu.stacks import seconds_per_step
 from benchmarks.peers import plain
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.data import Data, steps_per_epoch
+from bnbench.data import steps_per_epoch
 from bnbench.engine import now
 from bnbench.engine.cuda_graph import recorder_for
 
 CELLS = ("digits-mlp", "mnist-cnn", "cifar-resnet20")
-STEPS = {2: 200, 512: 20}
+STEPS = {2: 200, 32: 100, 128: 30, 512: 10}
 """By batch size, the steps that are timed."""
-LANES = (1, 4, 16, 64, 256)
+LANES = (64, 16, 256)
+MOST = 2**14
+"""Examples of a step of all lanes, at most."""
 
 
-def sweeps(device: torch.device, smoke: bool) -> Iterator[Row]:
+def sweeps(device: torch.device, smoke: bool) -> Rows:
     """A row for each cell, batch size and number of lanes, with microseconds of a step of one run."""
     with tempfile.TemporaryDirectory() as scratch:
+        images = {}
         for name in CELLS[:1] if smoke else CELLS:
             workload = replace(WORKLOADS[name], augment=False)
-            mine, theirs, _ = write_images(workload, Path("data"), Path(scratch))
-            for batch_size, steps in ((2, 10),) if smoke else STEPS.items():
+            images[name] = workload, write_images(workload, Path("data"), Path(scratch))
+        sizes = [(lanes, item) for lanes in ((1, 4) if smoke else LANES) for item in STEPS.items()]
+        for lanes, (batch_size, steps) in [(lanes, (2, 10)) for lanes in (1, 4)] if smoke else sizes:
+            for name, (workload, (mine, theirs, _)) in images.items():
                 job = Job(
                     str(theirs),
                     workload.model,
@@ -45,40 +51,41 @@ def sweeps(device: torch.device, smoke: bool) -> Iterator[Row]:
                     2,
                     device=str(device),
                 )
-                yield from _cell(name, workload, job, mine, device, steps, (1, 4) if smoke else LANES)
+                if lanes * batch_size <= MOST:
+                    yield partial(_cell, name, workload, job, mine, device, steps, lanes)
 
 
-def _cell(
-    name: str, workload: Workload, job: Job, images: Path, device: torch.device, steps: int, counts: tuple[int, ...]
-) -> Iterator[Row]:
+def _cell(name: str, workload: Workload, job: Job, images: Path, device: torch.device, steps: int, lanes: int) -> Row:
     spec = compose_request(overrides(workload, job.batch_size, images), components()).specs[0]
     data = components().load(spec, Path("data"))
-    script = plain.train(job).epochs[-1] / steps_per_epoch(len(data.train.y), job.batch_size, True)
-    single = _recorded_by_hand(job, data, device, steps)
-    for lanes in counts:
-        try:
-            stacked = seconds_per_step(spec, data, lanes, device, steps) / lanes
-            as_it_comes = seconds_per_step(spec, data, lanes, device, steps, record=False) / lanes
-        except torch.OutOfMemoryError:
-            return
-        yield {
-            "cell": name,
-            "batch": job.batch_size,
-            "lanes": lanes,
-            "us": 1e6 * stacked,
-            "us uncaptured": 1e6 * as_it_comes,
-            "us plain": 1e6 * script,
-            "us single recorded": 1e6 * single,
-            "x plain": script / stacked,
-            "x single recorded": single / stacked,
-        }
+    script = _plain(job) / steps_per_epoch(len(data.train.y), job.batch_size, True)
+    single = _recorded_by_hand(job, data.shape, data.classes, device, steps)
+    stacked = seconds_per_step(spec, data, lanes, device, steps) / lanes
+    return {
+        "cell": name,
+        "batch": job.batch_size,
+        "lanes": lanes,
+        "us": 1e6 * stacked,
+        "us of a stack": 1e6 * stacked * lanes,
+        "us plain": 1e6 * script,
+        "us single recorded": 1e6 * single,
+        "x plain": script / stacked,
+        "x single recorded": single / stacked,
+    }
 
 
-def _recorded_by_hand(job: Job, data: Data, device: torch.device, steps: int) -> float:
+@cache
+def _plain(job: Job) -> float:
+    """Seconds of an epoch of a plain script, one evaluation on the validation examples included."""
+    return plain.train(job).epochs[-1]
+
+
+@cache
+def _recorded_by_hand(job: Job, shape: tuple[int, int, int], classes: int, device: torch.device, steps: int) -> float:
     """Seconds of a step of one run on one batch that stays on the device: the least that a single run can take."""
-    model = network(job.model, job.norm, data.shape, data.classes).to(device)
+    model = network(job.model, job.norm, shape, classes).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=job.momentum)
-    x_NCHW = torch.randn(job.batch_size, *data.shape, device=device)
+    x_NCHW = torch.randn(job.batch_size, *shape, device=device)
     y_N = torch.zeros(job.batch_size, dtype=torch.int64, device=device)
 
     def step() -> None:

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 
 import torch
 
 
 class CudaGraphs:
-    """Records and plays back CUDA graphs on a stream of its own; see :class:`Recorder`.
+    """Records and plays back CUDA graphs beside the default stream; see :class:`Recorder`.
 
     Each graph keeps the memory that its step needs between two playbacks, gradients and activations included.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._device = torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
+        self._stream = _side_stream(self._device)
 
     @contextmanager
     def stream(self) -> Iterator[None]:
-        """Work on the stream, after all that was given to the current one and before all that will be."""
+        """Work on the side stream, after all that was given to the current one and before all that will be."""
         outer = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(outer)
-        with torch.cuda.stream(self._stream):
-            yield
-        outer.wait_stream(self._stream)
+        try:
+            with torch.cuda.stream(self._stream):
+                yield
+        finally:
+            outer.wait_stream(self._stream)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[list[str]]:
+        """See :meth:`Recorder.rehearsal`: a recording cannot wait for the device."""
+        reasons: list[str] = []
+        mode = torch.cuda.get_sync_debug_mode()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                yield reasons
+            finally:
+                torch.cuda.set_sync_debug_mode(mode)
+        if any("called a synchronizing" in str(warning.message) for warning in caught):
+            reasons.append("a layer waits for the GPU, to read a value or to bring one there")
 
     def record(self, body: Callable[[], None]) -> Callable[[], None]:
         """Capture ``body``; nothing of it is done before the first playback.
@@ -47,3 +66,9 @@ class CudaGraphs:
 def recorder_for(device: torch.device) -> CudaGraphs | None:
     """What records steps on a device; None where there is nothing to gain."""
     return CudaGraphs(device) if device.type == "cuda" else None
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """The one of a device: cuBLAS keeps workspace for each stream that it has seen."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -33,9 +33,8 @@ def resolve_device(name: str) -> torch.device:
 def prepare_process() -> None:
     """Make a process repeat its numbers bit for bit: one thread on the CPU, no denormals, fixed cuDNN algorithms.
 
-    Float32 is float32 on every device: no TF32 in convolutions, as by default there is none in products. It also keeps
-    the memory that tensors free for the next ones, and does not warn of single operations of a layer that
-    ``torch.vmap`` takes lane by lane.
+    Float32 is float32 on every device: no TF32 in convolutions or products. It also keeps the memory that tensors free
+    for the next ones, and does not warn of single operations of a layer that ``torch.vmap`` takes lane by lane.
     """
     _keep_freed_memory()
     warnings.filterwarnings("ignore", ".*batching rule", UserWarning)
@@ -44,6 +43,7 @@ def prepare_process() -> None:
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def release_memory() -> None:

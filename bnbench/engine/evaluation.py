@@ -20,9 +20,7 @@ from bnbench.spec import RunSpec
 Layer = TypeVar("Layer", bound=nn.Module)
 
 EVALUATION_BATCH = 1024
-LANE_BATCH = 32
-"""Examples that each lane of a stack is given at a time: the same however many there are, since rounding depends on it.
-"""
+LANE_BATCH, LANE_BATCH_OF_GPU = 32, 512
 
 
 @torch.no_grad()
@@ -44,7 +42,8 @@ def evaluate_lanes(
     """:func:`evaluate` for each lane of a stack; ``network`` maps [K*N, C, H, W] to logits [K*N, classes]."""
     spec, lanes = specs[0], len(specs)
     full = spec.evaluate.statistics == "batch" or mixes_examples(network, data.shape)
-    size = spec.batch_size if full else LANE_BATCH if lanes > 1 else EVALUATION_BATCH
+    alone = EVALUATION_BATCH if lanes == 1 else lane_batch(spec, examples.y.device)
+    size = spec.batch_size if full else alone
     examples = _shuffled(examples, spec.split.seed) if full else examples
     loss_K = torch.zeros(lanes, dtype=torch.float64, device=examples.y.device)
     right_K = torch.zeros(lanes, dtype=torch.int64, device=examples.y.device)
@@ -58,6 +57,14 @@ def evaluate_lanes(
             right_K += ((logits_KNO.argmax(2) == target_KN) & logits_KNO.isfinite().all(2)).sum(1)
     total = len(examples.y)
     return [(loss / total, right / total) for loss, right in zip(loss_K.tolist(), right_K.tolist(), strict=True)]
+
+
+def lane_batch(spec: RunSpec, device: torch.device) -> int:
+    """Examples that each lane of a stack is given at a time: the same however many lanes there are.
+
+    Rounding depends on it. A GPU gets more, as far as they need no more memory than a batch in training.
+    """
+    return LANE_BATCH if device.type == "cpu" else max(LANE_BATCH, min(LANE_BATCH_OF_GPU, 16 * spec.batch_size))
 
 
 def forward(spec: RunSpec, network: nn.Module, x_NCHW: Tensor) -> Tensor:

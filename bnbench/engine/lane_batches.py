@@ -14,9 +14,9 @@ from bnbench.data import Data, Draws, Order, augment, draw_epoch, normalize
 from bnbench.engine.randomness import generator
 from bnbench.spec import RunSpec
 
-BLOCK_BYTES = {"cpu": 2**19, "cuda": 2**25}
+BLOCK_BYTES = {"cpu": 2**19, "cuda": 2**29}
 """Size of the images of a block: on the CPU small enough for a core's cache, everywhere large enough that small batches
-come cheaply."""
+come cheaply; on a GPU as long as memory does not mind, for the program works between two blocks."""
 NATIVE_BLOCK_BYTES = 2**22
 """For steps that take one lane after another, which reads its weights anew in each block."""
 

@@ -1,7 +1,8 @@
 """Optimizers for a stack: the updates of torch.optim with a learning rate, momentum and weight decay per lane.
 
 K lanes, P values of one parameter in one lane; every parameter of a stack is seen as [K, P]. M rows, F inputs and O
-outputs of a product in one lane.
+outputs of a product in one lane. On a GPU the parameters lie in one tensor [V] of all values: a few long passes over it
+take the place of some for each parameter.
 """
 
 from __future__ import annotations
@@ -55,9 +56,10 @@ def make_lane_optimizer(specs: Sequence[RunSpec], network: Folded, decays: Seque
     match first:
         case Sgd(nesterov=nesterov):
             momentum_K1 = like.new_tensor([[spec.optim.momentum] for spec in specs if isinstance(spec.optim, Sgd)])
-            return LaneSgd(network, decays, decay_K1, momentum_K1, nesterov, whole=specs[0].grad_clip is not None)
+            whole = specs[0].grad_clip is not None or like.is_cuda
+            return LaneSgd(network, decays, decay_K1, momentum_K1, nesterov, whole, like.is_cuda)
         case Adam() | AdamW():
-            return LaneAdam(network, decays, decay_K1, first)
+            return LaneAdam(network, decays, decay_K1, first, like.is_cuda)
 
 
 class LaneSgd:
@@ -70,6 +72,7 @@ class LaneSgd:
         momentum_K1: momentum.
         nesterov: Nesterov's form.
         whole: gradients are wanted as tensors, never as factors.
+        flat: keep all values in one tensor, unless a parameter has no gradient.
 
     Attributes:
         momentum_K1: as given, like ``decay_K1`` and ``nesterov``.
@@ -83,10 +86,13 @@ class LaneSgd:
         momentum_K1: Tensor,
         nesterov: bool,
         whole: bool,
+        flat: bool = False,
     ) -> None:
         self._decays = [decay and bool(decay_K1.any()) for decay in decays]
         self.decay_K1, self.momentum_K1, self.nesterov, self._whole = decay_K1, momentum_K1, nesterov, whole
-        self._moving = bool(momentum_K1.any())
+        self._moving, self._joins = bool(momentum_K1.any()), flat
+        self._flat: Flat | None = None
+        self._values: list[Tensor] = []
         common = bool((momentum_K1 == momentum_K1[0]).all())
         self._common_momentum = momentum_K1[0].item() if common else None
         self._take(network)
@@ -101,6 +107,10 @@ class LaneSgd:
     @torch.no_grad()
     def step(self, lr_K1: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
+        flat = self._in_one()
+        if flat is not None:
+            self._step_in_one(flat, lr_K1)
+            return
         whole = []
         for index, factors in enumerate(self._factors):
             if factors:
@@ -109,6 +119,33 @@ class LaneSgd:
                 whole.append(index)
         if whole:
             self._step_by_gradients(whole, lr_K1)
+
+    def _in_one(self) -> Flat | None:
+        """All values in one tensor, if they are to be and every parameter has a gradient."""
+        if not self._joins or any(parameter.grad is None for parameter in self._parameters):
+            return None
+        if self._flat is None:
+            self._flat = flat = Flat(self._parameters, self._decays, self.decay_K1)
+            self._values = flat.views(flat.values_V)
+            if self._moving:
+                self._velocity_V = flat.join(self._velocities)
+                self._velocities = flat.views(self._velocity_V)
+        return self._flat
+
+    def _step_in_one(self, flat: Flat, lr_K1: Tensor) -> None:
+        gradient_V, values_V = flat.gradient(), flat.values_V
+        flat.decay(gradient_V)
+        if self._moving:
+            common = self._common_momentum
+            momentum = flat.spread(self.momentum_K1) if common is None else common
+            velocity_V = self._velocity_V.mul_(momentum).add_(gradient_V)
+            if not self.nesterov:
+                gradient_V = velocity_V
+            elif common is None:
+                gradient_V.addcmul_(velocity_V, flat.spread(self.momentum_K1))
+            else:
+                gradient_V.add_(velocity_V, alpha=common)
+        values_V.addcmul_(gradient_V, flat.spread(lr_K1), value=-1)
 
     def _step_by_gradients(self, indices: Sequence[int], lr_K1: Tensor) -> None:
         values = [self._values[index] for index in indices]
@@ -169,6 +206,7 @@ class LaneSgd:
         self._values = [lanes_of(parameter.detach(), network.lanes) for parameter in self._parameters]
         kept = {} if self._whole else keep_factors(network)
         self._factors: list[Factors] = [kept.get(id(parameter), []) for parameter in self._parameters]
+        self._flat = None
 
 
 class LaneAdam:
@@ -179,20 +217,24 @@ class LaneAdam:
         decays: for each of them, whether weight decay applies to it.
         decay_K1: weight decay.
         optim: all else, which the lanes share.
+        flat: as in :class:`LaneSgd`.
 
     Attributes:
         decay_K1: as given, like ``optim``.
         steps: how many were made.
     """
 
-    def __init__(self, network: Folded, decays: Sequence[bool], decay_K1: Tensor, optim: Adam | AdamW) -> None:
-        self._parameters = trained(network)
+    def __init__(
+        self, network: Folded, decays: Sequence[bool], decay_K1: Tensor, optim: Adam | AdamW, flat: bool = False
+    ) -> None:
+        self._parameters, self._joins = trained(network), flat
         self._decays = [decay and bool(decay_K1.any()) for decay in decays]
         self.decay_K1, self.optim = decay_K1, optim
         self.steps = torch.zeros((), dtype=torch.float64, device=decay_K1.device)
         values = [lanes_of(parameter.detach(), network.lanes) for parameter in self._parameters]
         self._means = [torch.zeros_like(values_KP) for values_KP in values]
         self._squares = [torch.zeros_like(values_KP) for values_KP in values]
+        self._flat: Flat | None = None
 
     def zero_grad(self) -> None:
         """See :class:`LaneOptimizer`."""
@@ -207,16 +249,38 @@ class LaneAdam:
         self.steps.add_(1)
         rate_K1 = lr_K1 / (1 - beta1**self.steps)
         correction = (1 - beta2**self.steps).sqrt_()
+
+        def update(values: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: Tensor) -> None:
+            mean.lerp_(gradient, 1 - beta1)
+            square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+            denominator = (square.sqrt() / correction).add_(eps)
+            values.addcmul_(mean / denominator, rate, value=-1)
+
+        flat = self._in_one()
+        if flat is not None:
+            gradient_V = flat.gradient()
+            if decoupled:
+                flat.decay(None, lr_K1)
+            else:
+                flat.decay(gradient_V)
+            update(flat.values_V, gradient_V, self._mean_V, self._square_V, flat.spread(rate_K1))
+            return
         for index, values_KP, gradient_KP in views(self._parameters, len(lr_K1)):
             if self._decays[index] and decoupled:
                 values_KP.mul_(1 - lr_K1 * self.decay_K1)
             elif self._decays[index]:
                 gradient_KP = torch.addcmul(gradient_KP, values_KP, self.decay_K1)
-            mean_KP, square_KP = self._means[index], self._squares[index]
-            mean_KP.lerp_(gradient_KP, 1 - beta1)
-            square_KP.mul_(beta2).addcmul_(gradient_KP, gradient_KP, value=1 - beta2)
-            denominator_KP = (square_KP.sqrt() / correction).add_(eps)
-            values_KP.addcmul_(mean_KP / denominator_KP, rate_K1, value=-1)
+            update(values_KP, gradient_KP, self._means[index], self._squares[index], rate_K1)
+
+    def _in_one(self) -> Flat | None:
+        """All values in one tensor, if they are to be and every parameter has a gradient."""
+        if not self._joins or any(parameter.grad is None for parameter in self._parameters):
+            return None
+        if self._flat is None:
+            self._flat = flat = Flat(self._parameters, self._decays, self.decay_K1)
+            self._mean_V, self._square_V = flat.join(self._means), flat.join(self._squares)
+            self._means, self._squares = flat.views(self._mean_V), flat.views(self._square_V)
+        return self._flat
 
     def state_of(self, parameter: Tensor) -> tuple[Sequence[Tensor], bool]:
         """The means of the gradients and of their squares; see :class:`LaneOptimizer`."""
@@ -227,10 +291,60 @@ class LaneAdam:
 
     def select(self, network: Folded, lanes: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
-        self._parameters = trained(network)
+        self._parameters, self._flat = trained(network), None
         self.decay_K1 = self.decay_K1[lanes]
         self._means = [mean_KP[lanes] for mean_KP in self._means]
         self._squares = [square_KP[lanes] for square_KP in self._squares]
+
+
+class Flat:
+    """The parameters of a stack in one tensor, one after the other, each [K, P] in the order of its memory.
+
+    Args:
+        parameters: they become views of it, with their layouts.
+        decays: for each of them, whether weight decay applies to it.
+        decay_K1: weight decay.
+
+    Attributes:
+        values_V: all values.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], decays: Sequence[bool], decay_K1: Tensor) -> None:
+        self._parameters, self._lanes = parameters, len(decay_K1)
+        self._sizes = [parameter.numel() for parameter in parameters]
+        self.values_V = self.join([lanes_of(parameter.detach(), self._lanes) for parameter in parameters])
+        numbers = torch.arange(self._lanes, dtype=torch.int32, device=decay_K1.device)
+        self._lane_V = torch.cat([numbers.repeat_interleave(size // self._lanes) for size in self._sizes])
+        shares = [decay_K1.new_full((size,), float(decay)) for size, decay in zip(self._sizes, decays, strict=True)]
+        self._decay_V = self.spread(decay_K1) * torch.cat(shares) if any(decays) else None
+        for parameter, block in zip(parameters, torch.split(self.values_V, self._sizes), strict=True):
+            parameter.data = torch.as_strided(block, parameter.shape, parameter.stride())
+
+    def join(self, parts_KP: Sequence[Tensor]) -> Tensor:
+        """One [K, P] for each parameter as one tensor [V]."""
+        return torch.cat([part_KP.flatten() for part_KP in parts_KP])
+
+    def views(self, values_V: Tensor) -> list[Tensor]:
+        """Such a tensor as one [K, P] for each parameter."""
+        return [block.view(self._lanes, -1) for block in torch.split(values_V, self._sizes)]
+
+    def gradient(self) -> Tensor:
+        """The gradients, as a tensor [V] that nobody else has."""
+        gradients = [parameter.grad for parameter in self._parameters]
+        return self.join([lanes_of(gradient, self._lanes) for gradient in gradients if gradient is not None])
+
+    def spread(self, numbers_K1: Tensor) -> Tensor:
+        """For each value the number of its lane."""
+        return numbers_K1.flatten().index_select(0, self._lane_V)
+
+    def decay(self, gradient_V: Tensor | None, lr_K1: Tensor | None = None) -> None:
+        """Add weight decay to a gradient, or shrink the values by it and a learning rate, as in AdamW."""
+        if self._decay_V is None:
+            return
+        if lr_K1 is not None:
+            self.values_V.mul_(1 - self.spread(lr_K1) * self._decay_V)
+        elif gradient_V is not None:
+            gradient_V.addcmul_(self.values_V, self._decay_V)
 
 
 def trained(network: Folded) -> list[Tensor]:

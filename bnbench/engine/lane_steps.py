@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from traceback import clear_frames
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ class LaneSteps:
     def __init__(
         self, step: LaneStep, recorder: Recorder | None, longest: int, classes: int, tell: Callable[[str], None]
     ) -> None:
-        self._recorder = recorder
+        self._recorder, self._records = recorder, recorder is not None
         self._step, self._longest, self._classes, self._tell = step, longest, classes, tell
         self._made: Counter[int] = Counter()
         self._recordings: dict[int, Recording] = {}
@@ -53,7 +54,8 @@ class LaneSteps:
         early = max(0, WARM_UP - self._made[size])
         self._made[size] += len(y_SKN)
         with self._recorder.stream():
-            answers = [self._warm_up(*inputs) for inputs in zip(*(part[:early] for part in block), strict=True)]
+            first = zip(*(part[:early] for part in block), strict=True)
+            answers = [self._warm_up(self._recorder, *inputs) for inputs in first]
             if len(y_SKN) > early:
                 left = [part[early:] for part in block]
                 answers.append(self._runner(size, block).run_block(*left))
@@ -66,18 +68,21 @@ class LaneSteps:
         self._made.clear()
         self._recordings.clear()
 
-    def _warm_up(self, x_MCHW: Tensor, y_KN: Tensor, lr_K1: Tensor) -> tuple[Tensor, Tensor]:
+    def _warm_up(self, recorder: Recorder, x_MCHW: Tensor, y_KN: Tensor, lr_K1: Tensor) -> tuple[Tensor, Tensor]:
         """One step as it comes, watching what it changes in Python; losses [1, M] and logits [1, M, O]."""
-        loss_M, logits_MO = self._step.run(x_MCHW, y_KN, lr_K1)
+        with recorder.rehearsal() as reasons:
+            loss_M, logits_MO = self._step.run(x_MCHW, y_KN, lr_K1)
         before, self._state = self._state, python_state(self._step.network.network)
         name = None if before is None else changed(before, self._state)
         if name is not None:
-            self._give_up(f"{name} changes from step to step and is no tensor that stays")
+            reasons.append(f"{name} changes from step to step and is no tensor that stays")
+        if reasons and before is not None:
+            self._give_up(reasons[0])
         return loss_M[None], logits_MO[None]
 
     def _runner(self, size: int, block: tuple[Tensor, Tensor, Tensor]) -> Recording | LaneStep:
         """The recording for a size of batch, made if need be; the step itself if it cannot be recorded."""
-        if size not in self._recordings and self._recorder is not None:
+        if size not in self._recordings and self._recorder is not None and self._records:
             self._record(size, block, self._recorder)
         return self._recordings.get(size, self._step)
 
@@ -94,11 +99,11 @@ class LaneSteps:
             raise
         except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
             set_streams(network, streams)
-            cause = error.__context__ or error  # the end of a capture that failed has an error of its own
-            self._give_up(described(cause))
+            self._give_up(described(error.__context__ or error))  # the end of such a recording has an error of its own
+            clear_frames(error.__traceback__)  # they hold its tensors
 
     def _give_up(self, reason: str) -> None:
-        if self._recorder is not None:
-            self._recorder = None
+        if self._records:
+            self._records = False
             self._recordings.clear()
             self._tell(f"steps are not recorded, which is slower: {reason}")

@@ -22,6 +22,10 @@ class Recorder(Protocol):
         """Where steps are warmed up, recorded and played back."""
         ...
 
+    def rehearsal(self) -> AbstractContextManager[list[str]]:
+        """Around a step that is made as it comes: when it is over, the list says why it cannot be recorded."""
+        ...
+
     def record(self, body: Callable[[], None]) -> Callable[[], None]:
         """Call ``body`` to learn what it does, which may not be done yet, and return the playback.
 

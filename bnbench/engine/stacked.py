@@ -15,8 +15,7 @@ from bnbench.data import Data, Examples, order_of
 from bnbench.engine.at_once import run_at_once
 from bnbench.engine.cuda_graph import recorder_for
 from bnbench.engine.evaluation import dtype_of, evaluate_lanes, memory_format
-from bnbench.engine.folding import Folded, fold, select, set_streams, unfold
-from bnbench.engine.forms import choose_forms
+from bnbench.engine.folding import Folded, fold, prove, select, set_streams, unfold
 from bnbench.engine.lane_batches import NATIVE_BLOCK_BYTES, LaneBatches
 from bnbench.engine.lane_optim import LaneOptimizer, make_lane_optimizer
 from bnbench.engine.lane_step import LaneStep
@@ -30,13 +29,13 @@ from bnbench.engine.records import Evaluation, Probe, Record, end_of_run
 from bnbench.engine.reference import total_steps
 from bnbench.engine.schedule import multiplier
 from bnbench.engine.statistics import freeze_statistics
-from bnbench.spec import RunSpec, effective_lr, stream
+from bnbench.norms.copying import copied
+from bnbench.spec import RunSpec, effective_lr, stack_key, stream
 
+PROVED_WITH = 2
+"""Examples of a lane with which lanes are proved to be right beside each other, at most."""
 FEWEST = 2
 """Lanes that a stack keeps and is evaluated with: torch rounds products of one lane in a way of their own."""
-
-MEASURED = ("cuda",)
-"""Devices on which the forms of convolutions are tried; on the CPU their sizes tell."""
 
 
 def train_stack(
@@ -48,6 +47,7 @@ def train_stack(
     record: bool = True,
     native: bool = False,
     guarded: float = SHARE,
+    wide: bool | None = None,
 ) -> Iterator[list[tuple[int, Record]]]:
     """Train runs with one stack key and yield, at each pause, what :func:`train` would yield for each of them.
 
@@ -63,6 +63,7 @@ def train_stack(
         record: whether they may be.
         native: let compiled code make the steps, which is proved to know the networks.
         guarded: share of the time in which steps of compiled code are compared with the reference engine's.
+        wide: let the lanes lie beside each other within the network if that is right; None does so on a GPU.
 
     Yields:
         Pairs of an index into ``specs`` and a record.
@@ -75,9 +76,9 @@ def train_stack(
     lanes = list(range(len(specs)))
     alive = set(lanes)
     parameters_of_one = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
-    network = fold([network.to(dtype) for network in networks]).train()
+    beside = (device.type == "cuda" if wide is None else wide) and _may_be_wide(spec, networks[0], data.shape)
+    network = fold([network.to(dtype) for network in networks], beside).train()
     run_at_once(spec, network, data.shape)
-    _take_quick_forms(spec, network, data)
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device, torch_only=True) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
     order = order_of(spec, data.train)
@@ -154,7 +155,6 @@ def train_stack(
         kept = _columns_to_keep(network, lanes, alive, 1 if native else FEWEST)
         if alive and len(kept) < len(lanes):
             network = select(network, kept).train()
-            _take_quick_forms(spec, network, data)
             if step > frozen_from:
                 freeze_statistics(network)
             chosen = torch.tensor(kept, device=device)
@@ -180,6 +180,18 @@ def train_stack(
         yield records
 
 
+_wide: dict[str, bool] = {}
+"""Whether stacks may have their lanes beside each other, by their keys."""
+
+
+def _may_be_wide(spec: RunSpec, network: nn.Module, shape: tuple[int, int, int]) -> bool:
+    """Whether a stack of such networks is proved to be right with the lanes beside each other."""
+    key = stack_key(spec)
+    if key not in _wide:
+        _wide[key] = prove(lambda seed: copied(network).cpu(), shape, min(spec.batch_size, PROVED_WITH), True) is None
+    return _wide[key]
+
+
 def _guarded(
     guard: Guard,
     steps: NativeSteps | LaneSteps,
@@ -199,14 +211,6 @@ def _guarded(
     if len(y_SKN):
         with guard.training(len(y_SKN) * network.lanes):
             tally.add(*steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
-
-
-def _take_quick_forms(spec: RunSpec, network: Folded, data: Data) -> None:
-    """On a GPU, let convolutions take the forms that are quick for as many images as a step takes."""
-    device = data.train.y.device
-    if device.type in MEASURED:
-        count = network.lanes * spec.batch_size
-        choose_forms(spec, network, torch.zeros(count, *data.shape, dtype=dtype_of(spec), device=device))
 
 
 def _readings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +24,6 @@ FEWEST = 20 * STEPS["cpu"]
 FEW = 8
 """Examples of an evaluation, which is not what is measured."""
 CPU = torch.device("cpu")
-GAIN = 0.95
-"""Twice the lanes must bring a lane's time below this share of what it was, or they are not worth their memory."""
 
 
 def seconds_per_lane(
@@ -71,15 +69,3 @@ def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequ
         if lanes not in measured:
             measured[lanes] = seconds_per_lane(spec, components, data, lanes)
     return min(measured, key=measured.__getitem__)
-
-
-def doubled(seconds: Callable[[int], float], most: int) -> int:
-    """The number of lanes, a power of two up to ``most``, from which doubling saves too little.
-
-    Args:
-        seconds: measures the time of a lane's step among so many lanes; infinite if they do not fit.
-    """
-    lanes, quickest_so_far = 1, seconds(1)
-    while 2 * lanes <= most and (twice := seconds(2 * lanes)) < GAIN * quickest_so_far:
-        lanes, quickest_so_far = 2 * lanes, twice
-    return lanes

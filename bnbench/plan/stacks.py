@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +15,7 @@ from bnbench.data import Data, order_of
 from bnbench.engine import total_steps
 from bnbench.engine.evaluation import LANE_BATCH
 from bnbench.global_state import preserved_global_state
-from bnbench.plan.calibration import CPU, PAYS, doubled, quickest, seconds_per_lane
+from bnbench.plan.calibration import CPU, quickest, seconds_per_lane
 from bnbench.plan.proofs import folds, trains_natively, unfoldable
 from bnbench.plan.size import lane_bytes, seconds_alone
 from bnbench.spec import RunSpec, stack_key
@@ -233,13 +232,13 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
         return 1
     if trains_natively(spec, components, data, device) and folds(spec, components, data):
         return _quick_natively(spec, components, data, per_lane, runs)
-    worth = runs * total_steps(spec, order_of(spec, data.train))
     if device.type == "cuda":
-        return _quick_on_gpu(spec, components, data, _most_of_gpu(per_lane, runs, device), worth, device)
+        return _most_of_gpu(per_lane, runs, device)
     fitting = _fitting(per_lane)
     tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
     if fitting >= tried or not folds(spec, components, data):
         return fitting
+    worth = runs * total_steps(spec, order_of(spec, data.train))
     return quickest(spec, components, data, [fitting, tried], worth)
 
 
@@ -266,20 +265,8 @@ def _fitting(per_lane: int) -> int:
 
 
 def _most_of_gpu(per_lane: int, runs: int, device: torch.device) -> int:
-    """How many lanes a GPU may have at most."""
+    """As many lanes as a GPU has memory for: each of them makes a step of the others cheaper, or no dearer."""
     return max(1, min(MOST_LANES_OF_GPU, runs, int(MEMORY_SHARE * free_bytes(device)) // per_lane))
-
-
-def _quick_on_gpu(
-    spec: RunSpec, components: Components, data: Data, most: int, worth: int, device: torch.device
-) -> int:
-    """How many lanes are quick on a GPU, where a step of a few is mostly waiting: as many as fit until they fill it."""
-    if most == 1 or not folds(spec, components, data):
-        return 1
-    seconds = cache(partial(seconds_per_lane, spec, components, data, device=device))
-    lanes = most if seconds(1) * worth < PAYS else doubled(seconds, most)
-    torch.cuda.empty_cache()
-    return lanes
 
 
 def free_bytes(device: torch.device) -> int:

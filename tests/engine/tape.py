@@ -34,6 +34,10 @@ class Tape(TorchDispatchMode):
     def stream(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[list[str]]:
+        yield []
+
     def record(self, body: Callable[[], None]) -> Callable[[], None]:
         self.recorded += 1
         self._calls, self._before, self._made = [], {}, set()

@@ -1,18 +1,13 @@
-"""Forms of folded convolutions are chosen by what they take, and give the same numbers."""
+"""Forms of folded convolutions give the same numbers."""
 
-import dataclasses
 from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
-from bnbench.engine import forms
-from bnbench.engine.folding import fold, keep_factors
+from bnbench.engine.folding import fold
 from bnbench.engine.folding.convolution import FoldedConv2d, Form
-from bnbench.engine.forms import choose_forms
-from tests.conftest import load_data, make_spec
-from tests.engine.test_stacked import alone, assert_equal, small, stacked
 
 FORMS: tuple[Form, ...] = get_args(Form)
 
@@ -43,68 +38,3 @@ def test_all_forms_give_the_same_numbers(kind: str, form: Form):
         output.square().sum().backward()
     for mine, other in zip(changed.parameters(), usual.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, other.grad)
-
-
-@pytest.mark.parametrize("best", FORMS)
-def test_the_quickest_form_is_taken_for_each_layer(monkeypatch: pytest.MonkeyPatch, best: Form):
-    made, layers = folded("in groups")
-    seen = []
-
-    def seconds(layer, form, x, lower):
-        seen.append((layer, form, tuple(x.shape)))
-        return 1.0 if form == best else 2.0
-
-    monkeypatch.setattr(forms, "form_seconds", seconds)
-    monkeypatch.setattr(forms, "_known", {})
-    choose_forms(make_spec("model=cnn"), made, torch.zeros(6, 3, 9, 9))
-    assert [layer.form for layer in layers] == [best if best in layer.forms else "groups" for layer in layers]
-    assert {shape for layer, _, shape in seen if layer is layers[1]} == {(6, 4, 9, 9)}
-    assert {form for layer, form, _ in seen if layer is layers[0]} == set(FORMS)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_measuring_changes_nothing_but_the_forms(precision: str):
-    spec = make_spec("model=cnn", f"precision={precision}")
-    made, layers = folded()
-    keep_factors(made)
-    made.network[1].eval()
-    before = {name: value.clone() for name, value in made.state_dict().items()}
-    factors, random = [layer.factors for layer in layers], torch.get_rng_state()
-    choose_forms(spec, made, torch.zeros(6, 3, 9, 9))
-    assert all(layer.form in FORMS for layer in layers)
-    assert [layer.factors for layer in layers] == factors and not any(layer._forward_pre_hooks for layer in layers)
-    assert made.training and not made.network[1].training
-    assert all(parameter.grad is None for parameter in made.parameters())
-    assert torch.equal(torch.get_rng_state(), random)
-    torch.testing.assert_close(dict(made.state_dict()), before)
-
-
-def test_a_form_that_fails_is_not_taken(monkeypatch: pytest.MonkeyPatch):
-    def fail(self, *given, **named):
-        raise RuntimeError("no such algorithm")
-
-    made, layers = folded()
-    monkeypatch.setattr(FoldedConv2d, "_in_groups", fail)
-    monkeypatch.setattr(forms, "_known", {})
-    choose_forms(make_spec("model=cnn"), made, torch.zeros(6, 3, 9, 9))
-    assert all(layer.form in ("product", "lane_by_lane") for layer in layers)
-
-
-@pytest.mark.parametrize("best", FORMS)
-def test_a_stack_in_chosen_forms_agrees_with_its_reference_runs(monkeypatch: pytest.MonkeyPatch, best: Form):
-    """Also after a lane has diverged, and the network was made anew."""
-    asked = []
-
-    def seconds(layer, form, x, lower):
-        asked.append(len(x))
-        return 1.0 if form == best else 2.0
-
-    monkeypatch.setattr(forms, "form_seconds", seconds)
-    monkeypatch.setattr(forms, "_known", {})
-    monkeypatch.setattr("bnbench.engine.stacked.MEASURED", ("cpu",))
-    spec = make_spec("model=cnn", "precision=fp64", "steps=8", "batch_size=16", "lr=0.001", "evaluate.unit=steps")
-    data = small(load_data(spec), 64)
-    specs = [dataclasses.replace(spec, seed=lane, lr=1e30 if lane == 1 else spec.lr) for lane in range(3)]
-    for ours, lane in zip(stacked(specs, data), specs, strict=True):
-        assert_equal(ours, alone(lane, data))
-    assert set(asked) == {3 * 16, 2 * 16}

@@ -5,12 +5,14 @@ Legend: K lanes, N batch of a lane, C channels of a lane, * any number of positi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from bnbench.engine.folding.layout import lanes_in_last_channels, last_lanes_in_batch
 from bnbench.norms.affine import full_precision
 from bnbench.norms.checks import require_values
 from bnbench.norms.ghost import require_chunks
@@ -26,6 +28,7 @@ class FoldedBatchNorm(nn.Module):
 
     Attributes:
         recomputes: whether it is evaluated with statistics recomputed for the purpose.
+        wide: whether it takes ``[N, K * C, *]``.
     """
 
     weight: Tensor | None
@@ -46,9 +49,17 @@ class FoldedBatchNorm(nn.Module):
         self.chunk: int | None = getattr(first, "chunk", None)
         self.corrections: Corrections | None = getattr(first, "corrections", None)
         self.recomputes = getattr(first, "recomputes", False)
+        self.wide = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize x ``[K * N, C, *]``."""
+        if not self.wide:
+            return self._normalize_batch(x)
+        if self._is_plain:
+            return self._normalize_channels(x)
+        return lanes_in_last_channels(self._normalize_batch(last_lanes_in_batch(x, self.lanes)), self.lanes)
+
+    def _normalize_batch(self, x: Tensor) -> Tensor:
         wide, weight, bias = full_precision(x), full_precision(self.weight), full_precision(self.bias)
         if not self.training and self.running_mean is not None:
             return self._normalize_with_running(wide, weight, bias).to(x.dtype)
@@ -63,6 +74,22 @@ class FoldedBatchNorm(nn.Module):
         if self.training:
             self._take_up(mean_KC[None], var_KC[None] * (values / (values - 1)))
         return y.flatten(0, 1).to(x.dtype)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether it does now what torch's batch normalization does with batch statistics."""
+        if self.training:
+            return self.chunk is None and self.corrections is None and self.momentum is not None
+        return self.running_mean is None
+
+    def _normalize_channels(self, x: Tensor) -> Tensor:
+        """Normalize x ``[N, K * C, *]`` with the kernels of torch, which pass over it less often.
+
+        The network counts the batches, of all its layers at once: see :func:`count_batches`.
+        """
+        require_values(x[:, 0].numel(), "batch statistics: each channel", x, "use a batch of at least 2")
+        running = (self.running_mean, self.running_var) if self.training else (None, None)
+        return F.batch_norm(x, *running, self.weight, self.bias, True, self.momentum or 0.0, self.eps)
 
     def _normalize_chunks(self, x: Tensor, chunk: int, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         """Normalize G chunks of each lane on their own, as ``K * G`` lanes; the last chunk may be smaller."""
@@ -116,6 +143,14 @@ class FoldedBatchNorm(nn.Module):
         else:
             torch._foreach_lerp_((self.running_mean, self.running_var), (mean_GKC[0], var_GKC[0]), self.momentum)
         self.num_batches_tracked.add_(len(mean_GKC))
+
+
+@torch.no_grad()
+def count_batches(layers: Iterable[FoldedBatchNorm]) -> None:
+    """Count a batch in training in the layers that leave it to the network."""
+    counts = [layer.num_batches_tracked for layer in layers if layer.wide and layer.training and layer._is_plain]
+    if tracked := [count for count in counts if count is not None]:
+        torch._foreach_add_(tracked, 1)
 
 
 class NormalizeLanes(torch.autograd.Function):

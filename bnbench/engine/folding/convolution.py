@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -17,11 +16,11 @@ from torch.nn import functional as F
 
 from bnbench.engine.folding.layout import lanes_in_batch, lanes_in_channels
 from bnbench.engine.folding.product import Factors, lane_product
+from bnbench.engine.folding.windows import Windows, convolve_windows
 from bnbench.norms.lanes import take_tensors
 from bnbench.norms.reparametrization import Reparametrization
 
-Form = Literal["product", "lane_by_lane", "groups", "groups_first", "groups_last"]
-"""In groups, images and weights lie in memory as they come, with the channels of an image first, or last."""
+Form = Literal["product", "lane_by_lane", "groups"]
 
 PRODUCT_BYTES = 300_000
 """Patches or outputs of one lane, whichever are more, up to which a product is quicker on a CPU core.
@@ -29,6 +28,12 @@ PRODUCT_BYTES = 300_000
 Forward and backward of a lane in microseconds, as a product and lane by lane, at N=2, 8, 32, for 8 lanes on an AMD EPYC
 core: C=32 O=64 H=W=4 stride 2: 35, 78, 270; 122, 161, 317. C=16 O=32 H=W=28 stride 2: 217, 897, 4015; 199, 579, 2024.
 C=1 O=16 H=W=28: 81, 384, 1661; 85, 153, 558. On an Intel Xeon core products stay ahead up to twice the size.
+"""
+
+
+WIDE_PRODUCT_ROWS, LOWER_PRODUCT_ROWS = 8192, 512
+"""Positions in the batch of a lane up to which a product is quicker than a convolution in groups on a GPU, in float32
+and in bfloat16. ``python -m benchmarks.gpu --part forms`` measures that, and what else the form goes by.
 """
 
 
@@ -42,6 +47,7 @@ class FoldedConv2d(nn.Module):
         form: the form to take; None lets the size and the device decide.
         factors: takes the gradient of the weight if it is a list and the form is a product.
         reparametrization: computes the weight that is applied from the trained one, if the lanes do so.
+        wide: whether it maps ``[N, K * C, H, W] -> [N, K * O, Y, X]``, channels last.
     """
 
     weight: Tensor
@@ -53,8 +59,12 @@ class FoldedConv2d(nn.Module):
         take_tensors(self, lanes)
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
         self.lanes, self.groups = len(lanes), first.groups
-        self.in_channels, self.out_channels, self.kernel_size = first.in_channels, first.out_channels, first.kernel_size
-        self.stride, self.dilation = first.stride, first.dilation
+        self.in_channels, self.out_channels = first.in_channels, first.out_channels
+        self.kernel_size, self.stride, self.dilation = (
+            _pair(first.kernel_size),
+            _pair(first.stride),
+            _pair(first.dilation),
+        )
         self.padding_mode = "constant" if first.padding_mode == "zeros" else first.padding_mode
         (left, right), (top, bottom) = _sides(first, 1), _sides(first, 0)
         self.margins = [left, right, top, bottom]
@@ -62,11 +72,16 @@ class FoldedConv2d(nn.Module):
         self.form: Form | None = None
         self.factors: Factors | None = None
         self.reparametrization: Reparametrization | None = getattr(first, "reparametrization", None)
+        self.wide = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, C, H, W]``."""
         rule = self.reparametrization
-        y = self._form(x)(x, self.weight if rule is None else rule.weight_of(self, self.lanes))
+        weight = self.weight if rule is None else rule.weight_of(self, self.lanes)
+        if self.wide:
+            y = self._wide(x, weight)
+            return y if self.bias is None else y + self.bias.view(-1, 1, 1)
+        y = self._form(x)(x, weight)
         if self.bias is None:
             return y
         y_KNOYX = torch.unflatten(y, 0, (self.lanes, -1)) + self.bias.view(self.lanes, 1, -1, 1, 1)
@@ -75,16 +90,13 @@ class FoldedConv2d(nn.Module):
     @property
     def forms(self) -> tuple[Form, ...]:
         """The forms it may take."""
-        groups: tuple[Form, ...] = ("groups", "groups_first", "groups_last")
-        return groups if self.groups > 1 else (*groups, "product", "lane_by_lane")
+        return ("groups",) if self.groups > 1 else ("groups", "product", "lane_by_lane")
 
     def _form(self, x: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         forms: dict[Form, Callable[[Tensor, Tensor], Tensor]] = {
             "product": self._as_product,
             "lane_by_lane": self._lane_by_lane,
             "groups": self._in_groups,
-            "groups_first": partial(self._in_groups, layout=torch.contiguous_format),
-            "groups_last": partial(self._in_groups, layout=torch.channels_last),
         }
         return forms[self.form or self._quickest(x)]
 
@@ -95,6 +107,24 @@ class FoldedConv2d(nn.Module):
         values = rows * max(self.in_channels * math.prod(self.kernel_size), self.out_channels)
         return "product" if values * x.element_size() <= PRODUCT_BYTES else "lane_by_lane"
 
+    def _wide(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The form on a GPU for a network of lanes beside each other, by its size."""
+        windows, lower = self.windows(x), torch.is_autocast_enabled(x.device.type)
+        rows, many, strides = (
+            len(x) * math.prod(self.positions(*x.shape[2:])),
+            self.in_channels >= 64,
+            self.stride != (1, 1),
+        )
+        if windows is not None and self.in_channels > 1:
+            if rows <= WIDE_PRODUCT_ROWS if not lower else rows <= LOWER_PRODUCT_ROWS and (many or strides):
+                return convolve_windows(x, weight, self.lanes, windows)
+        x, padding = self._padded(x)
+        first = strides or self.in_channels == self.groups or (many and not lower)
+        layout = torch.contiguous_format if first else torch.channels_last
+        x, weight = x.contiguous(memory_format=layout), weight.contiguous(memory_format=layout)
+        y = F.conv2d(x, weight, None, self.stride, padding, self.dilation, self.lanes * self.groups)
+        return y.contiguous(memory_format=torch.channels_last)
+
     def _as_product(self, x: Tensor, weight: Tensor) -> Tensor:
         positions = self.positions(*x.shape[2:])
         x = F.pad(x, self.margins, self.padding_mode) if any(self.margins) else x
@@ -103,15 +133,25 @@ class FoldedConv2d(nn.Module):
         y_KMO = lane_product(patches_KMF, weight_KOF, self.factors)
         return y_KMO.view(len(x), *positions, self.out_channels).permute(0, 3, 1, 2)
 
+    def windows(self, x: Tensor) -> Windows | None:
+        """The geometry of a product in few passes, if it can be made so."""
+        left, right, top, bottom = self.margins
+        reach = [dilation * (size - 1) for dilation, size in zip(self.dilation, self.kernel_size, strict=True)]
+        fits = max(top, bottom) <= reach[0] and max(left, right) <= reach[1]
+        if not fits or self.padding_mode != "constant" or self.groups > 1:
+            return None
+        height, width = x.shape[2:]
+        padded = height + top + bottom, width + left + right
+        positions = self.positions(height, width)
+        return Windows(self.kernel_size, self.stride, self.dilation, (top, left), padded, positions)
+
     def _lane_by_lane(self, x: Tensor, weight: Tensor) -> Tensor:
         x, padding = self._padded(x)
         parts = zip(x.chunk(self.lanes), weight.chunk(self.lanes), strict=True)
         return torch.cat([F.conv2d(part, own, None, self.stride, padding, self.dilation) for part, own in parts])
 
-    def _in_groups(self, x: Tensor, weight: Tensor, layout: torch.memory_format = torch.preserve_format) -> Tensor:
+    def _in_groups(self, x: Tensor, weight: Tensor) -> Tensor:
         x, padding = self._padded(lanes_in_channels(x, self.lanes))
-        if layout != torch.preserve_format:
-            x, weight = x.contiguous(memory_format=layout), weight.contiguous(memory_format=layout)
         y = F.conv2d(x, weight, None, self.stride, padding, self.dilation, self.lanes * self.groups)
         return lanes_in_batch(y, self.lanes)
 
@@ -168,6 +208,12 @@ class Patches(torch.autograd.Function):
                 seen = x_BHWC[:, top : top + spans[0] : stride[0], left : left + spans[1] : stride[1]]
                 seen += windows[:, :, :, row, column]
         return (x_BHWC.permute(0, 3, 1, 2), *(None,) * 5)
+
+
+def _pair(sizes: tuple[int, ...]) -> tuple[int, int]:
+    """Of rows and of columns."""
+    rows, columns = sizes
+    return rows, columns
 
 
 def _sides(layer: nn.Conv2d, axis: int) -> tuple[int, int]:

@@ -24,12 +24,49 @@ def lanes_in_batch(x: Tensor, lanes: int) -> Tensor:
     return torch.unflatten(x, 1, (lanes, -1)).transpose(0, 1).flatten(0, 1)
 
 
+def lanes_in_last_channels(x: Tensor, lanes: int) -> Tensor:
+    """:func:`lanes_in_channels`; images with the channels last in memory keep them there."""
+    if not channels_last(x) or x.is_contiguous():
+        return lanes_in_channels(x, lanes)
+    x_KNHWC = torch.unflatten(x.permute(0, 2, 3, 1), 0, (lanes, -1))
+    return x_KNHWC.permute(1, 2, 3, 0, 4).flatten(3).permute(0, 3, 1, 2)
+
+
+def last_lanes_in_batch(x: Tensor, lanes: int) -> Tensor:
+    """:func:`lanes_in_batch`; images with the channels last in memory keep them there."""
+    if not channels_last(x) or x.is_contiguous():
+        return lanes_in_batch(x, lanes)
+    x_NHWKC = torch.unflatten(x.permute(0, 2, 3, 1), 3, (lanes, -1))
+    return x_NHWKC.permute(3, 0, 1, 2, 4).flatten(0, 1).permute(0, 3, 1, 2)
+
+
 def on_the_batch(layer: Layer, lanes: int) -> Layer:
     """Let a layer that works on ``[N, K * C, *]`` work on ``[K * N, C, *]``."""
     vars(layer)["lanes_in_channels"] = True
     layer.register_forward_pre_hook(partial(_before, lanes))
     layer.register_forward_hook(partial(_after, lanes))
     return layer
+
+
+def on_the_channels(layer: Layer, lanes: int) -> Layer:
+    """Let a layer that works on ``[K * N, C, *]`` work on ``[N, K * C, *]``, or take back :func:`on_the_batch`."""
+    if "lanes_in_channels" not in vars(layer):
+        layer.register_forward_pre_hook(partial(_to_batch, lanes), prepend=True)
+        layer.register_forward_hook(partial(_to_channels, lanes))
+        return layer
+    for hooks in (layer._forward_pre_hooks, layer._forward_hooks):
+        ours = [key for key, hook in hooks.items() if isinstance(hook, partial) and hook.func in (_before, _after)]
+        for key in ours:
+            del hooks[key]
+    return layer
+
+
+def _to_batch(lanes: int, layer: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    return last_lanes_in_batch(inputs[0], lanes)
+
+
+def _to_channels(lanes: int, layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    return lanes_in_last_channels(output, lanes)
 
 
 def _before(lanes: int, layer: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:

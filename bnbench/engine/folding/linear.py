@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from bnbench.engine.folding.product import Factors, lane_product
+from bnbench.engine.folding.errors import CannotFold
+from bnbench.engine.folding.product import Factors, lane_product, wide_product
 from bnbench.norms.lanes import take_tensors
 from bnbench.norms.reparametrization import Reparametrization
 
@@ -17,6 +18,7 @@ class FoldedLinear(nn.Module):
     Attributes:
         factors: takes the gradient of the weight if it is a list.
         reparametrization: computes the weight that is applied from the trained one, if the lanes do so.
+        wide: whether it maps ``[N, K * F] -> [N, K * O]``.
     """
 
     weight: Tensor
@@ -29,12 +31,18 @@ class FoldedLinear(nn.Module):
         self.in_features, self.out_features = lanes[0].in_features, lanes[0].out_features
         self.factors: Factors | None = None
         self.reparametrization: Reparametrization | None = getattr(lanes[0], "reparametrization", None)
+        self.wide = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, *, F]``."""
         rule = self.reparametrization
         weight = self.weight if rule is None else rule.weight_of(self, self.lanes)
         weight_KOF = weight.view(self.lanes, self.out_features, self.in_features)
+        if self.wide:
+            if x.dim() != 2:
+                raise CannotFold(f"a linear layer on {x.dim()} axes, which has its lanes in the first")
+            y = wide_product(x.view(len(x), self.lanes, self.in_features), weight_KOF).flatten(1)
+            return y if self.bias is None else y + self.bias
         y_KMO = lane_product(x.reshape(self.lanes, -1, self.in_features), weight_KOF, self.factors)
         if self.bias is not None:
             y_KMO = y_KMO + self.bias.view(self.lanes, 1, self.out_features)

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from bnbench.engine.folding.batch_norm import FoldedBatchNorm, count_batches
 from bnbench.engine.folding.errors import CannotFold
 from bnbench.engine.folding.lane_by_lane import LaneByLane, Stream, tensors_of
-from bnbench.engine.folding.rules import rule_of
+from bnbench.engine.folding.layout import lanes_in_batch, lanes_in_channels
+from bnbench.engine.folding.rules import fold_layer, rule_of
 from bnbench.norms.copying import copied
 
 
@@ -28,12 +30,13 @@ class Folded(nn.Module):
         network: the folded layers.
         lanes: K.
         template: one network of the architecture, outside the tree of modules.
+        wide: whether the layers within have the lanes beside each other, ``[N, K * C, *]``.
     """
 
-    def __init__(self, network: nn.Module, lanes: int, template: nn.Module) -> None:
+    def __init__(self, network: nn.Module, lanes: int, template: nn.Module, wide: bool) -> None:
         super().__init__()
         self.network = network
-        self.lanes = lanes
+        self.lanes, self.wide = lanes, wide
         self._template = (template,)
 
     @property
@@ -49,16 +52,25 @@ class Folded(nn.Module):
         known about the sums of layers without a rule.
         """
         together = any("lanes_in_channels" in vars(layer) for layer in self.modules())
-        return not together and not any(layer.at_once for layer in lane_by_lane_layers(self))
+        return not self.wide and not together and not any(layer.at_once for layer in lane_by_lane_layers(self))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, C, H, W]``, lane k owning examples ``k * N`` to ``(k + 1) * N``."""
-        y: Tensor = self.network(x)
-        return y
+        if not self.wide:
+            y: Tensor = self.network(x)
+            return y
+        if self.training:
+            count_batches(layer for layer in self.modules() if isinstance(layer, FoldedBatchNorm))
+        return lanes_in_batch(self.network(lanes_in_channels(x, self.lanes)), self.lanes)
 
 
-def fold(networks: Sequence[nn.Module]) -> Folded:
+def fold(networks: Sequence[nn.Module], wide: bool = False) -> Folded:
     """One network that computes what the given ones do, each on its own examples; it shares no tensors with them.
+
+    Args:
+        networks: of one architecture.
+        wide: let the layers within have the lanes beside each other, for a GPU. The code between them must treat every
+            channel on its own then, which :func:`bnbench.engine.folding.prove` finds out too.
 
     Raises:
         CannotFold: the networks differ in more than numbers, or a layer cannot be folded.
@@ -67,11 +79,11 @@ def fold(networks: Sequence[nn.Module]) -> Folded:
     first = networks[0]
     layers = dict(layers_to_fold(first))
     require_separate(layers)
-    folded: dict[int, nn.Module] = {}
+    joint: dict[int, nn.Module] = {}
     for path, layer in layers.items():
         lanes = [network.get_submodule(path) for network in networks]
-        folded[id(layer)] = (rule_of(layer) or LaneByLane)(lanes).train(layer.training)
-    return Folded(copied(first, dict(folded)), len(networks), copied(first))
+        joint[id(layer)] = fold_layer(lanes, wide).train(layer.training)
+    return Folded(copied(first, dict(joint)), len(networks), copied(first), wide)
 
 
 def unfold(folded: Folded, lane: int, template: nn.Module | None = None) -> nn.Module:
@@ -101,7 +113,7 @@ def unfold(folded: Folded, lane: int, template: nn.Module | None = None) -> nn.M
 
 def select(folded: Folded, lanes: Sequence[int]) -> Folded:
     """A folded network of some of the lanes, in the given order; it shares no tensors with the old one."""
-    chosen = fold([unfold(folded, lane) for lane in lanes])
+    chosen = fold([unfold(folded, lane) for lane in lanes], folded.wide)
     streams = streams_of(folded)
     if streams is not None:
         set_streams(chosen, [streams[lane] for lane in lanes])

@@ -44,6 +44,46 @@ def lane_product(x_KMF: Tensor, weight_KOF: Tensor, factors: Factors | None) -> 
     return y
 
 
+def wide_product(x_MKF: Tensor, weight_KOF: Tensor) -> Tensor:
+    """:func:`lane_product` of lanes that lie beside each other, ``[M, K, O]``, without a copy on the way."""
+    if torch.is_autocast_enabled(x_MKF.device.type):
+        dtype = torch.get_autocast_dtype(x_MKF.device.type)
+        x_MKF, weight_KOF = x_MKF.to(dtype), weight_KOF.to(dtype)
+    y: Tensor = WideProduct.apply(x_MKF, weight_KOF)
+    return y
+
+
+def product_into(y_KMO: Tensor, x_KMF: Tensor, weight_KFO: Tensor) -> None:
+    """Write a product per lane to where it belongs."""
+    if y_KMO.numel():
+        torch.bmm(x_KMF, weight_KFO, out=y_KMO)
+
+
+class WideProduct(torch.autograd.Function):
+    """:func:`wide_product`."""
+
+    @staticmethod
+    def forward(ctx: Any, x_MKF: Tensor, weight_KOF: Tensor) -> Tensor:
+        """See :func:`wide_product`."""
+        ctx.save_for_backward(x_MKF, weight_KOF)
+        y_MKO = x_MKF.new_empty(len(x_MKF), *weight_KOF.shape[:2])
+        product_into(y_MKO.transpose(0, 1), x_MKF.transpose(0, 1), weight_KOF.transpose(1, 2))
+        return y_MKO
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The gradients ``[M, K, F]`` and ``[K, O, F]``."""
+        x_MKF, weight_KOF = ctx.saved_tensors
+        gradient_KMO = gradients[0].transpose(0, 1)
+        x_gradient = weight_gradient = None
+        if ctx.needs_input_grad[0]:
+            x_gradient = torch.empty_like(x_MKF, memory_format=torch.contiguous_format)
+            product_into(x_gradient.transpose(0, 1), gradient_KMO, weight_KOF)
+        if ctx.needs_input_grad[1]:
+            weight_gradient = torch.bmm(gradient_KMO.transpose(1, 2), x_MKF.transpose(0, 1))
+        return x_gradient, weight_gradient
+
+
 class LaneProduct(torch.autograd.Function):
     """:func:`lane_product`; the gradient of the weight has its own layout, not that of its transpose."""
 

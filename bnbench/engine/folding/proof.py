@@ -24,13 +24,14 @@ batch normalization is."""
 Named = Mapping[str, Tensor]
 
 
-def prove(build: Callable[[int], nn.Module], shape: tuple[int, int, int], batch: int) -> str | None:
+def prove(build: Callable[[int], nn.Module], shape: tuple[int, int, int], batch: int, wide: bool = False) -> str | None:
     """Compare folded and separate networks in float64 with random numbers, in training and at evaluation.
 
     Args:
         build: makes a network from a seed.
         shape: channels, height and width of an image.
         batch: examples in a batch.
+        wide: of a network with the lanes beside each other; see :func:`fold`.
 
     Returns:
         None if outputs, gradients and buffers agree to 1e-9 relative and nothing changes in Python that lanes would
@@ -41,7 +42,7 @@ def prove(build: Callable[[int], nn.Module], shape: tuple[int, int, int], batch:
         networks = [build(seed).double() for seed in range(LANES)]
         for network in networks:
             randomize(network, rng)
-        folded, before = fold(networks), python_state(*networks)
+        folded, before = fold(networks, wide), python_state(*networks)
         if reason := next(differences(networks, folded, shape, batch, rng), None):
             return reason
         place = before.changed_in_common(python_state(*networks))

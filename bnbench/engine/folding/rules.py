@@ -11,10 +11,12 @@ from torch import nn
 from bnbench.engine.folding.batch_norm import FoldedBatchNorm
 from bnbench.engine.folding.convolution import FoldedConv2d
 from bnbench.engine.folding.errors import CannotFold
+from bnbench.engine.folding.lane_by_lane import LaneByLane
 from bnbench.engine.folding.layer_norm import FoldedLayerNorm
-from bnbench.engine.folding.layout import on_the_batch
+from bnbench.engine.folding.layout import on_the_batch, on_the_channels
 from bnbench.engine.folding.linear import FoldedLinear
 from bnbench.engine.folding.shifted import shifted
+from bnbench.engine.folding.shortcut import WideSubsampleAndPad
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.norms.batch import BatchNorm
 from bnbench.norms.ghost import GhostBatchNorm
@@ -127,6 +129,20 @@ RULES: dict[type[nn.Module], Rule] = {
         unchanged,
     ),
 }
+
+
+def fold_layer(lanes: Sequence[nn.Module], wide: bool) -> nn.Module:
+    """K layers of one type as one on ``[K * N, C, *]``, or ``[N, K * C, *]`` if it is to be wide."""
+    rule = rule_of(lanes[0]) or LaneByLane
+    layer = rule(lanes)
+    if wide and isinstance(layer, SubsampleAndPad):
+        return WideSubsampleAndPad(len(lanes), layer)
+    if not wide or rule in (unchanged, flatten):
+        return layer
+    if isinstance(layer, FoldedBatchNorm | FoldedConv2d | FoldedLinear) and not layer._forward_pre_hooks:
+        layer.wide = True
+        return layer
+    return on_the_channels(layer, len(lanes))
 
 
 def rule_of(layer: nn.Module) -> Rule | None:
