@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest
-from bnbench.store.folder import PARTS, TABLES
+from bnbench.store.checks import PARTS, TABLES
 from bnbench.store.lock import SWEEP, WRITERS
 
 
