@@ -51,7 +51,8 @@ class Number:
 
 SHARE = Number(high=1, open=True)
 LOSS = Number(low=-math.inf, high=math.inf, open=True)
-COUNT = Number(whole=True)
+COUNT = Number(high=1e18, whole=True)
+SEED = Number(whole=True)
 STEP = Number(high=MOST_STEPS, whole=True)
 AMOUNT = Number()
 POSITIVE = Number(low=1, whole=True)
@@ -68,7 +69,8 @@ RUN_RULES: dict[str, Rule] = {
     **dict.fromkeys(ACCURACIES, SHARE),
     **dict.fromkeys(LOSSES, LOSS),
     **dict.fromkeys(("steps_done", "diverged_step", "epochs", "steps"), STEP),
-    **dict.fromkeys(("examples_done", "parameters", "seed", "split.seed"), COUNT),
+    **dict.fromkeys(("examples_done", "parameters"), COUNT),
+    **dict.fromkeys(("seed", "split.seed"), SEED),
     **dict.fromkeys(("lanes", "classes", "batch_size", "lr_reference_batch", "split.train"), POSITIVE),
     **dict.fromkeys(("freeze_statistics", "evaluate.every", "evaluate.recompute_batches", "probe_every"), POSITIVE),
     **dict.fromkeys(("epochs_done", "seconds", "lr", "grad_clip", "divergence_factor"), AMOUNT),
