@@ -219,7 +219,7 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         ("date", content("sweep.yaml", lambda found: found + b"- time: 2026-13-45\n"), "it is not YAML that can be"),
         ("object", content("sweep.yaml", lambda found: b"- !!python/object:a.B {}\n"), "it is not YAML that can be"),
         ("cut", content("sweep.yaml", lambda found: found + b"- {a: ["), "it is not YAML that can be read"),
-        ("deep", content("sweep.yaml", lambda found: b"[" * 400 + b"]" * 400), "it is not YAML that can be read"),
+        ("deep", content("sweep.yaml", lambda found: b"[" * 400 + b"]" * 400), "entry 1: must hold keys and"),
         ("binary", content("sweep.yaml", lambda found: bytes(range(256))), "it is not YAML that can be read"),
     )},
 }  # fmt: skip
