@@ -37,6 +37,14 @@ class Damaged(BnbenchError):
         super().__init__(f"{path} is damaged: {what}; {remedy}")
 
 
+class Gone(BnbenchError):
+    """A sweep's folder was renamed, moved or removed while it was written to."""
+
+    def __init__(self, folder: Path) -> None:
+        remedy = "if it has another name now, give it back the old one, and the same command goes on"
+        super().__init__(f"{folder} was renamed, moved or removed while it was written to; {remedy}")
+
+
 class DataMissing(BnbenchError):
     """A dataset is neither on disk nor can it be downloaded."""
 

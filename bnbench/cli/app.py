@@ -16,7 +16,7 @@ from bnbench.cli import listing, report, run, study, sweep
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
 from bnbench.console import echo, plain_console
-from bnbench.errors import BnbenchError
+from bnbench.errors import BnbenchError, Gone
 from bnbench.notices import heard
 from bnbench.text import shortened
 
@@ -85,6 +85,8 @@ def main() -> None:
 def _tell(error: Exception) -> int:
     """Say in one message what went wrong; the exit code."""
     match error:
+        case Gone():
+            code, message = FAILED, f"error: {error}"
         case BnbenchError():
             code, message = WRONG_COMMAND, f"error: {error}"
         case OSError():

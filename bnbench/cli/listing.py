@@ -18,7 +18,7 @@ OTHERS = ("probes", "studies")
 
 
 def ls(context: typer.Context) -> None:
-    """List the sweeps under --results and how their runs ended."""
+    """List the sweeps under --results and how their runs ended; the exit code is 1 if one is damaged."""
     from collections import Counter
 
     from bnbench import store
@@ -27,7 +27,7 @@ def ls(context: typer.Context) -> None:
     settings: Settings = context.obj
     if settings.results.exists() and not settings.results.is_dir():
         raise InvalidRequest([f"--results {settings.results}: is not a folder"])
-    folders = sorted(path.parent for path in settings.results.glob("*/runs.csv"))
+    folders, damaged = store.sweep_folders(settings.results), False
     if not folders:
         start = "start one with: bnbench sweep --name first norm=none,batch"
         echo(f"no sweeps in {settings.results}; {start}")
@@ -36,12 +36,20 @@ def ls(context: typer.Context) -> None:
     for folder in folders:
         try:
             counts = Counter(store.statuses(folder).values())
-        except Damaged as error:
-            table.add_row(folder.name, "", f"damaged: {error.what} ({error.path})", _changed(folder))
+        except (Damaged, OSError) as error:
+            table.add_row(folder.name, "", _not_read(error), _changed(folder))
+            damaged = True
             continue
         text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         table.add_row(folder.name, str(counts.total()), text, _changed(folder))
     plain_console(whole=True).print(table)
+    raise typer.Exit(1 if damaged else 0)
+
+
+def _not_read(error: Damaged | OSError) -> str:
+    if isinstance(error, Damaged):
+        return f"damaged: {error.what} ({error.path})"
+    return f"cannot be read: {error.strerror or error} ({error.filename})"
 
 
 def show(
@@ -58,26 +66,27 @@ def show(
     if not run:
         raise InvalidRequest(["run '': must be a run id, or the beginning of one"])
     found, damaged = [], []
-    for path in sorted(settings.results.glob("*/runs.csv")):
+    for folder in store.sweep_folders(settings.results):
         try:
-            if any(identity.startswith(run) for identity in store.statuses(path.parent)):
-                frame = store.load_runs(path.parent)
-                found += [(path.parent, row) for _, row in frame[frame["run_id"].str.startswith(run)].iterrows()]
-        except Damaged as error:
-            damaged.append(f"not looked into: {error}")
-    identities = list(dict.fromkeys(str(row["run_id"]) for _, row in found))
+            if any(identity.startswith(run) for identity in store.statuses(folder)):
+                frame, metrics = store.load_sweeps([folder])
+                tables = metrics, store.load_probes(folder)
+                named = frame[frame["run_id"].str.startswith(run)].drop(columns="sweep")
+                found += [(folder, row, *tables) for _, row in named.iterrows()]
+        except (Damaged, OSError) as error:
+            damaged.append(f"not looked into: {folder}: {_not_read(error)}")
+    identities = list(dict.fromkeys(str(row["run_id"]) for _, row, *_ in found))
     if not identities:
         raise InvalidRequest([f"no run starts with {run!r} in {settings.results}", *damaged])
     if len(identities) > 1:
         raise InvalidRequest([f"run {run!r}: could be {', '.join(identities)}; give more of it"])
-    folder, row = found[0]
+    folder, row, metrics, probes = found[0]
     console = plain_console(whole=True)
     table = _table("sweep", folder.name)
     for name, value in row.items():
         if not pd.isna(value):
             table.add_row(str(name), f"{value:g}" if isinstance(value, float) else str(value))
     console.print(table)
-    metrics, probes = store.load_metrics(folder), store.load_probes(folder)
     console.print()
     console.print(metrics[metrics["run_id"] == row["run_id"]].drop(columns="run_id").to_string(index=False))
     readings = probes[probes["run_id"] == row["run_id"]]
@@ -86,6 +95,9 @@ def show(
         console.print()
         console.print(counts.reset_index().to_string(index=False))
         console.print(f"the values are in {folder / 'probes.csv'}, or bnbench.load_probes({folder.name!r})")
+    for text in damaged:
+        echo(text, error=True)
+    raise typer.Exit(1 if damaged else 0)
 
 
 def list_components(
@@ -169,4 +181,7 @@ def _table(*columns: str) -> Any:
 def _changed(folder: Any) -> str:
     from datetime import datetime
 
-    return datetime.fromtimestamp((folder / "runs.csv").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp((folder / "runs.csv").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    except OSError:
+        return ""

@@ -33,9 +33,11 @@ class Settings:
         """
         if not name:
             raise InvalidRequest(["sweep '': must be the name of a sweep, or its folder"])
+        from bnbench.store import is_sweep
+
         given = Path(name)
         is_path = "/" in name or name in (".", "..")
-        return given.resolve() if is_path and (given / "runs.csv").is_file() else self.results / name
+        return given.resolve() if is_path and is_sweep(given) else self.results / name
 
 
 def path_of(option: str) -> Callable[[str | Path], Path]:

@@ -150,10 +150,11 @@ def run(
     place = study.Place(settings.results, settings.data, plugin, retry_failed)
     for one in asked:
         study.outlook(one, chosen, place)
+    changes = asked[0].changes
+    study.check_files(study.scorecard_files([one.name for one in asked], chosen, settings.results, changes))
     trainer = _Trainer(jobs)
     found = [study.conduct(one, chosen, place, trainer.train) for one in asked]
     rows = study.scorecard(found)
-    changes = asked[0].changes
     echo()
     show_views([study.view(rows, chosen, changes)])
     command = shlex.join(["bnbench", "study", "run", *(["--all"] if every else []), *(words or []), "--scale", chosen])

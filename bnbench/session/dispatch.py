@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from bnbench import store
 from bnbench.environment import timestamp
+from bnbench.errors import Gone
 from bnbench.launch import Launcher
 from bnbench.spec import RunSpec, run_id
 from bnbench.worker import End, Task, work
@@ -48,9 +49,15 @@ def _kind(task: Task) -> Hashable:
 
 
 def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
-    """The runs that had a result before their worker died, and those that had none."""
+    """The runs that had a result before their worker died, and those that had none.
+
+    Raises:
+        Gone: the folder is no more, or another one: it does not know of these runs.
+    """
     statuses = store.statuses(task.folder)
     specs = list(dict.fromkeys(task.specs))
+    if not all(run_id(spec) in statuses for spec in specs):
+        raise Gone(task.folder)
     ended = [End(spec, statuses[run_id(spec)]) for spec in specs if statuses[run_id(spec)] in store.RESULTS]
     return ended, [spec for spec in specs if statuses[run_id(spec)] not in store.RESULTS]
 

@@ -65,7 +65,7 @@ def execute(
         watch: is shown the progress at the start, at the end of each run, and while runs are silent for long.
 
     Raises:
-        BnbenchError: the folder is in use.
+        BnbenchError: the folder is in use, or gone before all was trained.
     """
     check_execution(launcher, jobs, lanes)
     if len(plan.finished) == len(plan.specs):
@@ -74,7 +74,7 @@ def execute(
             store.renew(plan.folder, plan.request.specs)
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
-    with _entered(plan):
+    with _entered(plan) as check_there:
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
         known_progress = Progress(len(pending), 0, {}, len(plan.impossible))
@@ -84,7 +84,10 @@ def execute(
             known_progress = replace(progress, last=None)
             watch(progress)
 
-        with watched(plan.folder, pending, lambda silent: watch(replace(known_progress, silent=silent))):
+        def tell(silent: Silent) -> None:
+            watch(replace(known_progress, silent=silent))
+
+        with watched(plan.folder, pending, tell, check_there):
             ended, interrupted = _train(plan, pending, launcher, jobs, lanes, fail_fast, show)
     statuses = store.statuses(plan.folder)
     asked = {identity: statuses[identity] for identity in plan.specs}
@@ -134,7 +137,7 @@ def execute_run(
 
     It is trained in this process, unless a user's code takes part, which may end it.
     """
-    with _entered(plan), watched(plan.folder, plan.pending, tell):
+    with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
         (identity,) = plan.pending
         try:
             (stack,) = stacks(plan.pending, _lane_limits(plan, plan.pending, 1, None, {}), 1)
@@ -157,15 +160,20 @@ def worker_count(plan: Plan, jobs: int | None = None) -> int:
 
 
 @contextmanager
-def _entered(plan: Plan) -> Iterator[None]:
-    """Hold the sweep's folder with the plan entered into its tables; join what was trained at the end."""
-    with store.locked(plan.folder):
+def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
+    """Hold the sweep's folder with the plan entered into its tables; join what was trained at the end.
+
+    Yields:
+        as :func:`store.locked`.
+    """
+    with store.locked(plan.folder) as check_there:
         store.join(plan.folder)
         store.plan(plan.folder, plan.request.specs, plan.impossible, _invocation(plan))
         store.restore_specs(plan.folder, plan.request.specs)
         try:
-            yield
+            yield check_there
         finally:
+            check_there()
             store.join(plan.folder)
 
 

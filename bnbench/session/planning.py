@@ -99,7 +99,7 @@ class Plan:
         """How many runs are trained together at most, by stack key, as the same command found before."""
         known: dict[str, int] = {}
         for entry in store.read_history(self.folder):
-            if isinstance(entry, dict) and self.asked.items() <= entry.items():
+            if self.asked.items() <= entry.items():
                 known |= entry.get("lanes", {})
         return known
 
@@ -220,8 +220,7 @@ def _plan(
         raise InvalidRequest([*problems, *summarized(specs, impossible)])
     coincide = sentences(found.columns[identity] for identity in specs if identity not in impossible)
     notes = dict.fromkeys([*request.notes, *found.notes, *coincide])
-    store.read_history(folder)  # a damaged folder is refused as a whole before anything is told of the plan
-    rows = store.rows(folder)
+    rows = store.checked_rows(folder)  # a damaged folder is refused as a whole before anything is told of the plan
     notes.update(dict.fromkeys(earlier_data(specs.values(), rows.values())))
     notes.update(dict.fromkeys(same_data(composed)))
     typed, request = request.specs, replace(request, specs=tuple(specs.values()), notes=tuple(notes))

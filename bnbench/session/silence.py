@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bnbench import store
+from bnbench.errors import Gone
 from bnbench.spec import RunSpec
 
 LOOK = 5.0
@@ -22,17 +23,28 @@ Silent = Mapping[RunSpec, float]
 
 
 @contextmanager
-def watched(folder: Path, specs: Mapping[str, RunSpec], tell: Callable[[Silent], None]) -> Iterator[None]:
+def watched(
+    folder: Path, specs: Mapping[str, RunSpec], tell: Callable[[Silent], None], check_there: Callable[[], None]
+) -> Iterator[None]:
     """Tell again and again, from a thread of its own, of runs that have been silent for :data:`LONG`; of none at last.
 
-    Before any run has begun, as while networks are proved and measured, all of them are silent.
+    Before any run has begun, as while networks are proved and measured, all of them are silent. Once the folder is
+    gone, the main thread is interrupted as by Ctrl-C, if that is what trains: nothing that comes could be kept.
+
+    Raises:
+        Gone: at the end, if ``check_there`` says so.
     """
     over = threading.Event()
+    trains = threading.current_thread() is threading.main_thread()
 
     def look() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
         moved, told = time.monotonic(), False
         while not over.wait(LOOK):
+            if _is_gone(check_there):
+                if trains:
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                return
             silent = {specs[name]: seconds for name, seconds in store.silences(folder).items() if name in specs}
             if silent:
                 moved = time.monotonic()
@@ -50,3 +62,12 @@ def watched(folder: Path, specs: Mapping[str, RunSpec], tell: Callable[[Silent],
     finally:
         over.set()
         thread.join()
+        check_there()
+
+
+def _is_gone(check_there: Callable[[], None]) -> bool:
+    try:
+        check_there()
+    except Gone:
+        return True
+    return False

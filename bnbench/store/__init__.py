@@ -1,18 +1,16 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
 from bnbench.store.access import check_writable
+from bnbench.store.checks import checked_rows, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
 from bnbench.store.folder import (
-    amend,
     belongs_to_sweep,
     join,
     plan,
-    read_history,
     renew,
     restore_specs,
-    rows,
-    statuses,
 )
+from bnbench.store.history import amend, read_history
 from bnbench.store.lock import is_locked, locked
 from bnbench.store.segment import Segment
 from bnbench.store.silence import silences
@@ -29,7 +27,9 @@ __all__ = [
     "amend",
     "belongs_to_sweep",
     "check_writable",
+    "checked_rows",
     "is_locked",
+    "is_sweep",
     "join",
     "load_metrics",
     "load_probes",
@@ -41,7 +41,7 @@ __all__ = [
     "read_history",
     "renew",
     "restore_specs",
-    "rows",
     "silences",
     "statuses",
+    "sweep_folders",
 ]

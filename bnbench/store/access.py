@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest
-from bnbench.store.folder import PARTS, TABLES
+from bnbench.store.checks import PARTS, TABLES
 from bnbench.store.lock import SWEEP, WRITERS
 
 
@@ -51,7 +51,7 @@ def _closed(folder: Path) -> Path | None:
     keeps = folder.stat().st_mode & stat.S_ISVTX and os.geteuid() not in (0, folder.stat().st_uid)
     for name, access in needs.items():
         path = folder / name
-        if path.exists() and not os.access(path, access):
+        if (path.is_dir() if name in PARTS else path.exists()) and not os.access(path, access):
             return path
         if keeps and path.exists() and path.stat().st_uid != os.geteuid():  # nobody else may put a file in its place
             return path

@@ -27,6 +27,14 @@ METRICS = (
 
 PROBES = ("run_id", "step", "probe", "layer", "name", "value")
 
+SPEC = (
+    "norm", "model", "dataset", "optim", "schedule", "batch_size", "lr", "lr_scaling", "lr_reference_batch", "epochs",
+    "steps", "seed", "split.seed", "split.validation", "split.test", "split.train", "drop_last", "grad_clip",
+    "label_smoothing", "precision", "evaluate.every", "evaluate.unit", "evaluate.statistics",
+    "evaluate.recompute_batches", "divergence_factor",
+)  # fmt: skip
+"""The spec's columns that every version has written."""
+
 SEGMENT = (*IDENTITY, *OUTCOME)
 
 OUTCOME_TEXTS = ("engine", "device", "started_at", "finished_at", "host", "version", "torch", "git_commit")

@@ -152,6 +152,10 @@ def read_rows(path: Path, needs: Sequence[str] = (), whole: bool = False) -> Ite
             header = cells
             if missing := [column for column in needs if column not in header]:
                 raise Damaged(path, f"its first line has no column {missing[0]}")
+            if twice := [column for column in header if header.count(column) > 1]:
+                raise Damaged(path, f"its first line has column {twice[0]} twice")
+        elif whole and cells == header:
+            raise Damaged(path, f"line {number} is its first line again")
         elif cells and len(cells) == len(header):
             yield dict(zip(header, cells, strict=True))
         elif cells and whole:
@@ -176,9 +180,15 @@ def content(path: Path) -> bytes:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Damaged: it is something else, such as a pipe, of which reading might never end.
+        Damaged: it is something else, such as a pipe, of which reading might never end, or a link that leads nowhere.
     """
-    if kind := irregular(path.stat().st_mode):
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
+            raise Damaged(path, "it is a link that leads nowhere") from error
+        raise
+    if kind := irregular(mode):
         raise Damaged(path, f"it must be a file, and is a {kind}")
     return path.read_bytes()
 

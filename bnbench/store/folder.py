@@ -8,32 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bnbench.errors import Damaged
 from bnbench.spec import RunSpec, flatten, run_id
+from bnbench.store.checks import PARTS, TABLES, checked_rows
 from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS
-from bnbench.store.files import content, leftovers, line, replacing, sync_folder, text
+from bnbench.store.files import leftovers, line, replacing, sync_folder, text
+from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import nobody_writing
-from bnbench.store.segment import FOLDER, LOGS, SPECS, spec_path, write_spec
+from bnbench.store.segment import FOLDER, spec_path, write_spec
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_folder
 from bnbench.store.state import RUNS_TABLE, Row, State, read_state, series_lines
 
-INVOCATIONS = "sweep.yaml"
-TABLES = (RUNS_TABLE, METRIC_SERIES.file, PROBE_SERIES.file, INVOCATIONS)
-PARTS = (FOLDER, SPECS, LOGS)
 JOINED = ".joined"
-
-
-def rows(folder: Path) -> dict[str, Row]:
-    """The row of every run in the folder by run_id, as texts; empty for a new sweep."""
-    return read_state(folder).rows
-
-
-def statuses(folder: Path) -> dict[str, str]:
-    """The status of every run in the folder by run_id; empty for a new sweep."""
-    return {identity: row["status"] for identity, row in rows(folder).items()}
 
 
 def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], invocation: Mapping[str, Any]) -> None:
@@ -59,7 +45,7 @@ def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], 
         state.rows[identity] = known | row
     _newest_last(state, specs)
     _write_runs(folder, state)
-    _write_history(folder, [*history, dict(invocation)])
+    write_history(folder, [*history, invocation])
 
 
 def renew(folder: Path, specs: Sequence[RunSpec]) -> None:
@@ -83,36 +69,10 @@ def _newest_last(state: State, specs: Sequence[RunSpec]) -> bool:
     return bool(asked)
 
 
-def amend(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Add facts to the newest entry of sweep.yaml. The caller holds the sweep."""
-    *history, newest = read_history(folder)
-    _write_history(folder, [*history, {**newest, **facts}])
-
-
-def _write_history(folder: Path, history: Sequence[Any]) -> None:
-    with replacing(folder / INVOCATIONS) as stream:
-        yaml.safe_dump(list(history), stream, sort_keys=False)
-
-
-def read_history(folder: Path) -> list[Any]:
-    """The entries of sweep.yaml.
-
-    Raises:
-        Damaged: it is not a list in YAML.
-    """
-    path = folder / INVOCATIONS
-    try:
-        history = yaml.safe_load(content(path).decode()) if path.exists() else None
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise Damaged(path, f"it is not YAML that can be read ({' '.join(str(error).split())})") from error
-    if not isinstance(history, list | None):
-        raise Damaged(path, f"it must hold a list, one entry per call, not {type(history).__name__}")
-    return history or []
-
-
 def restore_specs(folder: Path, specs: Sequence[RunSpec]) -> None:
     """Write the spec files of runs that have begun and lost theirs. The caller holds the sweep."""
-    begun = {identity for identity, status in statuses(folder).items() if status not in ("planned", "impossible")}
+    known = read_state(folder).rows
+    begun = {identity for identity, row in known.items() if row["status"] not in ("planned", "impossible")}
     for spec in specs:
         if run_id(spec) in begun and not spec_path(folder, spec).exists():
             write_spec(folder, spec)
@@ -133,8 +93,10 @@ def join(folder: Path) -> None:
 
     Raises:
         BnbenchError: an earlier program's worker still writes.
+        Damaged: the folder is not as it was written; nothing is changed then.
     """
     with nobody_writing(folder):
+        checked_rows(folder, alive=False)
         _remove_leftovers(folder)
         if (folder / FOLDER).is_dir():
             state = read_state(folder, alive=False)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bnbench.errors import BnbenchError, Damaged, InvalidRequest
+from bnbench.errors import BnbenchError, Damaged, Gone, InvalidRequest
 from bnbench.paths import irregular
 from bnbench.store.sharing import make_folder, share
 
@@ -26,15 +26,28 @@ WRITERS_PATIENCE = 30.0
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the sweep: one program at a time adds to it.
+def locked(folder: Path) -> Iterator[Callable[[], None]]:
+    """Hold the sweep, whose folder is made if need be: one program at a time adds to it.
+
+    Yields:
+        a function that raises :class:`Gone` once the folder has another name, or is no more.
 
     Raises:
         BnbenchError: another program holds it.
     """
     refusal = f"{folder} is in use by another bnbench; wait for it, or choose another --name"
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise _unfit(folder, error) from error
     with _held(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, refusal):
-        yield
+        held = folder.stat()
+
+        def check_there() -> None:
+            if not (folder.is_dir() and os.path.samestat(held, folder.stat())):
+                raise Gone(folder)
+
+        yield check_there
 
 
 def is_locked(folder: Path) -> bool:
@@ -56,6 +69,8 @@ def is_locked(folder: Path) -> bool:
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Be one of those who write rows. Raises as :func:`nobody_writing`."""
+    if not folder.is_dir():
+        raise Gone(folder)
     refusal = f"the results in {folder} are being joined by another bnbench; wait for it"
     with _held(folder / WRITERS, fcntl.LOCK_SH, WRITERS_PATIENCE, refusal):
         yield
@@ -67,7 +82,10 @@ def nobody_writing(folder: Path) -> Iterator[None]:
 
     Raises:
         BnbenchError: somebody still does after WRITERS_PATIENCE.
+        Gone: there is no such folder.
     """
+    if not folder.is_dir():
+        raise Gone(folder)
     refusal = f"a worker process of an earlier bnbench still writes to {folder}; end that process and try again"
     with _held(folder / WRITERS, fcntl.LOCK_EX, WRITERS_PATIENCE, refusal):
         yield
@@ -88,14 +106,17 @@ def _unusable(path: Path, kind: str) -> Damaged:
     return Damaged(path, f"it must be an empty file, and is a {kind}", "remove it")
 
 
+def _unfit(folder: Path, error: OSError) -> InvalidRequest:
+    return InvalidRequest([f"{folder}: cannot be used ({error.strerror}); choose another --results"])
+
+
 @contextmanager
 def _held(path: Path, kind: int, patience: float, refusal: str) -> Iterator[None]:
     try:
-        make_folder(path.parent)
         stream = _opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         share(path)
     except OSError as error:
-        raise InvalidRequest([f"{path.parent}: cannot be used ({error.strerror}); choose another --results"]) from error
+        raise _unfit(path.parent, error) from error
     deadline = time.monotonic() + patience
     with stream as lock:
         while True:

@@ -16,7 +16,7 @@ from bnbench.store.columns import SEGMENT
 from bnbench.store.files import RowAppender, replacing
 from bnbench.store.lock import writing
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
-from bnbench.store.sharing import make_folder
+from bnbench.store.sharing import make_part
 
 FOLDER, SPECS, LOGS = "segments", "specs", "logs"
 ROWS = ".runs.csv"
@@ -40,7 +40,7 @@ class Segment:
         with ExitStack() as resources:
             resources.enter_context(writing(folder))
             for sub in (FOLDER, SPECS):
-                make_folder(folder / sub)
+                make_part(folder, sub)
             self._name = name
             self._metrics = resources.enter_context(self._open(METRIC_SERIES))
             self._readings: RowAppender | None = None
@@ -88,8 +88,7 @@ class Segment:
     def log(self, identity: str, text: str) -> None:
         """Keep a text (a traceback) under logs/."""
         self._end_copies()
-        make_folder(self._folder / LOGS)
-        with replacing(self._folder / LOGS / f"{identity}.log") as stream:
+        with replacing(make_part(self._folder, LOGS) / f"{identity}.log") as stream:
             stream.write(text)
 
     def _open(self, series: Series) -> closing[RowAppender]:
@@ -108,7 +107,7 @@ def spec_path(folder: Path, spec: RunSpec) -> Path:
 def write_spec(folder: Path, spec: RunSpec) -> None:
     """Keep the full spec of a run."""
     path = spec_path(folder, spec)
-    make_folder(path.parent)
+    make_part(folder, SPECS)
     with replacing(path) as stream:
         stream.write(_as_yaml(as_tree(spec)))
 

@@ -6,6 +6,8 @@ import contextlib
 import stat
 from pathlib import Path
 
+from bnbench.errors import Gone
+
 GROUP = stat.S_IRGRP | stat.S_IWGRP
 """What a group may do with a file."""
 
@@ -16,6 +18,23 @@ def make_folder(path: Path) -> None:
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
         share(path)
+
+
+def make_part(folder: Path, name: str) -> Path:
+    """Make a folder inside one that must be there; where it is.
+
+    Raises:
+        Gone: ``folder`` is not there.
+    """
+    part = folder / name
+    try:
+        part.mkdir()
+        share(part)
+    except FileExistsError:
+        pass
+    except (FileNotFoundError, NotADirectoryError):
+        raise Gone(folder) from None
+    return part
 
 
 def share(path: Path, replaced: Path | None = None) -> None:

@@ -20,7 +20,7 @@ def silences(folder: Path) -> dict[str, float]:
             statuses = {row["run_id"]: row["status"] for row in read_rows(path, IDENTITY)}
             beside = path.parent.glob(f"{path.name.removesuffix(ROWS)}.*")
             seconds = time.time() - max(file.stat().st_mtime for file in beside)
-        except (FileNotFoundError, ValueError, Damaged):
+        except (OSError, ValueError, Damaged):
             continue  # joined meanwhile, or nothing that can be told from
         for identity, status in statuses.items():
             if status == "running":

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
 from bnbench.errors import Damaged
-from bnbench.store.columns import IDENTITY, RESULTS
+from bnbench.store.cells import RUN_RULES, STEP, first_fault
+from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS, SPEC
 from bnbench.store.files import line, read_rows, whole_lines
 from bnbench.store.lock import is_locked
 from bnbench.store.segment import FOLDER, ROWS
@@ -101,30 +103,63 @@ def series_lines(state: State, series: Series) -> Iterator[bytes]:
 
 
 def _step(path: Path, cell: bytes) -> int:
-    try:
-        return int(cell)
-    except ValueError:
-        raise Damaged(path, f"step={cell.decode(errors='replace')!r} is not a whole number") from None
+    text = cell.decode(errors="replace")
+    if not STEP.holds(text):
+        raise Damaged(path, f"step={text!r:.60}: {STEP.allowed}")
+    return int(float(text))
 
 
 def _read_table(folder: Path) -> list[Row]:
+    path = folder / RUNS_TABLE
     try:
-        return list(read_rows(folder / RUNS_TABLE, IDENTITY, whole=True))
+        rows = list(read_rows(path, IDENTITY, whole=True))
     except FileNotFoundError:
         return []
+    if rows:
+        _check_columns(path, rows[0])
+    _check_rows(path, rows)
+    if twice := [identity for identity, count in Counter(row["run_id"] for row in rows).items() if count > 1]:
+        raise Damaged(path, f"run {twice[0]:.60} is there more than once")
+    return rows
+
+
+def _check_columns(path: Path, row: Row) -> None:
+    """Refuse a table without a column that every version writes; those of the spec only runs that were planned have."""
+    spec = () if row.keys() <= {*IDENTITY, *OUTCOME} else SPEC
+    if missing := [column for column in (*spec, *OUTCOME) if column not in row]:
+        raise Damaged(path, f"its first line has no column {missing[0]}")
+
+
+def _check_rows(path: Path, rows: Sequence[Row]) -> None:
+    if not all(row["run_id"] for row in rows):
+        raise Damaged(path, "a row has no run_id")
+    if fault := first_fault(rows, RUN_RULES):
+        raise Damaged(path, fault)
 
 
 def _read_segments(folder: Path) -> list[tuple[Path, Row]]:
     """All rows of all segments, each with its metrics file."""
     while True:
         try:
-            return [
-                (path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}"), row)
-                for path in sorted((folder / FOLDER).glob(f"*{ROWS}"))
-                for row in read_rows(path, (*IDENTITY, "finished_at"))
-            ]
+            found = []
+            for path in sorted((folder / FOLDER).glob(f"*{ROWS}")):
+                rows = list(read_rows(path, (*IDENTITY, "finished_at")))
+                _check_rows(path, rows)
+                metrics = path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}")
+                found += [(metrics, row) for row in rows]
+            return found
         except FileNotFoundError:
             continue  # a join has moved them into the tables meanwhile
+
+
+def series_runs(folder: Path, series: Series) -> set[str]:
+    """The run_ids that a table of the sweep has.
+
+    Raises:
+        Damaged: it is not as it was written.
+    """
+    path = folder / series.file
+    return {whole_line.split(b",", 1)[0].decode(errors="replace") for whole_line in _read_series(path, series)}
 
 
 def _read_series(path: Path, series: Series) -> list[bytes]:
@@ -140,10 +175,12 @@ def _read_series(path: Path, series: Series) -> list[bytes]:
     if whole and not lines:
         raise Damaged(path, "it is empty")
     if lines and lines[0] != line(series.columns).encode():  # another version's columns, or saved by another program
-        found = read_rows(path, ("run_id", "step"), whole)
+        found = read_rows(path, series.columns if whole else ("run_id", "step"), whole)
         return [line([row.get(column, "") for column in series.columns]).encode() for row in found]
     expected = len(series.columns)
     for number, whole_line in enumerate(lines, 1):
+        if whole and number > 1 and whole_line == lines[0]:
+            raise Damaged(path, f"line {number} is its first line again")
         if whole and _cells(whole_line) != expected:
             raise Damaged(path, f"line {number} has {_cells(whole_line)} cells instead of {expected}")
     return [whole_line for whole_line in lines[1:] if _cells(whole_line) == expected]

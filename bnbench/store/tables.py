@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from bnbench.errors import Damaged, InvalidRequest
+from bnbench.store.cells import SERIES_RULES, first_fault
+from bnbench.store.checks import checked_rows, is_sweep, sweep_folders
 from bnbench.store.columns import RUN_TYPES
 from bnbench.store.files import line
 from bnbench.store.folder import run_columns
@@ -27,7 +29,7 @@ def load_runs(folder: Path) -> pd.DataFrame:
         Damaged: a file of it is not as it was written.
     """
     _check_exists(folder)
-    rows = list(read_state(folder).rows.values())
+    rows = list(checked_rows(folder).values())
     columns = run_columns(rows)
     lines = [line(columns), *(line([row.get(column, "") for column in columns]) for row in rows)]
     return _parse(folder / RUNS_TABLE, "".join(lines).encode(), columns, RUN_TYPES)
@@ -102,14 +104,17 @@ def _load_series(folder: Path, series: Series) -> pd.DataFrame:
             content = b"".join([line(series.columns).encode(), *series_lines(read_state(folder), series)])
         except Moved:
             continue
-        return _parse(folder / series.file, content, series.columns, series.types)
+        path = folder / series.file
+        frame = _parse(path, content, series.columns, series.types)
+        _check_limits(path, content, frame)
+        return frame
 
 
 def _check_exists(folder: Path) -> None:
-    if not (folder / RUNS_TABLE).exists():
-        near = sorted(path.parent.name for path in folder.parent.glob(f"*/{RUNS_TABLE}"))
-        there = f"there are: {', '.join(near)}" if near else f"there are no sweeps in {folder.parent}"
-        raise InvalidRequest([f"no sweep {folder.name!r} in {folder.parent}; {there}"])
+    if not is_sweep(folder):
+        names = ", ".join(path.name for path in sweep_folders(folder.parent))
+        near = f"there are: {names}" if names else f"there are no sweeps in {folder.parent}"
+        raise InvalidRequest([f"no sweep {folder.name!r} in {folder.parent}; {near}"])
 
 
 def _check_complete(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame) -> None:
@@ -136,20 +141,23 @@ def _parse(path: Path, content: bytes, columns: Sequence[str], types: Mapping[st
     kinds = {column: types[column] for column in columns if column in types}
     try:
         frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), dtype=kinds, **options, **_EXACT)
-    except ValueError as error:
-        raise Damaged(path, _not_a_number(content, kinds) or str(error)) from error
+    except (ValueError, OverflowError) as error:
+        raise Damaged(path, _series_fault(content) or str(error)) from error
     return frame
 
 
-def _not_a_number(content: bytes, kinds: Mapping[str, str]) -> str | None:
-    """The first cell that should hold a number and does not."""
+def _check_limits(path: Path, content: bytes, frame: pd.DataFrame) -> None:
+    """Refuse a number of a series that cannot be."""
+    limits = {column: rule for column, rule in SERIES_RULES.items() if column in frame.columns}
+    within = [frame[column].isna() | frame[column].between(rule.low, rule.high) for column, rule in limits.items()]
+    if not all(column.all() for column in within):
+        raise Damaged(path, _series_fault(content) or "it holds a number that cannot be")
+
+
+def _series_fault(content: bytes) -> str | None:
+    """The first cell of a series that holds what it must not."""
     frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-    for column, kind in kinds.items():
-        wrong = pd.to_numeric(frame[column], errors="coerce").isna() & ~frame[column].isin(["", "nan"])
-        if kind != "str" and wrong.any():
-            cell = frame[wrong].iloc[0]
-            return f"{column}={cell[column]!r} of run {cell['run_id']} is not a number"
-    return None
+    return first_fault(cast(list[dict[str, str]], frame.to_dict("records")), SERIES_RULES)
 
 
 _EXACT: dict[str, Any] = {} if pd.__version__ >= "3.1" else {"float_precision": "round_trip"}

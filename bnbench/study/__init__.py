@@ -3,6 +3,7 @@
 from bnbench.study.conduct import Findings, Place, conduct, execute, sweep_name
 from bnbench.study.definition import Scale, ScaleName, Study, StudyClaim
 from bnbench.study.design import merged
+from bnbench.study.files import check_files, scorecard_files, write
 from bnbench.study.library import SCALES, check_scale, load, names
 from bnbench.study.outlook import Outlook, outlook
 from bnbench.study.reading import read_study
@@ -10,7 +11,7 @@ from bnbench.study.registry import MEASURES
 from bnbench.study.row import Row
 from bnbench.study.scorecard import scorecard
 from bnbench.study.variation import told_apart, varied
-from bnbench.study.view import as_table, view, write
+from bnbench.study.view import as_table, view
 
 __all__ = [
     "MEASURES",
@@ -24,6 +25,7 @@ __all__ = [
     "Study",
     "StudyClaim",
     "as_table",
+    "check_files",
     "check_scale",
     "conduct",
     "execute",
@@ -33,6 +35,7 @@ __all__ = [
     "outlook",
     "read_study",
     "scorecard",
+    "scorecard_files",
     "sweep_name",
     "told_apart",
     "varied",

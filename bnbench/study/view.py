@@ -1,20 +1,16 @@
-"""The scorecard as a report, and as files."""
+"""The scorecard as a report, and as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
-from bnbench.environment import environment
-from bnbench.reports import Cell, Column, ReportView, Table, render
+from bnbench.reports import Cell, Column, ReportView, Table
 from bnbench.reports.view import Mark
-from bnbench.store.files import replacing
 from bnbench.study.definition import ScaleName
 from bnbench.study.design import Group
 from bnbench.study.row import Row
-from bnbench.study.variation import suffix
 from bnbench.study.wording import effect, interval, sentence
 
 MARKS: dict[str, Mark] = {"supported": "best", "contradicted": "bad", "no difference": "", "inconclusive": "baseline"}
@@ -51,20 +47,6 @@ def _cells(row: Row) -> tuple[Cell, ...]:
 def _note(row: Row) -> str:
     published = f" Published: {row.claim.published}." if row.claim.published else ""
     return f"{row.study}, {row.claim.name}: {row.claim.says} {sentence(row)}{published}"
-
-
-def write(
-    rows: Sequence[Row], scale: ScaleName, results: Path, command: str, changes: Sequence[str] = ()
-) -> tuple[Path, Path]:
-    """Write the scorecard as CSV and as Markdown, the latter with command, versions and machine; where they are."""
-    name = f"study-scorecard-{scale}{suffix(changes)}"
-    table, text = (results / f"{name}{ending}" for ending in (".csv", ".md"))
-    with replacing(table) as stream:
-        as_table(rows).to_csv(stream, index=False, lineterminator="\n")
-    with replacing(text) as stream:
-        stream.write(render([view(rows, scale, changes)], "markdown"))
-        stream.write(f"\n`{command}`: {', '.join(f'{key} {value}' for key, value in environment().items())}\n")
-    return table, text
 
 
 def as_table(rows: Sequence[Row]) -> pd.DataFrame:

@@ -147,10 +147,11 @@ def test_a_damaged_sweep_hides_no_other(program: Program):
         store.plan(Path("results", name), [make_spec()], {}, {})
     Path("results/bad/runs.csv").write_text("nothing\n")
     listed = program("ls")
-    assert listed.code == 0 and "damaged: " in listed.out and "results/bad/runs.csv" in listed.out
+    assert listed.code == 1 and "damaged: " in listed.out and "results/bad/runs.csv" in listed.out
     assert "1 planned" in listed.out
     identity = run_id(make_spec())
-    assert program("show", identity[:4]).code == 0
+    shown = program("show", identity[:4])
+    assert shown.code == 1 and identity in shown.out and "results/bad/runs.csv" in shown.err
     missed = program("show", "zzz")
     assert missed.code == 2 and "no run starts with 'zzz'" in missed.err and "results/bad/runs.csv" in missed.err
 

@@ -118,6 +118,8 @@ def test_results_without_a_fingerprint_are_read_and_say_so(program: Program):
         table.write_text(table.read_text().replace(row["data"], "").replace(row["run_id"], f"0{row['run_id'][1:]}"))
         metrics = table.with_name("metrics.csv")
         metrics.write_text(metrics.read_text().replace(row["run_id"], f"0{row['run_id'][1:]}"))
+        spec = table.with_name("specs") / f"{row['run_id']}.yaml"
+        spec.rename(spec.with_stem(f"0{row['run_id'][1:]}"))
     report = program("report", "s", "--view", "convergence", "--target", "1%")
     note = "2 runs without a fingerprint of the data, by an earlier version"
     assert report.code == 0 and "2/2" in report.out and note in report.out

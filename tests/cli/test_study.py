@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -36,19 +40,20 @@ def test_run_ends_in_a_scorecard_and_goes_on_where_it_was(program: Program):
     words = ("study", "run", "memory", "convergence", "--scale", "smoke", "--jobs", "1")
     first = program(*words)
     assert first.code == 0, first.err
-    table = pd.read_csv("results/study-scorecard-smoke.csv")
+    table_file = Path("results/study-scorecard-smoke-convergence+memory.csv")
+    table = pd.read_csv(table_file)
     assert table[["study", "claim"]].to_numpy().tolist() == [
         ["memory", "saved"], ["convergence", "steps"], ["convergence", "accuracy"],
     ]  # fmt: skip
     assert set(table["verdict"]) == {"inconclusive"} and set(table["n"]) == {2}
-    text = Path("results/study-scorecard-smoke.md").read_text()
+    text = table_file.with_suffix(".md").read_text()
     assert all(sentence.replace("<", "&lt;") in text for sentence in table["sentence"])
     assert "`bnbench study run memory convergence --scale smoke`: time 20" in text
     assert "Inconclusive: bytes kept for the backward pass with batch is 1." in " ".join(first.out.split())
-    before = Path("results/study-scorecard-smoke.csv").read_bytes()
+    before = table_file.read_bytes()
     again = program(*words)
     assert again.code == 0 and "4 finished already, 0 to train" in again.out
-    assert Path("results/study-scorecard-smoke.csv").read_bytes() == before
+    assert table_file.read_bytes() == before
 
 
 def test_a_study_of_one_s_own_is_a_file(program: Program, tmp_path: Path):
@@ -67,7 +72,7 @@ def test_runs_without_a_result_are_a_failure(program: Program, tmp_path: Path):
     path = study_file(tmp_path, {**TREE, "arms": arms, "scales": {"smoke": {"lr": [0.1], "seeds": 2}}})
     result = program("study", "run", str(path), "--scale", "smoke", "--jobs", "1")
     assert result.code == 1
-    table = pd.read_csv("results/study-scorecard-smoke.csv")
+    table = pd.read_csv("results/study-scorecard-smoke-mine.csv")
     assert table["verdict"].tolist() == ["inconclusive"] and "2 of 2 seeds without a value" in table["reason"][0]
 
 
@@ -108,7 +113,7 @@ def test_settings_make_another_study_with_files_of_its_own(program: Program):
     assert changed.code == 0, changed.err
     assert "Scorecard, smoke, with batch_size=32 seeds=3" in changed.out
     assert {path: path.read_bytes() for path in own} == own
-    (text,) = set(Path("results").glob("study-scorecard-smoke-batch-size-32-seeds-3-*.md"))
+    (text,) = set(Path("results").glob("study-scorecard-smoke-memory-batch-size-32-seeds-3-*.md"))
     assert "`bnbench study run memory batch_size=32 seeds=3 --scale smoke`: time 20" in text.read_text()
     (sweep,) = Path("results").glob("study-memory-smoke-batch-size-32-seeds-3-*")
     runs = pd.read_csv(sweep / "runs.csv")
@@ -131,3 +136,42 @@ def test_settings_from_python_are_those_of_the_command_line(program: Program):
     assert table["study"].tolist() == ["memory"]
     shown = program("study", "run", *words, "--scale", "smoke", "--jobs", "1")
     assert "4 finished already, 0 to train" in shown.out
+
+
+def scorecards() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path("results").glob("study-scorecard-*")}
+
+
+def test_a_scorecard_of_one_study_leaves_that_of_several_alone(program: Program):
+    words = ("--scale", "smoke", "--jobs", "1")
+    assert program("study", "run", "memory", "gradient_flow", *words).code == 0
+    before = scorecards()
+    assert program("study", "run", "memory", *words).code == 0
+    after = scorecards()
+    assert before.items() <= after.items()
+    assert set(after) - set(before) == {f"study-scorecard-smoke-memory.{ending}" for ending in ("csv", "md")}
+
+
+def test_an_interrupted_study_leaves_its_scorecard_alone(program: Program, tmp_path: Path):
+    scales = {"smoke": {"lr": [0.1], "seeds": 1}}
+    path = study_file(tmp_path, {**TREE, "scales": scales})
+    assert program("study", "run", str(path), "--scale", "smoke", "--jobs", "1").code == 0
+    before = scorecards()
+    study_file(tmp_path, {**TREE, "scales": scales, "fixed": [*TREE["fixed"][:-1], "epochs=100000"]})
+    words = [sys.executable, "-m", "bnbench", "study", "run", str(path), "--scale", "smoke", "--jobs", "1"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(Path("results/study-mine-smoke/segments").glob("*.runs.csv")):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in err
+    assert scorecards() == before and len(before) == 2
+
+
+def test_a_folder_in_place_of_a_scorecard_is_refused_before_anything_is_trained(program: Program):
+    Path("results/study-scorecard-smoke-memory.csv").mkdir(parents=True)
+    result = program("study", "run", "memory", "--scale", "smoke", "--jobs", "1")
+    says = "results/study-scorecard-smoke-memory.csv: must be a file, and is a folder; move it away"
+    assert result.code == 2 and result.err == f"error: {says}\n"
+    assert [path.name for path in Path("results").iterdir()] == ["study-scorecard-smoke-memory.csv"]

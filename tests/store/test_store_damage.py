@@ -79,7 +79,10 @@ def test_a_damaged_table_of_runs_is_named_and_left_alone(sweep: Path, change, sa
             lambda table: table.replace(b"\n", b",more\n", 2).replace(b",more", b"", 1),
             "line 2 has 10 cells instead of 9",
         ),
-        (lambda table: table.replace(b",1,", b",one,", 1), "step='one' is not a whole number"),
+        (
+            lambda table: table.replace(b",1,", b",one,", 1),
+            "step='one': must be a whole number from 0 to",
+        ),
     ],
     ids=["empty", "noise", "cut", "cells", "step"],
 )

@@ -78,7 +78,10 @@ def test_a_value_that_is_not_finite_stays_a_number(tmp_path: Path) -> None:
         (lambda table: b"", "is empty"),
         (lambda table: table[:-5], "its end is missing"),
         (lambda table: table.replace(b"network,loss", b"network,a,loss", 1), "line 2 has 7 cells instead of 6"),
-        (lambda table: table.replace(b",0,landscape", b",zero,landscape", 1), "step='zero' is not a whole number"),
+        (
+            lambda table: table.replace(b",0,landscape", b",zero,landscape", 1),
+            "step='zero': must be a whole number",
+        ),
     ],
     ids=["empty", "cut", "cells", "step"],
 )

@@ -32,7 +32,7 @@ def test_columns_and_values_come_back_as_they_were(tmp_path: Path) -> None:
         assert runs["drop_last"].dtype == bool
         assert runs["host"].dropna().unique().tolist() == ["10"]
         assert runs["git_commit"].dropna().unique().tolist() == ["012345678901"]
-        assert runs["test_accuracy"].tolist()[:2] == [1 / 3, 2 / 3]
+        assert runs["test_accuracy"].tolist()[:2] == [1 / 3, 1 / 4]
         assert runs["error"].isna().all()
         join(tmp_path)
     columns = list(runs.columns)

@@ -33,7 +33,7 @@ def test_a_row_can_be_recomputed_by_hand(program: Program, tmp_path: Path):
         if "layer_norm" in command:
             result = program(*shlex.split(command)[1:])
             assert result.code == 0, result.err
-    row = pd.read_csv("results/study-scorecard-cpu.csv").iloc[0]
+    row = pd.read_csv("results/study-scorecard-cpu-layer_norm.csv").iloc[0]
     assert row["n"] == 10 and "end of the grid" not in row["reason"], row["reason"]
     (tmp_path / "by_hand.py").write_text(script)
     done = subprocess.run([sys.executable, "by_hand.py"], capture_output=True, text=True, check=False, timeout=120)

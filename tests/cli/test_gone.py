@@ -1,0 +1,87 @@
+"""A sweep whose folder is renamed or removed while it is written to: one message, nothing elsewhere, no worker left."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Program
+
+LONG = ("model=mlp", "model.width=16", "epochs=1000000", "evaluate.every=20")
+SWEEP = ("sweep", "--name", "s", *LONG, "norm=none,batch", "seed=0,1")
+COMMANDS = {
+    "workers": (*SWEEP, "--jobs", "2"),
+    "many tasks": (*SWEEP, "--jobs", "2", "--lanes", "off"),
+    "inline": (*SWEEP, "--launcher", "inline"),
+    "run": ("run", "--name", "s", *LONG),
+}
+PATIENCE = 60.0
+
+
+def wait_for(folder: Path) -> None:
+    """Until something has been measured."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if any(path.stat().st_size > 300 for path in folder.glob("segments/*.metrics.csv")):
+            return
+        time.sleep(0.1)
+    raise AssertionError("nothing was trained")
+
+
+def processes(mark: str) -> list[str]:
+    """The processes that live with this text in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("workers", "renamed"),
+        ("workers", "replaced"),
+        ("many tasks", "removed"),
+        ("inline", "removed"),
+        ("inline", "replaced"),
+        ("run", "renamed"),
+    ],
+)
+def test_a_folder_that_goes_while_it_is_written_to(program: Program, tmp_path: Path, command: str, what: str):
+    folder, elsewhere, mark = tmp_path / "results/s", tmp_path / "results/t", uuid.uuid4().hex
+    words = [sys.executable, "-m", "bnbench", *COMMANDS[command]]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "MARK": mark}
+    process = subprocess.Popen(
+        words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(folder)
+    if what == "removed":
+        shutil.rmtree(folder)
+    else:
+        folder.rename(elsewhere)
+    if what == "replaced":
+        folder.mkdir()
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1 and err.count("\n") == 1, err
+    assert err.startswith(f"error: {folder} was renamed, moved or removed while it was written to")
+    assert folder.exists() == (what == "replaced") and not (folder.exists() and list(folder.iterdir()))
+    deadline = time.monotonic() + 10
+    while processes(mark) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes(mark) == []
+    if what == "renamed":
+        elsewhere.rename(folder)
+        known = program("ls")
+        assert known.code == 0 and re.search(r"[1-4] interrupted", known.out)
