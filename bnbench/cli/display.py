@@ -143,9 +143,9 @@ class SweepDisplay:
         """Say what the sweep came to."""
         counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items()))
         logs = summary.folder / "logs"
-        failed = (identity for identity, status in summary.statuses.items() if status == "failed")
-        if any(_has_traceback(logs / f"{identity}.log") for identity in failed):
-            self._console.print(f"the tracebacks are in {shown_path(logs)}")
+        failed = [identity for identity, status in summary.statuses.items() if status in ("failed", "out_of_memory")]
+        if any((logs / f"{identity}.log").is_file() for identity in failed):
+            self._console.print(f"what is known of each failure is in {shown_path(logs)}")
         seconds = time.monotonic() - self._start
         nothing = not summary.trained and not summary.interrupted
         trained = "nothing to train" if nothing else f"trained {summary.trained} in {duration(seconds)}"
@@ -221,7 +221,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = int(seconds // 60)
     return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _has_traceback(log: Path) -> bool:
-    return log.is_file() and "Traceback" in log.read_text(encoding="utf-8", errors="replace")
