@@ -246,7 +246,7 @@ def _shared(
 
 
 def _trained(
-    specs: tuple[RunSpec, ...],
+    specs: Sequence[RunSpec],
     networks: Sequence[nn.Module],
     data: Data,
     probe: Probe | None,

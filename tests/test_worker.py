@@ -101,7 +101,9 @@ def test_the_seconds_of_a_stack_are_shared_by_the_runs_that_live(
     runs = store.load_runs(tmp_path / "results").set_index("lr")
     assert set(runs["engine"]) == {engine}
     # three epochs and the test; of three runs one ends with the first
-    expected = {0.01: 4 * 3600.0} if engine == "reference" else {0.01: 1200 + 3 * 1800, 0.02: 1200 + 3 * 1800, 1e9: 1200}
+    expected = (
+        {0.01: 4 * 3600.0} if engine == "reference" else {0.01: 1200 + 3 * 1800, 0.02: 1200 + 3 * 1800, 1e9: 1200}
+    )
     assert runs["seconds"].to_dict() == expected
 
 

@@ -33,7 +33,7 @@ def sweep(
     """
     from bnbench.launch import begin
 
-    if plugin is not None or (launcher == "local" and jobs != 1 and not dry_run):
+    if plugin is not None or (launcher == "local" and jobs != 1):
         begin("bnbench.worker")
     from bnbench import session
     from bnbench.cli.display import SweepDisplay, show_plan

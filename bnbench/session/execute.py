@@ -18,7 +18,7 @@ from bnbench.engine import Record, release_memory
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS, local
-from bnbench.plan import limits_and_reasons, stacks
+from bnbench.plan import Division, stacks
 from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
@@ -103,11 +103,10 @@ def _train(
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     workers = worker_count(plan, jobs)
     most = _LANES[lanes] if lanes in _LANES else int(lanes)
-    reasons: dict[str, str] = {}
-    grouped = _abreast(plan, pending) or stacks(
-        pending, _lane_limits(plan, pending, workers, most, reasons), workers, spread=most is None
-    )
-    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers, reasons)
+    groups = _abreast(plan, pending)
+    found = Division({}, {}, {}) if groups else _divided(plan, pending, workers, most)
+    grouped = groups or stacks(pending, found.limits, workers, spread=most is None)
+    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers, found.reasons)
     foreign = any(task.plugin for task in tasks)  # a user's code may end its process
     launch = LAUNCHERS["local" if foreign else "inline" if workers == 1 and jobs is None else launcher]
     at_once = sum(len(set(task.specs)) for task in tasks[:workers])
@@ -137,7 +136,7 @@ def execute_run(
     with _entered(plan), watched(plan.folder, plan.pending, tell):
         (identity,) = plan.pending
         try:
-            (stack,) = stacks(plan.pending, _lane_limits(plan, plan.pending, 1, None, {}), 1)
+            (stack,) = stacks(plan.pending, _divided(plan, plan.pending, 1, None).limits, 1)
             (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], 1, {})
             if task.plugin is None:
                 (end,) = work(task, watch)
@@ -176,27 +175,17 @@ def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]
     return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.abreast else []
 
 
-def _lane_limits(
-    plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, reasons: dict[str, str]
-) -> dict[str, int]:
-    """How many runs are trained together: as the same command found before, or found now and entered in sweep.yaml.
-
-    Args:
-        reasons: takes, by stack key, why runs are trained one by one, if that is found now.
-    """
-    known = {} if most is not None else plan.known_lanes()
-    question = partial(limits_and_reasons, workers=workers, lanes=most, device=plan.device, known=known)
-    limits = dict(known)
-    for told in plan.ask(question, pending, measures=True):
-        companions = Counter(map(stack_key, told.specs.values()))
-        why = {key: f"trying lanes failed: {told.error}" for key, runs in companions.items() if runs > 1}
-        found = told.value or (dict.fromkeys(companions, 1), why)
-        limits |= found[0]
-        reasons |= found[1]
+def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None) -> Division:
+    """How the pending runs are divided into stacks; what was found for that is entered in sweep.yaml."""
+    whole = Division({} if most is not None else plan.known_lanes(), {}, {})
+    for told in plan.divide(pending, workers, most):
+        whole.limits.update(told.value.limits)
+        whole.reasons.update(told.value.reasons)
+        whole.sizes.update(told.value.sizes)
     release_memory()  # of what was proved and measured
-    if limits and most is None:
-        store.amend(plan.folder, {"lanes": limits})
-    return limits
+    if whole.limits and most is None:
+        store.amend(plan.folder, {"lanes": whole.limits})
+    return whole
 
 
 def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int, reasons: Mapping[str, str]) -> list[Task]:
