@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +21,7 @@ from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
+from bnbench.session.watching import Watch
 from bnbench.spec import RunSpec, stack_key
 from bnbench.worker import Task, work
 
@@ -62,7 +61,7 @@ def execute(
         jobs: worker processes; by default one per processor core, or one per GPU.
         lanes: runs trained as one network: ``auto``, ``off`` or a number.
         fail_fast: stop at the first failure.
-        watch: is shown the progress at the start, at the end of each run, and while runs are silent for long.
+        watch: is shown the progress at the start, at the end of each run, and each second, from another thread.
 
     Raises:
         BnbenchError: the folder is in use.
@@ -77,15 +76,9 @@ def execute(
     with _entered(plan):
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
-        known_progress = Progress(len(pending), 0, {}, len(plan.impossible))
-
-        def show(progress: Progress) -> None:
-            nonlocal known_progress
-            known_progress = replace(progress, last=None)
-            watch(progress)
-
-        with watched(plan.folder, pending, lambda silent: watch(replace(known_progress, silent=silent))):
-            ended, interrupted = _train(plan, pending, launcher, jobs, lanes, fail_fast, show)
+        shown = Watch(plan.folder, pending, len(plan.impossible), watch)
+        with watched(plan.folder, pending, shown.look):
+            ended, interrupted = _train(plan, pending, launcher, jobs, lanes, fail_fast, shown)
     statuses = store.statuses(plan.folder)
     asked = {identity: statuses[identity] for identity in plan.specs}
     return Summary(plan.folder, asked, ended, interrupted)
@@ -98,7 +91,7 @@ def _train(
     jobs: int | None,
     lanes: str,
     fail_fast: bool,
-    show: Callable[[Progress], None],
+    shown: Watch,
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     workers = worker_count(plan, jobs)
@@ -109,21 +102,19 @@ def _train(
     tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers, found.reasons)
     foreign = any(task.plugin for task in tasks)  # a user's code may end its process
     launch = LAUNCHERS["local" if foreign else "inline" if workers == 1 and jobs is None else launcher]
-    at_once = sum(len(set(task.specs)) for task in tasks[:workers])
-    ended: Counter[str] = Counter()
-    show(Progress(len(pending), at_once, {}, len(plan.impossible)))
+    ended = 0
+    shown.begin(tasks, workers, found.sizes)
     try:
         with closing(dispatch(tasks, launch, workers)) as told:
             for ends in told:
                 for end in ends:
-                    ended[end.status] += 1
-                    running = min(at_once, len(pending) - ended.total())
-                    show(Progress(len(pending), running, dict(ended), len(plan.impossible), end))
+                    ended += 1
+                    shown.end(end)
                 if fail_fast and any(end.status in store.FAILURES for end in ends):
                     break
     except KeyboardInterrupt:
-        return ended.total(), True
-    return ended.total(), False
+        return ended, True
+    return ended, False
 
 
 def execute_run(

@@ -24,11 +24,13 @@ class Pulse:
     Attributes:
         began: when it began to train, in seconds since the epoch.
         step: of the last evaluation of its stack; 0 before the first.
+        epoch: of that.
         evaluated: when that was written, in seconds since the epoch.
     """
 
     began: float
     step: int
+    epoch: float
     evaluated: float
 
 
@@ -41,19 +43,20 @@ def pulses(folder: Path) -> dict[str, Pulse]:
             began = max((row["started_at"] for row in rows if row["status"] == "running"), default="")
             latest = {row["run_id"] for row in rows if (row["status"], row["started_at"]) == ("running", began)}
             series = path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}")
-            identity, step = _last(series)
+            identity, step, epoch = _last(series)
             start, evaluated = datetime.fromisoformat(began).timestamp(), series.stat().st_mtime
         except (FileNotFoundError, ValueError, Damaged):
             continue  # joined meanwhile, or nothing that can be told from
         ended = {row["run_id"] for row in rows if row["status"] != "running" and row["started_at"] >= began}
-        pulse = Pulse(start, step, evaluated) if identity in latest else Pulse(start, 0, start)
+        pulse = Pulse(start, step, epoch, evaluated) if identity in latest else Pulse(start, 0, 0.0, start)
         found |= dict.fromkeys(latest - ended, pulse)
     return found
 
 
-def _last(path: Path) -> tuple[str, int]:
-    """The run and the step of the last whole row of a metrics file; no run and 0 if it has none."""
+def _last(path: Path) -> tuple[str, int, float]:
+    """Run, step and epoch of the last whole row of a metrics file; no run and 0 if it has none."""
     with path.open("rb") as stream:
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL))
         cells = stream.read().rpartition(b"\n")[0].rpartition(b"\n")[2].split(b",")
-    return (cells[0].decode(), int(cells[1])) if len(cells) > 1 and cells[1].isdigit() else ("", 0)
+    known = len(cells) > 2 and cells[1].isdigit()
+    return (cells[0].decode(), int(cells[1]), float(cells[2])) if known else ("", 0, 0.0)
