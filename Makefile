@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 seed=range(3) epochs=5
 
-.PHONY: demo test contract lint bench reference clean
+.PHONY: demo test contract lint bench reference picture clean
 
 demo: .venv/installed  ## train a small-batch ablation on digits and print its tables
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
@@ -30,6 +30,9 @@ reference: .venv/installed  ## decide all claims at cpu scale, in minutes, and k
 	mkdir -p results/reference
 	cp results/study-scorecard-cpu.csv results/study-scorecard-cpu.md results/reference/
 	for runs in results/study-*-cpu/runs.csv; do cp $$runs results/reference/$$(basename $$(dirname $$runs)).csv; done
+
+picture: .venv/installed  ## run the README's first two commands and draw what they print into docs/report.svg
+	$(BIN)/python docs/picture.py
 
 clean:  ## remove what was installed and built; results and data stay
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

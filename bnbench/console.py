@@ -34,6 +34,12 @@ def echo(text: str = "", error: bool = False) -> None:
     print(harmless(text), file=sys.stderr if error else sys.stdout)
 
 
+def announce(text: str) -> None:
+    """Print a line at once, before something that takes time, such as an import of torch."""
+    echo(text)
+    sys.stdout.flush()
+
+
 class _Filter(RenderHook):
     """Puts a filter around whatever is printed."""
 

@@ -6,7 +6,7 @@ import os
 import socket
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -204,8 +204,9 @@ def _rows(
 ) -> Iterator[list[tuple[RunSpec, dict[str, Any]]]]:
     """What the engine yields, as rows.
 
-    ``seconds`` is the training and evaluation of a single run, without loading, building, probes and writing; a lane of
-    a stack has none of its own, nor have runs abreast. What an engine tells goes under logs/.
+    ``seconds`` is a run's training and evaluation, without loading, building, probes and writing. In a stack the time
+    from one pause to the next is shared evenly by the runs that live in it: their sum is the stack's time. Runs abreast
+    have none. What an engine tells goes under logs/.
     """
     parts, probe = components(task.plugin), take if specs[0].probes else None
     if task.abreast and len(specs) > 1:
@@ -218,27 +219,45 @@ def _rows(
     fresh = _anew(task, specs[0])
     networks = [fresh.build(spec, data).to(device) for spec in specs]
     on_device = data.to(device)
-    if len(specs) > 1:
-        for records in train_stack(specs, networks, on_device, probe, tell, native=native):
-            yield [(specs[lane], asdict(record)) for lane, record in records if specs.index(specs[lane]) == lane]
-        return
-    seconds, start = 0.0, now(device)
-    for record in _of_one(specs[0], networks[0], on_device, probe, native):
-        if not isinstance(record, Reading):
-            seconds += now(device) - start
-        watch(record)
-        measured = {"seconds": round(seconds, 3)} if isinstance(record, Outcome) else {}
-        yield [(specs[0], {**asdict(record), **measured})]
+    for records, seconds in _shared(specs, _trained(specs, networks, on_device, probe, tell, native), device):
+        if len(specs) == 1:
+            for _, record in records:
+                watch(record)
+        yield [
+            (spec, asdict(record) | ({"seconds": round(seconds[spec], 4)} if isinstance(record, Outcome) else {}))
+            for lane, record in records
+            if specs.index(spec := specs[lane]) == lane
+        ]
+
+
+def _shared(
+    specs: Sequence[RunSpec], trained: Iterator[list[tuple[int, Record]]], device: torch.device
+) -> Iterator[tuple[list[tuple[int, Record]], Mapping[RunSpec, float]]]:
+    """What an engine yields, with the seconds that each run has taken until then; those of probes are nobody's."""
+    seconds, living, start = dict.fromkeys(specs, 0.0), set(specs), now(device)
+    for records in trained:
+        if not records or not all(isinstance(record, Reading) for _, record in records):
+            spent = now(device) - start
+            for spec in living:
+                seconds[spec] += spent / len(living)
+        yield records, seconds
+        living -= {specs[lane] for lane, record in records if isinstance(record, Outcome)}
         start = now(device)
 
 
-def _of_one(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None, native: bool) -> Iterator[Record]:
-    """What a run without companions yields, trained by compiled code or the reference engine."""
-    if not native:
-        yield from train(spec, network, data, probe)
-        return
-    for records in train_stack([spec], [network], data, probe, native=True):
-        yield from (record for _, record in records)
+def _trained(
+    specs: Sequence[RunSpec],
+    networks: Sequence[nn.Module],
+    data: Data,
+    probe: Probe | None,
+    tell: Callable[[str], None],
+    native: bool,
+) -> Iterator[list[tuple[int, Record]]]:
+    """What the engine that trains a stack, or a run without companions, yields."""
+    if len(specs) > 1 or native:
+        yield from train_stack(specs, networks, data, probe, tell, native=native)
+    else:
+        yield from ([(0, record)] for record in train(specs[0], networks[0], data, probe))
 
 
 def failure_status(error: BaseException) -> str:

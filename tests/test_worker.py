@@ -1,6 +1,6 @@
 """What a worker does with what an engine tells."""
 
-import math
+import itertools
 from pathlib import Path
 
 import pytest
@@ -75,12 +75,36 @@ def test_a_run_that_is_there_twice_is_trained_once_by_compiled_code(
     (run,) = store.load_runs(tmp_path / "results").to_dict("records")
     native = compiled and compiler() is not None
     assert (run["engine"], run["lanes"]) == ("native" if native else "stacked", 1)
-    assert math.isfinite(run["seconds"]) == native
+    assert run["seconds"] > 0
     assert [type(record) for record in seen if not isinstance(record, Reading)] == [
         Evaluation,
         Evaluation,
         Outcome,
     ] * native
+
+
+@pytest.mark.parametrize("engine", ["reference", "stacked", "native"])
+def test_the_seconds_of_a_stack_are_shared_by_the_runs_that_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+):
+    """The clock is one of pauses: an hour passes with each; probes and what is written cost hours of nobody's."""
+    if engine == "native" and compiler() is None:
+        pytest.skip("no C compiler")
+    hours = itertools.count(step=3600)
+    monkeypatch.setattr("bnbench.worker.now", lambda device: float(next(hours)))
+    monkeypatch.setattr("bnbench.worker.trains_natively", lambda *asked: engine == "native")
+    words = ["norm=none", "model=mlp", "model.width=8", "epochs=3", "lr=0.01,0.02,1e9", "probes=[gradient_flow]"]
+    specs = compose_request(words, components()).specs
+    specs = specs[:1] if engine == "reference" else specs
+    store.plan(tmp_path / "results", specs, {}, {})
+    work(Task(specs, tmp_path / "results", "session", tmp_path, None, "cpu", ""))
+    runs = store.load_runs(tmp_path / "results").set_index("lr")
+    assert set(runs["engine"]) == {engine}
+    # three epochs and the test; of three runs one ends with the first
+    expected = (
+        {0.01: 4 * 3600.0} if engine == "reference" else {0.01: 1200 + 3 * 1800, 0.02: 1200 + 3 * 1800, 1e9: 1200}
+    )
+    assert runs["seconds"].to_dict() == expected
 
 
 def test_a_run_that_compiled_code_fails_is_trained_by_the_reference_engine(

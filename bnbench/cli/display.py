@@ -8,10 +8,11 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.live import Live
 from rich.table import Table
 
 from bnbench import session, store
+from bnbench.cli.status import Status, spent, told
 from bnbench.config import GROUPS
 from bnbench.console import plain_console
 from bnbench.engine import Evaluation, Record
@@ -21,12 +22,14 @@ from bnbench.spec import RunSpec, arm, flatten, run_id
 
 SHOWN_RUNS = 40
 PLAIN_SECONDS = 10.0
-TELLING_SHARE = 0.1
-"""What part of the runs must have ended before their pace says anything."""
 
 
-def show_plan(plan: session.Plan, name: str, full: bool) -> None:
-    """Say what a sweep will do; ``full`` adds every factor and run, what is impossible, and the time it will take."""
+def show_plan(plan: session.Plan, name: str, full: bool, planning: float = 0.0) -> None:
+    """Say what a sweep will do; ``full`` adds every factor and run, what is impossible, and the time it will take.
+
+    Args:
+        planning: seconds that the program took until there was a plan, and will take again.
+    """
     console = plain_console(whole=True)
     request, known = plan.request, len(plan.known)
     if known and plan.others:
@@ -48,7 +51,7 @@ def show_plan(plan: session.Plan, name: str, full: bool) -> None:
     if len(request.specs) > SHOWN_RUNS:
         console.print(f"... and {len(request.specs) - SHOWN_RUNS} more")
     workers = session.worker_count(plan)
-    seconds = plan.estimate(workers)
+    seconds = planning + plan.estimate(workers)
     console.print(f"estimated time: {duration(seconds)} with {workers} of {cores()} cores (from a few measured steps)")
 
 
@@ -93,59 +96,76 @@ class _Silence:
 
 
 class SweepDisplay:
-    """Progress of a sweep; a context manager."""
+    """Progress of a sweep; a context manager.
 
-    def __init__(self) -> None:
+    On a terminal it is shown live; in a pipe, or on one that cannot move its cursor, in a line now and then.
+
+    Args:
+        began: when the program began, on the clock of :func:`time.monotonic`; now by default.
+    """
+
+    def __init__(self, began: float | None = None) -> None:
         self._console = plain_console(whole=True)
-        self._live = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            console=self._console, disable=not self._console.is_terminal,
-        )  # fmt: skip
-        self._task = self._live.add_task("training", total=None, detail="")
-        self._start = self._told = time.monotonic()
+        self._start = time.monotonic()
+        self._began = self._start if began is None else began
+        self._told = -math.inf
+        self._asked: tuple[float | None, float] = None, self._start
         self._silence = _Silence()
+        self._status = Status()
+        steered = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live = Live(get_renderable=self._shown, console=self._console, refresh_per_second=4) if steered else None
 
     def __enter__(self) -> SweepDisplay:
-        self._live.start()
+        if self._live is not None:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def update(self, progress: session.Progress) -> None:
         """Show how far the sweep is."""
         last = progress.last
         if last is not None and last.status in store.FAILURES:
             self._console.print(f"{last.status}: {describe(last.spec)} ({run_id(last.spec)}): {last.error}")
-        now = time.monotonic()
-        rate = progress.done / max(now - self._start, 1e-9)
-        parts = [f"{progress.running} running", f"{progress.failed} failed"]
-        parts += [f"{progress.impossible} impossible"] if progress.impossible else []
-        parts += [f"{rate:.1f} runs/s"]
         self._silence.tell(progress.silent, self._console)
-        if progress.silent:
-            parts += [f"{len(progress.silent)} silent for {duration(max(progress.silent.values()))}"]
-        detail = ", ".join(parts)
-        self._live.update(self._task, total=progress.total, completed=progress.done, detail=detail)
-        if self._console.is_terminal or not progress.done or progress.silent:
+        if progress.left != self._asked[0]:
+            self._asked = progress.left, time.monotonic()
+        self._status.progress = progress
+        if self._live is not None:
             return
         over = progress.done == progress.total
-        if over or now - self._told >= PLAIN_SECONDS:
+        now = time.monotonic()
+        if (over and last is not None) or (not over and now - self._told >= PLAIN_SECONDS):
             self._told = now
-            telling = not over and progress.done >= progress.total * TELLING_SHARE
-            left = f", {duration((progress.total - progress.done) / rate)} left" if telling else ""
-            self._console.print(f"{progress.done} of {plural(progress.total, 'run')}, {detail}{left}")
+            self._console.print(self._line())
+
+    def _shown(self) -> Status:
+        """The status at this moment: between two looks, what is left becomes less."""
+        now = time.monotonic()
+        left, at = self._asked
+        self._status.seconds = now - self._began
+        self._status.left = None if left is None else max(left - (now - at), 0.0)
+        return self._status
+
+    def _line(self) -> str:
+        status = self._shown()
+        progress = status.progress
+        over = progress.done == progress.total
+        parts = [f"{progress.done} of {plural(progress.total, 'run')}", *told(progress)]
+        parts.append(spent(status.seconds, None if over else status.left).replace("  ", ", "))
+        return ", ".join(parts) + (f"; now: {progress.now}" if progress.now else "")
 
     def end(self, summary: session.Summary) -> None:
         """Say what the sweep came to."""
         counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items()))
         logs = summary.folder / "logs"
-        failed = (identity for identity, status in summary.statuses.items() if status == "failed")
-        if any(_has_traceback(logs / f"{identity}.log") for identity in failed):
-            self._console.print(f"the tracebacks are in {shown_path(logs)}")
+        failed = [identity for identity, status in summary.statuses.items() if status in ("failed", "out_of_memory")]
+        if any((logs / f"{identity}.log").is_file() for identity in failed):
+            self._console.print(f"what is known of each failure is in {shown_path(logs)}")
         seconds = time.monotonic() - self._start
         nothing = not summary.trained and not summary.interrupted
         trained = "nothing to train" if nothing else f"trained {summary.trained} in {duration(seconds)}"
@@ -221,7 +241,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = int(seconds // 60)
     return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _has_traceback(log: Path) -> bool:
-    return log.is_file() and "Traceback" in log.read_text(encoding="utf-8", errors="replace")

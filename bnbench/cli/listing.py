@@ -87,14 +87,21 @@ def show(
         if not pd.isna(value):
             table.add_row(str(name), f"{value:g}" if isinstance(value, float) else str(value))
     console.print(table)
+    own = metrics[metrics["run_id"] == row["run_id"]].drop(columns="run_id")
     console.print()
-    console.print(metrics[metrics["run_id"] == row["run_id"]].drop(columns="run_id").to_string(index=False))
+    console.print(own.to_string(index=False) if len(own) else "no evaluations")
     readings = probes[probes["run_id"] == row["run_id"]]
     if len(readings):
         counts = readings.groupby("probe", sort=False).agg(steps=("step", "nunique"), values=("value", "size"))
         console.print()
         console.print(counts.reset_index().to_string(index=False))
         console.print(f"the values are in {folder / 'probes.csv'}, or bnbench.load_probes({folder.name!r})")
+    if row["status"] in store.FAILURES:
+        from bnbench.cli.failure import failure
+
+        console.print()
+        for line in failure(settings, folder, row):
+            console.print(line)
     for text in damaged:
         echo(text, error=True)
     raise typer.Exit(1 if damaged else 0)

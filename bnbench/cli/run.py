@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bnbench.cli.settings import Overrides, Plugin, Settings, path_of
+from bnbench.console import announce
 
 
 def run(
@@ -24,6 +25,7 @@ def run(
 
     Example: bnbench run dataset=digits model=mlp norm=batch batch_size=8 lr=0.03
     """
+    announce("planning the run ...")
     from bnbench.launch import begin
 
     if plugin is not None:

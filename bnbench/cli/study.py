@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bnbench.cli.settings import Plugin, Settings
-from bnbench.console import echo
+from bnbench.console import announce, echo
 from bnbench.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ def run(
 
     Examples: bnbench study run convergence small_batch; bnbench study run convergence dataset=mnist epochs=3 seeds=6
     """
+    announce("planning the studies ...")
     if jobs != 1 or plugin is not None:
         from bnbench.launch import begin
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
 
 from bnbench.cli.settings import Overrides, Plugin, Settings
+from bnbench.console import announce
 
 
 def sweep(
@@ -31,9 +33,11 @@ def sweep(
 
     Example: bnbench sweep --name small norm=none,batch,group batch_size=2,8,32 lr=0.01,0.1 seed=range(3)
     """
+    began = time.monotonic()
+    announce(f"planning {name} ...")
     from bnbench.launch import begin
 
-    if plugin is not None or (launcher == "local" and jobs != 1 and not dry_run):
+    if plugin is not None or (launcher == "local" and jobs != 1):
         begin("bnbench.worker")
     from bnbench import session
     from bnbench.cli.display import SweepDisplay, show_plan
@@ -50,10 +54,10 @@ def sweep(
         plugin=plugin,
         retry_failed=retry_failed,
     )
-    show_plan(plan, name, full=dry_run)
+    show_plan(plan, name, full=dry_run, planning=time.monotonic() - began)
     if dry_run:
         return
-    with SweepDisplay() as display:
+    with SweepDisplay(began) as display:
         summary = session.execute(
             plan, launcher=launcher, jobs=jobs, lanes=lanes, fail_fast=fail_fast, watch=display.update
         )

@@ -6,20 +6,21 @@ from bnbench.plan.examination import Examination, examine
 from bnbench.plan.feasibility import obstacles, summarized
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plan.proofs import trains_natively
-from bnbench.plan.stacks import lane_limits, limits_and_reasons, stacks
+from bnbench.plan.stacks import Division, division, lane_limits, stacks
 
 __all__ = [
     "ROOM",
+    "Division",
     "Examination",
     "Inquiry",
     "Question",
     "Refusal",
     "answer",
     "columns",
+    "division",
     "examine",
     "lane_limits",
     "last_line",
-    "limits_and_reasons",
     "obstacles",
     "stack_seconds",
     "stacks",

@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -20,12 +19,14 @@ from bnbench.engine.folding import fold
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.proofs import trains_natively
-from bnbench.plan.stacks import STEP_OVERHEAD, likely_limits, stacks
-from bnbench.spec import RunSpec
+from bnbench.plan.stacks import STEP_OVERHEAD, Stack
+from bnbench.spec import RunSpec, stack_key
 
 MEASURED, FEW, SAMPLE = 10, 8, 256
 """Steps that are measured after as many that warm up; examples of the evaluations between them, and of one by itself.
 """
+BRIEF, MORE = 0.05, 20
+"""Seconds below which so many steps are too few to measure, and how many times as many are measured then at most."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,13 @@ class _Pace:
     """Seconds of a stack, for each lane: ``step`` with what a step costs whatever its lanes as more lanes.
 
     Attributes:
+        build: of building a network.
         native: whether compiled code trains it, lane by lane, and a run that is there twice once.
     """
 
     step: float
     example: float
+    build: float
     native: bool
 
     def lanes(self, stack: Sequence[str]) -> int:
@@ -59,46 +62,66 @@ def stack_seconds(
     components: Components,
     data: Callable[[RunSpec], Data],
     device: torch.device,
-    workers: int = 1,
-    lanes: int | None = None,
-    known: Mapping[str, int] = MappingProxyType({}),
+    planned: Sequence[Stack],
+    sizes: Mapping[str, float],
     budget: float = 10.0,
 ) -> list[float]:
     """Seconds that each stack of a plan takes a worker, without what probes take.
 
-    The specs are divided into stacks as they will be, where sizes tell how. Of each distinct network and batch size the
-    largest stack is measured for a few steps until ``budget`` seconds are spent; the rest are taken as the mean of the
-    measured ones.
+    Of each distinct network and batch size the largest stack is measured for a few steps until ``budget`` seconds are
+    spent, those first that there is most to do of; the rest take as much longer than measured ones as they are larger.
 
     Args:
-        specs: by run_id, at least one.
-        lanes: runs per stack, as for :func:`lane_limits`.
-        known: limits that were found before, by stack key.
+        specs: by run_id.
+        planned: the stacks, at least one.
+        sizes: of a run, by stack key, as :func:`division` finds them.
     """
     prepare_process()
     start = now(device)
-    limits = likely_limits(specs, components, data, workers, lanes, device, known)
-    planned = stacks(specs, limits, workers, spread=lanes is None)
-    largest: dict[tuple[object, ...], tuple[str, ...]] = {}
+    alike: dict[tuple[object, ...], list[Stack]] = {}
     for stack in planned:
-        key = _alike(specs[stack[0]])
-        largest[key] = max(largest.get(key, stack), stack, key=len)
-    measured: dict[tuple[object, ...], _Pace] = {}
-    for key, stack in largest.items():
+        alike.setdefault(_alike(specs[stack[0]]), []).append(stack)
+    amounts = {
+        key: sum(sizes[stack_key(specs[stack[0]])] * len(stack) for stack in members) for key, members in alike.items()
+    }
+    measured: dict[tuple[object, ...], tuple[RunSpec, _Pace]] = {}
+    for key in sorted(alike, key=amounts.__getitem__, reverse=True):
         if measured and now(device) - start > budget:
             break
-        spec = specs[stack[0]]
-        measured[key] = _measure(spec, len(stack), components, data(spec), device)
-    paces = measured.values()
-    average = _Pace(
-        mean(pace.step for pace in paces), mean(pace.example for pace in paces), all(pace.native for pace in paces)
-    )
+        largest = max(alike[key], key=len)
+        spec = specs[largest[0]]
+        measured[key] = spec, _measure(spec, len(largest), components, data(spec), device)
     seconds = []
     for stack in planned:
         spec = specs[stack[0]]
-        pace = measured.get(_alike(spec), average)
+        known = measured.get(_alike(spec))
+        pace = known[1] if known else _likely(spec, list(measured.values()), sizes, data)
         seconds.append(_seconds(spec, pace.lanes(stack), data(spec), pace))
     return seconds
+
+
+def _likely(
+    spec: RunSpec,
+    measured: Sequence[tuple[RunSpec, _Pace]],
+    sizes: Mapping[str, float],
+    data: Callable[[RunSpec], Data],
+) -> _Pace:
+    """The pace of what was not measured: that of measured stacks, of the same model if there are any, by size."""
+
+    def size(of: RunSpec) -> float:
+        return sizes[stack_key(of)] / total_steps(of, order_of(of, data(of).train))
+
+    near = [pair for pair in measured if pair[0].model == spec.model] or measured
+    larger = [size(spec) / (size(other) or 1.0) for other, _ in near]
+    return _Pace(
+        mean(pace.step * factor for (_, pace), factor in zip(near, larger, strict=True)),
+        mean(
+            pace.example * factor * other.batch_size / spec.batch_size
+            for (other, pace), factor in zip(near, larger, strict=True)
+        ),
+        mean(pace.build for _, pace in near),
+        all(pace.native for _, pace in near),
+    )
 
 
 def _alike(spec: RunSpec) -> tuple[object, ...]:
@@ -113,25 +136,46 @@ def _measure(spec: RunSpec, lanes: int, components: Components, data: Data, devi
     except BnbenchError:
         raise
     except (Exception, SystemExit):
-        return _Pace(0.0, 0.0, native=False)
+        return _Pace(0.0, 0.0, 0.0, native=False)
 
 
 def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device: torch.device) -> _Pace:
-    few, sample = (Examples(data.validation.x[:size], data.validation.y[:size]) for size in (FEW, SAMPLE))
-    small, sample = replace(data, validation=few, test=few).to(device), sample.to(device)
-    every = replace(spec.evaluate, every=MEASURED, unit="steps")
-    short = replace(spec, steps=3 * MEASURED, epochs=None, evaluate=every, divergence_factor=1e30, lr=1e-6)
-    members = [replace(short, seed=seed) for seed in range(lanes)]
+    few, sample = (Examples(data.validation.x[:size], data.validation.y[:size]).to(device) for size in (FEW, SAMPLE))
+    small = replace(data, validation=few, test=few).to(device)
+    members = [replace(spec, seed=seed) for seed in range(lanes)]
+    start = now(device)
     networks = [components.build(member, data).to(device) for member in members]
+    built = now(device) - start
     native = lanes > 1 and trains_natively(spec, components, data, device)
-    records: Any = (
-        train_stack(members, networks, small, native=native) if lanes > 1 else train(short, networks[0], small)
-    )
-    pauses = [now(device) for _ in itertools.islice(records, 2)]
+    steps = MEASURED
+    whole = _training(members, networks, small, native, steps)
     network = fold(networks) if lanes > 1 else networks[0]
-    between, alone = (_evaluation(members, network, small, examples) for examples in (few.to(device), sample))
-    training = max(pauses[1] - pauses[0] - between, 0.0) if len(pauses) == 2 else 0.0
-    return _Pace(training / MEASURED / _shares(native, lanes), alone / len(sample.y) / lanes, native)
+    between, alone = (_evaluation(members, network, small, examples) for examples in (few, sample))
+    if whole - between < BRIEF and _interval(spec, data) > steps:
+        steps = min(MORE * steps, _interval(spec, data))
+        whole = _training(members, networks, small, native, steps)
+    training = max(whole - between, 0.0)
+    return _Pace(training / steps / _shares(native, lanes), alone / len(sample.y) / lanes, built / lanes, native)
+
+
+def _training(
+    specs: Sequence[RunSpec], networks: Sequence[torch.nn.Module], data: Data, native: bool, steps: int
+) -> float:
+    """Seconds of so many steps of a stack and an evaluation, after as many that warm up."""
+    every = replace(specs[0].evaluate, every=steps, unit="steps")
+    short = [
+        replace(spec, steps=3 * steps, epochs=None, evaluate=every, divergence_factor=1e30, lr=1e-6) for spec in specs
+    ]
+    records: Any = (
+        train_stack(short, networks, data, native=native) if len(specs) > 1 else train(short[0], networks[0], data)
+    )
+    pauses = [now(data.train.y.device) for _ in itertools.islice(records, 2)]
+    return pauses[1] - pauses[0] if len(pauses) == 2 else 0.0
+
+
+def _interval(spec: RunSpec, data: Data) -> int:
+    """Steps from one evaluation to the next."""
+    return spec.evaluate.every * (order_of(spec, data.train).steps if spec.evaluate.unit == "epochs" else 1)
 
 
 def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, examples: Examples) -> float:
@@ -144,11 +188,10 @@ def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, exam
 
 
 def _seconds(spec: RunSpec, lanes: int, data: Data, pace: _Pace) -> float:
-    order = order_of(spec, data.train)
-    steps = total_steps(spec, order)
-    interval = spec.evaluate.every * (order.steps if spec.evaluate.unit == "epochs" else 1)
-    evaluated = -(-steps // interval) * len(data.validation.y) + len(data.test.y)
-    return steps * pace.step * _shares(pace.native, lanes) + evaluated * pace.example * lanes
+    steps = total_steps(spec, order_of(spec, data.train))
+    evaluated = -(-steps // _interval(spec, data)) * len(data.validation.y) + len(data.test.y)
+    trained = steps * pace.step * _shares(pace.native, lanes)
+    return trained + lanes * (pace.build + evaluated * pace.example)
 
 
 def _shares(native: bool, lanes: int) -> int:

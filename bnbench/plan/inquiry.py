@@ -39,7 +39,7 @@ class Inquiry:
 
     question: Question
     specs: Mapping[str, RunSpec]
-    plugin: Plugin
+    plugin: Plugin | None
     data: Path
     trace: Path | None = None
 
@@ -54,7 +54,7 @@ class Refusal:
 def answer(inquiry: Inquiry) -> Any:
     """What a question comes to, or a :class:`Refusal`."""
     prepare_process()
-    with _followed(inquiry.trace, inquiry.plugin.file.parent):
+    with _followed(inquiry):
         try:
             parts = components(inquiry.plugin)
             return inquiry.question(inquiry.specs, parts, lambda spec: parts.load(spec, inquiry.data))
@@ -63,14 +63,14 @@ def answer(inquiry: Inquiry) -> Any:
 
 
 @contextmanager
-def _followed(trace: Path | None, folder: Path) -> Iterator[None]:
+def _followed(inquiry: Inquiry) -> Iterator[None]:
     """Keep the line of a user's code that is being executed, in memory that outlives the process."""
-    if trace is None:
+    if inquiry.trace is None or inquiry.plugin is None:
         yield
         return
-    with trace.open("r+b") as file:
+    with inquiry.trace.open("r+b") as file:
         memory = mmap.mmap(file.fileno(), ROOM)
-    own = f"{folder}{os.sep}"
+    own = f"{inquiry.plugin.file.parent}{os.sep}"
 
     def follow(frame: FrameType, event: str, argument: Any) -> Any:
         file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))

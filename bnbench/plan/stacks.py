@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -74,36 +75,43 @@ def lane_limits(
     return _limits(specs, components, data, workers, lanes, device, known, quick, {} if reasons is None else reasons)
 
 
-def limits_and_reasons(
+@dataclass(frozen=True)
+class Division:
+    """What tells how runs are divided into stacks, and how large these are.
+
+    Attributes:
+        limits: by stack key, how many runs are trained together at most.
+        reasons: by stack key, why runs are trained one by one although they have companions, if that was found now.
+        sizes: by stack key, seconds that torch takes for a run alone, roughly.
+    """
+
+    limits: dict[str, int]
+    reasons: dict[str, str]
+    sizes: dict[str, float]
+
+
+def division(
     specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data], **named: Any
-) -> tuple[dict[str, int], dict[str, str]]:
-    """What :func:`lane_limits` returns, and the reasons that it finds."""
+) -> Division:
+    """What :func:`lane_limits` returns, the reasons that it finds, and the size of a run."""
     reasons: dict[str, str] = {}
-    return lane_limits(specs, components, data, reasons=reasons, **named), reasons
+    limits = lane_limits(specs, components, data, reasons=reasons, **named)
+    found: dict[tuple[object, ...], float] = {}
+    sizes: dict[str, float] = {}
+    for key, members in _groups(specs).items():
+        spec = specs[members[0]]
+        kind = spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size, spec.epochs, spec.steps
+        if kind not in found:
+            found[kind] = _size(spec, components, data)
+        sizes[key] = found[kind]
+    return Division(limits, reasons, sizes)
 
 
-@preserved_global_state()
-def likely_limits(
-    specs: Mapping[str, RunSpec],
-    components: Components,
-    data: Callable[[RunSpec], Data],
-    workers: int,
-    lanes: int | None = None,
-    device: torch.device = CPU,
-    known: Mapping[str, int] = MappingProxyType({}),
-) -> dict[str, int]:
-    """What :func:`lane_limits` will find, as far as sizes tell: no steps are measured."""
-
-    def fitting(spec: RunSpec, loaded: Data, runs: int) -> int:
-        try:
-            per_lane = lane_bytes(spec, components, loaded)
-        except (Exception, SystemExit):  # a component that fails will fail its own run
-            return 1
-        if trains_natively(spec, components, loaded, device):
-            return _quick_natively(spec, components, loaded, per_lane, runs, measured=False)
-        return _most_of_gpu(per_lane, runs, device) if device.type == "cuda" else _fitting(per_lane)
-
-    return _limits(specs, components, data, workers, lanes, device, known, fitting, {})
+def _size(spec: RunSpec, components: Components, data: Callable[[RunSpec], Data]) -> float:
+    try:
+        return seconds_alone(spec, components, data(spec))
+    except (Exception, SystemExit):  # a component that fails will fail its own run
+        return 0.0
 
 
 def _limits(
@@ -242,9 +250,7 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
     return quickest(spec, components, data, [fitting, tried], worth)
 
 
-def _quick_natively(
-    spec: RunSpec, components: Components, data: Data, per_lane: int, runs: int, measured: bool = True
-) -> int:
+def _quick_natively(spec: RunSpec, components: Components, data: Data, per_lane: int, runs: int) -> int:
     """All lanes that memory holds, unless a run alone is quicker: compiled code takes them one after another.
 
     Memory holds weights four times, and what an evaluation puts out. Compiled code is quicker but for wide layers; with
@@ -253,7 +259,7 @@ def _quick_natively(
     weights = 4 * sum(parameter.numel() for parameter in components.build(spec, data).parameters())
     most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + LANE_BATCH * per_lane // spec.batch_size)))
     worth = runs * total_steps(spec, order_of(spec, data.train))
-    if 4 * per_lane + 2 * weights <= WORKING_SET or worth < WORTH_MEASURING or not measured:
+    if 4 * per_lane + 2 * weights <= WORKING_SET or worth < WORTH_MEASURING:
         return most
     alone, together = (seconds_per_lane(spec, components, data, lanes, native=lanes > 1) for lanes in (1, 2))
     return most if together < alone else 1

@@ -62,6 +62,19 @@ def ask(question: Question, specs: Specs, parts: Components, data: Path, measure
             yield from _ask_again(question, found.specs, plugin, data)
 
 
+def ask_abreast(question: Question, specs: Specs, parts: Components, data: Path, copies: int) -> list[Any]:
+    """The answers of so many processes that are asked at the same time, as slow as they make each other.
+
+    Those that died are left out.
+
+    Raises:
+        BnbenchError: as the question does.
+    """
+    plugin = parts.plugin if any(spec.plugin for spec in specs.values()) else None
+    inquiries = [Inquiry(question, specs, plugin, data) for _ in range(copies)]
+    return [found.value for found in _answers(inquiries, copies) if found.error is None]
+
+
 def _ask_again(question: Question, specs: Specs, plugin: Plugin, data: Path) -> Iterator[Answer]:
     """Ask of each network by itself where one of them has ended the process, and follow which line it was."""
     networks: dict[object, dict[str, RunSpec]] = {}

@@ -11,8 +11,14 @@ from bnbench import store
 from bnbench.environment import timestamp
 from bnbench.errors import Gone
 from bnbench.launch import Launcher
-from bnbench.spec import RunSpec, run_id
+from bnbench.spec import RunSpec, arm, run_id
 from bnbench.worker import End, Task, work
+
+DEATH = """{error}
+No traceback was left. The worker trained this run alone, and died {at}:
+{run}: {arm} batch_size={spec.batch_size} lr={spec.lr:g} seed={spec.seed}
+"""
+"""What is known of a run whose worker died."""
 
 
 def dispatch(tasks: Sequence[Task], launch: Launcher, workers: int) -> Generator[list[End], None, None]:
@@ -70,8 +76,13 @@ def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
 
 
 def _record_death(task: Task, lost: Sequence[RunSpec], error: str) -> list[End]:
-    """Write the failure of runs whose worker could not."""
+    """Write the failure of runs whose worker could not, and what is known of it under logs/."""
     row = {"status": "failed", "error": error, "finished_at": timestamp()}
+    pulses = store.pulses(task.folder)
     with store.Segment(task.folder, f"{task.session}-session") as segment:
+        for spec in lost:
+            pulse = pulses.get(run_id(spec))
+            reached = f"after its evaluation at step {pulse.step}" if pulse and pulse.step else "before any evaluation"
+            segment.log(run_id(spec), DEATH.format(error=error, run=run_id(spec), arm=arm(spec), spec=spec, at=reached))
         segment.finish([{"run_id": run_id(spec), **row} for spec in lost])
     return [End(spec, "failed", error) for spec in lost]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,11 +16,12 @@ from bnbench.engine import Record, release_memory
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS, local
-from bnbench.plan import limits_and_reasons, stacks
+from bnbench.plan import Division, stacks
 from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
+from bnbench.session.watching import Watch
 from bnbench.spec import RunSpec, stack_key
 from bnbench.worker import Task, work
 
@@ -62,7 +61,7 @@ def execute(
         jobs: worker processes; by default one per processor core, or one per GPU.
         lanes: runs trained as one network: ``auto``, ``off`` or a number.
         fail_fast: stop at the first failure.
-        watch: is shown the progress at the start, at the end of each run, and while runs are silent for long.
+        watch: is shown the progress at the start, at the end of each run, and each second, from another thread.
 
     Raises:
         BnbenchError: the folder is in use, or gone before all was trained.
@@ -77,18 +76,9 @@ def execute(
     with _entered(plan) as check_there:
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
-        known_progress = Progress(len(pending), 0, {}, len(plan.impossible))
-
-        def show(progress: Progress) -> None:
-            nonlocal known_progress
-            known_progress = replace(progress, last=None)
-            watch(progress)
-
-        def tell(silent: Silent) -> None:
-            watch(replace(known_progress, silent=silent))
-
-        with watched(plan.folder, pending, tell, check_there):
-            ended, interrupted = _train(plan, pending, launcher, jobs, lanes, fail_fast, show)
+        shown = Watch(plan.folder, pending, len(plan.impossible), watch)
+        with watched(plan.folder, pending, shown.look, check_there):
+            ended, interrupted = _train(plan, pending, launcher, jobs, lanes, fail_fast, shown)
     statuses = store.statuses(plan.folder)
     asked = {identity: statuses[identity] for identity in plan.specs}
     return Summary(plan.folder, asked, ended, interrupted)
@@ -101,33 +91,30 @@ def _train(
     jobs: int | None,
     lanes: str,
     fail_fast: bool,
-    show: Callable[[Progress], None],
+    shown: Watch,
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     workers = worker_count(plan, jobs)
     most = _LANES[lanes] if lanes in _LANES else int(lanes)
-    reasons: dict[str, str] = {}
-    grouped = _abreast(plan, pending) or stacks(
-        pending, _lane_limits(plan, pending, workers, most, reasons), workers, spread=most is None
-    )
-    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers, reasons)
+    groups = _abreast(plan, pending)
+    found = Division({}, {}, {}) if groups else _divided(plan, pending, workers, most)
+    grouped = groups or stacks(pending, found.limits, workers, spread=most is None)
+    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers, found.reasons)
     foreign = any(task.plugin for task in tasks)  # a user's code may end its process
     launch = LAUNCHERS["local" if foreign else "inline" if workers == 1 and jobs is None else launcher]
-    at_once = sum(len(set(task.specs)) for task in tasks[:workers])
-    ended: Counter[str] = Counter()
-    show(Progress(len(pending), at_once, {}, len(plan.impossible)))
+    ended = 0
+    shown.begin(tasks, workers, found.sizes)
     try:
         with closing(dispatch(tasks, launch, workers)) as told:
             for ends in told:
                 for end in ends:
-                    ended[end.status] += 1
-                    running = min(at_once, len(pending) - ended.total())
-                    show(Progress(len(pending), running, dict(ended), len(plan.impossible), end))
+                    ended += 1
+                    shown.end(end)
                 if fail_fast and any(end.status in store.FAILURES for end in ends):
                     break
     except KeyboardInterrupt:
-        return ended.total(), True
-    return ended.total(), False
+        return ended, True
+    return ended, False
 
 
 def execute_run(
@@ -140,7 +127,7 @@ def execute_run(
     with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
         (identity,) = plan.pending
         try:
-            (stack,) = stacks(plan.pending, _lane_limits(plan, plan.pending, 1, None, {}), 1)
+            (stack,) = stacks(plan.pending, _divided(plan, plan.pending, 1, None).limits, 1)
             (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], 1, {})
             if task.plugin is None:
                 (end,) = work(task, watch)
@@ -184,27 +171,17 @@ def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]
     return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.abreast else []
 
 
-def _lane_limits(
-    plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, reasons: dict[str, str]
-) -> dict[str, int]:
-    """How many runs are trained together: as the same command found before, or found now and entered in sweep.yaml.
-
-    Args:
-        reasons: takes, by stack key, why runs are trained one by one, if that is found now.
-    """
-    known = {} if most is not None else plan.known_lanes()
-    question = partial(limits_and_reasons, workers=workers, lanes=most, device=plan.device, known=known)
-    limits = dict(known)
-    for told in plan.ask(question, pending, measures=True):
-        companions = Counter(map(stack_key, told.specs.values()))
-        why = {key: f"trying lanes failed: {told.error}" for key, runs in companions.items() if runs > 1}
-        found = told.value or (dict.fromkeys(companions, 1), why)
-        limits |= found[0]
-        reasons |= found[1]
+def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None) -> Division:
+    """How the pending runs are divided into stacks; what was found for that is entered in sweep.yaml."""
+    whole = Division({} if most is not None else plan.known_lanes(), {}, {})
+    for told in plan.divide(pending, workers, most):
+        whole.limits.update(told.value.limits)
+        whole.reasons.update(told.value.reasons)
+        whole.sizes.update(told.value.sizes)
     release_memory()  # of what was proved and measured
-    if limits and most is None:
-        store.amend(plan.folder, {"lanes": limits})
-    return limits
+    if whole.limits and most is None:
+        store.amend(plan.folder, {"lanes": whole.limits})
+    return whole
 
 
 def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int, reasons: Mapping[str, str]) -> list[Task]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -16,12 +18,23 @@ from bnbench.coincidences import sentences
 from bnbench.components import Components, components
 from bnbench.config import Request, compose_request, read_spec
 from bnbench.engine import prepare_process, resolve_device
+from bnbench.environment import cores
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.paths import expanded
-from bnbench.plan import Examination, Question, examine, stack_seconds, summarized, until_last
-from bnbench.session.asking import Answer, ask
+from bnbench.plan import (
+    Division,
+    Examination,
+    Question,
+    division,
+    examine,
+    stack_seconds,
+    stacks,
+    summarized,
+    until_last,
+)
+from bnbench.session.asking import Answer, ask, ask_abreast
 from bnbench.session.provenance import PATH, earlier_data, fingerprinted, repeated, same_data
-from bnbench.spec import RunSpec, run_id
+from bnbench.spec import RunSpec, run_id, stack_key
 
 DEFAULT_NAME = "runs"
 LONGEST_NAME = 100
@@ -78,17 +91,40 @@ class Plan:
         return len(set(self.known) - set(self.specs))
 
     def estimate(self, workers: int, lanes: int | None = None) -> float:
-        """Seconds that so many workers will train what is pending, from a few measured steps.
+        """Seconds that so many workers will train what is pending, from a few steps that as many measure at once.
 
         Args:
             lanes: runs trained as one network; None as many as is quick.
         """
-        if not self.pending:
-            return 0.0
-        known = self.known_lanes() if lanes is None else {}
-        question = partial(stack_seconds, device=self.device, workers=workers, lanes=lanes, known=known)
-        answers = self.ask(question, self.pending, measures=True)
-        return until_last([seconds for answer in answers for seconds in answer.value or ()], workers)
+        divided = list(self.divide(self.pending, workers, lanes))
+        limits = {key: limit for found in divided for key, limit in found.value.limits.items()}
+        planned = stacks(self.pending, limits, workers, spread=lanes is None)
+        seconds: list[float] = []
+        for found in divided:
+            specs, own = found.specs, [stack for stack in planned if stack[0] in found.specs]
+            question = partial(stack_seconds, device=self.device, planned=own, sizes=found.value.sizes)
+            if self.device.type == "cpu" and (workers > 1 or any(spec.plugin for spec in specs.values())):
+                answers = ask_abreast(question, specs, self.components, self.data, min(workers, cores()))
+            else:
+                answers = [told.value for told in self.ask(question, specs, measures=True) if told.error is None]
+            seconds += [fmean(times) for times in zip(*answers, strict=True)]
+        return until_last(seconds, workers)
+
+    def divide(self, pending: Mapping[str, RunSpec], workers: int, lanes: int | None) -> Iterator[Answer]:
+        """A :class:`Division` of what is pending: as the same command found before, or found now.
+
+        Args:
+            lanes: runs trained as one network; None as many as is quick.
+        """
+        known = {} if lanes is not None else self.known_lanes()
+        question = partial(division, workers=workers, lanes=lanes, device=self.device, known=known)
+        for told in self.ask(question, pending, measures=True):
+            if told.error is None:
+                yield told
+                continue
+            companions = Counter(map(stack_key, told.specs.values()))
+            why = {key: f"trying lanes failed: {told.error}" for key, runs in companions.items() if runs > 1}
+            yield replace(told, value=Division(dict.fromkeys(companions, 1), why, dict.fromkeys(companions, 0.0)))
 
     @property
     def asked(self) -> dict[str, Any]:

@@ -19,6 +19,8 @@ class Progress:
     Attributes:
         impossible: runs that are never tried; no part of ``total``.
         silent: runs from which nothing has come for long, and for how many seconds.
+        left: seconds that it will still take; None while nothing is known of that.
+        now: what is done at the moment.
     """
 
     total: int
@@ -27,6 +29,8 @@ class Progress:
     impossible: int = 0
     last: End | None = None
     silent: Mapping[RunSpec, float] = field(default_factory=dict)
+    left: float | None = None
+    now: str = ""
 
     @property
     def done(self) -> int:

@@ -1,4 +1,4 @@
-"""A sign of life of a sweep whose runs give none."""
+"""A look at a sweep now and then: how far it is, and whether its runs give a sign of life."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bnbench import store
 from bnbench.errors import Gone
 from bnbench.spec import RunSpec
 
-LOOK = 5.0
+LOOK = 1.0
 """Seconds from one look to the next."""
 LONG = 30.0
 """Seconds without a record that are worth telling."""
@@ -26,7 +26,7 @@ Silent = Mapping[RunSpec, float]
 def watched(
     folder: Path, specs: Mapping[str, RunSpec], tell: Callable[[Silent], None], check_there: Callable[[], None]
 ) -> Iterator[None]:
-    """Tell again and again, from a thread of its own, of runs that have been silent for :data:`LONG`; of none at last.
+    """Tell at each look, from a thread of its own, which runs have been silent for :data:`LONG`; mostly none.
 
     Before any run has begun, as while networks are proved and measured, all of them are silent. Once the folder is
     gone, the main thread is interrupted as by Ctrl-C, if that is what trains: nothing that comes could be kept.
@@ -39,7 +39,7 @@ def watched(
 
     def look() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
-        moved, told = time.monotonic(), False
+        moved = time.monotonic()
         while not over.wait(LOOK):
             if _is_gone(check_there):
                 if trains:
@@ -51,9 +51,7 @@ def watched(
             else:
                 silent = dict.fromkeys(specs.values(), time.monotonic() - moved)
             long = {spec: seconds for spec, seconds in silent.items() if seconds >= LONG}
-            if long or told:
-                tell(long)
-            told = bool(long)
+            tell(long)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()

@@ -12,6 +12,7 @@ from bnbench.store.folder import (
 )
 from bnbench.store.history import amend, read_history
 from bnbench.store.lock import is_locked, locked
+from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.segment import Segment
 from bnbench.store.silence import silences
 from bnbench.store.tables import load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
@@ -22,6 +23,7 @@ __all__ = [
     "OUTCOME",
     "PROBES",
     "RESULTS",
+    "Pulse",
     "Segment",
     "Status",
     "amend",
@@ -38,6 +40,7 @@ __all__ = [
     "load_sweeps",
     "locked",
     "plan",
+    "pulses",
     "read_history",
     "renew",
     "restore_specs",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bnbench.cli import display
 from bnbench.cli.display import RunDisplay, SweepDisplay, _number
 from bnbench.engine import Evaluation
 from bnbench.session import Progress
@@ -25,19 +24,6 @@ def test_one_run_is_not_runs(program: Program) -> None:
     more = program("sweep", "--name", "s", *SMALL, "norm=batch")
     assert "s: 1 run, 1 to train" in result.out and "1 of 1 run, " in result.out
     assert "s extends a sweep: 1 run there, 1 new" in more.out
-
-
-def test_the_time_that_is_left_is_told_once_some_runs_are_done(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(display, "PLAIN_SECONDS", 0.0)
-    end = End(make_spec(), "completed")
-    with SweepDisplay() as shown:
-        for done in (1, 9, 10, 60, 100):
-            shown.update(Progress(100, 2, {"completed": done}, 0, end))
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" of ")[0] for line in lines if "left" in line] == ["10", "60"]
-    assert len(lines) == 5
 
 
 def test_an_error_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

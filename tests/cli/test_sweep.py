@@ -197,7 +197,7 @@ def test_stacking_changes_rounding_only(program: Program):
     assert program("sweep", "--name", "three", *words, "--lanes", "3").code == 0
     off, three = (rows(f"results/{name}/runs.csv") for name in ("off", "three"))
     assert {(run["engine"], run["lanes"], bool(run["seconds"])) for run in off} == {("reference", "1", True)}
-    assert {(run["lanes"], bool(run["seconds"])) for run in three} == {("2", False)}
+    assert {(run["lanes"], float(run["seconds"]) > 0) for run in three} == {("2", True)}
     chains = "native" if compiler() else "stacked"
     engines = {"none": chains, "batch": chains, "renorm": "stacked"}
     assert all(run["engine"] == engines[run["norm"]] for run in three)
@@ -287,6 +287,22 @@ def test_a_run_repeats_from_its_spec_file(program: Program, tmp_path: Path):
     (tmp_path / "mine.py").write_text(PLUGIN + "CHANGED = True\n")
     changed = program("run", "--from", spec, "--plugin", "mine.py", "--name", "third")
     assert changed.code == 2 and "changed" in changed.err and not Path("results/third").exists()
+
+
+def test_seconds_stay_when_a_sweep_is_extended_and_tables_without_any_are_read(program: Program):
+    words = ("sweep", "--name", "s", *SMALL, "--launcher", "inline")
+    began = time.monotonic()
+    assert program(*words, "norm=none,batch", "seed=0,1").code == 0
+    passed = time.monotonic() - began
+    first = store.load_runs(Path("results/s")).set_index("run_id")["seconds"]
+    assert (first > 0).all() and first.sum() < passed
+    assert program(*words, "norm=none,batch", "seed=0,1,2").code == 0
+    table = store.load_runs(Path("results/s")).set_index("run_id")
+    assert table["seconds"][first.index].to_dict() == first.to_dict() and (table["seconds"] > 0).all()
+    table.drop(columns="seconds").reset_index().to_csv("results/s/runs.csv", index=False)
+    assert program(*words, "norm=none,batch", "seed=0,1,2,3").code == 0
+    extended = store.load_runs(Path("results/s")).set_index("run_id")["seconds"]
+    assert extended[table.index].isna().all() and extended.count() == 2
 
 
 def test_running_a_run_again_replaces_its_row(program: Program):

@@ -8,8 +8,7 @@ import torch
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engine import prepare_process, train, train_stack
-from bnbench.plan import lane_limits, stack_seconds, trains_natively, until_last
-from bnbench.plan.stacks import likely_limits
+from bnbench.plan import division, stack_seconds, stacks, trains_natively, until_last
 from bnbench.spec import RunSpec, run_id, stack_key
 from tests.conftest import load_data
 
@@ -24,8 +23,10 @@ def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bnbench.plan.estimate.now", lambda device: time.thread_time())
 
 
-def estimate_seconds(specs, parts, data, device, workers=1, **named) -> float:
-    return until_last(stack_seconds(specs, parts, data, device, workers, **named), workers)
+def estimate_seconds(specs, parts, data, device, workers=1, lanes=None, known=None, **named) -> float:
+    found = division(specs, parts, data, workers=workers, lanes=lanes, device=device, known=known or {})
+    planned = stacks(specs, found.limits, workers, spread=lanes is None)
+    return until_last(stack_seconds(specs, parts, data, device, planned, found.sizes, **named), workers)
 
 
 def specs_of(*overrides: str) -> dict[str, RunSpec]:
@@ -74,10 +75,17 @@ def test_limits_that_were_found_before_are_used():
     assert together < apart / 2
 
 
-@pytest.mark.parametrize("overrides", [("model=mlp", "batch_size=2,32"), ("model=cnn", "batch_size=8,1024")])
-def test_likely_limits_are_those_that_are_found_where_nothing_is_measured(overrides: tuple[str, ...]):
-    specs = specs_of(*overrides, "seed=range(4)", "norm=batch,none", "steps=10")
-    assert likely_limits(specs, PARTS, load_data, 2) == lane_limits(specs, PARTS, load_data, 2)
+def test_what_there_is_no_time_to_measure_is_taken_by_its_size():
+    """The most work is measured; the small network is two hundred times smaller, and not taken for its like."""
+    specs = specs_of("model=mlp", "model.depth=2", "model.width=4,512", "batch_size=64", "epochs=3", "grad_clip=1")
+    found = division(specs, PARTS, load_data, workers=1, lanes=1)
+    planned = stacks(specs, found.limits, 1)
+    full, guessed = (
+        stack_seconds(specs, PARTS, load_data, CPU, planned, found.sizes, budget=budget) for budget in (10.0, 0.0)
+    )
+    larger = max(range(2), key=full.__getitem__)
+    assert full[larger] / 3 < guessed[larger] < full[larger] * 3
+    assert guessed[1 - larger] < guessed[larger] / 1.2
 
 
 def test_what_there_is_no_time_to_measure_is_taken_as_the_mean():

@@ -1,0 +1,66 @@
+"""One line, or two, that say how far a sweep is, in as many columns as there are."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from bnbench.session import Progress
+
+MARGIN = 4
+"""Columns that stay free: what the terminal shows of Ctrl-C fits in, and moves nothing to the next line."""
+LEAST_BAR, MOST_BAR = 10, 40
+
+
+class Status:
+    """How far a sweep is: a bar where there is room, the count and the times always.
+
+    Attributes:
+        seconds: since the program began.
+        left: seconds that are left, if that is known.
+    """
+
+    def __init__(self) -> None:
+        self.progress = Progress(0, 0, {})
+        self.seconds = 0.0
+        self.left: float | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = max(options.max_width - MARGIN, 1)
+        progress = self.progress
+        count, times = f"{progress.done}/{progress.total}", spent(self.seconds, self.left)
+        running, failed, *others = told(progress)
+        choices = [[running, failed, *others], [running, failed], [failed] if progress.failed else [], []]
+        lines = ["  ".join([count, *filter(None, [", ".join(choice)]), times]) for choice in choices]
+        words = next((line for line in lines if cell_len(line) <= room), lines[-1])
+        bar = min(MOST_BAR, room - cell_len(words) - 2)
+        if bar >= LEAST_BAR:
+            share = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=bar)
+            yield from share.__rich_console__(console, options)
+            yield Text("  ", end="")
+        yield Text(_cut(words, room))
+        if progress.now:
+            yield Text(_cut(f"now: {progress.now}", room))
+
+
+def told(progress: Progress) -> list[str]:
+    """The counts of a sweep that is under way; what is impossible only if something is."""
+    parts = [f"{progress.running} running", f"{progress.failed} failed"]
+    return parts + ([f"{progress.impossible} impossible"] if progress.impossible else [])
+
+
+def spent(seconds: float, left: float | None) -> str:
+    """``elapsed 0:12  left about 0:40``."""
+    return f"elapsed {clock(seconds)}" + ("" if left is None else f"  left about {clock(left)}")
+
+
+def clock(seconds: float) -> str:
+    """``0:12``, ``12:05``, ``1:02:05``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _cut(text: str, room: int) -> str:
+    return text if cell_len(text) <= room else f"{set_cell_size(text, max(room - 3, 0)).rstrip()}..."[:room]

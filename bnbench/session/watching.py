@@ -1,0 +1,130 @@
+"""Telling how far a sweep is: whenever a run ends, and at each look at those that train."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from bnbench import store
+from bnbench.session.forecast import Forecast, Job, Reached
+from bnbench.session.progress import Progress
+from bnbench.session.silence import Silent
+from bnbench.spec import RunSpec, flatten, run_id, stack_key
+from bnbench.worker import End, Task
+
+NAMED = 2
+"""Stacks that are named at a time."""
+MEANT = ("norm", "model", "dataset", "batch_size")
+"""What names a stack, as far as it varies."""
+
+
+class Watch:
+    """How far a sweep is, told from two threads, one at a time.
+
+    Args:
+        pending: by run_id, what is to be trained.
+        tell: is shown the progress.
+    """
+
+    def __init__(
+        self, folder: Path, pending: Mapping[str, RunSpec], impossible: int, tell: Callable[[Progress], None]
+    ) -> None:
+        self._folder, self._pending, self._impossible, self._tell = folder, pending, impossible, tell
+        self._lock = threading.RLock()
+        self._ended: dict[str, str] = {}
+        self._tasks: Sequence[Task] = ()
+        self._varying: Sequence[str] = ()
+        self._at_once = 0
+        self._forecast: Forecast | None = None
+        self._left: float | None = None
+        self._now = "dividing runs into stacks"
+
+    def begin(self, tasks: Sequence[Task], workers: int, sizes: Mapping[str, float]) -> None:
+        """Say what is trained by how many workers.
+
+        Args:
+            sizes: seconds of a run alone, by stack key, up to a factor; without them nothing is forecast.
+        """
+        with self._lock:
+            self._tasks, self._varying, self._now = tasks, _varying(self._pending.values()), "starting workers"
+            self._at_once = sum(len(set(task.specs)) for task in tasks[:workers])
+            jobs = [Job(tuple(map(run_id, task.specs)), _kind(task), _size(task, sizes)) for task in tasks]
+            self._forecast = Forecast(jobs, workers) if all(job.size > 0 for job in jobs) else None
+            self._show()
+
+    def end(self, end: End) -> None:
+        """A run has ended."""
+        with self._lock:
+            self._ended[run_id(end.spec)] = end.status
+            if self._forecast is not None:
+                self._forecast.end(run_id(end.spec), time.time())
+            if len(self._ended) == len(self._pending):
+                self._left, self._now = None, ""
+            self._show(last=end)
+
+    def look(self, silent: Silent) -> None:
+        """Look at what is being trained."""
+        pulses = store.pulses(self._folder)
+        with self._lock:
+            pulses = {
+                name: pulse for name, pulse in pulses.items() if name in self._pending and name not in self._ended
+            }
+            if self._forecast is not None and self._now:
+                reached = {
+                    name: Reached(pulse.began, _share(self._pending[name], pulse), pulse.evaluated)
+                    for name, pulse in pulses.items()
+                }
+                self._left = self._forecast.left(reached, time.time())
+            self._now = self._named(pulses) or self._now
+            self._show(silent=silent)
+
+    def _show(self, last: End | None = None, silent: Silent | None = None) -> None:
+        self._tell(
+            Progress(
+                len(self._pending),
+                min(self._at_once, len(self._pending) - len(self._ended)),
+                Counter(self._ended.values()),
+                self._impossible,
+                last,
+                silent or {},
+                self._left,
+                self._now,
+            )
+        )
+
+    def _named(self, pulses: Mapping[str, store.Pulse]) -> str:
+        """The stacks that are trained; nothing if none is."""
+        trained = [task for task in self._tasks if any(run_id(spec) in pulses for spec in task.specs)]
+        named = [_named(task, self._varying) for task in trained[:NAMED]]
+        return ", ".join([*named, *([f"{len(trained) - NAMED} more"] if len(trained) > NAMED else [])])
+
+
+def _kind(task: Task) -> object:
+    spec = task.specs[0]
+    return spec.norm, spec.model, spec.dataset, spec.batch_size, type(spec.optim), len(set(task.specs)) > 1
+
+
+def _size(task: Task, sizes: Mapping[str, float]) -> float:
+    return sum(sizes.get(stack_key(spec), 0.0) for spec in dict.fromkeys(task.specs))
+
+
+def _share(spec: RunSpec, pulse: store.Pulse) -> float:
+    """What part of its training a run had done at its last evaluation."""
+    share = pulse.step / spec.steps if spec.steps is not None else pulse.epoch / (spec.epochs or 1)
+    return min(share, 1.0)
+
+
+def _varying(specs: Iterable[RunSpec]) -> list[str]:
+    """The columns that name a stack: the norm, and of the others those that differ."""
+    rows = [flatten(spec) for spec in specs]
+    return [column for column in MEANT if column == "norm" or len({row[column] for row in rows}) > 1]
+
+
+def _named(task: Task, varying: Sequence[str]) -> str:
+    """``group x 32 (stack of 16)``."""
+    row, runs = flatten(task.specs[0]), len(set(task.specs))
+    name = " x ".join(str(row[column]) for column in varying)
+    return f"{name} (stack of {runs})" if runs > 1 else name

@@ -1,0 +1,62 @@
+"""How far the runs are that train."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bnbench.errors import Damaged
+from bnbench.store.columns import IDENTITY
+from bnbench.store.files import read_rows
+from bnbench.store.segment import FOLDER, ROWS
+from bnbench.store.series import METRIC_SERIES
+
+TAIL = 4096
+"""Bytes at the end of a file among which there is a whole row."""
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """How far a run is.
+
+    Attributes:
+        began: when it began to train, in seconds since the epoch.
+        step: of the last evaluation of its stack; 0 before the first.
+        epoch: of that.
+        evaluated: when that was written, in seconds since the epoch.
+    """
+
+    began: float
+    step: int
+    epoch: float
+    evaluated: float
+
+
+def pulses(folder: Path) -> dict[str, Pulse]:
+    """By run_id, how far each run is that a worker of this sweep trains: of each segment those that began last."""
+    found: dict[str, Pulse] = {}
+    for path in (folder / FOLDER).glob(f"*{ROWS}"):
+        try:
+            rows = list(read_rows(path, (*IDENTITY, "started_at")))
+            began = max((row["started_at"] for row in rows if row["status"] == "running"), default="")
+            latest = {row["run_id"] for row in rows if (row["status"], row["started_at"]) == ("running", began)}
+            series = path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}")
+            identity, step, epoch = _last(series)
+            start, evaluated = datetime.fromisoformat(began).timestamp(), series.stat().st_mtime
+        except (FileNotFoundError, ValueError, Damaged):
+            continue  # joined meanwhile, or nothing that can be told from
+        ended = {row["run_id"] for row in rows if row["status"] != "running" and row["started_at"] >= began}
+        pulse = Pulse(start, step, epoch, evaluated) if identity in latest else Pulse(start, 0, 0.0, start)
+        found |= dict.fromkeys(latest - ended, pulse)
+    return found
+
+
+def _last(path: Path) -> tuple[str, int, float]:
+    """Run, step and epoch of the last whole row of a metrics file; no run and 0 if it has none."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL))
+        cells = stream.read().rpartition(b"\n")[0].rpartition(b"\n")[2].split(b",")
+    known = len(cells) > 2 and cells[1].isdigit()
+    return (cells[0].decode(), int(cells[1]), float(cells[2])) if known else ("", 0, 0.0)
