@@ -1,52 +1,59 @@
-# demo and test install what they need into .venv with plain python3 and pip; nothing else is assumed.
+# demo and test install what they need into VENV with plain python3 and pip; nothing else is assumed.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv
+BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 seed=range(3) epochs=5
+# what differs from one Python to the next: syntax trees, paths, pickles, processes, tables, words of the program
+QUICK_TESTS := tests/config tests/stats tests/store tests/launch tests/test_components.py tests/test_global_state.py \
+	tests/test_kept.py tests/test_spec.py tests/cli/test_output.py tests/cli/test_bad_input.py tests/cli/test_plugins.py
 
-.PHONY: demo test contract lint bench reference picture clean
+.PHONY: demo test quick contract lint bench reference picture clean
 
-demo: .venv/installed  ## train a small-batch ablation on digits and print its tables
+demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its tables
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
 	$(BIN)/bnbench report demo --baseline norm=none --target 90%
 
-test: .venv/installed-dev  ## run all tests
+test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/pytest -n 2
 
-contract: .venv/installed-dev  ## hold stacks of large networks to the reference engine for 20 steps, in half an hour
+quick: $(VENV)/installed-dev  ## the part of the tests that other Pythons are held to, in minutes; VENV and PYTHON say which
+	$(BIN)/pytest -n 2 $(QUICK_TESTS)
+
+contract: $(VENV)/installed-dev  ## hold stacks of large networks to the reference engine for 20 steps, in half an hour
 	$(BIN)/pytest -n 2 --whole tests/engine/test_stacked.py -k reference_runs
 
-lint: .venv/installed-dev  ## style, types and layers
+lint: $(VENV)/installed-dev  ## style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed-bench  ## time whole sweeps beside plain scripts, Lightning and Hydra; QUICK=1 takes three minutes
+bench: $(VENV)/installed-bench  ## time whole sweeps beside plain scripts, Lightning and Hydra; QUICK=1 takes three minutes
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
-reference: .venv/installed  ## decide all claims at cpu scale, in minutes, and keep scorecard and runs
+reference: $(VENV)/installed  ## decide all claims at cpu scale, in minutes, and keep scorecard and runs
 	$(BIN)/bnbench study run --all --scale cpu
 	mkdir -p results/reference
 	cp results/study-scorecard-cpu.csv results/study-scorecard-cpu.md results/reference/
 	for runs in results/study-*-cpu/runs.csv; do cp $$runs results/reference/$$(basename $$(dirname $$runs)).csv; done
 
-picture: .venv/installed  ## run the README's first two commands and draw what they print into docs/report.svg
+picture: $(VENV)/installed  ## run the README's first two commands and draw what they print into docs/report.svg
 	$(BIN)/python docs/picture.py
 
 clean:  ## remove what was installed and built; results and data stay
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.venv/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) .
 	touch $@
 
-.venv/installed-dev: .venv/installed
+$(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) '.[dev]'
 	touch $@
 
-.venv/installed-bench: .venv/installed
+$(VENV)/installed-bench: $(VENV)/installed
 	$(INSTALL) '.[bench]'
 	touch $@
 

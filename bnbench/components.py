@@ -25,6 +25,7 @@ from bnbench.errors import BnbenchError, PluginError, described
 from bnbench.global_state import preserved_global_state, seeded_generators
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
+from bnbench.paths import content
 from bnbench.plugin_modules import KNOWN, Beside, named_sources, show_lines, use
 from bnbench.plugin_source import Plugin, source_hash
 from bnbench.spec import RunSpec, stream
@@ -135,7 +136,7 @@ _known: dict[Path, _Loaded] = {}
 
 
 def _read(file: Path) -> Plugin:
-    source = file.read_bytes()
+    source = content(file)
     beside = named_sources(file, source)
     return Plugin(file, source, beside, source_hash(file, source, beside))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,17 @@ def expanded(given: str | Path, option: str) -> Path:
         return path.expanduser()
     except RuntimeError:
         raise InvalidRequest([f"{option} {path}: there is no home folder for {path.parts[0]}; write it out"]) from None
+
+
+def content(path: Path) -> bytes:
+    """What a file that a user names holds.
+
+    Raises:
+        OSError: it cannot be read, or is something else, such as a pipe, of which reading might never end.
+    """
+    if kind := irregular(path.stat().st_mode):
+        raise OSError(errno.EINVAL, f"it must be a regular file, and is a {kind}", str(path))
+    return path.read_bytes()
 
 
 def conf_dir() -> Path:

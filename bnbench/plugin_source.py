@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +37,8 @@ def source_hash(plugin: Path, source: bytes, beside: Mapping[Path, bytes]) -> st
     digest = hashlib.sha256(_syntax(source))
     for path, helper in sorted(beside.items()):
         syntax = _syntax(helper)
-        digest.update(f"\0{path.relative_to(plugin.parent).as_posix()}\0{len(syntax)}\0".encode())
+        name = os.fsencode(path.relative_to(plugin.parent).as_posix())
+        digest.update(b"\0%s\0%d\0" % (name, len(syntax)))
         digest.update(syntax)
     return digest.hexdigest()
 

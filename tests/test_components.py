@@ -101,7 +101,7 @@ def test_refusals(tmp_path, source, parts):
 def test_a_plugin_that_cannot_be_read(tmp_path):
     with pytest.raises(PluginError, match="No such file"):
         components(tmp_path / "absent.py")
-    with pytest.raises(PluginError, match="Is a directory"):
+    with pytest.raises(PluginError, match="must be a regular file, and is a folder"):
         components(tmp_path)
     (tmp_path / "latin.py").write_bytes(b"x = '\xff'")
     with pytest.raises(PluginError, match="raised SyntaxError"):

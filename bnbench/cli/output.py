@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,17 +29,29 @@ def write_text(path: Path, text: str) -> None:
         InvalidRequest: the file cannot be written, or belongs to a sweep's results.
     """
     try:
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         if belongs_to_sweep(target):
             raise InvalidRequest([f"--out {path}: is a file of a sweep's results; choose another name"])
         if not target.parent.is_dir():
             raise InvalidRequest([f"--out {path}: there is no folder {target.parent}; make it, or choose another one"])
-        if path.exists():
+        if _is_there(path):
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
         else:
             with replacing(target) as stream:
                 stream.write(text)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidRequest([f"--out {path}: cannot be written: {reason}"]) from error
+    except OSError as error:
+        raise InvalidRequest([f"--out {path}: cannot be written: {error.strerror}"]) from error
     echo(f"wrote {path}", error=True)  # standard output may be what was written to
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something is where a path leads.
+
+    Raises:
+        OSError: it leads nowhere, as a link to itself does.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True

@@ -15,6 +15,7 @@ from bnbench.config.convert import Mismatch, convert, shown
 from bnbench.config.fields import field_types
 from bnbench.config.keys import NESTED
 from bnbench.errors import InvalidRequest, nearest
+from bnbench.paths import content
 from bnbench.spec import RunSpec, check
 
 
@@ -45,7 +46,7 @@ def read_spec(path: Path, components: Components) -> RunSpec:
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(content(path).decode())
     except OSError as error:
         raise InvalidRequest([f"--from {path}: cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:

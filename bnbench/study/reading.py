@@ -12,6 +12,7 @@ import yaml
 from bnbench.config.convert import Mismatch, convert, shown
 from bnbench.config.fields import field_types
 from bnbench.errors import InvalidRequest, nearest
+from bnbench.paths import content
 from bnbench.study.checks import study_problems
 from bnbench.study.definition import ONLY_CELL, Scale, ScaleName, Study, StudyClaim
 from bnbench.study.registry import MEASURES
@@ -39,7 +40,7 @@ def read_study(path: Path) -> Study:
 
 def _load(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(content(path).decode())
     except OSError as error:
         raise InvalidRequest([f"{path}: cannot be read: {error.strerror}"]) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:

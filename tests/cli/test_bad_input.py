@@ -1,5 +1,6 @@
 """Bad input: one clear message, exit code 2, nothing written, no traceback."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,36 @@ def test_a_plugin_that_raises_shows_its_own_line(program: Program, tmp_path: Pat
     assert result.code == 2
     assert "NameError" in result.err and "broken.py:3" in result.err and "undefined_name" in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("put", "kind"),
+    [
+        (os.mkfifo, "pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "device"),
+        (Path.mkdir, "folder"),
+    ],
+    ids=["pipe", "device", "folder"],
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--plugin", "given.yaml"),
+        (*SWEEP, "--plugin", "given.yaml"),
+        ("list", "norms", "--plugin", "given.yaml"),
+        ("study", "show", "memory", "--plugin", "given.yaml"),
+        ("run", "--from", "given.yaml"),
+        ("study", "show", "given.yaml"),
+        ("study", "run", "given.yaml"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_regular_file_is_not_read(program: Program, tmp_path: Path, words, put, kind: str):
+    put(tmp_path / "given.yaml")
+    result = program(*words)
+    assert result.code == 2
+    assert result.err.endswith(f"given.yaml: cannot be read: it must be a regular file, and is a {kind}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["given.yaml"]
 
 
 def test_a_results_folder_that_cannot_be_written_is_named(program: Program, tmp_path: Path):

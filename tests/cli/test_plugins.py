@@ -1,6 +1,7 @@
 """What a user's own code may do: leave, fail, break the contract, change the folder, import what is beside it."""
 
 import csv
+import os
 import shutil
 from pathlib import Path
 
@@ -219,6 +220,17 @@ def test_a_sweep_trains_the_code_with_which_it_began(tmp_path: Path, afterwards:
     else:
         with pytest.raises(PluginError):
             plan("after")
+
+
+def test_a_module_beside_a_plugin_may_have_any_name(program: Program, tmp_path: Path):
+    """Also one of bytes that are no text."""
+    put(
+        tmp_path / "code",
+        {"mine.py": HELPED.replace("from aid", "from kit.aid"), "kit/aid.py": "def twice(x): return 2 * x"},
+    )
+    (tmp_path / "code/kit" / os.fsdecode(b"caf\xe9.py")).write_text("UNUSED = 1")
+    result = program("run", "--plugin", "code/mine.py", *SMALL, "norm=helped")
+    assert result.code == 0, result.err
 
 
 @pytest.mark.parametrize(("name", "line"), [("leaves_late", "sys.exit(0)"), ("raises", 'raise ValueError("boom")')])
