@@ -18,6 +18,8 @@ from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import Arms
 from bnbench.spec import RunSpec, check
 
+DEVICES = "auto, cpu, cuda, or cuda:0, cuda:1, ..."
+
 HINDRANCES = ("batch_size=", "split.", "batches=", "domains:")
 """How problems begin with which a spec cannot even be tried on a network."""
 
@@ -29,7 +31,7 @@ class Request:
     Attributes:
         specs: the distinct runs, in the order of the grid.
         factors: the swept keys and their values as typed.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``; where to train, no part of a run's identity.
+        device: where to train; no part of a run's identity.
         typed: the texts as typed: overrides, zips, excludes.
         excluded: how many runs the exclusions removed.
         notes: what the user should know although nothing is wrong.
@@ -146,7 +148,7 @@ def _take_device(settings: list[Setting], composer: Composer, problems: list[str
         return device
     meant = re.fullmatch(r"(?:gpu|cuda)[-_. :]?([0-9]{0,3})", str(device).lower())
     slip = f"; write device=cuda{f':{meant.group(1)}' if meant.group(1) else ''}" if meant else ""
-    problems.append(f"device={shown(device)}: must be auto, cpu, cuda, or cuda:0, cuda:1, ...{slip}")
+    problems.append(f"device={shown(device)}: must be {DEVICES}{slip}")
     return default
 
 
