@@ -29,8 +29,8 @@ def show_plan(plan: session.Plan, name: str, full: bool) -> None:
     """Say what a sweep will do; ``full`` adds every factor and run, what is impossible, and the time it will take."""
     console = plain_console(whole=True)
     request, known = plan.request, len(plan.known)
-    if known and plan.others:
-        new = len(set(plan.specs) - set(plan.known))
+    new = len(set(plan.specs) - set(plan.known))
+    if known and new:
         console.print(f"{name} extends a sweep: {plural(known, 'run')} there, {new} new")
     parts = [f"{name}: {plural(len(request.specs), 'run')}"]
     parts += [f"{len(plan.finished)} finished already"] if plan.finished else []

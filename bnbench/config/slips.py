@@ -79,7 +79,7 @@ def _repairs(text: str, groups: Callable[[str], str | None]) -> Iterator[tuple[s
         if rest:
             yield "a key and its value are joined by =", f"{name}={rest}"
         return
-    yield "there is a blank before the =", f"{key.strip()}={value}"
+    yield "blanks stand around the key", f"{key.strip()}={value}"
     yield "there is one = too many", f"{key}={value.lstrip('=')}"
     yield "a value is missing at a comma", f"{key}={','.join(part for part in value.split(',') if part.strip())}"
     yield "values are separated by commas", f"{key}={','.join(re.split(r'[;|]', value))}"

@@ -24,7 +24,7 @@ def free_name(specs: Sequence[RunSpec], results: Path, today: date) -> str:
     """
     models = dict.fromkeys(str(spec.model.options.get("name", spec.model.name)) for spec in specs)
     datasets = dict.fromkeys(spec.dataset.name for spec in specs)
-    name = f"{_one_of(models, 'models')}-{_one_of(datasets, 'datasets')}-{today:%Y-%m-%d}"
+    name = f"{_one_of(models, 'models')}-{_one_of(datasets, 'datasets')}-{today:%Y-%m-%d}".lstrip("-")
     numbered = (f"{name}-{number}" for number in itertools.count(2))
     return next(free for free in itertools.chain([name], numbered) if not os.path.lexists(results / free))
 
