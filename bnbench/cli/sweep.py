@@ -92,6 +92,8 @@ def sweep(
             plan, launcher=launcher, jobs=jobs, lanes=lanes, fail_fast=fail_fast, watch=display.update
         )
     display.end(summary)
+    if summary.interrupted and name is None:
+        echo(f"without a name it would be a new sweep: say --name {chosen}")
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)
 
 

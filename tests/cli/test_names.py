@@ -61,6 +61,17 @@ def test_a_sweep_without_a_name_gets_one_and_says_which(program: Program, tmp_pa
     assert goes_on.code == 0 and "nothing to train" in goes_on.out and "name: " not in goes_on.out
 
 
+def test_a_sweep_without_a_name_that_is_interrupted_says_how_it_goes_on(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["bnbench.session.execute"], "dispatch", interrupted)
+    done = program("sweep", "--launcher", "inline", *SMALL)
+    assert done.code == 130 and f"say --name mlp-digits-{TODAY}" in done.out
+
+
 def test_a_sweep_without_a_name_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     summary = bnbench.sweep(*SMALL, "norm=none", jobs=1)
