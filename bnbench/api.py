@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bnbench import reports, session, store, study
+from bnbench.errors import InvalidRequest
 from bnbench.launch import begin
 from bnbench.notices import heard
 from bnbench.paths import expanded
@@ -48,7 +49,8 @@ def run(
 @heard(_warn)
 def sweep(
     *overrides: str,
-    name: str,
+    name: str | None = None,
+    extend: bool = False,
     zips: Sequence[str] = (),
     excludes: Sequence[str] = (),
     jobs: int | None = None,
@@ -61,6 +63,8 @@ def sweep(
 
     Args:
         overrides: as on the command line, for example ``"norm=none,batch"``, ``"seed=range(3)"``.
+        name: of the sweep; without one it is made of model, dataset and date. The summary has its folder.
+        extend: add to a sweep of this name what its grid does not have yet.
         jobs: worker processes; 1 trains in this process.
 
     Raises:
@@ -78,6 +82,8 @@ def sweep(
         plugin=Path(plugin) if plugin else None,
         retry_failed=retry_failed,
     )
+    if not extend and (there := session.extension(plan)):
+        raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
     return session.execute(plan, launcher="inline" if jobs == 1 else "local", jobs=jobs)
 
 

@@ -83,7 +83,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Sgd:
-    """Stochastic gradient descent as in ``torch.optim.SGD``."""
+    """Stochastic gradient descent as in ``torch.optim.SGD``.
+
+    Attributes:
+        momentum: share of the last step that goes into the next one.
+        nesterov: take the gradient where the momentum leads; needs momentum.
+        weight_decay: factor of the weights that is added to the gradient.
+        decay_norm: weight decay on the scales and shifts of norms as well.
+        decay_bias: weight decay on the biases of linear layers and convolutions as well.
+    """
 
     momentum: float
     nesterov: bool
@@ -94,7 +102,16 @@ class Sgd:
 
 @dataclass(frozen=True, slots=True)
 class Adam:
-    """Adam (Kingma & Ba 2015) as in ``torch.optim.Adam``: weight decay is added to the gradient."""
+    """Adam (Kingma & Ba 2015) as in ``torch.optim.Adam``: weight decay is added to the gradient.
+
+    Attributes:
+        beta1: decay of the running mean of gradients.
+        beta2: decay of the running mean of their squares.
+        eps: added to the root of that mean.
+        weight_decay: factor of the weights that is added to the gradient.
+        decay_norm: weight decay on the scales and shifts of norms as well.
+        decay_bias: weight decay on the biases of linear layers and convolutions as well.
+    """
 
     beta1: float
     beta2: float
@@ -106,7 +123,16 @@ class Adam:
 
 @dataclass(frozen=True, slots=True)
 class AdamW:
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019) as in ``torch.optim.AdamW``."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019) as in ``torch.optim.AdamW``.
+
+    Attributes:
+        beta1: decay of the running mean of gradients.
+        beta2: decay of the running mean of their squares.
+        eps: added to the root of that mean.
+        weight_decay: factor of the weights, times the learning rate, that is taken off them in each step.
+        decay_norm: weight decay on the scales and shifts of norms as well.
+        decay_bias: weight decay on the biases of linear layers and convolutions as well.
+    """
 
     beta1: float
     beta2: float
@@ -122,14 +148,23 @@ OPTIMS: dict[str, type[Sgd] | type[Adam] | type[AdamW]] = {"sgd": Sgd, "adam": A
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """One learning rate; ``warmup`` is the share of all steps with a linear rise from zero."""
+    """One learning rate.
+
+    Attributes:
+        warmup: share of all steps with a linear rise from zero.
+    """
 
     warmup: float
 
 
 @dataclass(frozen=True, slots=True)
 class Cosine:
-    """Half a cosine from the learning rate to ``final`` times it (Loshchilov & Hutter 2017, without restarts)."""
+    """Half a cosine from the learning rate to ``final`` times it (Loshchilov & Hutter 2017, without restarts).
+
+    Attributes:
+        warmup: share of all steps with a linear rise from zero.
+        final: share of the learning rate at the end.
+    """
 
     warmup: float
     final: float
@@ -137,7 +172,13 @@ class Cosine:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Multiply the learning rate by ``gamma`` at each of ``milestones`` (shares of all steps)."""
+    """Multiply the learning rate by ``gamma`` at each of ``milestones``.
+
+    Attributes:
+        warmup: share of all steps with a linear rise from zero.
+        milestones: shares of all steps.
+        gamma: factor of the learning rate.
+    """
 
     warmup: float
     milestones: tuple[float, ...]
@@ -146,9 +187,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class OneCycle:
-    """Rise linearly from ``start`` times the learning rate to all of it, then fall linearly to ``final`` times it.
+    """Rise linearly from ``start`` times the learning rate to all of it, then fall to ``final`` times it.
 
-    The turn is at share ``peak`` of all steps (Smith & Topin 2018).
+    The rise and the fall are linear (Smith & Topin 2018).
+
+    Attributes:
+        start: share of the learning rate at the first step.
+        peak: share of all steps at which all of it is reached.
+        final: share of the learning rate at the end.
     """
 
     start: float
@@ -207,11 +253,19 @@ class RunSpec:
     """One training job.
 
     Attributes:
+        norm: the normalization layer.
+        model: the network.
+        dataset: the data.
+        optim: the optimizer.
+        schedule: how the learning rate changes during training.
+        batch_size: examples of a training step.
         lr: learning rate before scaling; see ``lr_scaling``.
         lr_scaling: ``linear`` multiplies lr by batch_size / lr_reference_batch, ``sqrt`` by its square root.
+        lr_reference_batch: the batch size at which lr_scaling changes nothing.
         epochs: passes over the training examples; None if ``steps`` is given.
         steps: optimizer steps; None if ``epochs`` is given.
         seed: seed of the initial weights, the data order, the augmentation and dropout (independent streams).
+        split: how the examples are divided.
         domains: every example is in one of them, and its image is changed once as the domain's name says; empty
             leaves all images as they are.
         batches: ``shuffled`` takes examples in random order; ``single_class`` batches hold examples of one class each,
@@ -221,7 +275,9 @@ class RunSpec:
             longer updates them; None never does.
         drop_last: leave out the last, smaller batch of an epoch.
         grad_clip: largest L2 norm of the whole gradient; None does not clip.
+        label_smoothing: share of the target that is spread over all classes.
         precision: arithmetic of the forward and backward pass; parameters and statistics are never below float32.
+        evaluate: when and how the network is evaluated.
         divergence_factor: a run has diverged when its training loss is not finite, or above this many times the larger
             of its first loss and the loss of a uniform guess.
         probes: what is measured inside training; the training itself stays the same, bit for bit.

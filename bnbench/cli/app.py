@@ -7,12 +7,13 @@ import sys
 import traceback
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.text import Text
 
 from bnbench.cli import listing, report, run, study, sweep
+from bnbench.cli.commands import Command, Group, check_dashes
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
 from bnbench.console import echo, plain_console
@@ -24,6 +25,7 @@ FAILED, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="bnbench",
+    cls=Group,
     help="Ablation studies of normalization layers: train a grid of runs, then compare them.",
     epilog="The options above may stand before or behind the command. Start with: bnbench run norm=group",
     no_args_is_help=True,
@@ -31,13 +33,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("sweep")(sweep.sweep)
+app.command("run", cls=Command)(run.run)
+app.command("sweep", cls=Command)(sweep.sweep)
 app.add_typer(study.app, name="study", no_args_is_help=True)
-app.command("report")(report.report)
-app.command("ls")(listing.ls)
-app.command("show")(listing.show)
-app.command("list")(listing.list_components)
+app.command("report", cls=Command)(report.report)
+app.command("ls", cls=Command)(listing.ls)
+app.command("show", cls=Command)(listing.show)
+app.command("list", cls=Command)(listing.list_components)
 
 
 def _print_version(value: bool) -> None:
@@ -72,8 +74,10 @@ def main() -> None:
     """Run the program on the command line's words and exit with its code."""
     words = hoist_global_options(sys.argv[1:])
     try:
+        program = cast(Group, typer.main.get_command(app))
+        check_dashes(words, program)
         with lasting_stdout(), heard(lambda text: echo(f"note: {text}", error=True)):
-            app(words)
+            program(words)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:

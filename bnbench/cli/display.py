@@ -32,8 +32,8 @@ def show_plan(plan: session.Plan, name: str, full: bool, planning: float = 0.0) 
     """
     console = plain_console(whole=True)
     request, known = plan.request, len(plan.known)
-    if known and plan.others:
-        new = len(set(plan.specs) - set(plan.known))
+    new = len(set(plan.specs) - set(plan.known))
+    if known and new:
         console.print(f"{name} extends a sweep: {plural(known, 'run')} there, {new} new")
     parts = [f"{name}: {plural(len(request.specs), 'run')}"]
     parts += [f"{len(plan.finished)} finished already"] if plan.finished else []

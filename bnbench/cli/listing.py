@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bnbench.config import Composer
 
 KINDS = {"norms": "norm", "models": "model", "datasets": "dataset", "optims": "optim", "schedules": "schedule"}
-OTHERS = ("probes", "studies")
+OTHERS = ("settings", "probes", "studies")
 
 
 def ls(context: typer.Context) -> None:
@@ -108,16 +108,19 @@ def show(
 
 
 def list_components(
-    kind: Annotated[str, typer.Argument(help="norms, models, datasets, optims, schedules, probes or studies")],
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="settings, norms, models, datasets, optims, schedules, probes or studies"),
+    ],
     plugin: Plugin = None,
 ) -> None:
-    """List what a run can be built from, with options and defaults, what can be measured inside it, and studies."""
+    """List all settings, what a run can be built from, what can be measured inside it, and studies."""
     if kind not in (*KINDS, *OTHERS):
         raise InvalidRequest([f"list {kind}: {nearest(kind, [*KINDS, *OTHERS])}"])
     from bnbench.console import plain_console
 
     console = plain_console()
-    if kind in OTHERS:
+    if kind in ("probes", "studies"):
         console.print(_probes() if kind == "probes" else studies())
         return
     from bnbench.cli.norm_list import shown
@@ -125,10 +128,14 @@ def list_components(
     from bnbench.config import Composer
 
     parts = components(plugin.absolute() if plugin else None)
-    composer, group = Composer(parts), KINDS[kind]
+    composer = Composer(parts)
     if kind == "norms":
         _list_norms(composer)
         return
+    if kind == "settings":
+        console.print(_settings(composer))
+        return
+    group = KINDS[kind]
     table = _table(group, "what it is", "options")
     for name in composer.names(group) or []:
         options = composer.options(group, name)
@@ -158,6 +165,17 @@ def _probes() -> Any:
     for name, probe in PROBES.items():
         summary = (inspect.getdoc(probe) or "").partition("\n\n")[0]
         table.add_row(name, " ".join(summary.split()).rstrip(".").replace("`", ""))
+    return table
+
+
+def _settings(composer: Composer) -> Any:
+    """Every setting, a row each."""
+    from bnbench.config import entries
+
+    table = _table("setting", "default", "can be", "what it is")
+    for entry in entries(composer):
+        some = f" ({', '.join(entry.choices)})" if entry.choices else ""
+        table.add_row(entry.key, entry.default, entry.allowed, f"{entry.meaning}{some}".strip())
     return table
 
 

@@ -22,6 +22,24 @@ def show_views(views: Sequence[ReportView]) -> None:
         echo(render(views).removesuffix("\n"))
 
 
+FORMAT_OF = {".md": "markdown", ".txt": "terminal", "": "terminal"}
+"""By the ending of a file's name, the format in which it is written."""
+
+
+def format_of(path: Path | None) -> str:
+    """The format that the name of a file asks for; for the terminal without one.
+
+    Raises:
+        InvalidRequest: no format has this ending.
+    """
+    ending = path.suffix.lower() if path is not None else ""
+    if ending not in FORMAT_OF and path is not None and not belongs_to_sweep(path.absolute()):
+        known = ", ".join(f"{known} ({format})" for known, format in FORMAT_OF.items() if known)
+        other = "; with another ending say which with --format"
+        raise InvalidRequest([f"--out {path}: there is no format for {ending!r}. Endings: {known}{other}"])
+    return FORMAT_OF.get(ending, "terminal")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file and say so: into what is there (a file, a link, a device); a new file appears whole.
 

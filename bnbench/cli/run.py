@@ -14,7 +14,7 @@ from bnbench.console import announce
 def run(
     context: typer.Context,
     overrides: Overrides = None,
-    name: Annotated[str, typer.Option(help="The sweep that the run belongs to.")] = "runs",
+    name: Annotated[str, typer.Option(metavar="NAME", help="The sweep that the run belongs to.")] = "runs",
     source: Annotated[
         Path | None,
         typer.Option("--from", parser=path_of("--from"), metavar="SPEC.yaml", help="Repeat the run of a spec file."),
@@ -23,7 +23,8 @@ def run(
 ) -> None:
     """Train one run and show its progress.
 
-    Example: bnbench run dataset=digits model=mlp norm=batch batch_size=8 lr=0.03
+    Example:
+    bnbench run dataset=digits model=mlp norm=batch batch_size=8 lr=0.03
     """
     announce("planning the run ...")
     from bnbench.launch import begin

@@ -12,6 +12,9 @@ import typer
 from bnbench.errors import InvalidRequest
 from bnbench.paths import expanded
 
+GRID, TRAINING = "Grid", "Training"
+"""Panels of --help; what stands in none is on the first one."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -55,9 +58,26 @@ def path_of(option: str) -> Callable[[str | Path], Path]:
     return read
 
 
+STANDARD_OUTPUT = Path("-")
+"""What ``--out -`` says."""
+
+
+def output_path(given: str | Path) -> Path:
+    """Read the path of ``--out``, or :data:`STANDARD_OUTPUT`; a file called ``-`` is ``./-``.
+
+    Raises:
+        InvalidRequest: as :func:`path_of`.
+    """
+    path = path_of("--out")(given)
+    return path.absolute() if path == STANDARD_OUTPUT and str(given) != "-" else path
+
+
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[OVERRIDES]...", help="Settings in Hydra's grammar: norm=group lr=0.1 model.depth=5"),
+    typer.Argument(
+        metavar="OVERRIDES",
+        help="Settings in Hydra's grammar: norm=group lr=0.1 model.depth=5; bnbench list settings shows all.",
+    ),
 ]
 Plugin = Annotated[
     Path | None,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bnbench.cli.settings import Plugin, Settings
+from bnbench.cli.commands import Command, Group
+from bnbench.cli.settings import TRAINING, Plugin, Settings
 from bnbench.console import announce, echo
 from bnbench.errors import InvalidRequest
 
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from bnbench import session
     from bnbench.study import ScaleName, Study
 
-ScaleOption = Annotated[str, typer.Option("--scale", help="smoke (seconds), cpu (minutes) or gpu.")]
+ScaleOption = Annotated[str, typer.Option("--scale", metavar="SCALE", help="smoke (seconds), cpu (minutes) or gpu.")]
 
 app = typer.Typer(
-    help="Decide claims about normalization layers: supported, contradicted, no difference, inconclusive."
+    cls=Group, help="Decide claims about normalization layers: supported, contradicted, no difference, inconclusive."
 )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_studies() -> None:
     """List the studies and their claims; also: bnbench list studies."""
     from bnbench.cli.listing import studies
@@ -34,7 +35,7 @@ def list_studies() -> None:
     plain_console().print(studies())
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def show(
     context: typer.Context,
     words: Annotated[
@@ -48,7 +49,8 @@ def show(
 ) -> None:
     """Show what a study claims, how it decides, and what it will take.
 
-    Example: bnbench study show convergence dataset=mnist epochs=3
+    Example:
+    bnbench study show convergence dataset=mnist epochs=3
     """
     from bnbench import session, study
     from bnbench.cli.display import duration
@@ -112,7 +114,7 @@ def _design(one: Study, scale: ScaleName) -> list[str]:
     return lines
 
 
-@app.command("run")
+@app.command("run", cls=Command)
 def run(
     context: typer.Context,
     words: Annotated[
@@ -124,15 +126,22 @@ def run(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All studies that come with bnbench.")] = False,
     scale: ScaleOption = "cpu",
-    jobs: Annotated[int | None, typer.Option(help="Worker processes.  [default: one per core or GPU]")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", rich_help_panel=TRAINING, help="Worker processes.  \\[default: one per core or GPU]"),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")
+    ] = False,
     plugin: Plugin = None,
 ) -> None:
     """Train what studies still lack, decide their claims together, and print the scorecard.
 
     Settings make another study of it, with a sweep and a scorecard of its own.
 
-    Examples: bnbench study run convergence small_batch; bnbench study run convergence dataset=mnist epochs=3 seeds=6
+    Examples:
+    bnbench study run convergence small_batch
+    bnbench study run convergence dataset=mnist epochs=3 seeds=6
     """
     announce("planning the studies ...")
     if jobs != 1 or plugin is not None:

@@ -2,45 +2,72 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bnbench.cli.settings import Overrides, Plugin, Settings
+from bnbench.cli.settings import GRID, TRAINING, Overrides, Plugin, Settings
 from bnbench.console import announce
+from bnbench.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from bnbench import session
 
 
 def sweep(
     context: typer.Context,
-    name: Annotated[str, typer.Option(help="The sweep's folder under --results.")],
     overrides: Overrides = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The sweep's folder under --results.  \\[default: model-dataset-date]"),
+    ] = None,
+    extend: Annotated[bool, typer.Option("--extend", help="Add these runs to a sweep with another grid.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and how long.")] = False,
     zips: Annotated[
-        list[str] | None, typer.Option("--zip", metavar="TEXT", help="Factors that advance together: 'a=1,2 b=3,4'.")
+        list[str] | None,
+        typer.Option(
+            "--zip", metavar="TEXT", rich_help_panel=GRID, help="Factors that advance together: 'a=1,2 b=3,4'."
+        ),
     ] = None,
     excludes: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="TEXT", help="Leave out: 'norm=none batch_size=2'.")
+        list[str] | None,
+        typer.Option("--exclude", metavar="TEXT", rich_help_panel=GRID, help="Leave out: 'norm=none batch_size=2'."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and how long.")] = False,
-    jobs: Annotated[int | None, typer.Option(help="Worker processes.  [default: one per core or GPU]")] = None,
-    launcher: Annotated[str, typer.Option(help="Where runs train: local or inline.")] = "local",
-    lanes: Annotated[str, typer.Option(help="Runs trained as one network: auto, off or a number.")] = "auto",
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")] = False,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     plugin: Plugin = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", rich_help_panel=TRAINING, help="Worker processes.  \\[default: one per core or GPU]"),
+    ] = None,
+    launcher: Annotated[
+        str, typer.Option(metavar="NAME", rich_help_panel=TRAINING, help="Where runs train: local or inline.")
+    ] = "local",
+    lanes: Annotated[
+        str,
+        typer.Option(metavar="N", rich_help_panel=TRAINING, help="Runs trained as one network: auto, off or a number."),
+    ] = "auto",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", rich_help_panel=TRAINING, help="Stop at the first failure.")
+    ] = False,
 ) -> None:
     """Train every combination of the given values; what is finished is not trained again.
 
-    Example: bnbench sweep --name small norm=none,batch,group batch_size=2,8,32 lr=0.01,0.1 seed=range(3)
+    Example:
+    bnbench sweep model=mlp norm=none,batch lr=0.01,0.1 'seed=range(3)'
     """
     began = time.monotonic()
-    announce(f"planning {name} ...")
+    announce("planning ..." if name is None else f"planning {name} ...")
     from bnbench.launch import begin
 
     if plugin is not None or (launcher == "local" and jobs != 1):
         begin("bnbench.worker")
     from bnbench import session
     from bnbench.cli.display import SweepDisplay, show_plan
+    from bnbench.console import echo
 
     settings: Settings = context.obj
     session.check_execution(launcher, jobs, lanes)
@@ -54,12 +81,48 @@ def sweep(
         plugin=plugin,
         retry_failed=retry_failed,
     )
-    show_plan(plan, name, full=dry_run, planning=time.monotonic() - began)
+    chosen = plan.folder.name
+    if not (extend or dry_run):
+        _check_extension(plan)
+    if name is None:
+        echo(f"name: {chosen} (--name {chosen} goes on with this sweep)")
+    show_plan(plan, chosen, full=dry_run, planning=time.monotonic() - began)
     if dry_run:
+        if not extend and session.extension(plan):
+            echo("to train them in this sweep, say --extend")
         return
     with SweepDisplay(began) as display:
         summary = session.execute(
             plan, launcher=launcher, jobs=jobs, lanes=lanes, fail_fast=fail_fast, watch=display.update
         )
     display.end(summary)
+    if summary.interrupted and name is None:
+        echo(f"without a name it would be a new sweep: say --name {chosen}")
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)
+
+
+def _check_extension(plan: session.Plan) -> None:
+    """Let nobody mix two grids by accident: ask a person, refuse a script.
+
+    Raises:
+        InvalidRequest: the plan adds runs to a sweep, and nobody has agreed.
+    """
+    from bnbench import session
+
+    there = session.extension(plan)
+    if there is None:
+        return
+    if sys.stdin.isatty() and sys.stdout.isatty() and _agreed(f"{there}. Add these?"):
+        return
+    raise InvalidRequest([f"{there}; add these with --extend, or choose another --name"])
+
+
+def _agreed(question: str) -> bool:
+    from rich.prompt import Confirm
+
+    from bnbench.console import plain_console
+
+    try:
+        return Confirm.ask(question, default=False, console=plain_console(whole=True))
+    except EOFError:
+        return False

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bnbench.config import slips
 from bnbench.config.compose import CLOSED, GROUPS, Composer
 from bnbench.config.convert import Mismatch, convert, shown
 from bnbench.config.fields import field_types
+from bnbench.config.grammar import Setting
 from bnbench.config.grid import Cell
 from bnbench.config.keys import NESTED
 from bnbench.spec import Choice, RunSpec
@@ -16,16 +18,16 @@ _WRONG = object()
 
 
 class Builder:
-    """Builds the specs of cells that set ``keys``; a wrong value is added to ``problems``."""
+    """Builds the specs of cells of ``settings``; a wrong value is added to ``problems``."""
 
-    def __init__(self, composer: Composer, keys: Iterable[str], problems: list[str]) -> None:
+    def __init__(self, composer: Composer, settings: Iterable[Setting], problems: list[str]) -> None:
         self._composer = composer
         self._problems = problems
         self._defaults = composer.defaults
         self._hints = field_types(RunSpec)
-        keys = dict.fromkeys(keys)
+        self._given = {setting.key: setting.values for setting in settings}
         heads = [*GROUPS, *(key for key in self._defaults if key != "device")]
-        self._keys = {head: [key for key in keys if key.partition(".")[0] == head] for head in heads}
+        self._keys = {head: [key for key in self._given if key.partition(".")[0] == head] for head in heads}
         self._constant = {head: self._value(head, {}) for head, own in self._keys.items() if not own}
         self._varied = [(head, own) for head, own in self._keys.items() if own]
         self._made: dict[tuple[Any, ...], Any] = {}
@@ -78,7 +80,11 @@ class Builder:
             return convert(annotation, value)
         except Mismatch as mismatch:
             gone = f"cannot be left out, with ~{key} or null; " if value is None else ""
-            self._problems.append(f"{key}={shown(value)}: {gone}{mismatch}")
+            values = self._given.get(key, (value,))
+            slip = slips.rewritten(key, annotation, value, values)
+            # of a list without brackets each item is wrong for one reason
+            told = ",".join(map(shown, values)) if slip and slips.wants_list(annotation) else shown(value)
+            self._problems.append(f"{key}={told}: {gone}{mismatch}{slip}")
             return _WRONG
 
 

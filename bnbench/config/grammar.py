@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, QuotedString, RangeSweep, ValueType
 from hydra.errors import HydraException
 
+from bnbench.config import slips
+from bnbench.config.compose import GROUPS
 from bnbench.config.convert import shown
 
 LIMIT = 100_000
@@ -22,6 +25,10 @@ DEEPEST = 8
 
 Choices = Callable[[str], Sequence[str] | None]
 """The names that a config group offers, or None for a key that is no group."""
+
+
+UNREADABLE = (HydraException, ValueError, ArithmeticError, RecursionError)
+"""What Hydra's parser raises at a text that is no override."""
 
 
 class Wrong(Exception):
@@ -45,16 +52,29 @@ def parse(texts: Iterable[str], choices: Choices, problems: list[str]) -> list[S
     """Parse overrides; what is wrong is added to ``problems``, and the rest is returned."""
     parser = OverridesParser.create()
     settings = []
-    for text in texts:
+    for text in slips.joined(list(texts), problems):
         try:
             settings.append(_setting(parser.parse_override(text), choices))
         except Wrong as wrong:
             problems.append(f"{_quoted(text)}: {wrong}")
-        except (HydraException, ValueError, ArithmeticError, RecursionError) as error:
+        except UNREADABLE as error:
             reason = f"{str(error) or type(error).__name__}\n".splitlines()[0].split(" expecting ")[0]
-            usage = "key=value, key=value1,value2 or key=range(3), with quotes around unusual characters"
-            problems.append(f"{_quoted(text)} is not an override: {_shortened(reason)}. Write {usage}")
+            usage = "key=value, key=value1,value2 or 'key=range(3)', with quotes around unusual characters"
+            slip = slips.repaired(text, partial(_group_of, choices=choices), partial(_readable, parser, choices))
+            problems.append(f"{_quoted(text)} is not an override: {slip or f'{_shortened(reason)}. Write {usage}'}")
     return settings
+
+
+def _readable(parser: OverridesParser, choices: Choices, text: str) -> bool:
+    try:
+        _setting(parser.parse_override(text), choices)
+    except (Wrong, *UNREADABLE):
+        return False
+    return True
+
+
+def _group_of(name: str, choices: Choices) -> str | None:
+    return next((group for group in GROUPS if name in (choices(group) or ())), None)
 
 
 def split(text: str) -> list[str]:

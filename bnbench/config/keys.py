@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from bnbench.config.compose import GROUPS, Composer
+from bnbench.config import slips
+from bnbench.config.compose import CLOSED, GROUPS, Composer
 from bnbench.config.convert import shown
 from bnbench.config.fields import field_types
 from bnbench.config.grammar import Setting
 from bnbench.errors import nearest
+from bnbench.models.torchvision_names import torchvision_name
 from bnbench.spec import Evaluate, Split
 
 NESTED = {"split": Split, "evaluate": Evaluate}
 """The keys that hold several values."""
 
-OTHER_NAMES = {"learning_rate": "lr", "bs": "batch_size", "wd": "optim.weight_decay", "iterations": "steps"}
+OTHER_NAMES = {
+    "learning_rate": "lr", "bs": "batch_size", "batch": "batch_size", "wd": "optim.weight_decay", "iterations": "steps",
+    "momentum": "optim.momentum", "seeds": "seed", "architecture": "model", "network": "model", "gpu": "device",
+}  # fmt: skip
 """What else people call our keys, where spelling does not lead there."""
 
 OPTIONS = ("name", "jobs", "lanes", "launcher", "plugin", "results", "data")
@@ -50,7 +55,7 @@ class Arms:
                 wrong = (value for value in setting.values if not self.offers(setting.key, value))
                 yield from (self._unknown_name(setting.key, value, names) for value in wrong)
             elif not self._has(setting.key):
-                yield self._unknown_key(setting.key)
+                yield f"{self._unknown_key(setting.key)}{self._elsewhere(setting)}"
 
     def _has(self, key: str) -> bool:
         head, _, option = key.partition(".")
@@ -69,7 +74,39 @@ class Arms:
     def _unknown_name(self, group: str, value: object, names: Sequence[str]) -> str:
         if isinstance(value, list):
             return f"{group}={shown(value)}: must be one name; write {group}={shown(value)[1:-1]} to compare several"
-        return f"{group}={shown(value)}: unknown {group}; {nearest(str(value), names)}"
+        slip = self._meant(group, value)
+        told = f"write {slip}" if slip else nearest(str(value), names)
+        own = ". For one of your own add --plugin FILE" if group not in CLOSED and not slip else ""
+        return f"{group}={shown(value)}: unknown {group}; {told}{own}"
+
+    def _meant(self, group: str, value: object) -> str | None:
+        """The setting that was meant, where it is known, as it is typed."""
+        if value in ("all", "*"):
+            return slips.typed(f"{group}=glob(*)")
+        if names := slips.several(value, lambda name: self.offers(group, name)):
+            return slips.typed(f"{group}={names}")
+        if group == "model" and (name := torchvision_name(str(value))):
+            return f"model=torchvision model.name={name}"
+        return None
+
+    def _elsewhere(self, setting: Setting) -> str:
+        """Where there is an option that the arms of the sweep do not have, and what else may have been meant."""
+        head, dot, option = setting.key.rpartition(".")
+        groups = [head] if head in GROUPS else [] if dot else GROUPS
+        has = [
+            f"{group}={name}"
+            for group in groups
+            for name in self._composer.names(group) or ()
+            if option in self._composer.types(group, name) and option not in self._options(group)
+        ]
+        if has and not (head in GROUPS and head in self._unclear):
+            return f". {', '.join(has)} {'has' if len(has) == 1 else 'have'} it"
+        match setting.key, setting.values:
+            case "seeds", (int(count),):
+                return f". For {count} seeds write {slips.typed(f'seed=range({count})')}"
+            case "data", (str(name),) if self.offers("dataset", name):
+                return f". The dataset is chosen with dataset={name}"
+        return ""
 
     def _unknown_key(self, key: str) -> str:
         head, _, option = key.partition(".")

@@ -18,6 +18,8 @@ from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import Arms
 from bnbench.spec import RunSpec, check
 
+DEVICES = "auto, cpu, cuda, or cuda:0, cuda:1, ..."
+
 HINDRANCES = ("batch_size=", "split.", "batches=", "domains:")
 """How problems begin with which a spec cannot even be tried on a network."""
 
@@ -29,7 +31,7 @@ class Request:
     Attributes:
         specs: the distinct runs, in the order of the grid.
         factors: the swept keys and their values as typed.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:i``; where to train, no part of a run's identity.
+        device: where to train; no part of a run's identity.
         typed: the texts as typed: overrides, zips, excludes.
         excluded: how many runs the exclusions removed.
         notes: what the user should know although nothing is wrong.
@@ -71,7 +73,7 @@ def compose_request(
     composer = Composer(components)
     settings = parse(overrides, composer.names, problems)
     device = _take_device(settings, composer, problems)
-    zipped = [_zipped(text, composer, problems) for text in zips]
+    zipped = [_zipped(text, composer, problems, settings) for text in zips]
     every = [*settings, *itertools.chain.from_iterable(zipped)]
     arms = Arms(every, composer)
     problems.extend(arms.problems(every))
@@ -82,7 +84,7 @@ def compose_request(
         or [{key: value for key, value in point.items() if key not in GROUPS} for point in points[:1]]
         for points in grid.factors(settings, zipped, problems)
     ]
-    builder = Builder(composer, [setting.key for setting in every], problems)
+    builder = Builder(composer, every, problems)
     distinct = dict.fromkeys(spec for cell in grid.cells(product) if (spec := builder.build(cell)) is not None)
     found = {spec: check(spec) for spec in distinct}
     problems.extend(itertools.chain.from_iterable(found.values()))
@@ -118,13 +120,17 @@ def joined(requests: Sequence[Request]) -> Request:
     )
 
 
-def _zipped(text: str, composer: Composer, problems: list[str]) -> list[Setting]:
+def _zipped(text: str, composer: Composer, problems: list[str], beside: Sequence[Setting]) -> list[Setting]:
     wrong: list[str] = []
     settings = parse(split(text), composer.names, wrong)
     if not settings and not wrong:
         wrong.append("no settings given; write for example 'batch_size=8,32 lr=0.1,0.4'")
     if any(setting.key == "device" for setting in settings):
         wrong.append("device: is not swept")
+    if len(settings) == 1 and not wrong and (others := [setting for setting in beside if setting.swept]):
+        even = [setting for setting in others if len(setting.values) == len(settings[0].values)] or others
+        whole = " ".join([text, *(f"{setting.key}={','.join(map(shown, setting.values))}" for setting in even)])
+        wrong.append(f"{shown(text)}: advances with nothing; quote what advances together: --zip {shown(repr(whole))}")
     problems.extend(f"--zip {problem}" for problem in wrong)
     return [setting for setting in settings if setting.key != "device"]
 
@@ -140,7 +146,9 @@ def _take_device(settings: list[Setting], composer: Composer, problems: list[str
     device = given[0] if given else default
     if isinstance(device, str) and re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):
         return device
-    problems.append(f"device={shown(device)}: must be auto, cpu, cuda, or cuda:0, cuda:1, ...")
+    meant = re.fullmatch(r"(?:gpu|cuda)[-_. :]?([0-9]{0,3})", str(device).lower())
+    slip = f"; write device=cuda{f':{meant.group(1)}' if meant.group(1) else ''}" if meant else ""
+    problems.append(f"device={shown(device)}: must be {DEVICES}{slip}")
     return default
 
 

@@ -14,7 +14,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What every dataset can have: random crops after padding by ``pad`` pixels, random horizontal flips."""
+    """What every dataset can have.
+
+    Attributes:
+        pad: random crops after padding by this many pixels; 0: none.
+        flip: random horizontal flips.
+    """
 
     pad: int = 0
     flip: bool = False

@@ -33,6 +33,19 @@ def cnn(
 
     Layer i of ``depth`` is in stage floor(3 i / depth); stage s has ``width * 2^s`` channels, and the first layer of
     each stage but the first has stride 2.
+
+    Args:
+        norm: makes a normalization layer for a number of channels.
+        shape: channels, height and width of an image.
+        classes: number of outputs.
+        depth: 3x3 convolutions, in three stages.
+        width: channels of the first stage; doubled at each stage, which halves the image.
+        activation: the non-linear function of each layer.
+        init: how weights are drawn: after He et al. 2015, Glorot & Bengio 2010, or from one normal distribution.
+        init_std: standard deviation for init=normal.
+        placement: the norm before or after the activation.
+        bias: of linear layers and convolutions; auto: unless a norm that shifts follows directly.
+        pool: average: global average pooling before the linear layer.
     """
     require_options(depth, width, activation, init, init_std, placement, bias, pool)
     layers: OrderedDict[str, nn.Module] = OrderedDict()

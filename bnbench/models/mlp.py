@@ -29,6 +29,18 @@ def mlp(
     """``depth`` hidden layers of ``width`` units, each with a norm, and a linear one: ``[N, C, H, W] -> [N, classes]``.
 
     ``depth=3 width=100 activation=sigmoid init=normal`` is the network of Ioffe & Szegedy 2015, section 4.1.
+
+    Args:
+        norm: makes a normalization layer for a number of channels.
+        shape: channels, height and width of an image.
+        classes: number of outputs.
+        depth: hidden layers.
+        width: units of a hidden layer.
+        activation: the non-linear function of each layer.
+        init: how weights are drawn: after He et al. 2015, Glorot & Bengio 2010, or from one normal distribution.
+        init_std: standard deviation for init=normal.
+        placement: the norm before or after the activation.
+        bias: of linear layers and convolutions; auto: unless a norm that shifts follows directly.
     """
     require_options(depth, width, activation, init, init_std, placement, bias)
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())

@@ -79,7 +79,13 @@ def resnet(depth: int) -> Callable[..., Network]:
         """Stages of ``width * (1, 2, 4)`` channels, average pooling, linear: ``[N, C, H, W] -> [N, classes]``.
 
         Convolutions have a bias only where the norm after them neither shifts nor cancels it.
-        ``zero_init_last_gamma`` makes every block start as the identity (Goyal et al. 2017, section 5.1).
+
+        Args:
+            norm: makes a normalization layer for a number of channels.
+            shape: channels, height and width of an image.
+            classes: number of outputs.
+            width: channels of the first stage; doubled at each stage, which halves the image.
+            zero_init_last_gamma: start every residual block as the identity (Goyal et al. 2017, section 5.1).
         """
         require(at_least("model.width", width, 1), at_most("model.width", width, MOST_UNITS))
         stem = norm(width)

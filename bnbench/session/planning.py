@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -33,6 +34,7 @@ from bnbench.plan import (
     until_last,
 )
 from bnbench.session.asking import Answer, ask, ask_abreast
+from bnbench.session.naming import free_name
 from bnbench.session.provenance import PATH, earlier_data, fingerprinted, repeated, same_data
 from bnbench.spec import RunSpec, run_id, stack_key
 
@@ -146,7 +148,7 @@ class Plan:
 
 def plan_sweep(
     overrides: Sequence[str],
-    name: str,
+    name: str | None,
     *,
     results: Path,
     data: Path,
@@ -157,11 +159,16 @@ def plan_sweep(
 ) -> Plan:
     """Compose and check a sweep.
 
+    Args:
+        name: of the sweep; None takes one that is free.
+
     Raises:
         BnbenchError: something is wrong with the request; the message says all of it.
     """
     parts = components(plugin and _absolute(plugin, "--plugin"))
     request = compose_request(overrides, parts, zips, excludes)
+    if name is None:
+        name = free_name(request.specs, _absolute(results, "--results"), date.today())
     return plan_request(request, parts, name, results=results, data=data, plugin=plugin, retry_failed=retry_failed)
 
 
@@ -215,7 +222,7 @@ def plan_run(
         request = Request((spec,), {}, request.device, notes=_renamed(source, spec), problems=request.problems)
     if len(request.specs) > 1 and not request.problems:
         factors = ", ".join(request.factors)
-        remedy = "use bnbench sweep --name NAME"
+        remedy = "use bnbench sweep"
         raise InvalidRequest([f"these overrides make {len(request.specs)} runs ({factors}); {remedy}"])
     return _plan(request, parts, name, results, data, plugin, frozenset())
 

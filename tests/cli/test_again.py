@@ -84,6 +84,6 @@ def test_what_was_interrupted_goes_on_and_an_extension_trains_what_is_new(progra
     (tmp_path / "interrupt").unlink()
     assert "1 to train" in (first := program(*words)).out and first.code == 0, first.out
     for _ in range(2):
-        extended = program(*words, "seed=0,1")
+        extended = program(*words, "--extend", "seed=0,1")
         assert extended.code == 0, extended.err
     assert "nothing to train" in extended.out and statuses(tmp_path / "results/s") == {"completed": 4}

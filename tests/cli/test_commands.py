@@ -83,8 +83,9 @@ def test_an_edited_spec_file_says_which_run_it_is_now(program: Program):
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("norms", "groups=4"), ("models", "resnet20"), ("datasets", "digits"), ("optims", "momentum=0.0"),
-     ("schedules", "milestones=[0.5,0.75]"), ("probes", "gradient_flow"), ("studies", "small_batch")],
+    [("settings", "batch_size"), ("norms", "groups=4"), ("models", "resnet20"), ("datasets", "digits"),
+     ("optims", "momentum=0.0"), ("schedules", "milestones=[0.5,0.75]"), ("probes", "gradient_flow"),
+     ("studies", "small_batch")],
 )  # fmt: skip
 def test_list(program: Program, kind, expected):
     result = program("list", kind)

@@ -55,7 +55,7 @@ def test_changed_data_are_told_and_never_pooled(
     assert "2 finished already, 0 to train" in program(*SWEEP, *settings, "seed=0,1").out
     change(Path(place))
     last = max(row["finished_at"] for row in rows(RUNS))
-    extended = program(*SWEEP, *settings, "seed=range(4)")
+    extended = program(*SWEEP, "--extend", *settings, "seed=range(4)")
     said = f"note: {settings[1]}: data changed since {last}: 2 finished runs were trained on other data, and stay apart"
     assert said in extended.out.splitlines()
     assert "s: 4 runs, 4 to train" in extended.out and "trained 4 in" in extended.out
@@ -71,11 +71,11 @@ def test_the_same_data_elsewhere_are_the_same(program: Program):
     write_npz(Path("data/one.npz"))
     shutil.copy("data/one.npz", "data/two.npz")
     assert program(*SWEEP, "dataset=npz", "dataset.path=one.npz", "seed=0,1").code == 0
-    again = program(*SWEEP, "dataset=npz", "dataset.path=two.npz", "seed=0,1,2")
+    again = program(*SWEEP, "--extend", "dataset=npz", "dataset.path=two.npz", "seed=0,1,2")
     assert "3 runs, 2 finished already, 1 to train" in again.out and "changed" not in again.out
     assert [row["dataset.path"] for row in rows(RUNS)] == ["one.npz", "one.npz", "two.npz"]
     assert "3/3" in program("report", "s", "--view", "convergence", "--target", "1%").out
-    both = program(*SWEEP, "dataset=npz", "dataset.path=one.npz,two.npz", "seed=0,1,2,3")
+    both = program(*SWEEP, "--extend", "dataset=npz", "dataset.path=one.npz,two.npz", "seed=0,1,2,3")
     assert "4 runs, 3 finished already, 1 to train" in both.out
     assert "note: dataset.path=two.npz holds the same data as one.npz, so their runs are the same" in both.out
 

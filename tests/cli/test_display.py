@@ -21,7 +21,7 @@ def test_impossible_cells_are_no_failures(program: Program) -> None:
 
 def test_one_run_is_not_runs(program: Program) -> None:
     result = program("sweep", "--name", "s", *SMALL, "norm=none")
-    more = program("sweep", "--name", "s", *SMALL, "norm=batch")
+    more = program("sweep", "--name", "s", "--extend", *SMALL, "norm=batch")
     assert "s: 1 run, 1 to train" in result.out and "1 of 1 run, " in result.out
     assert "s extends a sweep: 1 run there, 1 new" in more.out
 

@@ -96,7 +96,7 @@ def test_an_edited_norm_is_trained_again_and_its_baseline_is_not(trained: Progra
 
 def test_more_seeds_are_those_of_the_newest_and_a_return_makes_an_old_version_the_newest(trained: Program):
     Path("mine.py").write_text(PLUGIN.replace("0.5", "0.75"))
-    extended = trained(*WORDS, "seed=0,1")
+    extended = trained(*WORDS, "--extend", "seed=0,1")
     assert extended.code == 0 and "2 finished already" in extended.out and "6 to train" in extended.out
     built_in, first, second = versions()
     assert versions() == {built_in: 4, first: 2, second: 4}

@@ -124,7 +124,7 @@ def test_what_a_killed_program_left_finished_is_joined(program: Program, monkeyp
 
 def test_a_name_can_be_extended_and_says_so(program: Program):
     assert program("sweep", "--name", "s", *SMALL, "norm=none").code == 0
-    more = program("sweep", "--name", "s", *SMALL, "norm=batch")
+    more = program("sweep", "--name", "s", "--extend", *SMALL, "norm=batch")
     assert more.code == 0 and "extends" in more.out
     assert [run["norm"] for run in rows("results/s/runs.csv")] == ["none", "batch"]
 

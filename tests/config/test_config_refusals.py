@@ -95,7 +95,7 @@ def problems(overrides, zips=(), excludes=()):
         ([""], ["'' is not an override"]),
         ("=", ["'=': no key"]),
         ("=1", ["'=1': no key"]),
-        ("lr=1,,2", ["'lr=1,,2' is not an override: extraneous input ','. Write"]),
+        ("lr=1,,2", ["'lr=1,,2' is not an override: a value is missing at a comma; write lr=1,2"]),
         ("lr==1", ["is not an override"]),
         (["lr =1"], ["'lr =1' is not an override"]),
         (["lr=1\n"], [r"'lr=1\n' is not an override"]),

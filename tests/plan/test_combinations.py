@@ -1,6 +1,7 @@
 """Every row of docs/combinations.md is refused with the message that it names."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def test_every_row_is_read():
 
 @pytest.mark.parametrize(("settings", "message"), ROWS)
 def test_refused(settings: str, message: str):
-    request = compose_request(settings.split(), components())
+    request = compose_request(shlex.split(settings), components())
     specs = {str(number): spec for number, spec in enumerate(request.specs)}
     reasons = [*request.problems, *([] if request.problems else obstacles(specs, components(), load_data).values())]
     assert any(message in reason for reason in reasons), reasons

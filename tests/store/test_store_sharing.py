@@ -111,7 +111,8 @@ def test_two_users_extend_a_sweep(common: Path):
         (BOB, "seed=range(4)", 0o077),
         (ALICE, "seed=range(5)", 0o022),
     ):
-        done = bnbench(common, user, "sweep", "--name", "s", *SMALL, "norm=none,batch", seeds, mask=mask)
+        words = ("sweep", "--name", "s", "--extend", *SMALL, "norm=none,batch", seeds)
+        done = bnbench(common, user, *words, mask=mask)
         assert done.returncode == 0, done.stderr
     assert set(load_runs(results / "s")["status"]) == {"completed"} and len(load_runs(results / "s")) == 10
     for path in results.rglob("*"):
