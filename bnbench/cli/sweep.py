@@ -21,7 +21,7 @@ def sweep(
     overrides: Overrides = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The sweep's folder under --results.  \\[default: model-dataset-date]"),
+        typer.Option("--name", metavar="NAME", help="The sweep's folder under --results. Default: model-dataset-date."),
     ] = None,
     extend: Annotated[bool, typer.Option("--extend", help="Add these runs to a sweep with another grid.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and how long.")] = False,
