@@ -6,11 +6,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bnbench import store
-from bnbench.errors import Gone
+from bnbench.errors import BnbenchError, Gone
 from bnbench.spec import RunSpec
 
 LOOK = 1.0
@@ -45,13 +45,13 @@ def watched(
                 if trains:
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 return
-            silent = {specs[name]: seconds for name, seconds in store.silences(folder).items() if name in specs}
-            if silent:
-                moved = time.monotonic()
-            else:
-                silent = dict.fromkeys(specs.values(), time.monotonic() - moved)
-            long = {spec: seconds for spec, seconds in silent.items() if seconds >= LONG}
-            tell(long)
+            with suppress(OSError, BnbenchError):  # the folder may go at any moment, which the next look tells
+                silent = {specs[name]: seconds for name, seconds in store.silences(folder).items() if name in specs}
+                if silent:
+                    moved = time.monotonic()
+                else:
+                    silent = dict.fromkeys(specs.values(), time.monotonic() - moved)
+                tell({spec: seconds for spec, seconds in silent.items() if seconds >= LONG})
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
