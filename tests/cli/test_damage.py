@@ -334,7 +334,7 @@ def test_what_is_no_damage_stops_nobody(program: Program, results: Path, damage:
         assert "damaged" not in result.out + result.err
     after = snapshot(results)
     assert {path for path in before if "scorecard" not in path and before[path] != after.get(path)} == set()
-    assert program(*SWEEP[:-2], "seed=0,1,2", SWEEP[-1]).code == 0
+    assert program(*SWEEP[:-2], "--extend", "seed=0,1,2", SWEEP[-1]).code == 0
     assert len({row[0] for row in table(results / "s/runs.csv")[1:]}) == 6
     kept = {name: before[f"s/{name}"] for name in ("runs.csv", "metrics.csv")}
     for name, saved in kept.items():
