@@ -86,7 +86,7 @@ def test_another_grid_needs_consent(program: Program, tmp_path: Path):
         refused = program(*SWEEP, *words)
         asked = f"error: sweep s holds another grid: 4 runs there, {new} new; add these with --extend, or choose"
         assert refused.code == 2 and refused.err.startswith(asked) and refused.err.count("\n") == 1
-    assert refused.out == "planning s ...\n"
+        assert refused.out == "planning s ...\n"
         looked = program(*SWEEP, *words, "--dry-run")
         assert looked.code == 0 and "s extends a sweep" in looked.out and "say --extend" in looked.out
         with pytest.raises(InvalidRequest, match=r"4 runs there, . new; add these with extend=True"):
