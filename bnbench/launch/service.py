@@ -45,7 +45,7 @@ def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -
 
 def _leave_server() -> None:
     """Let go of the pipe that a fork server ends by: a user's code could write into it, which ends it as well."""
-    server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    server: Any = forkserver._forkserver
     alive, server._forkserver_alive_fd = server._forkserver_alive_fd, None
     if alive is not None:
         os.close(alive)
