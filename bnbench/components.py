@@ -1,7 +1,8 @@
 """The components a run can be built from: the built-in norms, models and datasets, and those of a plugin file.
 
 A plugin is a Python file that defines ``NORMS``, ``MODELS`` and/or ``DATASETS`` (dicts from a name to a class or
-function, as the built-in registries). It is the only code that is ever executed on a user's behalf.
+function, as the built-in registries). It is the only code that is ever executed on a user's behalf, and never in the
+process of the program, which knows its components by a :class:`Description` each.
 """
 
 from __future__ import annotations

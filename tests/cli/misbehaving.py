@@ -108,10 +108,14 @@ ENDING = {
     "leaves_a_child": lambda: (forked(lambda: time.sleep(600)), os._exit(4)),
     "leaves_by_thread": lambda: (threading.Timer(0.01, os._exit, [5]).start(), time.sleep(60)),
     "closes_all": lambda: os.closerange(0, 1000),
+}
+"""These end their process, and nothing else."""
+
+WRITING = {
     "writes_rubbish": lambda: write_rubbish(b"x"),
     "writes_zeros": lambda: write_rubbish(b"\0"),
 }
-"""These end their process, and nothing else."""
+"""These write into whatever is open, before there are results."""
 
 RAISING = {
     "descends": descend,
@@ -204,7 +208,7 @@ def norm_of(deed):
 
 
 if PLACE.startswith("import"):
-    {**ENDING, **RAISING, **HARMLESS, **HANGING}[PLACE.split()[1]]()
+    {**ENDING, **WRITING, **RAISING, **HARMLESS, **HANGING}[PLACE.split()[1]]()
 
 NORMS = {name: norm_of(deed) for name, deed in {**ENDING, **RAISING, **HANGING}.items()}
 NORMS |= {name: norm_of(cache(deed)) for name, deed in HARMLESS.items()}

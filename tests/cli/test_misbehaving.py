@@ -17,7 +17,7 @@ import pytest
 from bnbench import asking
 from bnbench.errors import PluginError
 from bnbench.plugins import known_components
-from tests.cli.misbehaving import ENDING, HANGING, HARMLESS, NORMS, RAISING
+from tests.cli.misbehaving import ENDING, HANGING, HARMLESS, NORMS, RAISING, WRITING
 from tests.conftest import Program
 
 PLUGIN = Path(__file__).with_name("misbehaving.py")
@@ -81,7 +81,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("place", ["init", "planning", "training"])
 def test_each_arm_bears_what_it_does_alone(tmp_path: Path, alone: dict[str, str], place: str):
-    norms = ["leaves_0", "exits_0", "segfaults", "interrupts"] if place == "init" else [norm for norm in NORMS if norm not in HANGING]
+    norms = (
+        ["leaves_0", "exits_0", "segfaults", "interrupts"]
+        if place == "init"
+        else [norm for norm in NORMS if norm not in HANGING]
+    )
     found = call(
         tmp_path, place, "sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, f"norm=batch,none,{','.join(norms)}"
     )
@@ -120,7 +124,7 @@ def at_import(folder: Path, deed: str) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="has no fork server")
-@pytest.mark.parametrize("deed", [*ENDING, *RAISING, *HANGING])
+@pytest.mark.parametrize("deed", [*ENDING, *WRITING, *RAISING, *HANGING])
 def test_an_import_ends_its_own_process_only(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str
 ):
