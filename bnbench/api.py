@@ -1,4 +1,7 @@
-"""The commands as functions, for notebooks and scripts."""
+"""The commands as functions, for notebooks and scripts.
+
+A ``plugin`` is a file, as on the command line, and is executed in processes of its own, never in the caller's.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def run(
         BnbenchError: something is wrong with the request.
     """
     if plugin:
-        begin("bnbench.worker")
+        begin("bnbench.worker", "bnbench.plugins")
     plan = session.plan_run(
         overrides, name, results=Path(results), data=Path(data), plugin=Path(plugin) if plugin else None
     )
@@ -70,7 +73,9 @@ def sweep(
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    if jobs != 1 or plugin:
+    if plugin:
+        begin("bnbench.worker", "bnbench.plugins")
+    elif jobs != 1:
         begin("bnbench.worker")
     plan = session.plan_sweep(
         overrides,
@@ -144,7 +149,9 @@ def verdicts(
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    if jobs != 1 or plugin:
+    if plugin:
+        begin("bnbench.worker", "bnbench.plugins")
+    elif jobs != 1:
         begin("bnbench.worker")
     place = study.Place(
         expanded(results, "results"), expanded(data, "data"), expanded(plugin, "plugin") if plugin else None

@@ -1,7 +1,8 @@
 """The components a run can be built from: the built-in norms, models and datasets, and those of a plugin file.
 
 A plugin is a Python file that defines ``NORMS``, ``MODELS`` and/or ``DATASETS`` (dicts from a name to a class or
-function, as the built-in registries). It is the only code that is ever executed on a user's behalf.
+function, as the built-in registries). It is the only code that is ever executed on a user's behalf, and never in the
+process of the program, which knows its components by a :class:`Description` each.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -25,6 +26,7 @@ from bnbench.errors import BnbenchError, PluginError, described
 from bnbench.global_state import preserved_global_state, seeded_generators
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
+from bnbench.norms.facts import Facts
 from bnbench.paths import content
 from bnbench.plugin_modules import KNOWN, Beside, named_sources, show_lines, use
 from bnbench.plugin_source import Plugin, source_hash
@@ -40,18 +42,42 @@ _NOT = "and no word that is read as nothing, a truth value or a number (none, na
 BUILT_IN: dict[str, Registry] = {"norm": NORMS, "model": MODELS, "dataset": DATASETS}
 
 
+@dataclass(frozen=True)
+class Description:
+    """All that the program knows of a component of a plugin, as plain data.
+
+    Attributes:
+        options: with their defaults.
+        types: annotations of the options.
+        doc: its docstring.
+        facts: of a norm that states some.
+    """
+
+    options: Mapping[str, Any]
+    types: Mapping[str, Any]
+    doc: str
+    facts: Facts | None = None
+
+
+Descriptions = Mapping[tuple[str, str], Description]
+"""By group and name."""
+
+
 @dataclass(frozen=True, eq=False)
 class Components:
     """Registries by group (norm, model, dataset), and what is built from them.
 
     Attributes:
+        registries: with the components of a plugin only where it was executed.
         added: by group, the names that come from a plugin.
         plugin: its source as it was read, or None without one.
+        described: the plugin's components, where it was not executed.
     """
 
     registries: Mapping[str, Registry]
     added: Mapping[str, frozenset[str]]
     plugin: Plugin | None = None
+    described: Descriptions = field(default_factory=dict)
 
     @property
     def source_hash(self) -> str | None:
@@ -92,7 +118,7 @@ class Components:
 
 
 def components(plugin: Path | Plugin | None = None, anew: bool = False) -> Components:
-    """The built-in components and, if given, those of a plugin: its file, or what was read of it.
+    """The built-in components and, if given, those of a plugin, which is executed: its file, or what was read of it.
 
     A file and what it imports from its folder are read at each call and executed again only if they have changed. Of
     what was read no file is read again.
@@ -106,12 +132,9 @@ def components(plugin: Path | Plugin | None = None, anew: bool = False) -> Compo
     if plugin is None:
         return Components(BUILT_IN, {})
     file = plugin.file if isinstance(plugin, Plugin) else plugin.expanduser().absolute()
-    try:
-        known = _known.get(file)
-        if anew or known is None or not known.is_current(plugin):
-            known = _known[file] = _load(plugin if isinstance(plugin, Plugin) else _read(file))
-    except OSError as error:
-        raise PluginError(f"--plugin {file}: cannot be read: {error.strerror or error}") from error
+    known = _known.get(file)
+    if anew or known is None or not known.is_current(plugin):
+        known = _known[file] = _load(plugin if isinstance(plugin, Plugin) else read_plugin(file))
     use(known.beside)
     return known.components
 
@@ -128,16 +151,31 @@ class _Loaded:
         """Whether this is what a plugin holds: what was read of it, or its files now."""
         if isinstance(plugin, Plugin):
             return (plugin.source, plugin.beside) == (self.source, self.beside.sources)
-        sources = {plugin.expanduser().absolute(): self.source, **self.beside.sources}
-        return all(path.is_file() and path.read_bytes() == source for path, source in sources.items())
+        return unchanged({plugin.expanduser().absolute(): self.source, **self.beside.sources})
 
 
 _known: dict[Path, _Loaded] = {}
 
 
-def _read(file: Path) -> Plugin:
-    source = content(file)
-    beside = named_sources(file, source)
+def unchanged(sources: Mapping[Path, bytes]) -> bool:
+    """Whether files hold what was read of them."""
+    try:
+        return all(path.is_file() and path.read_bytes() == source for path, source in sources.items())
+    except OSError:
+        return False
+
+
+def read_plugin(file: Path) -> Plugin:
+    """A plugin from its file, of which nothing is executed.
+
+    Raises:
+        PluginError: it cannot be read.
+    """
+    try:
+        source = content(file)
+        beside = named_sources(file, source)
+    except OSError as error:
+        raise PluginError(f"--plugin {file}: cannot be read: {error.strerror or error}") from error
     return Plugin(file, source, beside, source_hash(file, source, beside))
 
 

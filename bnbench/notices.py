@@ -14,6 +14,20 @@ def notice(text: str) -> None:
         listener(text)
 
 
+class Doubling:
+    """When to tell of something that lasts: each time that it has lasted twice as long."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def is_due(self, seconds: float) -> bool:
+        """Whether to tell of it now; what lasts 0 s is over, and the next one begins anew."""
+        if seconds < self._next and seconds > 0:
+            return False
+        self._next = 2 * seconds
+        return seconds > 0
+
+
 @contextmanager
 def heard(tell: Callable[[str], None]) -> Iterator[None]:
     """Let a function hear each notice of a block once."""

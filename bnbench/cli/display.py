@@ -17,6 +17,7 @@ from bnbench.config import GROUPS
 from bnbench.console import plain_console
 from bnbench.engine import Evaluation, Record
 from bnbench.environment import cores
+from bnbench.notices import Doubling
 from bnbench.reports.wording import plural
 from bnbench.spec import RunSpec, arm, flatten, run_id
 
@@ -81,16 +82,12 @@ class _Silence:
     """Says from which runs nothing comes: a line each time that the silence has doubled."""
 
     def __init__(self) -> None:
-        self._next = 0.0
+        self._doubling = Doubling()
 
     def tell(self, silent: session.Silent, console: Console) -> None:
         """Name the run that has been silent longest, and say how many others are; with none, begin anew."""
-        if not silent:
-            self._next = 0.0
-            return
-        first = max(silent, key=lambda spec: silent[spec])
-        if silent[first] >= self._next:
-            self._next = 2 * silent[first]
+        if self._doubling.is_due(max(silent.values(), default=0.0)):
+            first = max(silent, key=lambda spec: silent[spec])
             others = f" and {plural(len(silent) - 1, 'other run')}" if len(silent) > 1 else ""
             console.print(f"nothing from {arm(first)} seed={first.seed}{others} for {duration(silent[first])}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -123,12 +124,9 @@ def list_components(
     if kind in ("probes", "studies"):
         console.print(_probes() if kind == "probes" else studies())
         return
+    composer = _composer(plugin)
     from bnbench.cli.norm_list import shown
-    from bnbench.components import components
-    from bnbench.config import Composer
 
-    parts = components(plugin.absolute() if plugin else None)
-    composer = Composer(parts)
     if kind == "norms":
         _list_norms(composer)
         return
@@ -142,6 +140,22 @@ def list_components(
         text = " ".join(f"{key}={shown(value)}" for key, value in options.items())
         table.add_row(name, composer.summary(group, name), text)
     console.print(table)
+
+
+def _composer(plugin: Path | None) -> Composer:
+    """What there is, with what a plugin adds."""
+    if plugin is None:
+        from bnbench.components import components
+        from bnbench.config import Composer
+
+        return Composer(components())
+    from bnbench.launch import begin
+
+    begin("bnbench.plugins")
+    from bnbench.config import Composer
+    from bnbench.plugins import known_components
+
+    return Composer(known_components(plugin.absolute()))
 
 
 def studies() -> Any:

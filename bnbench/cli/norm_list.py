@@ -13,8 +13,8 @@ def entries(composer: Composer) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The norms by name, each with its lines by label; a norm of a plugin need not have facts."""
     for name in composer.names("norm") or []:
         options = " ".join(f"{key}={shown(value)}" for key, value in composer.options("norm", name).items())
-        facts = getattr(composer.component("norm", name), "facts", None)
-        said = labelled(facts) if isinstance(facts, Facts) else {"what it is": composer.summary("norm", name)}
+        facts = composer.facts(name)
+        said = labelled(facts) if facts else {"what it is": composer.summary("norm", name)}
         yield name, {label: line for label, line in {**said, "options": options or "none"}.items() if line}
 
 

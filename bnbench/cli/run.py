@@ -30,7 +30,7 @@ def run(
     from bnbench.launch import begin
 
     if plugin is not None:
-        begin("bnbench.worker")
+        begin("bnbench.worker", "bnbench.plugins")
     from bnbench import session
     from bnbench.cli.display import RunDisplay
 

@@ -52,6 +52,10 @@ def show(
     Example:
     bnbench study show convergence dataset=mnist epochs=3
     """
+    from bnbench.launch import begin
+
+    if plugin is not None:
+        begin("bnbench.worker", "bnbench.plugins")
     from bnbench import session, study
     from bnbench.cli.display import duration
     from bnbench.environment import cores
@@ -80,10 +84,10 @@ def show(
 def _asked(words: Sequence[str], plugin: Path | None) -> list[Study]:
     """The studies that some words name, with the settings among the words."""
     from bnbench import study
-    from bnbench.components import components
+    from bnbench.plugins import known_components
 
     names, settings = study.told_apart(words)
-    return study.varied(study.load(names), settings, components(plugin))
+    return study.varied(study.load(names), settings, known_components(plugin))
 
 
 def _design(one: Study, scale: ScaleName) -> list[str]:
@@ -144,9 +148,11 @@ def run(
     bnbench study run convergence dataset=mnist epochs=3 seeds=6
     """
     announce("planning the studies ...")
-    if jobs != 1 or plugin is not None:
-        from bnbench.launch import begin
+    from bnbench.launch import begin
 
+    if plugin is not None:
+        begin("bnbench.worker", "bnbench.plugins")
+    elif jobs != 1:
         begin("bnbench.worker")
     from bnbench import session, study
     from bnbench.cli.output import show_views

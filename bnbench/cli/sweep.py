@@ -63,7 +63,9 @@ def sweep(
     announce("planning ..." if name is None else f"planning {name} ...")
     from bnbench.launch import begin
 
-    if plugin is not None or (launcher == "local" and jobs != 1):
+    if plugin is not None:
+        begin("bnbench.worker", "bnbench.plugins")
+    elif launcher == "local" and jobs != 1:
         begin("bnbench.worker")
     from bnbench import session
     from bnbench.cli.display import SweepDisplay, show_plan

@@ -67,7 +67,7 @@ def _options(composer: Composer, group: str, names: list[str]) -> Iterator[Entry
     common = meanings(Augmentation) if group == "dataset" else {}
     owners: dict[Entry, list[str]] = {}
     for name in names:
-        types_of, says = composer.types(group, name), {**common, **meanings(composer.component(group, name))}
+        types_of, says = composer.types(group, name), {**common, **told(composer.doc(group, name))}
         for option, default in composer.options(group, name).items():
             entry = Entry(f"{group}.{option}", shown(default), allowed(types_of[option]), says.get(option, ""))
             owners.setdefault(entry, []).append(name)
@@ -91,10 +91,14 @@ def allowed(annotation: Any) -> str:
 
 def meanings(documented: Any) -> Mapping[str, str]:
     """What the docstring of a class or function says of its attributes or arguments, by name."""
-    text = f"{inspect.getdoc(documented) or ''}\n"
+    return told(inspect.getdoc(documented) or "")
+
+
+def told(doc: str) -> Mapping[str, str]:
+    """What a docstring says of attributes or arguments, by name."""
     return {
         name: _PYTHON.sub(lambda word: _TYPED[word[0]], " ".join(says.replace("`", "").split()).rstrip("."))
-        for section in _SECTION.findall(text)
+        for section in _SECTION.findall(f"{doc}\n")
         for names, says in _ENTRY.findall(section)
         for name in names.split(", ")
     }

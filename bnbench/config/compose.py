@@ -13,11 +13,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from bnbench.components import Components
-from bnbench.config.convert import Mismatch, convert
-from bnbench.config.fields import field_types, option_defaults, option_types
-from bnbench.data import COMMON, Augmentation
-from bnbench.errors import PluginError
+from bnbench.components import BUILT_IN, Components
+from bnbench.config.description import described, facts_of
+from bnbench.config.fields import field_types, option_types
+from bnbench.data import Augmentation
+from bnbench.norms.facts import Facts
 from bnbench.paths import conf_dir
 from bnbench.spec import OPTIMS, SCHEDULES
 
@@ -30,22 +30,18 @@ _SENTENCE_END = re.compile(r"\. (?=[A-Z`])")
 
 
 class Composer:
-    """What can be set, and its defaults: built-in choices come from conf/, those of a plugin from their signatures.
+    """What can be set, and its defaults: built-in choices come from conf/, those of a plugin from what it says of them.
 
     The groups fill separate nodes, so a run's config is the sum of its choices and Hydra never has to compose their
     combinations.
 
     Raises:
-        PluginError: a component of the plugin cannot be called, or has an option without a usable default.
+        PluginError: see :func:`described`.
     """
 
     def __init__(self, components: Components) -> None:
         self.components = components
-        self._added = {
-            (group, name): _plugin_options(group, name, components.registries[group][name])
-            for group, names in components.added.items()
-            for name in names
-        }
+        self._added = components.described or described(components)
 
     @property
     def defaults(self) -> Mapping[str, Any]:
@@ -66,42 +62,36 @@ class Composer:
     def options(self, group: str, name: str) -> Mapping[str, Any]:
         """The options of one choice and their defaults."""
         if (group, name) in self._added:
-            return self._added[group, name]
+            return self._added[group, name].options
         config, _ = _compose(None, None) if name == self.chosen[group] else _compose(group, name)
         return dict(config[group])
 
-    def component(self, group: str, name: str) -> Callable[..., Any]:
-        """What a choice stands for: a class or a function."""
-        return {**self.components.registries, **CLOSED}[group][name]
-
     def types(self, group: str, name: str) -> Mapping[str, Any]:
         """The annotations of the options of one choice."""
-        component = self.component(group, name)
         if group in CLOSED:
-            return field_types(component)
-        own = option_types(group, component)
+            return field_types(self._component(group, name))
+        added = self._added.get((group, name))
+        own = added.types if added else option_types(group, self._component(group, name))
         return {**own, **field_types(Augmentation)} if group == "dataset" else own
+
+    def doc(self, group: str, name: str) -> str:
+        """What a choice says of itself; empty if it says nothing."""
+        added = self._added.get((group, name))
+        return added.doc if added else inspect.getdoc(self._component(group, name)) or ""
+
+    def facts(self, name: str) -> Facts | None:
+        """The facts of a norm; one of a plugin need not have any."""
+        added = self._added.get(("norm", name))
+        return added.facts if added else facts_of(self._component("norm", name))
 
     def summary(self, group: str, name: str) -> str:
         """The first sentence of what a choice says of itself."""
-        text = inspect.getdoc(self.component(group, name)) or ""
+        text = self.doc(group, name)
         return _SENTENCE_END.split(" ".join(text.split("\n\n")[0].split()))[0].rstrip(".").replace("`", "")
 
-
-def _plugin_options(group: str, name: str, component: Callable[..., Any]) -> Mapping[str, Any]:
-    try:
-        options = dict(option_defaults(group, component))
-        for option, annotation in option_types(group, component).items():
-            options[option] = convert(annotation, options[option])
-    except PluginError as error:
-        raise PluginError(f"--plugin: {group} {name!r} {error}") from error
-    except Mismatch as mismatch:
-        raise PluginError(f"--plugin: {group} {name!r}, default {option}={options[option]!r}: {mismatch}") from mismatch
-    if group == "dataset":
-        if taken := sorted(set(options) & set(COMMON)):
-            raise PluginError(f"--plugin: dataset {name!r} must not have the option {taken[0]!r}; every dataset has it")
-        options |= COMMON
-    return options
+    def _component(self, group: str, name: str) -> Callable[..., Any]:
+        """The class or function that a built-in choice stands for."""
+        return {**BUILT_IN, **CLOSED}[group][name]
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
@@ -18,6 +19,20 @@ LONGEST = 80
 """Characters of a value that a message shows."""
 DEEPEST = 3
 """Lists inside each other that a message shows."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Stands for a type that no command line can set."""
+
+    name: str
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Mismatch(Exception):

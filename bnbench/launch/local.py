@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,9 +33,14 @@ from bnbench.launch.service import serve
 
 FAREWELL = 5.0
 """Seconds that a worker has to end by itself when it is idle, or has let go of its pipe."""
+LOOK = 1.0
+"""Seconds from one look at tasks in hand to the next."""
+LARGEST = 2**28
+"""Bytes of an answer that are waited for: what claims to be larger is no answer."""
 LONGEST_FOLDER = 70
 """Bytes of a folder's path with room for the name of a socket, which may have 107 in all."""
 CUT = "the worker process has let go of its pipe to the program"
+RUBBISH = "the worker process has written into its pipe to the program what is no answer"
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """How workers start. A fork server imports once for all of them; elsewhere it is not safe with native libraries."""
 
@@ -46,6 +52,7 @@ class _Worker:
     Attributes:
         kind: of the tasks that it may have.
         index: the task in hand.
+        since: when it got it.
         proven: whether it has ended a task.
     """
 
@@ -53,17 +60,18 @@ class _Worker:
     pipe: Connection
     kind: Hashable
     index: int | None = None
+    since: float = 0.0
     proven: bool = False
 
 
-def begin(module: str) -> None:
+def begin(*modules: str) -> None:
     """Let what workers will need be imported while this program still plans; calling it is never needed.
 
     Args:
-        module: where the function is that they will call.
+        modules: where the functions are that they will call.
     """
     if METHOD == "forkserver":
-        multiprocessing.set_forkserver_preload([module])
+        multiprocessing.set_forkserver_preload([*modules])
         with _without_interrupts():
             _keep_socket_names_short()
             forkserver.ensure_running()
@@ -83,6 +91,7 @@ def local(
     jobs: int,
     kinds: Callable[[Any], Hashable] = same_kind,
     heard: Callable[[Any], None] | None = None,
+    waited: Callable[[Mapping[int, float]], None] | None = None,
 ) -> Generator[Done, None, None]:
     """See :class:`Launcher`; up to ``jobs`` processes, none of them a copy of this one.
 
@@ -91,6 +100,7 @@ def local(
 
     Args:
         heard: is given what the function tells on the way; it is then called as ``function(task, tell)``.
+        waited: is told at each :data:`LOOK` for how many seconds each task has been in hand. What it raises ends all.
     """
     assert jobs >= 1, "somebody must work"
     waiting: dict[Hashable, deque[int]] = {}
@@ -111,7 +121,10 @@ def local(
                 if not _hand(worker, index, message):
                     waiting.setdefault(worker.kind, deque()).appendleft(index)
                     workers.remove(worker)
-            for worker in _heard_of(workers):
+            if waited is not None:
+                now = time.monotonic()
+                waited({worker.index: now - worker.since for worker in workers if worker.index is not None})
+            for worker in _heard_of(workers, None if waited is None else LOOK):
                 done = _collect(worker, heard)
                 if done is None:
                     continue
@@ -139,10 +152,14 @@ def _idle(
     return free
 
 
-def _heard_of(workers: Sequence[_Worker]) -> list[_Worker]:
-    """The busy workers that have answered or died; a pipe alone does not tell, as a worker's child may hold it open."""
+def _heard_of(workers: Sequence[_Worker], seconds: float | None) -> list[_Worker]:
+    """The busy workers that have answered or died; a pipe alone does not tell, as a worker's child may hold it open.
+
+    Args:
+        seconds: to wait for one at most.
+    """
     busy = [worker for worker in workers if worker.index is not None]
-    ready = wait([end for worker in busy for end in (worker.pipe, worker.process.sentinel)])
+    ready = wait([end for worker in busy for end in (worker.pipe, worker.process.sentinel)], seconds)
     return [worker for worker in busy if worker.pipe in ready or worker.process.sentinel in ready]
 
 
@@ -190,7 +207,7 @@ def _hand(worker: _Worker, index: int, message: bytes) -> bool:
         if worker.proven:
             _end(worker)
             return False
-    worker.index = index
+    worker.index, worker.since = index, time.monotonic()
     return True
 
 
@@ -199,9 +216,13 @@ def _collect(worker: _Worker, heard: Callable[[Any], None] | None) -> Done | Non
     index = worker.index
     assert index is not None, "only busy workers are waited for"
     try:
-        message = worker.pipe.recv_bytes() if worker.pipe.poll() else b""
+        message = worker.pipe.recv_bytes(LARGEST) if worker.pipe.poll() else b""
     except (EOFError, ConnectionResetError):
         message = b""
+    except OSError:  # no length that an answer has
+        _end(worker)
+        worker.index, worker.proven = None, False
+        return Done(index, None, RUBBISH)
     worker.index = None
     if not message:
         worker.proven = False

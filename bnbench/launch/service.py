@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -28,6 +29,7 @@ def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -
     """
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    _leave_server()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     code = 1
@@ -39,6 +41,14 @@ def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -
             with suppress(Exception):  # it may be closed
                 stream.flush()
         os._exit(code)
+
+
+def _leave_server() -> None:
+    """Let go of the pipe that a fork server ends by: a user's code could write into it, which ends it as well."""
+    server: Any = forkserver._forkserver
+    alive, server._forkserver_alive_fd = server._forkserver_alive_fd, None
+    if alive is not None:
+        os.close(alive)
 
 
 def _answer_all(function: Callable[[Any], Any], pipe: Connection) -> None:

@@ -6,6 +6,7 @@ import linecache
 import mmap
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ Question = Callable[[Mapping[str, RunSpec], Components, Load], Any]
 """A function of a module, of specs by run_id, what they are built from, and what loads their data."""
 
 ROOM = mmap.PAGESIZE
+LOOK = 1.0
+"""Seconds from one look at where the code is to the next."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Inquiry:
     Attributes:
         data: the folder of the datasets.
         trace: a file of :data:`ROOM` bytes that takes the line of the user's code that is being executed.
+        exactly: follow each line, which is slow, not only where the code is now and then.
     """
 
     question: Question
@@ -42,6 +46,7 @@ class Inquiry:
     plugin: Plugin | None
     data: Path
     trace: Path | None = None
+    exactly: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,18 +77,47 @@ def _followed(inquiry: Inquiry) -> Iterator[None]:
         memory = mmap.mmap(file.fileno(), ROOM)
     own = f"{inquiry.plugin.file.parent}{os.sep}"
 
-    def follow(frame: FrameType, event: str, argument: Any) -> Any:
+    def keep(frame: FrameType) -> bool:
         file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
         if not file.startswith(own) or name.partition(".")[0] in KNOWN:
-            return None
+            return False
         memory[:] = f"{frame.f_lineno}:{file}".encode(errors="surrogateescape").ljust(ROOM, b"\0")[:ROOM]
-        return follow
+        return True
+
+    with _traced(keep) if inquiry.exactly else _looked_at(keep):
+        yield
+
+
+@contextmanager
+def _traced(keep: Callable[[FrameType], bool]) -> Iterator[None]:
+    """Show each line to a function that says whether it wants to see more of its frame."""
+
+    def follow(frame: FrameType, event: str, argument: Any) -> Any:
+        return follow if keep(frame) else None
 
     sys.settrace(follow)
     try:
         yield
     finally:
         sys.settrace(None)
+
+
+@contextmanager
+def _looked_at(keep: Callable[[FrameType], bool]) -> Iterator[None]:
+    """Show where this thread is to a function now and then, from the inside until it takes a frame."""
+    over, here = threading.Event(), threading.get_ident()
+
+    def look() -> None:
+        while not over.wait(LOOK):
+            frame = sys._current_frames().get(here)
+            while frame is not None and not keep(frame):
+                frame = frame.f_back
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def last_line(trace: Path) -> str:

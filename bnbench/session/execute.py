@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from bnbench import store
+from bnbench.asking import Waits
 from bnbench.engine import Record, release_memory
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
@@ -97,7 +98,7 @@ def _train(
     workers = worker_count(plan, jobs)
     most = _LANES[lanes] if lanes in _LANES else int(lanes)
     groups = _abreast(plan, pending)
-    found = Division({}, {}, {}) if groups else _divided(plan, pending, workers, most)
+    found = Division({}, {}, {}) if groups else _divided(plan, pending, workers, most, shown.wait)
     grouped = groups or stacks(pending, found.limits, workers, spread=most is None)
     tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers, found.reasons)
     foreign = any(task.plugin for task in tasks)  # a user's code may end its process
@@ -127,7 +128,7 @@ def execute_run(
     with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
         (identity,) = plan.pending
         try:
-            (stack,) = stacks(plan.pending, _divided(plan, plan.pending, 1, None).limits, 1)
+            (stack,) = stacks(plan.pending, _divided(plan, plan.pending, 1, None, lambda waiting: None).limits, 1)
             (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], 1, {})
             if task.plugin is None:
                 (end,) = work(task, watch)
@@ -171,10 +172,10 @@ def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]
     return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.abreast else []
 
 
-def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None) -> Division:
+def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, waits: Waits) -> Division:
     """How the pending runs are divided into stacks; what was found for that is entered in sweep.yaml."""
     whole = Division({} if most is not None else plan.known_lanes(), {}, {})
-    for told in plan.divide(pending, workers, most):
+    for told in plan.divide(pending, workers, most, waits):
         whole.limits.update(told.value.limits)
         whole.reasons.update(told.value.reasons)
         whole.sizes.update(told.value.sizes)

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 
 from bnbench import store
+from bnbench.asking import Answer, Waits, ask, ask_abreast
 from bnbench.coincidences import sentences
-from bnbench.components import Components, components
+from bnbench.components import Components
 from bnbench.config import Request, compose_request, read_spec
 from bnbench.engine import prepare_process, resolve_device
 from bnbench.environment import cores
@@ -33,7 +34,7 @@ from bnbench.plan import (
     summarized,
     until_last,
 )
-from bnbench.session.asking import Answer, ask, ask_abreast
+from bnbench.plugins import known_components
 from bnbench.session.naming import free_name
 from bnbench.session.provenance import PATH, earlier_data, fingerprinted, repeated, same_data
 from bnbench.spec import RunSpec, run_id, stack_key
@@ -112,15 +113,18 @@ class Plan:
             seconds += [fmean(times) for times in zip(*answers, strict=True)]
         return until_last(seconds, workers)
 
-    def divide(self, pending: Mapping[str, RunSpec], workers: int, lanes: int | None) -> Iterator[Answer]:
+    def divide(
+        self, pending: Mapping[str, RunSpec], workers: int, lanes: int | None, waits: Waits | None = None
+    ) -> Iterator[Answer]:
         """A :class:`Division` of what is pending: as the same command found before, or found now.
 
         Args:
             lanes: runs trained as one network; None as many as is quick.
+            waits: see :func:`ask`.
         """
         known = {} if lanes is not None else self.known_lanes()
         question = partial(division, workers=workers, lanes=lanes, device=self.device, known=known)
-        for told in self.ask(question, pending, measures=True):
+        for told in self.ask(question, pending, True, waits):
             if told.error is None:
                 yield told
                 continue
@@ -141,9 +145,11 @@ class Plan:
                 known |= entry.get("lanes", {})
         return known
 
-    def ask(self, question: Question, specs: Mapping[str, RunSpec], measures: bool = False) -> Iterator[Answer]:
+    def ask(
+        self, question: Question, specs: Mapping[str, RunSpec], measures: bool = False, waits: Waits | None = None
+    ) -> Iterator[Answer]:
         """See :func:`ask`."""
-        return ask(question, specs, self.components, self.data, measures)
+        return ask(question, specs, self.components, self.data, measures, waits)
 
 
 def plan_sweep(
@@ -165,7 +171,7 @@ def plan_sweep(
     Raises:
         BnbenchError: something is wrong with the request; the message says all of it.
     """
-    parts = components(plugin and _absolute(plugin, "--plugin"))
+    parts = known_components(plugin and _absolute(plugin, "--plugin"))
     request = compose_request(overrides, parts, zips, excludes)
     if name is None:
         name = free_name(request.specs, _absolute(results, "--results"), date.today())
@@ -211,7 +217,7 @@ def plan_run(
     """
     results, data = _absolute(results, "--results"), _absolute(data, "--data")
     plugin = plugin and _absolute(plugin, "--plugin")
-    parts = components(plugin)
+    parts = known_components(plugin)
     request = compose_request([text for text in overrides if source is None or not text.startswith(f"{PATH}=")], parts)
     if source is not None:
         moves = [override for override in overrides if override.startswith(f"{PATH}=")]

@@ -10,14 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bnbench import store
+from bnbench.asking import LONG
 from bnbench.errors import BnbenchError, Gone
 from bnbench.spec import RunSpec
 
 LOOK = 1.0
 """Seconds from one look to the next."""
-LONG = 30.0
-"""Seconds without a record that are worth telling."""
-
 Silent = Mapping[RunSpec, float]
 """Runs from which nothing has come, and for how many seconds."""
 

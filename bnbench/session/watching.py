@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bnbench import store
+from bnbench.asking import LONG
 from bnbench.session.forecast import Forecast, Job, Reached
 from bnbench.session.progress import Progress
 from bnbench.session.silence import Silent
@@ -41,6 +42,11 @@ class Watch:
         self._forecast: Forecast | None = None
         self._left: float | None = None
         self._now = "dividing runs into stacks"
+        self._waiting: Silent = {}
+
+    def wait(self, waiting: Silent) -> None:
+        """Nothing is trained yet; runs of a user's components are being tried, for so many seconds."""
+        self._waiting = dict(waiting)
 
     def begin(self, tasks: Sequence[Task], workers: int, sizes: Mapping[str, float]) -> None:
         """Say what is trained by how many workers.
@@ -66,7 +72,9 @@ class Watch:
             self._show(last=end)
 
     def look(self, silent: Silent) -> None:
-        """Look at what is being trained."""
+        """Look at what is being trained; until then, of what is silent, at what is being tried."""
+        if self._waiting:
+            silent = {spec: seconds for spec, seconds in self._waiting.items() if seconds >= LONG}
         pulses = store.pulses(self._folder)
         with self._lock:
             pulses = {

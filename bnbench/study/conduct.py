@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from bnbench import session, store
-from bnbench.components import Components, components
+from bnbench.components import Components
+from bnbench.plugins import known_components
 from bnbench.study.curve import curves
 from bnbench.study.definition import Scale, ScaleName, Study
 from bnbench.study.design import Group, Rates, Trials, counterparts, groups, reporting_trials, tuning_trials
@@ -35,7 +36,7 @@ class Place:
     @cached_property
     def components(self) -> Components:
         """What runs are built from: a plugin is read once, and what becomes of its file meanwhile changes nothing."""
-        return components(self.plugin)
+        return known_components(self.plugin)
 
 
 @dataclass(frozen=True)

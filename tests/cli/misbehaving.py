@@ -2,6 +2,8 @@
 
 import atexit
 import builtins
+import contextlib
+import csv
 import ctypes
 import gc
 import json
@@ -19,7 +21,7 @@ import torch
 from torch import nn
 
 PLACE = os.environ.get("MISBEHAVES", "")
-"""``init``, ``planning`` or ``training``."""
+"""``init``, ``planning``, ``dividing`` or ``training``; or ``import`` and the name of a deed."""
 
 
 class Unspeakable(Exception):
@@ -77,6 +79,12 @@ def close_streams():
     sys.stderr.close()
 
 
+def write_rubbish(item):
+    for number in range(3, 100):
+        with contextlib.suppress(OSError):
+            os.write(number, item * 100)
+
+
 def ignore_all_signals():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1):
         signal.signal(number, lambda *received: time.sleep(600))
@@ -103,6 +111,12 @@ ENDING = {
 }
 """These end their process, and nothing else."""
 
+WRITING = {
+    "writes_rubbish": lambda: write_rubbish(b"x"),
+    "writes_zeros": lambda: write_rubbish(b"\0"),
+}
+"""These write into whatever is open, before there are results."""
+
 RAISING = {
     "descends": descend,
     "lacks_memory": fill_memory,
@@ -126,6 +140,8 @@ HARMLESS = {
     "leaves_a_hook": lambda: atexit.register(os._exit, 7),
     "handles_signals": ignore_all_signals,
     "patches_json": lambda: patch(json, "dumps", "loads", "dump"),
+    "patches_csv": lambda: patch(csv, "writer", "reader", "DictReader"),
+    "patches_a_stream": lambda: patch(sys.stdout, "write", "flush"),
     "patches_pickle": lambda: patch(pickle, "loads", "dumps"),
     "patches_torch": patch_losses,
     "patches_print": lambda: patch(builtins, "print"),
@@ -143,13 +159,37 @@ HARMLESS = {
 """These do what concerns nobody else; their own runs may fail of it."""
 
 
-def in_training():
+def loop():
+    while True:
+        pass
+
+
+def wait_for_a_thread():
+    thread = threading.Thread(target=time.sleep, args=(600,))
+    thread.start()
+    thread.join()
+
+
+HANGING = {"loops": loop, "sleeps": lambda: time.sleep(600), "waits_for_a_thread": wait_for_a_thread}
+"""These never end."""
+
+
+def is_within(function, module):
     frame = sys._getframe()
     while frame is not None:
-        if frame.f_code.co_name == "_attempt" and frame.f_globals["__name__"] == "bnbench.worker":
+        if frame.f_code.co_name == function and frame.f_globals["__name__"] == module:
             return True
         frame = frame.f_back
     return False
+
+
+def is_the_place():
+    match PLACE:
+        case "dividing":
+            return is_within("division", "bnbench.plan.stacks")
+        case "training":
+            return is_within("_attempt", "bnbench.worker")
+    return PLACE == "planning"
 
 
 def norm_of(deed):
@@ -160,12 +200,15 @@ def norm_of(deed):
                 deed()
 
         def forward(self, x):
-            if PLACE == "planning" or (PLACE == "training" and in_training()):
+            if is_the_place():
                 deed()
             return x
 
     return Norm
 
 
-NORMS = {name: norm_of(deed) for name, deed in {**ENDING, **RAISING}.items()}
+if PLACE.startswith("import"):
+    {**ENDING, **WRITING, **RAISING, **HARMLESS, **HANGING}[PLACE.split()[1]]()
+
+NORMS = {name: norm_of(deed) for name, deed in {**ENDING, **RAISING, **HANGING}.items()}
 NORMS |= {name: norm_of(cache(deed)) for name, deed in HARMLESS.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.misbehaving import ENDING, HARMLESS, NORMS, RAISING
+from bnbench import asking
+from bnbench.errors import PluginError
+from bnbench.plugins import known_components
+from tests.cli.misbehaving import ENDING, HANGING, HARMLESS, NORMS, RAISING, WRITING
+from tests.conftest import Program
 
 PLUGIN = Path(__file__).with_name("misbehaving.py")
 SMALL = ("model=mlp", "model.width=8", "model.depth=1", "epochs=1", "batch_size=256")
@@ -38,15 +43,19 @@ def call(folder: Path, place: str, *words: str) -> Outcome:
         [sys.executable, "-m", "bnbench", *words], cwd=folder, env=environment, capture_output=True, timeout=500,
         stdin=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
-    deadline = time.monotonic() + 10
-    while left := marked(mark):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
+    check_all_ended(mark)
     assert [path for path in temporary.iterdir() if not path.name.startswith("torchinductor")] == []  # torch's cache
     table = folder / "results/s/runs.csv"
     rows = list(csv.DictReader(table.read_text().splitlines())) if table.exists() else []
     assert not (folder / "results/s/segments").exists()
     return Outcome(done.returncode, done.stdout, done.stderr, {row["norm"]: row for row in rows})
+
+
+def check_all_ended(mark: str) -> None:
+    deadline = time.monotonic() + 10
+    while left := marked(mark):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
 
 
 def marked(mark: str) -> list[str]:
@@ -72,7 +81,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("place", ["init", "planning", "training"])
 def test_each_arm_bears_what_it_does_alone(tmp_path: Path, alone: dict[str, str], place: str):
-    norms = ["leaves_0", "exits_0", "segfaults", "interrupts"] if place == "init" else [*NORMS]
+    norms = (
+        ["leaves_0", "exits_0", "segfaults", "interrupts"]
+        if place == "init"
+        else [norm for norm in NORMS if norm not in HANGING]
+    )
     found = call(
         tmp_path, place, "sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, f"norm=batch,none,{','.join(norms)}"
     )
@@ -101,3 +114,80 @@ def test_nothing_is_left_to_train(tmp_path: Path, command: tuple[str, ...], norm
     found = call(tmp_path, "planning", *command, "--plugin", str(PLUGIN), *SMALL, f"norm={norm}")
     assert found.code == 2 and f"norm={norm} " in found.err and reason in found.err, found.err
     assert "misbehaving.py:" in found.err and not (tmp_path / "results").exists()
+
+
+def at_import(folder: Path, deed: str) -> Path:
+    """A plugin that does something as it is imported."""
+    path = folder / f"{deed}.py"
+    path.write_text(f"import os\nos.environ['MISBEHAVES'] = 'import {deed}'\n{PLUGIN.read_text()}")
+    return path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no fork server")
+@pytest.mark.parametrize("deed", [*ENDING, *WRITING, *RAISING, *HANGING])
+def test_an_import_ends_its_own_process_only(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str
+):
+    if deed in HANGING:
+        monkeypatch.setattr(asking, "LONG", 2.0)
+    plugin = at_import(tmp_path, deed)
+    result = program("list", "norms", "--plugin", plugin.name)
+    assert result.code == 2 and result.err.count("error: --plugin ") == 1 and result.out == "", result.err
+    assert f"error: --plugin {plugin}" in result.err and list(tmp_path.iterdir()) == [plugin]
+    assert "it has not ended after 2 s" in result.err if deed in HANGING else "has not ended" not in result.err
+    if not deed.startswith(("writes", "closes")):  # of which the program hears before, or long after
+        assert f"\n  {plugin}:" in result.err, result.err
+
+
+@pytest.mark.parametrize("deed", HARMLESS)
+def test_an_import_changes_its_own_process_only(tmp_path: Path, deed: str):
+    try:
+        found = known_components(at_import(tmp_path, deed))
+    except PluginError:
+        assert deed.startswith("patches"), deed  # its answer may need what is patched
+    else:
+        assert found.added["norm"] == NORMS.keys() and found.registries["norm"].keys().isdisjoint(NORMS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "norm=raises"), ("sweep", "--dry-run", "norm=raises"), ("sweep", "norm=batch"), ("list", "settings"),
+        ("study", "show", "small_batch"), ("study", "run", "small_batch", "--scale", "smoke"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_every_command_outlives_an_import(tmp_path: Path, words: tuple[str, ...]):
+    found = call(tmp_path, "import leaves_3", *words, "--plugin", str(PLUGIN))
+    reason = f"error: --plugin {PLUGIN}: importing it failed: the worker process ended with exit code 3\n  {PLUGIN}:"
+    assert found.code == 2 and reason in found.err and "Traceback" not in found.err, found.err
+    assert not (tmp_path / "results").exists()
+
+
+IMPATIENT = "from bnbench import asking; asking.LONG = 1.0; from bnbench.cli import main; main()"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(("place", "says"), [
+    ("planning", "note: nothing heard from norm=loops model=mlp dataset=digits for "),
+    ("dividing", "nothing from norm=loops model=mlp dataset=digits seed=0 and 1 other run for "),
+])  # fmt: skip
+def test_a_silent_arm_is_named_and_can_be_interrupted(tmp_path: Path, place: str, says: str):
+    mark, output = uuid.uuid4().hex, tmp_path / "output"
+    words = ["sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, "norm=batch,raises,loops", "seed=0,1"]
+    with output.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-uc", IMPATIENT, *words], cwd=tmp_path, stdout=stream, stderr=stream,
+            env={**os.environ, "MISBEHAVES": place, "MARK": mark},
+        )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while says not in output.read_text():
+        assert time.monotonic() < deadline and process.poll() is None, output.read_text()
+        time.sleep(0.1)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130 and time.monotonic() - asked < 10
+    check_all_ended(mark)
+    assert (tmp_path / "results").exists() == (place == "dividing")
+    assert "Traceback" not in output.read_text()

@@ -8,6 +8,7 @@ import yaml
 from bnbench.components import components
 from bnbench.config import Composer, compose_request, read_spec
 from bnbench.errors import InvalidRequest, PluginError
+from bnbench.plugins import known_components
 from bnbench.spec import as_tree, flatten, run_id
 
 GOOD = dedent("""
@@ -56,7 +57,7 @@ GOOD = dedent("""
 def plugin(tmp_path, source, name="my_norms.py"):
     path = tmp_path / name
     path.write_text(source)
-    return components(path)
+    return known_components(path)
 
 
 def row(parts, *overrides):
@@ -157,9 +158,8 @@ def test_a_spec_file_needs_its_plugin(tmp_path):
     ],
 )
 def test_unusable_components(tmp_path, source, message):
-    parts = plugin(tmp_path, source)
     with pytest.raises(PluginError, match=message):
-        compose_request([], parts)
+        plugin(tmp_path, source)
 
 
 def test_what_is_given_by_position_is_no_option(tmp_path):

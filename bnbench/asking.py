@@ -1,0 +1,174 @@
+"""Built-in components are asked in this process, and a user's in others: these may die of the answer, or be silent."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bnbench.components import Components
+from bnbench.environment import cores
+from bnbench.errors import BnbenchError, PluginError
+from bnbench.launch import local
+from bnbench.notices import Doubling, notice
+from bnbench.plan import ROOM, Inquiry, Question, Refusal, answer, last_line
+from bnbench.plugin_source import Plugin
+from bnbench.spec import RunSpec, arm
+
+LONG = 30.0
+"""Seconds without a sign of life that are worth telling."""
+
+Specs = Mapping[str, RunSpec]
+Waits = Callable[[Mapping[RunSpec, float]], None]
+"""Is told each second which specs are being asked about, and for how many seconds; none once the last has answered."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a question about some specs came to.
+
+    Attributes:
+        error: how the process ended that was asked; there is no value then.
+    """
+
+    specs: Specs
+    value: Any
+    error: str | None = None
+
+
+class _Hung(Exception):
+    """A process has not answered for :data:`LONG`."""
+
+
+def ask(
+    question: Question,
+    specs: Specs,
+    parts: Components,
+    data: Path,
+    measures: bool = False,
+    waits: Waits | None = None,
+) -> Iterator[Answer]:
+    """The answer about built-in components, if any are in use, then one for each arm of a user's.
+
+    Args:
+        parts: with the plugin as it was read.
+        data: the folder of the datasets.
+        measures: whether the answer takes time: arms are then asked one after the other, and once.
+        waits: by default, whoever hears notices is told of an arm from which nothing comes for :data:`LONG`.
+
+    Raises:
+        BnbenchError: as the question does.
+    """
+    built_in = {identity: spec for identity, spec in specs.items() if spec.plugin is None}
+    if built_in:
+        yield Answer(built_in, question(built_in, parts, partial(parts.load, root=data)))
+    plugin = parts.plugin
+    if plugin is None or len(built_in) == len(specs):
+        return
+    arms: dict[object, dict[str, RunSpec]] = {}
+    for identity, spec in specs.items():
+        if spec.plugin is not None:
+            arms.setdefault((spec.norm.name, spec.model.name, spec.dataset.name), {})[identity] = spec
+    inquiries = [Inquiry(question, arm, plugin, data) for arm in arms.values()]
+    for found in _answers(inquiries, 1 if measures else cores(), waits or _named()):
+        if found.error is None or measures:
+            yield found
+        else:
+            yield from _ask_again(question, found.specs, plugin, data, waits or _named())
+
+
+def ask_of_import(question: Question, plugin: Plugin) -> Any:
+    """The answer, about no specs, of a process that has imported a plugin.
+
+    Raises:
+        PluginError: the process died, wrote what is no answer, or gave none for :data:`LONG`; or as the question does.
+    """
+    reason = ""
+    with _trace() as trace:
+        for exactly in (False, True):  # the second time to find the line
+            try:
+                (found,) = _answers([Inquiry(question, {}, plugin, Path(), trace, exactly)], 1, hung_after=LONG)
+            except _Hung:
+                reason = reason or f"it has not ended after {LONG:.0f} s"
+                break
+            except BnbenchError as error:
+                raise PluginError(str(error)) from error
+            if found.error is None:
+                return found.value
+            reason = found.error
+        raise PluginError(f"--plugin {plugin.file}: importing it failed: {reason}{last_line(trace)}")
+
+
+def ask_abreast(question: Question, specs: Specs, parts: Components, data: Path, copies: int) -> list[Any]:
+    """The answers of so many processes that are asked at the same time, as slow as they make each other.
+
+    Those that died are left out.
+
+    Raises:
+        BnbenchError: as the question does.
+    """
+    plugin = parts.plugin if any(spec.plugin for spec in specs.values()) else None
+    inquiries = [Inquiry(question, specs, plugin, data) for _ in range(copies)]
+    return [found.value for found in _answers(inquiries, copies, _named()) if found.error is None]
+
+
+def _ask_again(question: Question, specs: Specs, plugin: Plugin, data: Path, waits: Waits) -> Iterator[Answer]:
+    """Ask of each network by itself where one of them has ended the process, and follow which line it was."""
+    networks: dict[object, dict[str, RunSpec]] = {}
+    for identity, spec in specs.items():
+        networks.setdefault((spec.norm, spec.model, spec.dataset, spec.batch_size), {})[identity] = spec
+    for network in networks.values():
+        with _trace() as trace:
+            for found in _answers([Inquiry(question, network, plugin, data, trace)], 1, waits):
+                yield found if found.error is None else replace(found, error=f"{found.error}{last_line(trace)}")
+
+
+@contextmanager
+def _trace() -> Iterator[Path]:
+    """A file that takes a line of code from another process."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.truncate(ROOM)
+        yield Path(file.name)
+
+
+def _named() -> Waits:
+    """Give notice of the arm from which nothing comes for :data:`LONG`, and each time that this has doubled."""
+    doubling = Doubling()
+
+    def tell(waiting: Mapping[RunSpec, float]) -> None:
+        longest = max(waiting.values(), default=0.0)
+        if doubling.is_due(longest if longest >= LONG else 0.0):
+            first = next(spec for spec, seconds in waiting.items() if seconds == longest)
+            notice(f"nothing heard from {arm(first)} for {longest:.0f} s while it is tried; Ctrl-C stops all")
+
+    return tell
+
+
+def _answers(
+    inquiries: Sequence[Inquiry], jobs: int, waits: Waits | None = None, hung_after: float | None = None
+) -> Iterator[Answer]:
+    """What came of inquiries, each in a process by itself.
+
+    Raises:
+        _Hung: one has had so many seconds.
+    """
+    places = {id(inquiry): place for place, inquiry in enumerate(inquiries)}
+
+    def waited(held: Mapping[int, float]) -> None:
+        if hung_after is not None and any(seconds >= hung_after for seconds in held.values()):
+            raise _Hung
+        if waits is not None:
+            waits({spec: seconds for index, seconds in held.items() for spec in inquiries[index].specs.values()})
+
+    jobs = min(jobs, len(inquiries))
+    with closing(local(answer, inquiries, jobs, lambda inquiry: places[id(inquiry)], waited=waited)) as told:
+        for done in told:
+            if isinstance(done.value, Refusal):
+                raise BnbenchError(done.value.text)
+            yield Answer(inquiries[done.index].specs, done.value, done.error)
+    if waits is not None:
+        waits({})

@@ -1,0 +1,45 @@
+"""What the program knows of a plugin: it executes nothing of one, but asks a process that does, and may die of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bnbench.asking import Specs, ask_of_import
+from bnbench.components import BUILT_IN, Components, Descriptions, components, read_plugin, unchanged
+from bnbench.config import described
+from bnbench.errors import PluginError
+from bnbench.plan.inquiry import Load
+from bnbench.plugin_source import Plugin
+
+_known: dict[Path, Components] = {}
+
+
+def known_components(plugin: Path | None) -> Components:
+    """The built-in components and, if given, the descriptions of a plugin's.
+
+    A process is asked again only if the file, or what it imports from its folder, has changed.
+
+    Raises:
+        PluginError: the plugin cannot be read or imported, defines nothing, takes a built-in name, or has a component
+            that cannot be used.
+    """
+    if plugin is None:
+        return components()
+    file = plugin.expanduser().absolute()
+    known = _known.get(file)
+    if known is None or known.plugin is None or not unchanged({file: known.plugin.source, **known.plugin.beside}):
+        known = _known[file] = _asked(read_plugin(file))
+    return known
+
+
+def _asked(read: Plugin) -> Components:
+    match ask_of_import(_described, read):
+        case (Plugin() as plugin, dict() as found):
+            added = {group: frozenset(name for kind, name in found if kind == group) for group in BUILT_IN}
+            return Components(BUILT_IN, added, plugin, found)
+    raise PluginError(f"--plugin {read.file}: importing it failed: the process that did has given no answer")
+
+
+def _described(specs: Specs, parts: Components, load: Load) -> tuple[Plugin | None, Descriptions]:
+    """What the program must know of a plugin; a :data:`Question`."""
+    return parts.plugin, described(parts)
