@@ -23,11 +23,13 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         InvalidRequest: the named GPU is not there.
     """
+    if name == "cpu":
+        return torch.device("cpu")
     count = torch.cuda.device_count()
     if name == "auto":
         return torch.device("cuda" if count else "cpu")
     device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= count:
+    if (device.index or 0) >= count:
         several = f"there are {count} GPUs, cuda:0 to cuda:{count - 1}"
         there = f"there is no GPU: {_why_none()}" if not count else several if count > 1 else "there is one GPU, cuda:0"
         raise InvalidRequest([f"device={name}: {there}; use device=auto or device=cpu"])
@@ -36,8 +38,10 @@ def resolve_device(name: str) -> torch.device:
 
 def gpus(device: torch.device) -> list[torch.device]:
     """The GPUs that a device stands for; none for the CPU."""
-    if device.type != "cuda" or device.index is not None:
-        return [device] if device.type == "cuda" else []
+    if device.type != "cuda":
+        return []
+    if ":" in str(device):  # the annotation of its index leaves out that there may be none
+        return [device]
     return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
 
 
@@ -85,7 +89,7 @@ def loss_of(device: torch.device) -> str | None:
 def _why_none() -> str:
     """Why PyTorch sees no GPU."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if not torch.backends.cuda.is_built():
+    if not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
         return f"PyTorch {torch.__version__} is built without CUDA"
     if visible is not None:
         return f"CUDA_VISIBLE_DEVICES={visible!r} leaves none"

@@ -16,7 +16,7 @@ WAITS = "steps are not recorded, which is slower: a layer waits for the GPU, to 
 
 @pytest.fixture(scope="module")
 def seen(null_cuda: NullCuda) -> Any:
-    return null_cuda.ask("engine")
+    return null_cuda.ask("engine", devices=2)
 
 
 @pytest.mark.parametrize(("model", "most"), [("mlp", 57), ("cnn", 79), ("resnet20", 355)])
@@ -36,6 +36,10 @@ def test_a_block_of_recorded_steps_waits_for_nothing_and_allocates_nothing(seen:
 def test_a_stack_that_is_over_leaves_no_memory_in_use(seen: Any) -> None:
     first, *later = seen["memory"]
     assert later == [first, first]
+
+
+def test_a_stack_on_one_gpu_leaves_the_others_alone(seen: Any) -> None:
+    assert seen["other"] == {"used": 0, "streams": 0, "synchronizations": 0}
 
 
 def test_a_layer_that_waits_is_told_and_spoils_no_later_recording(seen: Any) -> None:

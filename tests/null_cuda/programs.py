@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bnbench import cli
 from bnbench.components import Components, components
 from bnbench.data import Data
-from bnbench.engine import prepare_process, train_stack
+from bnbench.engine import current, prepare_process, train_stack
 from bnbench.engine.cuda_graph import CudaGraphs
 from bnbench.engine.folding import fold
 from bnbench.engine.lane_optim import make_lane_optimizer
@@ -123,14 +123,29 @@ def waiting() -> list[list[str]]:
     ]
 
 
+def other() -> dict[str, int]:
+    """What is left and waited for on GPU 0 by a stack on GPU 1."""
+    spec = make_spec("model=mlp", "norm=batch", "batch_size=16", *STEPS)
+    gc.collect()
+    torch.cuda.empty_cache()
+    clear()
+    before = counter("used0"), counter("streams0")
+    with current(torch.device("cuda:1")):
+        stacked(spec, 3, small(load_data(spec), 64), device="cuda:1")
+    assert torch.cuda.current_device() == 0 and counter("playbacks") and counter("used1")
+    used, streams = counter("used0") - before[0], counter("streams0") - before[1]
+    return {"used": used, "streams": streams, "synchronizations": counter("synchronizations0")}
+
+
 def engine() -> dict[str, Any]:
     """What stacks come to, one after the other in a process."""
-    return {program.__name__: program() for program in (sizes, block, memory, waiting)}
+    return {program.__name__: program() for program in (sizes, block, memory, waiting, other)}
 
 
 def refusals(cases: str, folder: str) -> list[tuple[int, str, list[str]]]:
     """Code, messages and files of ``bnbench run`` in copies of this process, by (environment, device) in JSON."""
     found = []
+    load_data(make_spec("model=mlp"))  # all that this imports is then there in the copies
     for number, (settings, device) in enumerate(json.loads(cases)):
         here = Path(folder, str(number))
         here.mkdir()
