@@ -25,6 +25,7 @@ from bnbench.engine import (
     Probe,
     Reading,
     Record,
+    brief,
     current,
     loss_of,
     now,
@@ -35,7 +36,7 @@ from bnbench.engine import (
     train_stack,
 )
 from bnbench.environment import timestamp
-from bnbench.errors import described, message_of
+from bnbench.errors import message_of
 from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
 from bnbench.notices import heard
@@ -188,7 +189,7 @@ def _attempt(
             return list(ended.values()), left
         (spec,) = specs
         line = foreign_line(error).strip() if task.plugin else ""
-        message = _brief(error) + (f" ({line})" if line else "")
+        message = brief(error) + (f" ({line})" if line else "")
         segment.log(run_id(spec), traceback.format_exc())
         row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
         segment.finish([{"run_id": run_id(spec), **facts, **row}])
@@ -281,12 +282,6 @@ def _trained(
         yield from train_stack(specs, networks, data, probe, tell, native=native)
     else:
         yield from ([(0, record)] for record in train(specs[0], networks[0], data, probe))
-
-
-def _brief(error: BaseException) -> str:
-    """What was raised, without the advice that torch gives with errors of a GPU."""
-    text = described(error)
-    return text.partition("\n")[0] if isinstance(error, torch.AcceleratorError) else text
 
 
 def failure_status(error: BaseException) -> str:

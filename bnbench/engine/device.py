@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import torch
 
-from bnbench.errors import InvalidRequest
+from bnbench.errors import InvalidRequest, described
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """Options of ``mallopt(3)``."""
@@ -84,6 +84,12 @@ def loss_of(device: torch.device) -> str | None:
     except RuntimeError as error:
         return _first_line(error)
     return None
+
+
+def brief(error: BaseException) -> str:
+    """What was raised, without the advice that torch gives with errors of a GPU."""
+    text = described(error)
+    return text.partition("\n")[0] if isinstance(error, torch.AcceleratorError) else text
 
 
 def _why_none() -> str:

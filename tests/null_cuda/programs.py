@@ -43,6 +43,16 @@ class Bringing(nn.Module):
         return x * torch.tensor(2.0, device=x.device)
 
 
+class Late(nn.Module):
+    """A layer that waits for the GPU only while it is captured."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x.sum().item() if torch.cuda.is_current_stream_capturing() else x
+
+
 def stacked(spec: RunSpec, lanes: int, data: Data, parts: Components | None = None, device: str = GPU) -> list[str]:
     """Train a stack; why it was not recorded."""
     specs = [dataclasses.replace(spec, seed=seed) for seed in range(lanes)]
@@ -114,7 +124,7 @@ def memory() -> list[int]:
 def waiting() -> list[list[str]]:
     """What is told of layers that wait for the GPU, then of a good stack in the same process."""
     found = []
-    for norm in (Reading, Bringing):
+    for norm in (Reading, Bringing, Late):
         spec = make_spec("model=mlp", "norm=none", "batch_size=16", *STEPS)
         found.append(stacked(spec, 3, small(load_data(spec), 64), with_norm(norm)))
     return [
