@@ -68,7 +68,7 @@ def sweep(
         overrides: as on the command line, for example ``"norm=none,batch"``, ``"seed=range(3)"``.
         name: of the sweep; without one it is made of model, dataset and date. The summary has its folder.
         extend: add to a sweep of this name what its grid does not have yet.
-        jobs: worker processes; 1 trains in this process.
+        jobs: worker processes; 1 trains in this process, unless on a GPU.
 
     Raises:
         BnbenchError: something is wrong with the request.
@@ -89,7 +89,8 @@ def sweep(
     )
     if not extend and (there := session.extension(plan)):
         raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
-    return session.execute(plan, launcher="inline" if jobs == 1 else "local", jobs=jobs)
+    here = jobs == 1 and plan.device.type == "cpu"
+    return session.execute(plan, launcher="inline" if here else "local", jobs=jobs)
 
 
 def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -144,7 +145,7 @@ def verdicts(
         words: studies, or YAML files that hold one; and settings such as ``"dataset=mnist"``, which take the place of
             their own: with them, a study is another one.
         scale: ``smoke``, ``cpu`` or ``gpu``.
-        jobs: worker processes; 1 trains in this process.
+        jobs: worker processes; 1 trains in this process, unless on a GPU.
 
     Raises:
         BnbenchError: something is wrong with the request.

@@ -25,6 +25,9 @@ from bnbench.engine import (
     Probe,
     Reading,
     Record,
+    brief,
+    current,
+    loss_of,
     now,
     prepare_process,
     resolve_device,
@@ -33,14 +36,18 @@ from bnbench.engine import (
     train_stack,
 )
 from bnbench.environment import timestamp
-from bnbench.errors import described, message_of
+from bnbench.errors import message_of
 from bnbench.global_state import preserved_global_state
+from bnbench.launch import Spent
 from bnbench.notices import heard
 from bnbench.plan import trains_natively
 from bnbench.plugin_source import Plugin
 from bnbench.probes import take, take_abreast
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
+
+SPENT = """device={task.device} takes nothing more from this process: {loss}; without --launcher inline, the same \
+command trains the runs that are left in processes that can be replaced"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Task:
         data: the folder of the datasets.
         plugin: what was read when the runs were planned. It travels with each task, at some milliseconds per megabyte,
             far less than it takes to execute it; its files are not read again.
-        device: as resolved for this worker.
+        device: of the worker that has it; as long as none has it, that of the plan.
         git_commit: of the folder that the user works in, for the record.
         abreast: train the runs side by side with the reference engine, not as one network.
         note: why the runs are trained alone although they have companions; goes under logs/.
@@ -90,6 +97,9 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
 
     Args:
         watch: is shown each record as well.
+
+    Raises:
+        Spent: with the runs that ended; the GPU takes nothing more from this process, as after an assert in a kernel.
     """
     prepare_process()
     name = f"{task.session}-{socket.gethostname()}-{os.getpid()}"
@@ -105,11 +115,24 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
                 waiting.append(specs)
                 name = f"{name}-{uuid.uuid4().hex[:6]}"
         ends += ended
+        if (loss := loss_of(torch.device(task.device))) is not None:
+            raise Spent(ends, SPENT.format(task=task, loss=loss))
         if left:
-            halves = left[len(left) // 2 :], left[: len(left) // 2]
-            waiting += [half for half in halves if half]
+            waiting += reversed(halves(specs, left, task.abreast))
             name = f"{name}-{uuid.uuid4().hex[:6]}"  # the rows of an attempt that failed stay apart
     return ends
+
+
+def halves(tried: Sequence[RunSpec], left: Sequence[RunSpec], abreast: bool) -> list[tuple[RunSpec, ...]]:
+    """Two smaller stacks of the runs that a stack has left over.
+
+    A run that is left by itself is stacked with itself, so that it has the numbers of any stack; if that was tried, it
+    is alone. Runs abreast are no stack.
+    """
+    middle = (len(left) + 1) // 2
+    parts = [tuple(part) for part in (left[:middle], left[middle:]) if part]
+    doubled = len(set(tried)) > 1 and not abreast
+    return [part * 2 if len(part) == 1 and doubled else part for part in parts]
 
 
 @preserved_global_state()
@@ -145,17 +168,18 @@ def _attempt(
     ended: dict[RunSpec, End] = {}
     results: list[dict[str, Any]] = []
     try:
-        for rows in _rows(task, specs, device, native, watch, partial(_log_for_all, segment, specs)):
-            final = [(spec, row) for spec, row in rows if "status" in row]
-            readings = [{"run_id": run_id(spec), **row} for spec, row in rows if "probe" in row]
-            others = [{"run_id": run_id(spec), **row} for spec, row in rows if not {"status", "probe"} & row.keys()]
-            segment.readings(readings)
-            segment.evaluation(others)
-            results += [{"run_id": run_id(spec), **facts, **row, "finished_at": timestamp()} for spec, row in final]
-            if results and not native:
-                segment.finish(results)
-                results.clear()
-            ended |= {spec: End(spec, row["status"]) for spec, row in final}
+        with current(device):
+            for rows in _rows(task, specs, device, native, watch, partial(_log_for_all, segment, specs)):
+                final = [(spec, row) for spec, row in rows if "status" in row]
+                readings = [{"run_id": run_id(spec), **row} for spec, row in rows if "probe" in row]
+                others = [{"run_id": run_id(spec), **row} for spec, row in rows if not {"status", "probe"} & row.keys()]
+                segment.readings(readings)
+                segment.evaluation(others)
+                results += [{"run_id": run_id(spec), **facts, **row, "finished_at": timestamp()} for spec, row in final]
+                if results and not native:
+                    segment.finish(results)
+                    results.clear()
+                ended |= {spec: End(spec, row["status"]) for spec, row in final}
     except (KeyboardInterrupt, Mismatch):
         raise
     except BaseException as error:  # a plugin may also call sys.exit
@@ -165,7 +189,7 @@ def _attempt(
             return list(ended.values()), left
         (spec,) = specs
         line = foreign_line(error).strip() if task.plugin else ""
-        message = described(error) + (f" ({line})" if line else "")
+        message = brief(error) + (f" ({line})" if line else "")
         segment.log(run_id(spec), traceback.format_exc())
         row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
         segment.finish([{"run_id": run_id(spec), **facts, **row}])

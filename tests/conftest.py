@@ -21,6 +21,7 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import Data
 from bnbench.spec import RunSpec
+from tests.null_cuda.runtime import NullCuda, build, missing
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -41,6 +42,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str((here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / "cache"))
         yield
+
+
+@pytest.fixture(scope="session")
+def null_cuda(tmp_path_factory: pytest.TempPathFactory) -> NullCuda:
+    """A CUDA runtime that does nothing, built once for all processes of this session."""
+    if reason := missing():
+        pytest.skip(reason)
+    here = tmp_path_factory.getbasetemp()
+    return build((here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / "null_cuda")
 
 
 def make_spec(*overrides: str) -> RunSpec:

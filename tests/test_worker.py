@@ -10,6 +10,7 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engine import Evaluation, Outcome, Reading, compiler
 from bnbench.launch import local
+from bnbench.session.dispatch import dispatch
 from bnbench.spec import run_id
 from bnbench.worker import Task, work
 from tests.engine.tape import Tape
@@ -203,3 +204,51 @@ def test_no_run_begins_with_what_another_left_in_globals(tmp_path: Path):
         tables.append(store.load_metrics(folder))
     assert tables[0].equals(tables[1])
     assert (tables[0]["train_loss"] > 0).all()
+
+
+UNLUCKY = """
+import os
+
+import torch
+from torch import Tensor, nn
+
+
+class Unlucky(nn.Module):
+    \"\"\"With some seeds it fails in training, after the steps of a proof.\"\"\"
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.unlucky, self.calls = torch.rand(()).item() > 0.85, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += self.training
+        if self.unlucky and self.calls > 8:
+            HOW
+        return x - x.mean(0)
+
+
+NORMS = {"unlucky": Unlucky}
+"""
+
+
+@pytest.mark.parametrize("how", ["raise ValueError('no luck')", "os._exit(3)"])
+def test_a_run_that_fails_changes_no_number_of_the_others(tmp_path: Path, how: str):
+    """They are stacks still, whatever is left of the one that they were in."""
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(UNLUCKY.replace("HOW", how))
+    words = ["norm=unlucky", "model=mlp", "model.depth=1", "model.width=8", "steps=20", "epochs=null", "batch_size=16"]
+    tables = []
+    for seeds in ("8,9,10,11", "8,10,11"):
+        folder = tmp_path / seeds
+        specs = compose_request([*words, f"seed={seeds}"], components(plugin)).specs
+        store.plan(folder, specs, {}, {})
+        task = Task(specs, folder, "session", tmp_path, components(plugin).plugin, "cpu", "")
+        ends = [end for told in dispatch([task], local, ["cpu"]) for end in told]
+        assert {end.spec.seed for end in ends if end.status == "failed"} == {9} & {spec.seed for spec in specs}
+        with store.locked(folder):
+            store.join(folder)
+        tables.append(store.load_metrics(folder))
+    runs = store.load_runs(tmp_path / "8,9,10,11").set_index("seed")
+    assert set(runs["engine"][[8, 10, 11]]) == {"stacked"} and runs["status"][9] == "failed"
+    failed = tables[0]["run_id"] == runs["run_id"][9]
+    assert tables[0][~failed].reset_index(drop=True).equals(tables[1]) and (tables[1]["train_loss"] > 0).all()

@@ -2,7 +2,16 @@
 
 from bnbench.engine.abreast import train_abreast
 from bnbench.engine.clock import now
-from bnbench.engine.device import prepare_process, release_memory, resolve_device
+from bnbench.engine.device import (
+    brief,
+    current,
+    gpus,
+    loss_of,
+    memory_of,
+    prepare_process,
+    release_memory,
+    resolve_device,
+)
 from bnbench.engine.folding import prove
 from bnbench.engine.native import Mismatch, compiler, library, prove_native
 from bnbench.engine.records import Evaluation, Halt, JointProbe, Outcome, Probe, Reading, Record
@@ -18,8 +27,13 @@ __all__ = [
     "Probe",
     "Reading",
     "Record",
+    "brief",
     "compiler",
+    "current",
+    "gpus",
     "library",
+    "loss_of",
+    "memory_of",
     "now",
     "prepare_process",
     "prove",

@@ -3,31 +3,112 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import torch
 
-from bnbench.errors import InvalidRequest
+from bnbench.errors import InvalidRequest, described
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """Options of ``mallopt(3)``."""
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that a name stands for: ``auto`` takes a GPU if there is one.
+    """The device that a name stands for: ``auto`` takes GPUs if there are any; without an index it is all of them.
 
     Raises:
         InvalidRequest: the named GPU is not there.
     """
+    if name == "cpu":
+        return torch.device("cpu")
     count = torch.cuda.device_count()
     if name == "auto":
-        return torch.device("cuda:0" if count else "cpu")
+        return torch.device("cuda" if count else "cpu")
     device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= count:
-        there = f"there are {count} GPUs" if count else "there is no GPU"
+    if (device.index or 0) >= count:
+        several = f"there are {count} GPUs, cuda:0 to cuda:{count - 1}"
+        there = f"there is no GPU: {_why_none()}" if not count else several if count > 1 else "there is one GPU, cuda:0"
         raise InvalidRequest([f"device={name}: {there}; use device=auto or device=cpu"])
     return device
+
+
+def gpus(device: torch.device) -> list[torch.device]:
+    """The GPUs that a device stands for; none for the CPU."""
+    if device.type != "cuda":
+        return []
+    if ":" in str(device):  # the annotation of its index leaves out that there may be none
+        return [device]
+    return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+
+
+def memory_of(gpu: torch.device) -> tuple[int, int]:
+    """Bytes of a GPU's memory that nobody uses, and all of them.
+
+    Raises:
+        InvalidRequest: it cannot be asked, as when other programs have left nothing of it.
+    """
+    try:
+        free, every = torch.cuda.mem_get_info(gpu)
+    except RuntimeError as error:
+        raise InvalidRequest(
+            [f"device={gpu}: cannot be used: {_first_line(error)}; use another one, or device=cpu"]
+        ) from None
+    return free, every
+
+
+@contextmanager
+def current(device: torch.device) -> Iterator[None]:
+    """Have torch take a GPU for the current one, so that nothing touches another, which would cost memory there."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.cuda.current_device()
+    torch.cuda.set_device(device)
+    try:
+        yield
+    finally:
+        with suppress(RuntimeError):  # it may take nothing more
+            torch.cuda.set_device(before)
+
+
+def loss_of(device: torch.device) -> str | None:
+    """Why a device takes nothing more from this process, if it does not: after an assert on a GPU each call raises."""
+    if device.type != "cuda":
+        return None
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError as error:
+        return _first_line(error)
+    return None
+
+
+def brief(error: BaseException) -> str:
+    """What was raised, without the advice that torch gives with errors of a GPU."""
+    text = described(error)
+    return text.partition("\n")[0] if isinstance(error, torch.AcceleratorError) else text
+
+
+def _why_none() -> str:
+    """Why PyTorch sees no GPU."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
+        return f"PyTorch {torch.__version__} is built without CUDA"
+    if visible is not None:
+        return f"CUDA_VISIBLE_DEVICES={visible!r} leaves none"
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        return f"PyTorch says {_first_line(error)!r}"
+    return "PyTorch finds none"
+
+
+def _first_line(error: RuntimeError) -> str:
+    """The first sentence or line of what PyTorch says, which goes on with advice."""
+    return str(error).partition("\n")[0].partition(". ")[0]
 
 
 def prepare_process() -> None:

@@ -12,12 +12,12 @@ from traceback import clear_frames
 import torch
 from torch import Tensor
 
+from bnbench.engine.device import brief
 from bnbench.engine.folding import Folded, set_streams, streams_of
 from bnbench.engine.lane_step import LaneStep
 from bnbench.engine.python_state import PythonState, changed, python_state
 from bnbench.engine.randomness import GlobalStream
 from bnbench.engine.recording import Recorder, Recording
-from bnbench.errors import described
 
 WARM_UP = 3
 """Steps of a size of batch that are made as they come, before one is recorded."""
@@ -99,7 +99,7 @@ class LaneSteps:
             raise
         except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
             set_streams(network, streams)
-            self._give_up(described(error.__context__ or error))  # the end of such a recording has an error of its own
+            self._give_up(brief(error.__context__ or error))  # the end of such a recording has an error of its own
             clear_frames(error.__traceback__)  # they hold its tensors
 
     def _give_up(self, reason: str) -> None:

@@ -1,9 +1,9 @@
 """Launchers: where tasks run."""
 
 from bnbench.launch.inline import inline
-from bnbench.launch.launcher import Done, Launcher
+from bnbench.launch.launcher import Done, Launcher, Spent
 from bnbench.launch.local import begin, local
 
 LAUNCHERS: dict[str, Launcher] = {"inline": inline, "local": local}
 
-__all__ = ["LAUNCHERS", "Done", "Launcher", "begin", "local"]
+__all__ = ["LAUNCHERS", "Done", "Launcher", "Spent", "begin", "local"]

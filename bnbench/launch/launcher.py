@@ -22,9 +22,27 @@ class Done:
     error: str | None = None
 
 
+class Spent(Exception):
+    """Raised by a function whose process must do nothing more; its task has ended all the same.
+
+    Args:
+        value: what the function has come to.
+        reason: what became of the process, and what to do.
+    """
+
+    def __init__(self, value: Any, reason: str) -> None:
+        self.value, self.reason = value, reason
+        super().__init__(reason)
+
+
 def same_kind(task: Any) -> Hashable:
     """The kind of tasks that may all share a process."""
     return None
+
+
+def as_it_is(task: Any, place: int) -> Any:
+    """The task of a worker for whom its place makes no difference."""
+    return task
 
 
 class Launcher(Protocol):
@@ -40,10 +58,13 @@ class Launcher(Protocol):
         tasks: Sequence[Any],
         jobs: int,
         kinds: Callable[[Any], Hashable] = same_kind,
+        placed: Callable[[Any, int], Any] = as_it_is,
     ) -> Generator[Done, None, None]:
         """Run the tasks; up to ``jobs`` at a time.
 
         Args:
             kinds: of a task; where there are several processes, tasks of two kinds never share one.
+            placed: a task as the worker has it that has a place from 0 to ``jobs - 1``. A worker keeps its place, and
+                no two that live have the same one.
         """
         ...

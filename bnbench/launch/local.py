@@ -28,7 +28,7 @@ from types import ModuleType
 from typing import Any
 
 from bnbench.errors import described
-from bnbench.launch.launcher import Done, same_kind
+from bnbench.launch.launcher import Done, as_it_is, same_kind
 from bnbench.launch.service import serve
 
 FAREWELL = 5.0
@@ -51,14 +51,16 @@ class _Worker:
 
     Attributes:
         kind: of the tasks that it may have.
+        place: from 0, which it has for itself.
         index: the task in hand.
         since: when it got it.
-        proven: whether it has ended a task.
+        proven: whether it has ended a task and may have another one.
     """
 
     process: BaseProcess
     pipe: Connection
     kind: Hashable
+    place: int
     index: int | None = None
     since: float = 0.0
     proven: bool = False
@@ -90,6 +92,7 @@ def local(
     tasks: Sequence[Any],
     jobs: int,
     kinds: Callable[[Any], Hashable] = same_kind,
+    placed: Callable[[Any, int], Any] = as_it_is,
     heard: Callable[[Any], None] | None = None,
     waited: Callable[[Mapping[int, float]], None] | None = None,
 ) -> Generator[Done, None, None]:
@@ -114,7 +117,7 @@ def local(
                 if not waiting[worker.kind]:
                     del waiting[worker.kind]
                 try:
-                    message = bytes(ForkingPickler.dumps(tasks[index]))
+                    message = bytes(ForkingPickler.dumps(placed(tasks[index], worker.place)))
                 except Exception as error:
                     yield Done(index, None, described(error))
                     continue
@@ -139,7 +142,7 @@ def _idle(
     workers: list[_Worker],
     waiting: Mapping[Hashable, deque[int]],
     jobs: int,
-    start: Callable[[Hashable], _Worker],
+    start: Callable[[Hashable, int], _Worker],
 ) -> _Worker | None:
     """A worker without a task for a kind that waits, started if need be; None if all ``jobs`` of them are busy."""
     idle = [worker for worker in workers if worker.index is None]
@@ -147,7 +150,9 @@ def _idle(
     if free is None and (idle or len(workers) < jobs):
         _dismiss(idle)
         workers[:] = [worker for worker in workers if worker not in idle]
-        free = start(min(waiting, key=lambda kind: waiting[kind][0]))
+        taken = {worker.place for worker in workers}
+        place = next(place for place in range(jobs) if place not in taken)
+        free = start(min(waiting, key=lambda kind: waiting[kind][0]), place)
         workers.append(free)
     return free
 
@@ -163,7 +168,7 @@ def _heard_of(workers: Sequence[_Worker], seconds: float | None) -> list[_Worker
     return [worker for worker in busy if worker.pipe in ready or worker.process.sentinel in ready]
 
 
-def _start(function: Callable[..., Any], tells: bool, kind: Hashable) -> _Worker:
+def _start(function: Callable[..., Any], tells: bool, kind: Hashable, place: int) -> _Worker:
     """Start a worker that never sees Ctrl-C, not even while it imports: the program that started it decides."""
     begin(function.__module__)
     context: Any = multiprocessing.get_context(METHOD)
@@ -174,7 +179,7 @@ def _start(function: Callable[..., Any], tells: bool, kind: Hashable) -> _Worker
             process.start()
     finally:
         theirs.close()
-    return _Worker(process, ours, kind)
+    return _Worker(process, ours, kind, place)
 
 
 @contextmanager
@@ -212,7 +217,7 @@ def _hand(worker: _Worker, index: int, message: bytes) -> bool:
 
 
 def _collect(worker: _Worker, heard: Callable[[Any], None] | None) -> Done | None:
-    """The end of a worker's task, or None if it told of something; a worker that died is not proven any more."""
+    """The end of a worker's task, or None if it told of something; one that died or is spent is not proven any more."""
     index = worker.index
     assert index is not None, "only busy workers are waited for"
     try:
@@ -232,13 +237,16 @@ def _collect(worker: _Worker, heard: Callable[[Any], None] | None) -> Done | Non
         return Done(index, None, CUT if cut else _death(worker.process.exitcode))
     worker.proven = True
     try:
-        over, value, error = pickle.loads(message)
+        over, value, error, spent = pickle.loads(message)
     except Exception as problem:
         return Done(index, None, described(problem))
     if not over and heard is not None:
         worker.index = index
         heard(value)
         return None
+    if spent:
+        worker.proven = False
+        _end(worker)
     return Done(index, value, error)
 
 

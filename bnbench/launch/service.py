@@ -17,12 +17,14 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from bnbench.errors import described
+from bnbench.launch.launcher import Spent
 
 
 def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -> None:
-    """Answer each task with ``(True, value, error)``, pickled; one that cannot be unpickled has an error as well.
+    """Answer each task with ``(True, value, error, spent)``, pickled; what cannot be unpickled has an error as well.
 
-    If the function ``tells``, it is given a second argument, which sends ``(False, value, None)``.
+    If the function ``tells``, it is given a second argument, which sends ``(False, value, None, False)``. A process
+    that is spent is given no further task.
 
     The process leads a group of its own, which ends with it: a user's code may start others. It reads nothing from the
     terminal, and ends without waiting for threads or hooks that such code has left.
@@ -65,14 +67,16 @@ def _answer_all(function: Callable[[Any], Any], pipe: Connection) -> None:
 
 
 def _tell(pipe: Connection, value: Any) -> None:
-    pipe.send_bytes(ForkingPickler.dumps((False, value, None)))
+    pipe.send_bytes(ForkingPickler.dumps((False, value, None, False)))
 
 
 def _answer(function: Callable[[Any], Any], message: bytes) -> bytes:
     try:
-        return bytes(ForkingPickler.dumps((True, function(pickle.loads(message)), None)))
+        return bytes(ForkingPickler.dumps((True, function(pickle.loads(message)), None, False)))
+    except Spent as end:
+        return bytes(ForkingPickler.dumps((True, end.value, None, True)))
     except BaseException as error:  # Ctrl-C is ignored here: it is the task's own
-        return bytes(ForkingPickler.dumps((True, None, described(error))))
+        return bytes(ForkingPickler.dumps((True, None, described(error), False)))
 
 
 def _die_with_parent() -> None:

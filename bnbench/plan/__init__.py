@@ -6,6 +6,7 @@ from bnbench.plan.examination import Examination, examine
 from bnbench.plan.feasibility import obstacles, summarized
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plan.proofs import trains_natively
+from bnbench.plan.room import check_room
 from bnbench.plan.stacks import Division, division, lane_limits, stacks
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Question",
     "Refusal",
     "answer",
+    "check_room",
     "columns",
     "division",
     "examine",

@@ -20,6 +20,16 @@ def seconds_alone(spec: RunSpec, components: Components, data: Data) -> float:
     return total_steps(spec, order_of(spec, data.train)) * (STEP_SECONDS + values * VALUE_SECONDS)
 
 
+def least_bytes(spec: RunSpec, components: Components, data: Data) -> int:
+    """Bytes without which a GPU cannot train a run: examples, weights and gradients, and half of a step's outputs.
+
+    The other half may be written over the first.
+    """
+    examples = sum(part.x.nbytes + part.y.nbytes for part in (data.train, data.validation, data.test))
+    weights = sum(parameter.nbytes for parameter in components.build(spec, data).parameters())
+    return examples + 2 * weights + lane_bytes(spec, components, data) // 2
+
+
 def lane_bytes(spec: RunSpec, components: Components, data: Data) -> int:
     """Bytes of what the layers of a network put out for a batch."""
     return 4 * spec.batch_size * activations(components.build(spec, data), data.shape)

@@ -13,7 +13,7 @@ import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, order_of
-from bnbench.engine import total_steps
+from bnbench.engine import gpus, memory_of, total_steps
 from bnbench.engine.evaluation import LANE_BATCH
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.calibration import CPU, quickest, seconds_per_lane
@@ -59,7 +59,7 @@ def lane_limits(
 
     Args:
         specs: by run_id.
-        workers: how many train at a time.
+        workers: how many train at a time; on GPUs they share their memory.
         lanes: runs per stack; None lets the size of a network's activations decide, or a few measured steps.
         device: where they will be trained.
         known: limits that were found before.
@@ -70,7 +70,7 @@ def lane_limits(
     """
 
     def quick(spec: RunSpec, loaded: Data, runs: int) -> int:
-        return _quick(spec, components, loaded, runs, device)
+        return _quick(spec, components, loaded, runs, device, workers)
 
     return _limits(specs, components, data, workers, lanes, device, known, quick, {} if reasons is None else reasons)
 
@@ -228,7 +228,7 @@ def _gains_alone(spec: RunSpec, components: Components, data: Data, device: torc
     return trains_natively(spec, components, data, device) and folds(spec, components, data)
 
 
-def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device: torch.device) -> int:
+def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device: torch.device, workers: int) -> int:
     """How many lanes are quick for a spec; a few steps are measured where that may be worth it.
 
     Args:
@@ -241,7 +241,7 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
     if trains_natively(spec, components, data, device) and folds(spec, components, data):
         return _quick_natively(spec, components, data, per_lane, runs)
     if device.type == "cuda":
-        return _most_of_gpu(per_lane, runs, device)
+        return _most_of_gpu(per_lane, runs, device, workers)
     fitting = _fitting(per_lane)
     tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
     if fitting >= tried or not folds(spec, components, data):
@@ -270,12 +270,12 @@ def _fitting(per_lane: int) -> int:
     return max(1, min(MOST_LANES, WORKING_SET // per_lane))
 
 
-def _most_of_gpu(per_lane: int, runs: int, device: torch.device) -> int:
-    """As many lanes as a GPU has memory for: each of them makes a step of the others cheaper, or no dearer."""
-    return max(1, min(MOST_LANES_OF_GPU, runs, int(MEMORY_SHARE * free_bytes(device)) // per_lane))
+def _most_of_gpu(per_lane: int, runs: int, device: torch.device, workers: int) -> int:
+    """As many lanes as a GPU has memory for: each of them makes a step of the others cheaper, or no dearer.
 
-
-def free_bytes(device: torch.device) -> int:
-    """Memory of a GPU that nobody uses."""
-    free: int = torch.cuda.mem_get_info(device)[0]
-    return free
+    The fullest GPU decides; the workers that share one have each a part of its memory.
+    """
+    used = gpus(device)[:workers]
+    sharing = -(-workers // len(used))
+    room = min(memory_of(gpu)[0] for gpu in used) // sharing
+    return max(1, min(MOST_LANES_OF_GPU, runs, int(MEMORY_SHARE * room) // per_lane))

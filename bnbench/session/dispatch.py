@@ -6,13 +6,14 @@ import uuid
 from collections.abc import Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 from bnbench import store
 from bnbench.environment import timestamp
 from bnbench.errors import Gone
 from bnbench.launch import Launcher
 from bnbench.spec import RunSpec, arm, run_id
-from bnbench.worker import End, Task, work
+from bnbench.worker import End, Task, halves, work
 
 DEATH = """{error}
 No traceback was left. The worker trained this run alone, and died {at}:
@@ -21,28 +22,45 @@ No traceback was left. The worker trained this run alone, and died {at}:
 """What is known of a run whose worker died."""
 
 
-def dispatch(tasks: Sequence[Task], launch: Launcher, workers: int) -> Generator[list[End], None, None]:
+def dispatch(tasks: Sequence[Task], launch: Launcher, devices: Sequence[str]) -> Generator[list[End], None, None]:
     """How the runs of each task ended, as they end.
 
-    A stack whose worker died is halved and tried again once the others are through, as :func:`work` does with a stack
-    that raises: a run that ends its process fails alone.
+    A stack whose worker died, or spoiled its process, is halved and tried again once the others are through, as
+    :func:`work` does with a stack that raises: a run that ends its process fails alone.
+
+    Args:
+        devices: one per worker, which has it as long as it lives.
+
+    Raises:
+        BnbenchError: as the launcher does.
     """
     while tasks:
         again: list[Task] = []
-        with closing(launch(work, tasks, workers, _kind)) as told:
+        with closing(launch(work, tasks, len(devices), _kind, partial(_placed, devices))) as told:
             for done in told:
                 task = tasks[done.index]
                 if done.error is None:
-                    yield done.value
-                    continue
-                ends, left = _finished(task)
-                if len(task.specs) > 1:
-                    again += _halves(task, left)
+                    ends, left = done.value, _missing(task, done.value)
                 else:
+                    ends, left = _finished(task)
+                if done.error is not None and len(task.specs) == 1:
                     ends += _record_death(task, left, done.error)
+                else:
+                    again += _halves(task, left)
                 if ends:
                     yield ends
         tasks = again
+
+
+def _placed(devices: Sequence[str], task: Task, place: int) -> Task:
+    """A task for the worker with a place."""
+    return replace(task, device=devices[place])
+
+
+def _missing(task: Task, ends: Sequence[End]) -> list[RunSpec]:
+    """The runs whose worker could not go on to their ends."""
+    ended = {end.spec for end in ends}
+    return [spec for spec in dict.fromkeys(task.specs) if spec not in ended]
 
 
 def _kind(task: Task) -> Hashable:
@@ -70,9 +88,8 @@ def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
 
 def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
     """Two smaller stacks, under names of their own: the rows of the attempt that failed stay apart."""
-    middle = (len(left) + 1) // 2
-    parts = [part for part in (left[:middle], left[middle:]) if part]
-    return [replace(task, specs=tuple(part), session=uuid.uuid4().hex[:12]) for part in parts]
+    parts = halves(task.specs, left, task.abreast)
+    return [replace(task, specs=part, session=uuid.uuid4().hex[:12]) for part in parts]
 
 
 def _record_death(task: Task, lost: Sequence[RunSpec], error: str) -> list[End]:

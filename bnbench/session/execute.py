@@ -9,11 +9,9 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
-import torch
-
 from bnbench import store
 from bnbench.asking import Waits
-from bnbench.engine import Record, release_memory
+from bnbench.engine import Record, gpus, release_memory
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS, local
@@ -59,13 +57,14 @@ def execute(
     """Train what is pending and join the results. A finished plan changes nothing.
 
     Args:
-        jobs: worker processes; by default one per processor core, or one per GPU.
+        launcher: on a GPU ``local`` leaves no training to this process, which an assert in a kernel would spoil.
+        jobs: worker processes; by default one per processor core, or one per GPU in use.
         lanes: runs trained as one network: ``auto``, ``off`` or a number.
         fail_fast: stop at the first failure.
         watch: is shown the progress at the start, at the end of each run, and each second, from another thread.
 
     Raises:
-        BnbenchError: the folder is in use, or gone before all was trained.
+        BnbenchError: the folder is in use, or gone before all was trained, or a GPU takes no more from this process.
     """
     check_execution(launcher, jobs, lanes)
     if len(plan.finished) == len(plan.specs):
@@ -100,13 +99,14 @@ def _train(
     groups = _abreast(plan, pending)
     found = Division({}, {}, {}) if groups else _divided(plan, pending, workers, most, shown.wait)
     grouped = groups or stacks(pending, found.limits, workers, spread=most is None)
-    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], workers, found.reasons)
+    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.reasons)
     foreign = any(task.plugin for task in tasks)  # a user's code may end its process
-    launch = LAUNCHERS["local" if foreign else "inline" if workers == 1 and jobs is None else launcher]
+    here = workers == 1 and jobs is None and plan.device.type == "cpu"
+    launch = LAUNCHERS["local" if foreign else "inline" if here else launcher]
     ended = 0
     shown.begin(tasks, workers, found.sizes)
     try:
-        with closing(dispatch(tasks, launch, workers)) as told:
+        with closing(dispatch(tasks, launch, _devices(plan, workers))) as told:
             for ends in told:
                 for end in ends:
                     ended += 1
@@ -123,17 +123,17 @@ def execute_run(
 ) -> Summary:
     """Train the one run of a plan; show each record to ``watch``, and a long silence to ``tell``.
 
-    It is trained in this process, unless a user's code takes part, which may end it.
+    It is trained in this process, unless a user's code takes part, which may end it, or a GPU, which may spoil it.
     """
     with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
         (identity,) = plan.pending
         try:
             (stack,) = stacks(plan.pending, _divided(plan, plan.pending, 1, None, lambda waiting: None).limits, 1)
-            (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], 1, {})
-            if task.plugin is None:
+            (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], {})
+            if task.plugin is None and plan.device.type == "cpu":
                 (end,) = work(task, watch)
             else:
-                with closing(dispatch([task], partial(local, heard=watch), 1)) as told:
+                with closing(dispatch([task], partial(local, heard=watch), _devices(plan, 1))) as told:
                     (end,) = next(told)
             status = end.status
         except KeyboardInterrupt:
@@ -143,8 +143,13 @@ def execute_run(
 
 def worker_count(plan: Plan, jobs: int | None = None) -> int:
     """How many worker processes train a plan: one per core or GPU unless told, and no more than there are runs."""
-    default = torch.cuda.device_count() if plan.device.type == "cuda" else cores()
-    return max(1, min(jobs or default, len(plan.pending)))
+    return max(1, min(jobs or len(gpus(plan.device)) or cores(), len(plan.pending)))
+
+
+def _devices(plan: Plan, workers: int) -> list[str]:
+    """Where each worker trains: the GPUs in use have the workers in turn."""
+    used = gpus(plan.device) or [plan.device]
+    return [str(used[place % len(used)]) for place in range(workers)]
 
 
 @contextmanager
@@ -185,10 +190,9 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int
     return whole
 
 
-def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int, reasons: Mapping[str, str]) -> list[Task]:
-    """One task per stack; without a GPU chosen by index, GPUs take turns."""
+def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], reasons: Mapping[str, str]) -> list[Task]:
+    """One task per stack."""
     session, commit = uuid.uuid4().hex[:12], git_commit()
-    gpus = torch.cuda.device_count() if plan.device.type == "cuda" and ":" not in plan.request.device else 0
     return [
         Task(
             specs=tuple(specs),
@@ -196,12 +200,12 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], workers: int, reaso
             session=session,
             data=plan.data,
             plugin=plan.components.plugin if any(spec.plugin for spec in specs) else None,
-            device=f"cuda:{index % min(gpus, workers)}" if gpus else str(plan.device),
+            device=str(plan.device),
             git_commit=commit,
             abreast=bool(plan.abreast),
             note=reasons.get(stack_key(specs[0]), ""),
         )
-        for index, specs in enumerate(stacked)
+        for specs in stacked
     ]
 
 

@@ -19,7 +19,7 @@ from bnbench.asking import Answer, Waits, ask, ask_abreast
 from bnbench.coincidences import sentences
 from bnbench.components import Components
 from bnbench.config import Request, compose_request, read_spec
-from bnbench.engine import prepare_process, resolve_device
+from bnbench.engine import gpus, prepare_process, resolve_device
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.paths import expanded
@@ -27,6 +27,7 @@ from bnbench.plan import (
     Division,
     Examination,
     Question,
+    check_room,
     division,
     examine,
     stack_seconds,
@@ -279,6 +280,8 @@ def _plan(
         for identity, spec in specs.items()
         if identity not in impossible and known.get(identity) not in skip
     }
+    if pending and (used := gpus(device)):
+        check_room(pending, parts, partial(parts.load, root=data), used)
     identities = {run_id(old): run_id(new) for old, new in zip(typed, composed, strict=True) if old is not new}
     return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible, (), identities)
 

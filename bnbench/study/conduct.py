@@ -86,12 +86,12 @@ def execute(
     """Train what is pending of a plan; one that measures times has one worker, and takes steps in turns.
 
     Args:
-        jobs: worker processes; 1 trains in this process.
+        jobs: worker processes; 1 trains in this process, unless on a GPU.
         watch: is shown the progress.
     """
-    if study.alone:
-        return session.execute(plan, launcher="inline", jobs=1, lanes="off", watch=watch)
-    return session.execute(plan, launcher="inline" if jobs == 1 else "local", jobs=jobs, watch=watch)
+    jobs = 1 if study.alone else jobs
+    launcher = "inline" if jobs == 1 and plan.device.type == "cpu" else "local"
+    return session.execute(plan, launcher=launcher, jobs=jobs, lanes="off" if study.alone else "auto", watch=watch)
 
 
 @dataclass

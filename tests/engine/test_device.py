@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from bnbench.engine import prepare_process, resolve_device
+from bnbench.engine import gpus, prepare_process, resolve_device
 from bnbench.errors import InvalidRequest
 
 
@@ -12,11 +12,25 @@ def test_auto_takes_a_gpu_if_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert resolve_device("auto") == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert resolve_device("auto") == torch.device("cuda:0")
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda")
     assert resolve_device("cuda:1") == torch.device("cuda:1")
 
 
-@pytest.mark.parametrize(("count", "name", "says"), [(0, "cuda", "there is no GPU"), (2, "cuda:2", "there are 2 GPUs")])
+def test_without_an_index_a_gpu_is_all_of_them(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert gpus(torch.device("cuda")) == [torch.device("cuda:0"), torch.device("cuda:1")]
+    assert gpus(torch.device("cuda:1")) == [torch.device("cuda:1")]
+    assert gpus(torch.device("cpu")) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "name", "says"),
+    [
+        (0, "cuda", "there is no GPU: "),
+        (1, "cuda:1", "there is one GPU, cuda:0;"),
+        (2, "cuda:2", "there are 2 GPUs, cuda:0 to cuda:1;"),
+    ],
+)
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch, count, name, says):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     with pytest.raises(InvalidRequest, match=says):

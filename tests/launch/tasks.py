@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bnbench.launch import Spent
+
 
 def square(number: int) -> int:
     if number < 0:
@@ -50,6 +52,16 @@ def die(how: str) -> int:
     return os.getpid()
 
 
+def name_place(how: str, place: int) -> tuple[str, int]:
+    return how, place
+
+
+def die_at(task: tuple[str, int]) -> int:
+    how, place = task
+    die(how)
+    return place
+
+
 def answer(kind: str) -> Any:
     match kind:
         case "function":
@@ -88,6 +100,24 @@ def serve_nobody(function: Any, pipe: Any, tells: bool) -> None:
 def ask_its_process(kind: str) -> int:
     time.sleep(0.02)
     return os.getpid()
+
+
+def where(task: tuple[float, int]) -> tuple[int, int]:
+    """Take some seconds; the process and its place."""
+    seconds, place = task
+    time.sleep(seconds)
+    return os.getpid(), place
+
+
+def put(task: tuple[float, int], place: int) -> tuple[float, int]:
+    return task[0], place
+
+
+def spend(number: int) -> tuple[int, int]:
+    """Odd numbers spend their process."""
+    if number % 2:
+        raise Spent((number, os.getpid()), "an odd one")
+    return number, os.getpid()
 
 
 def count_up(most: int, tell: Any) -> int:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bnbench.errors import BnbenchError
 from bnbench.launch import LAUNCHERS, Done, Launcher
+from bnbench.launch.inline import inline
 from tests.launch import tasks
 
 
@@ -34,6 +36,11 @@ def test_every_task_ends_once_and_errors_are_told(launcher: Launcher) -> None:
 def test_a_task_that_leaves_python_is_an_error(launcher: Launcher) -> None:
     ends = {done.index: done for done in launcher(tasks.leave, [0, 3, 0], 2)}
     assert ends == {0: Done(0, 0), 1: Done(1, None, "SystemExit: 3"), 2: Done(2, 0)}
+
+
+def test_a_task_is_placed_before_it_is_carried_out(launcher: Launcher) -> None:
+    ends = list(launcher(tasks.where, [(0.0, -1)] * 3, 1, placed=tasks.put))
+    assert [done.value[1] for done in ends] == [0, 0, 0]
 
 
 def test_the_order_of_the_tasks_does_not_matter(launcher: Launcher) -> None:
@@ -77,3 +84,10 @@ def test_an_error_of_the_one_who_asks_stops_everything(launcher: Launcher, tmp_p
     with pytest.raises(KeyboardInterrupt):
         consume()
     assert not multiprocessing.active_children()
+
+
+def test_in_this_process_a_spent_one_ends_all() -> None:
+    ends = inline(tasks.spend, [2, 1, 4], 1)
+    assert [next(ends).value[0], next(ends).value[0]] == [2, 1]
+    with pytest.raises(BnbenchError, match="an odd one"):
+        next(ends)

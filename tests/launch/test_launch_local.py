@@ -110,6 +110,30 @@ def test_tasks_of_two_kinds_never_share_a_process() -> None:
     assert all(len(own) <= 2 for own in processes.values())
 
 
+def test_a_worker_has_one_place_and_shares_it_with_no_other() -> None:
+    """One long task and many short ones: those go to the other workers, and no place is empty."""
+    done = [done.value for done in local(tasks.where, [(1.5, -1)] + [(0.1, -1)] * 8, 3, placed=tasks.put)]
+    places: dict[int, set[int]] = {}
+    for process, place in done:
+        places.setdefault(process, set()).add(place)
+    assert sorted(map(sorted, places.values())) == [[0], [1], [2]]
+    assert [place for _, place in done].count(0) == 1, "the long one was handed out first"
+
+
+@pytest.mark.parametrize("dead", ["exit", "kill"])
+def test_the_place_of_a_dead_worker_is_taken_again(dead: str) -> None:
+    ends = list(local(tasks.die_at, [dead, "live", dead, "live", "live"], 2, placed=tasks.name_place))
+    assert {done.value for done in ends if done.error is None} <= {0, 1}
+    assert sum(done.error is None for done in ends) == 3
+
+
+def test_a_spent_process_has_no_further_task() -> None:
+    ends = sorted(local(tasks.spend, [1, 2, 3, 4, 5, 6], 1), key=lambda done: done.index)
+    assert [(done.value[0], done.error) for done in ends] == [(number, None) for number in range(1, 7)]
+    processes = [done.value[1] for done in ends]
+    assert len(set(processes)) == 4 and processes[1] == processes[2] and processes[3] == processes[4]
+
+
 def test_what_a_function_tells_is_heard_before_its_end() -> None:
     heard: list[int] = []
     ends = list(local(tasks.count_up, [3, -2, 1], 1, heard=heard.append))

@@ -2,7 +2,6 @@
 
 import math
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from bnbench.components import Components, components
 from bnbench.plan import lane_limits, stacks
-from bnbench.plan.calibration import doubled, quickest, seconds_per_lane
+from bnbench.plan.calibration import quickest, seconds_per_lane
 from bnbench.spec import run_id
 from tests.conftest import load_data, make_spec
 
@@ -66,41 +65,20 @@ def test_what_cannot_be_measured_is_left_to_its_worker(trouble: str):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "most", "lanes"),
+    ("free", "count", "workers", "device", "lanes"),
     [
-        (lambda lanes: 1 / lanes, 256, 256),
-        (lambda lanes: 1 / lanes, 100, 64),
-        (lambda lanes: 1 / min(lanes, 16), 256, 16),
-        (lambda lanes: 1 / lanes if lanes < 20 else math.inf, 256, 16),
-        (lambda lanes: 1.0, 256, 1),
-        (lambda lanes: math.inf, 256, 1),
+        (2**40, 1, 1, "cuda", 80),
+        (2**26, 1, 1, "cuda", 23),  # a lane's activations are 0.7 MB, of which a quarter of 64 MiB holds 23
+        (2**26, 1, 2, "cuda", 11),  # two workers share it
+        (2**26, 2, 2, "cuda", 23),  # each has a GPU
+        (2**26, 2, 3, "cuda", 11),  # one has two workers
+        (2**26, 2, 2, "cuda:1", 11),
     ],
 )
-def test_lanes_double_until_a_lane_gains_nothing(seconds: Callable[[int], float], most: int, lanes: int):
-    assert doubled(seconds, most) == lanes
-
-
-@pytest.mark.parametrize(
-    ("alone", "free", "lanes"),
-    [
-        (1.0, 2**40, 32),  # quicker together up to 32
-        (1.0, 2**26, 16),  # a lane's activations are 0.7 MB, of which a quarter of 64 MiB holds 23
-        (1e-9, 2**40, 80),  # little work is not worth measuring
-    ],
-)
-def test_a_gpu_is_filled(monkeypatch: pytest.MonkeyPatch, alone: float, free: int, lanes: int):
-    planning = sys.modules["bnbench.plan.stacks"]
-    asked: list[tuple[int, str]] = []
-
-    def seconds_per_lane(spec, components, data, lanes, device):
-        asked.append((lanes, device.type))
-        return alone / min(lanes, 32)
-
-    monkeypatch.setattr(planning, "seconds_per_lane", seconds_per_lane)
-    monkeypatch.setattr(planning, "free_bytes", lambda device: free)
+def test_a_gpu_is_filled(monkeypatch: pytest.MonkeyPatch, free: int, count: int, workers: int, device: str, lanes: int):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "memory_of", lambda gpu: (free, 2 * free))
     spec = make_spec("model=cnn", "batch_size=32", "steps=100")
-    specs = {run_id(lane): lane for seed in range(80) if (lane := replace(spec, seed=seed))}
-    limits = lane_limits(specs, components(), load_data, workers=1, device=torch.device("cuda"))
-    found = stacks(specs, limits, workers=1)
-    assert max(len(stack) for stack in found) <= lanes < 2 * max(len(stack) for stack in found)
-    assert len(asked) == len(set(asked)) and {kind for _, kind in asked} == {"cuda"}
+    specs = {run_id(lane): lane for seed in range(80 * workers) if (lane := replace(spec, seed=seed))}
+    limits = lane_limits(specs, components(), load_data, workers=workers, device=torch.device(device))
+    assert [*limits.values()] == [lanes]
