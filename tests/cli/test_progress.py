@@ -92,9 +92,9 @@ def on_a_terminal(folder: Path, columns: int, words: list[str], interrupt: bytes
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(folder)
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         variables = {**os.environ, "TERM": term, "PYTHONWARNINGS": "ignore"}
         os.execve(sys.executable, [sys.executable, "-m", "bnbench", *words], variables)
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     seen, deadline = b"", time.monotonic() + 240
     try:
         while time.monotonic() < deadline:
