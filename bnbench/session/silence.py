@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from bnbench import store
 from bnbench.asking import LONG
 from bnbench.errors import BnbenchError, Gone
 from bnbench.spec import RunSpec
 
+GONE = signal.SIGURG
+"""Interrupts the main thread: Ctrl-C's own signal is ignored by a program that a script began in the background."""
 LOOK = 1.0
 """Seconds from one look to the next."""
 Silent = Mapping[RunSpec, float]
@@ -34,6 +37,7 @@ def watched(
     """
     over = threading.Event()
     trains = threading.current_thread() is threading.main_thread()
+    earlier = signal.signal(GONE, _interrupt) if trains else None
 
     def look() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
@@ -41,7 +45,7 @@ def watched(
         while not over.wait(LOOK):
             if _is_gone(check_there):
                 if trains:
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                    signal.pthread_kill(threading.main_thread().ident or 0, GONE)
                 return
             with suppress(OSError, BnbenchError):  # the folder may go at any moment, which the next look tells
                 silent = {specs[name]: seconds for name, seconds in store.silences(folder).items() if name in specs}
@@ -58,7 +62,13 @@ def watched(
     finally:
         over.set()
         thread.join()
+        if trains:
+            signal.signal(GONE, earlier)
         check_there()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _is_gone(check_there: Callable[[], None]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +37,11 @@ def wait_for(folder: Path) -> None:
     raise AssertionError("nothing was trained")
 
 
+def in_the_background() -> None:
+    """As a shell begins what a script puts behind: Ctrl-C does not reach it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def processes(mark: str) -> list[str]:
     """The processes that live with this text in their environment."""
     found = []
@@ -64,8 +70,9 @@ def test_a_folder_that_goes_while_it_is_written_to(program: Program, tmp_path: P
     words = [sys.executable, "-m", "bnbench", *COMMANDS[command]]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "MARK": mark}
     process = subprocess.Popen(
-        words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=in_the_background,
+    )  # fmt: skip
     wait_for(folder)
     if what == "removed":
         shutil.rmtree(folder)
@@ -73,7 +80,10 @@ def test_a_folder_that_goes_while_it_is_written_to(program: Program, tmp_path: P
         folder.rename(elsewhere)
     if what == "replaced":
         folder.mkdir()
-    _, err = process.communicate(timeout=PATIENCE)
+    try:
+        _, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
     assert process.returncode == 1 and err.count("\n") == 1, err
     assert err.startswith(f"error: {folder} was renamed, moved or removed while it was written to")
     assert folder.exists() == (what == "replaced") and not (folder.exists() and list(folder.iterdir()))
