@@ -296,11 +296,11 @@ def test_seconds_stay_when_a_sweep_is_extended_and_tables_without_any_are_read(p
     passed = time.monotonic() - began
     first = store.load_runs(Path("results/s")).set_index("run_id")["seconds"]
     assert (first > 0).all() and first.sum() < passed
-    assert program(*words, "norm=none,batch", "seed=0,1,2").code == 0
+    assert program(*words, "--extend", "norm=none,batch", "seed=0,1,2").code == 0
     table = store.load_runs(Path("results/s")).set_index("run_id")
     assert table["seconds"][first.index].to_dict() == first.to_dict() and (table["seconds"] > 0).all()
     table.drop(columns="seconds").reset_index().to_csv("results/s/runs.csv", index=False)
-    assert program(*words, "norm=none,batch", "seed=0,1,2,3").code == 0
+    assert program(*words, "--extend", "norm=none,batch", "seed=0,1,2,3").code == 0
     extended = store.load_runs(Path("results/s")).set_index("run_id")["seconds"]
     assert extended[table.index].isna().all() and extended.count() == 2
 
