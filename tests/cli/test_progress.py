@@ -93,7 +93,8 @@ def on_a_terminal(folder: Path, columns: int, words: list[str], interrupt: bytes
     if child == 0:
         os.chdir(folder)
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        variables = {**os.environ, "TERM": term, "PYTHONWARNINGS": "ignore"}
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        variables = {**inherited, "TERM": term, "PYTHONWARNINGS": "ignore"}
         os.execve(sys.executable, [sys.executable, "-m", "bnbench", *words], variables)
     seen, deadline = b"", time.monotonic() + 240
     try:
