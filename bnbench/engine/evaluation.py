@@ -21,6 +21,7 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 EVALUATION_BATCH = 1024
 LANE_BATCH, LANE_BATCH_OF_GPU = 32, 512
+"""Examples that each lane of a stack is given at a time: see :func:`lane_batch`."""
 
 
 @torch.no_grad()

@@ -15,41 +15,37 @@ from bnbench.data import Data, Examples
 from bnbench.engine import now, prepare_process, train, train_stack
 from bnbench.spec import RunSpec
 
-STEPS = {"cpu": 3, "cuda": 25}
-"""Steps that are measured, after as many that warm up; on a GPU these record a step as well."""
+STEPS = 3
+"""Steps that are measured, after as many that warm up."""
 PAYS = 30.0
 """Seconds of training, run by run, from which measuring pays."""
-FEWEST = 20 * STEPS["cpu"]
+FEWEST = 20 * STEPS
 """Lane-steps from which even a run alone is measured: that takes a tenth of so many."""
 FEW = 8
 """Examples of an evaluation, which is not what is measured."""
 CPU = torch.device("cpu")
 
 
-def seconds_per_lane(
-    spec: RunSpec, components: Components, data: Data, lanes: int, device: torch.device = CPU, native: bool = False
-) -> float:
-    """Seconds of a training step for one of so many runs that are trained together on one CPU core or a GPU.
+def seconds_per_lane(spec: RunSpec, components: Components, data: Data, lanes: int, native: bool = False) -> float:
+    """Seconds of a training step for one of so many runs that are trained together on one CPU core.
 
     Infinite for what cannot be measured: a run that raises or diverges at once will do so again, in its own worker.
     """
     prepare_process()
     few = Examples(data.validation.x[:FEW], data.validation.y[:FEW])
     small = replace(data, validation=few, test=few)
-    steps = STEPS[device.type]
-    every = replace(spec.evaluate, every=steps, unit="steps", statistics="running")
-    short = replace(spec, steps=3 * steps, epochs=None, evaluate=every, divergence_factor=1e30, lr=1e-6)
+    every = replace(spec.evaluate, every=STEPS, unit="steps", statistics="running")
+    short = replace(spec, steps=3 * STEPS, epochs=None, evaluate=every, divergence_factor=1e30, lr=1e-6)
     specs = [replace(short, seed=seed) for seed in range(lanes)]
     try:
-        networks = [components.build(lane, data).to(device) for lane in specs]
-        small = small.to(device)
+        networks = [components.build(lane, data) for lane in specs]
         records: Any = (
             train_stack(specs, networks, small, native=native) if lanes > 1 else train(short, networks[0], small)
         )
-        pauses = [now(device) for _ in itertools.islice(records, 2)]
+        pauses = [now(CPU) for _ in itertools.islice(records, 2)]
     except (Exception, SystemExit):
         return math.inf
-    return (pauses[1] - pauses[0]) / steps / lanes if len(pauses) == 2 else math.inf
+    return (pauses[1] - pauses[0]) / STEPS / lanes if len(pauses) == 2 else math.inf
 
 
 def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequence[int], worth: float) -> int:

@@ -72,7 +72,32 @@ def lane_limits(
     def quick(spec: RunSpec, loaded: Data, runs: int) -> int:
         return _quick(spec, components, loaded, runs, device, workers)
 
-    return _limits(specs, components, data, workers, lanes, device, known, quick, {} if reasons is None else reasons)
+    limits = dict(known)
+    found: dict[tuple[object, ...], int] = {}
+    alone: dict[tuple[object, ...], str] = {}
+    for key, members in _groups(specs).items():
+        if key in limits:
+            continue
+        spec = specs[members[0]]
+        if len(members) == 1:
+            if lanes is None and _gains_alone(spec, components, data(spec), device):
+                limits[key] = quick(spec, data(spec), 1)
+            continue
+        kind = (
+            *(spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.batch_size, spec.precision),
+            *(type(spec.optim), spec.grad_clip is None, spec.epochs, spec.steps, spec.freeze_statistics),
+        )
+        if kind not in found:
+            loaded = data(spec)
+            found[kind] = lanes or quick(spec, loaded, -(-len(members) // workers))
+            looked_at = lanes != 1 and (found[kind] > 1 or spec.plugin is not None)
+            reason = unfoldable(spec, components, loaded) if looked_at else None
+            if reason is not None:
+                found[kind], alone[kind] = 1, reason
+        limits[key] = found[kind]
+        if kind in alone and reasons is not None:
+            reasons[key] = alone[kind]
+    return limits
 
 
 @dataclass(frozen=True)
@@ -112,46 +137,6 @@ def _size(spec: RunSpec, components: Components, data: Callable[[RunSpec], Data]
         return seconds_alone(spec, components, data(spec))
     except (Exception, SystemExit):  # a component that fails will fail its own run
         return 0.0
-
-
-def _limits(
-    specs: Mapping[str, RunSpec],
-    components: Components,
-    data: Callable[[RunSpec], Data],
-    workers: int,
-    lanes: int | None,
-    device: torch.device,
-    known: Mapping[str, int],
-    most: Callable[[RunSpec, Data, int], int],
-    reasons: dict[str, str],
-) -> dict[str, int]:
-    """Limits by stack key, with ``most`` lanes of a spec, its data and so many runs of its kind for each worker."""
-    limits = dict(known)
-    found: dict[tuple[object, ...], int] = {}
-    alone: dict[tuple[object, ...], str] = {}
-    for key, members in _groups(specs).items():
-        if key in limits:
-            continue
-        spec = specs[members[0]]
-        if len(members) == 1:
-            if lanes is None and _gains_alone(spec, components, data(spec), device):
-                limits[key] = most(spec, data(spec), 1)
-            continue
-        kind = (
-            *(spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.batch_size, spec.precision),
-            *(type(spec.optim), spec.grad_clip is None, spec.epochs, spec.steps, spec.freeze_statistics),
-        )
-        if kind not in found:
-            loaded = data(spec)
-            found[kind] = lanes or most(spec, loaded, -(-len(members) // workers))
-            looked_at = lanes != 1 and (found[kind] > 1 or spec.plugin is not None)
-            reason = unfoldable(spec, components, loaded) if looked_at else None
-            if reason is not None:
-                found[kind], alone[kind] = 1, reason
-        limits[key] = found[kind]
-        if kind in alone:
-            reasons[key] = alone[kind]
-    return limits
 
 
 def stacks(specs: Mapping[str, RunSpec], limits: Mapping[str, int], workers: int, spread: bool = True) -> list[Stack]:
