@@ -15,11 +15,11 @@ from bnbench import session, store
 from bnbench.cli.status import Status, spent, told
 from bnbench.config import GROUPS
 from bnbench.console import plain_console
-from bnbench.engine import Evaluation, Record
 from bnbench.environment import cores
 from bnbench.notices import Doubling
 from bnbench.reports.wording import plural
 from bnbench.spec import RunSpec, arm, flatten, run_id
+from bnbench.training import Evaluation, Record
 
 SHOWN_RUNS = 40
 PLAIN_SECONDS = 10.0

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from bnbench.components import Components
-from bnbench.engine.statistics import not_recomputed, running_statistics, statistics_of, tracks_statistics
 from bnbench.errors import Impossible
 from bnbench.global_state import preserved_global_state
 from bnbench.spec import RunSpec
+from bnbench.training.statistics import not_recomputed, running_statistics, statistics_of, tracks_statistics
 
 MOST_PARAMETERS = 10**9
 RECOMPUTING = ("statistics_gap", "shift")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from bnbench.coincidences import Columns
 from bnbench.data import Data, order_of
-from bnbench.engine import total_steps
+from bnbench.engines import total_steps
 from bnbench.spec import RunSpec, flatten
 
 

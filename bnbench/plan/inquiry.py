@@ -16,11 +16,11 @@ from typing import Any
 
 from bnbench.components import Components, components
 from bnbench.data import Data
-from bnbench.engine import prepare_process
 from bnbench.errors import BnbenchError
 from bnbench.plugin_modules import KNOWN
 from bnbench.plugin_source import Plugin
 from bnbench.spec import RunSpec
+from bnbench.training import prepare_process
 
 Load = Callable[[RunSpec], Data]
 Question = Callable[[Mapping[str, RunSpec], Components, Load], Any]

@@ -11,7 +11,6 @@ from typing import Any
 
 from bnbench import store
 from bnbench.asking import Waits
-from bnbench.engine import Record, gpus, release_memory
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS, local
@@ -22,6 +21,7 @@ from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
 from bnbench.session.watching import Watch
 from bnbench.spec import RunSpec, stack_key
+from bnbench.training import Record, gpus, release_memory
 from bnbench.worker import Task, work
 
 _LANES = {"auto": None, "off": 1}

@@ -19,7 +19,6 @@ from bnbench.asking import Answer, Waits, ask, ask_abreast
 from bnbench.coincidences import sentences
 from bnbench.components import Components
 from bnbench.config import Request, compose_request, read_spec
-from bnbench.engine import gpus, prepare_process, resolve_device
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.paths import expanded
@@ -39,6 +38,7 @@ from bnbench.plugins import known_components
 from bnbench.session.naming import free_name
 from bnbench.session.provenance import PATH, earlier_data, fingerprinted, repeated, same_data
 from bnbench.spec import RunSpec, run_id, stack_key
+from bnbench.training import gpus, prepare_process, resolve_device
 
 DEFAULT_NAME = "runs"
 LONGEST_NAME = 100
