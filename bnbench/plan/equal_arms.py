@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from bnbench.coincidences import Columns
 from bnbench.data import Data, order_of
-from bnbench.engines import total_steps
 from bnbench.spec import RunSpec, flatten
+from bnbench.training.timeline import timeline_of
 
 
 def columns(specs: Mapping[str, RunSpec], data: Callable[[RunSpec], Data]) -> dict[str, Columns]:
@@ -18,6 +18,6 @@ def columns(specs: Mapping[str, RunSpec], data: Callable[[RunSpec], Data]) -> di
         own = (spec.dataset, spec.split, spec.domains, spec.batches, spec.batch_size)
         key = (*own, spec.drop_last, spec.epochs, spec.steps)
         if key not in known:
-            known[key] = total_steps(spec, order_of(spec, data(spec).train))
+            known[key] = timeline_of(spec, order_of(spec, data(spec).train)).total
         found[identity] = {**flatten(spec), "total_steps": known[key]}
     return found

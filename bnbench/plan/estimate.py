@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
-from typing import Any
 
 import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, Examples, order_of
-from bnbench.engines import total_steps, train, train_stack
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
+from bnbench.plan.measurement import measure_steps
 from bnbench.plan.proofs import trains_natively
 from bnbench.plan.stacks import STEP_OVERHEAD, Stack
 from bnbench.spec import RunSpec, stack_key
 from bnbench.stacking import fold
 from bnbench.training import now, prepare_process
 from bnbench.training.evaluation import evaluate_lanes
+from bnbench.training.timeline import timeline_of
 
 MEASURED, FEW, SAMPLE = 10, 8, 256
 """Steps that are measured after as many that warm up; examples of the evaluations between them, and of one by itself.
@@ -110,7 +109,7 @@ def _likely(
     """The pace of what was not measured: that of measured stacks, of the same model if there are any, by size."""
 
     def size(of: RunSpec) -> float:
-        return sizes[stack_key(of)] / total_steps(of, order_of(of, data(of).train))
+        return sizes[stack_key(of)] / timeline_of(of, order_of(of, data(of).train)).total
 
     near = [pair for pair in measured if pair[0].model == spec.model] or measured
     larger = [size(spec) / (size(other) or 1.0) for other, _ in near]
@@ -149,34 +148,15 @@ def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device:
     built = now(device) - start
     native = lanes > 1 and trains_natively(spec, components, data, device)
     steps = MEASURED
-    whole = _training(members, networks, small, native, steps)
+    whole = measure_steps(members, networks, small, native, steps) or 0.0
     network = fold(networks) if lanes > 1 else networks[0]
     between, alone = (_evaluation(members, network, small, examples) for examples in (few, sample))
-    if whole - between < BRIEF and _interval(spec, data) > steps:
-        steps = min(MORE * steps, _interval(spec, data))
-        whole = _training(members, networks, small, native, steps)
+    interval = timeline_of(spec, order_of(spec, data.train)).interval
+    if whole - between < BRIEF and interval > steps:
+        steps = min(MORE * steps, interval)
+        whole = measure_steps(members, networks, small, native, steps) or 0.0
     training = max(whole - between, 0.0)
     return _Pace(training / steps / _shares(native, lanes), alone / len(sample.y) / lanes, built / lanes, native)
-
-
-def _training(
-    specs: Sequence[RunSpec], networks: Sequence[torch.nn.Module], data: Data, native: bool, steps: int
-) -> float:
-    """Seconds of so many steps of a stack and an evaluation, after as many that warm up."""
-    every = replace(specs[0].evaluate, every=steps, unit="steps")
-    short = [
-        replace(spec, steps=3 * steps, epochs=None, evaluate=every, divergence_factor=1e30, lr=1e-6) for spec in specs
-    ]
-    records: Any = (
-        train_stack(short, networks, data, native=native) if len(specs) > 1 else train(short[0], networks[0], data)
-    )
-    pauses = [now(data.train.y.device) for _ in itertools.islice(records, 2)]
-    return pauses[1] - pauses[0] if len(pauses) == 2 else 0.0
-
-
-def _interval(spec: RunSpec, data: Data) -> int:
-    """Steps from one evaluation to the next."""
-    return spec.evaluate.every * (order_of(spec, data.train).steps if spec.evaluate.unit == "epochs" else 1)
 
 
 def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, examples: Examples) -> float:
@@ -189,9 +169,9 @@ def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, exam
 
 
 def _seconds(spec: RunSpec, lanes: int, data: Data, pace: _Pace) -> float:
-    steps = total_steps(spec, order_of(spec, data.train))
-    evaluated = -(-steps // _interval(spec, data)) * len(data.validation.y) + len(data.test.y)
-    trained = steps * pace.step * _shares(pace.native, lanes)
+    timeline = timeline_of(spec, order_of(spec, data.train))
+    evaluated = -(-timeline.total // timeline.interval) * len(data.validation.y) + len(data.test.y)
+    trained = timeline.total * pace.step * _shares(pace.native, lanes)
     return trained + lanes * (pace.build + evaluated * pace.example)
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from bnbench.components import Components, foreign_line, is_foreign
 from bnbench.data import Data, Order, order_of
-from bnbench.engines import total_steps
 from bnbench.errors import Impossible, InvalidRequest, message_of
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.contract import (
@@ -28,6 +27,7 @@ from bnbench.plan.contract import (
 )
 from bnbench.spec import MOST_STEPS, RunSpec, arm
 from bnbench.training.forward import dtype_of
+from bnbench.training.timeline import timeline_of
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
@@ -68,7 +68,7 @@ def summarized(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list
 
 def _too_long(spec: RunSpec, order: Order) -> str | None:
     """Why the steps of an allowed number of epochs are too many, if they are."""
-    if spec.epochs is None or spec.epochs > MOST_STEPS or (steps := total_steps(spec, order)) <= MOST_STEPS:
+    if spec.epochs is None or spec.epochs > MOST_STEPS or (steps := timeline_of(spec, order).total) <= MOST_STEPS:
         return None
     return f"epochs={spec.epochs}: makes {steps:,} steps; at most {MOST_STEPS:,}"
 
@@ -77,7 +77,7 @@ def _frozen_too_late(spec: RunSpec, order: Order) -> str | None:
     """Why statistics would never be frozen, if they would not."""
     if spec.freeze_statistics is None:
         return None
-    last = (total_steps(spec, order) - 1) // order.steps
+    last = (timeline_of(spec, order).total - 1) // order.steps
     if spec.freeze_statistics <= last:
         return None
     allowed = f"at most {last} here" if last else "null here, as there is one epoch"

@@ -13,7 +13,6 @@ import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, order_of
-from bnbench.engines import total_steps
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.calibration import CPU, quickest, seconds_per_lane
 from bnbench.plan.proofs import folds, trains_natively, unfoldable
@@ -21,6 +20,7 @@ from bnbench.plan.size import lane_bytes, seconds_alone
 from bnbench.spec import RunSpec, stack_key
 from bnbench.training import gpus, memory_of
 from bnbench.training.evaluation import LANE_BATCH
+from bnbench.training.timeline import timeline_of
 
 WORKING_SET = 8 * 2**20
 """Bytes of activations that a stack may have on the CPU: more lanes than fit into a core's caches gain nothing."""
@@ -232,7 +232,7 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
     tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
     if fitting >= tried or not folds(spec, components, data):
         return fitting
-    worth = runs * total_steps(spec, order_of(spec, data.train))
+    worth = runs * timeline_of(spec, order_of(spec, data.train)).total
     return quickest(spec, components, data, [fitting, tried], worth)
 
 
@@ -244,7 +244,7 @@ def _quick_natively(spec: RunSpec, components: Components, data: Data, per_lane:
     """
     weights = 4 * sum(parameter.numel() for parameter in components.build(spec, data).parameters())
     most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + LANE_BATCH * per_lane // spec.batch_size)))
-    worth = runs * total_steps(spec, order_of(spec, data.train))
+    worth = runs * timeline_of(spec, order_of(spec, data.train)).total
     if 4 * per_lane + 2 * weights <= WORKING_SET or worth < WORTH_MEASURING:
         return most
     alone, together = (seconds_per_lane(spec, components, data, lanes, native=lanes > 1) for lanes in (1, 2))

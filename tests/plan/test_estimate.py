@@ -7,7 +7,7 @@ import torch
 
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engines import train, train_stack
+from bnbench.engines import StackOptions, train, train_stack
 from bnbench.plan import division, stack_seconds, stacks, trains_natively, until_last
 from bnbench.spec import RunSpec, run_id, stack_key
 from bnbench.training import prepare_process
@@ -53,7 +53,7 @@ def test_the_estimate_of_a_stack_is_of_the_size_of_the_truth():
     data = load_data(members[0])
     start = time.thread_time()
     native = trains_natively(members[0], PARTS, data, CPU)
-    list(train_stack(members, [PARTS.build(spec, data) for spec in members], data, native=native))
+    list(train_stack(members, [PARTS.build(spec, data) for spec in members], data, options=StackOptions(native=native)))
     truth = time.thread_time() - start
     estimate = estimate_seconds(specs, PARTS, load_data, CPU)
     assert truth / 3 < estimate < truth * 3
