@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
@@ -33,6 +34,8 @@ def timestamp() -> str:
 
 
 _IMPORTED = time.monotonic()
+LAST_PASSES = 5
+"""How many times as long as one search for garbage a process with torch takes to end."""
 
 
 def age() -> float:
@@ -43,6 +46,13 @@ def age() -> float:
         return max(time.clock_gettime(time.CLOCK_BOOTTIME) - began, 0.0)
     except (OSError, ValueError, IndexError, AttributeError):
         return time.monotonic() - _IMPORTED
+
+
+def ending() -> float:
+    """Seconds that this process will take to end: Python then looks for garbage again and again, which is timed once."""
+    start = time.monotonic()
+    gc.collect()
+    return LAST_PASSES * (time.monotonic() - start)
 
 
 def cores() -> int:

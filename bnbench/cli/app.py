@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
-import gc
 import sys
 import traceback
 from importlib.metadata import version
@@ -75,7 +73,6 @@ def global_options(
 def main() -> None:
     """Run the program on the command line's words and exit with its code."""
     words = hoist_global_options(sys.argv[1:])
-    atexit.register(gc.freeze)  # at its end Python would look for garbage among all that was imported
     try:
         program = cast(Group, typer.main.get_command(app))
         check_dashes(words, program)

@@ -61,7 +61,7 @@ def show(
             begin("bnbench.worker", "bnbench.plugins")
         from bnbench import session, study
         from bnbench.cli.display import estimated
-        from bnbench.environment import age
+        from bnbench.environment import age, ending
 
         asked = _asked(words or [], plugin)
         if len(asked) != 1:
@@ -71,7 +71,7 @@ def show(
         found = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin))
         workers = 1 if one.alone else session.worker_count(found.plan)
         before, rounds = age(), 2 if found.tuning else 1
-        seconds = before + found.plan.estimate(workers, 1 if one.alone else None, rounds)
+        seconds = before + found.plan.estimate(workers, 1 if one.alone else None, rounds) + ending()
     for line in _design(one, chosen):
         echo(line)
     grown = " (more if a grid must grow)" if found.tuning else ""

@@ -74,7 +74,7 @@ def sweep(
         from bnbench import session
         from bnbench.cli.display import SweepDisplay, estimated, show_plan
         from bnbench.console import echo
-        from bnbench.environment import age
+        from bnbench.environment import age, ending
 
         session.check_execution(launcher, jobs, lanes)
         plan = session.plan_sweep(
@@ -89,7 +89,7 @@ def sweep(
         )
         workers, left = session.worker_count(plan, jobs, launcher), 0.0
         if dry_run:
-            left = age() + plan.estimate(workers, session.most_lanes(lanes))
+            left = age() + plan.estimate(workers, session.most_lanes(lanes)) + ending()
         show_no_more()
         chosen = plan.folder.name
         if not (extend or dry_run):

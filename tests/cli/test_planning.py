@@ -166,7 +166,7 @@ def test_on_a_terminal_the_steps_are_shown_and_gone_at_the_end(tmp_path: Path, c
     words = ["sweep", "--name", "s", *GRID[:-2], "norm=slow", "norm.seconds=1", "--plugin", "slow.py", "--dry-run"]
     written = on_a_terminal(tmp_path, columns, words, None)
     for step in ("starting", "trying networks (of 1 runs)"):
-        shown = step if len(step) + len("  elapsed 0:00") <= columns - 4 else "trying net...  elapsed 0:"
+        shown = step if len(step) + len("  elapsed 0:00") <= columns - 4 else "trying ne...  elapsed 0:"
         assert shown.encode() in written, written
     lines = screen(written, columns)
     assert lines[0] == "planning s ..." and lines[1].startswith("s: 1 run, ")
@@ -194,7 +194,7 @@ def test_each_step_names_the_arm_and_how_many_there_are():
         found = division(specs, parts, load_data, workers=1)
         planned = stacks(specs, found.limits, 1)
         stack_seconds(specs, parts, load_data, torch.device("cpu"), planned, found.sizes)
-    arms = [f"norm={norm} model=mlp dataset=digits batch_size=32" for norm in ("none", "group")]
+    arms = [f"norm={norm} model=mlp dataset=digits batch_size=64" for norm in ("none", "group")]
     assert steps[:4] == [
         f"trying {arms[0]} (run 1 of 4)",
         f"trying {arms[1]} (run 3 of 4)",
