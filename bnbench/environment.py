@@ -49,7 +49,7 @@ def age() -> float:
 
 
 def ending() -> float:
-    """Seconds that this process will take to end: Python then looks for garbage again and again, which is timed once."""
+    """Seconds that this process will take to end: Python then looks for garbage several times, and is timed once."""
     start = time.monotonic()
     gc.collect()
     return LAST_PASSES * (time.monotonic() - start)
