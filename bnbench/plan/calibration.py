@@ -40,7 +40,7 @@ def seconds_per_lane(spec: RunSpec, components: Components, data: Data, lanes: i
         seconds = measure_steps(specs, networks, small, native, STEPS)
     except (Exception, SystemExit):
         return math.inf
-    return math.inf if seconds is None else seconds / STEPS / lanes
+    return math.inf if seconds is None else seconds[1] / STEPS / lanes
 
 
 def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequence[int], worth: float) -> int:

@@ -13,10 +13,11 @@ from bnbench.components import Components
 from bnbench.data import Data, Examples, order_of
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
+from bnbench.notices import step
 from bnbench.plan.measurement import measure_steps
 from bnbench.plan.proofs import trains_natively
 from bnbench.plan.stacks import STEP_OVERHEAD, Stack
-from bnbench.spec import RunSpec, stack_key
+from bnbench.spec import RunSpec, arm, stack_key
 from bnbench.stacking import fold
 from bnbench.training import now, prepare_process
 from bnbench.training.evaluation import evaluate_lanes
@@ -35,17 +36,34 @@ class _Pace:
 
     Attributes:
         build: of building a network.
+        begin: of a stack, by which its first steps take longer, whatever its lanes.
+        warm: of a process, by which its first stack takes longer than that.
         native: whether compiled code trains it, lane by lane, and a run that is there twice once.
     """
 
     step: float
     example: float
     build: float
+    begin: float
+    warm: float
     native: bool
 
     def lanes(self, stack: Sequence[str]) -> int:
         """How many lanes are trained."""
         return len(set(stack) if self.native else stack)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What stacks take, as a process finds it.
+
+    Attributes:
+        seconds: of each stack.
+        spent: seconds that were only spent on finding it: a process that trains does not need them.
+    """
+
+    seconds: list[float]
+    spent: float
 
 
 def until_last(seconds: Sequence[float], workers: int) -> float:
@@ -65,8 +83,8 @@ def stack_seconds(
     planned: Sequence[Stack],
     sizes: Mapping[str, float],
     budget: float = 10.0,
-) -> list[float]:
-    """Seconds that each stack of a plan takes a worker, without what probes take.
+) -> Measured:
+    """Measure what each stack of a plan takes a worker, without what probes take.
 
     Of each distinct network and batch size the largest stack is measured for a few steps until ``budget`` seconds are
     spent, those first that there is most to do of; the rest take as much longer than measured ones as they are larger.
@@ -77,6 +95,8 @@ def stack_seconds(
         sizes: of a run, by stack key, as :func:`division` finds them.
     """
     prepare_process()
+    for spec in specs.values():
+        data(spec)  # which whoever trains must have as well
     start = now(device)
     alike: dict[tuple[object, ...], list[Stack]] = {}
     for stack in planned:
@@ -90,6 +110,7 @@ def stack_seconds(
             break
         largest = max(alike[key], key=len)
         spec = specs[largest[0]]
+        step(f"measuring {arm(spec)} batch_size={spec.batch_size} ({len(measured) + 1} of {len(alike)} kinds)")
         measured[key] = spec, _measure(spec, len(largest), components, data(spec), device)
     seconds = []
     for stack in planned:
@@ -97,7 +118,8 @@ def stack_seconds(
         known = measured.get(_alike(spec))
         pace = known[1] if known else _likely(spec, list(measured.values()), sizes, data)
         seconds.append(_seconds(spec, pace.lanes(stack), data(spec), pace))
-    return seconds
+    warm = next((pace.warm for _, pace in measured.values()), 0.0)
+    return Measured(seconds, now(device) - start - warm)
 
 
 def _likely(
@@ -120,6 +142,8 @@ def _likely(
             for (other, pace), factor in zip(near, larger, strict=True)
         ),
         mean(pace.build for _, pace in near),
+        mean(pace.begin for _, pace in near),
+        0.0,
         all(pace.native for _, pace in near),
     )
 
@@ -136,7 +160,7 @@ def _measure(spec: RunSpec, lanes: int, components: Components, data: Data, devi
     except BnbenchError:
         raise
     except (Exception, SystemExit):
-        return _Pace(0.0, 0.0, 0.0, native=False)
+        return _Pace(0.0, 0.0, 0.0, 0.0, 0.0, native=False)
 
 
 def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device: torch.device) -> _Pace:
@@ -148,15 +172,18 @@ def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device:
     built = now(device) - start
     native = lanes > 1 and trains_natively(spec, components, data, device)
     steps = MEASURED
-    whole = measure_steps(members, networks, small, native, steps) or 0.0
+    first, whole = measure_steps(members, networks, small, native, steps) or (0.0, 0.0)
     network = fold(networks) if lanes > 1 else networks[0]
     between, alone = (_evaluation(members, network, small, examples) for examples in (few, sample))
+    warm, begin = max(first - whole, 0.0), 0.0
     interval = timeline_of(spec, order_of(spec, data.train)).interval
     if whole - between < BRIEF and interval > steps:
         steps = min(MORE * steps, interval)
-        whole = measure_steps(members, networks, small, native, steps) or 0.0
+        again, whole = measure_steps(members, networks, small, native, steps) or (0.0, 0.0)
+        begin = max(again - whole, 0.0)
     training = max(whole - between, 0.0)
-    return _Pace(training / steps / _shares(native, lanes), alone / len(sample.y) / lanes, built / lanes, native)
+    step, example = training / steps / _shares(native, lanes), alone / len(sample.y) / lanes
+    return _Pace(step, example, built / lanes, begin, max(warm - begin, 0.0), native)
 
 
 def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, examples: Examples) -> float:
@@ -172,7 +199,7 @@ def _seconds(spec: RunSpec, lanes: int, data: Data, pace: _Pace) -> float:
     timeline = timeline_of(spec, order_of(spec, data.train))
     evaluated = -(-timeline.total // timeline.interval) * len(data.validation.y) + len(data.test.y)
     trained = timeline.total * pace.step * _shares(pace.native, lanes)
-    return trained + lanes * (pace.build + evaluated * pace.example)
+    return pace.begin + trained + lanes * (pace.build + evaluated * pace.example)
 
 
 def _shares(native: bool, lanes: int) -> int:

@@ -16,6 +16,7 @@ from bnbench.components import Components, foreign_line, is_foreign
 from bnbench.data import Data, Order, order_of
 from bnbench.errors import Impossible, InvalidRequest, message_of
 from bnbench.global_state import preserved_global_state
+from bnbench.notices import step
 from bnbench.plan.contract import (
     TOO_LARGE,
     limited_parameters,
@@ -42,11 +43,12 @@ def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callab
     """By run_id, why a spec cannot be trained; specs that differ only in lr, seed or the like are tried once."""
     tried: dict[tuple[object, ...], tuple[str | None, Order]] = {}
     found = {}
-    for identity, spec in specs.items():
+    for number, (identity, spec) in enumerate(specs.items(), 1):
         order_key = (spec.domains, spec.batches, spec.batch_size, spec.drop_last)
         data_key = (spec.dataset, spec.split, order_key, spec.precision)
         key = (spec.norm, spec.model, spec.train, settings_of_statistics(spec), data_key)
         if key not in tried:
+            step(f"trying {arm(spec)} batch_size={spec.batch_size} (run {number} of {len(specs)})")
             loaded = data(spec)
             order = order_of(spec, loaded.train)
             tried[key] = _obstacle(spec, components, loaded, order), order

@@ -20,8 +20,8 @@ TINY_LR = 1e-6
 
 def measure_steps(
     specs: Sequence[RunSpec], networks: Sequence[nn.Module], data: Data, native: bool, steps: int
-) -> float | None:
-    """Seconds of so many steps of a stack and of an evaluation, after as many that warm up; None if it diverges.
+) -> tuple[float, float] | None:
+    """Seconds until a stack has made so many steps and an evaluation, and of as many again; None if it diverges.
 
     Args:
         specs: a single one is trained by the reference engine.
@@ -35,10 +35,11 @@ def measure_steps(
         replace(spec, steps=3 * steps, epochs=None, evaluate=every, divergence_factor=LARGEST_LOSS, lr=TINY_LR)
         for spec in specs
     ]
+    start = now(data.train.y.device)
     records: Iterator[object] = (
         train_stack(short, networks, data, options=StackOptions(native=native))
         if len(specs) > 1
         else train(short[0], networks[0], data)
     )
-    pauses = [now(data.train.y.device) for _ in itertools.islice(records, 2)]
-    return pauses[1] - pauses[0] if len(pauses) == 2 else None
+    pauses = [start, *(now(data.train.y.device) for _ in itertools.islice(records, 2))]
+    return (pauses[1] - pauses[0], pauses[2] - pauses[1]) if len(pauses) == 3 else None

@@ -14,10 +14,11 @@ import torch
 from bnbench.components import Components
 from bnbench.data import Data, order_of
 from bnbench.global_state import preserved_global_state
+from bnbench.notices import step
 from bnbench.plan.calibration import CPU, quickest, seconds_per_lane
 from bnbench.plan.proofs import folds, trains_natively, unfoldable
 from bnbench.plan.size import lane_bytes, seconds_alone
-from bnbench.spec import RunSpec, stack_key
+from bnbench.spec import RunSpec, arm, stack_key
 from bnbench.training import gpus, memory_of
 from bnbench.training.evaluation import LANE_BATCH
 from bnbench.training.timeline import timeline_of
@@ -76,11 +77,14 @@ def lane_limits(
     limits = dict(known)
     found: dict[tuple[object, ...], int] = {}
     alone: dict[tuple[object, ...], str] = {}
-    for key, members in _groups(specs).items():
+    groups = _groups(specs)
+    for number, (key, members) in enumerate(groups.items(), 1):
         if key in limits:
             continue
         spec = specs[members[0]]
+        said = f"proving {arm(spec)} batch_size={spec.batch_size} ({number} of {len(groups)} kinds)"
         if len(members) == 1:
+            step(said)
             if lanes is None and _gains_alone(spec, components, data(spec), device):
                 limits[key] = quick(spec, data(spec), 1)
             continue
@@ -89,6 +93,7 @@ def lane_limits(
             *(type(spec.optim), spec.grad_clip is None, spec.epochs, spec.steps, spec.freeze_statistics),
         )
         if kind not in found:
+            step(said)
             loaded = data(spec)
             found[kind] = lanes or quick(spec, loaded, -(-len(members) // workers))
             looked_at = lanes != 1 and (found[kind] > 1 or spec.plugin is not None)

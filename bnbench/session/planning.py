@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +23,7 @@ from bnbench.components import Components
 from bnbench.config import Request, compose_request, read_spec
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.notices import step
 from bnbench.paths import expanded
 from bnbench.plan import (
     Division,
@@ -41,8 +44,8 @@ from bnbench.spec import RunSpec, run_id, stack_key
 from bnbench.training import gpus, prepare_process, resolve_device
 
 DEFAULT_NAME = "runs"
-LONGEST_NAME = 100
-_NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
+SOON = 1.0
+"""Seconds above which dividing runs is timed again: most of it is kept then, as proofs and compiled code are."""
 
 
 @dataclass(frozen=True)
@@ -94,25 +97,44 @@ class Plan:
         """How many runs the folder has that were not asked for now."""
         return len(set(self.known) - set(self.specs))
 
-    def estimate(self, workers: int, lanes: int | None = None) -> float:
-        """Seconds that so many workers will train what is pending, from a few steps that as many measure at once.
+    def estimate(self, workers: int, lanes: int | None = None, rounds: int = 1) -> float:
+        """Seconds from this plan to the end, if so many workers train what is pending.
+
+        As many measure a few steps at once. How long it takes to divide the runs and to start the workers is measured
+        as well: what is left of the time for that, once what was spent on measuring steps is taken off.
 
         Args:
             lanes: runs trained as one network; None as many as is quick.
+            rounds: in how many parts, one after the other, the plan is trained.
         """
-        divided = list(self.divide(self.pending, workers, lanes))
+        dividing, divided = self._timed_division(workers, lanes)
         limits = {key: limit for found in divided for key, limit in found.value.limits.items()}
         planned = stacks(self.pending, limits, workers, spread=lanes is None)
         seconds: list[float] = []
+        starts: list[float] = []
         for found in divided:
             specs, own = found.specs, [stack for stack in planned if stack[0] in found.specs]
             question = partial(stack_seconds, device=self.device, planned=own, sizes=found.value.sizes)
+            asked = time.monotonic()
             if self.device.type == "cpu" and (workers > 1 or any(spec.plugin for spec in specs.values())):
                 answers = ask_abreast(question, specs, self.components, self.data, min(workers, cores()))
             else:
                 answers = [told.value for told in self.ask(question, specs, measures=True) if told.error is None]
-            seconds += [fmean(times) for times in zip(*answers, strict=True)]
-        return until_last(seconds, workers)
+            seconds += [fmean(times) for times in zip(*(answer.seconds for answer in answers), strict=True)]
+            spent = fmean(answer.spent for answer in answers) if answers else 0.0
+            starts.append(max(time.monotonic() - asked - spent, 0.0))
+        starting = max(max(starts, default=0.0), sum(starts) / workers)
+        return rounds * (dividing + starting) + until_last(seconds, workers)
+
+    def _timed_division(self, workers: int, lanes: int | None) -> tuple[float, list[Answer]]:
+        """How the runs are divided, and the seconds that it takes whoever trains: what was slow is known by then."""
+        seconds = math.inf
+        while True:
+            start, before = time.monotonic(), seconds
+            divided = list(self.divide(self.pending, workers, lanes))
+            seconds = time.monotonic() - start
+            if seconds < SOON or before < math.inf:
+                return seconds, divided
 
     def divide(
         self, pending: Mapping[str, RunSpec], workers: int, lanes: int | None, waits: Waits | None = None
@@ -247,19 +269,26 @@ def _plan(
     folder = results / name
     composed: list[RunSpec] = []
     specs: dict[str, RunSpec] = {}
+    rows: Mapping[str, Mapping[str, str]] = {}
     device, found = torch.device("cpu"), Examination()
     prepare_process()
     try:
-        _check_name(name)
+        store.check_name(name)
         store.check_writable(folder)
+        rows = store.checked_rows(folder)  # a damaged folder is refused as a whole before anything is tried or told
         device = resolve_device(request.device)
     except InvalidRequest as error:
         problems += error.problems
     try:
+        step("reading the data")
         composed = fingerprinted(request.specs, data)
         for spec in composed:
             specs.setdefault(run_id(spec), spec)
+        tried = 0
+        step(f"trying networks (of {len(specs)} runs)")
         for told in ask(examine, specs, parts, data):
+            tried += len(told.specs)
+            step(f"trying networks ({tried} of {len(specs)} runs)")
             reason = f"trying its network failed: {told.error}"
             found.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
     except BnbenchError as error:
@@ -270,7 +299,6 @@ def _plan(
         raise InvalidRequest([*problems, *summarized(specs, impossible)])
     coincide = sentences(found.columns[identity] for identity in specs if identity not in impossible)
     notes = dict.fromkeys([*request.notes, *found.notes, *coincide])
-    rows = store.checked_rows(folder)  # a damaged folder is refused as a whole before anything is told of the plan
     notes.update(dict.fromkeys(earlier_data(specs.values(), rows.values())))
     notes.update(dict.fromkeys(same_data(composed)))
     typed, request = request.specs, replace(request, specs=tuple(specs.values()), notes=tuple(notes))
@@ -284,12 +312,6 @@ def _plan(
         check_room(pending, parts, partial(parts.load, root=data), used)
     identities = {run_id(old): run_id(new) for old, new in zip(typed, composed, strict=True) if old is not new}
     return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible, (), identities)
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        allowed = f"letters, digits, '.', '_' and '-', not '.' or '-' first, at most {LONGEST_NAME} of them"
-        raise InvalidRequest([f"name={name!r:.120}: must be a plain folder name such as small-batch: {allowed}"])
 
 
 def _renamed(source: Path, spec: RunSpec) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
-from bnbench.store.access import check_writable
+from bnbench.store.access import check_name, check_place, check_writable
 from bnbench.store.checks import checked_rows, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
 from bnbench.store.folder import (
@@ -28,6 +28,8 @@ __all__ = [
     "Status",
     "amend",
     "belongs_to_sweep",
+    "check_name",
+    "check_place",
     "check_writable",
     "checked_rows",
     "is_locked",

@@ -27,7 +27,7 @@ def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def estimate_seconds(specs, parts, data, device, workers=1, lanes=None, known=None, **named) -> float:
     found = division(specs, parts, data, workers=workers, lanes=lanes, device=device, known=known or {})
     planned = stacks(specs, found.limits, workers, spread=lanes is None)
-    return until_last(stack_seconds(specs, parts, data, device, planned, found.sizes, **named), workers)
+    return until_last(stack_seconds(specs, parts, data, device, planned, found.sizes, **named).seconds, workers)
 
 
 def specs_of(*overrides: str) -> dict[str, RunSpec]:
@@ -82,7 +82,8 @@ def test_what_there_is_no_time_to_measure_is_taken_by_its_size():
     found = division(specs, PARTS, load_data, workers=1, lanes=1)
     planned = stacks(specs, found.limits, 1)
     full, guessed = (
-        stack_seconds(specs, PARTS, load_data, CPU, planned, found.sizes, budget=budget) for budget in (10.0, 0.0)
+        stack_seconds(specs, PARTS, load_data, CPU, planned, found.sizes, budget=budget).seconds
+        for budget in (10.0, 0.0)
     )
     larger = max(range(2), key=full.__getitem__)
     assert full[larger] / 3 < guessed[larger] < full[larger] * 3
