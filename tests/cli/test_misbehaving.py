@@ -129,12 +129,16 @@ def test_an_import_ends_its_own_process_only(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str
 ):
     if deed in HANGING:
-        monkeypatch.setattr(asking, "LONG", 2.0)
+        monkeypatch.setattr(asking, "EARLY", 1.0)
+        monkeypatch.setattr(asking, "LONG", 3.0)
     plugin = at_import(tmp_path, deed)
     result = program("list", "norms", "--plugin", plugin.name)
     assert result.code == 2 and result.err.count("error: --plugin ") == 1 and result.out == "", result.err
+    if deed in HANGING:
+        assert result.err.startswith(f"note: nothing heard from --plugin {plugin} for "), result.err
+        assert " s while it is imported; Ctrl-C stops all\n" in result.err
     assert f"error: --plugin {plugin}" in result.err and list(tmp_path.iterdir()) == [plugin]
-    assert "it has not ended after 2 s" in result.err if deed in HANGING else "has not ended" not in result.err
+    assert "it has not ended after 3 s" in result.err if deed in HANGING else "has not ended" not in result.err
     if not deed.startswith(("writes", "closes")):  # of which the program hears before, or long after
         assert f"\n  {plugin}:" in result.err, result.err
 
@@ -165,7 +169,7 @@ def test_every_command_outlives_an_import(tmp_path: Path, words: tuple[str, ...]
     assert not (tmp_path / "results").exists()
 
 
-IMPATIENT = "from bnbench import asking; asking.LONG = 1.0; from bnbench.cli import main; main()"
+IMPATIENT = "from bnbench import asking; asking.EARLY = asking.LONG = 1.0; from bnbench.cli import main; main()"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
