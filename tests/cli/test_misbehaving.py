@@ -97,6 +97,8 @@ def test_each_arm_bears_what_it_does_alone(tmp_path: Path, alone: dict[str, str]
     for norm in RAISING.keys() & norms:
         assert found.runs[norm]["status"] in ("failed", "out_of_memory"), norm
         assert found.runs[norm]["error"] and f"norm={norm} " in found.out, norm
+        said = f"note: norm={norm} model=mlp dataset=digits batch_size=256: its runs are likely to fail: "
+        assert (said in found.out) == (place == "planning"), norm
     for norm in norms:
         if norm in HARMLESS and not norm.startswith("patches"):
             assert found.runs[norm]["status"] == "completed", norm
