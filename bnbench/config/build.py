@@ -12,6 +12,8 @@ from bnbench.config.fields import field_types
 from bnbench.config.grammar import Setting
 from bnbench.config.grid import Cell
 from bnbench.config.keys import NESTED
+from bnbench.models.torchvision_names import torchvision_names
+from bnbench.norms.checks import among
 from bnbench.spec import Choice, RunSpec
 
 _WRONG = object()
@@ -73,6 +75,9 @@ class Builder:
             option: self._convert(f"{head}.{option}", types[option], given.get(f"{head}.{option}", default))
             for option, default in defaults.items()
         }
+        if (head, name) == ("model", "torchvision") and values["name"] is not _WRONG:
+            # torchvision itself is asked for the name only once there are data for its network
+            self._problems += among("model.name", values["name"], torchvision_names() or [values["name"]])
         return _WRONG if _WRONG in values.values() else make_part(head, name, values)
 
     def _convert(self, key: str, annotation: Any, value: Any) -> Any:

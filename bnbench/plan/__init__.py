@@ -2,8 +2,9 @@
 
 from bnbench.plan.equal_arms import columns
 from bnbench.plan.estimate import stack_seconds, until_last
-from bnbench.plan.examination import Examination, examine
+from bnbench.plan.examination import Examination, examine, examine_options
 from bnbench.plan.feasibility import obstacles, summarized
+from bnbench.plan.first_step import likely_failures
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plan.proofs import trains_natively
 from bnbench.plan.room import check_room
@@ -21,8 +22,10 @@ __all__ = [
     "columns",
     "division",
     "examine",
+    "examine_options",
     "lane_limits",
     "last_line",
+    "likely_failures",
     "obstacles",
     "stack_seconds",
     "stacks",

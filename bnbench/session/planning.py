@@ -32,6 +32,8 @@ from bnbench.plan import (
     check_room,
     division,
     examine,
+    examine_options,
+    likely_failures,
     stack_seconds,
     stacks,
     summarized,
@@ -39,7 +41,7 @@ from bnbench.plan import (
 )
 from bnbench.plugins import known_components
 from bnbench.session.naming import free_name
-from bnbench.session.provenance import PATH, earlier_data, fingerprinted, repeated, same_data
+from bnbench.session.provenance import PATH, earlier_data, earlier_sources, fingerprinted, repeated, same_data
 from bnbench.spec import RunSpec, run_id, stack_key
 from bnbench.training import gpus, prepare_process, resolve_device
 
@@ -282,11 +284,14 @@ def _plan(
     try:
         step("reading the data")
         composed = fingerprinted(request.specs, data)
-        for spec in composed:
-            specs.setdefault(run_id(spec), spec)
+    except InvalidRequest as error:
+        problems += error.problems
+    for spec in composed or request.specs:
+        specs.setdefault(run_id(spec), spec)
+    try:
         tried = 0
         step(f"trying networks (of {len(specs)} runs)")
-        for told in ask(examine, specs, parts, data):
+        for told in ask(examine if composed else examine_options, specs, parts, data):
             tried += len(told.specs)
             step(f"trying networks ({tried} of {len(specs)} runs)")
             reason = f"trying its network failed: {told.error}"
@@ -296,18 +301,21 @@ def _plan(
     problems += found.problems
     impossible = {identity: found.impossible[identity] for identity in specs if identity in found.impossible}
     if problems or len(impossible) == len(specs):
-        raise InvalidRequest([*problems, *summarized(specs, impossible)])
+        others = {name: reason for name, reason in impossible.items() if reason not in problems}
+        raise InvalidRequest([*problems, *summarized(specs, others)])
     coincide = sentences(found.columns[identity] for identity in specs if identity not in impossible)
     notes = dict.fromkeys([*request.notes, *found.notes, *coincide])
     notes.update(dict.fromkeys(earlier_data(specs.values(), rows.values())))
     notes.update(dict.fromkeys(same_data(composed)))
-    typed, request = request.specs, replace(request, specs=tuple(specs.values()), notes=tuple(notes))
     known = {identity: row["status"] for identity, row in rows.items()}
     pending = {
         identity: spec
         for identity, spec in specs.items()
         if identity not in impossible and known.get(identity) not in skip
     }
+    notes.update(dict.fromkeys(earlier_sources(specs, pending, parts, rows.values())))
+    notes.update(dict.fromkeys(likely_failures(pending, found.failing)))
+    typed, request = request.specs, replace(request, specs=tuple(specs.values()), notes=tuple(notes))
     if pending and (used := gpus(device)):
         check_room(pending, parts, partial(parts.load, root=data), used)
     identities = {run_id(old): run_id(new) for old, new in zip(typed, composed, strict=True) if old is not new}
