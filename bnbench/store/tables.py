@@ -15,6 +15,7 @@ from bnbench.store.checks import checked_rows, is_sweep, sweep_folders
 from bnbench.store.columns import RUN_TYPES
 from bnbench.store.files import line
 from bnbench.store.folder import run_columns
+from bnbench.store.foreign import foreign
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import RUNS_TABLE, Moved, rank, read_state, series_lines
 
@@ -111,6 +112,8 @@ def _load_series(folder: Path, series: Series) -> pd.DataFrame:
 
 
 def _check_exists(folder: Path) -> None:
+    if reason := foreign(folder):
+        raise InvalidRequest([f"{folder}: {reason}; it is left alone"])
     if not is_sweep(folder):
         names = ", ".join(path.name for path in sweep_folders(folder.parent))
         near = f"there are: {names}" if names else f"there are no sweeps in {folder.parent}"
