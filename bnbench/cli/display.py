@@ -18,8 +18,8 @@ from bnbench.console import plain_console
 from bnbench.engine import Evaluation, Record
 from bnbench.environment import cores
 from bnbench.notices import Doubling
-from bnbench.reports.wording import plural
 from bnbench.spec import RunSpec, arm, flatten, run_id
+from bnbench.text import plural
 
 SHOWN_RUNS = 40
 PLAIN_SECONDS = 10.0
@@ -53,7 +53,9 @@ def show_plan(plan: session.Plan, name: str, full: bool, planning: float = 0.0) 
         console.print(f"... and {len(request.specs) - SHOWN_RUNS} more")
     workers = session.worker_count(plan)
     seconds = planning + plan.estimate(workers)
-    console.print(f"estimated time: {duration(seconds)} with {workers} of {cores()} cores (from a few measured steps)")
+    console.print(
+        f"estimated time: {duration(seconds)} with {workers} of {plural(cores(), 'core')} (from a few measured steps)"
+    )
 
 
 def _matrix(plan: session.Plan) -> Table:

@@ -10,6 +10,7 @@ import typer
 from bnbench.cli.settings import Plugin, Settings
 from bnbench.console import echo
 from bnbench.errors import Damaged, InvalidRequest, nearest
+from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench.config import Composer
@@ -66,7 +67,7 @@ def show(
 
     from bnbench import store
     from bnbench.console import plain_console
-    from bnbench.reports.wording import listing, plural
+    from bnbench.reports.wording import listing
 
     settings: Settings = context.obj
     if not run:

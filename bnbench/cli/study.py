@@ -14,6 +14,7 @@ from bnbench.cli.commands import Command, Group
 from bnbench.cli.settings import TRAINING, Plugin, Settings
 from bnbench.console import announce, echo
 from bnbench.errors import InvalidRequest
+from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench import session
@@ -77,7 +78,7 @@ def show(
     echo(f"smallest detectable effect: {smallest}")
     workers = 1 if one.alone else session.worker_count(found.plan)
     time = duration(found.plan.estimate(workers, lanes=1 if one.alone else None))
-    amount = f"{len(found.plan.pending)} runs left, {time} with {workers} of {cores()} cores"
+    amount = f"{plural(len(found.plan.pending), 'run')} left, {time} with {workers} of {plural(cores(), 'core')}"
     echo(f"estimated time: {amount} (from a few measured steps, without probes)")
 
 
@@ -113,8 +114,8 @@ def _design(one: Study, scale: ScaleName) -> list[str]:
     )
     lines += [f"not tested: {text}" for text in one.not_tested]
     rates = " ".join(f"{lr:g}" for lr in amounts.lr)
-    seeds = f"{amounts.tuning_seeds} tuning seeds, " if len(amounts.lr) > 1 else ""
-    lines.append(f"{scale}: learning rates {rates}; {seeds}{amounts.seeds} reporting seeds")
+    seeds = f"{plural(amounts.tuning_seeds, 'tuning seed')}, " if len(amounts.lr) > 1 else ""
+    lines.append(f"{scale}: learning rates {rates}; {seeds}{plural(amounts.seeds, 'reporting seed')}")
     return lines
 
 

@@ -14,6 +14,7 @@ from bnbench.store.history import INVOCATIONS, read_history
 from bnbench.store.segment import FOLDER, LOGS, SPECS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
 from bnbench.store.state import RUNS_TABLE, Row, read_state, series_runs
+from bnbench.text import plural
 
 TABLES = (RUNS_TABLE, METRIC_SERIES.file, PROBE_SERIES.file, INVOCATIONS)
 PARTS = (FOLDER, SPECS, LOGS)
@@ -81,7 +82,7 @@ def checked_rows(folder: Path, alive: bool | None = None) -> dict[str, Row]:
             more = [f"{len(unknown) - SHOWN} more"] if len(unknown) > SHOWN else []
             lost.append(f"{place} has {', '.join([*unknown[:SHOWN], *more])} as well")
     if lost:
-        there = f"it has {len(rows)} runs" if os.path.lexists(folder / RUNS_TABLE) else "it is missing"
+        there = f"it has {plural(len(rows), 'run')}" if os.path.lexists(folder / RUNS_TABLE) else "it is missing"
         raise Damaged(folder / RUNS_TABLE, f"{there}, but {' and '.join(lost)}")
     if not history and any(row["status"] != "planned" for row in rows.values()):
         notice(f"{folder / INVOCATIONS} is missing or empty: what was asked for in earlier calls is not known")

@@ -18,6 +18,7 @@ from bnbench.store.folder import run_columns
 from bnbench.store.foreign import foreign
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import RUNS_TABLE, Moved, rank, read_state, series_lines
+from bnbench.text import plural
 
 SHOWN = 5
 
@@ -128,7 +129,7 @@ def _check_complete(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame) -> 
     if len(lost):
         shown = ", ".join([*lost[:SHOWN], *(["..."] if len(lost) > SHOWN else [])])
         again = f"bnbench run --name {folder.name} --from {folder / 'specs' / lost[0]}.yaml"
-        what = f"it lacks evaluations of {len(lost)} of {len(completed)} completed runs ({shown})"
+        what = f"it lacks evaluations of {len(lost)} of {plural(len(completed), 'completed run')} ({shown})"
         raise Damaged(
             folder / METRIC_SERIES.file, what, f"restore it from a copy, or train each of them again: {again}"
         )
