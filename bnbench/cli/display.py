@@ -18,8 +18,8 @@ from bnbench.config import GROUPS
 from bnbench.console import plain_console
 from bnbench.environment import cores
 from bnbench.notices import Doubling
-from bnbench.reports.wording import plural
 from bnbench.spec import RunSpec, arm, flatten, run_id
+from bnbench.text import plural
 from bnbench.training import Evaluation, Record
 
 SHOWN_RUNS = 40
@@ -51,7 +51,7 @@ def show_plan(plan: session.Plan, name: str, full: bool = False) -> None:
 
 def estimated(seconds: float, workers: int) -> str:
     """``48 s with 2 of 2 cores (from a few measured steps)``."""
-    return f"{duration(seconds)} with {workers} of {cores()} cores (from a few measured steps)"
+    return f"{duration(seconds)} with {workers} of {plural(cores(), 'core')} (from a few measured steps)"
 
 
 def _matrix(plan: session.Plan) -> Table:

@@ -15,6 +15,7 @@ from bnbench.cli.planning import GOES_ON, planning
 from bnbench.cli.settings import TRAINING, Plugin, Settings
 from bnbench.console import echo
 from bnbench.errors import InvalidRequest
+from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench import session
@@ -80,7 +81,8 @@ def show(
     if math.isfinite(found.detectable):
         smallest = f"{found.detectable:.2g} standard deviations of a difference between two runs of one seed"
     echo(f"smallest detectable effect: {smallest}")
-    echo(f"estimated time: {len(found.plan.pending)} runs left, {estimated(seconds, workers)}, without probes")
+    amount = plural(len(found.plan.pending), "run")
+    echo(f"estimated time: {amount} left, {estimated(seconds, workers)}, without probes")
 
 
 def _asked(words: Sequence[str], plugin: Path | None) -> list[Study]:
@@ -115,8 +117,8 @@ def _design(one: Study, scale: ScaleName) -> list[str]:
     )
     lines += [f"not tested: {text}" for text in one.not_tested]
     rates = " ".join(f"{lr:g}" for lr in amounts.lr)
-    seeds = f"{amounts.tuning_seeds} tuning seeds, " if len(amounts.lr) > 1 else ""
-    lines.append(f"{scale}: learning rates {rates}; {seeds}{amounts.seeds} reporting seeds")
+    seeds = f"{plural(amounts.tuning_seeds, 'tuning seed')}, " if len(amounts.lr) > 1 else ""
+    lines.append(f"{scale}: learning rates {rates}; {seeds}{plural(amounts.seeds, 'reporting seed')}")
     return lines
 
 

@@ -28,6 +28,7 @@ from bnbench.plan.contract import (
     wrong_axes,
 )
 from bnbench.spec import MOST_STEPS, RunSpec, arm
+from bnbench.text import plural
 from bnbench.training.forward import dtype_of
 from bnbench.training.timeline import timeline_of
 
@@ -133,16 +134,16 @@ def _obstacle(spec: RunSpec, components: Components, data: Data, order: Order) -
     remainder = last_batch(spec, data)
     reason = _refusal(spec, components, data, remainder) if remainder else None
     if reason is not None:
-        return f"the last batch of an epoch has {remainder} examples; {reason} (drop_last=true leaves it out)"
+        return f"the last batch of an epoch has {plural(remainder, 'example')}; {reason} (drop_last=true leaves it out)"
     return None
 
 
 def _too_large(spec: RunSpec, largest: int) -> str:
     """What a batch is too large for."""
     if spec.batches == "shuffled":
-        return f"the batch is larger than the training set of {largest} examples"
+        return f"the batch is larger than the training set of {plural(largest, 'example')}"
     group = "class" if spec.batches == "single_class" else "domain"
-    smallest = f"the smallest {group}, which has {largest} training examples"
+    smallest = f"the smallest {group}, which has {plural(largest, 'training example')}"
     return f"batches={spec.batches}: the batch is larger than {smallest}"
 
 

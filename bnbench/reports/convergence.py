@@ -17,7 +17,7 @@ from bnbench.reports.accuracy import (
     summarize,
     without_unstable_divergence,
 )
-from bnbench.reports.baseline import baseline_rows, baseline_text, incomparable, is_comparable
+from bnbench.reports.baseline import baseline_rows, baseline_text, incomparable, is_comparable, unmatched
 from bnbench.reports.levels import level_text
 from bnbench.reports.options import Options
 from bnbench.reports.rows import Rows, following, key_columns, labels, section_starts, sort_into_rows
@@ -252,4 +252,5 @@ def _baseline_notes(material: _Material) -> list[str]:
     if not material.compared:
         return [incomparable(baseline)]
     others = "the same values of the other factors"
-    return [f"speed-up: median steps of {baseline_text(baseline)} / median steps of the row, at {others}.", BOUND_NOTE]
+    said = f"speed-up: median steps of {baseline_text(baseline)} / median steps of the row, at {others}."
+    return [said, BOUND_NOTE, *unmatched(material.rows, baseline, material.compared)]

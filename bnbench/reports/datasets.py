@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bnbench.reports.wording import listing, plural
+from bnbench.reports.wording import listing
+from bnbench.text import plural
 
 PATH, DATA, BEGUN = "dataset.path", "data", "started_at"
 WITH_FILES = ("imagefolder", "npz")
