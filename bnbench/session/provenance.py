@@ -14,8 +14,8 @@ from bnbench.components import Components
 from bnbench.config import compose_request
 from bnbench.data import fingerprint
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
-from bnbench.reports.wording import plural
 from bnbench.spec import Choice, RunSpec
+from bnbench.text import plural
 
 PATH = "dataset.path"
 
