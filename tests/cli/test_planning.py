@@ -56,7 +56,7 @@ def lost(results: Path) -> None:
 PLACES: dict[str, tuple[Callable[[Path], object], str]] = {
     "runs.csv": (garbled("runs.csv"), "results/s/runs.csv is damaged: "),
     "sweep.yaml": (garbled("sweep.yaml"), "results/s/sweep.yaml is damaged: "),
-    "lost rows": (lost, "results/s/runs.csv is damaged: it has 1 runs, but sweep.yaml says 2"),
+    "lost rows": (lost, "results/s/runs.csv is damaged: it has 1 run, but sweep.yaml says 2"),
     "results is a file": (Path.touch, "results is a file; choose another --results or --name"),
     "a link": (lambda results: results.symlink_to("nowhere"), "choose another --results"),
     "in use": (lambda results: None, "results/s is in use by another bnbench"),
