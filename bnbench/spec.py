@@ -404,6 +404,26 @@ def stack_key(spec: RunSpec) -> str:
     return f"s{_digest(tree)[:11]}"
 
 
+def by_stack_key(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
+    """The run_ids of each stack key."""
+    groups: dict[str, list[str]] = {}
+    for identity, spec in specs.items():
+        groups.setdefault(stack_key(spec), []).append(identity)
+    return groups
+
+
+def kind_key(spec: RunSpec) -> tuple[object, ...]:
+    """Equal for runs whose networks, steps and amounts of work are of one kind.
+
+    They differ in numbers of the optimizer and the schedule, in the seed, and in how they are evaluated.
+    """
+    return (
+        *(spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.data, spec.domains, spec.batches),
+        *(spec.batch_size, spec.drop_last, spec.epochs, spec.steps, spec.precision, spec.label_smoothing),
+        *(type(spec.optim), spec.grad_clip is None, spec.freeze_statistics, spec.plugin),
+    )
+
+
 def _identity(spec: RunSpec) -> dict[str, Any]:
     """The spec's tree with the fingerprint of its data in place of their path, if it has one."""
     tree = as_tree(spec)

@@ -7,7 +7,7 @@ import socket
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,7 @@ from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
 from bnbench.native import Mismatch
 from bnbench.notices import heard
-from bnbench.plan import trains_natively
+from bnbench.plan.execution import Engine, Execution
 from bnbench.plugin_source import Plugin
 from bnbench.probes import take, take_abreast
 from bnbench.spec import RunSpec, run_id
@@ -53,8 +53,8 @@ class Task:
     """What a worker needs to train the runs of one stack.
 
     Attributes:
-        specs: with one stack key; a single one is trained by the reference engine, one that is there twice as if it
-            had companions. Runs abreast are any.
+        specs: with one stack key, unless they are interleaved.
+        execution: how they are trained, as it was planned.
         folder: the sweep's folder.
         session: unique to one call of bnbench; names the worker's segment.
         data: the folder of the datasets.
@@ -62,19 +62,40 @@ class Task:
             far less than it takes to execute it; its files are not read again.
         device: of the worker that has it; as long as none has it, that of the plan.
         git_commit: of the folder that the user works in, for the record.
-        abreast: train the runs side by side with the reference engine, not as one network.
-        note: why the runs are trained alone although they have companions; goes under logs/.
     """
 
     specs: tuple[RunSpec, ...]
+    execution: Execution
     folder: Path
     session: str
     data: Path
     plugin: Plugin | None
     device: str
     git_commit: str
-    abreast: bool = False
-    note: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Runs that are trained together, by an engine that was planned or, after a failure, by a slower one."""
+
+    specs: tuple[RunSpec, ...]
+    engine: Engine
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether each run is trained by the reference engine; the last resort for a single one."""
+        return self.engine in ("reference", "interleaved")
+
+    def by_torch(self) -> Attempt:
+        """The same without compiled code."""
+        return replace(self, engine="stacked") if self.engine == "native" else self
+
+
+def halves(tried: Attempt, left: Sequence[RunSpec]) -> list[Attempt]:
+    """Two smaller attempts for the runs that one has left over; a run that was tried by itself is trained alone."""
+    middle = (len(left) + 1) // 2
+    engine: Engine = tried.engine if len(tried.specs) > 1 else "reference"
+    return [Attempt(tuple(part), engine) for part in (left[:middle], left[middle:]) if part]
 
 
 @dataclass(frozen=True)
@@ -101,58 +122,42 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
     """
     prepare_process()
     name = f"{task.session}-{socket.gethostname()}-{os.getpid()}"
-    waiting, ends, compiled = [task.specs], [], True
+    waiting, ends = [Attempt(task.specs, task.execution.engine)], []
     while waiting:
-        specs = waiting.pop()
+        attempt = waiting.pop()
+        specs = attempt.specs
         with Segment(task.folder, name) as segment, heard(partial(_log_for_all, segment, specs)):
             try:
-                ended, left = _attempt(task, specs, segment, watch, compiled)
+                ended, left = _train(task, attempt, segment, watch)
             except Mismatch as error:
                 _log_for_all(segment, specs, f"trained again by torch: {error}")
-                ended, left, compiled = [], (), False
-                waiting.append(specs)
+                ended, left = [], ()
+                waiting = [one.by_torch() for one in (*waiting, attempt)]
                 name = f"{name}-{uuid.uuid4().hex[:6]}"
         ends += ended
         if (loss := loss_of(torch.device(task.device))) is not None:
             raise Spent(ends, SPENT.format(task=task, loss=loss))
         if left:
-            waiting += reversed(halves(specs, left, task.abreast))
+            waiting += reversed(halves(attempt, left))
             name = f"{name}-{uuid.uuid4().hex[:6]}"  # the rows of an attempt that failed stay apart
     return ends
 
 
-def halves(tried: Sequence[RunSpec], left: Sequence[RunSpec], abreast: bool) -> list[tuple[RunSpec, ...]]:
-    """Two smaller stacks of the runs that a stack has left over.
-
-    A run that is left by itself is stacked with itself, so that it has the numbers of any stack; if that was tried, it
-    is alone. Runs abreast are no stack.
-    """
-    middle = (len(left) + 1) // 2
-    parts = [tuple(part) for part in (left[:middle], left[middle:]) if part]
-    doubled = len(set(tried)) > 1 and not abreast
-    return [part * 2 if len(part) == 1 and doubled else part for part in parts]
-
-
 @preserved_global_state()
-def _attempt(
-    task: Task, specs: tuple[RunSpec, ...], segment: Segment, watch: Callable[[Record], None], compiled: bool
+def _train(
+    task: Task, attempt: Attempt, segment: Segment, watch: Callable[[Record], None]
 ) -> tuple[list[End], tuple[RunSpec, ...]]:
     """The runs that ended, and those that are left to be tried in smaller stacks.
 
-    Args:
-        compiled: whether compiled code may train them.
-
     Raises:
-        Mismatch: it trains them otherwise than torch; no result of any of them was written.
+        Mismatch: compiled code trains them otherwise than torch; no result of any of them was written.
     """
+    specs, native = attempt.specs, attempt.engine == "native"
     device = resolve_device(task.device)
-    stacked = len(specs) > 1 and not task.abreast
-    native = compiled and stacked and _is_native(task, specs[0], device)
-    if native:
-        specs = tuple(dict.fromkeys(specs))  # whose companions change no bit
     facts = {
-        "engine": "native" if native else "stacked" if stacked else "reference",
-        "lanes": 1 if task.abreast else len(set(specs)),
+        "engine": "reference" if attempt.is_alone else attempt.engine,
+        "engine_reason": "; ".join(task.execution.reasons),
+        "lanes": 1 if attempt.is_alone else len(specs),
         "device": str(device),
         "started_at": timestamp(),
         "host": socket.gethostname(),
@@ -160,14 +165,14 @@ def _attempt(
         "torch": torch.__version__,
         "git_commit": task.git_commit,
     }
-    segment.start(tuple(dict.fromkeys(specs)), facts)
-    if task.note:
-        _log_for_all(segment, specs, f"trained alone, which is slower: {task.note}")
+    segment.start(specs, facts)
+    if task.execution.reasons and task.execution.engine == "reference":
+        _log_for_all(segment, specs, f"trained alone, which is slower: {facts['engine_reason']}")
     ended: dict[RunSpec, End] = {}
     results: list[dict[str, Any]] = []
     try:
         with current(device):
-            for rows in _rows(task, specs, device, native, watch, partial(_log_for_all, segment, specs)):
+            for rows in _rows(task, attempt, device, watch, partial(_log_for_all, segment, specs)):
                 final = [(spec, row) for spec, row in rows if "status" in row]
                 readings = [{"run_id": run_id(spec), **row} for spec, row in rows if "probe" in row]
                 others = [{"run_id": run_id(spec), **row} for spec, row in rows if not {"status", "probe"} & row.keys()]
@@ -182,8 +187,8 @@ def _attempt(
         raise
     except BaseException as error:  # a plugin may also call sys.exit
         segment.finish(results)
-        left = tuple(spec for spec in dict.fromkeys(specs) if spec not in ended)
-        if len(specs) > 1 or native:
+        left = tuple(spec for spec in specs if spec not in ended)
+        if len(specs) > 1 or not attempt.is_alone:
             return list(ended.values()), left
         (spec,) = specs
         line = foreign_line(error).strip() if task.plugin else ""
@@ -202,15 +207,6 @@ def _anew(task: Task, spec: RunSpec) -> Components:
     return components(task.plugin, anew=spec.plugin is not None)
 
 
-def _is_native(task: Task, spec: RunSpec, device: torch.device) -> bool:
-    """Whether compiled code trains a stack; what fails here will fail again where its runs are trained."""
-    try:
-        parts = components(task.plugin)
-        return trains_natively(spec, parts, parts.load(spec, task.data), device)
-    except (Exception, SystemExit):
-        return False
-
-
 def _log_for_all(segment: Segment, specs: Sequence[RunSpec], text: str) -> None:
     for spec in specs:
         segment.log(run_id(spec), f"{text}\n")
@@ -218,20 +214,20 @@ def _log_for_all(segment: Segment, specs: Sequence[RunSpec], text: str) -> None:
 
 def _rows(
     task: Task,
-    specs: Sequence[RunSpec],
+    attempt: Attempt,
     device: torch.device,
-    native: bool,
     watch: Callable[[Record], None],
     tell: Callable[[str], None],
 ) -> Iterator[list[tuple[RunSpec, dict[str, Any]]]]:
     """What the engine yields, as rows.
 
     ``seconds`` is a run's training and evaluation, without loading, building, probes and writing. In a stack the time
-    from one pause to the next is shared evenly by the runs that live in it: their sum is the stack's time. Runs abreast
-    have none. What an engine tells goes under logs/.
+    from one pause to the next is shared evenly by the runs that live in it: their sum is the stack's time. Interleaved
+    runs have none. What an engine tells goes under logs/.
     """
+    specs = attempt.specs
     parts, probe = components(task.plugin), take if specs[0].probes else None
-    if task.abreast and len(specs) > 1:
+    if attempt.engine == "interleaved" and len(specs) > 1:
         own = [parts.load(spec, task.data) for spec in specs]
         built = [_anew(task, spec).build(spec, data).to(device) for spec, data in zip(specs, own, strict=True)]
         for records in train_abreast(specs, built, [data.to(device) for data in own], take_abreast):
@@ -241,14 +237,14 @@ def _rows(
     fresh = _anew(task, specs[0])
     networks = [fresh.build(spec, data).to(device) for spec in specs]
     on_device = data.to(device)
-    for records, seconds in _shared(specs, _trained(specs, networks, on_device, probe, tell, native), device):
+    for records, seconds in _shared(specs, _trained(attempt, networks, on_device, probe, tell), device):
         if len(specs) == 1:
             for _, record in records:
                 watch(record)
         yield [
             (spec, asdict(record) | ({"seconds": round(seconds[spec], 4)} if isinstance(record, Outcome) else {}))
             for lane, record in records
-            if specs.index(spec := specs[lane]) == lane
+            for spec in [specs[lane]]
         ]
 
 
@@ -268,18 +264,18 @@ def _shared(
 
 
 def _trained(
-    specs: Sequence[RunSpec],
+    attempt: Attempt,
     networks: Sequence[nn.Module],
     data: Data,
     probe: Probe | None,
     tell: Callable[[str], None],
-    native: bool,
 ) -> Iterator[list[tuple[int, Record]]]:
     """What the engine that trains a stack, or a run without companions, yields."""
-    if len(specs) > 1 or native:
-        yield from train_stack(specs, networks, data, probe, tell, options=StackOptions(native=native))
+    if attempt.is_alone:
+        yield from ([(0, record)] for record in train(attempt.specs[0], networks[0], data, probe))
     else:
-        yield from ([(0, record)] for record in train(specs[0], networks[0], data, probe))
+        options = StackOptions(native=attempt.engine == "native")
+        yield from train_stack(attempt.specs, networks, data, probe, tell, options)
 
 
 def failure_status(error: BaseException) -> str:

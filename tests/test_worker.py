@@ -10,6 +10,7 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.launch import local
 from bnbench.native import c_compiler
+from bnbench.plan import ALONE, Execution
 from bnbench.session.dispatch import dispatch
 from bnbench.spec import run_id
 from bnbench.training import Evaluation, Outcome, Reading
@@ -32,6 +33,8 @@ NORMS = {"reading": Reading}
 
 BROKEN = """
 from torch import Tensor, nn
+
+STACKED, INTERLEAVED = Execution("stacked", 8), Execution("interleaved")
 
 class Broken(nn.Module):
     def __init__(self, num_features: int) -> None:
@@ -56,7 +59,7 @@ def test_why_a_stack_is_not_recorded_is_in_the_log_of_each_run(tmp_path: Path, m
     folder = tmp_path / "results"
     store.plan(folder, specs, {}, {})
     monkeypatch.setattr("bnbench.engines.stacked.recorder_for", lambda device: Tape())
-    ends = work(Task(specs, folder, "session", tmp_path, components(plugin).plugin, "cpu", ""))
+    ends = work(Task(specs, STACKED, folder, "session", tmp_path, components(plugin).plugin, "cpu", ""))
     assert [end.status for end in ends] == ["completed", "completed"]
     for spec in specs:
         text = (folder / "logs" / f"{run_id(spec)}.log").read_text()
@@ -64,25 +67,22 @@ def test_why_a_stack_is_not_recorded_is_in_the_log_of_each_run(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-def test_a_run_that_is_there_twice_is_trained_once_by_compiled_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
-):
+def test_a_run_that_is_left_of_a_stack_is_trained_by_its_engine(tmp_path: Path, compiled: bool):
     words = ["norm=batch", "model=mlp", "model.width=8", "epochs=2", "probes=[gradient_flow]"]
     ((spec,), seen) = compose_request(words, components()).specs, []
     store.plan(tmp_path / "results", (spec,), {}, {})
-    if not compiled:
-        monkeypatch.setattr("bnbench.worker.trains_natively", lambda *asked: False)
-    (end,) = work(Task((spec, spec), tmp_path / "results", "session", tmp_path, None, "cpu", ""), seen.append)
+    native = compiled and c_compiler() is not None
+    execution = Execution("native" if native else "stacked", 2)
+    (end,) = work(Task((spec,), execution, tmp_path / "results", "session", tmp_path, None, "cpu", ""), seen.append)
     assert end.status == "completed"
     (run,) = store.load_runs(tmp_path / "results").to_dict("records")
-    native = compiled and c_compiler() is not None
     assert (run["engine"], run["lanes"]) == ("native" if native else "stacked", 1)
     assert run["seconds"] > 0
     assert [type(record) for record in seen if not isinstance(record, Reading)] == [
         Evaluation,
         Evaluation,
         Outcome,
-    ] * native
+    ]
 
 
 @pytest.mark.parametrize("engine", ["reference", "stacked", "native"])
@@ -94,12 +94,11 @@ def test_the_seconds_of_a_stack_are_shared_by_the_runs_that_live(
         pytest.skip("no C compiler")
     hours = itertools.count(step=3600)
     monkeypatch.setattr("bnbench.worker.now", lambda device: float(next(hours)))
-    monkeypatch.setattr("bnbench.worker.trains_natively", lambda *asked: engine == "native")
     words = ["norm=none", "model=mlp", "model.width=8", "epochs=3", "lr=0.01,0.02,1e9", "probes=[gradient_flow]"]
     specs = compose_request(words, components()).specs
     specs = specs[:1] if engine == "reference" else specs
     store.plan(tmp_path / "results", specs, {}, {})
-    work(Task(specs, tmp_path / "results", "session", tmp_path, None, "cpu", ""))
+    work(Task(specs, Execution(engine, 3), tmp_path / "results", "session", tmp_path, None, "cpu", ""))
     runs = store.load_runs(tmp_path / "results").set_index("lr")
     assert set(runs["engine"]) == {engine}
     # three epochs and the test; of three runs one ends with the first
@@ -118,7 +117,7 @@ def test_a_run_that_compiled_code_fails_is_trained_by_the_reference_engine(
     (spec,) = compose_request(["model=mlp", "model.width=8", "epochs=1"], components()).specs
     store.plan(tmp_path / "results", (spec,), {}, {})
     monkeypatch.setattr("bnbench.worker.train_stack", fail)
-    (end,) = work(Task((spec, spec), tmp_path / "results", "session", tmp_path, None, "cpu", ""))
+    (end,) = work(Task((spec,), STACKED, tmp_path / "results", "session", tmp_path, None, "cpu", ""))
     assert end.status == "completed"
     assert store.load_runs(tmp_path / "results")["engine"].tolist() == ["reference"]
 
@@ -127,7 +126,7 @@ def test_runs_abreast_are_single_runs_that_end_together(tmp_path: Path):
     words = ["norm=batch,none", "model=mlp", "model.width=8", "epochs=1", "probes=[step_time]"]
     specs = compose_request(words, components()).specs
     store.plan(tmp_path / "results", specs, {}, {})
-    ends = work(Task(specs, tmp_path / "results", "session", tmp_path, None, "cpu", "", abreast=True))
+    ends = work(Task(specs, INTERLEAVED, tmp_path / "results", "session", tmp_path, None, "cpu", ""))
     assert [end.status for end in ends] == ["completed", "completed"]
     runs = store.load_runs(tmp_path / "results")
     assert set(runs["engine"]) == {"reference"} and set(runs["lanes"]) == {1} and runs["test_accuracy"].notna().all()
@@ -142,7 +141,7 @@ def test_of_runs_abreast_one_that_fails_fails_alone(tmp_path: Path):
     specs = compose_request(words, components(plugin)).specs
     store.plan(tmp_path / "results", specs, {}, {})
     ends = work(
-        Task(specs, tmp_path / "results", "session", tmp_path, components(plugin).plugin, "cpu", "", abreast=True)
+        Task(specs, INTERLEAVED, tmp_path / "results", "session", tmp_path, components(plugin).plugin, "cpu", "")
     )
     assert {end.spec.norm.name: end.status for end in ends} == {
         "batch": "completed", "broken": "failed", "none": "completed",
@@ -192,7 +191,7 @@ def test_no_run_begins_with_what_another_left_in_globals(tmp_path: Path):
         folder = tmp_path / name
         store.plan(folder, specs, {}, {})
         tasks = [
-            Task((spec,), folder, f"session{seed}", tmp_path, components(plugin).plugin, "cpu", "")
+            Task((spec,), ALONE, folder, f"session{seed}", tmp_path, components(plugin).plugin, "cpu", "")
             for seed, spec in enumerate(specs)
         ]
         if name == "together":
@@ -212,7 +211,6 @@ import os
 
 import torch
 from torch import Tensor, nn
-
 
 class Unlucky(nn.Module):
     \"\"\"With some seeds it fails in training, after the steps of a proof.\"\"\"
@@ -243,7 +241,7 @@ def test_a_run_that_fails_changes_no_number_of_the_others(tmp_path: Path, how: s
         folder = tmp_path / seeds
         specs = compose_request([*words, f"seed={seeds}"], components(plugin)).specs
         store.plan(folder, specs, {}, {})
-        task = Task(specs, folder, "session", tmp_path, components(plugin).plugin, "cpu", "")
+        task = Task(specs, STACKED, folder, "session", tmp_path, components(plugin).plugin, "cpu", "")
         ends = [end for told in dispatch([task], local, ["cpu"]) for end in told]
         assert {end.spec.seed for end in ends if end.status == "failed"} == {9} & {spec.seed for spec in specs}
         with store.locked(folder):

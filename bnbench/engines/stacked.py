@@ -83,10 +83,13 @@ def train_stack(
         Mismatch: compiled code does something else than torch; nothing that was yielded counts.
         Drawn: a layer has begun to draw random numbers other than those of its lane.
     """
+    runs, min_lanes = len(specs), 1 if options.native else MIN_LANES
+    if runs < min_lanes:  # a single run has the numbers of any stack
+        specs, networks = [*specs] * min_lanes, [*networks] * min_lanes
     order = order_of(specs[0], data.train)
     timeline = timeline_of(specs[0], order)
     stack = _stack(specs, networks, data, order, timeline, tell, options)
-    min_lanes = 1 if options.native else MIN_LANES
+    stack.alive = set(range(runs))
     parameters = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
     best: dict[int, float] = {}
     latest: dict[int, Evaluation] = {}

@@ -16,11 +16,11 @@ from bnbench.training import prepare_process
 
 STEPS = 3
 """Steps that are measured, after as many that warm up."""
-PAYS = 30.0
+MIN_SECONDS_TO_MEASURE = 30.0
 """Seconds of training, run by run, from which measuring pays."""
-FEWEST = 20 * STEPS
+MIN_LANE_STEPS = 20 * STEPS
 """Lane-steps from which even a run alone is measured: that takes a tenth of so many."""
-FEW = 8
+EVALUATED = 8
 """Examples of an evaluation, which is not what is measured."""
 CPU = torch.device("cpu")
 
@@ -31,13 +31,14 @@ def seconds_per_lane(spec: RunSpec, components: Components, data: Data, lanes: i
     Infinite for what cannot be measured: a run that raises or diverges at once will do so again, in its own worker.
     """
     prepare_process()
-    few = Examples(data.validation.x[:FEW], data.validation.y[:FEW])
+    few = Examples(data.validation.x[:EVALUATED], data.validation.y[:EVALUATED])
     small = replace(data, validation=few, test=few)
     running = replace(spec, evaluate=replace(spec.evaluate, statistics="running"))
     specs = [replace(running, seed=seed) for seed in range(lanes)]
+    engine = "reference" if lanes == 1 else "native" if native else "stacked"
     try:
         networks = [components.build(lane, data) for lane in specs]
-        seconds = measure_steps(specs, networks, small, native, STEPS)
+        seconds = measure_steps(specs, networks, small, engine, STEPS)
     except (Exception, SystemExit):
         return math.inf
     return math.inf if seconds is None else seconds[1] / STEPS / lanes
@@ -50,10 +51,10 @@ def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequ
         candidates: the likeliest first.
         worth: lane-steps that there are to train on a core.
     """
-    if worth < FEWEST:
+    if worth < MIN_LANE_STEPS:
         return candidates[0]
     alone = seconds_per_lane(spec, components, data, 1)
-    if alone * worth < PAYS or math.isinf(alone):
+    if alone * worth < MIN_SECONDS_TO_MEASURE or math.isinf(alone):
         return candidates[0]
     measured = {1: alone}
     for lanes in candidates:

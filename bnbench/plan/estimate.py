@@ -14,11 +14,12 @@ from bnbench.data import Data, Examples, order_of
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
+from bnbench.plan.execution import ALONE, Division, Execution
 from bnbench.plan.measurement import measure_steps
-from bnbench.plan.proofs import trains_natively
 from bnbench.plan.stacks import STEP_OVERHEAD, Stack
-from bnbench.spec import RunSpec, arm, stack_key
+from bnbench.spec import RunSpec, arm, kind_key, stack_key
 from bnbench.stacking import fold
+from bnbench.stacking.stack import MIN_LANES
 from bnbench.training import now, prepare_process
 from bnbench.training.evaluation import evaluate_lanes
 from bnbench.training.timeline import timeline_of
@@ -38,7 +39,7 @@ class _Pace:
         build: of building a network.
         begin: of a stack, by which its first steps take longer, whatever its lanes.
         warm: of a process, by which its first stack takes longer than that.
-        native: whether compiled code trains it, lane by lane, and a run that is there twice once.
+        native: whether compiled code trains it, lane by lane.
     """
 
     step: float
@@ -47,10 +48,6 @@ class _Pace:
     begin: float
     warm: float
     native: bool
-
-    def lanes(self, stack: Sequence[str]) -> int:
-        """How many lanes are trained."""
-        return len(set(stack) if self.native else stack)
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def stack_seconds(
     data: Callable[[RunSpec], Data],
     device: torch.device,
     planned: Sequence[Stack],
-    sizes: Mapping[str, float],
+    found: Division,
     budget: float = 10.0,
 ) -> Measured:
     """Measure what each stack of a plan takes a worker, without what probes take.
@@ -92,7 +89,7 @@ def stack_seconds(
     Args:
         specs: by run_id.
         planned: the stacks, at least one.
-        sizes: of a run, by stack key, as :func:`division` finds them.
+        found: of the specs.
     """
     prepare_process()
     for spec in specs.values():
@@ -100,9 +97,10 @@ def stack_seconds(
     start = now(device)
     alike: dict[tuple[object, ...], list[Stack]] = {}
     for stack in planned:
-        alike.setdefault(_alike(specs[stack[0]]), []).append(stack)
+        alike.setdefault(kind_key(specs[stack[0]]), []).append(stack)
     amounts = {
-        key: sum(sizes[stack_key(specs[stack[0]])] * len(stack) for stack in members) for key, members in alike.items()
+        key: sum(found.sizes[stack_key(specs[stack[0]])] * len(stack) for stack in members)
+        for key, members in alike.items()
     }
     measured: dict[tuple[object, ...], tuple[RunSpec, _Pace]] = {}
     for key in sorted(alike, key=amounts.__getitem__, reverse=True):
@@ -111,13 +109,15 @@ def stack_seconds(
         largest = max(alike[key], key=len)
         spec = specs[largest[0]]
         step(f"measuring {arm(spec)} batch_size={spec.batch_size} ({len(measured) + 1} of {len(alike)} kinds)")
-        measured[key] = spec, _measure(spec, len(largest), components, data(spec), device)
+        execution = found.executions.get(stack_key(spec), ALONE)
+        measured[key] = spec, _measure(spec, execution, len(largest), components, data(spec), device)
     seconds = []
     for stack in planned:
         spec = specs[stack[0]]
-        known = measured.get(_alike(spec))
-        pace = known[1] if known else _likely(spec, list(measured.values()), sizes, data)
-        seconds.append(_seconds(spec, pace.lanes(stack), data(spec), pace))
+        known = measured.get(kind_key(spec))
+        pace = known[1] if known else _likely(spec, list(measured.values()), found.sizes, data)
+        lanes = _lanes(found.executions.get(stack_key(spec), ALONE), len(stack))
+        seconds.append(_seconds(spec, lanes, data(spec), pace))
     warm = next((pace.warm for _, pace in measured.values()), 0.0)
     return Measured(seconds, now(device) - start - warm)
 
@@ -148,42 +148,46 @@ def _likely(
     )
 
 
-def _alike(spec: RunSpec) -> tuple[object, ...]:
-    """Specs with the same key take the same time per step."""
-    return spec.norm.name, spec.model, spec.dataset, spec.batch_size, spec.precision, type(spec.optim)
-
-
-def _measure(spec: RunSpec, lanes: int, components: Components, data: Data, device: torch.device) -> _Pace:
+def _measure(
+    spec: RunSpec, execution: Execution, runs: int, components: Components, data: Data, device: torch.device
+) -> _Pace:
     """The pace of a stack; a component that fails will fail its own run, and takes no time."""
     try:
-        return _pace(spec, lanes, components, data, device)
+        return _pace(spec, execution, runs, components, data, device)
     except BnbenchError:
         raise
     except (Exception, SystemExit):
         return _Pace(0.0, 0.0, 0.0, 0.0, 0.0, native=False)
 
 
-def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device: torch.device) -> _Pace:
+def _lanes(execution: Execution, runs: int) -> int:
+    """How many lanes train so many runs of a stack: a single one is trained as if it had companions."""
+    return max(runs, MIN_LANES) if execution.engine == "stacked" else runs
+
+
+def _pace(
+    spec: RunSpec, execution: Execution, runs: int, components: Components, data: Data, device: torch.device
+) -> _Pace:
     few, sample = (Examples(data.validation.x[:size], data.validation.y[:size]).to(device) for size in (FEW, SAMPLE))
     small = replace(data, validation=few, test=few).to(device)
+    lanes, engine = _lanes(execution, runs), execution.engine
     members = [replace(spec, seed=seed) for seed in range(lanes)]
     start = now(device)
     networks = [components.build(member, data).to(device) for member in members]
     built = now(device) - start
-    native = lanes > 1 and trains_natively(spec, components, data, device)
     steps = MEASURED
-    first, whole = measure_steps(members, networks, small, native, steps) or (0.0, 0.0)
-    network = fold(networks) if lanes > 1 else networks[0]
+    first, whole = measure_steps(members, networks, small, engine, steps) or (0.0, 0.0)
+    network = networks[0] if engine == "reference" else fold(networks)
     between, alone = (_evaluation(members, network, small, examples) for examples in (few, sample))
     warm, begin = max(first - whole, 0.0), 0.0
     interval = timeline_of(spec, order_of(spec, data.train)).interval
     if whole - between < BRIEF and interval > steps:
         steps = min(MORE * steps, interval)
-        again, whole = measure_steps(members, networks, small, native, steps) or (0.0, 0.0)
+        again, whole = measure_steps(members, networks, small, engine, steps) or (0.0, 0.0)
         begin = max(again - whole, 0.0)
     training = max(whole - between, 0.0)
-    step, example = training / steps / _shares(native, lanes), alone / len(sample.y) / lanes
-    return _Pace(step, example, built / lanes, begin, max(warm - begin, 0.0), native)
+    step, example = training / steps / _shares(engine == "native", lanes), alone / len(sample.y) / lanes
+    return _Pace(step, example, built / lanes, begin, max(warm - begin, 0.0), engine == "native")
 
 
 def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, examples: Examples) -> float:

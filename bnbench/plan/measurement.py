@@ -19,15 +19,14 @@ TINY_LR = 1e-6
 
 
 def measure_steps(
-    specs: Sequence[RunSpec], networks: Sequence[nn.Module], data: Data, native: bool, steps: int
+    specs: Sequence[RunSpec], networks: Sequence[nn.Module], data: Data, engine: str, steps: int
 ) -> tuple[float, float] | None:
     """Seconds until a stack has made so many steps and an evaluation, and of as many again; None if it diverges.
 
     Args:
-        specs: a single one is trained by the reference engine.
         networks: one per spec.
         data: on the device of training.
-        native: whether compiled code makes the steps.
+        engine: ``reference`` for a single run, ``stacked`` or ``native``.
         steps: that are timed.
     """
     every = replace(specs[0].evaluate, every=steps, unit="steps")
@@ -37,8 +36,8 @@ def measure_steps(
     ]
     start = now(data.train.y.device)
     records: Iterator[object] = (
-        train_stack(short, networks, data, options=StackOptions(native=native))
-        if len(specs) > 1
+        train_stack(short, networks, data, options=StackOptions(native=engine == "native"))
+        if engine != "reference"
         else train(short[0], networks[0], data)
     )
     pauses = [start, *(now(data.train.y.device) for _ in itertools.islice(records, 2))]

@@ -50,19 +50,29 @@ def unfoldable(spec: RunSpec, components: Components, data: Data) -> str | None:
 
 
 def trains_natively(spec: RunSpec, components: Components, data: Data, device: torch.device) -> bool:
-    """Whether compiled code is proved to train a spec's network on a device as torch does; answers are kept too."""
-    if device.type != "cpu" or spec.precision == "bf16" or spec.grad_clip is not None:
-        return False
+    """Whether compiled code is proved to train a spec's network on a device as torch does."""
+    return why_not_native(spec, components, data, device) is None
+
+
+def why_not_native(spec: RunSpec, components: Components, data: Data, device: torch.device) -> str | None:
+    """Why compiled code does not train a spec's network on a device; None if it is proved to do it as torch does.
+
+    Proofs are kept as those of :func:`unfoldable`.
+    """
+    if device.type != "cpu":
+        return f"it trains on the CPU, not on {device.type}"
+    if spec.precision == "bf16" or spec.grad_clip is not None:
+        return "it knows neither bf16 nor clipped gradients"
     batch = min(spec.batch_size, BATCH)
     translate = _is_long(spec, components, data)
     own = [as_tree(spec)["optim"], spec.label_smoothing, spec.freeze_statistics is None, translate, c_compiler()]
     if library(torch.float64) is None:  # which may be otherwise another time, and is not kept
-        return False
+        return "there is no C compiler that works" if c_compiler() else "there is no C compiler"
 
     def proof() -> str | None:
         return prove_native(spec, _builder(spec, components, data), data.shape, data.classes, batch, translate)
 
-    return _answer(_kept(spec, components, data, batch, own), proof) is None
+    return _answer(_kept(spec, components, data, batch, own), proof)
 
 
 def _is_long(spec: RunSpec, components: Components, data: Data) -> bool:

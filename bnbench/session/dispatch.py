@@ -13,7 +13,7 @@ from bnbench.environment import timestamp
 from bnbench.errors import Gone
 from bnbench.launch import Launcher
 from bnbench.spec import RunSpec, arm, run_id
-from bnbench.worker import End, Task, halves, work
+from bnbench.worker import Attempt, End, Task, halves, work
 
 DEATH = """{error}
 No traceback was left. The worker trained this run alone, and died {at}:
@@ -43,7 +43,7 @@ def dispatch(tasks: Sequence[Task], launch: Launcher, devices: Sequence[str]) ->
                     ends, left = done.value, _missing(task, done.value)
                 else:
                     ends, left = _finished(task)
-                if done.error is not None and len(task.specs) == 1:
+                if done.error is not None and len(task.specs) == 1 and _attempt(task).is_alone:
                     ends += _record_death(task, left, done.error)
                 else:
                     again += _halves(task, left)
@@ -60,7 +60,7 @@ def _placed(devices: Sequence[str], task: Task, place: int) -> Task:
 def _missing(task: Task, ends: Sequence[End]) -> list[RunSpec]:
     """The runs whose worker could not go on to their ends."""
     ended = {end.spec for end in ends}
-    return [spec for spec in dict.fromkeys(task.specs) if spec not in ended]
+    return [spec for spec in task.specs if spec not in ended]
 
 
 def _kind(task: Task) -> Hashable:
@@ -79,7 +79,7 @@ def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
         Gone: the folder is no more, or another one: it does not know of these runs.
     """
     statuses = store.statuses(task.folder)
-    specs = list(dict.fromkeys(task.specs))
+    specs = task.specs
     if not all(run_id(spec) in statuses for spec in specs):
         raise Gone(task.folder)
     ended = [End(spec, statuses[run_id(spec)]) for spec in specs if statuses[run_id(spec)] in store.RESULTS]
@@ -88,8 +88,20 @@ def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
 
 def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
     """Two smaller stacks, under names of their own: the rows of the attempt that failed stay apart."""
-    parts = halves(task.specs, left, task.abreast)
-    return [replace(task, specs=part, session=uuid.uuid4().hex[:12]) for part in parts]
+    return [
+        replace(
+            task,
+            specs=part.specs,
+            execution=replace(task.execution, engine=part.engine),
+            session=uuid.uuid4().hex[:12],
+        )
+        for part in halves(_attempt(task), left)
+    ]
+
+
+def _attempt(task: Task) -> Attempt:
+    """As which a worker begins with a task."""
+    return Attempt(task.specs, task.execution.engine)
 
 
 def _record_death(task: Task, lost: Sequence[RunSpec], error: str) -> list[End]:

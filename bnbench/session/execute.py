@@ -15,13 +15,13 @@ from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS, local
 from bnbench.notices import followed
-from bnbench.plan import Division, stacks
+from bnbench.plan import ALONE, Division, Execution, stacks
 from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
 from bnbench.session.watching import Watch
-from bnbench.spec import RunSpec, stack_key
+from bnbench.spec import RunSpec, by_stack_key, stack_key
 from bnbench.training import Record, gpus, release_memory
 from bnbench.worker import Task, work
 
@@ -102,9 +102,9 @@ def _train(
     try:
         groups = _abreast(plan, pending)
         with followed(shown.prepare):
-            found = Division({}, {}, {}) if groups else _divided(plan, pending, workers, most, shown.wait)
-        grouped = groups or stacks(pending, found.limits, workers, spread=most is None)
-        tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.reasons)
+            found = Division({}, {}) if groups else _divided(plan, pending, workers, most, shown.wait)
+        grouped = groups or stacks(pending, found.executions, workers, spread=most is None)
+        tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.executions)
         foreign = any(task.plugin for task in tasks)  # a user's code may end its process
         here = workers == 1 and jobs is None and plan.device.type == "cpu"
         launch = LAUNCHERS["local" if foreign else "inline" if here else launcher]
@@ -131,8 +131,8 @@ def execute_run(
     with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
         (identity,) = plan.pending
         try:
-            (stack,) = stacks(plan.pending, _divided(plan, plan.pending, 1, None, lambda waiting: None).limits, 1)
-            (task,) = _tasks(plan, [[plan.pending[name] for name in stack]], {})
+            found = _divided(plan, plan.pending, 1, None, lambda waiting: None)
+            (task,) = _tasks(plan, [list(plan.pending.values())], found.executions)
             if task.plugin is None and plan.device.type == "cpu":
                 (end,) = work(task, watch)
             else:
@@ -192,31 +192,35 @@ def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]
 
 def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, waits: Waits) -> Division:
     """How the pending runs are divided into stacks; what was found for that is entered in sweep.yaml."""
-    whole = Division({} if most is not None else plan.known_lanes(), {}, {})
+    whole = Division({}, {})
     for told in plan.divide(pending, workers, most, waits):
-        whole.limits.update(told.value.limits)
-        whole.reasons.update(told.value.reasons)
+        whole.executions.update(told.value.executions)
         whole.sizes.update(told.value.sizes)
     release_memory()  # of what was proved and measured
-    if whole.limits and most is None:
-        store.amend(plan.folder, {"lanes": whole.limits})
+    if most is None:
+        groups = by_stack_key(pending)
+        sure = {
+            key: one.lanes for key, one in whole.executions.items() if one.lanes > 1 or len(groups.get(key, ())) > 1
+        }
+        if lanes := plan.known_lanes() | sure:
+            store.amend(plan.folder, {"lanes": lanes})
     return whole
 
 
-def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], reasons: Mapping[str, str]) -> list[Task]:
+def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], executions: Mapping[str, Execution]) -> list[Task]:
     """One task per stack."""
     session, commit = uuid.uuid4().hex[:12], git_commit()
+    default = Execution("interleaved") if plan.abreast else ALONE
     return [
         Task(
             specs=tuple(specs),
+            execution=executions.get(stack_key(specs[0]), default),
             folder=plan.folder.absolute(),
             session=session,
             data=plan.data,
             plugin=plan.components.plugin if any(spec.plugin for spec in specs) else None,
             device=str(plan.device),
             git_commit=commit,
-            abreast=bool(plan.abreast),
-            note=reasons.get(stack_key(specs[0]), ""),
         )
         for specs in stacked
     ]

@@ -28,6 +28,8 @@ from bnbench.paths import expanded
 from bnbench.plan import (
     Division,
     Examination,
+    Execution,
+    Means,
     Question,
     check_room,
     division,
@@ -110,13 +112,13 @@ class Plan:
             rounds: in how many parts, one after the other, the plan is trained.
         """
         dividing, divided = self._timed_division(workers, lanes)
-        limits = {key: limit for found in divided for key, limit in found.value.limits.items()}
-        planned = stacks(self.pending, limits, workers, spread=lanes is None)
+        executions = {key: one for found in divided for key, one in found.value.executions.items()}
+        planned = stacks(self.pending, executions, workers, spread=lanes is None)
         seconds: list[float] = []
         starts: list[float] = []
         for found in divided:
             specs, own = found.specs, [stack for stack in planned if stack[0] in found.specs]
-            question = partial(stack_seconds, device=self.device, planned=own, sizes=found.value.sizes)
+            question = partial(stack_seconds, device=self.device, planned=own, found=found.value)
             asked = time.monotonic()
             if self.device.type == "cpu" and (workers > 1 or any(spec.plugin for spec in specs.values())):
                 answers = ask_abreast(question, specs, self.components, self.data, min(workers, cores()))
@@ -148,14 +150,15 @@ class Plan:
             waits: see :func:`ask`.
         """
         known = {} if lanes is not None else self.known_lanes()
-        question = partial(division, workers=workers, lanes=lanes, device=self.device, known=known)
+        question = partial(division, means=Means(workers, lanes, self.device), known=known)
         for told in self.ask(question, pending, True, waits):
             if told.error is None:
                 yield told
                 continue
             companions = Counter(map(stack_key, told.specs.values()))
-            why = {key: f"trying lanes failed: {told.error}" for key, runs in companions.items() if runs > 1}
-            yield replace(told, value=Division(dict.fromkeys(companions, 1), why, dict.fromkeys(companions, 0.0)))
+            why = Execution(reasons=(f"trying lanes failed: {told.error}",))
+            executions = {key: why if runs > 1 else Execution() for key, runs in companions.items()}
+            yield replace(told, value=Division(executions, dict.fromkeys(companions, 0.0)))
 
     @property
     def asked(self) -> dict[str, Any]:

@@ -15,11 +15,14 @@ FAILURES: frozenset[str] = frozenset({"failed", "out_of_memory", "impossible", "
 IDENTITY = ("run_id", "status", "error")
 
 OUTCOME = (
-    "engine", "lanes", "device", "steps_done", "epochs_done", "examples_done",
+    "engine", "engine_reason", "lanes", "device", "steps_done", "epochs_done", "examples_done",
     "train_loss", "train_accuracy", "val_loss", "val_accuracy", "best_val_accuracy", "test_loss", "test_accuracy",
     "diverged_step", "classes", "parameters", "seconds", "started_at", "finished_at",
     "host", "version", "torch", "git_commit",
 )  # fmt: skip
+
+NEWER = frozenset({"engine_reason"})
+"""Columns of OUTCOME that earlier versions did not write."""
 
 METRICS = (
     "run_id", "step", "epoch", "examples", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy",
@@ -37,7 +40,17 @@ SPEC = (
 
 SEGMENT = (*IDENTITY, *OUTCOME)
 
-OUTCOME_TEXTS = ("engine", "device", "started_at", "finished_at", "host", "version", "torch", "git_commit")
+OUTCOME_TEXTS = (
+    "engine",
+    "engine_reason",
+    "device",
+    "started_at",
+    "finished_at",
+    "host",
+    "version",
+    "torch",
+    "git_commit",
+)
 
 SPEC_TEXTS = (
     "norm", "model", "dataset", "optim", "schedule",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bnbench.errors import Damaged
 from bnbench.store.cells import RUN_RULES, STEP, first_fault
-from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS, SPEC
+from bnbench.store.columns import IDENTITY, NEWER, OUTCOME, RESULTS, SPEC
 from bnbench.store.files import line, read_rows, whole_lines
 from bnbench.store.lock import is_locked
 from bnbench.store.segment import FOLDER, ROWS
@@ -127,7 +127,7 @@ def _read_table(folder: Path) -> list[Row]:
 def _check_columns(path: Path, row: Row) -> None:
     """Refuse a table without a column that every version writes; those of the spec only runs that were planned have."""
     spec = () if row.keys() <= {*IDENTITY, *OUTCOME} else SPEC
-    if missing := [column for column in (*spec, *OUTCOME) if column not in row]:
+    if missing := [column for column in (*spec, *OUTCOME) if column not in row.keys() | NEWER]:
         raise Damaged(path, f"its first line has no column {missing[0]}")
 
 

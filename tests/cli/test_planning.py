@@ -19,7 +19,7 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.errors import BnbenchError
 from bnbench.notices import followed
-from bnbench.plan import division, obstacles, stack_seconds, stacks
+from bnbench.plan import Means, division, obstacles, stack_seconds, stacks
 from bnbench.spec import run_id
 from bnbench.store.lock import locked
 from bnbench.study import Place, check_places, load
@@ -191,9 +191,9 @@ def test_each_step_names_the_arm_and_how_many_there_are():
     steps: list[str] = []
     with followed(steps.append):
         obstacles(specs, parts, load_data)
-        found = division(specs, parts, load_data, workers=1)
-        planned = stacks(specs, found.limits, 1)
-        stack_seconds(specs, parts, load_data, torch.device("cpu"), planned, found.sizes)
+        found = division(specs, parts, load_data, Means(1))
+        planned = stacks(specs, found.executions, 1)
+        stack_seconds(specs, parts, load_data, torch.device("cpu"), planned, found)
     arms = [f"norm={norm} model=mlp dataset=digits batch_size=64" for norm in ("none", "group")]
     assert steps[:4] == [
         f"trying {arms[0]} (run 1 of 4)",

@@ -16,7 +16,7 @@ from bnbench.config import compose_request
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train_stack
 from bnbench.native import Mismatch, NativeSteps, c_compiler, guard
-from bnbench.plan import obstacles
+from bnbench.plan import Execution, obstacles
 from bnbench.spec import RunSpec, Sgd, run_id
 from bnbench.training import Record
 from tests.conftest import load_data, make_spec
@@ -155,9 +155,11 @@ def test_runs_that_fail_a_comparison_are_all_trained_again(tmp_path: Path, monke
             if faulty:
                 plant(patch, scaled_weight)
                 patch.setattr(worker, "StackOptions", lambda native: StackOptions(native, guarded=ALWAYS))
-            else:
-                patch.setattr(worker, "_is_native", lambda *given: False)
-            ends = worker.work(worker.Task(specs, folder, "session", tmp_path, None, "cpu", ""))
+            ends = worker.work(
+                worker.Task(
+                    specs, Execution("native" if faulty else "stacked", 4), folder, "session", tmp_path, None, "cpu", ""
+                )
+            )
         assert sorted(end.status for end in ends) == ["completed", "completed", "diverged", "diverged"]
         with store.locked(folder):
             store.join(folder)

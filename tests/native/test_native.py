@@ -17,7 +17,8 @@ from bnbench.native import NotNative, c_compiler, graph, library, prove_native, 
 from bnbench.native import compiler as compilation
 from bnbench.native.compiler import FLAGS, REALS, SOURCES
 from bnbench.norms import NORMS
-from bnbench.plan import obstacles, trains_natively
+from bnbench.plan import obstacles
+from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec

@@ -8,7 +8,8 @@ import torch
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engines import StackOptions, train, train_stack
-from bnbench.plan import division, stack_seconds, stacks, trains_natively, until_last
+from bnbench.plan import Means, division, stack_seconds, stacks, until_last
+from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec, run_id, stack_key
 from bnbench.training import prepare_process
 from tests.conftest import load_data
@@ -25,9 +26,9 @@ def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def estimate_seconds(specs, parts, data, device, workers=1, lanes=None, known=None, **named) -> float:
-    found = division(specs, parts, data, workers=workers, lanes=lanes, device=device, known=known or {})
-    planned = stacks(specs, found.limits, workers, spread=lanes is None)
-    return until_last(stack_seconds(specs, parts, data, device, planned, found.sizes, **named).seconds, workers)
+    found = division(specs, parts, data, Means(workers, lanes, device), known)
+    planned = stacks(specs, found.executions, workers, spread=lanes is None)
+    return until_last(stack_seconds(specs, parts, data, device, planned, found, **named).seconds, workers)
 
 
 def specs_of(*overrides: str) -> dict[str, RunSpec]:
@@ -79,11 +80,10 @@ def test_limits_that_were_found_before_are_used():
 def test_what_there_is_no_time_to_measure_is_taken_by_its_size():
     """The most work is measured; the small network is two hundred times smaller, and not taken for its like."""
     specs = specs_of("model=mlp", "model.depth=2", "model.width=4,512", "batch_size=64", "epochs=3", "grad_clip=1")
-    found = division(specs, PARTS, load_data, workers=1, lanes=1)
-    planned = stacks(specs, found.limits, 1)
+    found = division(specs, PARTS, load_data, Means(1, 1))
+    planned = stacks(specs, found.executions, 1)
     full, guessed = (
-        stack_seconds(specs, PARTS, load_data, CPU, planned, found.sizes, budget=budget).seconds
-        for budget in (10.0, 0.0)
+        stack_seconds(specs, PARTS, load_data, CPU, planned, found, budget=budget).seconds for budget in (10.0, 0.0)
     )
     larger = max(range(2), key=full.__getitem__)
     assert full[larger] / 3 < guessed[larger] < full[larger] * 3

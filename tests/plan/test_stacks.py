@@ -8,7 +8,7 @@ from bnbench.components import Components, components
 from bnbench.config import compose_request
 from bnbench.kept import keep, kept_text
 from bnbench.native import c_compiler
-from bnbench.plan import lane_limits, stacks
+from bnbench.plan import ALONE, Execution, Means, division, stacks
 from bnbench.plan.size import activations
 from bnbench.spec import run_id, stack_key
 from tests.conftest import load_data
@@ -16,13 +16,21 @@ from tests.conftest import load_data
 SMALL = ("model=mlp", "epochs=1")
 
 
+def _division(specs, workers: int, lanes: int | None, parts: Components | None = None) -> dict[str, Execution]:
+    return division(specs, parts or components(), load_data, Means(workers, lanes)).executions
+
+
+def executions(*overrides: str, workers: int = 2, lanes: int | None = None, parts: Components | None = None):
+    specs = compose_request([*SMALL, *overrides], components()).specs
+    return list(_division({run_id(spec): spec for spec in specs}, workers, lanes, parts).values())
+
+
 def planned(*overrides: str, workers: int = 2, lanes: int | None = None, parts: Components | None = None):
     request = compose_request([*SMALL, *overrides], components())
     assert not request.problems
     specs = {run_id(spec): spec for spec in request.specs}
-    limits = lane_limits(specs, parts or components(), load_data, workers, lanes)
-    found = stacks(specs, limits, workers, spread=lanes is None)
-    assert sorted(identity for stack in found for identity in dict.fromkeys(stack)) == sorted(specs)
+    found = stacks(specs, _division(specs, workers, lanes, parts), workers, spread=lanes is None)
+    assert sorted(identity for stack in found for identity in stack) == sorted(specs)
     assert all(len({stack_key(specs[identity]) for identity in stack}) == 1 for stack in found)
     return [[specs[identity] for identity in stack] for stack in found]
 
@@ -48,18 +56,34 @@ def test_a_given_number_of_lanes_is_kept(lanes, sizes):
     assert sorted((len(stack) for stack in planned("seed=range(10)", lanes=lanes)), reverse=True) == sizes
 
 
-def test_a_run_that_is_left_is_stacked_with_itself():
+def test_a_run_that_is_left_is_trained_by_the_engine_of_its_stack():
     """Its numbers are those that it would have had in the stack that it is left of."""
-    (found,) = planned("seed=range(7)", lanes=2)[-1:]
-    assert len(found) == 2 and found[0] == found[1]
-    assert [len(stack) for stack in planned("seed=0", lanes=4)] == [1]
+    assert [len(stack) for stack in planned("seed=range(7)", "grad_clip=1", lanes=2)] == [2, 2, 2, 1]
+    assert [one.engine for one in executions("seed=range(7)", "grad_clip=1", lanes=2)] == ["stacked"]
+    assert executions("seed=0", lanes=4) == [ALONE]
+
+
+def test_why_runs_are_not_trained_by_a_faster_engine_is_known():
+    reasons = {
+        "seed=range(3)": (),
+        "seed=range(3) grad_clip=1": ("not compiled: it knows neither bf16 nor clipped gradients",),
+        "seed=range(3) norm=frn": (),
+        "seed=0": (),
+    }
+    if c_compiler() is None:
+        reasons |= dict.fromkeys(list(reasons)[::2], ("not compiled: there is no C compiler",))
+    for words, expected in reasons.items():
+        assert [one.reasons for one in executions(*words.split())] == [expected], words
+    (clipped,) = executions("seed=range(3)", "precision=bf16")
+    assert clipped.engine == "stacked" and clipped.reasons
 
 
 def test_limits_that_are_known_are_not_looked_for():
     request = compose_request([*SMALL, "seed=range(4)"], components())
     specs = {run_id(spec): spec for spec in request.specs}
     known = {stack_key(request.specs[0]): 3}
-    assert lane_limits(specs, components(), load_data, 2, known=known) == known
+    found = division(specs, components(), load_data, Means(2), known).executions
+    assert {key: one.lanes for key, one in found.items()} == known
 
 
 def test_the_longest_to_train_comes_first():
@@ -82,40 +106,45 @@ def test_a_large_network_is_compiled_if_that_is_measured_to_be_quicker(
     def measured(*asked, native: bool):
         return seconds if native else 1.0
 
-    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "seconds_per_lane", measured)
+    monkeypatch.setattr(sys.modules["bnbench.plan.lanes"], "seconds_per_lane", measured)
     found = planned("model.width=1400", "batch_size=16", "seed=range(10)", workers=1)
     assert max(len(stack) for stack in found) == lanes
 
 
 @pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 @pytest.mark.parametrize(
-    ("seconds", "settings", "lanes"),
-    [(5.0, [], 1), (0.001, [], 2), (0.001, ["grad_clip=1"], 1), (0.001, ["norm=renorm"], 1)],
+    ("seconds", "settings", "engine"),
+    [
+        (5.0, [], "reference"),
+        (0.001, [], "native"),
+        (0.001, ["grad_clip=1"], "reference"),
+        (0.001, ["norm=renorm"], "reference"),
+    ],
     ids=["little work", "much", "clipped", "not compiled"],
 )
 def test_a_run_without_companions_is_compiled_if_that_is_worth_the_proof(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, settings: list[str], lanes: int
+    monkeypatch: pytest.MonkeyPatch, seconds: float, settings: list[str], engine: str
 ):
-    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "WORTH_PROVING", seconds)
-    assert [len(stack) for stack in planned(*settings)] == [lanes]
+    monkeypatch.setattr(sys.modules["bnbench.plan.execution"], "WORTH_PROVING", seconds)
+    assert [one.engine for one in executions(*settings)] == [engine]
 
 
 @pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
-@pytest.mark.parametrize(("seconds", "lanes"), [(0.5, 2), (2.0, 1)])
+@pytest.mark.parametrize(("seconds", "engine"), [(0.5, "native"), (2.0, "reference")])
 def test_a_large_run_without_companions_is_compiled_if_that_is_measured_to_be_quicker(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, lanes: int
+    monkeypatch: pytest.MonkeyPatch, seconds: float, engine: str
 ):
     def measured(*asked, native: bool):
         return seconds if native else 1.0
 
+    monkeypatch.setattr(sys.modules["bnbench.plan.execution"], "WORTH_PROVING", 0.0)
     for name, value in (
-        ("WORTH_PROVING", 0.0),
         ("WORTH_MEASURING", 0),
         ("WORKING_SET", 0),
         ("seconds_per_lane", measured),
     ):
-        monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], name, value)
-    assert [len(stack) for stack in planned()] == [lanes]
+        monkeypatch.setattr(sys.modules["bnbench.plan.lanes"], name, value)
+    assert [one.engine for one in executions()] == [engine]
 
 
 def test_a_network_that_does_not_fold_is_trained_alone():
@@ -130,6 +159,8 @@ def test_a_network_that_does_not_fold_is_trained_alone():
     registries = components().registries
     parts = Components({**registries, "model": {"mlp": lambda norm, shape, classes, **_: Mixing()}}, {})
     assert [len(stack) for stack in planned("seed=range(3)", parts=parts)] == [1, 1, 1]
+    (one,) = executions("seed=range(3)", parts=parts)
+    assert one.engine == "reference" and "output" in one.reasons[0]
 
 
 def test_activations_are_counted_at_the_leaves():
