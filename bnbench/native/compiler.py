@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from bnbench.kept import PRIVATE, is_sealed, keep, kept_folders, kept_text, make_folder, put, seal
+from bnbench.native.structures import require_same_layout
 from bnbench.notices import notice
 
 SOURCES = Path(__file__).parent / "src"
@@ -30,7 +31,7 @@ FLAGS = (*COMMON_FLAGS, "-fno-trapping-math")
 LAYER_FLAGS = (*COMMON_FLAGS, "-fopenmp-simd", "-fno-tree-loop-if-convert")
 """For translated layers, in which gcc 12 gets some conditions in loops wrong when it makes vectors of them."""
 REALS = {torch.float32: "float", torch.float64: "double"}
-ENTRIES, LAYER_ENTRIES = ("plan", "train"), ("ahead", "back", "room")
+ENTRIES, LAYER_ENTRIES = ("plan", "train", "layout"), ("ahead", "back", "room")
 """What a library must have."""
 LOAD = """
 import ctypes, sys
@@ -243,4 +244,5 @@ def _try_to_load(libraries: Sequence[Path], entries: Sequence[str]) -> None:
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.plan.argtypes, loaded.plan.restype = [ctypes.c_void_p], ctypes.c_int64
     loaded.train.argtypes, loaded.train.restype = [ctypes.c_void_p], None
+    require_same_layout(loaded)
     return loaded

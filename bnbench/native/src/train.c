@@ -4,6 +4,7 @@
 
 #include "graph.h"
 #include "layers.h"
+#include "layout.h"
 
 /* The losses [batch] of logits [batch, classes], and the gradient of their mean. */
 static void cross_entropy(const Turn *turn, const REAL *logits, const int64_t *y, REAL *losses, REAL *gradient) {
