@@ -13,8 +13,9 @@ from torch import Tensor
 from bnbench.errors import Impossible
 from bnbench.native.codegen.compiled_layer import Code, code_of
 from bnbench.native.compiler import library
-from bnbench.native.graph import NotNative, graph_of
+from bnbench.native.graph import NotNative
 from bnbench.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
+from bnbench.native.tracer import graph_of
 from bnbench.spec import AdamW, RunSpec
 from bnbench.stacking import Folded
 from bnbench.stacking.optimizers import LaneAdam, LaneOptimizer, LaneSgd
@@ -101,18 +102,18 @@ class NativeSteps:
 
     def _translate(self, batch: int) -> None:
         """Give the layers that need it code for a size of batch."""
-        for own in self._graph.owns:
-            known = own.index, batch
-            if known not in self._codes:
-                x = torch.randn(batch, *own.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
-                self._codes[known] = code_of(own.layer, x)
-            layer, code = self._layers[own.index], self._codes[known]
+        for custom in self._graph.custom_layers:
+            key = custom.index, batch
+            if key not in self._codes:
+                x = torch.randn(batch, *custom.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
+                self._codes[key] = code_of(custom.layer, x)
+            layer, code = self._layers[custom.index], self._codes[key]
             layer.ahead, layer.back, layer.room = code.ahead, code.back, code.room
 
     @property
     def translated(self) -> list[str]:
         """The types of the layers that are translated for the compiled code."""
-        return list(dict.fromkeys(type(own.layer).__name__ for own in self._graph.owns))
+        return list(dict.fromkeys(type(custom.layer).__name__ for custom in self._graph.custom_layers))
 
     @property
     def layers(self) -> list[Layer]:

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.errors import Impossible
-from bnbench.native import NotNative, c_compiler, graph, library, prove_native, structures
+from bnbench.native import NotNative, c_compiler, layer_rules, library, prove_native, structures
 from bnbench.native import compiler as compilation
 from bnbench.native.compiler import FLAGS, REALS, SOURCES
+from bnbench.native.graph import Graph, Output
 from bnbench.norms import NORMS
+from bnbench.norms.lanes import PerExample
 from bnbench.plan import obstacles, trains_natively
 from bnbench.spec import RunSpec
 from bnbench.training import Outcome, Record
@@ -194,15 +196,15 @@ def test_small_batches_of_larger_images_are_proved(model: str, norm: str, batch:
 def test_a_wrong_translation_is_found(monkeypatch: pytest.MonkeyPatch):
     """Statistics of one group of channels in place of four."""
 
-    def wrong(made: graph.Graph, layer: graph.PerExample, x: graph.Output) -> graph.Output:
-        output = graph.per_example(made, layer, x)
-        made.layers[-1].groups = 1
+    def wrong(graph: Graph, layer: PerExample, x: Output) -> Output:
+        output = layer_rules.per_example(graph, layer, x)
+        graph.layers[-1].groups = 1
         return output
 
     spec = make_spec("norm=group", "batch_size=8")
     data = load_data(spec)
     assert proof(spec, data) is None
-    monkeypatch.setitem(graph.RULES, graph.PerExample, wrong)
+    monkeypatch.setitem(layer_rules.RULES, PerExample, wrong)
     found = proof(spec, data)
     assert found is not None and "differs" in found
 
