@@ -31,7 +31,7 @@ FLAGS = (*COMMON_FLAGS, "-fno-trapping-math")
 LAYER_FLAGS = (*COMMON_FLAGS, "-fopenmp-simd", "-fno-tree-loop-if-convert")
 """For translated layers, in which gcc 12 gets some conditions in loops wrong when it makes vectors of them."""
 REALS = {torch.float32: "float", torch.float64: "double"}
-ENTRIES, LAYER_ENTRIES = ("plan", "train", "layout"), ("ahead", "back", "room")
+ENTRIES, LAYER_ENTRIES = ("plan", "train", "layout"), ("forward", "backward", "workspace")
 """What a library must have."""
 LOAD = """
 import ctypes, sys

@@ -108,7 +108,7 @@ class NativeSteps:
                 x = torch.randn(batch, *custom.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
                 self._codes[key] = code_of(custom.layer, x)
             layer, code = self._layers[custom.index], self._codes[key]
-            layer.ahead, layer.back, layer.room = code.ahead, code.back, code.room
+            layer.ahead, layer.back, layer.room = code.forward, code.backward, code.workspace
 
     @property
     def translated(self) -> list[str]:

@@ -26,9 +26,9 @@ from tests.test_kept import ANOTHER, DAMAGES, Damage, another_user, as_root
 
 SOURCE = """
 #include <stdint.h>
-const int64_t room = {answer}, width = sizeof(REAL);
-void ahead(void) {{}}
-void back(void) {{}}
+const int64_t workspace = {answer}, width = sizeof(REAL);
+void forward(void) {{}}
+void backward(void) {{}}
 """
 CACHES = (c_compiler, library, compilation._compiled)
 DTYPES = (torch.float32, torch.float64)
@@ -58,7 +58,7 @@ def answers(answer: int = 7) -> tuple[list[int | None], list[str]]:
     told: list[str] = []
     with heard(told.append):
         loaded = [library(dtype, SOURCE.format(answer=answer)) for dtype in DTYPES]
-    values = [None if one is None else ctypes.c_int64.in_dll(one, "room").value for one in loaded]
+    values = [None if one is None else ctypes.c_int64.in_dll(one, "workspace").value for one in loaded]
     for one in filter(None, loaded):
         _ctypes.dlclose(one._handle)  # else the next process were given the same
     return values, told
@@ -117,9 +117,9 @@ CONSTRUCTOR = """
 #include <stdio.h>
 #include <stdint.h>
 __attribute__((constructor)) static void run(void) {{ fclose(fopen("{trace}", "w")); }}
-const int64_t room = 7;
-void ahead(void) {{}}
-void back(void) {{}}
+const int64_t workspace = 7;
+void forward(void) {{}}
+void backward(void) {{}}
 """
 
 
@@ -238,7 +238,7 @@ from bnbench.notices import heard
 told = []
 with heard(told.append):
     loaded = [library(dtype, sys.argv[1]) for dtype in (torch.float32, torch.float64)]
-print([one and ctypes.c_int64.in_dll(one, "room").value for one in loaded], told)
+print([one and ctypes.c_int64.in_dll(one, "workspace").value for one in loaded], told)
 """
 
 

@@ -18,7 +18,7 @@ from bnbench.kept import keep
 from bnbench.native import NotNative, c_compiler, library
 from bnbench.native.codegen import compiled_layer as translated
 from bnbench.native.codegen.aten_graph import operations_of
-from bnbench.native.codegen.aten_ops import EACH
+from bnbench.native.codegen.aten_ops import OP_TABLE
 from bnbench.native.codegen.compiled_layer import code_of
 from bnbench.norms import NORMS
 from bnbench.plan import trains_natively
@@ -143,16 +143,16 @@ def test_compiled_layers_do_what_they_do_in_torch(name: str, shape: tuple[int, .
         torch.randn_like(x),
     )
     x, gradient = laid_out(x), laid_out(gradient)
-    made_y, scratch = torch.empty_like(x), torch.full((code.room + 1,), float("nan"), dtype=dtype)
+    made_y, scratch = torch.empty_like(x), torch.full((code.workspace + 1,), float("nan"), dtype=dtype)
     buffers = [torch.empty_like(buffer) for buffer in before.buffers()]
-    CALLED(code.ahead)(addresses(x, *own), addresses(made_y, *buffers), scratch.data_ptr())
+    CALLED(code.forward)(addresses(x, *own), addresses(made_y, *buffers), scratch.data_ptr())
     tolerance = {"rtol": 1e-9, "atol": 1e-9} if dtype == torch.float64 else {"rtol": 1e-3, "atol": 1e-3}
     torch.testing.assert_close(made_y, y.detach(), **tolerance)
     for mine, theirs in zip(buffers, expected.buffers(), strict=True):
         torch.testing.assert_close(mine, theirs, **tolerance)
     gradients = [torch.empty_like(x), *(torch.empty_like(parameter) for parameter in before.parameters())]
     scratch.fill_(float("nan"))
-    CALLED(code.back)(addresses(x, gradient, *own), addresses(*gradients), scratch.data_ptr())
+    CALLED(code.backward)(addresses(x, gradient, *own), addresses(*gradients), scratch.data_ptr())
     wanted = torch.autograd.grad(y, [x_own, *expected.parameters()], gradient, allow_unused=True)
     for mine, theirs in zip(gradients, wanted, strict=True):
         torch.testing.assert_close(mine, torch.zeros_like(mine) if theirs is None else theirs, **tolerance)
@@ -167,7 +167,7 @@ def test_every_operation_is_tried_above():
     for name in LAYERS:
         for graph in operations_of(*made(name, (3, 8, 4, 5), torch.float64)):
             tried |= {str(node.target).split(".")[1] for node in graph.nodes if "aten." in str(node.target)}
-    assert not set(EACH) - tried
+    assert not set(OP_TABLE) - tried
 
 
 @pytest.mark.parametrize("sick", [float("nan"), float("inf")])
@@ -175,8 +175,8 @@ def test_sick_numbers_stay_sick(sick: float):
     layer, x = made("Largest", (4, 6), torch.float32)
     x[1, 2] = sick
     code, y = code_of(layer, torch.randn(4, 6)), torch.empty(4, 6)
-    scratch = torch.empty(code.room + 1)
-    CALLED(code.ahead)(addresses(x), addresses(y), scratch.data_ptr())
+    scratch = torch.empty(code.workspace + 1)
+    CALLED(code.forward)(addresses(x), addresses(y), scratch.data_ptr())
     assert torch.equal(y.isfinite(), layer(x).isfinite())
 
 
@@ -225,7 +225,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_code_that_does_something_else_is_found(elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
     layer, x = made("Grouped", (4, 6), torch.float64)
-    monkeypatch.setitem(EACH, "sqrt", "({0} + 1)")
+    monkeypatch.setitem(OP_TABLE, "sqrt", "({0} + 1)")
     with pytest.raises(NotNative, match="something else"):
         code_of(layer, x)
 
