@@ -26,13 +26,15 @@ from bnbench.native.structures import require_same_layout
 from bnbench.notices import notice
 
 SOURCES = Path(__file__).parent / "src"
-COMMON_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-shared", "-fPIC")
+UNITS = (SOURCES / "train.c", SOURCES / "gemm.c")
+"""Compiled side by side, in about the same time."""
+COMMON_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC")
 FLAGS = (*COMMON_FLAGS, "-fno-trapping-math")
 LAYER_FLAGS = (*COMMON_FLAGS, "-fopenmp-simd", "-fno-tree-loop-if-convert")
 """For translated layers, in which gcc 12 gets some conditions in loops wrong when it makes vectors of them."""
 REALS = {torch.float32: "float", torch.float64: "double"}
 ENTRIES, LAYER_ENTRIES = ("plan", "train", "layout"), ("forward", "backward", "workspace")
-"""What a library must have."""
+"""Functions and values that a library must have."""
 LOAD = """
 import ctypes, sys
 for path in sys.argv[2:]:
@@ -40,7 +42,7 @@ for path in sys.argv[2:]:
         getattr(ctypes.CDLL(path), entry)
 """
 SECONDS = 120.0
-"""Longest that a compiler may take."""
+"""Longest that a compiler may take for a library."""
 PATIENCE = 20.0
 """Seconds for what takes an instant."""
 RECENT = 600.0
@@ -58,7 +60,7 @@ def c_compiler() -> str | None:
 
 
 class _Failure(Exception):
-    """Why a compiler made no library, as the end of a sentence that begins with the compiler."""
+    """The reason for which a compiler made no library, as the end of a sentence that begins with the compiler."""
 
 
 @cache
@@ -142,9 +144,10 @@ def _found_or_compiled(command: str, source: str | None, places: Sequence[Path])
 
 
 def _key(command: str, source: str | None) -> str:
-    """Under what the libraries that a compiler makes here are kept."""
-    own = sorted(SOURCES.glob("*.[ch]")) if source is None else ()
-    return _hash(command, _flags(source), _version(command), _processor(), source, [path.read_bytes() for path in own])
+    """The name of the folder for the libraries that a compiler makes here."""
+    files = sorted(SOURCES.glob("*.[ch]")) if source is None else ()
+    contents = [(path.name, path.read_bytes()) for path in files]
+    return _hash(command, _flags(source), _version(command), _processor(), source, contents)
 
 
 def _hash(*parts: object) -> str:
@@ -157,7 +160,7 @@ def _flags(source: str | None) -> tuple[str, ...]:
 
 @cache
 def _version(command: str) -> bytes:
-    """What a compiler says of itself. Raises :class:`_Failure`."""
+    """A compiler's own words on its version. Raises :class:`_Failure`."""
     try:
         return subprocess.run([command, "--version"], capture_output=True, check=True, timeout=PATIENCE).stdout
     except (OSError, subprocess.SubprocessError) as error:
@@ -166,7 +169,7 @@ def _version(command: str) -> bytes:
 
 @cache
 def _processor() -> str:
-    """What the code is compiled for: a cache may be shared by machines that differ."""
+    """The processor that code is compiled for: a cache may be shared by machines that differ."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -182,21 +185,37 @@ def _compile(command: str, source: str | None, folder: Path) -> None:
         _Failure: the compiler makes no libraries.
     """
     with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as scratch:
-        made = Path(scratch) / folder.name
-        made.mkdir(PRIVATE)
-        code = SOURCES / "train.c" if source is None else made / "layer.c"
-        if source is not None:
+        new = Path(scratch) / folder.name
+        new.mkdir(PRIVATE)
+        libraries = {real: new / f"{real}.so" for real in REALS.values()}
+        if source is None:
+            _compile_units(command, libraries, Path(scratch))
+        else:
+            code = new / "layer.c"
             code.write_text(source, encoding="utf-8")
-        libraries = {real: made / f"{real}.so" for real in REALS.values()}
-        commands = {
-            real: [command, *_flags(source), f"-DREAL={real}", str(code), "-lm", "-o", str(path)]
-            for real, path in libraries.items()
-        }
-        _run(commands, Path(scratch))
+            links = {real: _link(command, LAYER_FLAGS, real, [code], path) for real, path in libraries.items()}
+            _run(links, Path(scratch))
         _try_to_load(list(libraries.values()), ENTRIES if source is None else LAYER_ENTRIES)
-        seal(made)
+        seal(new)
         if not is_sealed(folder):  # else another process was quicker
-            put(made, folder)
+            put(new, folder)
+
+
+def _compile_units(command: str, libraries: Mapping[str, Path], scratch: Path) -> None:
+    """Compile ``src/`` for each type of numbers, all units side by side. Raises :class:`_Failure`."""
+    objects = {real: [scratch / f"{real}-{unit.stem}.o" for unit in UNITS] for real in libraries}
+    units = {
+        path.stem: [command, *FLAGS, f"-DREAL={real}", "-c", str(unit), "-o", str(path)]
+        for real, paths in objects.items()
+        for unit, path in zip(UNITS, paths, strict=True)
+    }
+    _run(units, scratch)
+    _run({real: _link(command, FLAGS, real, objects[real], path) for real, path in libraries.items()}, scratch)
+
+
+def _link(command: str, flags: Sequence[str], real: str, inputs: Sequence[Path], library: Path) -> list[str]:
+    """The command that makes a library of sources or objects."""
+    return [command, *flags, "-shared", f"-DREAL={real}", *map(str, inputs), "-lm", "-o", str(library)]
 
 
 def _run(commands: Mapping[str, Sequence[str]], scratch: Path) -> None:

@@ -81,7 +81,7 @@ class Graph:
         """Add a layer that makes ``image`` of x, and of what another layer puts out."""
         (channels, height, width), (outputs, rows, columns) = x.image, image
         shape = c.Shape(height, width, channels, rows, columns, outputs, row_stride=1, column_stride=1)
-        self.layers.append(c.Layer(kind=kind, takes=(x.index, other), shape=shape, **fields))
+        self.layers.append(c.Layer(kind=kind, inputs=(x.index, other), shape=shape, **fields))
         return Output(len(self.layers) - 1, image, x.vector or kind == c.LINEAR)
 
     def parameter(self, tensor: Tensor | None) -> c.Parameter:

@@ -159,7 +159,8 @@ def custom_layer(graph: Graph, path: str, layer: nn.Module, x: Output) -> Output
         tensors.append(c.Parameter(buffer.data_ptr()))
         tensors[-1].size = buffer.nbytes // graph.network.lanes // itemsize
     array = (c.Parameter * len(tensors))(*tensors)
-    output = graph.add(c.TRANSLATED, x, x.image, own=ctypes.addressof(array), parameters=parameters, owned=len(tensors))
+    fields = {"tensors": ctypes.addressof(array), "parameter_count": parameters, "tensor_count": len(tensors)}
+    output = graph.add(c.CUSTOM, x, x.image, **fields)
     single = graph.single.get_submodule(path).train(layer.training)
     graph.custom_layers.append(CustomLayer(output.index, single, x.shape, array))
     return output

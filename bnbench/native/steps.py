@@ -64,9 +64,9 @@ class NativeSteps:
         self._translate(batch)
         losses_SM = lr_SK1.new_empty(steps, lanes * batch)
         logits_SMO = lr_SK1.new_empty(steps, lanes * batch, self._classes)
-        given = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous()
+        tensors = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous(), losses_SM, logits_SMO
         job = Job(lanes, steps, batch, self._classes, len(self._layers), ctypes.addressof(self._layers))
-        job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in (*given, losses_SM, logits_SMO))
+        job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in tensors)
         self._set_rule(job)
         job.seconds = None if self.seconds is None else self.seconds.data_ptr()
         job.smoothing = self._smoothing
@@ -82,13 +82,13 @@ class NativeSteps:
         return losses_SM, logits_SMO
 
     def _set_rule(self, job: Job) -> None:
-        """How a job updates parameters."""
+        """The optimizer's rule and its settings."""
         job.decay = job.momentum = self._optimizer.decay_K1.data_ptr()
         match self._optimizer:
             case LaneSgd(momentum_K1=momentum_K1, nesterov=nesterov):
                 job.rule, job.momentum, job.nesterov = SGD, momentum_K1.data_ptr(), nesterov
             case LaneAdam(optim=optim, steps=steps):
-                job.rule, job.done = ADAMW if isinstance(optim, AdamW) else ADAM, int(steps)
+                job.rule, job.steps_before = ADAMW if isinstance(optim, AdamW) else ADAM, int(steps)
                 job.beta1, job.beta2, job.eps = optim.beta1, optim.beta2, optim.eps
 
     def select(self, network: Folded, longest: int = 0) -> None:
@@ -108,7 +108,7 @@ class NativeSteps:
                 x = torch.randn(batch, *custom.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
                 self._codes[key] = code_of(custom.layer, x)
             layer, code = self._layers[custom.index], self._codes[key]
-            layer.ahead, layer.back, layer.room = code.forward, code.backward, code.workspace
+            layer.forward, layer.backward, layer.workspace = code.forward, code.backward, code.workspace
 
     @property
     def translated(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The structures of ``graph.h``, field by field, compared with its own when a library is loaded."""
+"""The structures of ``job.h``, field by field, compared with its own when a library is loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ctypes import CDLL, Structure, c_char_p, c_double, c_int32, c_int64, c_void_p, sizeof
 from itertools import takewhile
 
-LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, TRANSLATED = range(9)
+LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM = range(9)
 NONE = -1
 RELU, SIGMOID, TANH, GELU = range(4)
 BATCH, EXAMPLE, POSITION = range(3)
@@ -42,7 +42,7 @@ class Layer(Structure):
 
     _fields_ = [
         *((name, c_int32) for name in ("kind", "function", "over", "centered", "fixed")),
-        ("takes", c_int32 * 2),
+        ("inputs", c_int32 * 2),
         ("shape", Shape),
         ("groups", c_int64),
         ("chunk", c_int64),
@@ -51,11 +51,11 @@ class Layer(Structure):
         ("weight", Parameter),
         ("bias", Parameter),
         *((name, c_void_p) for name in ("running_mean", "running_var", "batches")),
-        ("own", c_void_p),
-        *((name, c_int64) for name in ("parameters", "owned", "room")),
-        *((name, c_void_p) for name in ("ahead", "back")),
+        ("tensors", c_void_p),
+        *((name, c_int64) for name in ("parameter_count", "tensor_count", "workspace")),
+        *((name, c_void_p) for name in ("forward", "backward")),
         *((name, c_int64) for name in ("output", "statistics")),
-        ("learns", c_int32),
+        ("needs_grad", c_int32),
         ("gradient", c_int32),
         ("to", c_int32 * 2),
         ("plus", c_int32 * 2),
@@ -63,10 +63,10 @@ class Layer(Structure):
 
 
 PLACES = (
-    *("input", "slots", "padded", "padded_gradients", "patches", "patch_gradients", "kernels", "turned"),
-    *("seen", "made", "sums", "vectors", "totals", "translated"),
+    *("input", "slots", "padded", "padded_gradients", "patches", "patch_gradients", "kernels", "transposed"),
+    *("input_tiles", "output_tiles", "sums", "vectors", "totals", "workspace"),
 )
-"""Of a job in its scratch memory."""
+"""Offsets in a job's scratch memory."""
 
 
 class Job(Structure):
@@ -79,7 +79,7 @@ class Job(Structure):
         *((name, c_double) for name in ("smoothing", "beta1", "beta2", "eps")),
         ("rule", c_int32),
         ("nesterov", c_int32),
-        ("done", c_int64),
+        ("steps_before", c_int64),
         *((name, c_int64) for name in ("channels", "positions", "slot_size", *PLACES)),
     ]
 
@@ -92,7 +92,7 @@ class Entry(Structure):
 
 MOST_ENTRIES = 1000
 CONSTANTS = (
-    *("LINEAR", "CONVOLUTION", "NORM", "ACTIVATION", "AVERAGE", "CHANNELS_FIRST", "ADD", "SUBSAMPLE", "TRANSLATED"),
+    *("LINEAR", "CONVOLUTION", "NORM", "ACTIVATION", "AVERAGE", "CHANNELS_FIRST", "ADD", "SUBSAMPLE", "CUSTOM"),
     *("NONE", "RELU", "SIGMOID", "TANH", "GELU", "BATCH", "EXAMPLE", "POSITION", "SGD", "ADAM", "ADAMW"),
 )
 

@@ -38,7 +38,7 @@ def graph_of(network: Folded, image: Image, state: State) -> Graph:
                 raise NotNative("a network that does not put out vectors last")
         else:
             outputs[node] = _add_node(graph, node, outputs)
-    first = [layer for layer in graph.layers if c.NONE in layer.takes[: 1 + (layer.kind == c.ADD)]]
+    first = [layer for layer in graph.layers if c.NONE in layer.inputs[: 1 + (layer.kind == c.ADD)]]
     if len({(layer.shape.channels, layer.shape.height * layer.shape.width) for layer in first}) > 1:
         raise NotNative("a network that takes its images as such and as vectors")
     return graph

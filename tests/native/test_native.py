@@ -15,7 +15,7 @@ from bnbench.data import Data
 from bnbench.errors import Impossible
 from bnbench.native import NotNative, c_compiler, layer_rules, library, prove_native, structures
 from bnbench.native import compiler as compilation
-from bnbench.native.compiler import FLAGS, REALS, SOURCES
+from bnbench.native.compiler import FLAGS, REALS, UNITS
 from bnbench.native.graph import Graph, Output
 from bnbench.norms import NORMS
 from bnbench.norms.lanes import PerExample
@@ -259,7 +259,8 @@ class Guarded:
 
     def __init__(self, folder: Path) -> None:
         made = folder / "guarded.so"
-        command = [c_compiler() or "", *FLAGS, f"-DGAP={self.GAP}", "-DREAL=float", str(SOURCES / "train.c"), "-lm"]
+        flags = [*FLAGS, "-shared", f"-DGAP={self.GAP}", "-DREAL=float"]
+        command = [c_compiler() or "", *flags, *map(str, UNITS), "-lm"]
         subprocess.run([*command, "-o", str(made)], check=True)
         self.loaded, self.trained = compilation._declared(ctypes.CDLL(str(made))), 0
 
@@ -325,11 +326,12 @@ def test_the_code_compiles_without_a_warning(real: str, tmp_path):
     command = [
         c_compiler() or "",
         *FLAGS,
+        "-shared",
         "-Wall",
         "-Wextra",
         "-Werror",
         f"-DREAL={real}",
-        str(SOURCES / "train.c"),
+        *map(str, UNITS),
         "-lm",
     ]
     done = subprocess.run([*command, "-o", str(tmp_path / "made.so")], capture_output=True, text=True, check=False)
