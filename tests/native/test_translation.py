@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import copy
 import ctypes
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -287,6 +289,53 @@ def test_a_layer_that_counts_is_not_taken_for_one_that_does_not(elsewhere: Path)
     keep(elsewhere / f"{translated._key(layer, x)}.c", translated._translated(Of(lambda x: x * 2), x))
     with pytest.raises(NotNative, match=r"Tiring: Tiring\.calls"):
         code_of(layer, x)
+
+
+def _numbers(last: float) -> list[float]:
+    return [*map(float, range(5000)), last]
+
+
+def _record(last: float) -> np.void:
+    """A number of numpy that holds others, which its words leave out."""
+    record = np.zeros((), dtype=[("numbers", float, 5001)])
+    record["numbers"] = _numbers(last)
+    return record[()]
+
+
+def _generator(last: float) -> np.random.RandomState:
+    generator = np.random.RandomState(0)
+    _, words, *rest = generator.get_state()
+    generator.set_state(("MT19937", [*words[:300], int(last), *words[301:]], *rest))
+    return generator
+
+
+KEEPING: dict[str, Callable[[float], object]] = {
+    "list": _numbers,
+    "tuple": lambda last: tuple(_numbers(last)),
+    "list of lists": lambda last: [_numbers(last)],
+    "dict": lambda last: {"numbers": _numbers(last)},
+    "set": lambda last: set(_numbers(last)),
+    "array": lambda last: array.array("d", _numbers(last)),
+    "numpy": lambda last: np.array(_numbers(last)),
+    "numpy of two dimensions": lambda last: np.array([_numbers(last)]),
+    "numpy of objects": lambda last: np.array([_numbers(last), None], dtype=object),
+    "record": _record,
+    "generator of numpy": _generator,
+    "tensor": lambda last: torch.tensor(_numbers(last)),
+    "bytes": lambda last: np.array(_numbers(last)).tobytes(),
+}
+
+
+@pytest.mark.parametrize("kind", KEEPING)
+def test_layers_that_differ_in_one_number_of_many_have_two_keys(kind: str):
+    """Or none: no key is made of words that leave numbers out."""
+    x, keys = torch.randn(4, 6), []
+    with np.printoptions(threshold=10):
+        for last in (1.5, 2.5, 1.5):
+            layer = Of(torch.relu)
+            layer.numbers = KEEPING[kind](last)
+            keys.append(translated._key(layer, x))
+    assert keys[0] is None or (keys[0] == keys[2] and keys[0] != keys[1])
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=" ".join)

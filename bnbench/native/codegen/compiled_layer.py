@@ -112,7 +112,7 @@ def _loaded(layer: nn.Module, x: Tensor, source: str) -> Code | None:
 
 
 def _key(layer: nn.Module, x: Tensor) -> str | None:
-    """What a source depends on: what the layer keeps in Python, and shapes of tensors; None if that does not tell."""
+    """A hash of what a source depends on, a layer's content in Python and shapes of tensors; None if some is hidden."""
     settings = state_of(layer).digest()
     if settings is None:
         return None
