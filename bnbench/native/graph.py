@@ -19,7 +19,7 @@ from bnbench.stacking import Folded, unfold
 Image = tuple[int, int, int]
 """C, H, W."""
 State = Callable[[Tensor], tuple[Sequence[Tensor], bool]]
-"""What an optimizer keeps of a parameter, two tensors at most, and whether weight decay applies to it."""
+"""An optimizer's state of a parameter, two tensors at most, and True if weight decay applies to it."""
 
 
 class NotNative(Exception):
@@ -28,7 +28,7 @@ class NotNative(Exception):
 
 @dataclass(frozen=True)
 class Output:
-    """What a layer puts out.
+    """The output of a layer.
 
     Attributes:
         index: of the layer; ``NONE`` for the images themselves.

@@ -70,7 +70,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a lane learns from in a step."""
+    """Examples and learning rate of a lane's step."""
 
     x_NCHW: Tensor
     y_N: Tensor

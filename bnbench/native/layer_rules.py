@@ -167,7 +167,7 @@ def custom_layer(graph: Graph, path: str, layer: nn.Module, x: Output) -> Output
 
 
 def keeps_shape(graph: Graph, path: str, x: Output) -> bool:
-    """Whether the output of the layer at a path in the network has its input's shape."""
+    """True if the output of the layer at a path in the network has its input's shape."""
     layer = graph.single.get_submodule(path)
     examples = next(graph.network.parameters()).new_zeros(2, *x.shape)
     try:

@@ -48,7 +48,7 @@ class _Tracer(fx.Tracer):
     """Does not look into layers that there is a rule for."""
 
     def is_leaf_module(self, layer: nn.Module, path: str) -> bool:
-        """Whether a layer is not looked into."""
+        """True for layers that are not looked into."""
         return type(layer) in RULES or "lanes_in_channels" in vars(layer) or not list(layer.children())
 
 

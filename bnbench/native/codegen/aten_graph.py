@@ -1,4 +1,4 @@
-"""What a layer does to a batch of one lane, and what its gradients are, as graphs of single operations.
+"""A layer on a batch of one lane, and its gradients, as graphs of single operations.
 
 N batch of a lane, C channels, H, W.
 """
@@ -23,7 +23,7 @@ Call = Callable[..., list[Tensor]]
 
 @dataclass(frozen=True)
 class Calls:
-    """What a layer does as functions of its tensors; the layer, which holds no layers, is left as it was.
+    """A layer as functions of its tensors; the layer, which holds no layers, is left as it was.
 
     Attributes:
         forward: from x and the tensors to the output and the layer's buffers afterwards.
@@ -84,7 +84,7 @@ def holding(layer: nn.Module, tensors: dict[str, Tensor]) -> Iterator[None]:
 
 
 def _operations(function: Call, *inputs: Tensor) -> fx.Graph:
-    """What a function does, without changing anything in place."""
+    """A function's operations, none of which changes anything in place."""
     from torch._decomp import core_aten_decompositions, get_decompositions  # they take a second to load
     from torch.fx.experimental.proxy_tensor import make_fx
 

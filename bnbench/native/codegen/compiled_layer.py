@@ -46,7 +46,7 @@ class Code:
 
 
 _known: dict[tuple[torch.dtype, str], Code] = {}
-"""What was compiled before in this process, by what it depends on."""
+"""Code that this process has compiled before, by type of numbers and :func:`_key`."""
 
 
 def code_of(layer: nn.Module, x: Tensor) -> Code:
@@ -131,7 +131,7 @@ def _sources() -> str:
 
 
 def _agrees(call: Call, function: Any, arguments: Sequence[Tensor], workspace: int) -> bool:
-    """Whether a compiled function makes of some tensors what one of Python makes."""
+    """True if a compiled function and one of Python make the same of some tensors."""
     expected = call(*(tensor.clone() for tensor in arguments))
     inputs = [_stored(tensor) for tensor in arguments]
     received = [torch.empty_like(_stored(tensor)) for tensor in expected]

@@ -69,7 +69,7 @@ def _reduction(loops: Reduction) -> list[str]:
 
 
 def _totals(loops: Reduction) -> list[str]:
-    """What is innermost in memory is added up in a variable, if it is reduced."""
+    """A variable takes the totals of the dimension that is innermost in memory, if it is reduced."""
     shape, step = loops.value.shape, STEPS[loops.reducer]
     order, index = _order(shape), _index(shape)
     places = [i if size > 1 else "0" for i, size in zip(index, loops.shape, strict=True)]

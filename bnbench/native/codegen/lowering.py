@@ -55,7 +55,7 @@ def _input(pointer: str, tensor: torch.Tensor, dtype: torch.dtype) -> Value:
 
 
 def _value(schedule: Schedule, node: fx.Node, values: dict[fx.Node, Any], dtype: torch.dtype) -> Any:
-    """What an operation gives; stored, if several others take it."""
+    """The result of an operation; stored, if several others take it."""
     mapped: Any = fx.map_arg((node.args, node.kwargs), lambda other: values[other])
     arguments, options = mapped
     if getattr(node.target, "__name__", "") == "getitem":
@@ -75,6 +75,6 @@ def _value(schedule: Schedule, node: fx.Node, values: dict[fx.Node, Any], dtype:
 
 
 def _loses_nothing(node: fx.Node, dtype: torch.dtype) -> bool:
-    """Whether what an operation gives can hold all values of what it takes."""
+    """True if the result of an operation can hold all values of its input."""
     wide = [torch.bool, torch.int64, dtype]
     return wide.index(tensor_of(node).dtype) >= wide.index(tensor_of(node.all_input_nodes[0]).dtype)

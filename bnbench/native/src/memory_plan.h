@@ -109,7 +109,7 @@ static void count_layer(const Layer *layer, Size batch, Sizes *most) {
     if (layer->kind == CONVOLUTION) count_convolution(&layer->shape, batch, most);
 }
 
-/* What one layer after the other needs for itself. */
+/* Places that one layer after the other uses. */
 static void reserve_for_all(Job *job, Size *next, const Sizes *most) {
     job->padded = reserve(next, most->padded);
     job->padded_gradients = reserve(next, most->padded);
