@@ -65,13 +65,15 @@ class _Failure(Exception):
 
 @cache
 def library(dtype: torch.dtype, source: str | None = None) -> ctypes.CDLL | None:
-    """The functions of ``train.c``, or of a source, for numbers of a type; None without a C compiler, or if it fails.
+    """The functions of ``src/``, or of a source, for numbers of a type; None without a C compiler, or if it fails.
+
+    ``src/`` is compiled for all types side by side, as a proof needs float64; a source for the one that is asked for.
 
     What is compiled is kept in ``$XDG_CACHE_HOME/bnbench/native`` (``~/.cache`` without it), under the compiler's
     version, the sources and the processor, or where that cannot be, in a private folder for temporary files. It is
     loaded only if nobody else can have written it and it is as the compiler left it.
     """
-    path = _compiled(source)
+    path = _compiled(source, tuple(REALS.values()) if source is None else (REALS[dtype],))
     try:
         loaded = None if path is None else ctypes.CDLL(str(path / f"{REALS[dtype]}.so"))
     except OSError:
@@ -80,8 +82,8 @@ def library(dtype: torch.dtype, source: str | None = None) -> ctypes.CDLL | None
 
 
 @cache
-def _compiled(source: str | None) -> Path | None:
-    """The folder with a library for each type of numbers, compiled side by side if they are not there.
+def _compiled(source: str | None, reals: tuple[str, ...]) -> Path | None:
+    """The folder with a library for each of some types of numbers, compiled side by side if they are not there.
 
     A worker does not try again what has failed a short while ago: the program that it works for has.
     """
@@ -92,7 +94,7 @@ def _compiled(source: str | None) -> Path | None:
     try:
         if parent_process() is not None and (known := next(filter(None, map(_recent, failures)), None)):
             raise _Failure(known)
-        found = _found_or_compiled(command, source, places)
+        found = _found_or_compiled(command, source, reals, places)
     except (OSError, _Failure) as error:
         reason = str(error) if isinstance(error, _Failure) else f"cannot be used: {error}"
         for failure in failures:
@@ -114,14 +116,14 @@ def _recent(failure: Path) -> str | None:
     return kept_text(failure) if abs(seconds) < RECENT else None
 
 
-def _found_or_compiled(command: str, source: str | None, places: Sequence[Path]) -> Path:
+def _found_or_compiled(command: str, source: str | None, reals: Sequence[str], places: Sequence[Path]) -> Path:
     """A folder of libraries in one of some places.
 
     Raises:
         OSError: in none of them can anything be written.
         _Failure: the compiler makes no libraries.
     """
-    folders = [place / _key(command, source) for place in places]
+    folders = [place / _key(command, source, reals) for place in places]
     if found := next(filter(is_sealed, folders), None):
         return found
     if any(map(os.path.lexists, folders)):
@@ -132,7 +134,7 @@ def _found_or_compiled(command: str, source: str | None, places: Sequence[Path])
             make_folder(folder.parent)
             if shutil.disk_usage(folder.parent).free < ROOM:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            _compile(command, source, folder)
+            _compile(command, source, reals, folder)
         except OSError as error:
             problems.append(error)
             continue
@@ -143,11 +145,11 @@ def _found_or_compiled(command: str, source: str | None, places: Sequence[Path])
     raise problems[-1]
 
 
-def _key(command: str, source: str | None) -> str:
+def _key(command: str, source: str | None, reals: Sequence[str]) -> str:
     """The name of the folder for the libraries that a compiler makes here."""
     files = sorted(SOURCES.glob("*.[ch]")) if source is None else ()
     contents = [(path.name, path.read_bytes()) for path in files]
-    return _hash(command, _flags(source), _version(command), _processor(), source, contents)
+    return _hash(command, _flags(source), _version(command), _processor(), source, contents, tuple(reals))
 
 
 def _hash(*parts: object) -> str:
@@ -177,7 +179,7 @@ def _processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))}))
 
 
-def _compile(command: str, source: str | None, folder: Path) -> None:
+def _compile(command: str, source: str | None, reals: Sequence[str], folder: Path) -> None:
     """Compile into a folder, whole or not at all.
 
     Raises:
@@ -187,7 +189,7 @@ def _compile(command: str, source: str | None, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as scratch:
         new = Path(scratch) / folder.name
         new.mkdir(PRIVATE)
-        libraries = {real: new / f"{real}.so" for real in REALS.values()}
+        libraries = {real: new / f"{real}.so" for real in reals}
         if source is None:
             _compile_units(command, libraries, Path(scratch))
         else:

@@ -42,15 +42,15 @@ def calls_of(layer: nn.Module) -> Calls:
     buffers = [name for name in tensors if name in layer._buffers]
     count = len(tensors) - len(buffers)
 
-    def forward(x: Tensor, *own: Tensor) -> list[Tensor]:
-        with holding(layer, dict(zip(tensors, own, strict=True))):
+    def forward(x: Tensor, *layer_tensors: Tensor) -> list[Tensor]:
+        with holding(layer, dict(zip(tensors, layer_tensors, strict=True))):
             return [layer(x), *(layer._buffers[name] for name in buffers)]
 
-    def backward(x: Tensor, gradient: Tensor, *own: Tensor) -> list[Tensor]:
-        copies = [tensor.detach().clone() for tensor in (x, *own)]
-        learned = [tensor.requires_grad_() for tensor in copies[: 1 + count]]
-        found = torch.autograd.grad(forward(*copies)[0], learned, gradient, allow_unused=True)
-        return [torch.zeros_like(tensor) if g is None else g for tensor, g in zip(learned, found, strict=True)]
+    def backward(x: Tensor, gradient: Tensor, *layer_tensors: Tensor) -> list[Tensor]:
+        copies = [tensor.detach().clone() for tensor in (x, *layer_tensors)]
+        variables = [tensor.requires_grad_() for tensor in copies[: 1 + count]]
+        gradients = torch.autograd.grad(forward(*copies)[0], variables, gradient, allow_unused=True)
+        return [torch.zeros_like(tensor) if g is None else g for tensor, g in zip(variables, gradients, strict=True)]
 
     return Calls(forward, backward, list(tensors.values()))
 
