@@ -19,10 +19,10 @@ from bnbench.native.structures import (
     AVERAGE,
     CHANNELS_FIRST,
     CONVOLUTION,
+    CUSTOM,
     LINEAR,
     NORM,
     SUBSAMPLE,
-    TRANSLATED,
     Layer,
 )
 from bnbench.stacking import fold
@@ -39,7 +39,7 @@ NAMES = {
     CHANNELS_FIRST: "channels first",
     ADD: "add",
     SUBSAMPLE: "subsample",
-    TRANSLATED: "translated",
+    CUSTOM: "custom",
 }
 SIZE = 512
 

@@ -17,6 +17,8 @@ from bnbench.training import Evaluation, Outcome, Reading
 from bnbench.worker import Task, work
 from tests.engines.tape import Tape
 
+STACKED, INTERLEAVED = Execution("stacked", 8), Execution("interleaved")
+
 PLUGIN = """
 import torch
 from torch import Tensor, nn

@@ -22,16 +22,19 @@ from pathlib import Path
 import torch
 
 from bnbench.kept import PRIVATE, is_sealed, keep, kept_folders, kept_text, make_folder, put, seal
+from bnbench.native.structures import require_same_layout
 from bnbench.notices import notice
 
 SOURCES = Path(__file__).parent / "src"
-COMMON_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-shared", "-fPIC")
+UNITS = (SOURCES / "train.c", SOURCES / "gemm.c")
+"""Compiled side by side, in about the same time."""
+COMMON_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC")
 FLAGS = (*COMMON_FLAGS, "-fno-trapping-math")
 LAYER_FLAGS = (*COMMON_FLAGS, "-fopenmp-simd", "-fno-tree-loop-if-convert")
 """For translated layers, in which gcc 12 gets some conditions in loops wrong when it makes vectors of them."""
 REALS = {torch.float32: "float", torch.float64: "double"}
-ENTRIES, LAYER_ENTRIES = ("plan", "train"), ("ahead", "back", "room")
-"""What a library must have."""
+ENTRIES, LAYER_ENTRIES = ("plan", "train", "layout"), ("forward", "backward", "workspace")
+"""Functions and values that a library must have."""
 LOAD = """
 import ctypes, sys
 for path in sys.argv[2:]:
@@ -39,7 +42,7 @@ for path in sys.argv[2:]:
         getattr(ctypes.CDLL(path), entry)
 """
 SECONDS = 120.0
-"""Longest that a compiler may take."""
+"""Longest that a compiler may take for a library."""
 PATIENCE = 20.0
 """Seconds for what takes an instant."""
 RECENT = 600.0
@@ -57,18 +60,20 @@ def c_compiler() -> str | None:
 
 
 class _Failure(Exception):
-    """Why a compiler made no library, as the end of a sentence that begins with the compiler."""
+    """The reason for which a compiler made no library, as the end of a sentence that begins with the compiler."""
 
 
 @cache
 def library(dtype: torch.dtype, source: str | None = None) -> ctypes.CDLL | None:
-    """The functions of ``train.c``, or of a source, for numbers of a type; None without a C compiler, or if it fails.
+    """The functions of ``src/``, or of a source, for numbers of a type; None without a C compiler, or if it fails.
+
+    ``src/`` is compiled for all types side by side, as a proof needs float64; a source for the one that is asked for.
 
     What is compiled is kept in ``$XDG_CACHE_HOME/bnbench/native`` (``~/.cache`` without it), under the compiler's
     version, the sources and the processor, or where that cannot be, in a private folder for temporary files. It is
     loaded only if nobody else can have written it and it is as the compiler left it.
     """
-    path = _compiled(source)
+    path = _compiled(source, tuple(REALS.values()) if source is None else (REALS[dtype],))
     try:
         loaded = None if path is None else ctypes.CDLL(str(path / f"{REALS[dtype]}.so"))
     except OSError:
@@ -77,8 +82,8 @@ def library(dtype: torch.dtype, source: str | None = None) -> ctypes.CDLL | None
 
 
 @cache
-def _compiled(source: str | None) -> Path | None:
-    """The folder with a library for each type of numbers, compiled side by side if they are not there.
+def _compiled(source: str | None, reals: tuple[str, ...]) -> Path | None:
+    """The folder with a library for each of some types of numbers, compiled side by side if they are not there.
 
     A worker does not try again what has failed a short while ago: the program that it works for has.
     """
@@ -89,7 +94,7 @@ def _compiled(source: str | None) -> Path | None:
     try:
         if parent_process() is not None and (known := next(filter(None, map(_recent, failures)), None)):
             raise _Failure(known)
-        found = _found_or_compiled(command, source, places)
+        found = _found_or_compiled(command, source, reals, places)
     except (OSError, _Failure) as error:
         reason = str(error) if isinstance(error, _Failure) else f"cannot be used: {error}"
         for failure in failures:
@@ -111,14 +116,14 @@ def _recent(failure: Path) -> str | None:
     return kept_text(failure) if abs(seconds) < RECENT else None
 
 
-def _found_or_compiled(command: str, source: str | None, places: Sequence[Path]) -> Path:
+def _found_or_compiled(command: str, source: str | None, reals: Sequence[str], places: Sequence[Path]) -> Path:
     """A folder of libraries in one of some places.
 
     Raises:
         OSError: in none of them can anything be written.
         _Failure: the compiler makes no libraries.
     """
-    folders = [place / _key(command, source) for place in places]
+    folders = [place / _key(command, source, reals) for place in places]
     if found := next(filter(is_sealed, folders), None):
         return found
     if any(map(os.path.lexists, folders)):
@@ -129,7 +134,7 @@ def _found_or_compiled(command: str, source: str | None, places: Sequence[Path])
             make_folder(folder.parent)
             if shutil.disk_usage(folder.parent).free < ROOM:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            _compile(command, source, folder)
+            _compile(command, source, reals, folder)
         except OSError as error:
             problems.append(error)
             continue
@@ -140,10 +145,11 @@ def _found_or_compiled(command: str, source: str | None, places: Sequence[Path])
     raise problems[-1]
 
 
-def _key(command: str, source: str | None) -> str:
-    """Under what the libraries that a compiler makes here are kept."""
-    own = sorted(SOURCES.glob("*.[ch]")) if source is None else ()
-    return _hash(command, _flags(source), _version(command), _processor(), source, [path.read_bytes() for path in own])
+def _key(command: str, source: str | None, reals: Sequence[str]) -> str:
+    """The name of the folder for the libraries that a compiler makes here."""
+    files = sorted(SOURCES.glob("*.[ch]")) if source is None else ()
+    contents = [(path.name, path.read_bytes()) for path in files]
+    return _hash(command, _flags(source), _version(command), _processor(), source, contents, tuple(reals))
 
 
 def _hash(*parts: object) -> str:
@@ -156,7 +162,7 @@ def _flags(source: str | None) -> tuple[str, ...]:
 
 @cache
 def _version(command: str) -> bytes:
-    """What a compiler says of itself. Raises :class:`_Failure`."""
+    """A compiler's own words on its version. Raises :class:`_Failure`."""
     try:
         return subprocess.run([command, "--version"], capture_output=True, check=True, timeout=PATIENCE).stdout
     except (OSError, subprocess.SubprocessError) as error:
@@ -165,7 +171,7 @@ def _version(command: str) -> bytes:
 
 @cache
 def _processor() -> str:
-    """What the code is compiled for: a cache may be shared by machines that differ."""
+    """The processor that code is compiled for: a cache may be shared by machines that differ."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -173,7 +179,7 @@ def _processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))}))
 
 
-def _compile(command: str, source: str | None, folder: Path) -> None:
+def _compile(command: str, source: str | None, reals: Sequence[str], folder: Path) -> None:
     """Compile into a folder, whole or not at all.
 
     Raises:
@@ -181,21 +187,37 @@ def _compile(command: str, source: str | None, folder: Path) -> None:
         _Failure: the compiler makes no libraries.
     """
     with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as scratch:
-        made = Path(scratch) / folder.name
-        made.mkdir(PRIVATE)
-        code = SOURCES / "train.c" if source is None else made / "layer.c"
-        if source is not None:
+        new = Path(scratch) / folder.name
+        new.mkdir(PRIVATE)
+        libraries = {real: new / f"{real}.so" for real in reals}
+        if source is None:
+            _compile_units(command, libraries, Path(scratch))
+        else:
+            code = new / "layer.c"
             code.write_text(source, encoding="utf-8")
-        libraries = {real: made / f"{real}.so" for real in REALS.values()}
-        commands = {
-            real: [command, *_flags(source), f"-DREAL={real}", str(code), "-lm", "-o", str(path)]
-            for real, path in libraries.items()
-        }
-        _run(commands, Path(scratch))
+            links = {real: _link(command, LAYER_FLAGS, real, [code], path) for real, path in libraries.items()}
+            _run(links, Path(scratch))
         _try_to_load(list(libraries.values()), ENTRIES if source is None else LAYER_ENTRIES)
-        seal(made)
+        seal(new)
         if not is_sealed(folder):  # else another process was quicker
-            put(made, folder)
+            put(new, folder)
+
+
+def _compile_units(command: str, libraries: Mapping[str, Path], scratch: Path) -> None:
+    """Compile ``src/`` for each type of numbers, all units side by side. Raises :class:`_Failure`."""
+    objects = {real: [scratch / f"{real}-{unit.stem}.o" for unit in UNITS] for real in libraries}
+    units = {
+        path.stem: [command, *FLAGS, f"-DREAL={real}", "-c", str(unit), "-o", str(path)]
+        for real, paths in objects.items()
+        for unit, path in zip(UNITS, paths, strict=True)
+    }
+    _run(units, scratch)
+    _run({real: _link(command, FLAGS, real, objects[real], path) for real, path in libraries.items()}, scratch)
+
+
+def _link(command: str, flags: Sequence[str], real: str, inputs: Sequence[Path], library: Path) -> list[str]:
+    """The command that makes a library of sources or objects."""
+    return [command, *flags, "-shared", f"-DREAL={real}", *map(str, inputs), "-lm", "-o", str(library)]
 
 
 def _run(commands: Mapping[str, Sequence[str]], scratch: Path) -> None:
@@ -243,4 +265,5 @@ def _try_to_load(libraries: Sequence[Path], entries: Sequence[str]) -> None:
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.plan.argtypes, loaded.plan.restype = [ctypes.c_void_p], ctypes.c_int64
     loaded.train.argtypes, loaded.train.restype = [ctypes.c_void_p], None
+    require_same_layout(loaded)
     return loaded

@@ -31,9 +31,9 @@ from bnbench.training.statistics import freeze_statistics
 SHARE = 0.01
 """Of the time of training that comparisons may take."""
 FIRST_SECONDS, STEPS = 0.02, 60.0
-"""What a first comparison is taken to cost: so many seconds, and so many steps of a lane."""
+"""Assumed cost of a first comparison: so many seconds, and so many steps of a lane."""
 NOISE = 100.0
-"""How much further than torch's own rounding compiled code may be from what float64 gives."""
+"""Compiled code may be so many times as far from what float64 gives as torch's own rounding is."""
 FLOOR = 0.05
 """Of what a step changes in a tensor: rounding may open a ReLU that stays shut for torch."""
 LEAST = 1e-3
@@ -61,11 +61,20 @@ budget = Budget()
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane's parameters, its buffers, and what its optimizer keeps of each parameter."""
+    """A lane's parameters, its buffers, and its optimizer's state of each parameter."""
 
     parameters: Tensors
     buffers: Tensors
-    kept: Sequence[Tensors]
+    state: Sequence[Tensors]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples and learning rate of a lane's step."""
+
+    x_NCHW: Tensor
+    y_N: Tensor
+    lr: float
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ class Guard:
         self._lane_steps += lane_steps
 
     def is_due(self) -> bool:
-        """Whether a comparison fits into its share of the time, or the one before has found a difference."""
+        """True if a comparison fits into its share of the time, or the one before has found a difference."""
         if self._suspicion is not None:
             return True
         expected = self._seconds
@@ -116,7 +125,7 @@ class Guard:
     def expect(
         self, network: Folded, optimizer: LaneOptimizer, block: tuple[Tensor, Tensor, Tensor], frozen: bool
     ) -> Step:
-        """What the next step will make of a lane that is drawn at random.
+        """Make the next step of a lane that is drawn at random with torch.
 
         Args:
             network: left as it is, like the optimizer.
@@ -126,13 +135,13 @@ class Guard:
         start = time.perf_counter()
         column = int(torch.randint(network.lanes, (), generator=self._rng))
         x_SMCHW, y_SKN, lr_SK1 = block
-        batch = torch.unflatten(x_SMCHW[0], 0, (network.lanes, -1))[column], y_SKN[0, column]
-        lr = lr_SK1[0, column].item()
+        x_NCHW = torch.unflatten(x_SMCHW[0], 0, (network.lanes, -1))[column]
+        batch = Batch(x_NCHW, y_SKN[0, column], lr_SK1[0, column].item())
         after, exact = (
-            _stepped(self._spec, network, optimizer, column, batch, lr, frozen, dtype)
+            _after_step(self._spec, network, optimizer, column, batch, frozen, dtype)
             for dtype in (dtype_of(self._spec), torch.float64)
         )
-        step = Step(column, lr, _lane(network, optimizer, column), after, exact)
+        step = Step(column, batch.lr, _lane(network, optimizer, column), after, exact)
         self._seconds = time.perf_counter() - start
         budget.compared += self._seconds
         return step
@@ -155,11 +164,11 @@ class Guard:
 def _lane(network: Folded, optimizer: LaneOptimizer, column: int) -> Lane:
     """A lane of a stack as it is now."""
     single = unfold(network, column)
-    return _copied(single, _kept(single, network, optimizer, column))
+    return _copied(single, _state(single, network, optimizer, column))
 
 
-def _kept(single: nn.Module, network: Folded, optimizer: LaneOptimizer, column: int) -> dict[str, list[Tensor]]:
-    """What a stack's optimizer keeps of a lane's parameters, in the shapes and the type of these.
+def _state(single: nn.Module, network: Folded, optimizer: LaneOptimizer, column: int) -> dict[str, list[Tensor]]:
+    """The state of a stack's optimizer for a lane's parameters, in the shapes and the type of these.
 
     A lane without momentum among others has velocities in the stack, which nobody uses.
     """
@@ -172,13 +181,12 @@ def _kept(single: nn.Module, network: Folded, optimizer: LaneOptimizer, column: 
     }
 
 
-def _stepped(
+def _after_step(
     spec: RunSpec,
     network: Folded,
     optimizer: LaneOptimizer,
     column: int,
-    batch: tuple[Tensor, Tensor],
-    lr: float,
+    batch: Batch,
     frozen: bool,
     dtype: torch.dtype,
 ) -> Lane:
@@ -186,21 +194,20 @@ def _stepped(
     single = unfold(network, column).to(dtype).train()
     if frozen:
         freeze_statistics(single)
-    x_NCHW, y_N = batch
-    logits_NK = forward(spec, single, x_NCHW.to(dtype))
-    torch.autograd.backward(F.cross_entropy(logits_NK, y_N, label_smoothing=spec.label_smoothing))
-    kept = _kept(single, network, optimizer, column)
+    logits_NK = forward(spec, single, batch.x_NCHW.to(dtype))
+    torch.autograd.backward(F.cross_entropy(logits_NK, batch.y_N, label_smoothing=spec.label_smoothing))
+    states = _state(single, network, optimizer, column)
     joint = dict(network.network.named_parameters())
     for name, parameter in single.named_parameters():
         if parameter.grad is not None:
             decay = optimizer.decay_K1[column].item() * optimizer.state_of(joint[name])[1]
-            _update(parameter, kept.get(name, []), optimizer, column, lr, decay)
-    return _copied(single, kept)
+            _update(parameter, states.get(name, []), optimizer, column, batch.lr, decay)
+    return _copied(single, states)
 
 
 @torch.no_grad()
 def _update(
-    parameter: nn.Parameter, kept: list[Tensor], optimizer: LaneOptimizer, column: int, lr: float, decay: float
+    parameter: nn.Parameter, state: list[Tensor], optimizer: LaneOptimizer, column: int, lr: float, decay: float
 ) -> None:
     """A step of torch's own optimizer; its class would take a second to load, its function does not."""
     assert parameter.grad is not None, "only parameters with gradients are updated"
@@ -208,13 +215,13 @@ def _update(
     match optimizer:
         case LaneSgd(momentum_K1=momentum_K1, nesterov=nesterov):
             momentum = momentum_K1[column].item()
-            velocities: list[Tensor | None] = [kept[0] if momentum else None]
+            velocities: list[Tensor | None] = [state[0] if momentum else None]
             sgd(
                 parameters, gradients, velocities, lr=lr, weight_decay=decay, momentum=momentum, dampening=0.0,
                 nesterov=nesterov and momentum > 0, maximize=False,
             )  # fmt: skip
         case LaneAdam(optim=optim, steps=steps):
-            means, squares, counts = [kept[0]], [kept[1]], [torch.tensor(float(steps))]
+            means, squares, counts = [state[0]], [state[1]], [torch.tensor(float(steps))]
             (adamw if isinstance(optim, AdamW) else adam)(
                 parameters, gradients, means, squares, [], counts, lr=lr, weight_decay=decay, beta1=optim.beta1,
                 beta2=optim.beta2, eps=optim.eps, amsgrad=False, maximize=False,
@@ -222,7 +229,7 @@ def _update(
 
 
 def _shaped(values_P: Tensor, joint: Tensor, parameter: nn.Parameter) -> Tensor:
-    """What is kept of a lane's parameter in the order of the joint one's memory, in the parameter's shape and type."""
+    """A lane's state in the order of the joint parameter's memory, in the shape and type of the lane's parameter."""
     shape = parameter.shape
     if channels_last(joint) and len(shape) == 4:
         outputs, inputs, height, width = shape
@@ -230,13 +237,13 @@ def _shaped(values_P: Tensor, joint: Tensor, parameter: nn.Parameter) -> Tensor:
     return values_P.view(shape).to(parameter, copy=True)
 
 
-def _copied(single: nn.Module, kept: Mapping[str, Sequence[Tensor]]) -> Lane:
+def _copied(single: nn.Module, states: Mapping[str, Sequence[Tensor]]) -> Lane:
     """A lane's tensors in float64."""
-    count = max(map(len, kept.values()), default=0)
+    count = max(map(len, states.values()), default=0)
     return Lane(
         {name: item.detach().double().clone() for name, item in single.named_parameters()},
         {name: item.double().clone() for name, item in single.named_buffers()},
-        [{name: items[index].double().clone() for name, items in kept.items() if items} for index in range(count)],
+        [{name: items[index].double().clone() for name, items in states.items() if items} for index in range(count)],
     )
 
 
@@ -246,7 +253,7 @@ def _difference(step: Step, received: Lane, network: Folded, optimizer: LaneOpti
     if not _is_finite(exact):
         return None  # a lane that diverges in this step
     parts = [(before.buffers, after.buffers, exact.buffers, received.buffers)]
-    parts += zip(before.kept, after.kept, exact.kept, received.kept, strict=True)
+    parts += zip(before.state, after.state, exact.state, received.state, strict=True)
     if isinstance(optimizer, LaneAdam):  # a gradient near zero decides the sign of an update, and rounding decides it
         updated = _adam(step, received, network, optimizer)
         parts.append((before.parameters, updated, updated, received.parameters))
@@ -264,8 +271,8 @@ def _adam(step: Step, received: Lane, network: Folded, optimizer: LaneAdam) -> d
     optim, steps = optimizer.optim, float(optimizer.steps)
     decay = step.lr * optimizer.decay_K1[step.column].item() if isinstance(optim, AdamW) else 0.0
     joint, updated = dict(network.network.named_parameters()), dict(step.before.parameters)
-    for name, mean in received.kept[0].items():
-        root = (received.kept[1][name] / (1 - optim.beta2**steps)).sqrt() + optim.eps
+    for name, mean in received.state[0].items():
+        root = (received.state[1][name] / (1 - optim.beta2**steps)).sqrt() + optim.eps
         shrunk = updated[name] * (1 - decay * optimizer.state_of(joint[name])[1])
         updated[name] = shrunk - step.lr * mean / (1 - optim.beta1**steps) / root
     return updated

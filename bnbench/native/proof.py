@@ -6,8 +6,7 @@ N batch of a lane, K lanes, C channels, H, W of an image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +28,19 @@ STEPS = 2
 EPS = 0.1
 """Least eps of the norms: with a smaller one, two close values of a batch of two amplify rounding a hundredfold."""
 
-Made = dict[str, Tensor]
-"""What steps came to: losses, logits, what the optimizer keeps, which tells the gradients, parameters and buffers."""
+Result = dict[str, Tensor]
+"""Losses, logits, the optimizer's state, which tells the gradients, parameters and buffers after some steps."""
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Lanes that differ in what can differ between runs of a stack."""
+
+    specs: list[RunSpec]
+    build: Callable[[int], nn.Module]
+    image: tuple[int, int, int]
+    classes: int
+    batch: int
 
 
 def prove_native(
@@ -73,56 +83,54 @@ def differences(
     optims = [replace(spec.optim, weight_decay=lane / 100) for lane in range(LANES)]
     optims = [replace(o, momentum=0.5 + lane / 10) if isinstance(o, Sgd) else o for lane, o in enumerate(optims)]
     specs = [replace(spec, optim=optim, seed=lane) for lane, optim in enumerate(optims)]
+    stack = _Stack(specs, build, image, classes, batch)
     for frozen in (False,) if spec.freeze_statistics is None else (False, True):
-        made = partial(_made, specs, build, image, classes, batch, frozen)
-        received, expected = made(native=True, translate=translate), made(native=False)
+        received, expected = _result(stack, frozen, True, translate), _result(stack, frozen, False)
         mode = "with frozen statistics: " if frozen else ""
-        for kind in ("losses", "logits", "kept of ", "parameter ", "buffer "):
+        for kind in ("losses", "logits", "state of ", "parameter ", "buffer "):
             pairs = (
                 {name: item for name, item in state.items() if name.startswith(kind)} for state in (expected, received)
             )
             yield from unequal(mode, *pairs)
 
 
-def _made(
-    specs: list[RunSpec],
-    build: Callable[[int], nn.Module],
-    image: tuple[int, int, int],
-    classes: int,
-    batch: int,
-    frozen: bool,
-    native: bool,
-    translate: bool = False,
-) -> Made:
-    rng = torch.Generator().manual_seed(0)
-    networks = [build(lane).double() for lane in range(LANES)]
+def _result(stack: _Stack, frozen: bool, native: bool, translate: bool = False) -> Result:
+    """Make the steps of a stack."""
+    rng, spec = torch.Generator().manual_seed(0), stack.specs[0]
+    networks = _networks(stack, rng)
+    folded = fold(networks).train()
+    if frozen:
+        freeze_statistics(folded)
+    optimizer = make_lane_optimizer(stack.specs, folded, decays(spec.optim, networks[0]))
+    x_SMCHW = torch.randn(STEPS, LANES * stack.batch, *stack.image, dtype=torch.float64, generator=rng)
+    y_SKN = torch.randint(0, stack.classes, (STEPS, LANES, stack.batch), generator=rng)
+    lr_SK1 = 0.01 + torch.rand(STEPS, LANES, 1, dtype=torch.float64, generator=rng) / 100
+    steps = NativeSteps(spec, folded, optimizer, stack.image, stack.classes) if native else None
+    if steps is not None and steps.translated and not translate:
+        raise NotNative(f"{', '.join(steps.translated)}, for which a run is too short")
+    run = LaneStep(spec, folded, optimizer).run_block if steps is None else steps.run
+    before = python_state(folded.network)
+    losses_SM, logits_SMO = run(x_SMCHW, y_SKN, lr_SK1)
+    if place := changed(before, python_state(folded.network)):
+        raise NotNative(f"{place}, which a step changes or which cannot be compared")
+    return {"losses": losses_SM, "logits": logits_SMO, **_tensors(folded, optimizer)}
+
+
+def _networks(stack: _Stack, rng: torch.Generator) -> list[nn.Module]:
+    """Networks of random numbers, whose norms have an eps that does not amplify rounding."""
+    networks = [stack.build(lane).double() for lane in range(LANES)]
     for network in networks:
         randomize(network, rng)
         for layer in network.modules():
             if isinstance(eps := vars(layer).get("eps"), float):
                 vars(layer)["eps"] = max(eps, EPS)
-    folded = fold(networks).train()
-    if frozen:
-        freeze_statistics(folded)
-    optimizer = make_lane_optimizer(specs, folded, decays(specs[0].optim, networks[0]))
-    x_SMCHW = torch.randn(STEPS, LANES * batch, *image, dtype=torch.float64, generator=rng)
-    y_SKN = torch.randint(0, classes, (STEPS, LANES, batch), generator=rng)
-    lr_SK1 = 0.01 + torch.rand(STEPS, LANES, 1, dtype=torch.float64, generator=rng) / 100
-    steps = NativeSteps(specs[0], folded, optimizer, image, classes) if native else None
-    if steps is not None and steps.translated and not translate:
-        raise NotNative(f"{', '.join(steps.translated)}, for which a run is too short")
-    run = LaneStep(specs[0], folded, optimizer).run_block if steps is None else steps.run
-    before = python_state(folded.network)
-    losses_SM, logits_SMO = run(x_SMCHW, y_SKN, lr_SK1)
-    if place := changed(before, python_state(folded.network)):
-        raise NotNative(f"{place}, which a step changes or which cannot be compared")
-    return {"losses": losses_SM, "logits": logits_SMO, **_state(folded, optimizer)}
+    return networks
 
 
-def _state(folded: Folded, optimizer: LaneOptimizer) -> Made:
-    kept = {name: optimizer.state_of(parameter)[0] for name, parameter in folded.named_parameters()}
+def _tensors(folded: Folded, optimizer: LaneOptimizer) -> Result:
+    states = {name: optimizer.state_of(parameter)[0] for name, parameter in folded.named_parameters()}
     return {
-        **{f"kept of {name} {index}": item for name, items in kept.items() for index, item in enumerate(items)},
+        **{f"state of {name} {index}": item for name, items in states.items() for index, item in enumerate(items)},
         **{f"parameter {name}": parameter.detach() for name, parameter in folded.named_parameters()},
         **{f"buffer {name}": buffer.double() for name, buffer in folded.named_buffers()},
     }

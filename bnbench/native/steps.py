@@ -13,8 +13,9 @@ from torch import Tensor
 from bnbench.errors import Impossible
 from bnbench.native.codegen.compiled_layer import Code, code_of
 from bnbench.native.compiler import library
-from bnbench.native.graph import NotNative, graph_of
+from bnbench.native.graph import NotNative
 from bnbench.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
+from bnbench.native.tracer import graph_of
 from bnbench.spec import AdamW, RunSpec
 from bnbench.stacking import Folded
 from bnbench.stacking.optimizers import LaneAdam, LaneOptimizer, LaneSgd
@@ -63,9 +64,9 @@ class NativeSteps:
         self._translate(batch)
         losses_SM = lr_SK1.new_empty(steps, lanes * batch)
         logits_SMO = lr_SK1.new_empty(steps, lanes * batch, self._classes)
-        given = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous()
+        tensors = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous(), losses_SM, logits_SMO
         job = Job(lanes, steps, batch, self._classes, len(self._layers), ctypes.addressof(self._layers))
-        job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in (*given, losses_SM, logits_SMO))
+        job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in tensors)
         self._set_rule(job)
         job.seconds = None if self.seconds is None else self.seconds.data_ptr()
         job.smoothing = self._smoothing
@@ -81,13 +82,13 @@ class NativeSteps:
         return losses_SM, logits_SMO
 
     def _set_rule(self, job: Job) -> None:
-        """How a job updates parameters."""
+        """The optimizer's rule and its settings."""
         job.decay = job.momentum = self._optimizer.decay_K1.data_ptr()
         match self._optimizer:
             case LaneSgd(momentum_K1=momentum_K1, nesterov=nesterov):
                 job.rule, job.momentum, job.nesterov = SGD, momentum_K1.data_ptr(), nesterov
             case LaneAdam(optim=optim, steps=steps):
-                job.rule, job.done = ADAMW if isinstance(optim, AdamW) else ADAM, int(steps)
+                job.rule, job.steps_before = ADAMW if isinstance(optim, AdamW) else ADAM, int(steps)
                 job.beta1, job.beta2, job.eps = optim.beta1, optim.beta2, optim.eps
 
     def select(self, network: Folded, longest: int = 0) -> None:
@@ -101,18 +102,18 @@ class NativeSteps:
 
     def _translate(self, batch: int) -> None:
         """Give the layers that need it code for a size of batch."""
-        for own in self._graph.owns:
-            known = own.index, batch
-            if known not in self._codes:
-                x = torch.randn(batch, *own.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
-                self._codes[known] = code_of(own.layer, x)
-            layer, code = self._layers[own.index], self._codes[known]
-            layer.ahead, layer.back, layer.room = code.ahead, code.back, code.room
+        for custom in self._graph.custom_layers:
+            key = custom.index, batch
+            if key not in self._codes:
+                x = torch.randn(batch, *custom.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
+                self._codes[key] = code_of(custom.layer, x)
+            layer, code = self._layers[custom.index], self._codes[key]
+            layer.forward, layer.backward, layer.workspace = code.forward, code.backward, code.workspace
 
     @property
     def translated(self) -> list[str]:
         """The types of the layers that are translated for the compiled code."""
-        return list(dict.fromkeys(type(own.layer).__name__ for own in self._graph.owns))
+        return list(dict.fromkeys(type(custom.layer).__name__ for custom in self._graph.custom_layers))
 
     @property
     def layers(self) -> list[Layer]:

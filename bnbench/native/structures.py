@@ -1,10 +1,12 @@
-"""The structures of ``graph.h``, field by field."""
+"""The structures of ``job.h``, field by field, compared with its own when a library is loaded."""
 
 from __future__ import annotations
 
-from ctypes import Structure, c_double, c_int32, c_int64, c_void_p
+from collections.abc import Iterator
+from ctypes import CDLL, Structure, c_char_p, c_double, c_int32, c_int64, c_void_p, sizeof
+from itertools import takewhile
 
-LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, TRANSLATED = range(9)
+LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM = range(9)
 NONE = -1
 RELU, SIGMOID, TANH, GELU = range(4)
 BATCH, EXAMPLE, POSITION = range(3)
@@ -40,7 +42,7 @@ class Layer(Structure):
 
     _fields_ = [
         *((name, c_int32) for name in ("kind", "function", "over", "centered", "fixed")),
-        ("takes", c_int32 * 2),
+        ("inputs", c_int32 * 2),
         ("shape", Shape),
         ("groups", c_int64),
         ("chunk", c_int64),
@@ -49,11 +51,11 @@ class Layer(Structure):
         ("weight", Parameter),
         ("bias", Parameter),
         *((name, c_void_p) for name in ("running_mean", "running_var", "batches")),
-        ("own", c_void_p),
-        *((name, c_int64) for name in ("parameters", "owned", "room")),
-        *((name, c_void_p) for name in ("ahead", "back")),
+        ("tensors", c_void_p),
+        *((name, c_int64) for name in ("parameter_count", "tensor_count", "workspace")),
+        *((name, c_void_p) for name in ("forward", "backward")),
         *((name, c_int64) for name in ("output", "statistics")),
-        ("learns", c_int32),
+        ("needs_grad", c_int32),
         ("gradient", c_int32),
         ("to", c_int32 * 2),
         ("plus", c_int32 * 2),
@@ -61,10 +63,10 @@ class Layer(Structure):
 
 
 PLACES = (
-    *("input", "slots", "padded", "padded_gradients", "patches", "patch_gradients", "kernels", "turned"),
-    *("seen", "made", "sums", "vectors", "totals", "translated"),
+    *("input", "slots", "padded", "padded_gradients", "patches", "patch_gradients", "kernels", "transposed"),
+    *("input_tiles", "output_tiles", "sums", "vectors", "totals", "workspace"),
 )
-"""Of a job in its scratch memory."""
+"""Offsets in a job's scratch memory."""
 
 
 class Job(Structure):
@@ -77,6 +79,52 @@ class Job(Structure):
         *((name, c_double) for name in ("smoothing", "beta1", "beta2", "eps")),
         ("rule", c_int32),
         ("nesterov", c_int32),
-        ("done", c_int64),
+        ("steps_before", c_int64),
         *((name, c_int64) for name in ("channels", "positions", "slot_size", *PLACES)),
     ]
+
+
+class Entry(Structure):
+    """A line of the table ``layout`` of a library: a structure, a field of one, or a constant."""
+
+    _fields_ = [("name", c_char_p), ("offset", c_int64), ("size", c_int64)]
+
+
+MOST_ENTRIES = 1000
+CONSTANTS = (
+    *("LINEAR", "CONVOLUTION", "NORM", "ACTIVATION", "AVERAGE", "CHANNELS_FIRST", "ADD", "SUBSAMPLE", "CUSTOM"),
+    *("NONE", "RELU", "SIGMOID", "TANH", "GELU", "BATCH", "EXAMPLE", "POSITION", "SGD", "ADAM", "ADAMW"),
+)
+
+
+def require_same_layout(loaded: CDLL) -> None:
+    """Stop with an AssertionError if a library's structures or constants are not the ones of this file."""
+    table = (Entry * MOST_ENTRIES).in_dll(loaded, "layout")
+    entries = takewhile(lambda entry: entry.name is not None, table)
+    compiled = {entry.name.decode(): (entry.offset, entry.size) for entry in entries}
+    mirrored = dict(_mirrored())
+    differing = [name for name in {**compiled, **mirrored} if compiled.get(name) != mirrored.get(name)]
+    if differing:
+        name = differing[0]
+        raise AssertionError(
+            f"structures.py must mirror the compiled code: {name} is {_told(mirrored.get(name))} there and "
+            f"{_told(compiled.get(name))} in C"
+        )
+
+
+def _mirrored() -> Iterator[tuple[str, tuple[int, int]]]:
+    """The offset and the size of what this file mirrors; of constants the value and 0."""
+    for structure in (Shape, Parameter, Layer, Job):
+        yield structure.__name__, (0, sizeof(structure))
+        for name, *_ in structure._fields_:
+            place = getattr(structure, name)
+            yield f"{structure.__name__}.{name}", (place.offset, place.size)
+    for name in CONSTANTS:
+        yield name, (globals()[name], 0)
+
+
+def _told(entry: tuple[int, int] | None) -> str:
+    if entry is None:
+        return "missing"
+    offset, size = entry
+    return f"{size} bytes from byte {offset}" if size else f"the number {offset}"

@@ -176,9 +176,9 @@ class Walk:
             case random.Random():
                 self._note(place, ("random", repr(value.getstate())))
             case np.random.Generator():
-                self._note(place, ("random", repr(value.bit_generator.state)))
+                self._note(place, ("random", _whole(value.bit_generator.state)))
             case np.random.RandomState():
-                self._note(place, ("random", repr(value.get_state(legacy=False))))
+                self._note(place, ("random", _whole(value.get_state(legacy=False))))
             case itertools.count():
                 self._note(place, ("count", repr(value)))
             case types.CodeType() | types.FunctionType() | types.MethodType() | functools.partial() | type():
@@ -342,6 +342,12 @@ def _bytecode(code: types.CodeType) -> str:
     """What code does, without where it stands."""
     constants = [_bytecode(item) if isinstance(item, types.CodeType) else repr(item) for item in code.co_consts]
     return _digest(repr((code.co_code, code.co_names, code.co_varnames, constants)).encode(errors="surrogateescape"))
+
+
+def _whole(state: Any) -> str:
+    """A generator's state in words; numpy's own words leave out numbers of long arrays."""
+    with np.printoptions(threshold=sys.maxsize):
+        return repr(state)
 
 
 def _digest(content: bytes) -> str:

@@ -156,4 +156,6 @@ def test_a_compiler_that_makes_nothing(tmp_path: Path):
     )
     assert done.stderr == f"note: the C compiler {command} makes nothing that can be loaded; torch trains instead\n"
     assert {row["engine"] for row in rows(str(tmp_path / "results/s/runs.csv"))} == {"stacked"}
-    assert (tmp_path / "calls").read_text().splitlines() == ["--version", "-O3", "-O3"]
+    assert (tmp_path / "calls").read_text().splitlines() == ["--version", *["-O3"] * 6], (
+        "two units and a library for each precision"
+    )

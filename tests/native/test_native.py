@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.errors import Impossible
-from bnbench.native import NotNative, c_compiler, graph, library, prove_native, structures
+from bnbench.native import NotNative, c_compiler, layer_rules, library, prove_native, structures
 from bnbench.native import compiler as compilation
-from bnbench.native.compiler import FLAGS, REALS, SOURCES
+from bnbench.native.compiler import FLAGS, REALS, UNITS
+from bnbench.native.graph import Graph, Output
 from bnbench.norms import NORMS
+from bnbench.norms.lanes import PerExample
 from bnbench.plan import obstacles
 from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec
@@ -195,15 +197,15 @@ def test_small_batches_of_larger_images_are_proved(model: str, norm: str, batch:
 def test_a_wrong_translation_is_found(monkeypatch: pytest.MonkeyPatch):
     """Statistics of one group of channels in place of four."""
 
-    def wrong(made: graph.Graph, layer: graph.PerExample, x: graph.Output) -> graph.Output:
-        output = graph.per_example(made, layer, x)
-        made.layers[-1].groups = 1
+    def wrong(graph: Graph, layer: PerExample, x: Output) -> Output:
+        output = layer_rules.per_example(graph, layer, x)
+        graph.layers[-1].groups = 1
         return output
 
     spec = make_spec("norm=group", "batch_size=8")
     data = load_data(spec)
     assert proof(spec, data) is None
-    monkeypatch.setitem(graph.RULES, graph.PerExample, wrong)
+    monkeypatch.setitem(layer_rules.RULES, PerExample, wrong)
     found = proof(spec, data)
     assert found is not None and "differs" in found
 
@@ -258,7 +260,8 @@ class Guarded:
 
     def __init__(self, folder: Path) -> None:
         made = folder / "guarded.so"
-        command = [c_compiler() or "", *FLAGS, f"-DGAP={self.GAP}", "-DREAL=float", str(SOURCES / "train.c"), "-lm"]
+        flags = [*FLAGS, "-shared", f"-DGAP={self.GAP}", "-DREAL=float"]
+        command = [c_compiler() or "", *flags, *map(str, UNITS), "-lm"]
         subprocess.run([*command, "-o", str(made)], check=True)
         self.loaded, self.trained = compilation._declared(ctypes.CDLL(str(made))), 0
 
@@ -324,11 +327,12 @@ def test_the_code_compiles_without_a_warning(real: str, tmp_path):
     command = [
         c_compiler() or "",
         *FLAGS,
+        "-shared",
         "-Wall",
         "-Wextra",
         "-Werror",
         f"-DREAL={real}",
-        str(SOURCES / "train.c"),
+        *map(str, UNITS),
         "-lm",
     ]
     done = subprocess.run([*command, "-o", str(tmp_path / "made.so")], capture_output=True, text=True, check=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import copy
 import ctypes
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ from bnbench.kept import keep
 from bnbench.native import NotNative, c_compiler, library
 from bnbench.native.codegen import compiled_layer as translated
 from bnbench.native.codegen.aten_graph import operations_of
-from bnbench.native.codegen.aten_ops import EACH
+from bnbench.native.codegen.aten_ops import OP_TABLE
 from bnbench.native.codegen.compiled_layer import code_of
 from bnbench.norms import NORMS
 from bnbench.plan import trains_natively
@@ -143,16 +145,16 @@ def test_compiled_layers_do_what_they_do_in_torch(name: str, shape: tuple[int, .
         torch.randn_like(x),
     )
     x, gradient = laid_out(x), laid_out(gradient)
-    made_y, scratch = torch.empty_like(x), torch.full((code.room + 1,), float("nan"), dtype=dtype)
+    made_y, scratch = torch.empty_like(x), torch.full((code.workspace + 1,), float("nan"), dtype=dtype)
     buffers = [torch.empty_like(buffer) for buffer in before.buffers()]
-    CALLED(code.ahead)(addresses(x, *own), addresses(made_y, *buffers), scratch.data_ptr())
+    CALLED(code.forward)(addresses(x, *own), addresses(made_y, *buffers), scratch.data_ptr())
     tolerance = {"rtol": 1e-9, "atol": 1e-9} if dtype == torch.float64 else {"rtol": 1e-3, "atol": 1e-3}
     torch.testing.assert_close(made_y, y.detach(), **tolerance)
     for mine, theirs in zip(buffers, expected.buffers(), strict=True):
         torch.testing.assert_close(mine, theirs, **tolerance)
     gradients = [torch.empty_like(x), *(torch.empty_like(parameter) for parameter in before.parameters())]
     scratch.fill_(float("nan"))
-    CALLED(code.back)(addresses(x, gradient, *own), addresses(*gradients), scratch.data_ptr())
+    CALLED(code.backward)(addresses(x, gradient, *own), addresses(*gradients), scratch.data_ptr())
     wanted = torch.autograd.grad(y, [x_own, *expected.parameters()], gradient, allow_unused=True)
     for mine, theirs in zip(gradients, wanted, strict=True):
         torch.testing.assert_close(mine, torch.zeros_like(mine) if theirs is None else theirs, **tolerance)
@@ -167,7 +169,7 @@ def test_every_operation_is_tried_above():
     for name in LAYERS:
         for graph in operations_of(*made(name, (3, 8, 4, 5), torch.float64)):
             tried |= {str(node.target).split(".")[1] for node in graph.nodes if "aten." in str(node.target)}
-    assert not set(EACH) - tried
+    assert not set(OP_TABLE) - tried
 
 
 @pytest.mark.parametrize("sick", [float("nan"), float("inf")])
@@ -175,8 +177,8 @@ def test_sick_numbers_stay_sick(sick: float):
     layer, x = made("Largest", (4, 6), torch.float32)
     x[1, 2] = sick
     code, y = code_of(layer, torch.randn(4, 6)), torch.empty(4, 6)
-    scratch = torch.empty(code.room + 1)
-    CALLED(code.ahead)(addresses(x), addresses(y), scratch.data_ptr())
+    scratch = torch.empty(code.workspace + 1)
+    CALLED(code.forward)(addresses(x), addresses(y), scratch.data_ptr())
     assert torch.equal(y.isfinite(), layer(x).isfinite())
 
 
@@ -225,7 +227,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_code_that_does_something_else_is_found(elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
     layer, x = made("Grouped", (4, 6), torch.float64)
-    monkeypatch.setitem(EACH, "sqrt", "({0} + 1)")
+    monkeypatch.setitem(OP_TABLE, "sqrt", "({0} + 1)")
     with pytest.raises(NotNative, match="something else"):
         code_of(layer, x)
 
@@ -287,6 +289,53 @@ def test_a_layer_that_counts_is_not_taken_for_one_that_does_not(elsewhere: Path)
     keep(elsewhere / f"{translated._key(layer, x)}.c", translated._translated(Of(lambda x: x * 2), x))
     with pytest.raises(NotNative, match=r"Tiring: Tiring\.calls"):
         code_of(layer, x)
+
+
+def _numbers(last: float) -> list[float]:
+    return [*map(float, range(5000)), last]
+
+
+def _record(last: float) -> np.void:
+    """A number of numpy that holds others, which its words leave out."""
+    record = np.zeros((), dtype=[("numbers", float, 5001)])
+    record["numbers"] = _numbers(last)
+    return record[()]
+
+
+def _generator(last: float) -> np.random.RandomState:
+    generator = np.random.RandomState(0)
+    _, words, *rest = generator.get_state()
+    generator.set_state(("MT19937", [*words[:300], int(last), *words[301:]], *rest))
+    return generator
+
+
+KEEPING: dict[str, Callable[[float], object]] = {
+    "list": _numbers,
+    "tuple": lambda last: tuple(_numbers(last)),
+    "list of lists": lambda last: [_numbers(last)],
+    "dict": lambda last: {"numbers": _numbers(last)},
+    "set": lambda last: set(_numbers(last)),
+    "array": lambda last: array.array("d", _numbers(last)),
+    "numpy": lambda last: np.array(_numbers(last)),
+    "numpy of two dimensions": lambda last: np.array([_numbers(last)]),
+    "numpy of objects": lambda last: np.array([_numbers(last), None], dtype=object),
+    "record": _record,
+    "generator of numpy": _generator,
+    "tensor": lambda last: torch.tensor(_numbers(last)),
+    "bytes": lambda last: np.array(_numbers(last)).tobytes(),
+}
+
+
+@pytest.mark.parametrize("kind", KEEPING)
+def test_layers_that_differ_in_one_number_of_many_have_two_keys(kind: str):
+    """Or none: no key is made of words that leave numbers out."""
+    x, keys = torch.randn(4, 6), []
+    with np.printoptions(threshold=10):
+        for last in (1.5, 2.5, 1.5):
+            layer = Of(torch.relu)
+            layer.numbers = KEEPING[kind](last)
+            keys.append(translated._key(layer, x))
+    assert keys[0] is None or (keys[0] == keys[2] and keys[0] != keys[1])
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=" ".join)

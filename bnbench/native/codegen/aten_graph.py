@@ -1,4 +1,4 @@
-"""What a layer does to a batch of one lane, and what its gradients are, as graphs of single operations.
+"""A layer on a batch of one lane, and its gradients, as graphs of single operations.
 
 N batch of a lane, C channels, H, W.
 """
@@ -23,7 +23,7 @@ Call = Callable[..., list[Tensor]]
 
 @dataclass(frozen=True)
 class Calls:
-    """What a layer does as functions of its tensors; the layer, which holds no layers, is left as it was.
+    """A layer as functions of its tensors; the layer, which holds no layers, is left as it was.
 
     Attributes:
         forward: from x and the tensors to the output and the layer's buffers afterwards.
@@ -42,15 +42,15 @@ def calls_of(layer: nn.Module) -> Calls:
     buffers = [name for name in tensors if name in layer._buffers]
     count = len(tensors) - len(buffers)
 
-    def forward(x: Tensor, *own: Tensor) -> list[Tensor]:
-        with holding(layer, dict(zip(tensors, own, strict=True))):
+    def forward(x: Tensor, *layer_tensors: Tensor) -> list[Tensor]:
+        with holding(layer, dict(zip(tensors, layer_tensors, strict=True))):
             return [layer(x), *(layer._buffers[name] for name in buffers)]
 
-    def backward(x: Tensor, gradient: Tensor, *own: Tensor) -> list[Tensor]:
-        copies = [tensor.detach().clone() for tensor in (x, *own)]
-        learned = [tensor.requires_grad_() for tensor in copies[: 1 + count]]
-        found = torch.autograd.grad(forward(*copies)[0], learned, gradient, allow_unused=True)
-        return [torch.zeros_like(tensor) if g is None else g for tensor, g in zip(learned, found, strict=True)]
+    def backward(x: Tensor, gradient: Tensor, *layer_tensors: Tensor) -> list[Tensor]:
+        copies = [tensor.detach().clone() for tensor in (x, *layer_tensors)]
+        variables = [tensor.requires_grad_() for tensor in copies[: 1 + count]]
+        gradients = torch.autograd.grad(forward(*copies)[0], variables, gradient, allow_unused=True)
+        return [torch.zeros_like(tensor) if g is None else g for tensor, g in zip(variables, gradients, strict=True)]
 
     return Calls(forward, backward, list(tensors.values()))
 
@@ -84,7 +84,7 @@ def holding(layer: nn.Module, tensors: dict[str, Tensor]) -> Iterator[None]:
 
 
 def _operations(function: Call, *inputs: Tensor) -> fx.Graph:
-    """What a function does, without changing anything in place."""
+    """A function's operations, none of which changes anything in place."""
     from torch._decomp import core_aten_decompositions, get_decompositions  # they take a second to load
     from torch.fx.experimental.proxy_tensor import make_fx
 

@@ -1,4 +1,4 @@
-"""What single operations of torch are in C, for numbers of type REAL."""
+"""Single operations of torch in C, for numbers of type REAL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ static inline REAL gelu(REAL x) { return x * (REAL)0.5 * (1 + (REAL)erf(x * 0.70
     for name in FUNCTIONS
 )
 
-EACH = {
+OP_TABLE = {
     "abs": "real_fabs({0})",
     "add": "({0} + {1})",
     "bitwise_and": "({0} && {1})",
@@ -61,12 +61,12 @@ EACH = {
     "tanh": "real_tanh({0})",
     "where": "({0} ? {1} : {2})",
 }
-"""Operations on each number."""
-OF_TRUTHS = {"bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor"}
-"""Those that are known for truth values only."""
-SAME = {"alias", "clone", "detach", "lift_fresh_copy", "_to_copy"}
+"""Operations on each number, by their name in torch; {0} is the first operand."""
+BOOLEAN = {"bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor"}
+"""Those of the table that are known for truth values only."""
+IDENTITIES = {"alias", "clone", "detach", "lift_fresh_copy", "_to_copy"}
 """Operations that leave all numbers as they are."""
-FILLED = {
+FILLS = {
     "full": None,
     "full_like": None,
     "scalar_tensor": None,
@@ -75,4 +75,4 @@ FILLED = {
     "zeros": 0,
     "ones": 1,
 }
-"""Operations that make one number many times."""
+"""Operations that repeat one number; None where it is an argument."""

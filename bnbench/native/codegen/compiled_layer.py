@@ -20,7 +20,8 @@ from bnbench.errors import message_of
 from bnbench.kept import keep, kept_folder, kept_text
 from bnbench.native.codegen.aten_graph import Call, calls_of, operations_of
 from bnbench.native.codegen.aten_ops import PRELUDE
-from bnbench.native.codegen.emitter import translate
+from bnbench.native.codegen.emitter import emit
+from bnbench.native.codegen.lowering import lower
 from bnbench.native.compiler import library
 from bnbench.native.graph import NotNative
 from bnbench.norms.copying import copied
@@ -29,6 +30,8 @@ from bnbench.stacking.proof import magnitude
 from bnbench.training.module_state import changed, state_of
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-2}
+ENTRIES = "forward", "backward"
+"""Functions of a source."""
 FLOOR = 1e-2
 """Below this, numbers may be rounding noise."""
 
@@ -37,13 +40,13 @@ FLOOR = 1e-2
 class Code:
     """Addresses of a layer's functions for one size of batch, and the numbers of scratch memory that they need."""
 
-    ahead: int
-    back: int
-    room: int
+    forward: int
+    backward: int
+    workspace: int
 
 
 _known: dict[tuple[torch.dtype, str], Code] = {}
-"""What was compiled before in this process, by what it depends on."""
+"""Code that this process has compiled before, by type of numbers and :func:`_key`."""
 
 
 def code_of(layer: nn.Module, x: Tensor) -> Code:
@@ -81,11 +84,14 @@ def code_of(layer: nn.Module, x: Tensor) -> Code:
 def _translated(layer: nn.Module, x: Tensor) -> str:
     """The source of a layer's functions, found in float64 and the same for all types of numbers."""
     try:
-        forward, backward = operations_of(copied(layer).double(), x.double())
-        ahead, back = translate(forward, "ahead", torch.float64), translate(backward, "back", torch.float64)
+        graphs = operations_of(copied(layer).double(), x.double())
+        forward, backward = (
+            emit(lower(graph, torch.float64), name) for graph, name in zip(graphs, ENTRIES, strict=True)
+        )
     except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
         raise NotNative(f"{type(layer).__name__}: {message_of(error)}") from error
-    return f"{PRELUDE}{ahead.source}{back.source}const int64_t room = {max(ahead.room, back.room)};\n"
+    workspace = max(forward.workspace, backward.workspace)
+    return f"{PRELUDE}{forward.source}{backward.source}const int64_t workspace = {workspace};\n"
 
 
 def _loaded(layer: nn.Module, x: Tensor, source: str) -> Code | None:
@@ -94,18 +100,19 @@ def _loaded(layer: nn.Module, x: Tensor, source: str) -> Code | None:
     if loaded is None:
         return None
     try:
-        room, before = ctypes.c_int64.in_dll(loaded, "room").value, state_of(layer)
+        workspace, before = ctypes.c_int64.in_dll(loaded, "workspace").value, state_of(layer)
     except ValueError:  # the source is not one of ours
         return None
-    same = _agrees(calls.forward, loaded["ahead"], [x, *calls.tensors], room)
-    same = same and _agrees(calls.backward, loaded["back"], [x, torch.randn_like(x), *calls.tensors], room)
+    forward, backward = (loaded[name] for name in ENTRIES)
+    same = _agrees(calls.forward, forward, [x, *calls.tensors], workspace)
+    same = same and _agrees(calls.backward, backward, [x, torch.randn_like(x), *calls.tensors], workspace)
     if not same or changed(before, state_of(layer)):
         return None
-    return Code(_address(loaded["ahead"]), _address(loaded["back"]), room)
+    return Code(_address(forward), _address(backward), workspace)
 
 
 def _key(layer: nn.Module, x: Tensor) -> str | None:
-    """What a source depends on: what the layer keeps in Python, and shapes of tensors; None if that does not tell."""
+    """A hash of what a source depends on, a layer's content in Python and shapes of tensors; None if some is hidden."""
     settings = state_of(layer).digest()
     if settings is None:
         return None
@@ -123,11 +130,12 @@ def _sources() -> str:
     return digest.hexdigest()
 
 
-def _agrees(call: Call, function: Any, given: Sequence[Tensor], room: int) -> bool:
-    """Whether a compiled function makes of some tensors what one of Python makes."""
-    expected = call(*(tensor.clone() for tensor in given))
-    inputs, received = [_stored(tensor) for tensor in given], [torch.empty_like(_stored(tensor)) for tensor in expected]
-    scratch = torch.full((room + 1,), float("nan"), dtype=given[0].dtype)
+def _agrees(call: Call, function: Any, arguments: Sequence[Tensor], workspace: int) -> bool:
+    """True if a compiled function and one of Python make the same of some tensors."""
+    expected = call(*(tensor.clone() for tensor in arguments))
+    inputs = [_stored(tensor) for tensor in arguments]
+    received = [torch.empty_like(_stored(tensor)) for tensor in expected]
+    scratch = torch.full((workspace + 1,), float("nan"), dtype=arguments[0].dtype)
     function(_addresses(inputs), _addresses(received), ctypes.c_void_p(scratch.data_ptr()))
     return all(
         magnitude(mine - wanted) <= TOLERANCE[scratch.dtype] * max(magnitude(wanted), FLOOR)

@@ -21,8 +21,8 @@ class Value:
 
     Attributes:
         at: the expression at an index.
-        free: whether it costs nothing to reckon it again.
-        memory: where it is stored, if it is, and how far apart the numbers of each dimension are.
+        free: whether it costs nothing to compute it again.
+        memory: where it is stored, if it is, and the strides there.
     """
 
     shape: Dims
@@ -32,7 +32,7 @@ class Value:
 
     @property
     def count(self) -> int:
-        """How many numbers it has."""
+        """Numbers in it."""
         return math.prod(self.shape)
 
 
@@ -45,46 +45,46 @@ def literal(value: float) -> str:
     return "NAN" if math.isnan(value) else f"((REAL){float(value)!r})"
 
 
-def without(x: Value, dims: Sequence[int], keep: bool) -> Value:
+def drop_dims(x: Value, dims: Sequence[int], keep: bool) -> Value:
     """A value without some dimensions of size 1."""
     if keep:
         return x
-    left = [dim for dim in range(len(x.shape)) if dim not in dims]
+    rest = [dim for dim in range(len(x.shape)) if dim not in dims]
 
     def at(index: Index) -> str:
         whole = ["0"] * len(x.shape)
-        for dim, i in zip(left, index, strict=True):
+        for dim, i in zip(rest, index, strict=True):
             whole[dim] = i
         return x.at(whole)
 
-    return Value(tuple(x.shape[dim] for dim in left), at, x.free)
+    return Value(tuple(x.shape[dim] for dim in rest), at, x.free)
 
 
 def in_memory(pointer: str, shape: Dims, strides: Dims, cast: str = "") -> Value:
     """A value that is stored; what is read with a cast cannot be looked at in another shape."""
     memory = None if cast else (pointer, strides)
-    return Value(shape, lambda index: f"{cast}{pointer}[{place_of(index, strides)}]", True, memory)
+    return Value(shape, lambda index: f"{cast}{pointer}[{offset_of(index, strides)}]", True, memory)
 
 
-def place_of(index: Index, strides: Dims) -> str:
-    """Where the number at an index is."""
+def offset_of(index: Index, strides: Dims) -> str:
+    """The offset of the number at an index, in C."""
     terms = [i if stride == 1 else f"{i} * {stride}" for i, stride in zip(index, strides, strict=True) if i != "0"]
     return " + ".join(terms) or "0"
 
 
-def order_of(rank: int) -> Dims:
+def loop_order(rank: int) -> Dims:
     """Dimensions from the outermost in memory to the innermost: images have their channels last."""
     return (0, 2, 3, 1) if rank == 4 else tuple(range(rank))
 
 
-def strides_of(shape: Dims) -> Dims:
-    """How far apart the numbers of each dimension are."""
+def stored_strides(shape: Dims) -> Dims:
+    """Strides of a stored tensor: images have their channels last."""
     strides, step = [0] * len(shape), 1
-    for dim in reversed(order_of(len(shape))):
+    for dim in reversed(loop_order(len(shape))):
         strides[dim], step = step, step * shape[dim]
     return tuple(strides)
 
 
-def natural_strides(shape: Dims) -> Dims:
-    """How far apart they are where images have their channels first."""
+def contiguous_strides(shape: Dims) -> Dims:
+    """Strides of a tensor whose last dimension is the innermost."""
     return tuple(math.prod(shape[dim + 1 :]) for dim in range(len(shape)))

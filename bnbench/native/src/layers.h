@@ -1,4 +1,4 @@
-/* What each kind of layer does to a lane's activations, and on the way back to their gradients and its parameters.
+/* Each kind of layer forward, from a lane's activations to others, and backward, to their gradients and its parameters.
 
 Activations and gradients are rows in memory: examples, of images their positions, each with its channels. A backward
 function gives the gradient of its layer's input, unless to is null, and updates the layer's parameters. */
@@ -9,25 +9,26 @@ function gives the gradient of its layer's input, unless to is null, and updates
 #include <tgmath.h>
 
 #include "norm.h"
-#include "weights.h"
+#include "weighted.h"
 
 /* ---- norms ---- */
 
 /* The rows of block `number` of a norm, and where they begin. */
-static Block block_at(const Turn *turn, const Layer *layer, Size number, Size *first) {
+static Block block_at(const StepContext *context, const Layer *layer, Size number, Size *first) {
     const Size positions = input_positions(layer), channels = layer->shape.channels;
-    const Size chunk = layer->chunk && !layer->fixed ? layer->chunk : turn->batch;
+    const Size chunk = layer->chunk && !layer->fixed ? layer->chunk : context->batch;
     Block block = {1, channels, layer->groups, layer->centered, layer->eps};
-    if (layer->over == BATCH) block.rows = smaller(chunk, turn->batch - number * chunk) * positions;
+    if (layer->over == BATCH) block.rows = smaller(chunk, context->batch - number * chunk) * positions;
     if (layer->over == EXAMPLE) block.rows = positions;
     *first = number * (layer->over == BATCH ? chunk * positions : layer->over == EXAMPLE ? positions : 1);
     return block;
 }
 
-static void take_up(const Turn *turn, const Layer *layer, const Block *block, const REAL *mean, const double *var) {
-    const Size channels = block->channels, at = turn->lane * channels;
+static void update_running_stats(const StepContext *context, const Layer *layer, const Block *block,
+                                 const REAL *mean, const double *var) {
+    const Size channels = block->channels, at = context->lane * channels;
     if (!layer->running_mean) return;
-    const double count = (double)++layer->batches[turn->lane];
+    const double count = (double)++layer->batches[context->lane];
     const REAL share = (REAL)(layer->momentum < 0 ? 1 / count : layer->momentum);
     const double unbiased = (double)block->rows / (block->rows - 1);
     REAL *running_mean = layer->running_mean + at, *running_var = layer->running_var + at;
@@ -37,48 +38,49 @@ static void take_up(const Turn *turn, const Layer *layer, const Block *block, co
     }
 }
 
-static void normalize(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
-    const Size channels = layer->shape.channels, blocks = blocks_of(layer, turn->batch);
-    REAL *part = room(turn, turn->job->vectors);
-    double *var = (double *)room(turn, turn->job->totals);
+static void norm_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
+    const Size channels = layer->shape.channels, blocks = blocks_of(layer, context->batch);
+    REAL *part = scratch_at(context, context->job->vectors);
+    double *var = (double *)scratch_at(context, context->job->totals);
     for (Size number = 0, first; number < blocks; number++) {
-        const Block block = block_at(turn, layer, number, &first);
-        REAL *mean = room(turn, layer->statistics) + 2 * number * channels, *inverse = mean + channels;
+        const Block block = block_at(context, layer, number, &first);
+        REAL *mean = scratch_at(context, layer->statistics) + 2 * number * channels, *inverse = mean + channels;
         if (layer->fixed) {
-            for (Size c = 0, at = turn->lane * channels; c < channels; c++) {
+            for (Size c = 0, at = context->lane * channels; c < channels; c++) {
                 mean[c] = layer->running_mean[at + c];
                 inverse[c] = (REAL)(1 / sqrt(layer->running_var[at + c] + layer->eps));
             }
         } else {
-            measure(&block, x + first * channels, mean, inverse, var);
-            if (layer->over == BATCH) take_up(turn, layer, &block, mean, var);
+            moments(&block, x + first * channels, mean, inverse, var);
+            if (layer->over == BATCH) update_running_stats(context, layer, &block, mean, var);
         }
-        apply(&block, x + first * channels, mean, inverse, values_of(turn, &layer->weight),
-              values_of(turn, &layer->bias), y + first * channels, part);
+        block_forward(&block, x + first * channels, mean, inverse, values_of(context, &layer->weight),
+              values_of(context, &layer->bias), y + first * channels, part);
     }
 }
 
-static void norm_backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
-    const Size channels = layer->shape.channels, blocks = blocks_of(layer, turn->batch);
-    const REAL *weight = values_of(turn, &layer->weight);
-    double *totals = (double *)room(turn, turn->job->totals);
-    REAL *weight_gradient = room(turn, turn->job->sums), *bias_gradient = weight_gradient + channels;
+static void norm_backward(const StepContext *context, const Layer *layer, const REAL *x, const REAL *gradient,
+                          REAL *to) {
+    const Size channels = layer->shape.channels, blocks = blocks_of(layer, context->batch);
+    const REAL *weight = values_of(context, &layer->weight);
+    double *totals = (double *)scratch_at(context, context->job->totals);
+    REAL *weight_gradient = scratch_at(context, context->job->sums), *bias_gradient = weight_gradient + channels;
     memset(weight_gradient, 0, 2 * channels * sizeof(REAL));
     for (Size number = 0, first; number < blocks; number++) {
-        const Block block = block_at(turn, layer, number, &first);
-        const REAL *mean = room(turn, layer->statistics) + 2 * number * channels, *inverse = mean + channels;
-        differentiate(&block, layer->fixed, x + first * channels, mean, inverse, weight, gradient + first * channels,
+        const Block block = block_at(context, layer, number, &first);
+        const REAL *mean = scratch_at(context, layer->statistics) + 2 * number * channels, *inverse = mean + channels;
+        block_backward(&block, layer->fixed, x + first * channels, mean, inverse, weight, gradient + first * channels,
                       to ? to + first * channels : 0, weight_gradient, bias_gradient, totals, totals + channels,
-                      room(turn, turn->job->vectors));
+                      scratch_at(context, context->job->vectors));
     }
-    if (weight && layer->weight.trained) update(turn, &layer->weight, 0, channels, weight_gradient);
-    if (layer->bias.size && layer->bias.trained) update(turn, &layer->bias, 0, channels, bias_gradient);
+    if (weight && layer->weight.trained) update(context, &layer->weight, 0, channels, weight_gradient);
+    if (layer->bias.size && layer->bias.trained) update(context, &layer->bias, 0, channels, bias_gradient);
 }
 
 /* ---- layers without parameters ---- */
 
-static void activate(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
-    const Size count = turn->batch * output_size(layer);
+static void activation_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
+    const Size count = context->batch * output_size(layer);
     const REAL half = (REAL)0.5, root = (REAL)0.70710678118654752440;
     switch (layer->function) {
         case RELU: for (Size i = 0; i < count; i++) y[i] = x[i] <= 0 ? 0 : x[i]; break; /* nan stays */
@@ -88,9 +90,10 @@ static void activate(const Turn *turn, const Layer *layer, const REAL *x, REAL *
     }
 }
 
-static void activation_backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
-    const Size count = turn->batch * output_size(layer);
-    const REAL *y = room(turn, layer->output);
+static void activation_backward(const StepContext *context, const Layer *layer, const REAL *x, const REAL *gradient,
+                                REAL *to) {
+    const Size count = context->batch * output_size(layer);
+    const REAL *y = scratch_at(context, layer->output);
     const REAL half = (REAL)0.5, root = (REAL)0.70710678118654752440, density = (REAL)0.39894228040143267794;
     switch (layer->function) {
         case RELU: for (Size i = 0; i < count; i++) to[i] = y[i] <= 0 ? 0 : gradient[i]; break;
@@ -104,127 +107,134 @@ static void activation_backward(const Turn *turn, const Layer *layer, const REAL
 }
 
 /* The mean over the positions of each example. */
-static void average(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
+static void average_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
     const Size positions = input_positions(layer), channels = layer->shape.channels;
-    double *totals = (double *)room(turn, turn->job->totals);
-    for (Size example = 0; example < turn->batch; example++) {
+    double *totals = (double *)scratch_at(context, context->job->totals);
+    for (Size example = 0; example < context->batch; example++) {
         const REAL *rows = x + example * positions * channels;
         sum_rows(SUM, positions, channels, rows, rows, rows, totals, totals);
         for (Size c = 0; c < channels; c++) y[example * channels + c] = (REAL)(totals[c] / positions);
     }
 }
 
-static void average_backward(const Turn *turn, const Layer *layer, const REAL *gradient, REAL *to) {
+static void average_backward(const StepContext *context, const Layer *layer, const REAL *gradient, REAL *to) {
     const Size positions = input_positions(layer), channels = layer->shape.channels;
-    for (Size row = 0; row < turn->batch * positions; row++)
-        for (Size c = 0; c < channels; c++) to[row * channels + c] = gradient[row / positions * channels + c] / positions;
+    for (Size row = 0; row < context->batch * positions; row++)
+        for (Size c = 0; c < channels; c++)
+            to[row * channels + c] = gradient[row / positions * channels + c] / positions;
 }
 
-/* Each image [from_rows, from_columns] turned over: channels last become channels first, and back. */
-static void turn_images(Size batch, Size rows, Size columns, const REAL *from, REAL *to) {
+/* Each image [from_rows, from_columns] transposed over: channels last become channels first, and back. */
+static void transpose_images(Size batch, Size rows, Size columns, const REAL *from, REAL *to) {
     for (Size image = 0; image < batch; image++)
         for (Size row = 0; row < rows; row++)
             for (Size column = 0; column < columns; column++)
                 to[(image * columns + column) * rows + row] = from[(image * rows + row) * columns + column];
 }
 
-static void add(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
-    const Size count = turn->batch * output_size(layer);
-    const REAL *other = output_of(turn, layer->takes[1]);
+static void add_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
+    const Size count = context->batch * output_size(layer);
+    const REAL *other = output_of(context, layer->inputs[1]);
     for (Size i = 0; i < count; i++) y[i] = x[i] + other[i];
 }
 
 /* Some rows and columns of images, and zeros for channels that come after theirs. */
-static void subsample(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
+static void subsample_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
     const Shape *s = &layer->shape;
-    memset(y, 0, turn->batch * output_size(layer) * sizeof(REAL));
-    for (Size line = 0; line < turn->batch * s->rows; line++)
+    memset(y, 0, context->batch * output_size(layer) * sizeof(REAL));
+    for (Size line = 0; line < context->batch * s->rows; line++)
         for (Size column = 0; column < s->columns; column++, y += s->outputs)
-            memcpy(y, x + seen_at(s, line, column), s->channels * sizeof(REAL));
+            memcpy(y, x + input_offset(s, line, column), s->channels * sizeof(REAL));
 }
 
-static void subsample_backward(const Turn *turn, const Layer *layer, const REAL *gradient, REAL *to) {
+static void subsample_backward(const StepContext *context, const Layer *layer, const REAL *gradient, REAL *to) {
     const Shape *s = &layer->shape;
-    memset(to, 0, turn->batch * input_size(layer) * sizeof(REAL));
-    for (Size line = 0; line < turn->batch * s->rows; line++)
+    memset(to, 0, context->batch * input_size(layer) * sizeof(REAL));
+    for (Size line = 0; line < context->batch * s->rows; line++)
         for (Size column = 0; column < s->columns; column++, gradient += s->outputs)
-            memcpy(to + seen_at(s, line, column), gradient, s->channels * sizeof(REAL));
+            memcpy(to + input_offset(s, line, column), gradient, s->channels * sizeof(REAL));
 }
 
-/* ---- layers that were translated ---- */
+/* ---- custom layers ---- */
 
 /* The buffers as they were before the step are kept for the way back. */
-static void translated_forward(const Turn *turn, const Layer *layer, const REAL *x, REAL *y) {
-    const REAL *in[1 + layer->owned];
-    REAL *out[1 + layer->owned], *kept = room(turn, layer->statistics);
+static void custom_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
+    const REAL *in[1 + layer->tensor_count];
+    REAL *out[1 + layer->tensor_count], *kept = scratch_at(context, layer->statistics);
     in[0] = x, out[0] = y;
-    for (Size i = 0; i < layer->owned; i++) {
-        const Parameter *own = &layer->own[i];
-        in[1 + i] = values_of(turn, own);
-        if (i < layer->parameters) continue;
-        out[1 + i - layer->parameters] = values_of(turn, own);
-        in[1 + i] = memcpy(kept, values_of(turn, own), own->size * sizeof(REAL));
-        kept += own_size(layer, i, i + 1);
+    for (Size i = 0; i < layer->tensor_count; i++) {
+        const Parameter *tensor = &layer->tensors[i];
+        in[1 + i] = values_of(context, tensor);
+        if (i < layer->parameter_count) continue;
+        out[1 + i - layer->parameter_count] = values_of(context, tensor);
+        in[1 + i] = memcpy(kept, values_of(context, tensor), tensor->size * sizeof(REAL));
+        kept += tensors_size(layer, i, i + 1);
     }
-    layer->ahead(in, out, room(turn, turn->job->translated));
+    layer->forward(in, out, scratch_at(context, context->job->workspace));
 }
 
-static void translated_backward(const Turn *turn, const Layer *layer, const REAL *x, const REAL *gradient, REAL *to) {
-    const REAL *in[2 + layer->owned];
-    REAL *out[1 + layer->owned], *gradients = room(turn, turn->job->sums), *kept = room(turn, layer->statistics);
-    in[0] = x, in[1] = gradient, out[0] = to ? to : room(turn, turn->job->translated) + layer->room;
-    for (Size i = 0; i < layer->owned; i++) {
-        const Size size = own_size(layer, i, i + 1);
-        in[2 + i] = i < layer->parameters ? values_of(turn, &layer->own[i]) : kept;
+static void custom_backward(const StepContext *context, const Layer *layer, const REAL *x, const REAL *gradient,
+                            REAL *to) {
+    const REAL *in[2 + layer->tensor_count];
+    REAL *out[1 + layer->tensor_count], *gradients = scratch_at(context, context->job->sums),
+        *kept = scratch_at(context, layer->statistics);
+    in[0] = x, in[1] = gradient, out[0] = to ? to : scratch_at(context, context->job->workspace) + layer->workspace;
+    for (Size i = 0; i < layer->tensor_count; i++) {
+        const Size size = tensors_size(layer, i, i + 1);
+        in[2 + i] = i < layer->parameter_count ? values_of(context, &layer->tensors[i]) : kept;
         out[1 + i] = gradients;
-        if (i < layer->parameters) gradients += size;
+        if (i < layer->parameter_count) gradients += size;
         else kept += size;
     }
-    layer->back(in, out, room(turn, turn->job->translated));
-    for (Size i = 0; i < layer->parameters; i++)
-        if (layer->own[i].trained) update(turn, &layer->own[i], 0, layer->own[i].size, out[1 + i]);
+    layer->backward(in, out, scratch_at(context, context->job->workspace));
+    for (Size i = 0; i < layer->parameter_count; i++)
+        if (layer->tensors[i].trained) update(context, &layer->tensors[i], 0, layer->tensors[i].size, out[1 + i]);
 }
 
 /* ---- any layer ---- */
 
-static void forward(const Turn *turn, const Layer *layer) {
-    const REAL *x = output_of(turn, layer->takes[0]);
-    REAL *y = room(turn, layer->output);
+static void forward(const StepContext *context, const Layer *layer) {
+    const REAL *x = output_of(context, layer->inputs[0]);
+    REAL *y = scratch_at(context, layer->output);
     switch (layer->kind) {
         case LINEAR:
-        case CONVOLUTION: weigh(turn, layer, x, y); break;
-        case NORM: normalize(turn, layer, x, y); break;
-        case ACTIVATION: activate(turn, layer, x, y); break;
-        case AVERAGE: average(turn, layer, x, y); break;
-        case CHANNELS_FIRST: turn_images(turn->batch, input_positions(layer), layer->shape.channels, x, y); break;
-        case ADD: add(turn, layer, x, y); break;
-        case SUBSAMPLE: subsample(turn, layer, x, y); break;
-        case TRANSLATED: translated_forward(turn, layer, x, y); break;
+        case CONVOLUTION: weighted_forward(context, layer, x, y); break;
+        case NORM: norm_forward(context, layer, x, y); break;
+        case ACTIVATION: activation_forward(context, layer, x, y); break;
+        case AVERAGE: average_forward(context, layer, x, y); break;
+        case CHANNELS_FIRST: transpose_images(context->batch, input_positions(layer), layer->shape.channels, x,
+                                              y); break;
+        case ADD: add_forward(context, layer, x, y); break;
+        case SUBSAMPLE: subsample_forward(context, layer, x, y); break;
+        case CUSTOM: custom_forward(context, layer, x, y); break;
     }
 }
 
 /* The memory of a slot; null for none. */
-INLINE REAL *slot(const Turn *turn, int32_t number) {
-    return number == NONE ? 0 : room(turn, turn->job->slots + number * turn->job->slot_size);
+INLINE REAL *slot(const StepContext *context, int32_t number) {
+    return number == NONE ? 0 : scratch_at(context, context->job->slots + number * context->job->slot_size);
 }
 
-static void backward(const Turn *turn, const Layer *layer) {
-    const REAL *x = output_of(turn, layer->takes[0]), *gradient = slot(turn, layer->gradient);
-    REAL *to = slot(turn, layer->to[0]);
+static void backward(const StepContext *context, const Layer *layer) {
+    const REAL *x = output_of(context, layer->inputs[0]), *gradient = slot(context, layer->gradient);
+    REAL *to = slot(context, layer->to[0]);
     switch (layer->kind) {
-        case LINEAR: linear_backward(turn, layer, x, gradient, to); break;
-        case CONVOLUTION: convolution_backward(turn, layer, x, gradient, to); break;
-        case NORM: norm_backward(turn, layer, x, gradient, to); break;
-        case ACTIVATION: activation_backward(turn, layer, x, gradient, to); break;
-        case AVERAGE: average_backward(turn, layer, gradient, to); break;
-        case CHANNELS_FIRST: turn_images(turn->batch, layer->shape.channels, input_positions(layer), gradient, to); break;
-        case SUBSAMPLE: subsample_backward(turn, layer, gradient, to); break;
-        case TRANSLATED: translated_backward(turn, layer, x, gradient, to); break;
+        case LINEAR: linear_backward(context, layer, x, gradient, to); break;
+        case CONVOLUTION: convolution_backward(context, layer, x, gradient, to); break;
+        case NORM: norm_backward(context, layer, x, gradient, to); break;
+        case ACTIVATION: activation_backward(context, layer, x, gradient, to); break;
+        case AVERAGE: average_backward(context, layer, gradient, to); break;
+        case CHANNELS_FIRST: transpose_images(context->batch, layer->shape.channels, input_positions(layer),
+                                              gradient, to); break;
+        case SUBSAMPLE: subsample_backward(context, layer, gradient, to); break;
+        case CUSTOM: custom_backward(context, layer, x, gradient, to); break;
     }
     for (int way = 0; way < ways_of(layer); way++) {
-        to = slot(turn, layer->to[way]);
-        if (layer->kind == ADD && to && to != gradient) memcpy(to, gradient, turn->batch * output_size(layer) * sizeof(REAL));
-        if (layer->plus[way] != NONE) add_numbers(to, slot(turn, layer->plus[way]), turn->batch * input_size(layer));
+        to = slot(context, layer->to[way]);
+        if (layer->kind == ADD && to && to != gradient) memcpy(to, gradient,
+            context->batch * output_size(layer) * sizeof(REAL));
+        if (layer->plus[way] != NONE) add_numbers(to, slot(context, layer->plus[way]),
+                                                  context->batch * input_size(layer));
     }
 }
 

@@ -1,6 +1,7 @@
 /* Normalization of rows of channels.
 
-A block of rows has its own statistics: the whole batch of batch normalization, an example or a position otherwise. Within
+A block of rows has its own statistics: the whole batch of batch normalization, an example or a position otherwise.
+Within
 a block, statistics are those of a group of channels; a group is one channel in batch and instance normalization. */
 
 #ifndef NORM_H
@@ -8,7 +9,7 @@ a block, statistics are those of a group of channels; a group is one channel in 
 
 #include <math.h>
 
-#include "product.h"
+#include "simd.h"
 
 enum { PART = 128 }; /* rows whose sum is taken in REAL before it is added to the others in double */
 
@@ -18,7 +19,7 @@ typedef struct {
     double eps;
 } Block;
 
-/* What is summed over rows: x; (x - mean)^2; or y and y * (x - mean). */
+/* Sums over rows of x; of (x - mean)^2; or of y and y * (x - mean). */
 enum Sum { SUM, SQUARES, SLOPES };
 
 /* Sums of some vectors of channels, from channel c on; all but the last have WIDTH numbers, that one count. */
@@ -82,7 +83,7 @@ static void pool(const Block *block, double *total, const REAL *weight) {
 }
 
 /* The mean and the inverse of the root of variance plus eps, for each channel of a block; var has the variances. */
-ALONE void measure(const Block *block, const REAL *x, REAL *mean, REAL *inverse, double *var) {
+NOINLINE void moments(const Block *block, const REAL *x, REAL *mean, REAL *inverse, double *var) {
     for (Size c = 0; c < block->channels; c++) mean[c] = 0;
     if (block->centered) {
         sum_rows(SUM, block->rows, block->channels, x, x, mean, var, var);
@@ -132,8 +133,9 @@ INLINE void combine(Size rows, Size channels, const REAL *first, const REAL *fac
 #undef COMBINE
 }
 
-/* y = (x - mean) * inverse * weight + bias. part is room for two numbers per channel. */
-ALONE void apply(const Block *block, const REAL *x, const REAL *mean, const REAL *inverse, const REAL *weight,
+/* y = (x - mean) * inverse * weight + bias. part has two numbers per channel. */
+NOINLINE void block_forward(const Block *block, const REAL *x, const REAL *mean, const REAL *inverse,
+                            const REAL *weight,
                   const REAL *bias, REAL *y, REAL *part) {
     REAL *scale = part, *shift = part + block->channels;
     for (Size c = 0; c < block->channels; c++) {
@@ -145,9 +147,9 @@ ALONE void apply(const Block *block, const REAL *x, const REAL *mean, const REAL
 
 /* Gradients of a block, from those of its output: of x, unless to is null, and added to those of weight and bias.
 
-Statistics that are not taken from x (fixed) have no gradient. totals, slopes and part are room for a number, a number
-and three per channel. */
-ALONE void differentiate(const Block *block, int fixed, const REAL *x, const REAL *mean, const REAL *inverse,
+Statistics that are not taken from x (fixed) have no gradient. totals, slopes and part have a number, a number and three
+per channel. */
+NOINLINE void block_backward(const Block *block, int fixed, const REAL *x, const REAL *mean, const REAL *inverse,
                           const REAL *weight, const REAL *gradient, REAL *to, REAL *weight_gradient,
                           REAL *bias_gradient, double *totals, double *slopes, REAL *part) {
     const Size channels = block->channels;

@@ -1,24 +1,27 @@
-/* Training without Python: a lane makes all its steps, then the next one does, so that its weights stay in the cache. */
+/* Training without Python: a lane makes all its steps, then the next one does, so that its weights stay in the cache.
+*/
 
 #include <time.h>
 
-#include "graph.h"
 #include "layers.h"
+#include "layout.h"
+#include "memory_plan.h"
 
 /* The losses [batch] of logits [batch, classes], and the gradient of their mean. */
-static void cross_entropy(const Turn *turn, const REAL *logits, const int64_t *y, REAL *losses, REAL *gradient) {
-    const Size classes = turn->job->classes;
-    const REAL even = (REAL)(turn->job->smoothing / classes), own = (REAL)(1 - turn->job->smoothing);
-    for (Size example = 0; example < turn->batch; example++) {
+static void cross_entropy(const StepContext *context, const REAL *logits, const int64_t *y, REAL *losses,
+                          REAL *gradient) {
+    const Size classes = context->job->classes;
+    const REAL even = (REAL)(context->job->smoothing / classes), on_label = (REAL)(1 - context->job->smoothing);
+    for (Size example = 0; example < context->batch; example++) {
         const REAL *z = logits + example * classes;
         REAL *slope = gradient + example * classes, most = z[0], total = 0, loss = 0;
         for (Size k = 1; k < classes; k++) most = z[k] > most ? z[k] : most;
         for (Size k = 0; k < classes; k++) total += slope[k] = exp(z[k] - most);
         const REAL normalizer = log(total) + most;
         for (Size k = 0; k < classes; k++) {
-            const REAL wanted = even + (k == y[example] ? own : 0);
+            const REAL wanted = even + (k == y[example] ? on_label : 0);
             if (wanted != 0) loss += wanted * (normalizer - z[k]);
-            slope[k] = (slope[k] / total - wanted) / turn->batch;
+            slope[k] = (slope[k] / total - wanted) / context->batch;
         }
         losses[example] = loss;
     }
@@ -34,19 +37,19 @@ static double mark(const Job *job, Size layer, int way, double start) {
     return now;
 }
 
-static void make_step(const Turn *turn, const int64_t *y, REAL *losses, REAL *logits) {
-    const Job *job = turn->job;
+static void make_step(const StepContext *context, const int64_t *y, REAL *losses, REAL *logits) {
+    const Job *job = context->job;
     const Layer *last = &job->layer[job->layers - 1];
     for (Size index = 0; index < job->layers; index++) {
         const double start = mark(job, index, 0, 0);
-        forward(turn, &job->layer[index]);
+        forward(context, &job->layer[index]);
         mark(job, index, 0, start);
     }
-    memcpy(logits, room(turn, last->output), turn->batch * job->classes * sizeof(REAL));
-    cross_entropy(turn, logits, y, losses, slot(turn, last->gradient));
+    memcpy(logits, scratch_at(context, last->output), context->batch * job->classes * sizeof(REAL));
+    cross_entropy(context, logits, y, losses, slot(context, last->gradient));
     for (Size index = job->layers - 1; index >= 0; index--) {
         const double start = mark(job, index, 1, 0);
-        if (job->layer[index].learns) backward(turn, &job->layer[index]);
+        if (job->layer[index].needs_grad) backward(context, &job->layer[index]);
         mark(job, index, 1, start);
     }
 }
@@ -57,13 +60,15 @@ void train(const Job *job) {
         for (Size step = 0; step < job->steps; step++) {
             const Size at = step * job->lanes + lane, first = at * job->batch;
             const REAL *images = job->x + first * job->channels * job->positions;
-            const double made = (double)(job->done + step + 1), rate = job->lr[at] / (1 - pow(job->beta1, made));
-            Turn turn = {job, lane, job->batch, job->lr[at], (REAL)rate, (REAL)sqrt(1 - pow(job->beta2, made)), images};
+            const double number = (double)(job->steps_before + step + 1), rate = job->lr[at] / (1 - pow(job->beta1,
+                number));
+            StepContext context = {job, lane, job->batch, job->lr[at], (REAL)rate, (REAL)sqrt(1 - pow(job->beta2,
+                number)), images};
             if (job->channels > 1 && job->positions > 1) {
-                turn_images(job->batch, job->channels, job->positions, images, job->scratch + job->input);
-                turn.images = job->scratch + job->input;
+                transpose_images(job->batch, job->channels, job->positions, images, job->scratch + job->input);
+                context.images = job->scratch + job->input;
             }
-            make_step(&turn, job->y + first, job->losses + first, job->logits + first * job->classes);
+            make_step(&context, job->y + first, job->losses + first, job->logits + first * job->classes);
         }
     }
 }

@@ -2,10 +2,10 @@
 
 Images lie in memory with their channels last, patches as rows: the numbers that a kernel sees at one position. */
 
-#ifndef CONVOLUTION_H
-#define CONVOLUTION_H
+#ifndef IM2COL_H
+#define IM2COL_H
 
-#include "product.h"
+#include "simd.h"
 
 typedef struct {
     Size height, width, channels;                /* of an input image */
@@ -60,7 +60,7 @@ static void pad(const Shape *s, Size images, const REAL *from, REAL *to) {
     }
 }
 
-/* What pad put zeros around. */
+/* The images without the zeros around them. */
 static void unpad(const Shape *s, Size batch, const REAL *padded, REAL *images) {
     const Size line = s->width * s->channels, padded_line = padded_width(s) * s->channels;
     for (Size image = 0; image < batch; image++)
@@ -81,8 +81,8 @@ INLINE void add_numbers(REAL *to, const REAL *from, Size count) {
     for (; done < count; done++) to[done] += from[done];
 }
 
-/* Where in images without zeros around them the first position of a kernel is, for a row of some image's positions. */
-INLINE Size seen_at(const Shape *s, Size line, Size column) {
+/* The first position of a kernel in images without zeros around them, for a row of some image's positions. */
+INLINE Size input_offset(const Shape *s, Size line, Size column) {
     const Size image = line / s->rows, row = line % s->rows * s->row_stride;
     return ((image * s->height + row) * s->width + column * s->column_stride) * s->channels;
 }
@@ -90,20 +90,20 @@ INLINE Size seen_at(const Shape *s, Size line, Size column) {
 /* Copies padded images to patches, or adds patches to padded images, for some lines of a batch.
 
 A piece of a patch lies together in an image: a row of the kernel, or a position of it if it is dilated. */
-INLINE void exchange(const Shape *s, Size first, Size lines, REAL *padded, REAL *patches, int add) {
+INLINE void move_patches(const Shape *s, Size first, Size lines, REAL *padded, REAL *patches, int add) {
     const Size image_line = padded_width(s) * s->channels, together = s->column_dilation == 1;
     const Size pieces = together ? 1 : s->kernel_columns, length = patch_size(s) / s->kernel_rows / pieces;
     for (Size line = first; line < first + lines; line++) {
         REAL *image = padded + line / s->rows * padded_size(s) + line % s->rows * s->row_stride * image_line;
         for (Size column = 0; column < s->columns; column++, image += s->column_stride * s->channels) {
             for (Size row = 0; row < s->kernel_rows; row++) {
-                REAL *seen = image + row * s->row_dilation * image_line;
+                REAL *from = image + row * s->row_dilation * image_line;
                 for (Size piece = 0; piece < pieces; piece++, patches += length) {
                     if (add)
-                        add_numbers(seen, patches, length);
+                        add_numbers(from, patches, length);
                     else
-                        copy_vectors(patches, seen, length);
-                    seen += s->column_dilation * s->channels;
+                        copy_vectors(patches, from, length);
+                    from += s->column_dilation * s->channels;
                 }
             }
         }
@@ -111,12 +111,12 @@ INLINE void exchange(const Shape *s, Size first, Size lines, REAL *padded, REAL 
 }
 
 /* Behind the patches and behind the images there is room for a vector. */
-static void take_patches(const Shape *s, Size first, Size lines, const REAL *padded, REAL *patches) {
-    exchange(s, first, lines, (REAL *)padded, patches, 0);
+static void im2col(const Shape *s, Size first, Size lines, const REAL *padded, REAL *patches) {
+    move_patches(s, first, lines, (REAL *)padded, patches, 0);
 }
 
-static void add_patches(const Shape *s, Size first, Size lines, REAL *padded, const REAL *patches) {
-    exchange(s, first, lines, padded, (REAL *)patches, 1);
+static void col2im(const Shape *s, Size first, Size lines, REAL *padded, const REAL *patches) {
+    move_patches(s, first, lines, padded, (REAL *)patches, 1);
 }
 
 #endif

@@ -1,105 +1,38 @@
-/* Products of small matrices on one core.
+/* Products in tiles whose sums stay in registers. It takes a compiler as long as all other files. */
 
-Matrices are rows in memory, one after another; ldb and ldc are what is from one row to the next. Sums are taken in an
-order that depends on the shapes only. REAL is float or double. */
-
-#ifndef PRODUCT_H
-#define PRODUCT_H
-
-#include <stdint.h>
-#include <string.h>
-
-#if defined(__AVX512F__)
-#define VECTOR_BYTES 64
-#elif defined(__AVX__)
-#define VECTOR_BYTES 32
-#else
-#define VECTOR_BYTES 16
-#endif
-
-/* A loop whose number of turns is known when this is compiled. */
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
-
-/* A large function that is compiled once, whatever its callers know of its arguments. */
-#define ALONE static __attribute__((noinline))
-
-#define INLINE static inline __attribute__((always_inline))
-
-typedef int64_t Size;
-typedef REAL Vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
-typedef __typeof__((Vector){0} < (Vector){0}) Mask;
+#include "gemm.h"
 
 enum {
-    WIDTH = VECTOR_BYTES / sizeof(REAL), /* numbers of a vector */
-    ROWS = 6,                            /* of a tile of a product: its sums fill the registers */
-    MOST_VECTORS = 6,                    /* of a tile of few rows */
+    MOST_VECTORS = 6, /* of a tile of few rows */
     DOT_ROWS = 4,
-    DOT_COLUMNS = 3, /* of a tile of dot products */
-    FEW_ROWS = 16,   /* up to so many, products with a weight are quicker as it is than with the weight transposed */
+    DOT_COLUMNS = 3,  /* of a tile of dot products */
 };
 
-INLINE Vector load(const REAL *from) { return *(const Vector *)from; }
-
-INLINE void store(REAL *to, Vector value) { *(Vector *)to = value; }
-
-/* The first count numbers, which are 1 to WIDTH, and zeros. */
-INLINE Vector load_first(const REAL *from, Size count) {
-    Vector value = {0};
-    if (count >= WIDTH) return load(from);
-    memcpy(&value, from, (size_t)count % WIDTH * sizeof(REAL));
-    return value;
-}
-
-/* The numbers from k to the end of a row, and zeros; fewer than WIDTH are left. */
-INLINE Vector load_last(const REAL *row, Size depth, Size k) {
-    if (depth < WIDTH) return load_first(row + k, depth - k);
-    Mask kept;
-    for (int index = 0; index < WIDTH; index++) kept[index] = -(index >= WIDTH - (depth - k));
-    return (Vector)((Mask)load(row + depth - WIDTH) & kept);
-}
-
-INLINE void store_first(REAL *to, Vector value, Size count) {
-    if (count >= WIDTH)
-        store(to, value);
-    else
-        memcpy(to, &value, (size_t)count % WIDTH * sizeof(REAL));
-}
-
-/* The sum of a vector's numbers, by halves. */
-INLINE REAL sum_of(Vector value) {
-    REAL part[WIDTH];
-    memcpy(part, &value, sizeof part);
-    for (int half = WIDTH / 2; half > 0; half /= 2)
-        for (int index = 0; index < half; index++) part[index] += part[index + half];
-    return part[0];
-}
-
-INLINE Size smaller(Size one, Size other) { return one < other ? one : other; }
-
-INLINE Size larger(Size one, Size other) { return one > other ? one : other; }
-
-/* How many rows each of the fewest tiles of at most `most` has, the first ones having the larger number. */
+/* The rows of each of the fewest tiles of at most `most`, the first ones having the larger number. */
 INLINE Size share_of(Size left, Size most) {
     Size tiles = (left + most - 1) / most;
     return (left + tiles - 1) / tiles;
 }
 
 /* A tile c[rows, columns] (+)= a b, columns being at most vectors * WIDTH. */
-INLINE void product_tile(const int rows, const int vectors, Size columns, Size depth, const REAL *a, Size row_a,
+INLINE void gemm_tile(const int rows, const int vectors, Size columns, Size depth, const REAL *a, Size row_a,
                          Size column_a, const REAL *b, Size ldb, REAL *c, Size ldc, int add) {
     Vector sums[ROWS][MOST_VECTORS] = {{{0}}};
-    const Size whole = columns == vectors * WIDTH ? depth : depth - smaller(depth, (vectors * WIDTH - columns) / ldb + 1);
-    for (Size k = 0; k < depth; k++) {
+    const Size whole = columns == vectors * WIDTH ? depth : depth - smaller(depth,
+        (vectors * WIDTH - columns) / ldb + 1);
+    Size k = 0;
+    for (; k < whole; k++) {
         Vector right[MOST_VECTORS];
-        UNROLL for (int v = 0; v < vectors; v++) {
-            /* a row of b that is not the last may be read past its end */
-            right[v] = k < whole ? load(b + k * ldb + v * WIDTH)
-                                 : load_first(b + k * ldb + v * WIDTH, smaller(WIDTH, columns - v * WIDTH));
+        UNROLL for (int v = 0; v < vectors; v++) right[v] = load(b + k * ldb + v * WIDTH);
+        UNROLL for (int row = 0; row < rows; row++) {
+            const REAL left = a[row * row_a + k * column_a];
+            UNROLL for (int v = 0; v < vectors; v++) sums[row][v] += left * right[v];
         }
+    }
+    for (; k < depth; k++) { /* the last rows of b may not be read past their end */
+        Vector right[MOST_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++)
+            right[v] = load_first(b + k * ldb + v * WIDTH, smaller(WIDTH, columns - v * WIDTH));
         UNROLL for (int row = 0; row < rows; row++) {
             const REAL left = a[row * row_a + k * column_a];
             UNROLL for (int v = 0; v < vectors; v++) sums[row][v] += left * right[v];
@@ -115,13 +48,13 @@ INLINE void product_tile(const int rows, const int vectors, Size columns, Size d
     }
 }
 
-/* c[rows, columns] (+)= a b for a with element (m, k) at m * row_a + k * column_a and b[depth, columns]. */
-ALONE void product(Size rows, Size columns, Size depth, const REAL *a, Size row_a, Size column_a, const REAL *b,
+void gemm(Size rows, Size columns, Size depth, const REAL *a, Size row_a, Size column_a, const REAL *b,
                     Size ldb, REAL *c, Size ldc, int add) {
     Size column = 0;
     while (column < columns) {
         const Size left = columns - column;
-        const int wide = rows <= 2 && left >= MOST_VECTORS * WIDTH, vectors = wide ? MOST_VECTORS : left > WIDTH ? 2 : 1;
+        const int wide = rows <= 2 && left >= MOST_VECTORS * WIDTH,
+            vectors = wide ? MOST_VECTORS : left > WIDTH ? 2 : 1;
         const Size count = smaller(vectors * WIDTH, left);
         for (Size row = 0; row < rows;) {
             const Size height = share_of(rows - row, ROWS);
@@ -129,7 +62,7 @@ ALONE void product(Size rows, Size columns, Size depth, const REAL *a, Size row_
             REAL *to = c + row * ldc + column;
 #define TILE(high, vectors) \
     case 8 * vectors + high: \
-        product_tile(high, vectors, count, depth, from, row_a, column_a, right, ldb, to, ldc, add); break;
+        gemm_tile(high, vectors, count, depth, from, row_a, column_a, right, ldb, to, ldc, add); break;
             switch (8 * vectors + height) {
                 TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1)
                 TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2)
@@ -166,8 +99,7 @@ INLINE void dot_tile(const int rows, const int columns, Size depth, const REAL *
         UNROLL for (int column = 0; column < columns; column++) c[row * ldc + column] = sum_of(sums[row][column]);
 }
 
-/* c[rows, columns] = a b' for a[rows, depth] and b[columns, depth]. */
-ALONE void dot_products(Size rows, Size columns, Size depth, const REAL *a, Size lda, const REAL *b, Size ldb,
+void dot_products(Size rows, Size columns, Size depth, const REAL *a, Size lda, const REAL *b, Size ldb,
                          REAL *c, Size ldc) {
     for (Size column = 0; column < columns;) {
         const Size width = share_of(columns - column, DOT_COLUMNS);
@@ -188,8 +120,8 @@ ALONE void dot_products(Size rows, Size columns, Size depth, const REAL *a, Size
     }
 }
 
-/* b[columns, depth] turned into to[depth, columns]. */
-static void transpose(Size columns, Size depth, const REAL *b, REAL *to) {
+/* b[columns, depth] transposed into to[depth, columns]. */
+void transpose(Size columns, Size depth, const REAL *b, REAL *to) {
     Size column = 0;
     for (; column + WIDTH <= columns; column += WIDTH) {
         for (Size k = 0; k < depth; k++) {
@@ -201,5 +133,3 @@ static void transpose(Size columns, Size depth, const REAL *b, REAL *to) {
     for (; column < columns; column++)
         for (Size k = 0; k < depth; k++) to[k * columns + column] = b[column * depth + k];
 }
-
-#endif

@@ -1,0 +1,195 @@
+"""A rule for each type of layer that the compiled code knows, and one for layers that are to be translated.
+
+C channels, H, W of an image.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bnbench.models.resnet import SubsampleAndPad
+from bnbench.native import structures as c
+from bnbench.native.graph import CustomLayer, Graph, NotNative, Output
+from bnbench.norms.copying import copied
+from bnbench.norms.group import GroupNorm
+from bnbench.norms.instance import InstanceNorm
+from bnbench.norms.lanes import PerExample
+from bnbench.norms.layer import LayerNorm
+from bnbench.norms.none import NoNorm
+from bnbench.norms.rms import RMSNorm
+from bnbench.stacking import LaneByLane
+from bnbench.stacking.layers.batch_norm import FoldedBatchNorm
+from bnbench.stacking.layers.convolution import FoldedConv2d
+from bnbench.stacking.layers.linear import FoldedLinear
+from bnbench.stacking.layers.per_lane import same_config
+
+
+def linear(graph: Graph, layer: FoldedLinear, x: Output) -> Output:
+    """A product with a weight."""
+    if layer.reparametrization is not None or x.image != (layer.in_features, 1, 1):
+        raise NotNative(f"{type(layer).__name__} of computed weights or of images")
+    weight, bias = graph.parameter(layer.weight), graph.parameter(layer.bias)
+    return graph.add(c.LINEAR, x, (layer.out_features, 1, 1), weight=weight, bias=bias)
+
+
+def convolution(graph: Graph, layer: FoldedConv2d, x: Output) -> Output:
+    """A convolution without groups, with zeros around the images."""
+    if layer.reparametrization is not None or layer.groups > 1 or layer.padding_mode != "constant":
+        raise NotNative(f"{type(layer).__name__} of computed weights, in groups or with padding other than zeros")
+    image = layer.out_channels, *layer.positions(*x.image[1:])
+    weight, bias = graph.parameter(layer.weight), graph.parameter(layer.bias)
+    output = graph.add(c.CONVOLUTION, x, image, weight=weight, bias=bias)
+    shape = graph.layers[-1].shape
+    shape.kernel_rows, shape.kernel_columns = layer.kernel_size
+    shape.row_stride, shape.column_stride = layer.stride
+    shape.row_dilation, shape.column_dilation = layer.dilation
+    shape.left, shape.right, shape.top, shape.bottom = layer.margins
+    return output
+
+
+def batch_norm(graph: Graph, layer: FoldedBatchNorm, x: Output) -> Output:
+    """Statistics of the batch or of chunks of it, or running ones where they are frozen."""
+    if layer.corrections is not None:
+        raise NotNative("batch renormalization")
+    tracked = layer.running_mean, layer.running_var, layer.num_batches_tracked
+    running_mean, running_var, batches = (None if tensor is None else tensor.data_ptr() for tensor in tracked)
+    return graph.add(
+        c.NORM,
+        x,
+        x.image,
+        over=c.BATCH,
+        centered=1,
+        fixed=not layer.training and layer.running_mean is not None,
+        groups=x.image[0],
+        chunk=layer.chunk or 0,
+        eps=layer.eps,
+        momentum=-1.0 if layer.momentum is None else layer.momentum,
+        weight=graph.parameter(layer.weight),
+        bias=graph.parameter(layer.bias),
+        running_mean=running_mean,
+        running_var=running_var,
+        batches=batches,
+    )
+
+
+def per_example(graph: Graph, layer: PerExample, x: Output) -> Output:
+    """Statistics of each example: of groups of channels, of all, of each channel, or at each position."""
+    rule, channels = layer.normalize, x.image[0]
+    match rule:
+        case GroupNorm():
+            over, groups, eps = c.EXAMPLE, rule.groups, rule.eps
+        case InstanceNorm():
+            over, groups, eps = c.EXAMPLE, channels, rule.eps
+        case LayerNorm() | RMSNorm():
+            over, groups, eps = c.EXAMPLE if rule.over == "all" else c.POSITION, 1, rule.eps
+        case _:
+            raise NotNative(type(rule).__name__)
+    return graph.add(
+        c.NORM,
+        x,
+        x.image,
+        over=over,
+        centered=not isinstance(rule, RMSNorm),
+        groups=groups,
+        eps=eps,
+        weight=graph.parameter(layer.weight),
+        bias=graph.parameter(layer.bias),
+    )
+
+
+def activation(function: int) -> Callable[[Graph, nn.Module, Output], Output]:
+    """A function of each number."""
+
+    def rule(graph: Graph, layer: nn.Module, x: Output) -> Output:
+        if getattr(layer, "approximate", "none") != "none":
+            raise NotNative("an approximate GELU")
+        return graph.add(c.ACTIVATION, x, x.image, function=function)
+
+    return rule
+
+
+def average(graph: Graph, layer: nn.AdaptiveAvgPool2d, x: Output) -> Output:
+    """The mean over all positions."""
+    if layer.output_size not in (1, (1, 1)):
+        raise NotNative("AdaptiveAvgPool2d to more than one position")
+    return graph.add(c.AVERAGE, x, (x.image[0], 1, 1))
+
+
+def flatten(graph: Graph, layer: nn.Flatten, x: Output) -> Output:
+    """Images as vectors, channels first; the images that come in are that already."""
+    if (layer.start_dim, layer.end_dim) != (1, -1):
+        raise NotNative("Flatten of some dimensions")
+    channels, height, width = x.image
+    if x.index != c.NONE and channels > 1 and height * width > 1:
+        x = graph.add(c.CHANNELS_FIRST, x, x.image)
+    return Output(x.index, (channels * height * width, 1, 1), vector=True)
+
+
+def add(graph: Graph, x: Output, other: Output) -> Output:
+    """The sum of what two layers put out."""
+    if x.image != other.image:
+        raise NotNative("a sum of different shapes")
+    return graph.add(c.ADD, x, x.image, other.index)
+
+
+def subsample(graph: Graph, layer: SubsampleAndPad, x: Output) -> Output:
+    """Every second row and column, with more channels."""
+    channels, height, width = x.image
+    output = graph.add(c.SUBSAMPLE, x, (channels + layer.channels, (height + 1) // 2, (width + 1) // 2))
+    graph.layers[-1].shape.row_stride = graph.layers[-1].shape.column_stride = 2
+    return output
+
+
+def unchanged(graph: Graph, layer: nn.Module, x: Output) -> Output:
+    """A layer that changes nothing."""
+    return x
+
+
+def custom_layer(graph: Graph, path: str, layer: nn.Module, x: Output) -> Output:
+    """A layer at a path in the network whose output has its input's shape; it is translated from what it does."""
+    if isinstance(layer, LaneByLane) and not same_config(layer):
+        raise NotNative(f"{type(layer.member(0)).__name__}, whose settings differ between runs or cannot be compared")
+    tensors = [graph.parameter(tensor) for tensor in layer._parameters.values() if tensor is not None]
+    parameters, itemsize = len(tensors), next(graph.network.parameters()).itemsize
+    for buffer in (buffer for buffer in layer._buffers.values() if buffer is not None):
+        tensors.append(c.Parameter(buffer.data_ptr()))
+        tensors[-1].size = buffer.nbytes // graph.network.lanes // itemsize
+    array = (c.Parameter * len(tensors))(*tensors)
+    fields = {"tensors": ctypes.addressof(array), "parameter_count": parameters, "tensor_count": len(tensors)}
+    output = graph.add(c.CUSTOM, x, x.image, **fields)
+    single = graph.single.get_submodule(path).train(layer.training)
+    graph.custom_layers.append(CustomLayer(output.index, single, x.shape, array))
+    return output
+
+
+def keeps_shape(graph: Graph, path: str, x: Output) -> bool:
+    """True if the output of the layer at a path in the network has its input's shape."""
+    layer = graph.single.get_submodule(path)
+    examples = next(graph.network.parameters()).new_zeros(2, *x.shape)
+    try:
+        with torch.no_grad():
+            y = copied(layer).eval()(examples)
+    except (Exception, SystemExit):  # a plugin's layer may raise anything
+        return False
+    return isinstance(y, Tensor) and y.shape == examples.shape
+
+
+RULES: dict[type[nn.Module], Callable[..., Output]] = {
+    FoldedLinear: linear,
+    FoldedConv2d: convolution,
+    FoldedBatchNorm: batch_norm,
+    PerExample: per_example,
+    nn.ReLU: activation(c.RELU),
+    nn.Sigmoid: activation(c.SIGMOID),
+    nn.Tanh: activation(c.TANH),
+    nn.GELU: activation(c.GELU),
+    nn.AdaptiveAvgPool2d: average,
+    nn.Flatten: flatten,
+    nn.Identity: unchanged,
+    NoNorm: unchanged,
+    SubsampleAndPad: subsample,
+}
