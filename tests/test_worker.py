@@ -36,8 +36,6 @@ NORMS = {"reading": Reading}
 BROKEN = """
 from torch import Tensor, nn
 
-STACKED, INTERLEAVED = Execution("stacked", 8), Execution("interleaved")
-
 class Broken(nn.Module):
     def __init__(self, num_features: int) -> None:
         super().__init__()
