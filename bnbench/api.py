@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,6 @@ def sweep(
     """
     if plugin:
         begin("bnbench.worker", "bnbench.plugins")
-    elif jobs != 1:
-        begin("bnbench.worker")
     plan = session.plan_sweep(
         overrides,
         name,
@@ -86,6 +85,7 @@ def sweep(
         excludes=excludes,
         plugin=Path(plugin) if plugin else None,
         retry_failed=retry_failed,
+        start=None if jobs == 1 else partial(begin, "bnbench.worker"),
     )
     if not extend and (there := session.extension(plan)):
         raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])

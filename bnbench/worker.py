@@ -40,7 +40,7 @@ from bnbench.errors import message_of
 from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
 from bnbench.notices import heard
-from bnbench.plan import trains_natively
+from bnbench.plan.proofs import trains_natively
 from bnbench.plugin_source import Plugin
 from bnbench.probes import take, take_abreast
 from bnbench.spec import RunSpec, run_id

@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -15,11 +16,13 @@ from bnbench import session, store
 from bnbench.cli.status import Status, spent, told
 from bnbench.config import GROUPS
 from bnbench.console import plain_console
-from bnbench.engine import Evaluation, Record
 from bnbench.environment import cores
 from bnbench.notices import Doubling
-from bnbench.reports.wording import plural
 from bnbench.spec import RunSpec, arm, flatten, run_id
+from bnbench.wording import plural
+
+if TYPE_CHECKING:
+    from bnbench.engine import Record
 
 SHOWN_RUNS = 40
 PLAIN_SECONDS = 10.0
@@ -190,6 +193,8 @@ class RunDisplay:
 
     def record(self, record: Record) -> None:
         """Show one evaluation."""
+        from bnbench.engine import Evaluation
+
         self._silence.tell({}, self._console)
         if isinstance(record, Evaluation):
             self._console.print(

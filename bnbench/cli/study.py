@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,7 @@ def show(
     """
     from bnbench.launch import begin
 
-    if plugin is not None:
+    if plugin is not None and plugin.is_file():
         begin("bnbench.worker", "bnbench.plugins")
     from bnbench import session, study
     from bnbench.cli.display import duration
@@ -150,10 +151,8 @@ def run(
     announce("planning the studies ...")
     from bnbench.launch import begin
 
-    if plugin is not None:
+    if plugin is not None and plugin.is_file():
         begin("bnbench.worker", "bnbench.plugins")
-    elif jobs != 1:
-        begin("bnbench.worker")
     from bnbench import session, study
     from bnbench.cli.output import show_views
 
@@ -164,8 +163,9 @@ def run(
         raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])
     chosen = study.check_scale(scale, asked)
     place = study.Place(settings.results, settings.data, plugin, retry_failed)
+    start = partial(begin, "bnbench.worker") if jobs != 1 else None
     for one in asked:
-        study.outlook(one, chosen, place)
+        study.outlook(one, chosen, place, start)
     changes = asked[0].changes
     study.check_files(study.scorecard_files([one.name for one in asked], chosen, settings.results, changes))
     trainer = _Trainer(jobs)

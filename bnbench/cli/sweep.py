@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,10 +64,8 @@ def sweep(
     announce("planning ..." if name is None else f"planning {name} ...")
     from bnbench.launch import begin
 
-    if plugin is not None:
+    if plugin is not None and plugin.is_file():
         begin("bnbench.worker", "bnbench.plugins")
-    elif launcher == "local" and jobs != 1:
-        begin("bnbench.worker")
     from bnbench import session
     from bnbench.cli.display import SweepDisplay, show_plan
     from bnbench.console import echo
@@ -82,6 +81,7 @@ def sweep(
         excludes=excludes or (),
         plugin=plugin,
         retry_failed=retry_failed,
+        start=partial(begin, "bnbench.worker") if launcher == "local" and jobs != 1 and not dry_run else None,
     )
     chosen = plan.folder.name
     if not (extend or dry_run):

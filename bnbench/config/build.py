@@ -7,11 +7,11 @@ from typing import Any
 
 from bnbench.config import slips
 from bnbench.config.compose import CLOSED, GROUPS, Composer
-from bnbench.config.convert import Mismatch, convert, shown
-from bnbench.config.fields import field_types
 from bnbench.config.grammar import Setting
 from bnbench.config.grid import Cell
 from bnbench.config.keys import NESTED
+from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.fields import OPEN, field_types
 from bnbench.spec import Choice, RunSpec
 
 _WRONG = object()
@@ -49,9 +49,9 @@ class Builder:
         return RunSpec(**values)
 
     def _plugin(self, values: Mapping[str, Any]) -> str | None:
-        components = self._composer.components
-        used = components.uses_plugin(**{group: values[group].name for group in components.registries})
-        return components.source_hash if used else None
+        parts = self._composer.parts
+        used = parts.uses_plugin(**{group: values[group].name for group in OPEN})
+        return parts.source_hash if used else None
 
     def _value(self, head: str, given: Mapping[str, Any]) -> Any:
         if head in GROUPS:

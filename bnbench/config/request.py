@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bnbench.components import Components
 from bnbench.config import grid
 from bnbench.config.build import Builder
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.convert import shown
 from bnbench.config.exclude import exclusions, left
 from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import Arms
+from bnbench.schema import Parts
+from bnbench.schema.convert import shown
 from bnbench.spec import RunSpec, check
 
 DEVICES = "auto, cpu, cuda, or cuda:0, cuda:1, ..."
@@ -51,7 +51,7 @@ class Request:
 
 def compose_request(
     overrides: Sequence[str],
-    components: Components,
+    parts: Parts,
     zips: Sequence[str] = (),
     excludes: Sequence[str] = (),
 ) -> Request:
@@ -62,7 +62,7 @@ def compose_request(
 
     Args:
         overrides: ``key=value`` texts; ``key=a,b``, ranges and globs make a factor.
-        components: the registries, with those of a plugin.
+        parts: what a plugin adds to the built-in components.
         zips: texts of several settings that advance together.
         excludes: texts of conditions; a run that meets all conditions of one text is left out.
 
@@ -70,7 +70,7 @@ def compose_request(
         PluginError: a component of the plugin cannot be used.
     """
     problems: list[str] = []
-    composer = Composer(components)
+    composer = Composer(parts)
     settings = parse(overrides, composer.names, problems)
     device = _take_device(settings, composer, problems)
     zipped = [_zipped(text, composer, problems, settings) for text in zips]

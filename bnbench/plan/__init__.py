@@ -1,13 +1,11 @@
-"""Before training: what is impossible, what is trained together, and how long it will take."""
+"""Before training: what is impossible, what is trained together, and how long it will take.
 
-from bnbench.plan.equal_arms import columns
-from bnbench.plan.estimate import stack_seconds, until_last
-from bnbench.plan.examination import Examination, examine
-from bnbench.plan.feasibility import obstacles, summarized
+What is named here needs no torch; what builds networks is in modules of its own, imported where it is asked.
+"""
+
+from bnbench.plan.examination import Examination, examine, lasts, summarized
+from bnbench.plan.grouping import Division, stacks, until_last
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
-from bnbench.plan.proofs import trains_natively
-from bnbench.plan.room import check_room
-from bnbench.plan.stacks import Division, division, lane_limits, stacks
 
 __all__ = [
     "ROOM",
@@ -17,16 +15,10 @@ __all__ = [
     "Question",
     "Refusal",
     "answer",
-    "check_room",
-    "columns",
-    "division",
     "examine",
-    "lane_limits",
     "last_line",
-    "obstacles",
-    "stack_seconds",
+    "lasts",
     "stacks",
     "summarized",
-    "trains_natively",
     "until_last",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,8 +17,8 @@ from bnbench.engine.evaluation import evaluate_lanes
 from bnbench.engine.folding import fold
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
+from bnbench.plan.grouping import STEP_OVERHEAD, Stack
 from bnbench.plan.proofs import trains_natively
-from bnbench.plan.stacks import STEP_OVERHEAD, Stack
 from bnbench.spec import RunSpec, stack_key
 
 MEASURED, FEW, SAMPLE = 10, 8, 256
@@ -46,14 +45,6 @@ class _Pace:
     def lanes(self, stack: Sequence[str]) -> int:
         """How many lanes are trained."""
         return len(set(stack) if self.native else stack)
-
-
-def until_last(seconds: Sequence[float], workers: int) -> float:
-    """Seconds until the last of the workers is through with all stacks, the longest first."""
-    ends = [0.0] * workers
-    for value in sorted(seconds, reverse=True):
-        heapq.heapreplace(ends, ends[0] + value)
-    return max(ends)
 
 
 @preserved_global_state()

@@ -19,7 +19,6 @@ from bnbench.engine.evaluation import dtype_of
 from bnbench.errors import Impossible, InvalidRequest, message_of
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.contract import (
-    TOO_LARGE,
     limited_parameters,
     require_logits,
     require_statistics,
@@ -27,7 +26,8 @@ from bnbench.plan.contract import (
     with_checked_norm,
     wrong_axes,
 )
-from bnbench.spec import MOST_STEPS, RunSpec, arm
+from bnbench.plan.examination import TOO_LARGE
+from bnbench.spec import MOST_STEPS, RunSpec
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
@@ -55,15 +55,6 @@ def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callab
         if reason is not None:
             found[identity] = reason
     return found
-
-
-def summarized(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list[str]:
-    """A sentence for each arm and reason, with all batch sizes to which it applies."""
-    batches: dict[tuple[str, str], dict[int, None]] = {}
-    for identity, reason in reasons.items():
-        spec = specs[identity]
-        batches.setdefault((arm(spec), reason), {})[spec.batch_size] = None
-    return [f"{cell} batch_size={','.join(map(str, sizes))}: {reason}" for (cell, reason), sizes in batches.items()]
 
 
 def _too_long(spec: RunSpec, order: Order) -> str | None:

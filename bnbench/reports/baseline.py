@@ -13,7 +13,7 @@ from bnbench.reports.factors import head, varying
 from bnbench.reports.levels import Level, level_text, same, typed
 from bnbench.reports.rows import Rows
 from bnbench.reports.trials import read_trials
-from bnbench.reports.wording import listing
+from bnbench.wording import listing
 
 Baseline = Mapping[str, Level]
 

@@ -26,9 +26,9 @@ from bnbench.reports.time_to_target import Times, times_to_target
 from bnbench.reports.trials import read_trials, uncounted
 from bnbench.reports.tuning import EDGE_NOTE, best_lr, keep_best, lr_cell
 from bnbench.reports.view import Cell, Column, ReportView, Table
-from bnbench.reports.wording import count, magnitude, ratio
-from bnbench.reports.wording import target as target_text
 from bnbench.stats import ratio_of_medians
+from bnbench.wording import count, magnitude, ratio
+from bnbench.wording import target as target_text
 
 TITLE = "Convergence"
 MISS_NOTE = "A miss counts as infinity: the median is 'never' unless more than half of the seeds reach the target."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bnbench.reports.wording import plural
+from bnbench.wording import plural
 
 PATH, DATA = "dataset.path", "data"
 WITH_FILES = ("imagefolder", "npz")

@@ -16,7 +16,7 @@ from bnbench.reports.rows import Rows, following, key_columns, labels, section_s
 from bnbench.reports.trials import Trials, read_trials, uncounted
 from bnbench.reports.tuning import EDGE_NOTE, best_lr, keep_best, lr_cell
 from bnbench.reports.view import Cell, Column, ReportView, Table
-from bnbench.reports.wording import percent
+from bnbench.wording import percent
 
 TITLE = "Small batch"
 CELL = ("row", "batch_size")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bnbench.errors import InvalidRequest
 from bnbench.paths import built_in
-from bnbench.reports.wording import listing, plural
+from bnbench.wording import listing, plural
 
 ADDABLE = ("norm", "model", "dataset")
 """Columns of the components that a plugin can add to."""

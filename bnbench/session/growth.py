@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bnbench import store
-from bnbench.reports.wording import plural
 from bnbench.session.planning import Plan
 from bnbench.spec import Value, flatten
 from bnbench.store.files import text
+from bnbench.wording import plural
 
 VERSIONS = frozenset({"plugin", "data"})
 """Columns that tell versions of one cell apart: an edited norm or changed data make no other grid."""

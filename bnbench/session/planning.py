@@ -4,42 +4,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import torch
-
 from bnbench import store
 from bnbench.asking import Answer, Waits, ask, ask_abreast
 from bnbench.coincidences import sentences
-from bnbench.components import Components
 from bnbench.config import Request, compose_request, read_spec
-from bnbench.engine import gpus, prepare_process, resolve_device
+from bnbench.devices import CPU, Device, gpus, resolved
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.paths import expanded
-from bnbench.plan import (
-    Division,
-    Examination,
-    Question,
-    check_room,
-    division,
-    examine,
-    stack_seconds,
-    stacks,
-    summarized,
-    until_last,
-)
+from bnbench.plan import Division, Examination, Question, examine, lasts, stacks, summarized, until_last
 from bnbench.plugins import known_components
+from bnbench.remembered import machine, remembered
+from bnbench.schema import Known
 from bnbench.session.naming import free_name
-from bnbench.session.provenance import PATH, earlier_data, fingerprinted, repeated, same_data
-from bnbench.spec import RunSpec, run_id, stack_key
+from bnbench.session.provenance import PATH, earlier_data, fingerprinted, is_settled, repeated, same_data
+from bnbench.spec import RunSpec, flatten, run_id, stack_key
 
+Start = Callable[[], None]
+"""Lets what workers need be imported beside planning."""
 DEFAULT_NAME = "runs"
 LONGEST_NAME = 100
 _NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
@@ -63,10 +53,10 @@ class Plan:
     request: Request
     specs: Mapping[str, RunSpec]
     folder: Path
-    components: Components
+    components: Known
     plugin: Path | None
     data: Path
-    device: torch.device
+    device: Device
     known: Mapping[str, str]
     pending: Mapping[str, RunSpec]
     impossible: Mapping[str, str]
@@ -97,16 +87,38 @@ class Plan:
     def estimate(self, workers: int, lanes: int | None = None) -> float:
         """Seconds that so many workers will train what is pending, from a few steps that as many measure at once.
 
+        What was measured of built-in components on this machine is taken again for the rest of the week.
+
         Args:
             lanes: runs trained as one network; None as many as is quick.
         """
+        if self.device != CPU or not all(map(is_settled, self.pending.values())):
+            return self._measured(workers, lanes)
+        about = [
+            [*self.pending],
+            workers,
+            lanes,
+            cores(),
+            self.known_lanes(),
+            machine(),
+            date.today().isocalendar()[:2],
+        ]
+        return remembered("seconds", about, lambda: self._measured(workers, lanes))
+
+    def _measured(self, workers: int, lanes: int | None) -> float:
+        """The estimate, measured now."""
+        import torch
+
+        from bnbench.plan.estimate import stack_seconds
+
+        device = torch.device(self.device.name)
         divided = list(self.divide(self.pending, workers, lanes))
         limits = {key: limit for found in divided for key, limit in found.value.limits.items()}
         planned = stacks(self.pending, limits, workers, spread=lanes is None)
         seconds: list[float] = []
         for found in divided:
             specs, own = found.specs, [stack for stack in planned if stack[0] in found.specs]
-            question = partial(stack_seconds, device=self.device, planned=own, sizes=found.value.sizes)
+            question = partial(stack_seconds, device=device, planned=own, sizes=found.value.sizes)
             if self.device.type == "cpu" and (workers > 1 or any(spec.plugin for spec in specs.values())):
                 answers = ask_abreast(question, specs, self.components, self.data, min(workers, cores()))
             else:
@@ -123,8 +135,13 @@ class Plan:
             lanes: runs trained as one network; None as many as is quick.
             waits: see :func:`ask`.
         """
+        import torch
+
+        from bnbench.plan.limits import division
+
+        device = torch.device(self.device.name)
         known = {} if lanes is not None else self.known_lanes()
-        question = partial(division, workers=workers, lanes=lanes, device=self.device, known=known)
+        question = partial(division, workers=workers, lanes=lanes, device=device, known=known)
         for told in self.ask(question, pending, True, waits):
             if told.error is None:
                 yield told
@@ -163,11 +180,13 @@ def plan_sweep(
     excludes: Sequence[str] = (),
     plugin: Path | None = None,
     retry_failed: bool = False,
+    start: Start | None = None,
 ) -> Plan:
     """Compose and check a sweep.
 
     Args:
         name: of the sweep; None takes one that is free.
+        start: is called as soon as it is clear that there is something to train, while planning goes on.
 
     Raises:
         BnbenchError: something is wrong with the request; the message says all of it.
@@ -176,18 +195,21 @@ def plan_sweep(
     request = compose_request(overrides, parts, zips, excludes)
     if name is None:
         name = free_name(request.specs, _absolute(results, "--results"), date.today())
-    return plan_request(request, parts, name, results=results, data=data, plugin=plugin, retry_failed=retry_failed)
+    return plan_request(
+        request, parts, name, results=results, data=data, plugin=plugin, retry_failed=retry_failed, start=start
+    )
 
 
 def plan_request(
     request: Request,
-    parts: Components,
+    parts: Known,
     name: str,
     *,
     results: Path,
     data: Path,
     plugin: Path | None = None,
     retry_failed: bool = False,
+    start: Start | None = None,
 ) -> Plan:
     """Check a sweep that is composed already, with the components ``parts`` of ``plugin``.
 
@@ -197,7 +219,7 @@ def plan_request(
     results, data = _absolute(results, "--results"), _absolute(data, "--data")
     plugin = plugin and _absolute(plugin, "--plugin")
     skip = store.RESULTS if retry_failed else store.RESULTS | {"failed", "out_of_memory"}
-    return _plan(request, parts, name, results, data, plugin, skip)
+    return _plan(request, parts, name, results, data, plugin, skip, start)
 
 
 def plan_run(
@@ -236,39 +258,43 @@ def plan_run(
 
 def _plan(
     request: Request,
-    parts: Components,
+    parts: Known,
     name: str,
     results: Path,
     data: Path,
     plugin: Path | None,
     skip: frozenset[str],
+    start: Start | None = None,
 ) -> Plan:
     problems = list(request.problems)
     folder = results / name
     composed: list[RunSpec] = []
     specs: dict[str, RunSpec] = {}
-    device, found = torch.device("cpu"), Examination()
-    prepare_process()
+    device, found = CPU, Examination()
     try:
         _check_name(name)
         store.check_writable(folder)
-        device = resolve_device(request.device)
+        device = resolved(request.device)
     except InvalidRequest as error:
         problems += error.problems
     try:
         composed = fingerprinted(request.specs, data)
         for spec in composed:
             specs.setdefault(run_id(spec), spec)
-        for told in ask(examine, specs, parts, data):
-            reason = f"trying its network failed: {told.error}"
-            found.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
+        if start is not None and not problems and _lacks_one(folder, specs, skip):
+            start()
+        found = _examined(specs, parts, data)
     except BnbenchError as error:
         problems += [str(error)]
     problems += found.problems
     impossible = {identity: found.impossible[identity] for identity in specs if identity in found.impossible}
     if problems or len(impossible) == len(specs):
         raise InvalidRequest([*problems, *summarized(specs, impossible)])
-    coincide = sentences(found.columns[identity] for identity in specs if identity not in impossible)
+    coincide = sentences(
+        {**flatten(spec), "total_steps": found.steps[identity]}
+        for identity, spec in specs.items()
+        if identity not in impossible
+    )
     notes = dict.fromkeys([*request.notes, *found.notes, *coincide])
     rows = store.checked_rows(folder)  # a damaged folder is refused as a whole before anything is told of the plan
     notes.update(dict.fromkeys(earlier_data(specs.values(), rows.values())))
@@ -281,9 +307,52 @@ def _plan(
         if identity not in impossible and known.get(identity) not in skip
     }
     if pending and (used := gpus(device)):
-        check_room(pending, parts, partial(parts.load, root=data), used)
+        _check_room(pending, data, used)
     identities = {run_id(old): run_id(new) for old, new in zip(typed, composed, strict=True) if old is not new}
     return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible, (), identities)
+
+
+def _lacks_one(folder: Path, specs: Mapping[str, RunSpec], skip: frozenset[str]) -> bool:
+    """Whether a run is still to be trained, as far as the folder can be read."""
+    try:
+        known = store.statuses(folder)
+    except (BnbenchError, OSError):  # which is told later, beside all else
+        return False
+    return any(known.get(identity) not in skip for identity in specs)
+
+
+def _examined(specs: Mapping[str, RunSpec], parts: Known, data: Path) -> Examination:
+    """What must be known of specs before they are trained; what is settled is remembered.
+
+    Raises:
+        BnbenchError: see :func:`ask`.
+    """
+    found = Examination()
+
+    def asked(some: Mapping[str, RunSpec]) -> Examination:
+        every = Examination()
+        for told in ask(examine, some, parts, data):
+            reason = f"trying its network failed: {told.error}"
+            every.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
+        return every
+
+    settled = {identity: spec for identity, spec in specs.items() if is_settled(spec)}
+    if settled:
+        about = [[*settled]]
+        found.add(Examination(**remembered("examine", about, lambda: asdict(asked(settled)), lasts)))
+    found.add(asked({identity: spec for identity, spec in specs.items() if identity not in settled}))
+    return found
+
+
+def _check_room(pending: Mapping[str, RunSpec], data: Path, used: Sequence[Device]) -> None:
+    """See :func:`check_room`."""
+    import torch
+
+    from bnbench.components import components
+    from bnbench.plan.room import check_room
+
+    here = components()
+    check_room(pending, here, partial(here.load, root=data), [torch.device(gpu.name) for gpu in used])
 
 
 def _check_name(name: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from bnbench.reports.wording import general, plural
 from bnbench.stats import ALPHA
 from bnbench.study.definition import ONLY_CELL
 from bnbench.study.row import Row
+from bnbench.wording import general, plural
 
 VERDICTS = {
     "supported": "Supported",

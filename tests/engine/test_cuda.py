@@ -13,7 +13,7 @@ from bnbench.data import Data
 from bnbench.engine import Outcome, Record, prepare_process, train, train_stack
 from bnbench.engine.cuda_graph import CudaGraphs
 from bnbench.norms import NORMS
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
 from tests.conftest import load_data, make_spec
 from tests.engine.test_recording import DRAWS, Counting, Drawing, Reading, with_norm

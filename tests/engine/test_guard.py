@@ -17,7 +17,7 @@ from bnbench.config import compose_request
 from bnbench.data import Data
 from bnbench.engine import Mismatch, Record, compiler, train_stack
 from bnbench.engine.native import NativeSteps, guard
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec, Sgd, run_id
 from tests.conftest import load_data, make_spec
 from tests.engine.test_stacked import lanes_of, small

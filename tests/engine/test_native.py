@@ -17,7 +17,8 @@ from bnbench.engine.native import NotNative, compilation, graph, library, struct
 from bnbench.engine.native.compilation import FLAGS, HERE, REALS
 from bnbench.errors import Impossible
 from bnbench.norms import NORMS
-from bnbench.plan import obstacles, trains_natively
+from bnbench.plan.feasibility import obstacles
+from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec
 from tests.conftest import load_data, make_spec
 from tests.engine.test_stacked import MODELS, alone, assert_equal, lanes_of, small, stacked

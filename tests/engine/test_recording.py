@@ -16,7 +16,7 @@ from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engine import Outcome, Record, train_stack
 from bnbench.norms import NORMS
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
 from tests.conftest import load_data, make_spec
 from tests.engine.tape import Tape

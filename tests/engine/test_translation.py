@@ -21,7 +21,7 @@ from bnbench.engine.native.vocabulary import EACH
 from bnbench.errors import Impossible
 from bnbench.kept import keep
 from bnbench.norms import NORMS
-from bnbench.plan import trains_natively
+from bnbench.plan.proofs import trains_natively
 from bnbench.spec import Sgd
 from tests.conftest import load_data, make_spec
 from tests.engine.test_at_once import Batch, Largest, Own, Unlike

@@ -23,7 +23,7 @@ from bnbench.engine.folding.product import wide_product
 from bnbench.engine.folding.windows import convolve_windows
 from bnbench.engine.lane_optim import LaneAdam, LaneSgd
 from bnbench.norms import NORMS
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import Adam, AdamW, RunSpec
 from tests.conftest import load_data, make_spec
 from tests.engine.test_stacked import alone, assert_equal, lanes_of, small

@@ -22,7 +22,7 @@ from bnbench.engine.folding import fold
 from bnbench.engine.lane_optim import make_lane_optimizer
 from bnbench.engine.lane_step import LaneStep
 from bnbench.engine.lane_steps import LaneSteps
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
 from tests.conftest import load_data, make_spec
 from tests.engine.test_recording import Reading, with_norm

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.components import Components, components
-from bnbench.plan import lane_limits, stacks
+from bnbench.plan import stacks
 from bnbench.plan.calibration import quickest, seconds_per_lane
+from bnbench.plan.limits import lane_limits
 from bnbench.spec import run_id
 from tests.conftest import load_data, make_spec
 
@@ -35,7 +36,7 @@ def test_a_deep_network_is_tried_with_more_lanes_than_fit_the_caches(monkeypatch
         asked.append((candidates, worth))
         return candidates[-1]
 
-    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "quickest", quickest)
+    monkeypatch.setattr(sys.modules["bnbench.plan.limits"], "quickest", quickest)
     specs = {
         run_id(spec): spec
         for seed in range(12)
@@ -77,7 +78,7 @@ def test_what_cannot_be_measured_is_left_to_its_worker(trouble: str):
 )
 def test_a_gpu_is_filled(monkeypatch: pytest.MonkeyPatch, free: int, count: int, workers: int, device: str, lanes: int):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "memory_of", lambda gpu: (free, 2 * free))
+    monkeypatch.setattr(sys.modules["bnbench.plan.limits"], "memory_of", lambda gpu: (free, 2 * free))
     spec = make_spec("model=cnn", "batch_size=32", "steps=100")
     specs = {run_id(lane): lane for seed in range(80 * workers) if (lane := replace(spec, seed=seed))}
     limits = lane_limits(specs, components(), load_data, workers=workers, device=torch.device(device))

@@ -8,7 +8,10 @@ import torch
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engine import prepare_process, train, train_stack
-from bnbench.plan import division, stack_seconds, stacks, trains_natively, until_last
+from bnbench.plan import stacks, until_last
+from bnbench.plan.estimate import stack_seconds
+from bnbench.plan.limits import division
+from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec, run_id, stack_key
 from tests.conftest import load_data
 

@@ -8,7 +8,8 @@ from bnbench.components import Components, components
 from bnbench.config import compose_request
 from bnbench.engine import compiler
 from bnbench.kept import keep, kept_text
-from bnbench.plan import lane_limits, stacks
+from bnbench.plan import stacks
+from bnbench.plan.limits import lane_limits
 from bnbench.plan.size import activations
 from bnbench.spec import run_id, stack_key
 from tests.conftest import load_data
@@ -82,7 +83,7 @@ def test_a_large_network_is_compiled_if_that_is_measured_to_be_quicker(
     def measured(*asked, native: bool):
         return seconds if native else 1.0
 
-    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "seconds_per_lane", measured)
+    monkeypatch.setattr(sys.modules["bnbench.plan.limits"], "seconds_per_lane", measured)
     found = planned("model.width=1400", "batch_size=16", "seed=range(10)", workers=1)
     assert max(len(stack) for stack in found) == lanes
 
@@ -96,7 +97,7 @@ def test_a_large_network_is_compiled_if_that_is_measured_to_be_quicker(
 def test_a_run_without_companions_is_compiled_if_that_is_worth_the_proof(
     monkeypatch: pytest.MonkeyPatch, seconds: float, settings: list[str], lanes: int
 ):
-    monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], "WORTH_PROVING", seconds)
+    monkeypatch.setattr(sys.modules["bnbench.plan.limits"], "WORTH_PROVING", seconds)
     assert [len(stack) for stack in planned(*settings)] == [lanes]
 
 
@@ -114,7 +115,7 @@ def test_a_large_run_without_companions_is_compiled_if_that_is_measured_to_be_qu
         ("WORKING_SET", 0),
         ("seconds_per_lane", measured),
     ):
-        monkeypatch.setattr(sys.modules["bnbench.plan.stacks"], name, value)
+        monkeypatch.setattr(sys.modules["bnbench.plan.limits"], name, value)
     assert [len(stack) for stack in planned()] == [lanes]
 
 

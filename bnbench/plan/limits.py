@@ -1,11 +1,8 @@
-"""Which runs are trained as one network, and how many of them."""
+"""How many runs are trained as one network."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -17,9 +14,10 @@ from bnbench.engine import gpus, memory_of, total_steps
 from bnbench.engine.evaluation import LANE_BATCH
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.calibration import CPU, quickest, seconds_per_lane
+from bnbench.plan.grouping import Division, groups
 from bnbench.plan.proofs import folds, trains_natively, unfoldable
 from bnbench.plan.size import lane_bytes, seconds_alone
-from bnbench.spec import RunSpec, stack_key
+from bnbench.spec import RunSpec
 
 WORKING_SET = 8 * 2**20
 """Bytes of activations that a stack may have on the CPU: more lanes than fit into a core's caches gain nothing."""
@@ -35,11 +33,6 @@ WORTH_MEASURING = 500
 """Lane-steps from which it pays to measure the 18 that tell whether compiled code is quicker."""
 WORTH_PROVING = 5.0
 """Seconds that torch takes for a run alone from which it pays to prove that compiled code may train it."""
-STEP_OVERHEAD = 6
-"""What a step costs whatever its lanes, in lanes."""
-
-Stack = tuple[str, ...]
-"""The run_ids of a stack; a run stacked with itself is there twice."""
 
 
 @preserved_global_state()
@@ -75,7 +68,7 @@ def lane_limits(
     limits = dict(known)
     found: dict[tuple[object, ...], int] = {}
     alone: dict[tuple[object, ...], str] = {}
-    for key, members in _groups(specs).items():
+    for key, members in groups(specs).items():
         if key in limits:
             continue
         spec = specs[members[0]]
@@ -100,21 +93,6 @@ def lane_limits(
     return limits
 
 
-@dataclass(frozen=True)
-class Division:
-    """What tells how runs are divided into stacks, and how large these are.
-
-    Attributes:
-        limits: by stack key, how many runs are trained together at most.
-        reasons: by stack key, why runs are trained one by one although they have companions, if that was found now.
-        sizes: by stack key, seconds that torch takes for a run alone, roughly.
-    """
-
-    limits: dict[str, int]
-    reasons: dict[str, str]
-    sizes: dict[str, float]
-
-
 def division(
     specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data], **named: Any
 ) -> Division:
@@ -123,7 +101,7 @@ def division(
     limits = lane_limits(specs, components, data, reasons=reasons, **named)
     found: dict[tuple[object, ...], float] = {}
     sizes: dict[str, float] = {}
-    for key, members in _groups(specs).items():
+    for key, members in groups(specs).items():
         spec = specs[members[0]]
         kind = spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size, spec.epochs, spec.steps
         if kind not in found:
@@ -137,70 +115,6 @@ def _size(spec: RunSpec, components: Components, data: Callable[[RunSpec], Data]
         return seconds_alone(spec, components, data(spec))
     except (Exception, SystemExit):  # a component that fails will fail its own run
         return 0.0
-
-
-def stacks(specs: Mapping[str, RunSpec], limits: Mapping[str, int], workers: int, spread: bool = True) -> list[Stack]:
-    """Group runs into stacks, the longest to train first.
-
-    A single run that is left of a group is stacked with itself: its numbers are then those of any stack, however the
-    runs were divided.
-
-    Args:
-        specs: by run_id.
-        limits: runs of a stack at most, by stack key, as :func:`lane_limits` finds them.
-        workers: how many train at a time.
-        spread: whether stacks are made smaller to give all workers something to do.
-    """
-    planned: list[Stack] = []
-    for key, members in _groups(specs).items():
-        planned += _parts(members, -(-len(members) // limits.get(key, 1)))
-    if spread:
-        planned = _spread(planned, lambda stack: _cost(specs[stack[0]], len(stack)), workers)
-    ordered = sorted(planned, key=lambda stack: -_cost(specs[stack[0]], len(stack)))
-    return [
-        stack * 2 if len(stack) == 1 and limits.get(stack_key(specs[stack[0]]), 1) > 1 else stack for stack in ordered
-    ]
-
-
-def _groups(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
-    """The run_ids of each stack key."""
-    groups: dict[str, list[str]] = {}
-    for identity, spec in specs.items():
-        groups.setdefault(stack_key(spec), []).append(identity)
-    return groups
-
-
-def _parts(members: Sequence[str], count: int) -> list[Stack]:
-    """``count`` parts of nearly equal size."""
-    edges = [round(part * len(members) / count) for part in range(count + 1)]
-    return [tuple(members[start:end]) for start, end in itertools.pairwise(edges)]
-
-
-def _spread(planned: list[Stack], cost: Callable[[Stack], float], workers: int) -> list[Stack]:
-    """Split the largest stacks as far as that lets the workers end sooner."""
-    best = current = planned
-    for _ in range(4 * workers):
-        largest = max(current, key=cost, default=())
-        if len(largest) <= 1:
-            break
-        current = [*(stack for stack in current if stack is not largest), *_parts(largest, 2)]
-        if _makespan(current, cost, workers) < 0.98 * _makespan(best, cost, workers):
-            best = current
-    return best
-
-
-def _makespan(planned: Sequence[Stack], cost: Callable[[Stack], float], workers: int) -> float:
-    """When the last worker ends if each takes the longest stack that is left."""
-    ends = [0.0] * workers
-    for value in sorted(map(cost, planned), reverse=True):
-        heapq.heapreplace(ends, ends[0] + value)
-    return max(ends)
-
-
-def _cost(spec: RunSpec, lanes: int) -> float:
-    """Time of a stack, up to a factor that the stacks of a sweep share."""
-    steps = spec.steps if spec.steps is not None else (spec.epochs or 1) * 1e6 / spec.batch_size
-    return steps * (STEP_OVERHEAD + lanes)
 
 
 def _gains_alone(spec: RunSpec, components: Components, data: Data, device: torch.device) -> bool:

@@ -1,0 +1,103 @@
+"""Which runs are trained as one network, once it is known how many may be. Needs no torch."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bnbench.spec import RunSpec, stack_key
+
+STEP_OVERHEAD = 6
+"""What a step costs whatever its lanes, in lanes."""
+
+Stack = tuple[str, ...]
+"""The run_ids of a stack; a run stacked with itself is there twice."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """What tells how runs are divided into stacks, and how large these are.
+
+    Attributes:
+        limits: by stack key, how many runs are trained together at most.
+        reasons: by stack key, why runs are trained one by one although they have companions, if that was found now.
+        sizes: by stack key, seconds that torch takes for a run alone, roughly.
+    """
+
+    limits: dict[str, int]
+    reasons: dict[str, str]
+    sizes: dict[str, float]
+
+
+def stacks(specs: Mapping[str, RunSpec], limits: Mapping[str, int], workers: int, spread: bool = True) -> list[Stack]:
+    """Group runs into stacks, the longest to train first.
+
+    A single run that is left of a group is stacked with itself: its numbers are then those of any stack, however the
+    runs were divided.
+
+    Args:
+        specs: by run_id.
+        limits: runs of a stack at most, by stack key, as :func:`lane_limits` finds them.
+        workers: how many train at a time.
+        spread: whether stacks are made smaller to give all workers something to do.
+    """
+    planned: list[Stack] = []
+    for key, members in groups(specs).items():
+        planned += _parts(members, -(-len(members) // limits.get(key, 1)))
+    if spread:
+        planned = _spread(planned, lambda stack: _cost(specs[stack[0]], len(stack)), workers)
+    ordered = sorted(planned, key=lambda stack: -_cost(specs[stack[0]], len(stack)))
+    return [
+        stack * 2 if len(stack) == 1 and limits.get(stack_key(specs[stack[0]]), 1) > 1 else stack for stack in ordered
+    ]
+
+
+def groups(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
+    """The run_ids of each stack key."""
+    groups: dict[str, list[str]] = {}
+    for identity, spec in specs.items():
+        groups.setdefault(stack_key(spec), []).append(identity)
+    return groups
+
+
+def _parts(members: Sequence[str], count: int) -> list[Stack]:
+    """``count`` parts of nearly equal size."""
+    edges = [round(part * len(members) / count) for part in range(count + 1)]
+    return [tuple(members[start:end]) for start, end in itertools.pairwise(edges)]
+
+
+def _spread(planned: list[Stack], cost: Callable[[Stack], float], workers: int) -> list[Stack]:
+    """Split the largest stacks as far as that lets the workers end sooner."""
+    best = current = planned
+    for _ in range(4 * workers):
+        largest = max(current, key=cost, default=())
+        if len(largest) <= 1:
+            break
+        current = [*(stack for stack in current if stack is not largest), *_parts(largest, 2)]
+        if _makespan(current, cost, workers) < 0.98 * _makespan(best, cost, workers):
+            best = current
+    return best
+
+
+def _makespan(planned: Sequence[Stack], cost: Callable[[Stack], float], workers: int) -> float:
+    """When the last worker ends if each takes the longest stack that is left."""
+    ends = [0.0] * workers
+    for value in sorted(map(cost, planned), reverse=True):
+        heapq.heapreplace(ends, ends[0] + value)
+    return max(ends)
+
+
+def _cost(spec: RunSpec, lanes: int) -> float:
+    """Time of a stack, up to a factor that the stacks of a sweep share."""
+    steps = spec.steps if spec.steps is not None else (spec.epochs or 1) * 1e6 / spec.batch_size
+    return steps * (STEP_OVERHEAD + lanes)
+
+
+def until_last(seconds: Sequence[float], workers: int) -> float:
+    """Seconds until the last of the workers is through with all stacks, the longest first."""
+    ends = [0.0] * workers
+    for value in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + value)
+    return max(ends)
