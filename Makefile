@@ -21,7 +21,7 @@ quick: $(VENV)/installed-dev  ## the part of the tests that other Pythons are he
 	$(BIN)/pytest -n 2 $(QUICK_TESTS)
 
 contract: $(VENV)/installed-dev  ## hold stacks of large networks to the reference engine for 20 steps, in half an hour
-	$(BIN)/pytest -n 2 --whole tests/engine/test_stacked.py -k reference_runs
+	$(BIN)/pytest -n 2 --whole tests/engines/test_stacked.py -k reference_runs
 
 lint: $(VENV)/installed-dev  ## style, types and layers
 	$(BIN)/ruff check .

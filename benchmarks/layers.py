@@ -12,11 +12,8 @@ import typer
 
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engine import prepare_process
-from bnbench.engine.folding import fold
-from bnbench.engine.lane_optim import make_lane_optimizer
-from bnbench.engine.native import NativeSteps
-from bnbench.engine.native.structures import (
+from bnbench.native import NativeSteps
+from bnbench.native.structures import (
     ACTIVATION,
     ADD,
     AVERAGE,
@@ -28,7 +25,10 @@ from bnbench.engine.native.structures import (
     TRANSLATED,
     Layer,
 )
-from bnbench.engine.optim import decays
+from bnbench.stacking import fold
+from bnbench.stacking.optimizers import make_lane_optimizer
+from bnbench.training import prepare_process
+from bnbench.training.optimizer import decays
 
 NAMES = {
     LINEAR: "linear",

@@ -11,8 +11,8 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from bnbench.engine import prepare_process
 from bnbench.norms import NORMS
+from bnbench.training import prepare_process
 
 SHAPES = ((32, 32, 32, 32), (64, 64, 16, 16))
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}

@@ -14,8 +14,9 @@ from torch.profiler import ProfilerActivity, profile
 from bnbench.components import Components, components
 from bnbench.config import compose_request
 from bnbench.data import Data, Examples
-from bnbench.engine import prepare_process, train, train_stack
+from bnbench.engines import train, train_stack
 from bnbench.spec import RunSpec
+from bnbench.training import prepare_process
 
 PASSES = 7
 """Times that a weight or its velocity is read or written in a step of SGD with momentum: the weight in the forward

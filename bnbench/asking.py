@@ -68,7 +68,7 @@ def ask(
     built_in = {identity: spec for identity, spec in specs.items() if spec.plugin is None}
     if built_in:
         from bnbench.components import components
-        from bnbench.engine import prepare_process
+        from bnbench.training import prepare_process
 
         prepare_process()
         here = components()

@@ -28,14 +28,14 @@ CPU = Device("cpu")
 
 
 def resolved(name: str) -> Device:
-    """The device that a setting stands for; see :func:`bnbench.engine.resolve_device`.
+    """The device that a setting stands for; see :func:`bnbench.training.resolve_device`.
 
     Raises:
         InvalidRequest: the named GPU is not there.
     """
     if name == "cpu" or (name == "auto" and not _may_have_gpu()):
         return CPU
-    from bnbench.engine import resolve_device
+    from bnbench.training import resolve_device
 
     return Device(str(resolve_device(name)))
 
@@ -46,9 +46,9 @@ def gpus(device: Device) -> Sequence[Device]:
         return []
     import torch
 
-    from bnbench import engine
+    from bnbench import training
 
-    return [Device(str(gpu)) for gpu in engine.gpus(torch.device(device.name))]
+    return [Device(str(gpu)) for gpu in training.gpus(torch.device(device.name))]
 
 
 def _may_have_gpu() -> bool:

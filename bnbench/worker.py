@@ -19,8 +19,19 @@ from torch import nn
 
 from bnbench.components import Components, components, foreign_line
 from bnbench.data import Data
-from bnbench.engine import (
-    Mismatch,
+from bnbench.engines import train, train_abreast, train_stack
+from bnbench.environment import timestamp
+from bnbench.errors import message_of
+from bnbench.global_state import preserved_global_state
+from bnbench.launch import Spent
+from bnbench.native import Mismatch
+from bnbench.notices import heard
+from bnbench.plan.proofs import trains_natively
+from bnbench.plugin_source import Plugin
+from bnbench.probes import take, take_abreast
+from bnbench.spec import RunSpec, run_id
+from bnbench.store import Segment
+from bnbench.training import (
     Outcome,
     Probe,
     Reading,
@@ -31,20 +42,7 @@ from bnbench.engine import (
     now,
     prepare_process,
     resolve_device,
-    train,
-    train_abreast,
-    train_stack,
 )
-from bnbench.environment import timestamp
-from bnbench.errors import message_of
-from bnbench.global_state import preserved_global_state
-from bnbench.launch import Spent
-from bnbench.notices import heard
-from bnbench.plan.proofs import trains_natively
-from bnbench.plugin_source import Plugin
-from bnbench.probes import take, take_abreast
-from bnbench.spec import RunSpec, run_id
-from bnbench.store import Segment
 
 SPENT = """device={task.device} takes nothing more from this process: {loss}; without --launcher inline, the same \
 command trains the runs that are left in processes that can be replaced"""

@@ -13,8 +13,8 @@ from benchmarks.peers.clock import Times
 from benchmarks.table import Measured, table
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engine import compiler
-from bnbench.engine.native.structures import CONVOLUTION, NORM, Layer, Shape
+from bnbench.native import c_compiler
+from bnbench.native.structures import CONVOLUTION, NORM, Layer, Shape
 from bnbench.norms import NORMS
 
 
@@ -69,7 +69,7 @@ def test_the_table_has_ratios_and_their_mean():
     assert "**20.0x** (at least 25x: NO)" in text
 
 
-@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+@pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 def test_the_layers_of_a_compiled_step_add_up(capsys: pytest.CaptureFixture[str]):
     layers.main(["model=cnn", "batch_size=4"], lanes=2, steps=2, rounds=2)
     first, floor, *rows = capsys.readouterr().out.splitlines()

@@ -18,8 +18,8 @@ import torch
 
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engine import prepare_process
 from bnbench.global_state import preserved_global_state
+from bnbench.training import prepare_process
 from tests.conftest import Program, load_data
 
 CHANGES = {

@@ -8,12 +8,13 @@ import pytest
 from bnbench import store
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engine import Evaluation, Outcome, Reading, compiler
 from bnbench.launch import local
+from bnbench.native import c_compiler
 from bnbench.session.dispatch import dispatch
 from bnbench.spec import run_id
+from bnbench.training import Evaluation, Outcome, Reading
 from bnbench.worker import Task, work
-from tests.engine.tape import Tape
+from tests.engines.tape import Tape
 
 PLUGIN = """
 import torch
@@ -54,7 +55,7 @@ def test_why_a_stack_is_not_recorded_is_in_the_log_of_each_run(tmp_path: Path, m
     specs = compose_request(words, components(plugin)).specs
     folder = tmp_path / "results"
     store.plan(folder, specs, {}, {})
-    monkeypatch.setattr("bnbench.engine.stacked.recorder_for", lambda device: Tape())
+    monkeypatch.setattr("bnbench.engines.stacked.recorder_for", lambda device: Tape())
     ends = work(Task(specs, folder, "session", tmp_path, components(plugin).plugin, "cpu", ""))
     assert [end.status for end in ends] == ["completed", "completed"]
     for spec in specs:
@@ -74,7 +75,7 @@ def test_a_run_that_is_there_twice_is_trained_once_by_compiled_code(
     (end,) = work(Task((spec, spec), tmp_path / "results", "session", tmp_path, None, "cpu", ""), seen.append)
     assert end.status == "completed"
     (run,) = store.load_runs(tmp_path / "results").to_dict("records")
-    native = compiled and compiler() is not None
+    native = compiled and c_compiler() is not None
     assert (run["engine"], run["lanes"]) == ("native" if native else "stacked", 1)
     assert run["seconds"] > 0
     assert [type(record) for record in seen if not isinstance(record, Reading)] == [
@@ -89,7 +90,7 @@ def test_the_seconds_of_a_stack_are_shared_by_the_runs_that_live(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ):
     """The clock is one of pauses: an hour passes with each; probes and what is written cost hours of nobody's."""
-    if engine == "native" and compiler() is None:
+    if engine == "native" and c_compiler() is None:
         pytest.skip("no C compiler")
     hours = itertools.count(step=3600)
     monkeypatch.setattr("bnbench.worker.now", lambda device: float(next(hours)))

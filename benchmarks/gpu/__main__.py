@@ -18,8 +18,8 @@ from benchmarks.gpu.rows import Part, Row
 from benchmarks.gpu.sharing import sharing
 from benchmarks.gpu.sweeps import sweeps
 from benchmarks.gpu.whole import whole
-from bnbench.engine import prepare_process
 from bnbench.errors import described
+from bnbench.training import prepare_process
 
 PARTS: dict[str, tuple[Part, float]] = {
     "machine": (machine, 20.0),

@@ -11,7 +11,8 @@ import torch
 from benchmarks.gpu.rows import Row, Rows
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engine import Record, train, train_stack
+from bnbench.engines import train, train_stack
+from bnbench.training import Record
 
 MODELS = ("resnet20", "mlp", "cnn")
 NORMS = ("batch", "none", "ghost", "renorm", "layer", "group", "switchable")

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from benchmarks.gpu.machine import seconds_of
 from benchmarks.gpu.rows import Row, Rows
-from bnbench.engine.folding.convolution import FoldedConv2d
-from bnbench.engine.folding.linear import FoldedLinear
-from bnbench.engine.folding.windows import convolve_windows
+from bnbench.stacking.layers.convolution import FoldedConv2d
+from bnbench.stacking.layers.linear import FoldedLinear
+from bnbench.stacking.layers.windows import convolve_windows
 
 SHAPES = (
     (16, 16, 32, 1),

@@ -14,7 +14,7 @@ from benchmarks.gpu.rows import Row, Rows
 from benchmarks.gpu.stacks import steps_of
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engine import now
+from bnbench.training import now
 
 WORDS = {
     "mlp": ["model=mlp"],

@@ -8,8 +8,8 @@ from statistics import median
 import torch
 
 from benchmarks.gpu.rows import Row, Rows
-from bnbench.engine import now
-from bnbench.engine.cuda_graph import recorder_for
+from bnbench.stacking.graph_capture.cuda_graph import recorder_for
+from bnbench.training import now
 
 REPEATS = 7
 

@@ -10,8 +10,9 @@ import torch
 
 from bnbench.components import components
 from bnbench.data import Data, Examples
-from bnbench.engine import now, train_stack
+from bnbench.engines import train_stack
 from bnbench.spec import RunSpec
+from bnbench.training import now
 
 FEW = 8
 """Examples of an evaluation, which is not what is timed."""

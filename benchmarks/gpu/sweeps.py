@@ -19,8 +19,8 @@ from benchmarks.peers import plain
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import steps_per_epoch
-from bnbench.engine import now
-from bnbench.engine.cuda_graph import recorder_for
+from bnbench.stacking.graph_capture.cuda_graph import recorder_for
+from bnbench.training import now
 
 CELLS = ("digits-mlp", "mnist-cnn", "cifar-resnet20")
 SIZES = ((64, 2, 200), (64, 32, 100), (16, 512, 10), (64, 128, 30), (250, 2, 100), (16, 2, 200), (250, 32, 30))

@@ -22,7 +22,7 @@ from bnbench.spec import RunSpec, arm, flatten, run_id
 from bnbench.wording import plural
 
 if TYPE_CHECKING:
-    from bnbench.engine import Record
+    from bnbench.training import Record
 
 SHOWN_RUNS = 40
 PLAIN_SECONDS = 10.0
@@ -193,7 +193,7 @@ class RunDisplay:
 
     def record(self, record: Record) -> None:
         """Show one evaluation."""
-        from bnbench.engine import Evaluation
+        from bnbench.training import Evaluation
 
         self._silence.tell({}, self._console)
         if isinstance(record, Evaluation):

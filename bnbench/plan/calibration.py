@@ -12,8 +12,9 @@ import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, Examples
-from bnbench.engine import now, prepare_process, train, train_stack
+from bnbench.engines import train, train_stack
 from bnbench.spec import RunSpec
+from bnbench.training import now, prepare_process
 
 STEPS = 3
 """Steps that are measured, after as many that warm up."""

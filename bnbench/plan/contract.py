@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from bnbench.components import Components
-from bnbench.engine.statistics import not_recomputed, running_statistics, statistics_of, tracks_statistics
 from bnbench.errors import Impossible
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.examination import MOST_PARAMETERS, TOO_LARGE
 from bnbench.spec import RunSpec
+from bnbench.training.statistics import not_recomputed, running_statistics, statistics_of, tracks_statistics
 
 RECOMPUTING = ("statistics_gap", "shift")
 """Probes that evaluate with recomputed statistics."""

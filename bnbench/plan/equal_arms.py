@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bnbench.data import Data, order_of
-from bnbench.engine import total_steps
+from bnbench.engines import total_steps
 from bnbench.spec import RunSpec
 
 

@@ -12,14 +12,15 @@ import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, Examples, order_of
-from bnbench.engine import now, prepare_process, total_steps, train, train_stack
-from bnbench.engine.evaluation import evaluate_lanes
-from bnbench.engine.folding import fold
+from bnbench.engines import total_steps, train, train_stack
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.grouping import STEP_OVERHEAD, Stack
 from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec, stack_key
+from bnbench.stacking import fold
+from bnbench.training import now, prepare_process
+from bnbench.training.evaluation import evaluate_lanes
 
 MEASURED, FEW, SAMPLE = 10, 8, 256
 """Steps that are measured after as many that warm up; examples of the evaluations between them, and of one by itself.

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from bnbench.components import Components, foreign_line, is_foreign
 from bnbench.data import Data, Order, order_of
-from bnbench.engine import total_steps
-from bnbench.engine.evaluation import dtype_of
+from bnbench.engines import total_steps
 from bnbench.errors import Impossible, InvalidRequest, message_of
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.contract import (
@@ -28,6 +27,7 @@ from bnbench.plan.contract import (
 )
 from bnbench.plan.examination import TOO_LARGE
 from bnbench.spec import MOST_STEPS, RunSpec
+from bnbench.training.forward import dtype_of
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""

@@ -60,7 +60,7 @@ class Refusal:
 def answer(inquiry: Inquiry) -> Any:
     """What a question comes to, or a :class:`Refusal`."""
     from bnbench.components import components
-    from bnbench.engine import prepare_process
+    from bnbench.training import prepare_process
 
     prepare_process()
     with _followed(inquiry):

@@ -10,14 +10,15 @@ import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, order_of
-from bnbench.engine import gpus, memory_of, total_steps
-from bnbench.engine.evaluation import LANE_BATCH
+from bnbench.engines import total_steps
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.calibration import CPU, quickest, seconds_per_lane
 from bnbench.plan.grouping import Division, groups
 from bnbench.plan.proofs import folds, trains_natively, unfoldable
 from bnbench.plan.size import lane_bytes, seconds_alone
 from bnbench.spec import RunSpec
+from bnbench.training import gpus, memory_of
+from bnbench.training.evaluation import LANE_BATCH
 
 WORKING_SET = 8 * 2**20
 """Bytes of activations that a stack may have on the CPU: more lanes than fit into a core's caches gain nothing."""

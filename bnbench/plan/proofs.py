@@ -18,10 +18,11 @@ from torch import nn
 
 from bnbench.components import BUILT_IN, Components
 from bnbench.data import Data
-from bnbench.engine import compiler, library, prove, prove_native
 from bnbench.kept import keep, kept_folder, kept_text
+from bnbench.native import c_compiler, library, prove_native
 from bnbench.plan.size import seconds_alone
 from bnbench.spec import RunSpec, as_tree
+from bnbench.stacking import prove
 
 BATCH = 8
 """Examples that a proof needs at most."""
@@ -54,7 +55,7 @@ def trains_natively(spec: RunSpec, components: Components, data: Data, device: t
         return False
     batch = min(spec.batch_size, BATCH)
     translate = _is_long(spec, components, data)
-    own = [as_tree(spec)["optim"], spec.label_smoothing, spec.freeze_statistics is None, translate, compiler()]
+    own = [as_tree(spec)["optim"], spec.label_smoothing, spec.freeze_statistics is None, translate, c_compiler()]
     if library(torch.float64) is None:  # which may be otherwise another time, and is not kept
         return False
 

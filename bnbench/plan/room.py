@@ -8,10 +8,10 @@ import torch
 
 from bnbench.components import Components
 from bnbench.data import Data
-from bnbench.engine import memory_of
 from bnbench.errors import InvalidRequest
 from bnbench.plan.size import least_bytes
 from bnbench.spec import RunSpec
+from bnbench.training import memory_of
 
 CONTEXT = 2**27
 """Bytes of a GPU that a process needs before it holds anything, at least."""

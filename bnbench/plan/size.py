@@ -7,7 +7,7 @@ from torch import nn
 
 from bnbench.components import Components
 from bnbench.data import Data, order_of
-from bnbench.engine import total_steps
+from bnbench.engines import total_steps
 from bnbench.spec import RunSpec
 
 STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bnbench.engine.randomness import generator
 from bnbench.probes.layers import watching_inputs
 from bnbench.probes.pause import Pause, Value, loss_of, training_batches
+from bnbench.training.randomness import generator
 
 PERCENTILES = (15, 50, 85)
 UNITS = 8

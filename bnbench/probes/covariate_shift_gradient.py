@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.engine.optim import make_optimizer
 from bnbench.norms.copying import copied
 from bnbench.probes.layers import called_layers, weights
 from bnbench.probes.pause import Pause, Value, flat, loss_and_gradients, trained, training_batches
+from bnbench.training.optimizer import make_optimizer
 
 
 def covariate_shift_gradient(pause: Pause) -> list[Value]:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from bnbench.engine.evaluation import forward
 from bnbench.norms.copying import copied
 from bnbench.probes.pause import Batch, Pause, trained
+from bnbench.training.forward import forward
 
 See = Callable[[str, Tensor], None]
 """Is told the path of a layer and a tensor."""

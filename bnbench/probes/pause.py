@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.data import Data, draw_epoch, order_of, training_batch
-from bnbench.engine import total_steps
-from bnbench.engine.evaluation import dtype_of, forward
-from bnbench.engine.randomness import GlobalStream, generator
-from bnbench.engine.schedule import multiplier
+from bnbench.engines import total_steps
 from bnbench.norms.copying import copied
 from bnbench.spec import RunSpec, effective_lr, stream
+from bnbench.training.forward import dtype_of, forward
+from bnbench.training.randomness import GlobalStream, generator
+from bnbench.training.schedule import multiplier
 
 WHOLE = "network"
 """The layer of a value that belongs to all layers."""

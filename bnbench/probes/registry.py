@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from bnbench.data import Data
-from bnbench.engine import Halt, Reading
-from bnbench.engine.randomness import GlobalStream
 from bnbench.norms.copying import copied
 from bnbench.probes.covariate_shift_distribution import covariate_shift_distribution
 from bnbench.probes.covariate_shift_gradient import covariate_shift_gradient
@@ -20,6 +18,8 @@ from bnbench.probes.shift import shift
 from bnbench.probes.statistics_gap import statistics_gap
 from bnbench.probes.step_time import step_time, step_times
 from bnbench.spec import ProbeName, RunSpec, stream
+from bnbench.training import Halt, Reading
+from bnbench.training.randomness import GlobalStream
 
 PROBES: dict[ProbeName, Callable[[Pause], list[Value]]] = {
     "gradient_flow": gradient_flow,

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 
 from bnbench.data import SHIFTS, Data, Examples, Shift
-from bnbench.engine.evaluation import evaluate
-from bnbench.engine.randomness import generator
 from bnbench.probes.pause import WHOLE, Pause, Value
 from bnbench.probes.statistics_gap import with_statistics
+from bnbench.training.evaluation import evaluate
+from bnbench.training.randomness import generator
 
 MOST_EXAMPLES = 1000
 """Validation examples that are looked at."""

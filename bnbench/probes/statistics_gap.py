@@ -8,11 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bnbench.engine.evaluation import evaluate, evaluation_mode
-from bnbench.engine.statistics import running_statistics, tracks_statistics
 from bnbench.norms.copying import copied
 from bnbench.probes.pause import WHOLE, Pause, Value, loss_of, training_batches
 from bnbench.spec import RunSpec
+from bnbench.training.evaluation import evaluate
+from bnbench.training.modes import evaluation_mode
+from bnbench.training.statistics import running_statistics, tracks_statistics
 
 BATCHES = 8
 """Training batches whose loss is compared in both modes."""

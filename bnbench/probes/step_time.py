@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnbench.engine import now
 from bnbench.probes.pause import WHOLE, Batch, Pause, Value, training_batches
 from bnbench.probes.training_step import TrainingStep
+from bnbench.training import now
 
 WARM_UP, MEASURED = 5, 30
 PARTS = ("forward", "backward", "update")

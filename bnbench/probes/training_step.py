@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bnbench.engine.optim import make_optimizer
 from bnbench.norms.copying import copied
 from bnbench.probes.pause import Batch, Pause, loss_of, trained
+from bnbench.training.optimizer import make_optimizer
 
 
 class TrainingStep:

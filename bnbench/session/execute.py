@@ -24,7 +24,7 @@ from bnbench.session.watching import Watch
 from bnbench.spec import RunSpec, stack_key
 
 if TYPE_CHECKING:
-    from bnbench.engine import Record
+    from bnbench.training import Record
     from bnbench.worker import Task
 
 _LANES = {"auto": None, "off": 1}
@@ -184,7 +184,7 @@ def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]
 
 def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, waits: Waits) -> Division:
     """How the pending runs are divided into stacks; what was found for that is entered in sweep.yaml."""
-    from bnbench.engine import release_memory
+    from bnbench.training import release_memory
 
     whole = Division({} if most is not None else plan.known_lanes(), {}, {})
     for told in plan.divide(pending, workers, most, waits):

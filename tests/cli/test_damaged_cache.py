@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 import bnbench
-from bnbench.engine import compiler
-from bnbench.engine.native import compilation
 from bnbench.kept import is_sealed, kept_text
+from bnbench.native import c_compiler
+from bnbench.native import compiler as compilation
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program
-from tests.engine.test_compilation import forget
-from tests.engine.test_compilation import program as executable
+from tests.native.test_compilation import forget
+from tests.native.test_compilation import program as executable
 from tests.test_kept import ANOTHER, DAMAGES, Damage, as_root
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 
 RUNS = (*SMALL, "norm=batch", "seed=0,1")
 

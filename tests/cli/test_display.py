@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bnbench.cli.display import RunDisplay, SweepDisplay, _number
-from bnbench.engine import Evaluation
 from bnbench.session import Progress
+from bnbench.training import Evaluation
 from bnbench.worker import End
 from tests.cli.test_sweep import SMALL
 from tests.conftest import Program, make_spec

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import bnbench
-from bnbench.engine import compiler
+from bnbench.native import c_compiler
 from tests.conftest import Program
 
 SMALL = ("model=mlp", "model.width=16", "epochs=2")
@@ -23,7 +23,7 @@ def test_a_sweep_has_the_same_results_with_probes(program: Program, lanes: str):
     assert program("sweep", "--name", "plain", *words).code == 0
     assert program("sweep", "--name", "probed", *words, CHOSEN).code == 0
     (plain, metrics), (probed, probed_metrics) = bnbench.load("plain"), bnbench.load("probed")
-    assert set(probed["engine"]) == {"reference" if lanes == "off" else "native" if compiler() else "stacked"}
+    assert set(probed["engine"]) == {"reference" if lanes == "off" else "native" if c_compiler() else "stacked"}
     columns = ["seed", "status", "test_loss", "test_accuracy", "train_loss", "parameters"]
     pd.testing.assert_frame_equal(probed[columns], plain[columns])
     pd.testing.assert_frame_equal(probed_metrics.drop(columns="run_id"), metrics.drop(columns="run_id"))

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from bnbench import store, worker
-from bnbench.engine import compiler
+from bnbench.native import c_compiler
 from bnbench.session.dispatch import dispatch
 from tests.conftest import Program
 
@@ -199,7 +199,7 @@ def test_stacking_changes_rounding_only(program: Program):
     off, three = (rows(f"results/{name}/runs.csv") for name in ("off", "three"))
     assert {(run["engine"], run["lanes"], bool(run["seconds"])) for run in off} == {("reference", "1", True)}
     assert {(run["lanes"], float(run["seconds"]) > 0) for run in three} == {("2", True)}
-    chains = "native" if compiler() else "stacked"
+    chains = "native" if c_compiler() else "stacked"
     engines = {"none": chains, "batch": chains, "renorm": "stacked"}
     assert all(run["engine"] == engines[run["norm"]] for run in three)
     for alone, stacked in zip(off, three, strict=True):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bnbench.components import components
-from bnbench.engine import train
+from bnbench.engines import train
 from bnbench.errors import Impossible, InvalidRequest
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS

@@ -9,13 +9,13 @@ import pytest
 
 from bnbench.coincidences import coincidences, sentences
 from bnbench.components import components
-from bnbench.engine.records import Evaluation
-from bnbench.engine.reference import train
+from bnbench.engines.reference import train
 from bnbench.norms import NORMS
 from bnbench.plan.equal_arms import steps
 from bnbench.plan.feasibility import obstacles
 from bnbench.reports import report
 from bnbench.spec import RunSpec, flatten
+from bnbench.training.records import Evaluation
 from tests.conftest import Program, load_data, make_spec
 
 USUAL = ("model.width=16", "precision=fp64", "steps=4", "batch_size=8", "lr=0.05", "evaluate.recompute_batches=2")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bnbench.engine.folding import LaneByLane, fold, prove, unfold
 from bnbench.norms import NORMS, without_activation
+from bnbench.stacking import LaneByLane, fold, prove, unfold
 
 OPTIONS = [
     ("none", {}),

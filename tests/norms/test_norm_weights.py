@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 
-from bnbench.engine.folding import LaneByLane, fold, unfold
 from bnbench.errors import Impossible
 from bnbench.norms import NORMS
 from bnbench.norms.reparametrization import weighted_layers
+from bnbench.stacking import LaneByLane, fold, unfold
 from tests.norms import weight_oracles
 
 ORACLES = {

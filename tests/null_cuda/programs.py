@@ -16,17 +16,18 @@ from torch import Tensor, nn
 from bnbench import cli
 from bnbench.components import Components, components
 from bnbench.data import Data
-from bnbench.engine import current, prepare_process, train_stack
-from bnbench.engine.cuda_graph import CudaGraphs
-from bnbench.engine.folding import fold
-from bnbench.engine.lane_optim import make_lane_optimizer
-from bnbench.engine.lane_step import LaneStep
-from bnbench.engine.lane_steps import LaneSteps
+from bnbench.engines import train_stack
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
+from bnbench.stacking import fold
+from bnbench.stacking.graph_capture.cuda_graph import CudaGraphs
+from bnbench.stacking.graph_capture.runner import LaneSteps
+from bnbench.stacking.optimizers import make_lane_optimizer
+from bnbench.stacking.step import LaneStep
+from bnbench.training import current, prepare_process
 from tests.conftest import load_data, make_spec
-from tests.engine.test_recording import Reading, with_norm
-from tests.engine.test_stacked import small
+from tests.engines.test_recording import Reading, with_norm
+from tests.engines.test_stacked import small
 from tests.null_cuda.counters import clear, counter, counters, nodes
 
 GPU = "cuda:0"

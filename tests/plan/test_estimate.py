@@ -7,12 +7,13 @@ import torch
 
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engine import prepare_process, train, train_stack
+from bnbench.engines import train, train_stack
 from bnbench.plan import stacks, until_last
 from bnbench.plan.estimate import stack_seconds
 from bnbench.plan.limits import division
 from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec, run_id, stack_key
+from bnbench.training import prepare_process
 from tests.conftest import load_data
 
 CPU = torch.device("cpu")

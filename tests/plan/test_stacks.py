@@ -6,8 +6,8 @@ from torch import nn
 
 from bnbench.components import Components, components
 from bnbench.config import compose_request
-from bnbench.engine import compiler
 from bnbench.kept import keep, kept_text
+from bnbench.native import c_compiler
 from bnbench.plan import stacks
 from bnbench.plan.limits import lane_limits
 from bnbench.plan.size import activations
@@ -73,7 +73,7 @@ def test_large_activations_mean_few_lanes():
     assert max(len(stack) for stack in wide) == 1
 
 
-@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+@pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 @pytest.mark.parametrize(("seconds", "lanes"), [(0.5, 4), (2.0, 1)])
 def test_a_large_network_is_compiled_if_that_is_measured_to_be_quicker(
     monkeypatch: pytest.MonkeyPatch, seconds: float, lanes: int
@@ -88,7 +88,7 @@ def test_a_large_network_is_compiled_if_that_is_measured_to_be_quicker(
     assert max(len(stack) for stack in found) == lanes
 
 
-@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+@pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 @pytest.mark.parametrize(
     ("seconds", "settings", "lanes"),
     [(5.0, [], 1), (0.001, [], 2), (0.001, ["grad_clip=1"], 1), (0.001, ["norm=renorm"], 1)],
@@ -101,7 +101,7 @@ def test_a_run_without_companions_is_compiled_if_that_is_worth_the_proof(
     assert [len(stack) for stack in planned(*settings)] == [lanes]
 
 
-@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+@pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 @pytest.mark.parametrize(("seconds", "lanes"), [(0.5, 2), (2.0, 1)])
 def test_a_large_run_without_companions_is_compiled_if_that_is_measured_to_be_quicker(
     monkeypatch: pytest.MonkeyPatch, seconds: float, lanes: int

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from bnbench.components import components
 from bnbench.data import Augmentation, Data, Examples
-from bnbench.engine.evaluation import dtype_of
 from bnbench.probes import PROBES, Pause
 from bnbench.spec import ProbeName, RunSpec, stream
+from bnbench.training.forward import dtype_of
 from tests.conftest import load_data, make_spec
 
 

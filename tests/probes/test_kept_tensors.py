@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from bnbench.engine.folding import fold, select, unfold
 from bnbench.norms.copying import copied
 from bnbench.probes import PROBES
+from bnbench.stacking import fold, select, unfold
 from tests.conftest import Program
 
 PLUGIN = '''

@@ -13,9 +13,10 @@ from torch import nn
 
 from bnbench.components import components
 from bnbench.data import Data
-from bnbench.engine import Reading, Record, train, train_stack
+from bnbench.engines import train, train_stack
 from bnbench.probes import PROBES, take
 from bnbench.spec import PROBE_NAMES, ProbeName, RunSpec
+from bnbench.training import Reading, Record
 from tests.conftest import load_data, make_spec
 from tests.probes.networks import noisy_network
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from bnbench.components import components
-from bnbench.engine import Halt
 from bnbench.probes import take, take_abreast
 from bnbench.probes.step_time import PARTS, Times, step_times, time_steps
+from bnbench.training import Halt
 from tests.conftest import load_data, make_spec
 from tests.probes.networks import data_of, measure, pause_of
 

@@ -1,0 +1,54 @@
+"""Runs that advance side by side, each trained on its own: at a pause they wait, and probes see all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import nn
+
+from bnbench.data import Data
+from bnbench.engines.reference import train
+from bnbench.spec import RunSpec
+from bnbench.training.records import Halt, JointProbe, Outcome, Record
+
+
+def train_abreast(
+    specs: Sequence[RunSpec], networks: Sequence[nn.Module], data: Sequence[Data], probe: JointProbe
+) -> Iterator[list[tuple[int, Record]]]:
+    """Train runs with the reference engine from pause to pause; yield records with the index of their run.
+
+    Between pauses one run trains at a time. The outcomes come last and together, so that either all runs have been
+    measured beside each other or none has ended.
+
+    Args:
+        networks: as for :func:`train`, one per spec.
+        data: one per spec.
+        probe: measures all networks that are at a pause.
+    """
+    running: dict[int, Iterator[Any]] = {
+        index: train(spec, network, own, _halt)
+        for index, (spec, network, own) in enumerate(zip(specs, networks, data, strict=True))
+    }
+    outcomes: list[tuple[int, Record]] = []
+    while running:
+        halts: dict[int, Halt] = {}
+        for index, records in running.items():
+            for record in records:
+                if isinstance(record, Halt):
+                    halts[index] = record
+                    break
+                if isinstance(record, Outcome):
+                    outcomes.append((index, record))
+                else:
+                    yield [(index, record)]
+        found = probe(list(halts.values())) if halts else []
+        for index, readings in zip(halts, found, strict=True):
+            yield [(index, reading) for reading in readings]
+        running = {index: running[index] for index in halts}
+    yield outcomes
+
+
+def _halt(spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Any]:
+    """Stands in for a probe: says that the run has stopped, and is measured before it goes on."""
+    return [Halt(spec, network, data, step)]

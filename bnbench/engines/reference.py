@@ -1,0 +1,119 @@
+"""The reference engine: one run in plain PyTorch, the one that all others are judged by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from bnbench.data import Data, Order, draw_epoch, order_of, training_batch
+from bnbench.spec import RunSpec, effective_lr, stream
+from bnbench.training.evaluation import evaluate
+from bnbench.training.forward import dtype_of, forward, memory_format
+from bnbench.training.optimizer import make_optimizer
+from bnbench.training.randomness import GlobalStream, evaluation_stream, generator
+from bnbench.training.records import Evaluation, Probe, Record, end_of_run
+from bnbench.training.schedule import multiplier
+from bnbench.training.statistics import freeze_statistics
+
+
+def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = None) -> Iterator[Record]:
+    """Train one network and yield an Evaluation at each pause, then an Outcome.
+
+    A probe's readings come before the first step, and behind every ``spec.probe_every``-th evaluation and the last.
+
+    Args:
+        network: initialized, on the device of ``data``; it is trained in place.
+        data: uint8 or float examples on the device of training.
+        probe: measures at pauses; training does not depend on it.
+    """
+    device = data.train.y.device
+    network = network.to(dtype_of(spec)).to(memory_format=memory_format(spec, device)).train()
+    order = order_of(spec, data.train)
+    per_epoch, total = order.steps, total_steps(spec, order)
+    interval = spec.evaluate.every * (per_epoch if spec.evaluate.unit == "epochs" else 1)
+    frozen_from = math.inf if spec.freeze_statistics is None else spec.freeze_statistics * per_epoch
+    peak_lr = effective_lr(spec)
+    optimizer = make_optimizer(spec.optim, network, peak_lr)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    order_rng, augment_rng = generator(spec.seed, "order"), generator(spec.seed, "augment")
+    layers_rng = GlobalStream(stream(spec.seed, "layers"), device)
+
+    step, examples, evaluation, best = 0, 0, None, None
+    loss_limit, diverged_step = math.inf, None
+    while step < total and diverged_step is None:
+        if probe is not None and step % (interval * spec.probe_every) == 0:
+            yield from probe(spec, network, data, step)
+        loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        right, seen = torch.zeros((), dtype=torch.int64, device=device), 0
+        pause = min(total, step + interval)
+        with layers_rng:
+            while step < pause:
+                if step == frozen_from:
+                    freeze_statistics(network)
+                position = step % per_epoch
+                if position == 0:
+                    draws = draw_epoch(order, data.augmentation, order_rng, augment_rng).to(device)
+                x_NCHW, y_N = training_batch(data, draws, position, spec.batch_size, dtype_of(spec))
+
+                optimizer.zero_grad(set_to_none=True)
+                logits_NK = forward(spec, network, x_NCHW)
+                loss = F.cross_entropy(logits_NK, y_N, label_smoothing=spec.label_smoothing)
+                value = loss.item()
+                if step == 0:
+                    loss_limit = spec.divergence_factor * max(value, math.log(data.classes))
+                if not value <= loss_limit:  # also true for nan
+                    diverged_step = step + 1
+                    break
+                torch.autograd.backward(loss)
+                if spec.grad_clip is not None:
+                    nn.utils.clip_grad_norm_(parameters, spec.grad_clip)
+                for group in optimizer.param_groups:
+                    group["lr"] = peak_lr * multiplier(spec.schedule, step, total)
+                optimizer.step()
+
+                with torch.no_grad():
+                    loss_sum += loss * len(y_N)
+                    right += (logits_NK.argmax(1) == y_N).sum()
+                seen += len(y_N)
+                step += 1
+        examples += seen
+        if diverged_step is not None:
+            break
+        with evaluation_stream(spec.seed, device):
+            val_loss, val_accuracy = evaluate(spec, network, data, data.validation)
+        evaluation = Evaluation(
+            step=step,
+            epoch=step / per_epoch,
+            examples=examples,
+            lr=peak_lr * multiplier(spec.schedule, step - 1, total),
+            train_loss=loss_sum.item() / seen,
+            train_accuracy=right.item() / seen,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+        )
+        best = val_accuracy if best is None else max(best, val_accuracy)
+        yield evaluation
+        if not math.isfinite(val_loss):
+            diverged_step = step
+
+    parameter_count = sum(parameter.numel() for parameter in parameters)
+    if diverged_step is not None:
+        yield end_of_run((step, examples), per_epoch, best, data.classes, parameter_count, diverged_step)
+        return
+    if probe is not None:
+        yield from probe(spec, network, data, step)
+    with evaluation_stream(spec.seed, device):
+        test = evaluate(spec, network, data, data.test)
+    yield end_of_run((step, examples), per_epoch, best, data.classes, parameter_count, None, evaluation, test)
+
+
+def total_steps(spec: RunSpec, order: Order) -> int:
+    """Optimizer steps of a whole run."""
+    if spec.steps is not None:
+        return spec.steps
+    assert spec.epochs is not None, "check() wants epochs or steps"
+    return spec.epochs * order.steps

@@ -1,0 +1,98 @@
+"""What a layer does to a batch of one lane, and what its gradients are, as graphs of single operations.
+
+N batch of a lane, C channels, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from bnbench.stacking.layers.per_lane import tensors_of
+from bnbench.training.module_state import changed, state_of
+
+COMPOUND = [torch.ops.aten.native_batch_norm, torch.ops.aten.native_group_norm, torch.ops.aten.native_layer_norm]
+
+
+Call = Callable[..., list[Tensor]]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What a layer does as functions of its tensors; the layer, which holds no layers, is left as it was.
+
+    Attributes:
+        forward: from x and the tensors to the output and the layer's buffers afterwards.
+        backward: from x, the gradient of the output and the tensors to the gradients of x and of each parameter.
+        tensors: copies of the layer's, parameters first.
+    """
+
+    forward: Call
+    backward: Call
+    tensors: list[Tensor]
+
+
+def calls_of(layer: nn.Module) -> Calls:
+    """A layer as two functions."""
+    tensors = {name: tensor.detach().clone() for name, tensor in tensors_of(layer)}
+    buffers = [name for name in tensors if name in layer._buffers]
+    count = len(tensors) - len(buffers)
+
+    def forward(x: Tensor, *own: Tensor) -> list[Tensor]:
+        with holding(layer, dict(zip(tensors, own, strict=True))):
+            return [layer(x), *(layer._buffers[name] for name in buffers)]
+
+    def backward(x: Tensor, gradient: Tensor, *own: Tensor) -> list[Tensor]:
+        copies = [tensor.detach().clone() for tensor in (x, *own)]
+        learned = [tensor.requires_grad_() for tensor in copies[: 1 + count]]
+        found = torch.autograd.grad(forward(*copies)[0], learned, gradient, allow_unused=True)
+        return [torch.zeros_like(tensor) if g is None else g for tensor, g in zip(learned, found, strict=True)]
+
+    return Calls(forward, backward, list(tensors.values()))
+
+
+def operations_of(layer: nn.Module, x: Tensor) -> tuple[fx.Graph, fx.Graph]:
+    """The single operations of a layer's two functions.
+
+    Raises:
+        Exception: anything, if what the layer does depends on values.
+        ValueError: it keeps something in Python that changes from call to call.
+    """
+    calls, before = calls_of(layer), state_of(layer)
+    forward = _operations(calls.forward, x, *calls.tensors)
+    backward = _operations(calls.backward, x, torch.ones_like(x), *calls.tensors)
+    if name := changed(before, state_of(layer)):
+        raise ValueError(f"{name}, which a step changes or which cannot be compared")
+    return forward, backward
+
+
+@contextmanager
+def holding(layer: nn.Module, tensors: dict[str, Tensor]) -> Iterator[None]:
+    """Let a layer have these parameters and buffers for a while."""
+    parameters, buffers = dict(layer._parameters), dict(layer._buffers)
+    for name, tensor in tensors.items():
+        (layer._parameters if name in parameters else layer._buffers)[name] = tensor  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        layer._parameters.update(parameters)
+        layer._buffers.update(buffers)
+
+
+def _operations(function: Call, *inputs: Tensor) -> fx.Graph:
+    """What a function does, without changing anything in place."""
+    from torch._decomp import core_aten_decompositions, get_decompositions  # they take a second to load
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    simple = {**core_aten_decompositions(), **get_decompositions(COMPOUND)}
+    as_written = make_fx(function)(*inputs)
+    graph: fx.Graph = make_fx(torch.func.functionalize(as_written), simple)(*inputs).graph
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten.copy_.default and not node.users:
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+    return graph

@@ -1,0 +1,149 @@
+"""Layers that the compiled code has no kind for, as a user's own norm, translated into C from what they do in torch.
+
+N batch of a lane, C channels, H, W.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bnbench.errors import message_of
+from bnbench.kept import keep, kept_folder, kept_text
+from bnbench.native.codegen.aten_graph import Call, calls_of, operations_of
+from bnbench.native.codegen.aten_ops import PRELUDE
+from bnbench.native.codegen.emitter import translate
+from bnbench.native.compiler import library
+from bnbench.native.graph import NotNative
+from bnbench.norms.copying import copied
+from bnbench.stacking.layers.per_lane import tensors_of
+from bnbench.stacking.proof import magnitude
+from bnbench.training.module_state import changed, state_of
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-2}
+FLOOR = 1e-2
+"""Below this, numbers may be rounding noise."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Addresses of a layer's functions for one size of batch, and the numbers of scratch memory that they need."""
+
+    ahead: int
+    back: int
+    room: int
+
+
+_known: dict[tuple[torch.dtype, str], Code] = {}
+"""What was compiled before in this process, by what it depends on."""
+
+
+def code_of(layer: nn.Module, x: Tensor) -> Code:
+    """Compile what a layer of one lane does, and see that it does the same.
+
+    Sources are kept, since to follow a layer takes seconds; whether one is of this layer is seen by what it does.
+
+    Args:
+        layer: a layer, which is left as it was.
+        x: [N, C] or [N, C, H, W], some input.
+
+    Raises:
+        NotNative: it depends on values, draws numbers, changes in Python, or does what has no translation.
+    """
+    key = _key(layer, x)
+    if key is not None and (x.dtype, key) in _known:
+        return _known[x.dtype, key]
+    with torch.random.fork_rng([]):
+        folder = None if key is None else kept_folder("translations")
+        path = None if folder is None else folder / f"{key}.c"
+        known = None if path is None else kept_text(path)
+        code = None if known is None else _loaded(layer, x, known)
+        if code is None:
+            source = _translated(layer, x)
+            code = _loaded(layer, x, source)
+            if code is None:
+                raise NotNative(f"{type(layer).__name__}, whose translation does something else or does not compile")
+            if path is not None:
+                keep(path, source)
+    if key is not None:
+        _known[x.dtype, key] = code
+    return code
+
+
+def _translated(layer: nn.Module, x: Tensor) -> str:
+    """The source of a layer's functions, found in float64 and the same for all types of numbers."""
+    try:
+        forward, backward = operations_of(copied(layer).double(), x.double())
+        ahead, back = translate(forward, "ahead", torch.float64), translate(backward, "back", torch.float64)
+    except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+        raise NotNative(f"{type(layer).__name__}: {message_of(error)}") from error
+    return f"{PRELUDE}{ahead.source}{back.source}const int64_t room = {max(ahead.room, back.room)};\n"
+
+
+def _loaded(layer: nn.Module, x: Tensor, source: str) -> Code | None:
+    """Code from a source, if it does what the layer does: the source may be of another layer that looks the same."""
+    loaded, calls = library(x.dtype, source), calls_of(layer)
+    if loaded is None:
+        return None
+    try:
+        room, before = ctypes.c_int64.in_dll(loaded, "room").value, state_of(layer)
+    except ValueError:  # the source is not one of ours
+        return None
+    same = _agrees(calls.forward, loaded["ahead"], [x, *calls.tensors], room)
+    same = same and _agrees(calls.backward, loaded["back"], [x, torch.randn_like(x), *calls.tensors], room)
+    if not same or changed(before, state_of(layer)):
+        return None
+    return Code(_address(loaded["ahead"]), _address(loaded["back"]), room)
+
+
+def _key(layer: nn.Module, x: Tensor) -> str | None:
+    """What a source depends on: what the layer keeps in Python, and shapes of tensors; None if that does not tell."""
+    settings = state_of(layer).digest()
+    if settings is None:
+        return None
+    shapes = [(name, tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in tensors_of(layer)]
+    told = type(layer).__module__, type(layer).__qualname__, settings, shapes, tuple(x.shape), torch.__version__
+    return hashlib.sha256(repr((*told, _sources())).encode()).hexdigest()[:24]
+
+
+@cache
+def _sources() -> str:
+    """A hash of the code that translates."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _agrees(call: Call, function: Any, given: Sequence[Tensor], room: int) -> bool:
+    """Whether a compiled function makes of some tensors what one of Python makes."""
+    expected = call(*(tensor.clone() for tensor in given))
+    inputs, received = [_stored(tensor) for tensor in given], [torch.empty_like(_stored(tensor)) for tensor in expected]
+    scratch = torch.full((room + 1,), float("nan"), dtype=given[0].dtype)
+    function(_addresses(inputs), _addresses(received), ctypes.c_void_p(scratch.data_ptr()))
+    return all(
+        magnitude(mine - wanted) <= TOLERANCE[scratch.dtype] * max(magnitude(wanted), FLOOR)
+        for mine, wanted in zip(received, expected, strict=True)
+    )
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """As compiled code stores it: images with their channels last."""
+    layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+    return tensor.contiguous(memory_format=layout)
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _addresses(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))

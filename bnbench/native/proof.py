@@ -1,0 +1,128 @@
+"""Proof before use: compiled steps must change a stack as torch's own steps do.
+
+N batch of a lane, K lanes, C channels, H, W of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from bnbench.errors import described
+from bnbench.native.graph import NotNative
+from bnbench.native.steps import NativeSteps
+from bnbench.spec import RunSpec, Sgd
+from bnbench.stacking import Folded, fold, unequal
+from bnbench.stacking.optimizers import LaneOptimizer, make_lane_optimizer
+from bnbench.stacking.step import LaneStep
+from bnbench.training.module_state import changed, python_state
+from bnbench.training.optimizer import decays
+from bnbench.training.randomness import randomize
+from bnbench.training.statistics import freeze_statistics
+
+LANES = 3
+STEPS = 2
+EPS = 0.1
+"""Least eps of the norms: with a smaller one, two close values of a batch of two amplify rounding a hundredfold."""
+
+Made = dict[str, Tensor]
+"""What steps came to: losses, logits, what the optimizer keeps, which tells the gradients, parameters and buffers."""
+
+
+def prove_native(
+    spec: RunSpec,
+    build: Callable[[int], nn.Module],
+    image: tuple[int, int, int],
+    classes: int,
+    batch: int,
+    translate: bool = True,
+) -> str | None:
+    """Make a few steps of a stack with random numbers in float64 both ways, and with frozen statistics if they will be.
+
+    Args:
+        spec: of the runs that are to be trained.
+        build: makes a network from a seed.
+        image: C, H, W.
+        classes: of the labels.
+        batch: N.
+        translate: whether layers that the compiled code does not know may be translated for it, which takes seconds.
+
+    Returns:
+        None if losses, gradients, parameters and buffers agree to 1e-9 relative, else the first difference, or why
+        there are no compiled steps.
+    """
+    try:
+        return next(differences(replace(spec, precision="fp64"), build, image, classes, batch, translate), None)
+    except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
+        return described(error)
+
+
+def differences(
+    spec: RunSpec,
+    build: Callable[[int], nn.Module],
+    image: tuple[int, int, int],
+    classes: int,
+    batch: int,
+    translate: bool,
+) -> Iterator[str]:
+    """A sentence for every tensor that differs."""
+    optims = [replace(spec.optim, weight_decay=lane / 100) for lane in range(LANES)]
+    optims = [replace(o, momentum=0.5 + lane / 10) if isinstance(o, Sgd) else o for lane, o in enumerate(optims)]
+    specs = [replace(spec, optim=optim, seed=lane) for lane, optim in enumerate(optims)]
+    for frozen in (False,) if spec.freeze_statistics is None else (False, True):
+        made = partial(_made, specs, build, image, classes, batch, frozen)
+        received, expected = made(native=True, translate=translate), made(native=False)
+        mode = "with frozen statistics: " if frozen else ""
+        for kind in ("losses", "logits", "kept of ", "parameter ", "buffer "):
+            pairs = (
+                {name: item for name, item in state.items() if name.startswith(kind)} for state in (expected, received)
+            )
+            yield from unequal(mode, *pairs)
+
+
+def _made(
+    specs: list[RunSpec],
+    build: Callable[[int], nn.Module],
+    image: tuple[int, int, int],
+    classes: int,
+    batch: int,
+    frozen: bool,
+    native: bool,
+    translate: bool = False,
+) -> Made:
+    rng = torch.Generator().manual_seed(0)
+    networks = [build(lane).double() for lane in range(LANES)]
+    for network in networks:
+        randomize(network, rng)
+        for layer in network.modules():
+            if isinstance(eps := vars(layer).get("eps"), float):
+                vars(layer)["eps"] = max(eps, EPS)
+    folded = fold(networks).train()
+    if frozen:
+        freeze_statistics(folded)
+    optimizer = make_lane_optimizer(specs, folded, decays(specs[0].optim, networks[0]))
+    x_SMCHW = torch.randn(STEPS, LANES * batch, *image, dtype=torch.float64, generator=rng)
+    y_SKN = torch.randint(0, classes, (STEPS, LANES, batch), generator=rng)
+    lr_SK1 = 0.01 + torch.rand(STEPS, LANES, 1, dtype=torch.float64, generator=rng) / 100
+    steps = NativeSteps(specs[0], folded, optimizer, image, classes) if native else None
+    if steps is not None and steps.translated and not translate:
+        raise NotNative(f"{', '.join(steps.translated)}, for which a run is too short")
+    run = LaneStep(specs[0], folded, optimizer).run_block if steps is None else steps.run
+    before = python_state(folded.network)
+    losses_SM, logits_SMO = run(x_SMCHW, y_SKN, lr_SK1)
+    if place := changed(before, python_state(folded.network)):
+        raise NotNative(f"{place}, which a step changes or which cannot be compared")
+    return {"losses": losses_SM, "logits": logits_SMO, **_state(folded, optimizer)}
+
+
+def _state(folded: Folded, optimizer: LaneOptimizer) -> Made:
+    kept = {name: optimizer.state_of(parameter)[0] for name, parameter in folded.named_parameters()}
+    return {
+        **{f"kept of {name} {index}": item for name, items in kept.items() for index, item in enumerate(items)},
+        **{f"parameter {name}": parameter.detach() for name, parameter in folded.named_parameters()},
+        **{f"buffer {name}": buffer.double() for name, buffer in folded.named_buffers()},
+    }

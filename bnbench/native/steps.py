@@ -1,0 +1,131 @@
+"""Steps of a stack in compiled code.
+
+N batch of a lane, K lanes, M = K * N, C channels, H, W, O classes, S steps.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from bnbench.errors import Impossible
+from bnbench.native.codegen.compiled_layer import Code, code_of
+from bnbench.native.compiler import library
+from bnbench.native.graph import NotNative, graph_of
+from bnbench.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
+from bnbench.spec import AdamW, RunSpec
+from bnbench.stacking import Folded
+from bnbench.stacking.optimizers import LaneAdam, LaneOptimizer, LaneSgd
+from bnbench.training.forward import dtype_of
+
+
+class NativeSteps:
+    """Makes the steps of a folded network, one lane after another.
+
+    It reads and writes the tensors of the network and its optimizer where they are.
+
+    Args:
+        spec: of any lane.
+        network: layers that the compiled code knows, on the CPU.
+        optimizer: of the network.
+        image: C, H, W.
+        classes: O.
+
+    Attributes:
+        seconds: [layers, 2] float64, to which what each layer takes forward and backward is added; None measures
+            nothing.
+
+    Raises:
+        NotNative: saying what the compiled code does not know.
+    """
+
+    def __init__(
+        self, spec: RunSpec, network: Folded, optimizer: LaneOptimizer, image: tuple[int, int, int], classes: int
+    ) -> None:
+        loaded = library(dtype_of(spec))
+        if spec.precision == "bf16" or spec.grad_clip is not None:
+            raise NotNative("bf16 or clipped gradients")
+        if loaded is None:
+            raise NotNative("a machine without a C compiler")
+        self._dtype = dtype_of(spec)
+        self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
+        self._smoothing = spec.label_smoothing
+        self.seconds: Tensor | None = None
+        self._scratch = torch.empty(0)
+        self.select(network)
+
+    def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
+        """Make S steps with x [S, M, C, H, W], y [S, K, N], lr [S, K, 1]: losses [S, M] and logits [S, M, O]."""
+        steps, lanes, batch = y_SKN.shape
+        self._require_values(batch)
+        self._translate(batch)
+        losses_SM = lr_SK1.new_empty(steps, lanes * batch)
+        logits_SMO = lr_SK1.new_empty(steps, lanes * batch, self._classes)
+        given = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous()
+        job = Job(lanes, steps, batch, self._classes, len(self._layers), ctypes.addressof(self._layers))
+        job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in (*given, losses_SM, logits_SMO))
+        self._set_rule(job)
+        job.seconds = None if self.seconds is None else self.seconds.data_ptr()
+        job.smoothing = self._smoothing
+        first = self._layers[0].shape
+        job.channels, job.positions = first.channels, first.height * first.width
+        size = self._library.plan(ctypes.byref(job))
+        if len(self._scratch) < size:  # kept for the next block: memory that is new is slow
+            self._scratch = lr_SK1.new_empty(size)
+        job.scratch = self._scratch.data_ptr()
+        self._library.train(ctypes.byref(job))
+        if isinstance(self._optimizer, LaneAdam):
+            self._optimizer.steps += steps
+        return losses_SM, logits_SMO
+
+    def _set_rule(self, job: Job) -> None:
+        """How a job updates parameters."""
+        job.decay = job.momentum = self._optimizer.decay_K1.data_ptr()
+        match self._optimizer:
+            case LaneSgd(momentum_K1=momentum_K1, nesterov=nesterov):
+                job.rule, job.momentum, job.nesterov = SGD, momentum_K1.data_ptr(), nesterov
+            case LaneAdam(optim=optim, steps=steps):
+                job.rule, job.done = ADAMW if isinstance(optim, AdamW) else ADAM, int(steps)
+                job.beta1, job.beta2, job.eps = optim.beta1, optim.beta2, optim.eps
+
+    def select(self, network: Folded, longest: int = 0) -> None:
+        """Go on with some lanes only, which are this network; or with the same, whose statistics are frozen.
+
+        How long a block can be does not matter.
+        """
+        self._graph = graph_of(network, self._image, self._optimizer.state_of)
+        self._layers = (Layer * len(self._graph.layers))(*self._graph.layers)
+        self._codes: dict[tuple[int, int], Code] = {}
+
+    def _translate(self, batch: int) -> None:
+        """Give the layers that need it code for a size of batch."""
+        for own in self._graph.owns:
+            known = own.index, batch
+            if known not in self._codes:
+                x = torch.randn(batch, *own.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
+                self._codes[known] = code_of(own.layer, x)
+            layer, code = self._layers[own.index], self._codes[known]
+            layer.ahead, layer.back, layer.room = code.ahead, code.back, code.room
+
+    @property
+    def translated(self) -> list[str]:
+        """The types of the layers that are translated for the compiled code."""
+        return list(dict.fromkeys(type(own.layer).__name__ for own in self._graph.owns))
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers as the compiled code sees them."""
+        return list(self._layers)
+
+    def _require_values(self, batch: int) -> None:
+        """Raise :class:`Impossible` for statistics of one value, as the layers themselves do."""
+        for layer in self._layers:
+            if layer.kind == NORM and layer.over == BATCH and not layer.fixed:
+                smallest = batch % layer.chunk or layer.chunk if layer.chunk else batch
+                if smallest * layer.shape.height * layer.shape.width < 2:
+                    raise Impossible(
+                        f"batch statistics need at least two values per channel; a batch of {batch} gives one: use a "
+                        "batch of at least 2, whose last one and whose chunks have more than one example"
+                    )

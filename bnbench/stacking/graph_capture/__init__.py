@@ -1,0 +1,1 @@
+"""Steps of a stack that are recorded once on a GPU and played back without Python."""

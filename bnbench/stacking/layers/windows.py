@@ -1,0 +1,130 @@
+"""Convolutions of K lanes beside each other as products, forward and backward, in few passes.
+
+Legend: K lanes, N batch of a lane, C input and O output channels of a lane, H, W input and Y, X output positions, R, S
+rows and columns of a kernel, M = N * Y * X, F = R * S * C.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bnbench.stacking.layers.batched_matmul import product_into
+
+
+class Windows(NamedTuple):
+    """Where a kernel looks: rows first in each pair.
+
+    Attributes:
+        kernel: R, S.
+        stride: between two positions.
+        dilation: between two values that a kernel sees.
+        corner: zeros before the first row and column.
+        padded: rows and columns, zeros included.
+        positions: Y, X.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    corner: tuple[int, int]
+    padded: tuple[int, int]
+    positions: tuple[int, int]
+
+    def patches(self, x_NHWKC: Tensor) -> Tensor:
+        """What the kernel sees of each lane, ``[K, M, F]``; one lane after another, so that long runs are copied."""
+        batch, height, width, lanes, channels = x_NHWKC.shape
+        (top, left), (rows, columns) = self.corner, self.padded
+        x_KNHWC = x_NHWKC.permute(3, 0, 1, 2, 4)
+        if (rows, columns) == (height, width):
+            padded_KNHWC = x_KNHWC.contiguous()
+        else:
+            padded_KNHWC = x_NHWKC.new_zeros(lanes, batch, rows, columns, channels)
+            padded_KNHWC[:, :, top : top + height, left : left + width] = x_KNHWC
+        return self._seen(padded_KNHWC).reshape(lanes, -1, math.prod(self.kernel) * channels)
+
+    def gathered(self, gradient_KMF: Tensor, shape: Sequence[int]) -> Tensor:
+        """The gradient of x ``[N, H, W, K, C]`` from that of the patches: they are added where they overlap."""
+        batch, height, width, lanes, channels = shape
+        (top, left), (rows, columns) = self.corner, self.padded
+        sum_KNHWC = gradient_KMF.new_zeros(lanes, batch, rows, columns, channels)
+        windows = gradient_KMF.view(lanes, batch, *self.positions, *self.kernel, channels)
+        seen = self._seen(sum_KNHWC)
+        for row in range(self.kernel[0]):
+            for column in range(self.kernel[1]):
+                seen[:, :, :, :, row, column].add_(windows[:, :, :, :, row, column])
+        return sum_KNHWC[:, :, top : top + height, left : left + width].permute(1, 2, 3, 0, 4)
+
+    def _seen(self, padded_KNHWC: Tensor) -> Tensor:
+        """The same memory as ``[K, N, Y, X, R, S, C]``."""
+        lane, example, row, column, channel = padded_KNHWC.stride()
+        (down, across), (far_down, far_across) = self.stride, self.dilation
+        steps = row * down, column * across, row * far_down, column * far_across
+        lanes, batch, _, _, channels = padded_KNHWC.shape
+        shape = lanes, batch, *self.positions, *self.kernel, channels
+        return padded_KNHWC.as_strided(shape, (lane, example, *steps, channel))
+
+    def turned(self, height: int, width: int) -> Windows:
+        """How the gradient of images of H and W looks at that of the outputs, where the stride is 1."""
+        down, across = (dilation * (size - 1) for dilation, size in zip(self.dilation, self.kernel, strict=True))
+        corner = down - self.corner[0], across - self.corner[1]
+        return Windows(self.kernel, (1, 1), self.dilation, corner, (height + down, width + across), (height, width))
+
+
+def convolve_windows(x: Tensor, weight: Tensor, lanes: int, windows: Windows) -> Tensor:
+    """The convolution as a product of what the kernels see and the weights.
+
+    Args:
+        x: ``[N, K * C, H, W]``.
+        weight: ``[K * O, C, R, S]``.
+        lanes: K.
+        windows: no zeros around an image are farther out than a kernel reaches that looks at its border.
+
+    Returns:
+        ``[N, K * O, Y, X]``, channels last.
+    """
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, weight = x.to(dtype), weight.to(dtype)
+    x_NHWKC = torch.unflatten(x.permute(0, 2, 3, 1), 3, (lanes, -1))
+    y_NYXKO: Tensor = ConvolvedWindows.apply(
+        x_NHWKC, torch.unflatten(weight.permute(0, 2, 3, 1), 0, (lanes, -1)), windows
+    )
+    return y_NYXKO.flatten(3).permute(0, 3, 1, 2)
+
+
+class ConvolvedWindows(torch.autograd.Function):
+    """:func:`convolve_windows`."""
+
+    @staticmethod
+    def forward(ctx: Any, x_NHWKC: Tensor, weight_KORSC: Tensor, windows: Windows) -> Tensor:
+        """Map x to ``[N, Y, X, K, O]``."""
+        patches_KMF = windows.patches(x_NHWKC)
+        ctx.save_for_backward(patches_KMF, weight_KORSC)
+        ctx.windows, ctx.shape = windows, x_NHWKC.shape
+        y_NYXKO = x_NHWKC.new_empty(len(x_NHWKC), *windows.positions, *weight_KORSC.shape[:2])
+        product_into(y_NYXKO.flatten(0, 2).transpose(0, 1), patches_KMF, weight_KORSC.flatten(2).transpose(1, 2))
+        return y_NYXKO
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """With stride 1 the gradient of the images is a convolution too, with the kernels turned around."""
+        patches_KMF, weight_KORSC = ctx.saved_tensors
+        windows, (_, height, width, lanes, channels) = ctx.windows, ctx.shape
+        gradient_KMO = gradients[0].flatten(0, 2).transpose(0, 1)
+        x_gradient = weight_gradient = None
+        if ctx.needs_input_grad[1]:
+            weight_gradient = torch.bmm(gradient_KMO.transpose(1, 2), patches_KMF).view(weight_KORSC.shape)
+        if ctx.needs_input_grad[0] and windows.stride == (1, 1):
+            seen_KMF = windows.turned(height, width).patches(gradients[0])
+            weight_KRSOC = weight_KORSC.flip(2, 3).permute(0, 2, 3, 1, 4)
+            x_gradient = seen_KMF.new_empty(ctx.shape)
+            turned_KFC = weight_KRSOC.reshape(lanes, -1, channels)
+            product_into(x_gradient.flatten(0, 2).transpose(0, 1), seen_KMF, turned_KFC)
+        elif ctx.needs_input_grad[0]:
+            x_gradient = windows.gathered(torch.bmm(gradient_KMO, weight_KORSC.flatten(2)), ctx.shape)
+        return x_gradient, weight_gradient, None

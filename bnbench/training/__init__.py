@@ -1,0 +1,33 @@
+"""What all engines share: records, schedules, random streams, clock, device, evaluation."""
+
+from bnbench.training.clock import now
+from bnbench.training.device import (
+    brief,
+    current,
+    gpus,
+    loss_of,
+    memory_of,
+    prepare_process,
+    release_memory,
+    resolve_device,
+)
+from bnbench.training.records import Evaluation, Halt, JointProbe, Outcome, Probe, Reading, Record
+
+__all__ = [
+    "Evaluation",
+    "Halt",
+    "JointProbe",
+    "Outcome",
+    "Probe",
+    "Reading",
+    "Record",
+    "brief",
+    "current",
+    "gpus",
+    "loss_of",
+    "memory_of",
+    "now",
+    "prepare_process",
+    "release_memory",
+    "resolve_device",
+]

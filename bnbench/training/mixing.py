@@ -1,0 +1,92 @@
+"""Whether an example's output at evaluation depends on the other examples of its batch: found by trying.
+
+N batch, C channels, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from bnbench.norms.copying import copied
+from bnbench.training.module_state import lane_network
+from bnbench.training.randomness import randomize
+
+EXAMPLES = 4
+SAME, OTHER = (0, 3), (1, 2)
+"""Examples of a batch that stay, and those that are exchanged: each is beside, and two away from, one of the others."""
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
+"""Relative difference that is rounding."""
+
+_known: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+
+
+def mixes_examples(network: nn.Module, shape: tuple[int, int, int]) -> bool:
+    """Whether what a layer or the network puts out for an example changes with the others, or with their number.
+
+    The answer of a network is found once.
+
+    Args:
+        network: left as it is; of a folded one, a lane is tried.
+        shape: C, H, W of an image.
+    """
+    if network not in _known:
+        single = lane_network(network)
+        _known[network] = _mixes(single, shape)
+    return _known[network]
+
+
+def _mixes(network: nn.Module, shape: tuple[int, int, int]) -> bool:
+    for dtype in TOLERANCE:
+        try:
+            return _differs(network, shape, dtype)
+        except (Exception, SystemExit):  # a plugin's layer may not know float64, or refuse a batch as small as this
+            continue
+    return True
+
+
+@torch.no_grad()
+def _differs(network: nn.Module, shape: tuple[int, int, int], dtype: torch.dtype) -> bool:
+    rng = torch.Generator().manual_seed(0)
+    trial = copied(network).cpu().to(dtype).eval()
+    randomize(trial, rng)
+    x_NCHW, others_NCHW = (torch.randn(EXAMPLES, *shape, dtype=dtype, generator=rng) for _ in range(2))
+    exchanged_NCHW = x_NCHW.clone()
+    exchanged_NCHW[list(OTHER)] = others_NCHW[list(OTHER)]
+    expected = [part[list(SAME)] for part in _outputs(trial, x_NCHW)]
+    exchanged = [part[list(SAME)] for part in _outputs(trial, exchanged_NCHW)]
+    alone = _outputs(trial, x_NCHW[list(SAME)])
+    return not all(_alike(expected, received, TOLERANCE[dtype]) for received in (exchanged, alone))
+
+
+def _outputs(network: nn.Module, x_NCHW: Tensor) -> list[Tensor]:
+    """What the layers, from within, and the network put out for each example; the same random numbers every time."""
+    outputs: list[Tensor] = []
+
+    def see(layer: nn.Module, inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.dim() and len(output) == len(x_NCHW):
+            outputs.append(output)
+
+    hooks = [layer.register_forward_hook(see) for layer in network.modules()]
+    try:
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            network(x_NCHW)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return outputs
+
+
+def _alike(expected: Sequence[Tensor], received: Sequence[Tensor], tolerance: float) -> bool:
+    return len(expected) == len(received) and all(
+        torch.allclose(one, other, rtol=0, atol=tolerance * _magnitude(one), equal_nan=True)
+        for one, other in zip(expected, received, strict=True)
+    )
+
+
+def _magnitude(tensor: Tensor) -> float:
+    return tensor.nan_to_num(0, 0, 0).abs().max().item() if tensor.numel() else 0.0

@@ -1,0 +1,47 @@
+"""Every norm x every model trains and evaluates at the smallest batches, or is refused before training."""
+
+import dataclasses
+import math
+
+import pytest
+
+from bnbench.components import components
+from bnbench.data import Data, Examples
+from bnbench.engines import train
+from bnbench.models import MODELS
+from bnbench.norms import NORMS
+from bnbench.plan.feasibility import obstacles
+from bnbench.training import Outcome
+from tests.conftest import load_data, make_spec
+from tests.norms.refusals import is_expected
+
+DEEP = ("resnet56", "resnet110")
+EXPLODES = {"none": DEEP, "weight": DEEP, "scaled_ws": ("resnet44", *DEEP)}
+"""Where each residual block adds its variance, and no norm takes it away."""
+
+
+def few(examples: Examples) -> Examples:
+    return Examples(examples.x[:16], examples.y[:16])
+
+
+def small(data: Data) -> Data:
+    return dataclasses.replace(data, train=few(data.train), validation=few(data.validation), test=few(data.test))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("model", MODELS)
+def test_three_steps_or_a_refusal(model: str, norm: str, batch_size: int):
+    spec = make_spec(f"model={model}", f"norm={norm}", f"batch_size={batch_size}", "steps=3", "lr=0.001")
+    data = small(load_data(spec))
+    refused = obstacles({"run": spec}, components(), lambda spec: data)
+    if refused:
+        assert batch_size == 1 or is_expected(norm, refused["run"]), refused
+        return
+    *_, outcome = train(spec, components().build(spec, data), data)
+    assert isinstance(outcome, Outcome)
+    if model in EXPLODES.get(norm, ()):
+        assert outcome.status == "diverged"
+        return
+    assert (outcome.status, outcome.steps_done) == ("completed", 3)
+    assert outcome.test_loss is not None and math.isfinite(outcome.test_loss)

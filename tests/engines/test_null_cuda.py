@@ -1,0 +1,73 @@
+"""What stacks ask of a GPU, counted by a runtime that does nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bnbench.norms import NORMS
+from tests.engines.test_recording import DRAWS
+from tests.null_cuda.runtime import NullCuda
+
+UNRECORDED = "steps are not recorded, which is slower"
+WAITS = f"{UNRECORDED}: a layer waits for the GPU, to read a value or to bring one there"
+REFUSED = "AcceleratorError: CUDA error: operation not permitted when stream is capturing"
+
+
+@pytest.fixture(scope="module")
+def seen(null_cuda: NullCuda) -> Any:
+    return null_cuda.ask("engine", devices=2)
+
+
+@pytest.mark.parametrize(("model", "most"), [("mlp", 57), ("cnn", 79), ("resnet20", 355)])
+def test_a_step_has_few_nodes(seen: Any, model: str, most: int) -> None:
+    """They vary by some copies with where memory lies."""
+    assert 0 < seen["sizes"][model] <= most
+
+
+def test_a_block_of_recorded_steps_waits_for_nothing_and_allocates_nothing(seen: Any) -> None:
+    """Beside 8 playbacks it copies its inputs and its outputs, and puts the place back."""
+    found = seen["block"]
+    assert found["playbacks"] == 8
+    assert found["synchronizations"] == found["allocations"] == found["copies in"] == found["copies out"] == 0
+    assert found["copies within"] <= 7 and found["launches"] <= 8
+
+
+def test_a_stack_that_is_over_leaves_no_memory_in_use(seen: Any) -> None:
+    first, *later = seen["memory"]
+    assert later == [first, first]
+
+
+def test_a_stack_on_one_gpu_leaves_the_others_alone(seen: Any) -> None:
+    assert seen["other"] == {"used": 0, "streams": 0, "synchronizations": 0}
+
+
+def test_a_layer_that_waits_is_told_and_spoils_no_later_recording(seen: Any) -> None:
+    assert seen["waiting"] == [[WAITS], [WAITS], [f"{UNRECORDED}: {REFUSED}"], []]
+
+
+def test_all_norms_are_captured_except_those_that_draw(null_cuda: NullCuda) -> None:
+    settings = [[f"model={model}", f"norm={norm}"] for norm in NORMS for model in ("mlp", "cnn", "resnet20")]
+    found = null_cuda.ask("captured", json.dumps(settings))
+    assert {words.partition("norm=")[2] for words, *_ in found} == {*NORMS}
+    for words, graphs, told in found:
+        assert (graphs, told) == ((0, [DRAWS]) if words.endswith("noisy_batch") else (1, [])), words
+
+
+CAPTURED = {
+    "optim=adam": 1,
+    "optim=adamw optim.weight_decay=0.1": 1,
+    "optim.momentum=0.9 optim.nesterov=true": 1,
+    "precision=bf16 model=cnn": 1,
+    "drop_last=false steps=30": 2,  # a graph for the last batch, of 8 examples
+    "epochs=4 freeze_statistics=2": 2,  # one more after the statistics are frozen
+    "dataset.pad=1 dataset.flip=true model=cnn": 1,
+    "grad_clip=0.1": 1,
+}
+
+
+def test_all_settings_are_captured(null_cuda: NullCuda) -> None:
+    found = null_cuda.ask("captured", json.dumps([words.split() for words in CAPTURED]))
+    assert found == [[words, graphs, []] for words, graphs in CAPTURED.items()]

@@ -1,0 +1,215 @@
+"""A stack gives each of its lanes what the reference engine gives that run alone."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from bnbench.components import Components, components
+from bnbench.data import Data
+from bnbench.engines import train, train_stack
+from bnbench.norms import NORMS
+from bnbench.plan.feasibility import obstacles
+from bnbench.spec import RunSpec, Sgd
+from bnbench.training import Outcome, Record
+from tests.conftest import load_data, make_spec
+from tests.norms.refusals import is_expected
+
+SHORT = ("model=mlp", "model.width=16", "precision=fp64", "steps=20")
+
+
+def lanes_of(spec: RunSpec, count: int = 3) -> list[RunSpec]:
+    """Runs with one stack key that differ in everything that a lane may own."""
+    assert isinstance(spec.optim, Sgd)
+    return [
+        dataclasses.replace(
+            spec,
+            seed=lane,
+            lr=spec.lr * (1 + lane),
+            optim=dataclasses.replace(spec.optim, momentum=0.3 * (lane % 3), weight_decay=0.01 * (lane % 3)),
+        )
+        for lane in range(count)
+    ]
+
+
+def stacked(
+    specs: Sequence[RunSpec], data: Data, native: bool = False, parts: Components | None = None
+) -> list[list[Record]]:
+    build = (parts or components()).build
+    found: list[list[Record]] = [[] for _ in specs]
+    for records in train_stack(specs, [build(spec, data) for spec in specs], data, native=native):
+        for lane, record in records:
+            found[lane].append(record)
+    return found
+
+
+def alone(spec: RunSpec, data: Data, parts: Components | None = None) -> list[Record]:
+    return list(train(spec, (parts or components()).build(spec, data), data))
+
+
+def assert_equal(ours: Sequence[Record], theirs: Sequence[Record], tolerance: float = 1e-9) -> None:
+    assert len(ours) == len(theirs)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert type(mine) is type(other)
+        for field in dataclasses.fields(mine):
+            value, expected = getattr(mine, field.name), getattr(other, field.name)
+            same = value == expected
+            assert same or value == pytest.approx(expected, rel=tolerance, abs=tolerance, nan_ok=True), field.name
+
+
+def small(data: Data, count: int) -> Data:
+    train_part, validation, test = (part[:count] for part in (data.train, data.validation, data.test))
+    return dataclasses.replace(data, train=train_part, validation=validation, test=test)
+
+
+MOBILENET = "model=torchvision model.name=mobilenet_v2"
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    "model",
+    ["model=mlp", "model=cnn", "model=resnet20", "model=torchvision model.name=resnet18",
+     MOBILENET],
+)  # fmt: skip
+def test_lanes_agree_with_their_reference_runs(model: str, norm: str, request: pytest.FixtureRequest):
+    """The last stages of a large network have one pixel: batches of 4 would make batch norm amplify rounding a
+    thousandfold per step; batches of 16 do not, and for MobileNetV2 a small learning rate. Standardized weights sum to
+    zero, and without a norm behind them the uniform background of digits would be rounding noise before a ReLU, as
+    would what ReLU6 cuts off; a synthetic image has no background, and small weights reach no six.
+    """
+    large = "torchvision" in model
+    synthetic = large or norm == "scaled_ws"
+    batch, size = 16, 32 if large else 64
+    steps, lr = 3 if large and not request.config.getoption("--whole") else 20, 1e-5 if model == MOBILENET else 1e-3
+    spec = make_spec(
+        *model.split(), f"norm={norm}", "precision=fp64", f"steps={steps}", f"lr={lr}",
+        f"batch_size={batch}", "evaluate.unit=steps", "evaluate.every=10",
+        *(["dataset=synthetic", "dataset.examples=300", f"dataset.size={32 if large else 8}"] if synthetic else []),
+        *(["norm.activation_gain=1"] if norm == "scaled_ws" else []),
+    )  # fmt: skip
+    data = small(load_data(spec), size)
+    refused = obstacles({"run": spec}, components(), lambda spec: data)
+    if refused:
+        assert is_expected(norm, refused["run"])
+        return
+    specs = lanes_of(spec)
+    for ours, lane in zip(stacked(specs, data), specs, strict=True):
+        assert_equal(ours, alone(lane, data))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["optim=adam", "lr=0.01"],
+        ["optim=adamw", "lr=0.01", "optim.decay_norm=false", "optim.decay_bias=false"],
+        ["optim.nesterov=true", "optim.momentum=0.9"],
+        ["optim.weight_decay=0.1", "optim.decay_norm=false"],
+        ["optim.weight_decay=0.1", "optim.decay_bias=false", "norm=rms"],
+        ["train=affine"],
+        ["train=affine", "optim.momentum=0.9", "norm=rms", "grad_clip=0.1"],
+        ["train=affine_and_classifier", "norm=ws", "norm.statistics=batch"],
+        ["freeze_statistics=1"],
+        ["freeze_statistics=1", "evaluate.unit=steps", "evaluate.every=7", "norm=ghost"],
+        ["freeze_statistics=1", "evaluate.statistics=recomputed", "norm=renorm", "model=cnn"],
+        ["norm=ws", "norm.statistics=batch", "freeze_statistics=1"],
+        ["norm=ws", "model=cnn"],
+        ["norm=scaled_ws", "optim.decay_norm=false", "optim.weight_decay=0.1"],
+        ["norm=weight", "model=cnn", "train=affine"],
+        ["norm=spectral", "norm.iterations=2", "model=cnn"],
+        ["norm=fixup", "model=resnet20", "model.width=4"],
+        ["grad_clip=0.1"],
+        ["model.bias=always", "norm=instance", "model=cnn", "optim=adamw"],
+        ["model.bias=always", "norm.affine=none", "optim=adamw"],
+        ["label_smoothing=0.2"],
+        ["schedule=cosine", "schedule.warmup=0.2"],
+        ["schedule=onecycle"],
+        ["drop_last=false", "batch_size=1000", "steps=4"],
+        ["dataset.pad=1", "dataset.flip=true", "model=cnn"],
+        ["evaluate.statistics=recomputed", "evaluate.recompute_batches=3", "norm=renorm"],
+        ["evaluate.statistics=batch", "batch_size=48"],
+        ["norm.track=false", "batch_size=48", "model=cnn"],
+        ["lr_scaling=sqrt", "lr_reference_batch=16"],
+        ["batches=single_class", "batch_size=32", "norm=renorm"],
+        ["batches=single_class", "batch_size=48", "evaluate.statistics=recomputed", "dataset.pad=1", "model=cnn"],
+        ["batches=alternating", "domains=[plain,contrast_0.4,noise_1]", "evaluate.unit=steps", "evaluate.every=7"],
+        ["domains=[brightness_1,blur_1]", "evaluate.statistics=batch", "drop_last=false", "batch_size=100"],
+        ["batches=single_class", "domains=[plain,contrast_0.4]", "batch_size=16", "freeze_statistics=1", "steps=90"],
+    ],
+    ids=" ".join,
+)
+def test_every_setting_in_a_stack(settings):
+    keys = {text.split("=")[0] for text in settings}
+    spec = make_spec(*(text for text in SHORT if text.split("=")[0] not in keys | {"model.width"}), *settings)
+    data = load_data(spec)
+    specs = [dataclasses.replace(spec, seed=seed, lr=lr) for seed, lr in ((0, 0.05), (1, 0.1), (1, 0.02))]
+    for ours, lane in zip(stacked(specs, data), specs, strict=True):
+        assert_equal(ours, alone(lane, data))
+
+
+MODELS = {"mlp": ("model=mlp", "model.width=64"), "cnn": ("model=cnn",), "resnet20": ("model=resnet20",)}
+"""A lane's weights begin at multiples of 64 bytes: products may be rounded differently where they do not."""
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_lane_that_diverges_never_changes_a_bit_of_its_neighbours(model: str, norm: str):
+    """It is dropped at the first pause: from then on a smaller stack is compared with the whole one."""
+    spec = make_spec(*MODELS[model], f"norm={norm}", "epochs=3", "batch_size=64", "divergence_factor=5")
+    data = small(load_data(spec), 256)
+    refused = obstacles({"run": spec}, components(), lambda spec: data)
+    if refused:
+        assert is_expected(norm, refused["run"])
+        return
+    calm = [dataclasses.replace(spec, seed=seed, lr=0.01) for seed in range(4)]
+    wild = [calm[0], dataclasses.replace(calm[1], lr=1e30), *calm[2:]]
+    behaved, disturbed = stacked(calm, data), stacked(wild, data)
+    assert isinstance(disturbed[1][-1], Outcome) and disturbed[1][-1].status == "diverged"
+    assert disturbed[1] == alone(wild[1], data)
+    assert [disturbed[lane] for lane in (0, 2, 3)] == [behaved[lane] for lane in (0, 2, 3)]
+
+
+def test_lanes_that_diverge_at_different_times_are_told_as_the_reference_tells_them():
+    spec = make_spec("model=mlp", "norm=none", "precision=fp64", "epochs=3", "divergence_factor=1.5", "lr=1")
+    data = load_data(spec)
+    specs = [dataclasses.replace(spec, lr=lr, seed=seed) for lr in (0.01, 0.5, 2.0, 8.0) for seed in (0, 1)]
+    found = stacked(specs, data)
+    for ours, lane in zip(found, specs, strict=True):
+        assert_equal(ours, alone(lane, data))
+    statuses = [records[-1].status for records in found if isinstance(records[-1], Outcome)]
+    assert "completed" in statuses and "diverged" in statuses
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "ghost", "renorm", "group", "rms"])
+@pytest.mark.parametrize("model", MODELS)
+def test_no_bit_depends_on_how_many_there_are(model: str, norm: str):
+    spec = make_spec(*MODELS[model], f"norm={norm}", "steps=8", "batch_size=32")
+    data = small(load_data(spec), 256)
+    specs = [dataclasses.replace(spec, seed=seed, lr=0.01 * (1 + seed)) for seed in range(5)]
+    whole = stacked(specs, data)
+    assert stacked(specs[3:], data) == whole[3:]
+    assert stacked([specs[2]] * 2, data) == [whole[2]] * 2
+
+
+@pytest.mark.parametrize("companions", [1, 3, 16])
+def test_companions_do_not_matter(companions: int):
+    spec = make_spec(*SHORT, "norm=batch", "batch_size=32")
+    data = load_data(spec)
+    (first, *_) = stacked(lanes_of(spec, companions + 1), data)
+    assert_equal(first, alone(lanes_of(spec)[0], data))
+
+
+def test_the_same_stack_gives_the_same_bits():
+    spec = make_spec("model=cnn", "norm=ghost", "steps=10", "batch_size=64")
+    data = small(load_data(spec), 256)
+    specs = [dataclasses.replace(spec, seed=seed) for seed in range(3)]
+    assert stacked(specs, data) == stacked(specs, data)
+
+
+def test_float32_lanes_have_the_reference_curve():
+    spec = make_spec("model=mlp", "norm=batch", "epochs=3", "batch_size=32", "lr=0.05")
+    data = load_data(spec)
+    for ours, lane in zip(stacked(lanes_of(spec), data), lanes_of(spec), strict=True):
+        for mine, other in zip(ours, alone(lane, data), strict=True):
+            assert mine.val_accuracy is not None and other.val_accuracy is not None
+            assert math.isclose(mine.val_accuracy, other.val_accuracy, abs_tol=0.03)

@@ -1,0 +1,379 @@
+"""Compiled steps give each lane what the reference engine gives that run alone, bit for bit whatever its companions."""
+
+import ctypes
+import dataclasses
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bnbench.components import components
+from bnbench.data import Data
+from bnbench.errors import Impossible
+from bnbench.native import NotNative, c_compiler, graph, library, prove_native, structures
+from bnbench.native import compiler as compilation
+from bnbench.native.compiler import FLAGS, REALS, SOURCES
+from bnbench.norms import NORMS
+from bnbench.plan.feasibility import obstacles
+from bnbench.plan.proofs import trains_natively
+from bnbench.spec import RunSpec
+from bnbench.training import Outcome, Record
+from tests.conftest import load_data, make_spec
+from tests.engines.test_stacked import MODELS, alone, assert_equal, lanes_of, small, stacked
+
+CPU = torch.device("cpu")
+NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
+"""Norms that the compiled code knows."""
+TRANSLATED = {"renorm", "l1_batch", "frn", "evonorm_b0", "evonorm_s0", "dyt"}
+"""Norms that are translated for it where a run is long enough; the others are trained by torch."""
+
+pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
+
+
+def natively(specs: list[RunSpec], data: Data) -> list[list[Record]]:
+    return stacked(specs, data, native=True)
+
+
+def proof(spec: RunSpec, data: Data) -> str | None:
+    def build(seed: int) -> nn.Module:
+        return components().build(dataclasses.replace(spec, seed=seed), data)
+
+    return prove_native(spec, build, data.shape, data.classes, min(8, spec.batch_size))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20"])
+def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
+    spec = make_spec(
+        f"model={model}", f"norm={norm}", "precision=fp64", "steps=20", "lr=0.001", "batch_size=16",
+        "evaluate.unit=steps", "evaluate.every=10",
+    )  # fmt: skip
+    data = small(load_data(spec), 64)
+    if obstacles({"run": spec}, components(), lambda spec: data):
+        return  # refused, as tests/norms holds
+    assert trains_natively(spec, components(), data, CPU) == (norm in NATIVE)
+    assert (proof(spec, data) is None) == (norm in NATIVE | TRANSLATED)
+    if norm in NATIVE | TRANSLATED:
+        specs = lanes_of(spec)
+        for ours, lane in zip(natively(specs, data), specs, strict=True):
+            assert_equal(ours, alone(lane, data))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["optim.nesterov=true", "optim.momentum=0.9"],
+        ["optim=adam", "optim.weight_decay=0.1"],
+        ["optim=adam", "optim.beta1=0.5", "optim.eps=0.001", "batch_size=3", "model=cnn", "norm=group"],
+        ["optim=adamw", "optim.weight_decay=0.1", "optim.decay_norm=false", "schedule=cosine"],
+        ["optim=adamw", "optim.decay_bias=false", "freeze_statistics=1", "steps=60"],
+        ["optim.weight_decay=0.1", "optim.decay_norm=false"],
+        ["optim.weight_decay=0.1", "optim.decay_bias=false", "optim.momentum=0.9", "norm=rms"],
+        ["train=affine"],
+        ["train=affine_and_classifier", "optim.momentum=0.9", "model=cnn"],
+        ["freeze_statistics=1", "steps=60"],
+        ["freeze_statistics=1", "steps=60", "norm=ghost", "norm.chunk=24", "model=cnn"],
+        ["norm.momentum=null", "norm.affine=scale"],
+        ["norm.track=false", "norm.affine=none", "model=cnn"],
+        ["norm=layer", "norm.over=channels", "model=cnn"],
+        ["norm=rms", "norm.over=channels", "model=cnn", "norm.affine=both"],
+        ["norm=group", "norm.groups=8", "norm.affine=shift", "model=cnn"],
+        ["norm=instance", "norm.affine=both", "model=cnn"],
+        ["norm=ghost", "norm.chunk=12", "batch_size=32"],
+        ["model.bias=always", "norm=instance", "model=cnn", "optim=adamw"],
+        ["model.bias=always", "norm.affine=none", "optim=adamw"],
+        ["label_smoothing=0.2"],
+        ["schedule=cosine", "schedule.warmup=0.2"],
+        ["drop_last=false", "batch_size=1000", "steps=4"],
+        ["batch_size=2"],
+        ["batch_size=1", "norm=layer"],
+        ["batch_size=3", "norm=none", "optim.momentum=0.9"],
+        ["batch_size=5", "model.width=37", "model.depth=1", "optim.momentum=0.9"],
+        ["model.activation=sigmoid", "model.placement=after"],
+        ["model.activation=gelu", "norm=group"],
+        ["model.activation=tanh", "model=cnn"],
+        ["model.activation=none", "norm=none"],
+        ["model.bias=always", "model=cnn", "norm=none", "model.pool=average"],
+        ["model=cnn", "dataset=synthetic", "dataset.channels=3", "dataset.size=11", "model.depth=5"],
+        ["model=cnn", "dataset=synthetic", "dataset.channels=2", "dataset.size=30", "model.width=5", "steps=4"],
+        ["model=cnn", "dataset.pad=1", "dataset.flip=true"],
+        ["evaluate.statistics=recomputed", "evaluate.recompute_batches=3"],
+        ["lr_scaling=sqrt", "lr_reference_batch=16"],
+        ["model=resnet20", "model.width=4", "optim.momentum=0.9", "batch_size=16"],
+        [
+            "model=resnet20",
+            "model.width=5",
+            "norm=layer",
+            "dataset=synthetic",
+            "dataset.channels=3",
+            "dataset.size=9",
+            "batch_size=16",
+            "steps=8",
+        ],
+        ["model=resnet20", "model.width=9", "norm=none", "train=affine_and_classifier", "batch_size=3", "steps=8"],
+        [
+            "model=resnet20",
+            "model.width=8",
+            "norm=group",
+            "norm.groups=4",
+            "dataset=synthetic",
+            "dataset.size=12",
+            "model.zero_init_last_gamma=true",
+            "batch_size=2",
+            "steps=8",
+        ],
+    ],
+    ids=" ".join,
+)
+def test_every_setting(settings: list[str]):
+    keys = {text.split("=")[0] for text in settings}
+    usual = ("model=mlp", "model.width=16", "precision=fp64", "steps=20", "batch_size=64", "norm=batch")
+    dropped = keys | ({"model.width"} if "model" in keys else set())
+    spec = make_spec(*(text for text in usual if text.split("=")[0] not in dropped), *settings)
+    data = load_data(spec)
+    assert proof(spec, data) is None
+    specs = [dataclasses.replace(spec, seed=seed, lr=lr) for seed, lr in ((0, 0.05), (1, 0.1), (1, 0.02))]
+    for ours, lane in zip(natively(specs, data), specs, strict=True):
+        assert_equal(ours, alone(lane, data))
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "group"])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_no_bit_depends_on_companions(model: str, norm: str):
+    spec = make_spec(*MODELS[model], f"norm={norm}", "epochs=3", "batch_size=32", "divergence_factor=5")
+    data = small(load_data(spec), 256)
+    calm = [dataclasses.replace(spec, seed=seed, lr=0.01 * (1 + seed)) for seed in range(5)]
+    wild = [calm[0], dataclasses.replace(calm[1], lr=1e30), *calm[2:]]
+    whole, disturbed = natively(calm, data), natively(wild, data)
+    outcome = disturbed[1][-1]
+    assert isinstance(outcome, Outcome) and outcome.status == "diverged"
+    assert [disturbed[lane] for lane in (0, 2, 3, 4)] == [whole[lane] for lane in (0, 2, 3, 4)]
+    assert natively(calm[3:], data) == whole[3:]
+    assert natively([calm[2]] * 2, data) == [whole[2]] * 2
+    assert natively([calm[2]], data) == [whole[2]]
+
+
+def test_float32_lanes_have_the_reference_curve():
+    spec = make_spec("model=cnn", "norm=batch", "epochs=2", "batch_size=16", "lr=0.01")
+    data = small(load_data(spec), 512)
+    specs = lanes_of(spec)
+    for ours, lane in zip(natively(specs, data), specs, strict=True):
+        assert_equal(ours, alone(lane, data), 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (["grad_clip=1"], "clipped gradients"),
+        (["norm=noisy_batch"], "NoisyBatchNorm"),
+        (["norm=weight"], "computed weights"),
+        (["norm=ws"], "computed weights"),
+        (["model=torchvision", "model.name=squeezenet1_1", "norm=none"], "MaxPool2d"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_not_known_is_told_and_trained_by_torch(settings: list[str], reason: str):
+    spec = make_spec("batch_size=8", *settings)
+    data = load_data(spec)
+    assert not trains_natively(spec, components(), data, CPU)
+    found = proof(spec, data)
+    assert found is not None and reason in found
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_small_batches_of_larger_images_are_proved(model: str, norm: str, batch: int):
+    spec = make_spec(f"model={model}", f"norm={norm}", f"batch_size={batch}", "dataset=synthetic", "dataset.size=28")
+    found = proof(spec, load_data(spec))
+    assert found is None or ((model, norm, batch) == ("mlp", "batch", 1) and "at least two values" in found)
+
+
+def test_a_wrong_translation_is_found(monkeypatch: pytest.MonkeyPatch):
+    """Statistics of one group of channels in place of four."""
+
+    def wrong(made: graph.Graph, layer: graph.PerExample, x: graph.Output) -> graph.Output:
+        output = graph.per_example(made, layer, x)
+        made.layers[-1].groups = 1
+        return output
+
+    spec = make_spec("norm=group", "batch_size=8")
+    data = load_data(spec)
+    assert proof(spec, data) is None
+    monkeypatch.setitem(graph.RULES, graph.PerExample, wrong)
+    found = proof(spec, data)
+    assert found is not None and "differs" in found
+
+
+def test_a_batch_of_one_value_is_refused_as_the_layers_do():
+    spec = make_spec("model=mlp", "norm=batch", "drop_last=false", "batch_size=64", "epochs=1")
+    data = small(load_data(spec), 65)
+    specs = lanes_of(spec)
+    with pytest.raises(Impossible, match="at least two values"):
+        natively(specs, data)
+
+
+def test_a_layer_with_hooks_is_not_translated():
+    spec = make_spec("model=mlp", "batch_size=8")
+    data = load_data(spec)
+
+    def build(seed: int) -> nn.Module:
+        network = components().build(dataclasses.replace(spec, seed=seed), data)
+        next(iter(network.children())).register_forward_hook(lambda layer, inputs, output: output * 2)
+        return network
+
+    found = prove_native(spec, build, data.shape, data.classes, 8)
+    assert found is not None and NotNative.__name__ in found
+
+
+class Weary(nn.Sequential):
+    """Says nothing from its hundredth call on."""
+
+    calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        y: Tensor = super().forward(x)
+        return y if self.calls < 100 else y * 0
+
+
+def test_a_network_that_counts_is_not_translated():
+    spec = make_spec("model=mlp", "batch_size=8")
+    data = load_data(spec)
+
+    def build(seed: int) -> nn.Module:
+        return Weary(components().build(dataclasses.replace(spec, seed=seed), data))
+
+    found = prove_native(spec, build, data.shape, data.classes, 8)
+    assert found is not None and "Weary.calls" in found
+
+
+class Guarded:
+    """Compiled code whose scratch memory has gaps between its places, which must not change."""
+
+    GAP, UNTOUCHED = 64, 12345.0
+
+    def __init__(self, folder: Path) -> None:
+        made = folder / "guarded.so"
+        command = [c_compiler() or "", *FLAGS, f"-DGAP={self.GAP}", "-DREAL=float", str(SOURCES / "train.c"), "-lm"]
+        subprocess.run([*command, "-o", str(made)], check=True)
+        self.loaded, self.trained = compilation._declared(ctypes.CDLL(str(made))), 0
+
+    def plan(self, job: Any) -> int:
+        self.size: int = self.loaded.plan(job)
+        return self.size
+
+    def train(self, reference: Any) -> None:
+        job = reference._obj
+        numbers = (ctypes.c_float * self.size).from_address(job.scratch)
+        scratch = torch.frombuffer(numbers, dtype=torch.float32).fill_(self.UNTOUCHED)
+        self.loaded.train(reference)
+        layers = (structures.Layer * job.layers).from_address(job.layer)
+        places = {getattr(job, name) for name in structures.PLACES}
+        places |= {place for layer in layers for place in (layer.output, layer.statistics)}
+        for place in [*(places - {0}), self.size]:
+            assert (scratch[place - self.GAP : place] == self.UNTOUCHED).all()
+        self.trained += 1
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Guarded:
+    return Guarded(tmp_path_factory.mktemp("guarded"))
+
+
+@pytest.mark.parametrize("batch", [2, 5, 17])
+@pytest.mark.parametrize(("width", "size"), [(1, 7), (4, 8), (5, 9), (8, 28), (17, 13), (37, 5)])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20"])
+def test_nothing_is_written_outside_its_place(
+    monkeypatch: pytest.MonkeyPatch, guarded: Guarded, model: str, width: int, size: int, batch: int
+):
+    spec = make_spec(
+        f"model={model}", f"model.width={width}", f"batch_size={batch}", "dataset=synthetic", f"dataset.size={size}",
+        f"dataset.channels={1 + width % 3}", "dataset.examples=300", "steps=2", "lr=0.001",
+    )  # fmt: skip
+    trains_within_its_places(spec, guarded, monkeypatch)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("train", ["all", "affine"])
+@pytest.mark.parametrize("norm", ["renorm", "l1_batch", "dyt", "evonorm_s0"])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_translated_layers_write_nothing_outside_their_places(
+    monkeypatch: pytest.MonkeyPatch, guarded: Guarded, model: str, norm: str, train: str, batch: int
+):
+    spec = make_spec(
+        f"model={model}", "model.width=12", f"norm={norm}", f"train={train}", f"batch_size={batch}", "steps=2",
+        "dataset=synthetic", "dataset.size=7", "dataset.examples=300", "lr=0.001",
+    )  # fmt: skip
+    if not obstacles({"run": spec}, components(), load_data):
+        trains_within_its_places(spec, guarded, monkeypatch)
+
+
+def trains_within_its_places(spec: RunSpec, guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = guarded.trained
+    monkeypatch.setattr("bnbench.native.steps.library", lambda dtype: guarded)
+    natively(lanes_of(spec, 2), load_data(spec))
+    assert guarded.trained > before
+
+
+@pytest.mark.parametrize("real", REALS.values())
+def test_the_code_compiles_without_a_warning(real: str, tmp_path):
+    command = [
+        c_compiler() or "",
+        *FLAGS,
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        f"-DREAL={real}",
+        str(SOURCES / "train.c"),
+        "-lm",
+    ]
+    done = subprocess.run([*command, "-o", str(tmp_path / "made.so")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_compiler_that_fails_is_asked_again_another_time(monkeypatch: pytest.MonkeyPatch):
+    """What it came to is not kept as a proof against."""
+    spec = make_spec("model=mlp", "model.width=23")
+    data = load_data(spec)
+    with monkeypatch.context() as broken:
+        broken.setattr("bnbench.plan.proofs.library", lambda dtype: None)
+        assert not trains_natively(spec, components(), data, CPU)
+    assert trains_natively(spec, components(), data, CPU)
+
+
+@pytest.mark.parametrize("trouble", ["fails", "is no compiler"])
+def test_a_compiler_that_does_not_work_makes_no_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trouble: str):
+    program = tmp_path / "cc"
+    program.write_text("#!/bin/sh\n" + ('test "$1" = --version\n' if trouble == "fails" else "exit 1\n"))
+    program.chmod(0o755)
+    monkeypatch.setenv("CC", str(program))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    caches = (c_compiler, library, compilation._compiled)
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        assert c_compiler() == str(program) and library(torch.float32) is None
+        assert not list(tmp_path.rglob("*.so"))
+    finally:
+        monkeypatch.undo()
+        for cached in caches:
+            cached.cache_clear()
+
+
+def test_without_a_compiler_torch_trains(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BNBENCH_NATIVE", "off")
+    caches = (c_compiler, library, compilation._compiled)
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        assert c_compiler() is None
+        spec = make_spec("model=mlp")
+        assert not trains_natively(spec, components(), load_data(spec), CPU)
+    finally:
+        monkeypatch.undo()
+        for cached in caches:
+            cached.cache_clear()
