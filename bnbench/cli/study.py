@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bnbench.cli.commands import Command, Group
-from bnbench.cli.settings import TRAINING, Plugin, Settings
+from bnbench.cli.settings import TRAINING, Plugin, Settings, completed_studies
 from bnbench.console import announce, echo
 from bnbench.errors import InvalidRequest
 
@@ -42,7 +42,9 @@ def show(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME [OVERRIDES]...", help="A study, or a YAML file that holds one; settings in place of its own."
+            metavar="NAME [OVERRIDES]...",
+            autocompletion=completed_studies,
+            help="A study, or a YAML file that holds one; settings in place of its own.",
         ),
     ] = None,
     scale: ScaleOption = "cpu",
@@ -126,6 +128,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]... [OVERRIDES]...",
+            autocompletion=completed_studies,
             help="Studies, or YAML files that hold one; and settings in place of their own.",
         ),
     ] = None,

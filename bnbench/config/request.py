@@ -38,6 +38,8 @@ class Request:
         problems: what is wrong with the request, one sentence each; such a request must not be carried out. The specs
             are those that have a batch and data nevertheless, so that more problems can be found in the same pass; none
             if it is not known which cells are meant.
+        is_unclear: whether a key, a name or the type of a value is among the problems: no network need be tried then,
+            as it may not be the one that is meant.
     """
 
     specs: tuple[RunSpec, ...]
@@ -47,6 +49,7 @@ class Request:
     excluded: int = 0
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    is_unclear: bool = False
 
 
 def compose_request(
@@ -86,6 +89,7 @@ def compose_request(
     ]
     builder = Builder(composer, every, problems)
     distinct = dict.fromkeys(spec for cell in grid.cells(product) if (spec := builder.build(cell)) is not None)
+    is_unclear = bool(problems)
     found = {spec: check(spec) for spec in distinct}
     problems.extend(itertools.chain.from_iterable(found.values()))
     uneven = any(len({len(setting.values) for setting in group}) > 1 for group in zipped)
@@ -101,6 +105,7 @@ def compose_request(
         excluded=len(usable) - len(specs),
         notes=tuple(notes),
         problems=tuple(dict.fromkeys(problems)),
+        is_unclear=is_unclear,
     )
 
 

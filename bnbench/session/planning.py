@@ -248,7 +248,7 @@ def plan_run(
             beside = f"device=... and, for data that were moved, {PATH}=..."
             raise InvalidRequest([f"--from repeats a run as it was; only {beside} can be set beside it"])
         spec = repeated(source, read_spec(source, parts), moves, parts, data)
-        request = Request((spec,), {}, request.device, notes=_renamed(source, spec), problems=request.problems)
+        request = replace(request, specs=(spec,), factors={}, typed={}, excluded=0, notes=_renamed(source, spec))
     if len(request.specs) > 1 and not request.problems:
         factors = ", ".join(request.factors)
         remedy = "use bnbench sweep"
@@ -283,7 +283,7 @@ def _plan(
             specs.setdefault(run_id(spec), spec)
         if start is not None and not problems and _lacks_one(folder, specs, skip):
             start()
-        found = _examined(specs, parts, data)
+        found = Examination() if request.is_unclear else _examined(specs, parts, data)
     except BnbenchError as error:
         problems += [str(error)]
     problems += found.problems
