@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,21 +18,23 @@ PROGRAM = "import sys; sys.argv[0] = 'bnbench'; from bnbench.cli import main; ma
 """By the name under which a shell knows it."""
 
 
-def bash(*words: str) -> list[str]:
+def bash(folder: Path, *words: str) -> list[str]:
     """What bash offers for the last of some words, which it breaks at each =, with the function that it is given."""
     shell = shutil.which("bash")
     if shell is None:
         pytest.skip("there is no bash")
-    script = f"""
-        bnbench() {{ {sys.executable} -c "{PROGRAM}" "$@"; }}
-        export -f bnbench
+    program = folder / "bnbench"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{PROGRAM}" "$@"\n')
+    program.chmod(0o755)
+    script = """
         eval "$(_BNBENCH_COMPLETE=source_bash bnbench)"
-        env() {{ ( export "${{@:1:3}}"; "${{@:4}}" ); }}
         COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
         _bnbench_completion bnbench
-        printf '%s\\n' "${{COMPREPLY[@]}}"
+        printf '%s\\n' "${COMPREPLY[@]}"
     """
-    done = subprocess.run([shell, "-c", script, "bash", *words], capture_output=True, text=True, timeout=60, check=True)
+    command, path = [shell, "-c", script, "bash", *words], f"{folder}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.split()
 
 
@@ -53,8 +56,8 @@ def bash(*words: str) -> list[str]:
     ],
     ids=lambda value: " ".join(value)[:40],
 )
-def test_bash(words, offered):
-    found = bash("bnbench", *words)
+def test_bash(tmp_path, words, offered):
+    found = bash(tmp_path, "bnbench", *words)
     assert set(offered) <= set(found) if offered else not found
     assert all(one.startswith(words[-1].strip("=")) for one in found)
 
