@@ -39,6 +39,7 @@ def run(
     Raises:
         BnbenchError: something is wrong with the request.
     """
+    store.check_place(expanded(results, "results"), name)
     if plugin:
         begin("bnbench.worker", "bnbench.plugins")
     plan = session.plan_run(
@@ -74,6 +75,7 @@ def sweep(
     Raises:
         BnbenchError: something is wrong with the request.
     """
+    store.check_place(expanded(results, "results"), name)
     if plugin:
         begin("bnbench.worker", "bnbench.plugins")
     plan = session.plan_sweep(
@@ -160,6 +162,7 @@ def verdicts(
     names, settings = study.told_apart(words)
     asked = study.varied(study.load(names), settings, place.components)
     chosen = study.check_scale(scale, asked)
+    study.check_places(asked, chosen, place)
 
     def train(one: study.Study, what: str, plan: session.Plan) -> session.Summary:
         return study.execute(one, plan, jobs)

@@ -22,7 +22,9 @@ from bnbench.spec import RunSpec, arm
 IMPORTED = ("bnbench.plugins", "bnbench.plan.feasibility")
 """What a process imports that answers."""
 LONG = 30.0
-"""Seconds without a sign of life that are worth telling."""
+"""Seconds without a sign of life that are worth telling of what trains, and that an import may take."""
+EARLY = 10.0
+"""Seconds without a sign of life that are worth telling of what is tried before training."""
 
 Specs = Mapping[str, RunSpec]
 Waits = Callable[[Mapping[RunSpec, float]], None]
@@ -60,7 +62,8 @@ def ask(
         parts: the plugin as it was read.
         data: the folder of the datasets.
         measures: whether the answer takes time: arms are then asked one after the other, and once.
-        waits: by default, whoever hears notices is told of an arm from which nothing comes for :data:`LONG`.
+        waits: by default, whoever hears notices is told of an arm from which nothing comes for :data:`EARLY`, or
+            :data:`LONG` if it measures.
 
     Raises:
         BnbenchError: as the question does.
@@ -81,11 +84,11 @@ def ask(
         if spec.plugin is not None:
             arms.setdefault((spec.norm.name, spec.model.name, spec.dataset.name), {})[identity] = spec
     inquiries = [Inquiry(question, arm, plugin, data) for arm in arms.values()]
-    for found in _answers(inquiries, 1 if measures else cores(), waits or _named()):
+    for found in _answers(inquiries, 1 if measures else cores(), waits or _named(LONG if measures else EARLY)):
         if found.error is None or measures:
             yield found
         else:
-            yield from _ask_again(question, found.specs, plugin, data, waits or _named())
+            yield from _ask_again(question, found.specs, plugin, data, waits or _named(EARLY))
 
 
 def ask_of_import(question: Question, plugin: Plugin) -> Any:
@@ -98,7 +101,8 @@ def ask_of_import(question: Question, plugin: Plugin) -> Any:
     with _trace() as trace:
         for exactly in (False, True):  # the second time to find the line
             try:
-                (found,) = _answers([Inquiry(question, {}, plugin, Path(), trace, exactly)], 1, hung_after=LONG)
+                inquiry = Inquiry(question, {}, plugin, Path(), trace, exactly)
+                (found,) = _answers([inquiry], 1, longest=_while_imported(plugin))
             except _Hung:
                 reason = reason or f"it has not ended after {LONG:.0f} s"
                 break
@@ -120,7 +124,7 @@ def ask_abreast(question: Question, specs: Specs, parts: Known, data: Path, copi
     """
     plugin = parts.plugin if any(spec.plugin for spec in specs.values()) else None
     inquiries = [Inquiry(question, specs, plugin, data) for _ in range(copies)]
-    return [found.value for found in _answers(inquiries, copies, _named()) if found.error is None]
+    return [found.value for found in _answers(inquiries, copies, _named(LONG)) if found.error is None]
 
 
 def _ask_again(question: Question, specs: Specs, plugin: Plugin, data: Path, waits: Waits) -> Iterator[Answer]:
@@ -142,34 +146,60 @@ def _trace() -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _named() -> Waits:
-    """Give notice of the arm from which nothing comes for :data:`LONG`, and each time that this has doubled."""
-    doubling = Doubling()
+def _named(after: float) -> Waits:
+    """Give notice of the arm from which nothing comes for so many seconds."""
+    silence = _silence(after)
 
     def tell(waiting: Mapping[RunSpec, float]) -> None:
         longest = max(waiting.values(), default=0.0)
-        if doubling.is_due(longest if longest >= LONG else 0.0):
-            first = next(spec for spec, seconds in waiting.items() if seconds == longest)
-            notice(f"nothing heard from {arm(first)} for {longest:.0f} s while it is tried; Ctrl-C stops all")
+        silence(longest, lambda: f"{arm(max(waiting, key=waiting.__getitem__))} for {longest:.0f} s while it is tried")
+
+    return tell
+
+
+def _while_imported(plugin: Plugin) -> Callable[[float], None]:
+    """Give notice of an import that goes on, until it is given up.
+
+    Raises:
+        _Hung: by what is returned.
+    """
+    silence = _silence(EARLY)
+
+    def tell(seconds: float) -> None:
+        if seconds >= LONG:
+            raise _Hung
+        silence(seconds, lambda: f"--plugin {plugin.file} for {seconds:.0f} s while it is imported")
+
+    return tell
+
+
+def _silence(after: float) -> Callable[[float, Callable[[], str]], None]:
+    """Give notice of a silence that has lasted so many seconds, and each time that it has doubled."""
+    doubling = Doubling()
+
+    def tell(seconds: float, words: Callable[[], str]) -> None:
+        if doubling.is_due(seconds if seconds >= after else 0.0):
+            notice(f"nothing heard from {words()}; Ctrl-C stops all")
 
     return tell
 
 
 def _answers(
-    inquiries: Sequence[Inquiry], jobs: int, waits: Waits | None = None, hung_after: float | None = None
+    inquiries: Sequence[Inquiry],
+    jobs: int,
+    waits: Waits = lambda waiting: None,
+    longest: Callable[[float], None] = lambda seconds: None,
 ) -> Iterator[Answer]:
     """What came of inquiries, each in a process by itself.
 
-    Raises:
-        _Hung: one has had so many seconds.
+    Args:
+        longest: is told each second for how many of them nothing has come from an inquiry; what it raises ends all.
     """
     places = {id(inquiry): place for place, inquiry in enumerate(inquiries)}
 
     def waited(held: Mapping[int, float]) -> None:
-        if hung_after is not None and any(seconds >= hung_after for seconds in held.values()):
-            raise _Hung
-        if waits is not None:
-            waits({spec: seconds for index, seconds in held.items() for spec in inquiries[index].specs.values()})
+        longest(max(held.values(), default=0.0))
+        waits({spec: seconds for index, seconds in held.items() for spec in inquiries[index].specs.values()})
 
     jobs = min(jobs, len(inquiries))
     begin(*IMPORTED)
@@ -178,5 +208,4 @@ def _answers(
             if isinstance(done.value, Refusal):
                 raise BnbenchError(done.value.text)
             yield Answer(inquiries[done.index].specs, done.value, done.error)
-    if waits is not None:
-        waits({})
+    waits({})

@@ -1,4 +1,7 @@
-"""What a user should know although it stops nothing: whoever talks to the user hears it, wherever it is found out."""
+"""What a user should know although it stops nothing: whoever talks to the user hears it, wherever it is found out.
+
+A notice is for good; a step says what takes the time at this moment.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _listeners: list[Callable[[str], None]] = []
+_followers: list[Callable[[str], None]] = []
 
 
 def notice(text: str) -> None:
@@ -43,3 +47,19 @@ def heard(tell: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+def step(text: str) -> None:
+    """Say what is being done now, in a few words, to whoever shows it."""
+    for follower in tuple(_followers):
+        follower(text)
+
+
+@contextmanager
+def followed(show: Callable[[str], None]) -> Iterator[None]:
+    """Show each step of a block to a function, in this process."""
+    _followers.append(show)
+    try:
+        yield
+    finally:
+        _followers.remove(show)

@@ -1,4 +1,4 @@
-"""Text from elsewhere, as names on a disk and cells of a file are, made fit to be shown: harmless, and not too long."""
+"""Text made fit to be shown: what is from elsewhere harmless and not too long, nouns in the number of their count."""
 
 from __future__ import annotations
 
@@ -31,3 +31,9 @@ def shortened(message: str) -> str:
     """A message with what a user gave at excessive length cut: words, and lines."""
     words = re.sub(rf"(\S{{{LONGEST_WORD}}})\S+", r"\1...", message)
     return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..." for line in words.split("\n"))
+
+
+def plural(number: int, noun: str) -> str:
+    """A number with its noun: ``1 run``, ``3 runs``, ``2 classes``."""
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"

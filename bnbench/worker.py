@@ -19,7 +19,7 @@ from torch import nn
 
 from bnbench.components import Components, components, foreign_line
 from bnbench.data import Data
-from bnbench.engines import train, train_abreast, train_stack
+from bnbench.engines import StackOptions, train, train_abreast, train_stack
 from bnbench.environment import timestamp
 from bnbench.errors import message_of
 from bnbench.global_state import preserved_global_state
@@ -277,7 +277,7 @@ def _trained(
 ) -> Iterator[list[tuple[int, Record]]]:
     """What the engine that trains a stack, or a run without companions, yields."""
     if len(specs) > 1 or native:
-        yield from train_stack(specs, networks, data, probe, tell, native=native)
+        yield from train_stack(specs, networks, data, probe, tell, options=StackOptions(native=native))
     else:
         yield from ([(0, record)] for record in train(specs[0], networks[0], data, probe))
 

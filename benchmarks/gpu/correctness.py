@@ -11,7 +11,7 @@ import torch
 from benchmarks.gpu.rows import Row, Rows
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engines import train, train_stack
+from bnbench.engines import StackOptions, train, train_stack
 from bnbench.training import Record
 
 MODELS = ("resnet20", "mlp", "cnn")
@@ -40,7 +40,7 @@ def _compared(model: str, norm: str, precision: str, device: torch.device, steps
     def stacked(record: bool) -> list[list[Record]]:
         found: list[list[Record]] = [[] for _ in specs]
         networks = [components().build(lane, data).to(device) for lane in specs]
-        for records in train_stack(specs, networks, there, tell=told.append, record=record):
+        for records in train_stack(specs, networks, there, tell=told.append, options=StackOptions(record=record)):
             for lane, item in records:
                 found[lane].append(item)
         return found

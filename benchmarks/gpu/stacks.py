@@ -10,7 +10,7 @@ import torch
 
 from bnbench.components import components
 from bnbench.data import Data, Examples
-from bnbench.engines import train_stack
+from bnbench.engines import StackOptions, train_stack
 from bnbench.spec import RunSpec
 from bnbench.training import now
 
@@ -28,7 +28,7 @@ def steps_of(
     short = replace(spec, steps=3 * steps, epochs=None, evaluate=every, lr=1e-4)
     specs = [replace(short, seed=seed) for seed in range(lanes)]
     networks = [components().build(lane, data).to(device) for lane in specs]
-    return train_stack(specs, networks, small, record=record)
+    return train_stack(specs, networks, small, options=StackOptions(record=record))
 
 
 def seconds_per_step(

@@ -13,27 +13,23 @@ from rich.live import Live
 from rich.table import Table
 
 from bnbench import session, store
-from bnbench.cli.status import Status, spent, told
+from bnbench.cli.planning import GOES_ON
+from bnbench.cli.status import PLAIN_SECONDS, Status, spent, told
 from bnbench.config import GROUPS
 from bnbench.console import plain_console
 from bnbench.environment import cores
 from bnbench.notices import Doubling
 from bnbench.spec import RunSpec, arm, flatten, run_id
-from bnbench.wording import plural
+from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench.training import Record
 
 SHOWN_RUNS = 40
-PLAIN_SECONDS = 10.0
 
 
-def show_plan(plan: session.Plan, name: str, full: bool, planning: float = 0.0) -> None:
-    """Say what a sweep will do; ``full`` adds every factor and run, what is impossible, and the time it will take.
-
-    Args:
-        planning: seconds that the program took until there was a plan, and will take again.
-    """
+def show_plan(plan: session.Plan, name: str, full: bool = False) -> None:
+    """Say what a sweep will do; ``full`` adds every factor and run."""
     console = plain_console(whole=True)
     request, known = plan.request, len(plan.known)
     new = len(set(plan.specs) - set(plan.known))
@@ -54,9 +50,11 @@ def show_plan(plan: session.Plan, name: str, full: bool, planning: float = 0.0) 
     console.print(_matrix(plan))
     if len(request.specs) > SHOWN_RUNS:
         console.print(f"... and {len(request.specs) - SHOWN_RUNS} more")
-    workers = session.worker_count(plan)
-    seconds = planning + plan.estimate(workers)
-    console.print(f"estimated time: {duration(seconds)} with {workers} of {cores()} cores (from a few measured steps)")
+
+
+def estimated(seconds: float, workers: int) -> str:
+    """``48 s with 2 of 2 cores (from a few measured steps)``."""
+    return f"{duration(seconds)} with {workers} of {plural(cores(), 'core')} (from a few measured steps)"
 
 
 def _matrix(plan: session.Plan) -> Table:
@@ -141,7 +139,7 @@ class SweepDisplay:
         now = time.monotonic()
         if (over and last is not None) or (not over and now - self._told >= PLAIN_SECONDS):
             self._told = now
-            self._console.print(self._line())
+            self._console.print(self._line(progress))
 
     def _shown(self) -> Status:
         """The status at this moment: between two looks, what is left becomes less."""
@@ -151,9 +149,8 @@ class SweepDisplay:
         self._status.left = None if left is None else max(left - (now - at), 0.0)
         return self._status
 
-    def _line(self) -> str:
+    def _line(self, progress: session.Progress) -> str:
         status = self._shown()
-        progress = status.progress
         over = progress.done == progress.total
         parts = [f"{progress.done} of {plural(progress.total, 'run')}", *told(progress)]
         parts.append(spent(status.seconds, None if over else status.left).replace("  ", ", "))
@@ -171,7 +168,7 @@ class SweepDisplay:
         trained = "nothing to train" if nothing else f"trained {summary.trained} in {duration(seconds)}"
         self._console.print(f"{trained}; {counts}; results in {shown_path(summary.folder)}")
         if summary.interrupted:
-            self._console.print("interrupted; the same command goes on where it stopped")
+            self._console.print(GOES_ON)
 
 
 class RunDisplay:

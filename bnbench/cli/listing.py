@@ -10,6 +10,7 @@ import typer
 from bnbench.cli.settings import Plugin, Settings
 from bnbench.console import echo
 from bnbench.errors import Damaged, InvalidRequest, nearest
+from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench.config import Composer
@@ -29,9 +30,11 @@ def ls(context: typer.Context) -> None:
     if settings.results.exists() and not settings.results.is_dir():
         raise InvalidRequest([f"--results {settings.results}: is not a folder"])
     folders, damaged = store.sweep_folders(settings.results), False
+    others = [f"left alone: {folder}: {reason}" for folder, reason in store.foreign_folders(settings.results).items()]
     if not folders:
         start = "start one with: bnbench sweep --name first norm=none,batch"
-        echo(f"no sweeps in {settings.results}; {start}")
+        for line in (f"no sweeps in {settings.results}; {start}", *others):
+            echo(line)
         return
     table = _table("sweep", "runs", "statuses", "last")
     for folder in folders:
@@ -44,6 +47,8 @@ def ls(context: typer.Context) -> None:
         text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         table.add_row(folder.name, str(counts.total()), text, _changed(folder))
     plain_console(whole=True).print(table)
+    for line in others:
+        echo(line)
     raise typer.Exit(1 if damaged else 0)
 
 
@@ -62,6 +67,7 @@ def show(
 
     from bnbench import store
     from bnbench.console import plain_console
+    from bnbench.reports.wording import listing
 
     settings: Settings = context.obj
     if not run:
@@ -78,11 +84,18 @@ def show(
             damaged.append(f"not looked into: {folder}: {_not_read(error)}")
     identities = list(dict.fromkeys(str(row["run_id"]) for _, row, *_ in found))
     if not identities:
-        raise InvalidRequest([f"no run starts with {run!r} in {settings.results}", *damaged])
+        others = [
+            f"not looked into: {folder}: {why}" for folder, why in store.foreign_folders(settings.results).items()
+        ]
+        raise InvalidRequest([f"no run starts with {run!r} in {settings.results}", *damaged, *others])
     if len(identities) > 1:
         raise InvalidRequest([f"run {run!r}: could be {', '.join(identities)}; give more of it"])
-    folder, row, metrics, probes = found[0]
+    counting = max(store.rank(str(row["status"])) for _, row, *_ in found)
+    folder, row, metrics, probes = next(one for one in found if store.rank(str(one[1]["status"])) == counting)
     console = plain_console(whole=True)
+    if len(found) > 1:
+        every = listing([f"{place.name} ({entry['status']})" for place, entry, *_ in found])
+        console.print(f"{row['run_id']} is in {plural(len(found), 'sweep')}: {every}; shown is that of {folder.name}")
     table = _table("sweep", folder.name)
     for name, value in row.items():
         if not pd.isna(value):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bnbench.cli.planning import INTERRUPTED, planning, told_if_interrupted
 from bnbench.cli.settings import Overrides, Plugin, Settings, path_of
-from bnbench.console import announce
 
 
 def run(
@@ -26,20 +26,24 @@ def run(
     Example:
     bnbench run dataset=digits model=mlp norm=batch batch_size=8 lr=0.03
     """
-    announce("planning the run ...")
-    from bnbench.launch import begin
-
-    if plugin is not None and plugin.is_file():
-        begin("bnbench.worker", "bnbench.plugins")
-    from bnbench import session
-    from bnbench.cli.display import RunDisplay
-
     settings: Settings = context.obj
-    plan = session.plan_run(
-        overrides or [], name, results=settings.results, data=settings.data, plugin=plugin, source=source
-    )
+    with planning("the run"):
+        from bnbench.store import check_place
+
+        check_place(settings.results, name)
+        from bnbench.launch import begin
+
+        if plugin is not None and plugin.is_file():
+            begin("bnbench.worker", "bnbench.plugins")
+        from bnbench import session
+        from bnbench.cli.display import RunDisplay
+
+        plan = session.plan_run(
+            overrides or [], name, results=settings.results, data=settings.data, plugin=plugin, source=source
+        )
     display = RunDisplay()
     display.start(plan)
-    summary = session.execute_run(plan, display.record, display.silent)
+    with told_if_interrupted(INTERRUPTED):
+        summary = session.execute_run(plan, display.record, display.silent)
     display.end(summary)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)

@@ -36,11 +36,11 @@ class Settings:
         """
         if not name:
             raise InvalidRequest(["sweep '': must be the name of a sweep, or its folder"])
-        from bnbench.store import is_sweep
+        from bnbench.store import foreign, is_sweep
 
         given = Path(name)
         is_path = "/" in name or name in (".", "..")
-        return given.resolve() if is_path and is_sweep(given) else self.results / name
+        return given.resolve() if is_path and (is_sweep(given) or foreign(given)) else self.results / name
 
 
 def path_of(option: str) -> Callable[[str | Path], Path]:

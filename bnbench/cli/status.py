@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from bnbench.session import Progress
+if TYPE_CHECKING:
+    from bnbench.session import Progress
 
+PLAIN_SECONDS = 10.0
+"""Seconds from one line to the next where nothing can be shown live."""
 MARGIN = 4
 """Columns that stay free: what the terminal shows of Ctrl-C fits in, and moves nothing to the next line."""
 LEAST_BAR, MOST_BAR = 10, 40
@@ -18,18 +23,20 @@ class Status:
     """How far a sweep is: a bar where there is room, the count and the times always.
 
     Attributes:
+        progress: None while nothing is known yet, and nothing shown.
         seconds: since the program began.
         left: seconds that are left, if that is known.
     """
 
     def __init__(self) -> None:
-        self.progress = Progress(0, 0, {})
+        self.progress: Progress | None = None
         self.seconds = 0.0
         self.left: float | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = max(options.max_width - MARGIN, 1)
-        progress = self.progress
+        progress, room = self.progress, max(options.max_width - MARGIN, 1)
+        if progress is None:
+            return
         count, times = f"{progress.done}/{progress.total}", spent(self.seconds, self.left)
         running, failed, *others = told(progress)
         choices = [[running, failed, *others], [running, failed], [failed] if progress.failed else [], []]
@@ -40,9 +47,9 @@ class Status:
             share = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=bar)
             yield from share.__rich_console__(console, options)
             yield Text("  ", end="")
-        yield Text(_cut(words, room))
+        yield Text(cut(words, room))
         if progress.now:
-            yield Text(_cut(f"now: {progress.now}", room))
+            yield Text(cut(f"now: {progress.now}", room))
 
 
 def told(progress: Progress) -> list[str]:
@@ -62,5 +69,6 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def _cut(text: str, room: int) -> str:
+def cut(text: str, room: int) -> str:
+    """A text in as many columns as there are, with dots in place of what has no room."""
     return text if cell_len(text) <= room else f"{set_cell_size(text, max(room - 3, 0)).rstrip()}..."[:room]

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bnbench.cli.commands import Command, Group
+from bnbench.cli.planning import GOES_ON, planning
 from bnbench.cli.settings import TRAINING, Plugin, Settings, completed_studies
-from bnbench.console import announce, echo
+from bnbench.console import echo
 from bnbench.errors import InvalidRequest
+from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench import session
@@ -55,21 +57,25 @@ def show(
     Example:
     bnbench study show convergence dataset=mnist epochs=3
     """
-    from bnbench.launch import begin
-
-    if plugin is not None and plugin.is_file():
-        begin("bnbench.worker", "bnbench.plugins")
-    from bnbench import session, study
-    from bnbench.cli.display import duration
-    from bnbench.environment import cores
-
     settings: Settings = context.obj
-    asked = _asked(words or [], plugin)
-    if len(asked) != 1:
-        raise InvalidRequest(["name one study; bnbench study list shows them"])
-    (one,) = asked
-    chosen = study.check_scale(scale, [one])
-    found = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin))
+    with planning("the study"):
+        from bnbench.launch import begin
+
+        if plugin is not None and plugin.is_file():
+            begin("bnbench.worker", "bnbench.plugins")
+        from bnbench import session, study
+        from bnbench.cli.display import estimated
+        from bnbench.environment import age, ending
+
+        asked = _asked(words or [], plugin)
+        if len(asked) != 1:
+            raise InvalidRequest(["name one study; bnbench study list shows them"])
+        (one,) = asked
+        chosen = study.check_scale(scale, [one])
+        found = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin))
+        workers = 1 if one.alone else session.worker_count(found.plan)
+        before, rounds = age(), 2 if found.tuning else 1
+        seconds = before + found.plan.estimate(workers, 1 if one.alone else None, rounds) + ending()
     for line in _design(one, chosen):
         echo(line)
     grown = " (more if a grid must grow)" if found.tuning else ""
@@ -78,10 +84,8 @@ def show(
     if math.isfinite(found.detectable):
         smallest = f"{found.detectable:.2g} standard deviations of a difference between two runs of one seed"
     echo(f"smallest detectable effect: {smallest}")
-    workers = 1 if one.alone else session.worker_count(found.plan)
-    time = duration(found.plan.estimate(workers, lanes=1 if one.alone else None))
-    amount = f"{len(found.plan.pending)} runs left, {time} with {workers} of {cores()} cores"
-    echo(f"estimated time: {amount} (from a few measured steps, without probes)")
+    amount = plural(len(found.plan.pending), "run")
+    echo(f"estimated time: {amount} left, {estimated(seconds, workers)}, without probes")
 
 
 def _asked(words: Sequence[str], plugin: Path | None) -> list[Study]:
@@ -116,8 +120,8 @@ def _design(one: Study, scale: ScaleName) -> list[str]:
     )
     lines += [f"not tested: {text}" for text in one.not_tested]
     rates = " ".join(f"{lr:g}" for lr in amounts.lr)
-    seeds = f"{amounts.tuning_seeds} tuning seeds, " if len(amounts.lr) > 1 else ""
-    lines.append(f"{scale}: learning rates {rates}; {seeds}{amounts.seeds} reporting seeds")
+    seeds = f"{plural(amounts.tuning_seeds, 'tuning seed')}, " if len(amounts.lr) > 1 else ""
+    lines.append(f"{scale}: learning rates {rates}; {seeds}{plural(amounts.seeds, 'reporting seed')}")
     return lines
 
 
@@ -151,28 +155,34 @@ def run(
     bnbench study run convergence small_batch
     bnbench study run convergence dataset=mnist epochs=3 seeds=6
     """
-    announce("planning the studies ...")
-    from bnbench.launch import begin
-
-    if plugin is not None and plugin.is_file():
-        begin("bnbench.worker", "bnbench.plugins")
-    from bnbench import session, study
-    from bnbench.cli.output import show_views
-
     settings: Settings = context.obj
-    session.check_execution(jobs=jobs)
-    asked = _asked([*(study.names() if every else []), *(words or [])], plugin)
-    if not asked:
-        raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])
-    chosen = study.check_scale(scale, asked)
-    place = study.Place(settings.results, settings.data, plugin, retry_failed)
-    start = partial(begin, "bnbench.worker") if jobs != 1 else None
-    for one in asked:
-        study.outlook(one, chosen, place, start)
-    changes = asked[0].changes
-    study.check_files(study.scorecard_files([one.name for one in asked], chosen, settings.results, changes))
+    with planning("the studies"):
+        from bnbench.launch import begin
+
+        if plugin is not None and plugin.is_file():
+            begin("bnbench.worker", "bnbench.plugins")
+        from bnbench import session, study
+        from bnbench.cli.output import show_views
+
+        session.check_execution(jobs=jobs)
+        asked = _asked([*(study.names() if every else []), *(words or [])], plugin)
+        if not asked:
+            raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])
+        chosen = study.check_scale(scale, asked)
+        changes = asked[0].changes
+        study.check_files(study.scorecard_files([one.name for one in asked], chosen, settings.results, changes))
+        place = study.Place(settings.results, settings.data, plugin, retry_failed)
+        study.check_places(asked, chosen, place)
+        start = partial(begin, "bnbench.worker") if jobs != 1 else None
+        for one in asked:
+            study.outlook(one, chosen, place, start)
     trainer = _Trainer(jobs)
-    found = [study.conduct(one, chosen, place, trainer.train) for one in asked]
+    try:
+        found = [study.conduct(one, chosen, place, trainer.train) for one in asked]
+    except KeyboardInterrupt:
+        if not trainer.interrupted:
+            echo(GOES_ON)
+        raise
     rows = study.scorecard(found)
     echo()
     show_views([study.view(rows, chosen, changes)])
@@ -183,21 +193,26 @@ def run(
 
 
 class _Trainer:
-    """Carries out plans and shows how far they are."""
+    """Carries out plans and shows how far they are.
+
+    Attributes:
+        interrupted: whether the user stopped a training, and was told so.
+    """
 
     def __init__(self, jobs: int | None) -> None:
-        self._jobs = jobs
+        self._jobs, self.interrupted = jobs, False
 
     def train(self, one: Study, what: str, plan: session.Plan) -> session.Summary:
         """Train what is pending of a plan."""
         from bnbench import study
         from bnbench.cli.display import SweepDisplay, show_plan
 
-        show_plan(plan, f"{one.name}, {what}", full=False)
+        show_plan(plan, f"{one.name}, {what}")
         with SweepDisplay() as display:
             summary = study.execute(one, plan, self._jobs, display.update)
         if summary.interrupted or summary.failures:
             display.end(summary)
+        self.interrupted = summary.interrupted
         return summary
 
 

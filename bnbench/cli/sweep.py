@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bnbench.cli.planning import GOES_ON, planning, told_if_interrupted
 from bnbench.cli.settings import GRID, TRAINING, Overrides, Plugin, Settings
-from bnbench.console import announce
 from bnbench.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -61,39 +61,48 @@ def sweep(
     bnbench sweep model=mlp norm=none,batch lr=0.01,0.1 'seed=range(3)'
     """
     began = time.monotonic()
-    announce("planning ..." if name is None else f"planning {name} ...")
-    from bnbench.launch import begin
-
-    if plugin is not None and plugin.is_file():
-        begin("bnbench.worker", "bnbench.plugins")
-    from bnbench import session
-    from bnbench.cli.display import SweepDisplay, show_plan
-    from bnbench.console import echo
-
     settings: Settings = context.obj
-    session.check_execution(launcher, jobs, lanes)
-    plan = session.plan_sweep(
-        overrides or [],
-        name,
-        results=settings.results,
-        data=settings.data,
-        zips=zips or (),
-        excludes=excludes or (),
-        plugin=plugin,
-        retry_failed=retry_failed,
-        start=partial(begin, "bnbench.worker") if launcher == "local" and jobs != 1 and not dry_run else None,
-    )
-    chosen = plan.folder.name
-    if not (extend or dry_run):
-        _check_extension(plan)
+    with planning("" if name is None else name) as show_no_more:
+        from bnbench.store import check_place
+
+        check_place(settings.results, name, to_train=not dry_run)
+        from bnbench.launch import begin
+
+        if plugin is not None and plugin.is_file():
+            begin("bnbench.worker", "bnbench.plugins")
+        from bnbench import session
+        from bnbench.cli.display import SweepDisplay, estimated, show_plan
+        from bnbench.console import echo
+        from bnbench.environment import age, ending
+
+        session.check_execution(launcher, jobs, lanes)
+        plan = session.plan_sweep(
+            overrides or [],
+            name,
+            results=settings.results,
+            data=settings.data,
+            zips=zips or (),
+            excludes=excludes or (),
+            plugin=plugin,
+            retry_failed=retry_failed,
+            start=partial(begin, "bnbench.worker") if launcher == "local" and jobs != 1 and not dry_run else None,
+        )
+        workers, left = session.worker_count(plan, jobs, launcher), 0.0
+        if dry_run:
+            left = age() + plan.estimate(workers, session.most_lanes(lanes)) + ending()
+        show_no_more()
+        chosen = plan.folder.name
+        if not (extend or dry_run):
+            _check_extension(plan)
     if name is None:
         echo(f"name: {chosen} (--name {chosen} goes on with this sweep)")
-    show_plan(plan, chosen, full=dry_run, planning=time.monotonic() - began)
+    show_plan(plan, chosen, full=dry_run)
     if dry_run:
+        echo(f"estimated time: {estimated(left, workers)}")
         if not extend and session.extension(plan):
             echo("to train them in this sweep, say --extend")
         return
-    with SweepDisplay(began) as display:
+    with told_if_interrupted(GOES_ON), SweepDisplay(began) as display:
         summary = session.execute(
             plan, launcher=launcher, jobs=jobs, lanes=lanes, fail_fast=fail_fast, watch=display.update
         )

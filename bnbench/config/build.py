@@ -10,8 +10,10 @@ from bnbench.config.compose import CLOSED, GROUPS, Composer
 from bnbench.config.grammar import Setting
 from bnbench.config.grid import Cell
 from bnbench.config.keys import NESTED
+from bnbench.errors import nearest
 from bnbench.schema.convert import Mismatch, convert, shown
 from bnbench.schema.fields import OPEN, field_types
+from bnbench.schema.torchvision_names import torchvision_names
 from bnbench.spec import Choice, RunSpec
 
 _WRONG = object()
@@ -73,6 +75,10 @@ class Builder:
             option: self._convert(f"{head}.{option}", types[option], given.get(f"{head}.{option}", default))
             for option, default in defaults.items()
         }
+        if (head, name) == ("model", "torchvision") and values["name"] is not _WRONG:
+            # torchvision itself is asked for the name only once there are data for its network
+            if (classifier := values["name"]) not in (known := torchvision_names() or (classifier,)):
+                self._problems.append(f"model.name={classifier}: {nearest(classifier, known)}")
         return _WRONG if _WRONG in values.values() else make_part(head, name, values)
 
     def _convert(self, key: str, annotation: Any, value: Any) -> Any:

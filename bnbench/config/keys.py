@@ -12,6 +12,7 @@ from bnbench.schema.convert import shown
 from bnbench.schema.fields import field_types
 from bnbench.schema.torchvision_names import torchvision_name
 from bnbench.spec import Evaluate, Split
+from bnbench.text import plural
 
 NESTED = {"split": Split, "evaluate": Evaluate}
 """The keys that hold several values."""
@@ -103,7 +104,7 @@ class Arms:
             return f". {', '.join(has)} {'has' if len(has) == 1 else 'have'} it"
         match setting.key, setting.values:
             case "seeds", (int(count),):
-                return f". For {count} seeds write {slips.typed(f'seed=range({count})')}"
+                return f". For {plural(count, 'seed')} write {slips.typed(f'seed=range({count})')}"
             case "data", (str(name),) if self.offers("dataset", name):
                 return f". The dataset is chosen with dataset={name}"
         return ""

@@ -23,6 +23,7 @@ from bnbench.data.options import at_least, fits, neighbours, printable
 from bnbench.data.pixels import Bytes, shown
 from bnbench.data.raw import Raw
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
+from bnbench.text import plural
 
 _TEST_NAMES = ("test", "val", "valid", "validation")
 _LAYOUT = "class folders with images, or train/ and test/ (or val/) that hold class folders"
@@ -181,7 +182,7 @@ def _tensors(folder: Path, files: Sequence[str], size: int) -> Tensor:
     if failures:
         shown = "\n".join(failures[:_SHOWN])
         raise BnbenchError(
-            f"dataset=imagefolder: {len(failures)} of {len(files)} images cannot be used. "
+            f"dataset=imagefolder: {len(failures)} of {plural(len(files), 'image')} cannot be used. "
             f"Repair, convert or remove them:\n{shown}"
         )
     if problems := [*_losses(files, batch)]:
@@ -206,7 +207,7 @@ def _losses(files: Sequence[str], batch: _Batch) -> Iterator[str]:
 
 
 def _some(files: Sequence[str], chosen_N: Flags) -> str:
-    return f"{chosen_N.sum()} of {len(files)} images ({printable(files[int(chosen_N.argmax())])}, ...)"
+    return f"{chosen_N.sum()} of {plural(len(files), 'image')} ({printable(files[int(chosen_N.argmax())])}, ...)"
 
 
 def _fill(folder: Path, files: Sequence[str], batch: _Batch, at: int) -> list[str]:

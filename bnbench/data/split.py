@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bnbench.errors import InvalidRequest
 from bnbench.spec import Split, stream
+from bnbench.text import plural
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,9 +78,10 @@ def _require(y: Tensor, classes: tuple[str, ...], field: str, part: str, total: 
     if bool((counts > 0).all()):
         return
     absent = classes[int((counts == 0).nonzero()[0])]
+    verb = "is" if len(y) == 1 else "are"
     raise InvalidRequest(
         [
-            f"{field}: every class needs an example in every part; of {total} examples, {len(y)} are for {part}, "
-            f"none of class {absent!r} ({len(classes)} classes). Change the share or add examples"
+            f"{field}: every class needs an example in every part; of {plural(total, 'example')}, {len(y)} {verb} "
+            f"for {part}, none of class {absent!r} ({len(classes)} classes). Change the share or add examples"
         ]
     )

@@ -9,15 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bnbench.data import Data, Order, draw_epoch, order_of, training_batch
+from bnbench.data import Data, draw_epoch, order_of, training_batch
 from bnbench.spec import RunSpec, effective_lr, stream
 from bnbench.training.evaluation import evaluate
 from bnbench.training.forward import dtype_of, forward, memory_format
 from bnbench.training.optimizer import make_optimizer
 from bnbench.training.randomness import GlobalStream, evaluation_stream, generator
-from bnbench.training.records import Evaluation, Probe, Record, end_of_run
+from bnbench.training.records import Evaluation, Probe, Progress, Record, end_of_run
 from bnbench.training.schedule import multiplier
 from bnbench.training.statistics import freeze_statistics
+from bnbench.training.timeline import timeline_of
 
 
 def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = None) -> Iterator[Record]:
@@ -33,9 +34,8 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
     device = data.train.y.device
     network = network.to(dtype_of(spec)).to(memory_format=memory_format(spec, device)).train()
     order = order_of(spec, data.train)
-    per_epoch, total = order.steps, total_steps(spec, order)
-    interval = spec.evaluate.every * (per_epoch if spec.evaluate.unit == "epochs" else 1)
-    frozen_from = math.inf if spec.freeze_statistics is None else spec.freeze_statistics * per_epoch
+    timeline = timeline_of(spec, order)
+    per_epoch, total = timeline.per_epoch, timeline.total
     peak_lr = effective_lr(spec)
     optimizer = make_optimizer(spec.optim, network, peak_lr)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -45,14 +45,14 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
     step, examples, evaluation, best = 0, 0, None, None
     loss_limit, diverged_step = math.inf, None
     while step < total and diverged_step is None:
-        if probe is not None and step % (interval * spec.probe_every) == 0:
+        if probe is not None and timeline.is_probed(step):
             yield from probe(spec, network, data, step)
         loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         right, seen = torch.zeros((), dtype=torch.int64, device=device), 0
-        pause = min(total, step + interval)
+        pause = timeline.pause_after(step)
         with layers_rng:
             while step < pause:
-                if step == frozen_from:
+                if step == timeline.frozen_from:
                     freeze_statistics(network)
                 position = step % per_epoch
                 if position == 0:
@@ -102,18 +102,10 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
 
     parameter_count = sum(parameter.numel() for parameter in parameters)
     if diverged_step is not None:
-        yield end_of_run((step, examples), per_epoch, best, data.classes, parameter_count, diverged_step)
+        yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, diverged_step)
         return
     if probe is not None:
         yield from probe(spec, network, data, step)
     with evaluation_stream(spec.seed, device):
         test = evaluate(spec, network, data, data.test)
-    yield end_of_run((step, examples), per_epoch, best, data.classes, parameter_count, None, evaluation, test)
-
-
-def total_steps(spec: RunSpec, order: Order) -> int:
-    """Optimizer steps of a whole run."""
-    if spec.steps is not None:
-        return spec.steps
-    assert spec.epochs is not None, "check() wants epochs or steps"
-    return spec.epochs * order.steps
+    yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, None, evaluation, test)

@@ -2,8 +2,8 @@
 
 from bnbench.launch.inline import inline
 from bnbench.launch.launcher import Done, Launcher, Spent
-from bnbench.launch.local import begin, local
+from bnbench.launch.local import NoWorkers, begin, local
 
 LAUNCHERS: dict[str, Launcher] = {"inline": inline, "local": local}
 
-__all__ = ["LAUNCHERS", "Done", "Launcher", "Spent", "begin", "local"]
+__all__ = ["LAUNCHERS", "Done", "Launcher", "NoWorkers", "Spent", "begin", "local"]

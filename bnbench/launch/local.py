@@ -11,15 +11,17 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import forkserver, resource_tracker
+from functools import cache, partial
+from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
@@ -41,8 +43,13 @@ LONGEST_FOLDER = 70
 """Bytes of a folder's path with room for the name of a socket, which may have 107 in all."""
 CUT = "the worker process has let go of its pipe to the program"
 RUBBISH = "the worker process has written into its pipe to the program what is no answer"
+WITHOUT = "bnbench sweep --launcher inline and bnbench study run --jobs 1 need none, but for a plugin"
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """How workers start. A fork server imports once for all of them; elsewhere it is not safe with native libraries."""
+
+
+class NoWorkers(OSError):
+    """The system lets no worker process be started; the message says why, and what needs none."""
 
 
 @dataclass(eq=False)
@@ -71,12 +78,54 @@ def begin(*modules: str) -> None:
 
     Args:
         modules: where the functions are that they will call.
+
+    Raises:
+        NoWorkers: none can be started.
     """
     if METHOD == "forkserver":
         multiprocessing.set_forkserver_preload([*modules])
-        with _without_interrupts():
-            _keep_socket_names_short()
-            forkserver.ensure_running()
+        with _starting():
+            _run_interpreter()
+            with _without_interrupts():
+                _keep_socket_names_short()
+                forkserver.ensure_running()
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Have one error say that no process can be started, and why; without the tracker's warning that it died as well.
+
+    Raises:
+        NoWorkers: instead of what the block raises when a process is refused, or dies of what it lacks.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "resource_tracker", UserWarning)
+            yield
+    except (OSError, EOFError) as error:
+        raise NoWorkers(f"worker processes cannot be started: {_reason(error)}; {WITHOUT}") from error
+
+
+def _reason(error: OSError | EOFError) -> str:
+    """Why no process could be started: where the fork server died, the program knows only that nobody answers."""
+    try:
+        _run_interpreter.__wrapped__()
+    except OSError as cause:
+        error = cause
+    if isinstance(error, (EOFError, ConnectionError)):
+        return "the process that starts them has ended"
+    return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror or str(error)
+
+
+@cache
+def _run_interpreter() -> None:
+    """Start the interpreter that workers are, which takes some milliseconds. Raises OSError if that is refused."""
+    interpreter = spawn.get_executable()
+    code = subprocess.run(
+        [interpreter, "-V"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+    ).returncode
+    if code != 0:
+        raise OSError(f"{os.fsdecode(interpreter)} ended with exit code {code}")
 
 
 def _keep_socket_names_short() -> None:
@@ -169,13 +218,17 @@ def _heard_of(workers: Sequence[_Worker], seconds: float | None) -> list[_Worker
 
 
 def _start(function: Callable[..., Any], tells: bool, kind: Hashable, place: int) -> _Worker:
-    """Start a worker that never sees Ctrl-C, not even while it imports: the program that started it decides."""
+    """Start a worker that never sees Ctrl-C, not even while it imports: the program that started it decides.
+
+    Raises:
+        NoWorkers: it cannot be started.
+    """
     begin(function.__module__)
     context: Any = multiprocessing.get_context(METHOD)
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(function, theirs, tells), daemon=True)
     try:
-        with _without_interrupts(), _without_main():
+        with _starting(), _without_interrupts(), _without_main():
             process.start()
     finally:
         theirs.close()

@@ -3,7 +3,7 @@
 What is named here needs no torch; what builds networks is in modules of its own, imported where it is asked.
 """
 
-from bnbench.plan.examination import Examination, examine, lasts, summarized
+from bnbench.plan.examination import Examination, examine, examine_options, lasts, likely_failures, summarized
 from bnbench.plan.grouping import Division, stacks, until_last
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
 
@@ -16,8 +16,10 @@ __all__ = [
     "Refusal",
     "answer",
     "examine",
+    "examine_options",
     "last_line",
     "lasts",
+    "likely_failures",
     "stacks",
     "summarized",
     "until_last",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, Examples
-from bnbench.engines import train, train_stack
+from bnbench.plan.measurement import measure_steps
 from bnbench.spec import RunSpec
-from bnbench.training import now, prepare_process
+from bnbench.training import prepare_process
 
 STEPS = 3
 """Steps that are measured, after as many that warm up."""
@@ -35,18 +33,14 @@ def seconds_per_lane(spec: RunSpec, components: Components, data: Data, lanes: i
     prepare_process()
     few = Examples(data.validation.x[:FEW], data.validation.y[:FEW])
     small = replace(data, validation=few, test=few)
-    every = replace(spec.evaluate, every=STEPS, unit="steps", statistics="running")
-    short = replace(spec, steps=3 * STEPS, epochs=None, evaluate=every, divergence_factor=1e30, lr=1e-6)
-    specs = [replace(short, seed=seed) for seed in range(lanes)]
+    running = replace(spec, evaluate=replace(spec.evaluate, statistics="running"))
+    specs = [replace(running, seed=seed) for seed in range(lanes)]
     try:
         networks = [components.build(lane, data) for lane in specs]
-        records: Any = (
-            train_stack(specs, networks, small, native=native) if lanes > 1 else train(short, networks[0], small)
-        )
-        pauses = [now(CPU) for _ in itertools.islice(records, 2)]
+        seconds = measure_steps(specs, networks, small, native, STEPS)
     except (Exception, SystemExit):
         return math.inf
-    return (pauses[1] - pauses[0]) / STEPS / lanes if len(pauses) == 2 else math.inf
+    return math.inf if seconds is None else seconds[1] / STEPS / lanes
 
 
 def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequence[int], worth: float) -> int:

@@ -73,7 +73,8 @@ def wrong_axes(spec: RunSpec, components: Components, x: Tensor) -> str | None:
     def takes(dimensions: int) -> bool:
         given = torch.ones(4, x.shape[1], *[3] * (dimensions - 2), dtype=x.dtype)
         try:
-            return isinstance(norm(x.shape[1], **spec.norm.options).to(x.dtype)(given), Tensor)
+            found = norm(x.shape[1], **spec.norm.options).to(x.dtype)(given)
+            return isinstance(found, Tensor) and found.shape == given.shape
         except (Exception, SystemExit):  # a user's norm may raise anything
             return False
 

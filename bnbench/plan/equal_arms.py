@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bnbench.data import Data, order_of
-from bnbench.engines import total_steps
 from bnbench.spec import RunSpec
+from bnbench.training.timeline import timeline_of
 
 
 def steps(specs: Mapping[str, RunSpec], data: Callable[[RunSpec], Data]) -> dict[str, int]:
@@ -17,6 +17,6 @@ def steps(specs: Mapping[str, RunSpec], data: Callable[[RunSpec], Data]) -> dict
         own = (spec.dataset, spec.split, spec.domains, spec.batches, spec.batch_size)
         key = (*own, spec.drop_last, spec.epochs, spec.steps)
         if key not in known:
-            known[key] = total_steps(spec, order_of(spec, data(spec).train))
+            known[key] = timeline_of(spec, order_of(spec, data(spec).train)).total
         found[identity] = known[key]
     return found

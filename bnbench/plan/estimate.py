@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
-from typing import Any
 
 import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, Examples, order_of
-from bnbench.engines import total_steps, train, train_stack
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
+from bnbench.notices import step
 from bnbench.plan.grouping import STEP_OVERHEAD, Stack
+from bnbench.plan.measurement import measure_steps
 from bnbench.plan.proofs import trains_natively
-from bnbench.spec import RunSpec, stack_key
+from bnbench.spec import RunSpec, arm, stack_key
 from bnbench.stacking import fold
 from bnbench.training import now, prepare_process
 from bnbench.training.evaluation import evaluate_lanes
+from bnbench.training.timeline import timeline_of
 
 MEASURED, FEW, SAMPLE = 10, 8, 256
 """Steps that are measured after as many that warm up; examples of the evaluations between them, and of one by itself.
@@ -35,17 +35,34 @@ class _Pace:
 
     Attributes:
         build: of building a network.
+        begin: of a stack, by which its first steps take longer, whatever its lanes.
+        warm: of a process, by which its first stack takes longer than that.
         native: whether compiled code trains it, lane by lane, and a run that is there twice once.
     """
 
     step: float
     example: float
     build: float
+    begin: float
+    warm: float
     native: bool
 
     def lanes(self, stack: Sequence[str]) -> int:
         """How many lanes are trained."""
         return len(set(stack) if self.native else stack)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What stacks take, as a process finds it.
+
+    Attributes:
+        seconds: of each stack.
+        spent: seconds that were only spent on finding it: a process that trains does not need them.
+    """
+
+    seconds: list[float]
+    spent: float
 
 
 @preserved_global_state()
@@ -57,8 +74,8 @@ def stack_seconds(
     planned: Sequence[Stack],
     sizes: Mapping[str, float],
     budget: float = 10.0,
-) -> list[float]:
-    """Seconds that each stack of a plan takes a worker, without what probes take.
+) -> Measured:
+    """Measure what each stack of a plan takes a worker, without what probes take.
 
     Of each distinct network and batch size the largest stack is measured for a few steps until ``budget`` seconds are
     spent, those first that there is most to do of; the rest take as much longer than measured ones as they are larger.
@@ -69,6 +86,8 @@ def stack_seconds(
         sizes: of a run, by stack key, as :func:`division` finds them.
     """
     prepare_process()
+    for spec in specs.values():
+        data(spec)  # which whoever trains must have as well
     start = now(device)
     alike: dict[tuple[object, ...], list[Stack]] = {}
     for stack in planned:
@@ -82,6 +101,7 @@ def stack_seconds(
             break
         largest = max(alike[key], key=len)
         spec = specs[largest[0]]
+        step(f"measuring {arm(spec)} batch_size={spec.batch_size} ({len(measured) + 1} of {len(alike)} kinds)")
         measured[key] = spec, _measure(spec, len(largest), components, data(spec), device)
     seconds = []
     for stack in planned:
@@ -89,7 +109,8 @@ def stack_seconds(
         known = measured.get(_alike(spec))
         pace = known[1] if known else _likely(spec, list(measured.values()), sizes, data)
         seconds.append(_seconds(spec, pace.lanes(stack), data(spec), pace))
-    return seconds
+    warm = next((pace.warm for _, pace in measured.values()), 0.0)
+    return Measured(seconds, now(device) - start - warm)
 
 
 def _likely(
@@ -101,7 +122,7 @@ def _likely(
     """The pace of what was not measured: that of measured stacks, of the same model if there are any, by size."""
 
     def size(of: RunSpec) -> float:
-        return sizes[stack_key(of)] / total_steps(of, order_of(of, data(of).train))
+        return sizes[stack_key(of)] / timeline_of(of, order_of(of, data(of).train)).total
 
     near = [pair for pair in measured if pair[0].model == spec.model] or measured
     larger = [size(spec) / (size(other) or 1.0) for other, _ in near]
@@ -112,6 +133,8 @@ def _likely(
             for (other, pace), factor in zip(near, larger, strict=True)
         ),
         mean(pace.build for _, pace in near),
+        mean(pace.begin for _, pace in near),
+        0.0,
         all(pace.native for _, pace in near),
     )
 
@@ -128,7 +151,7 @@ def _measure(spec: RunSpec, lanes: int, components: Components, data: Data, devi
     except BnbenchError:
         raise
     except (Exception, SystemExit):
-        return _Pace(0.0, 0.0, 0.0, native=False)
+        return _Pace(0.0, 0.0, 0.0, 0.0, 0.0, native=False)
 
 
 def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device: torch.device) -> _Pace:
@@ -140,34 +163,18 @@ def _pace(spec: RunSpec, lanes: int, components: Components, data: Data, device:
     built = now(device) - start
     native = lanes > 1 and trains_natively(spec, components, data, device)
     steps = MEASURED
-    whole = _training(members, networks, small, native, steps)
+    first, whole = measure_steps(members, networks, small, native, steps) or (0.0, 0.0)
     network = fold(networks) if lanes > 1 else networks[0]
     between, alone = (_evaluation(members, network, small, examples) for examples in (few, sample))
-    if whole - between < BRIEF and _interval(spec, data) > steps:
-        steps = min(MORE * steps, _interval(spec, data))
-        whole = _training(members, networks, small, native, steps)
+    warm, begin = max(first - whole, 0.0), 0.0
+    interval = timeline_of(spec, order_of(spec, data.train)).interval
+    if whole - between < BRIEF and interval > steps:
+        steps = min(MORE * steps, interval)
+        again, whole = measure_steps(members, networks, small, native, steps) or (0.0, 0.0)
+        begin = max(again - whole, 0.0)
     training = max(whole - between, 0.0)
-    return _Pace(training / steps / _shares(native, lanes), alone / len(sample.y) / lanes, built / lanes, native)
-
-
-def _training(
-    specs: Sequence[RunSpec], networks: Sequence[torch.nn.Module], data: Data, native: bool, steps: int
-) -> float:
-    """Seconds of so many steps of a stack and an evaluation, after as many that warm up."""
-    every = replace(specs[0].evaluate, every=steps, unit="steps")
-    short = [
-        replace(spec, steps=3 * steps, epochs=None, evaluate=every, divergence_factor=1e30, lr=1e-6) for spec in specs
-    ]
-    records: Any = (
-        train_stack(short, networks, data, native=native) if len(specs) > 1 else train(short[0], networks[0], data)
-    )
-    pauses = [now(data.train.y.device) for _ in itertools.islice(records, 2)]
-    return pauses[1] - pauses[0] if len(pauses) == 2 else 0.0
-
-
-def _interval(spec: RunSpec, data: Data) -> int:
-    """Steps from one evaluation to the next."""
-    return spec.evaluate.every * (order_of(spec, data.train).steps if spec.evaluate.unit == "epochs" else 1)
+    step, example = training / steps / _shares(native, lanes), alone / len(sample.y) / lanes
+    return _Pace(step, example, built / lanes, begin, max(warm - begin, 0.0), native)
 
 
 def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, examples: Examples) -> float:
@@ -180,10 +187,10 @@ def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, exam
 
 
 def _seconds(spec: RunSpec, lanes: int, data: Data, pace: _Pace) -> float:
-    steps = total_steps(spec, order_of(spec, data.train))
-    evaluated = -(-steps // _interval(spec, data)) * len(data.validation.y) + len(data.test.y)
-    trained = steps * pace.step * _shares(pace.native, lanes)
-    return trained + lanes * (pace.build + evaluated * pace.example)
+    timeline = timeline_of(spec, order_of(spec, data.train))
+    evaluated = -(-timeline.total // timeline.interval) * len(data.validation.y) + len(data.test.y)
+    trained = timeline.total * pace.step * _shares(pace.native, lanes)
+    return pace.begin + trained + lanes * (pace.build + evaluated * pace.example)
 
 
 def _shares(native: bool, lanes: int) -> int:

@@ -26,12 +26,14 @@ class Examination:
 
     Attributes:
         impossible: by run_id, why a spec cannot be trained.
-        steps: by run_id of the others, the steps of their training.
+        failing: by run_id of others, what a step of a user's code raised that was tried.
+        steps: by run_id of all others, the steps of their training.
         notes: on their data.
         problems: for which nothing more could be found.
     """
 
     impossible: dict[str, str] = field(default_factory=dict)
+    failing: dict[str, str] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -39,15 +41,35 @@ class Examination:
     def add(self, other: Examination) -> None:
         """Take in what was found of other specs."""
         self.impossible |= other.impossible
+        self.failing |= other.failing
         self.steps |= other.steps
         self.notes |= other.notes
         self.problems += other.problems
 
 
 def examine(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
-    """Find what is impossible, how long the rest is, and what is to be said of the data; a :data:`Question`."""
+    """Find what is impossible, what fails, how long the rest is, and notes on the data; a :data:`Question`."""
+    by_data: dict[object, dict[str, RunSpec]] = {}
+    for identity, spec in specs.items():
+        by_data.setdefault((spec.dataset, spec.split), {})[identity] = spec
+    found = Examination()
+    for group in by_data.values():
+        found.add(_examined(group, components, load))
+    return found
+
+
+def examine_options(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
+    """Find what is wrong without any data; a :data:`Question`."""
+    from bnbench.plan.feasibility import wrong_options
+
+    return Examination(problems=wrong_options(specs, components))
+
+
+def _examined(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
+    """What is found of specs with the same data; without these, what is wrong anyhow."""
     from bnbench.plan.equal_arms import steps
-    from bnbench.plan.feasibility import obstacles
+    from bnbench.plan.feasibility import obstacles, wrong_options
+    from bnbench.plan.first_step import failures
 
     found = Examination()
 
@@ -59,9 +81,10 @@ def examine(specs: Mapping[str, RunSpec], components: Components, load: Load) ->
     try:
         found.impossible = obstacles(specs, components, noted)
         possible = {identity: spec for identity, spec in specs.items() if identity not in found.impossible}
+        found.failing = failures(possible, components, noted)
         found.steps = steps(possible, noted)
     except BnbenchError as error:
-        found.problems.append(str(error))
+        found.problems += [str(error), *wrong_options(specs, components)]
     return found
 
 
@@ -77,3 +100,10 @@ def summarized(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list
         spec = specs[identity]
         batches.setdefault((arm(spec), reason), {})[spec.batch_size] = None
     return [f"{cell} batch_size={','.join(map(str, sizes))}: {reason}" for (cell, reason), sizes in batches.items()]
+
+
+def likely_failures(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list[str]:
+    """A sentence for each arm with something that a step raised, for those of ``specs`` that have a reason."""
+    found = {identity: reasons[identity] for identity in specs if identity in reasons}
+    told = {name: f"its runs are likely to fail: a step, tried now, raised {reason}" for name, reason in found.items()}
+    return summarized(specs, told)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from bnbench.components import Components, foreign_line, is_foreign
-from bnbench.data import Data, Order, order_of
-from bnbench.engines import total_steps
+from bnbench.data import Augmentation, Data, Examples, Order, order_of
 from bnbench.errors import Impossible, InvalidRequest, message_of
 from bnbench.global_state import preserved_global_state
+from bnbench.notices import step
 from bnbench.plan.contract import (
     limited_parameters,
     require_logits,
@@ -26,8 +27,10 @@ from bnbench.plan.contract import (
     wrong_axes,
 )
 from bnbench.plan.examination import TOO_LARGE
-from bnbench.spec import MOST_STEPS, RunSpec
+from bnbench.spec import MOST_STEPS, RunSpec, arm
+from bnbench.text import plural
 from bnbench.training.forward import dtype_of
+from bnbench.training.timeline import timeline_of
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
 """How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
@@ -37,16 +40,20 @@ TORCH_NO_VALUES = "cannot be called on meta tensors"
 SMALL = 2**14
 """Elements of a batch that is cheap to compute."""
 
+STAND_IN = (3, 32, 32), 10
+"""Shape and classes of images that nearly every network takes."""
+CHANNELS = 64
+"""Features that nearly every norm takes."""
+
 
 def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
     """By run_id, why a spec cannot be trained; specs that differ only in lr, seed or the like are tried once."""
     tried: dict[tuple[object, ...], tuple[str | None, Order]] = {}
     found = {}
-    for identity, spec in specs.items():
-        order_key = (spec.domains, spec.batches, spec.batch_size, spec.drop_last)
-        data_key = (spec.dataset, spec.split, order_key, spec.precision)
-        key = (spec.norm, spec.model, spec.train, settings_of_statistics(spec), data_key)
+    for number, (identity, spec) in enumerate(specs.items(), 1):
+        key = network_key(spec)
         if key not in tried:
+            step(f"trying {arm(spec)} batch_size={spec.batch_size} (run {number} of {len(specs)})")
             loaded = data(spec)
             order = order_of(spec, loaded.train)
             tried[key] = _obstacle(spec, components, loaded, order), order
@@ -57,9 +64,43 @@ def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callab
     return found
 
 
+def network_key(spec: RunSpec) -> tuple[object, ...]:
+    """What decides whether a network takes its batches: equal for specs that differ only in lr, seed or the like."""
+    order_key = (spec.domains, spec.batches, spec.batch_size, spec.drop_last)
+    data_key = (spec.dataset, spec.split, order_key, spec.precision)
+    return spec.norm, spec.model, spec.train, settings_of_statistics(spec), data_key
+
+
+def wrong_options(specs: Mapping[str, RunSpec], components: Components) -> list[str]:
+    """What is wrong with the options of norms and models whatever the data hold, which need not be there."""
+    shape, classes = STAND_IN
+    few = Examples(torch.zeros(1, *shape), torch.zeros(1, dtype=torch.long))
+    mean, std = torch.zeros(shape[0]), torch.ones(shape[0])
+    stand_in = Data(few, few, few, classes, mean, std, Augmentation())
+    found: dict[str, None] = {}
+    for spec in {(spec.norm, spec.model, spec.train): spec for spec in specs.values()}.values():
+        norm = partial(components.registries["norm"][spec.norm.name], CHANNELS, **spec.norm.options)
+        for build in (norm, partial(components.build, spec, stand_in)):  # a norm is asked whatever becomes of the model
+            try:
+                with preserved_global_state(), torch.device("meta"), limited_parameters():
+                    build()
+            except InvalidRequest as error:
+                found |= dict.fromkeys(error.problems)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # which other data may not raise
+                continue
+    return list(found)
+
+
+def last_batch(spec: RunSpec, data: Data) -> int:
+    """Examples of the last batch of an epoch if it is a smaller one; else 0."""
+    return 0 if spec.drop_last else len(data.train) % spec.batch_size
+
+
 def _too_long(spec: RunSpec, order: Order) -> str | None:
     """Why the steps of an allowed number of epochs are too many, if they are."""
-    if spec.epochs is None or spec.epochs > MOST_STEPS or (steps := total_steps(spec, order)) <= MOST_STEPS:
+    if spec.epochs is None or spec.epochs > MOST_STEPS or (steps := timeline_of(spec, order).total) <= MOST_STEPS:
         return None
     return f"epochs={spec.epochs}: makes {steps:,} steps; at most {MOST_STEPS:,}"
 
@@ -68,7 +109,7 @@ def _frozen_too_late(spec: RunSpec, order: Order) -> str | None:
     """Why statistics would never be frozen, if they would not."""
     if spec.freeze_statistics is None:
         return None
-    last = (total_steps(spec, order) - 1) // order.steps
+    last = (timeline_of(spec, order).total - 1) // order.steps
     if spec.freeze_statistics <= last:
         return None
     allowed = f"at most {last} here" if last else "null here, as there is one epoch"
@@ -81,19 +122,19 @@ def _obstacle(spec: RunSpec, components: Components, data: Data, order: Order) -
     reason = _refusal(spec, components, data, spec.batch_size)
     if reason is not None:
         return reason
-    remainder = 0 if spec.drop_last else len(data.train) % spec.batch_size
+    remainder = last_batch(spec, data)
     reason = _refusal(spec, components, data, remainder) if remainder else None
     if reason is not None:
-        return f"the last batch of an epoch has {remainder} examples; {reason} (drop_last=true leaves it out)"
+        return f"the last batch of an epoch has {plural(remainder, 'example')}; {reason} (drop_last=true leaves it out)"
     return None
 
 
 def _too_large(spec: RunSpec, largest: int) -> str:
     """What a batch is too large for."""
     if spec.batches == "shuffled":
-        return f"the batch is larger than the training set of {largest} examples"
+        return f"the batch is larger than the training set of {plural(largest, 'example')}"
     group = "class" if spec.batches == "single_class" else "domain"
-    smallest = f"the smallest {group}, which has {largest} training examples"
+    smallest = f"the smallest {group}, which has {plural(largest, 'training example')}"
     return f"batches={spec.batches}: the batch is larger than {smallest}"
 
 

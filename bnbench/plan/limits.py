@@ -10,15 +10,16 @@ import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, order_of
-from bnbench.engines import total_steps
 from bnbench.global_state import preserved_global_state
+from bnbench.notices import step
 from bnbench.plan.calibration import CPU, quickest, seconds_per_lane
 from bnbench.plan.grouping import Division, groups
 from bnbench.plan.proofs import folds, trains_natively, unfoldable
 from bnbench.plan.size import lane_bytes, seconds_alone
-from bnbench.spec import RunSpec
+from bnbench.spec import RunSpec, arm
 from bnbench.training import gpus, memory_of
 from bnbench.training.evaluation import LANE_BATCH
+from bnbench.training.timeline import timeline_of
 
 WORKING_SET = 8 * 2**20
 """Bytes of activations that a stack may have on the CPU: more lanes than fit into a core's caches gain nothing."""
@@ -69,11 +70,14 @@ def lane_limits(
     limits = dict(known)
     found: dict[tuple[object, ...], int] = {}
     alone: dict[tuple[object, ...], str] = {}
-    for key, members in groups(specs).items():
+    grouped = groups(specs)
+    for number, (key, members) in enumerate(grouped.items(), 1):
         if key in limits:
             continue
         spec = specs[members[0]]
+        said = f"proving {arm(spec)} batch_size={spec.batch_size} ({number} of {len(grouped)} kinds)"
         if len(members) == 1:
+            step(said)
             if lanes is None and _gains_alone(spec, components, data(spec), device):
                 limits[key] = quick(spec, data(spec), 1)
             continue
@@ -82,6 +86,7 @@ def lane_limits(
             *(type(spec.optim), spec.grad_clip is None, spec.epochs, spec.steps, spec.freeze_statistics),
         )
         if kind not in found:
+            step(said)
             loaded = data(spec)
             found[kind] = lanes or quick(spec, loaded, -(-len(members) // workers))
             looked_at = lanes != 1 and (found[kind] > 1 or spec.plugin is not None)
@@ -146,7 +151,7 @@ def _quick(spec: RunSpec, components: Components, data: Data, runs: int, device:
     tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
     if fitting >= tried or not folds(spec, components, data):
         return fitting
-    worth = runs * total_steps(spec, order_of(spec, data.train))
+    worth = runs * timeline_of(spec, order_of(spec, data.train)).total
     return quickest(spec, components, data, [fitting, tried], worth)
 
 
@@ -158,7 +163,7 @@ def _quick_natively(spec: RunSpec, components: Components, data: Data, per_lane:
     """
     weights = 4 * sum(parameter.numel() for parameter in components.build(spec, data).parameters())
     most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + LANE_BATCH * per_lane // spec.batch_size)))
-    worth = runs * total_steps(spec, order_of(spec, data.train))
+    worth = runs * timeline_of(spec, order_of(spec, data.train)).total
     if 4 * per_lane + 2 * weights <= WORKING_SET or worth < WORTH_MEASURING:
         return most
     alone, together = (seconds_per_lane(spec, components, data, lanes, native=lanes > 1) for lanes in (1, 2))

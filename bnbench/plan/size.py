@@ -7,8 +7,8 @@ from torch import nn
 
 from bnbench.components import Components
 from bnbench.data import Data, order_of
-from bnbench.engines import total_steps
 from bnbench.spec import RunSpec
+from bnbench.training.timeline import timeline_of
 
 STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8
 """What a step of a run alone costs on a core whatever it holds, and for each value that its layers put out, roughly."""
@@ -17,7 +17,7 @@ STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8
 def seconds_alone(spec: RunSpec, components: Components, data: Data) -> float:
     """Seconds that torch takes for a run alone on a core, roughly."""
     values = lane_bytes(spec, components, data) / 4
-    return total_steps(spec, order_of(spec, data.train)) * (STEP_SECONDS + values * VALUE_SECONDS)
+    return timeline_of(spec, order_of(spec, data.train)).total * (STEP_SECONDS + values * VALUE_SECONDS)
 
 
 def least_bytes(spec: RunSpec, components: Components, data: Data) -> int:

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.data import Data, draw_epoch, order_of, training_batch
-from bnbench.engines import total_steps
 from bnbench.norms.copying import copied
 from bnbench.spec import RunSpec, effective_lr, stream
 from bnbench.training.forward import dtype_of, forward
 from bnbench.training.randomness import GlobalStream, generator
 from bnbench.training.schedule import multiplier
+from bnbench.training.timeline import timeline_of
 
 WHOLE = "network"
 """The layer of a value that belongs to all layers."""
@@ -61,7 +61,7 @@ class Pause:
     @property
     def lr(self) -> float:
         """The learning rate of the next step; of the last one when there is none."""
-        total = total_steps(self.spec, order_of(self.spec, self.data.train))
+        total = timeline_of(self.spec, order_of(self.spec, self.data.train)).total
         return effective_lr(self.spec) * multiplier(self.spec.schedule, min(self.step, total - 1), total)
 
 

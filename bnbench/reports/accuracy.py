@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bnbench.reports.view import Cell, Mark
-from bnbench.wording import percent
+from bnbench.reports.wording import percent
 
 UNSTABLE = "unstable"
 CHANCE_NOTE = "div 3/3: all three seeds diverged, which counts as chance (1 / classes)."

@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bnbench.errors import InvalidRequest, nearest
-from bnbench.reports.factors import head, varying
+from bnbench.reports.factors import COMPONENTS, head, varying
 from bnbench.reports.levels import Level, level_text, same, typed
 from bnbench.reports.rows import Rows
 from bnbench.reports.trials import read_trials
-from bnbench.wording import listing
+from bnbench.reports.wording import listing
 
 Baseline = Mapping[str, Level]
 
@@ -73,28 +73,58 @@ def incomparable(baseline: Baseline) -> str:
 
 
 def baseline_rows(rows: Rows, baseline: Baseline) -> dict[int, int]:
-    """The row that each row is compared with: the baseline at equal other factors; absent if there is none.
+    """The row that each row is compared with: the baseline at equal other settings; absent if there is none.
+
+    Another component may have other options; within one component, options that the baseline does not name are equal.
 
     Raises:
-        InvalidRequest: several rows with equal other factors match the baseline.
+        InvalidRequest: several rows with equal other settings match the baseline.
     """
-    heads = {head(name) for name in baseline}
-    context = [name for name in rows.factors if head(name) not in heads]
-    place = rows.keys.groupby(context).ngroup() if context else pd.Series(0, index=rows.keys.index)
+    equal, options = _settings(rows, baseline)
+    place = rows.keys.groupby(equal).ngroup() if equal else pd.Series(0, index=rows.keys.index)
     matches = np.ones(len(rows.keys), dtype=bool)
     for name, level in baseline.items():
         code = next(code for code, other in enumerate(rows.trials.levels[name]) if same(level, other))
         matches &= (rows.keys[name] == code).to_numpy()
     chosen = place[matches]
     if chosen.duplicated().any():
-        _refuse(rows, baseline, matches, heads)
+        _refuse(rows, baseline, matches, equal)
     row_of_place = dict(zip(chosen.tolist(), chosen.index.tolist(), strict=True))
     every = zip(place.index.tolist(), place.tolist(), strict=True)
-    return {row: row_of_place[at] for row, at in every if at in row_of_place}
+    pairs = {row: row_of_place[at] for row, at in every if at in row_of_place}
+    return {row: other for row, other in pairs.items() if not _differing(rows, options, row, other)}
 
 
-def _refuse(rows: Rows, baseline: Baseline, matches: NDArray[np.bool_], heads: set[str]) -> None:
-    inside = varying(rows.keys[matches], [name for name in rows.factors if head(name) in heads])
+def unmatched(rows: Rows, baseline: Baseline, compared: Mapping[int, int]) -> list[str]:
+    """Say why some rows are compared with nothing, as a note."""
+    if not compared or all(row in compared for row in rows.keys.index):
+        return []
+    names = [name for part in _settings(rows, baseline) for name in part]
+    return [f"n/a: {baseline_text(baseline)} has no runs with the row's {listing(names)}."]
+
+
+def _settings(rows: Rows, baseline: Baseline) -> tuple[list[str], list[str]]:
+    """What must be equal to be compared: settings of any two rows, and options of two that have their component.
+
+    What the baseline names may differ, with a dataset what its files hold, and with a component its options. A sweep's
+    name is no setting where the settings tell the same.
+    """
+    heads = {head(name) for name in baseline}
+    owners = heads & {*COMPONENTS}
+    free = {*baseline, *owners, *(() if "sweep" in rows.factors else ("sweep",))}
+    free |= {"data", "dataset.path"} if heads & {"dataset", "data"} else set()
+    names = [name for name in (*rows.factors, *rows.follows) if name not in free]
+    return [name for name in names if head(name) not in owners], [name for name in names if head(name) in owners]
+
+
+def _differing(rows: Rows, options: list[str], row: int, other: int) -> bool:
+    """Whether two rows differ in options of a component that they have in common."""
+    ours, theirs = rows.keys.loc[row], rows.keys.loc[other]
+    return any(ours[head(name)] == theirs[head(name)] and ours[name] != theirs[name] for name in options)
+
+
+def _refuse(rows: Rows, baseline: Baseline, matches: NDArray[np.bool_], equal: list[str]) -> None:
+    inside = varying(rows.keys[matches], [name for name in rows.factors if name not in equal])
     options = []
     for name in inside:
         levels = [level_text(rows.trials.levels[name][code]) for code in sorted(rows.keys[matches][name].unique())]

@@ -17,7 +17,7 @@ from bnbench.reports.accuracy import (
     summarize,
     without_unstable_divergence,
 )
-from bnbench.reports.baseline import baseline_rows, baseline_text, incomparable, is_comparable
+from bnbench.reports.baseline import baseline_rows, baseline_text, incomparable, is_comparable, unmatched
 from bnbench.reports.levels import level_text
 from bnbench.reports.options import Options
 from bnbench.reports.rows import Rows, following, key_columns, labels, section_starts, sort_into_rows
@@ -26,9 +26,9 @@ from bnbench.reports.time_to_target import Times, times_to_target
 from bnbench.reports.trials import read_trials, uncounted
 from bnbench.reports.tuning import EDGE_NOTE, best_lr, keep_best, lr_cell
 from bnbench.reports.view import Cell, Column, ReportView, Table
+from bnbench.reports.wording import count, magnitude, ratio
+from bnbench.reports.wording import target as target_text
 from bnbench.stats import ratio_of_medians
-from bnbench.wording import count, magnitude, ratio
-from bnbench.wording import target as target_text
 
 TITLE = "Convergence"
 MISS_NOTE = "A miss counts as infinity: the median is 'never' unless more than half of the seeds reach the target."
@@ -252,4 +252,5 @@ def _baseline_notes(material: _Material) -> list[str]:
     if not material.compared:
         return [incomparable(baseline)]
     others = "the same values of the other factors"
-    return [f"speed-up: median steps of {baseline_text(baseline)} / median steps of the row, at {others}.", BOUND_NOTE]
+    said = f"speed-up: median steps of {baseline_text(baseline)} / median steps of the row, at {others}."
+    return [said, BOUND_NOTE, *unmatched(material.rows, baseline, material.compared)]

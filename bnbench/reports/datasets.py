@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
-from bnbench.wording import plural
+from bnbench.reports.wording import listing
+from bnbench.text import plural
 
-PATH, DATA = "dataset.path", "data"
+PATH, DATA, BEGUN = "dataset.path", "data", "started_at"
 WITH_FILES = ("imagefolder", "npz")
 """Datasets of a user's own files, which have had a fingerprint since there are any."""
 
@@ -30,3 +33,19 @@ def without_fingerprint(runs: pd.DataFrame) -> tuple[str, ...]:
     count = int(unknown.sum())
     said = "by an earlier version: nothing says that they were trained on the same data"
     return (f"{plural(count, 'run')} without a fingerprint of the data, {said}.",) if count else ()
+
+
+def changed_data(runs: pd.DataFrame) -> Iterator[str]:
+    """A note on each place of which the data have changed: which are older, and which were trained on last."""
+    if not {"dataset", DATA, BEGUN} <= {*runs.columns}:
+        return
+    runs = with_one_path(runs)
+    runs = runs[runs[DATA].notna() & runs[BEGUN].notna()]
+    paths = runs[PATH].astype(object).where(runs[PATH].notna(), "") if PATH in runs.columns else ""
+    for (name, path), beside in runs.assign(**{PATH: paths}).groupby(["dataset", PATH], sort=False):
+        begun = beside.astype({BEGUN: str}).groupby(DATA)[BEGUN]
+        first, last = begun.min().sort_values(kind="stable"), begun.max().sort_values(kind="stable").index[-1]
+        if len(first) > 1:
+            told = [f"{data} (since {at}{', trained on last' if data == last else ''})" for data, at in first.items()]
+            where = f"{PATH}={path}" if path else f"dataset={name}"
+            yield f"{where} has changed, and its runs are told apart by what it held: {listing(told)}."

@@ -1,6 +1,8 @@
 """Which columns of a sweep vary, and which of them a table has to show.
 
-Only ``seed`` is ever averaged over. Every other column that varies is shown, unless it follows from the shown ones.
+Only ``seed`` is ever averaged over. Every other column that varies is shown, unless it follows from those that tell
+rows apart. What follows from the columns of a table only, as the epochs from the batch size in two sweeps, makes rows
+too: cells of a row differ in nothing else than what the columns say.
 """
 
 from __future__ import annotations
@@ -56,12 +58,12 @@ def varying(codes: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 def shown_factors(
     codes: pd.DataFrame, columns: Sequence[str], given: Iterable[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Split the varying columns into those that rows must show and those that follow from the shown and given ones.
+    """Split the varying columns into those that rows must show and those that follow from the shown ones.
 
     Args:
         codes: one row per run, integer codes per column.
         columns: what may be shown: the spec columns without the seed and without what a table has on its columns.
-        given: what the table has on its columns, or tells for each cell.
+        given: what the table has on its columns, or tells for each cell. Only the name of a sweep may follow from it.
     """
     candidates = varying(codes, columns)
     kept = [name for name in candidates if name in ALWAYS_SHOWN]
@@ -71,9 +73,12 @@ def shown_factors(
         key=lambda name: (last.index(name) + 1 if name in last else 0, "." in name),
     )
     group = np.zeros(len(codes), dtype=np.int64)
-    for name in [*kept, *given]:
+    for name in kept:
         group = _refined(group, codes[name])
     for name in rest:
+        if name == "sweep":  # a name, no setting of a run
+            for other in given:
+                group = _refined(group, codes[other])
         finer = _refined(group, codes[name])
         if finer.max() > group.max():
             kept.append(name)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bnbench.wording import general
+from bnbench.reports.wording import general
 
 Level = str | float | bool | None
 """A value of a factor. None is an option that the run does not have."""

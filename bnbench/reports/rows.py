@@ -11,7 +11,7 @@ from bnbench.reports.factors import COMPONENTS, head, is_option, shown_factors
 from bnbench.reports.levels import Level, level_text, level_texts
 from bnbench.reports.trials import Trials
 from bnbench.reports.view import Cell, Column
-from bnbench.wording import listing
+from bnbench.reports.wording import listing
 
 
 @dataclass(frozen=True, slots=True)

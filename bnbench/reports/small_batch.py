@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bnbench.reports.accuracy import NOTHING, UNSTABLE, accuracy_cell, divergence_notes, seeds_note, summarize
-from bnbench.reports.baseline import baseline_rows, baseline_text, incomparable, is_comparable
+from bnbench.reports.baseline import baseline_rows, baseline_text, incomparable, is_comparable, unmatched
 from bnbench.reports.levels import level_text
 from bnbench.reports.options import Options
 from bnbench.reports.rows import Rows, following, key_columns, labels, section_starts, sort_into_rows
 from bnbench.reports.trials import Trials, read_trials, uncounted
 from bnbench.reports.tuning import EDGE_NOTE, best_lr, keep_best, lr_cell
 from bnbench.reports.view import Cell, Column, ReportView, Table
-from bnbench.wording import percent
+from bnbench.reports.wording import percent
 
 TITLE = "Small batch"
 CELL = ("row", "batch_size")
@@ -145,13 +145,15 @@ def _excess(material: _Material, row: int, drops: dict[int, dict[int, float]], u
 
 
 def _drop_notes(material: _Material, small: str, large: str) -> list[str]:
+    but = " but the lr" if material.best is not None else ""
     notes = [
-        f"drop: points of test accuracy lost from batch {large} to batch {small}, paired by seed;"
-        " '-' where no seed has both."
+        f"drop: points of test accuracy lost from batch {large} to batch {small}, paired by seed, with all other"
+        f" settings{but} equal; '-' where no seed has both."
     ]
     if material.compared:
         text = baseline_text(material.options.baseline)
         notes.append(f"vs baseline: the row's drop minus that of {text}, paired by seed; + means the row loses more.")
+        notes += unmatched(material.rows, material.options.baseline, material.compared)
     elif material.options.baseline:
         notes.append(incomparable(material.options.baseline))
     return notes

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bnbench.reports.datasets import with_one_path
 from bnbench.reports.factors import spec_columns
 from bnbench.reports.levels import Level, encode
-from bnbench.wording import plural
+from bnbench.text import plural
 
 RESULT_STATUSES = ("completed", "diverged")
 SUPERSEDED = "trained again by a later version"

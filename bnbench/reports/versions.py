@@ -12,7 +12,8 @@ import pandas as pd
 
 from bnbench.errors import InvalidRequest
 from bnbench.paths import built_in
-from bnbench.wording import listing, plural
+from bnbench.reports.wording import listing
+from bnbench.text import plural
 
 ADDABLE = ("norm", "model", "dataset")
 """Columns of the components that a plugin can add to."""

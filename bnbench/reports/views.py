@@ -12,7 +12,7 @@ from bnbench.errors import InvalidRequest, nearest
 from bnbench.reports.baseline import parse_baseline
 from bnbench.reports.coinciding import coinciding_norms
 from bnbench.reports.convergence import convergence
-from bnbench.reports.datasets import without_fingerprint
+from bnbench.reports.datasets import changed_data, without_fingerprint
 from bnbench.reports.learning_rate import learning_rate
 from bnbench.reports.levels import Level
 from bnbench.reports.options import LearningRates, Options
@@ -72,5 +72,5 @@ def report(
         raise InvalidRequest(problems)
     options = Options(wanted, reached, cast(LearningRates, lr))
     found = [VIEWS[name](shown.runs, metrics, options) for name in views]
-    notes = (*shown.notes, *coinciding_norms(shown.runs), *without_fingerprint(shown.runs))
+    notes = (*shown.notes, *coinciding_norms(shown.runs), *without_fingerprint(shown.runs), *changed_data(shown.runs))
     return [replace(view, notes=(*view.notes, *notes)) for view in found]

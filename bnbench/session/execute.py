@@ -15,6 +15,7 @@ from bnbench.devices import gpus
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS, local
+from bnbench.notices import followed
 from bnbench.plan import Division, stacks
 from bnbench.session.dispatch import dispatch
 from bnbench.session.planning import Plan
@@ -80,6 +81,7 @@ def execute(
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
         shown = Watch(plan.folder, pending, len(plan.impossible), watch)
+        shown.look({})
         with watched(plan.folder, pending, shown.look, check_there):
             ended, interrupted = _train(plan, pending, launcher, jobs, lanes, fail_fast, shown)
     statuses = store.statuses(plan.folder)
@@ -97,18 +99,19 @@ def _train(
     shown: Watch,
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
-    workers = worker_count(plan, jobs)
-    most = _LANES[lanes] if lanes in _LANES else int(lanes)
-    groups = _abreast(plan, pending)
-    found = Division({}, {}, {}) if groups else _divided(plan, pending, workers, most, shown.wait)
-    grouped = groups or stacks(pending, found.limits, workers, spread=most is None)
-    tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.reasons)
-    foreign = any(task.plugin for task in tasks)  # a user's code may end its process
-    here = workers == 1 and jobs is None and plan.device.type == "cpu"
-    launch = LAUNCHERS["local" if foreign else "inline" if here else launcher]
+    workers = worker_count(plan, jobs, launcher)
+    most = most_lanes(lanes)
     ended = 0
-    shown.begin(tasks, workers, found.sizes)
     try:
+        groups = _abreast(plan, pending)
+        with followed(shown.prepare):
+            found = Division({}, {}, {}) if groups else _divided(plan, pending, workers, most, shown.wait)
+        grouped = groups or stacks(pending, found.limits, workers, spread=most is None)
+        tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.reasons)
+        foreign = any(task.plugin for task in tasks)  # a user's code may end its process
+        here = workers == 1 and jobs is None and plan.device.type == "cpu"
+        launch = LAUNCHERS["local" if foreign else "inline" if here else launcher]
+        shown.begin(tasks, workers, found.sizes)
         with closing(dispatch(tasks, launch, _devices(plan, workers))) as told:
             for ends in told:
                 for end in ends:
@@ -146,9 +149,19 @@ def execute_run(
     return Summary(plan.folder, {identity: status}, 1, status == "interrupted")
 
 
-def worker_count(plan: Plan, jobs: int | None = None) -> int:
-    """How many worker processes train a plan: one per core or GPU unless told, and no more than there are runs."""
+def worker_count(plan: Plan, jobs: int | None = None, launcher: str = "local") -> int:
+    """How many processes train a plan: one per core or GPU unless told, and no more than there are runs.
+
+    ``inline`` trains in this one alone, but for a user's components, which are never trained here.
+    """
+    if launcher == "inline" and not any(spec.plugin for spec in plan.pending.values()):
+        return 1
     return max(1, min(jobs or len(gpus(plan.device)) or cores(), len(plan.pending)))
+
+
+def most_lanes(lanes: str) -> int | None:
+    """Runs that are trained as one network at most; None if that is to be found out."""
+    return _LANES[lanes] if lanes in _LANES else int(lanes)
 
 
 def _devices(plan: Plan, workers: int) -> list[str]:

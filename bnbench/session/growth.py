@@ -6,7 +6,7 @@ from bnbench import store
 from bnbench.session.planning import Plan
 from bnbench.spec import Value, flatten
 from bnbench.store.files import text
-from bnbench.wording import plural
+from bnbench.text import plural
 
 VERSIONS = frozenset({"plugin", "data"})
 """Columns that tell versions of one cell apart: an edited norm or changed data make no other grid."""

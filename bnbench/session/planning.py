@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,20 +21,40 @@ from bnbench.config import Request, compose_request, read_spec
 from bnbench.devices import CPU, Device, gpus, resolved
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.notices import step
 from bnbench.paths import expanded
-from bnbench.plan import Division, Examination, Question, examine, lasts, stacks, summarized, until_last
+from bnbench.plan import (
+    Division,
+    Examination,
+    Question,
+    examine,
+    examine_options,
+    lasts,
+    likely_failures,
+    stacks,
+    summarized,
+    until_last,
+)
 from bnbench.plugins import known_components
 from bnbench.remembered import machine, remembered
 from bnbench.schema import Known
 from bnbench.session.naming import free_name
-from bnbench.session.provenance import PATH, earlier_data, fingerprinted, is_settled, repeated, same_data
+from bnbench.session.provenance import (
+    PATH,
+    earlier_data,
+    earlier_sources,
+    fingerprinted,
+    is_settled,
+    repeated,
+    same_data,
+)
 from bnbench.spec import RunSpec, flatten, run_id, stack_key
 
 Start = Callable[[], None]
 """Lets what workers need be imported beside planning."""
 DEFAULT_NAME = "runs"
-LONGEST_NAME = 100
-_NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
+SOON = 1.0
+"""Seconds above which dividing runs is timed again: most of it is kept then, as proofs and compiled code are."""
 
 
 @dataclass(frozen=True)
@@ -84,47 +106,69 @@ class Plan:
         """How many runs the folder has that were not asked for now."""
         return len(set(self.known) - set(self.specs))
 
-    def estimate(self, workers: int, lanes: int | None = None) -> float:
-        """Seconds that so many workers will train what is pending, from a few steps that as many measure at once.
+    def estimate(self, workers: int, lanes: int | None = None, rounds: int = 1) -> float:
+        """Seconds from this plan to the end, if so many workers train what is pending.
+
+        As many measure a few steps at once. How long it takes to divide the runs and to start the workers is measured
+        as well: what is left of the time for that, once what was spent on measuring steps is taken off.
 
         What was measured of built-in components on this machine is taken again for the rest of the week.
 
         Args:
             lanes: runs trained as one network; None as many as is quick.
+            rounds: in how many parts, one after the other, the plan is trained.
         """
         if self.device != CPU or not all(map(is_settled, self.pending.values())):
-            return self._measured(workers, lanes)
+            return self._measured(workers, lanes, rounds)
         about = [
             [*self.pending],
             workers,
             lanes,
+            rounds,
             cores(),
             self.known_lanes(),
             machine(),
             date.today().isocalendar()[:2],
         ]
-        return remembered("seconds", about, lambda: self._measured(workers, lanes))
+        return remembered("seconds", about, lambda: self._measured(workers, lanes, rounds))
 
-    def _measured(self, workers: int, lanes: int | None) -> float:
+    def _measured(self, workers: int, lanes: int | None, rounds: int) -> float:
         """The estimate, measured now."""
+        start = time.monotonic()
         import torch
 
         from bnbench.plan.estimate import stack_seconds
 
         device = torch.device(self.device.name)
-        divided = list(self.divide(self.pending, workers, lanes))
+        loading = time.monotonic() - start
+        dividing, divided = self._timed_division(workers, lanes)
         limits = {key: limit for found in divided for key, limit in found.value.limits.items()}
         planned = stacks(self.pending, limits, workers, spread=lanes is None)
         seconds: list[float] = []
+        starts: list[float] = []
         for found in divided:
             specs, own = found.specs, [stack for stack in planned if stack[0] in found.specs]
             question = partial(stack_seconds, device=device, planned=own, sizes=found.value.sizes)
+            asked = time.monotonic()
             if self.device.type == "cpu" and (workers > 1 or any(spec.plugin for spec in specs.values())):
                 answers = ask_abreast(question, specs, self.components, self.data, min(workers, cores()))
             else:
                 answers = [told.value for told in self.ask(question, specs, measures=True) if told.error is None]
-            seconds += [fmean(times) for times in zip(*answers, strict=True)]
-        return until_last(seconds, workers)
+            seconds += [fmean(times) for times in zip(*(answer.seconds for answer in answers), strict=True)]
+            spent = fmean(answer.spent for answer in answers) if answers else 0.0
+            starts.append(max(time.monotonic() - asked - spent, 0.0))
+        starting = max(max(starts, default=0.0), sum(starts) / workers)
+        return loading + rounds * (dividing + starting) + until_last(seconds, workers)
+
+    def _timed_division(self, workers: int, lanes: int | None) -> tuple[float, list[Answer]]:
+        """How the runs are divided, and the seconds that it takes whoever trains: what was slow is known by then."""
+        seconds = math.inf
+        while True:
+            start, before = time.monotonic(), seconds
+            divided = list(self.divide(self.pending, workers, lanes))
+            seconds = time.monotonic() - start
+            if seconds < SOON or before < math.inf:
+                return seconds, divided
 
     def divide(
         self, pending: Mapping[str, RunSpec], workers: int, lanes: int | None, waits: Waits | None = None
@@ -270,77 +314,88 @@ def _plan(
     folder = results / name
     composed: list[RunSpec] = []
     specs: dict[str, RunSpec] = {}
+    rows: Mapping[str, Mapping[str, str]] = {}
     device, found = CPU, Examination()
     try:
-        _check_name(name)
+        store.check_name(name)
         store.check_writable(folder)
+        rows = store.checked_rows(folder)  # a damaged folder is refused as a whole before anything is tried or told
         device = resolved(request.device)
     except InvalidRequest as error:
         problems += error.problems
     try:
+        step("reading the data")
         composed = fingerprinted(request.specs, data)
-        for spec in composed:
-            specs.setdefault(run_id(spec), spec)
-        if start is not None and not problems and _lacks_one(folder, specs, skip):
-            start()
-        found = Examination() if request.is_unclear else _examined(specs, parts, data)
+    except InvalidRequest as error:
+        problems += error.problems
+    for spec in composed or request.specs:
+        specs.setdefault(run_id(spec), spec)
+    known = {identity: row["status"] for identity, row in rows.items()}
+    if start is not None and not problems and any(known.get(identity) not in skip for identity in specs):
+        start()
+    try:
+        if not request.is_unclear:
+            found = _examined(specs, bool(composed), parts, data)
     except BnbenchError as error:
         problems += [str(error)]
     problems += found.problems
     impossible = {identity: found.impossible[identity] for identity in specs if identity in found.impossible}
     if problems or len(impossible) == len(specs):
-        raise InvalidRequest([*problems, *summarized(specs, impossible)])
+        others = {name: reason for name, reason in impossible.items() if reason not in problems}
+        raise InvalidRequest([*problems, *summarized(specs, others)])
     coincide = sentences(
         {**flatten(spec), "total_steps": found.steps[identity]}
         for identity, spec in specs.items()
         if identity not in impossible
     )
     notes = dict.fromkeys([*request.notes, *found.notes, *coincide])
-    rows = store.checked_rows(folder)  # a damaged folder is refused as a whole before anything is told of the plan
     notes.update(dict.fromkeys(earlier_data(specs.values(), rows.values())))
     notes.update(dict.fromkeys(same_data(composed)))
-    typed, request = request.specs, replace(request, specs=tuple(specs.values()), notes=tuple(notes))
-    known = {identity: row["status"] for identity, row in rows.items()}
     pending = {
         identity: spec
         for identity, spec in specs.items()
         if identity not in impossible and known.get(identity) not in skip
     }
+    notes.update(dict.fromkeys(earlier_sources(specs, pending, parts, rows.values())))
+    notes.update(dict.fromkeys(likely_failures(pending, found.failing)))
+    typed, request = request.specs, replace(request, specs=tuple(specs.values()), notes=tuple(notes))
     if pending and (used := gpus(device)):
         _check_room(pending, data, used)
     identities = {run_id(old): run_id(new) for old, new in zip(typed, composed, strict=True) if old is not new}
     return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible, (), identities)
 
 
-def _lacks_one(folder: Path, specs: Mapping[str, RunSpec], skip: frozenset[str]) -> bool:
-    """Whether a run is still to be trained, as far as the folder can be read."""
-    try:
-        known = store.statuses(folder)
-    except (BnbenchError, OSError):  # which is told later, beside all else
-        return False
-    return any(known.get(identity) not in skip for identity in specs)
-
-
-def _examined(specs: Mapping[str, RunSpec], parts: Known, data: Path) -> Examination:
+def _examined(specs: Mapping[str, RunSpec], has_data: bool, parts: Known, data: Path) -> Examination:
     """What must be known of specs before they are trained; what is settled is remembered.
+
+    Args:
+        has_data: whether the data are there; options alone are looked at if not.
 
     Raises:
         BnbenchError: see :func:`ask`.
     """
-    found = Examination()
+    tried = 0
 
     def asked(some: Mapping[str, RunSpec]) -> Examination:
+        nonlocal tried
         every = Examination()
-        for told in ask(examine, some, parts, data):
+        step(f"trying networks (of {len(specs)} runs)")
+        for told in ask(examine if has_data else examine_options, some, parts, data):
+            tried += len(told.specs)
+            step(f"trying networks ({tried} of {len(specs)} runs)")
             reason = f"trying its network failed: {told.error}"
             every.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
         return every
 
+    if not has_data:
+        return asked(specs)
+    found = Examination()
     settled = {identity: spec for identity, spec in specs.items() if is_settled(spec)}
     if settled:
         about = [[*settled]]
         found.add(Examination(**remembered("examine", about, lambda: asdict(asked(settled)), lasts)))
-    found.add(asked({identity: spec for identity, spec in specs.items() if identity not in settled}))
+    if others := {identity: spec for identity, spec in specs.items() if identity not in settled}:
+        found.add(asked(others))
     return found
 
 
@@ -353,12 +408,6 @@ def _check_room(pending: Mapping[str, RunSpec], data: Path, used: Sequence[Devic
 
     here = components()
     check_room(pending, here, partial(here.load, root=data), [torch.device(gpu.name) for gpu in used])
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        allowed = f"letters, digits, '.', '_' and '-', not '.' or '-' first, at most {LONGEST_NAME} of them"
-        raise InvalidRequest([f"name={name!r:.120}: must be a plain folder name such as small-batch: {allowed}"])
 
 
 def _renamed(source: Path, spec: RunSpec) -> tuple[str, ...]:

@@ -1,16 +1,20 @@
-"""What runs are trained on: the fingerprints of their data, and what earlier runs of a sweep were trained on."""
+"""What runs are trained on and built from, and what earlier runs of a sweep were.
+
+Data go by the fingerprint of their files, a plugin's components by its source.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bnbench import store
 from bnbench.config import compose_request
-from bnbench.errors import DataMissing, InvalidRequest
-from bnbench.schema import Parts, built_in
+from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
+from bnbench.schema import Known, Parts, built_in
 from bnbench.spec import Choice, RunSpec
+from bnbench.text import plural
 
 PATH = "dataset.path"
 WITHOUT_FILES = ("digits", "synthetic")
@@ -29,10 +33,18 @@ def fingerprinted(specs: Iterable[RunSpec], root: Path) -> list[RunSpec]:
         root: the data folder.
 
     Raises:
-        BnbenchError: there are no such data, or they cannot be read.
+        InvalidRequest: there are no such data, or they cannot be read; all that is wrong.
     """
     specs = list(specs)
-    found = {choice: _fingerprint(choice, root) for choice in dict.fromkeys(spec.dataset for spec in specs)}
+    found: dict[Choice, str | None] = {}
+    problems: list[str] = []
+    for choice in dict.fromkeys(spec.dataset for spec in specs):
+        try:
+            found[choice] = _fingerprint(choice, root)
+        except BnbenchError as error:
+            problems.append(str(error))
+    if problems:
+        raise InvalidRequest(problems)
     return [spec if spec.data == found[spec.dataset] else replace(spec, data=found[spec.dataset]) for spec in specs]
 
 
@@ -47,21 +59,48 @@ def same_data(specs: Iterable[RunSpec]) -> Iterator[str]:
 def earlier_data(specs: Iterable[RunSpec], rows: Iterable[Mapping[str, str]]) -> Iterator[str]:
     """Notes on finished runs that were trained on other data of the same dataset and path, or on nobody knows what.
 
+    They are given once: not where the sweep has a run on the data as they are now.
+
     Args:
         specs: of a plan.
         rows: of the sweep that the plan goes into.
     """
-    finished = [row for row in rows if row["status"] in store.RESULTS]
+    rows = list(rows)
     for choice, data in dict.fromkeys((spec.dataset, spec.data) for spec in specs):
-        if data is None:
+        beside = [row for row in rows if _place(row) == (choice.name, _path(choice))]
+        if data is None or any(row.get("data") == data for row in beside):
             continue
-        beside = [row for row in finished if _place(row) == (choice.name, _path(choice))]
-        others = [row for row in beside if row.get("data") not in (data, "", None)]
-        if others:
+        finished = [row for row in beside if row["status"] in store.RESULTS]
+        if others := [row for row in finished if row.get("data")]:
             since = max(row["finished_at"] for row in others)
             yield f"{_where(choice)}: data changed since {since}: {_runs(others)} trained on other data, and stay apart"
-        if unknown := [row for row in beside if not row.get("data")]:
+        if unknown := [row for row in finished if not row.get("data")]:
             yield f"{_where(choice)}: {_runs(unknown)} trained without a fingerprint of the data, and stay apart"
+
+
+def earlier_sources(
+    specs: Mapping[str, RunSpec], pending: Collection[str], parts: Known, rows: Iterable[Mapping[str, str]]
+) -> Iterator[str]:
+    """Notes on finished runs with another source of a plugin's component: the version that the sweep had last.
+
+    Args:
+        specs: of a plan, by run_id.
+        pending: run_ids of those to be trained.
+        rows: of the sweep that the plan goes into, those of the version that was asked for last behind the others.
+    """
+    rows = list(rows)
+    for group, names in parts.added.items():
+        for name in dict.fromkeys(chosen for spec in specs.values() if (chosen := _name(spec, group)) in names):
+            beside = [row for row in rows if row.get(group) == name and row.get("plugin")]
+            if not beside or beside[-1]["plugin"] == parts.source_hash:
+                continue
+            others = [row for row in beside if row["plugin"] != parts.source_hash and row["status"] in store.RESULTS]
+            if others:
+                new = sum(_name(specs[identity], group) == name for identity in pending)
+                since = max(row["finished_at"] for row in others)
+                kept = f"{plural(len(others), 'finished run')} of other versions kept (report --versions shows all)"
+                changed = f"{group}={name}: the source of its plugin changed since {since}"
+                yield f"{changed}: {plural(new, 'run')} to train, and {kept}"
 
 
 def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Parts, root: Path) -> RunSpec:
@@ -96,6 +135,12 @@ def _fingerprint(choice: Choice, root: Path) -> str | None:
     from bnbench.data import fingerprint
 
     return fingerprint(choice, root)
+
+
+def _name(spec: RunSpec, group: str) -> str:
+    """The component of a group (norm, model, dataset) that a spec is built from."""
+    choice: Choice = getattr(spec, group)
+    return choice.name
 
 
 def _path(choice: Choice) -> str:

@@ -47,6 +47,10 @@ class Watch:
         self._now = "dividing runs into stacks"
         self._waiting: Silent = {}
 
+    def prepare(self, step: str) -> None:
+        """Nothing is trained yet; what is being done for that."""
+        self._now = step
+
     def wait(self, waiting: Silent) -> None:
         """Nothing is trained yet; runs of a user's components are being tried, for so many seconds."""
         self._waiting = dict(waiting)

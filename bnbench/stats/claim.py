@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from bnbench.errors import InvalidRequest
 from bnbench.stats.evidence import NO_EVIDENCE, Estimand, Evidence, gather_evidence
 from bnbench.stats.interval import seeds_needed
+from bnbench.text import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,11 @@ def unusable(claim: Claim) -> str:
     """Why the differences cannot be reckoned with; empty if they can."""
     differences_S = np.asarray(claim.differences, dtype=float)
     if missing := int(np.isnan(differences_S).sum()):
-        return f"{missing} of {differences_S.size} seeds without a value"
+        return f"{missing} of {plural(differences_S.size, 'seed')} without a value"
     infinite = int(np.isinf(differences_S).sum())
     if infinite and claim.estimand == "mean":
-        return f"{infinite} of {differences_S.size} differences infinite, so they have no mean; decide their median"
+        found = f"{infinite} of {plural(differences_S.size, 'difference')} infinite"
+        return f"{found}, so they have no mean; decide their median"
     return ""
 
 
@@ -68,5 +70,6 @@ def too_few(claim: Claim, claims: int, alpha: float) -> str:
     needed = seeds_needed(alpha / claims)
     if claim.seeds >= needed:
         return ""
+    verb = "is" if claim.seeds == 1 else "are"
     together = "" if claims == 1 else f" for {claims} claims together"
-    return f"{needed} seeds are needed to reach p <= {alpha:g}{together}; there are {claim.seeds}"
+    return f"{needed} seeds are needed to reach p <= {alpha:g}{together}; there {verb} {claim.seeds}"

@@ -1,7 +1,7 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
-from bnbench.store.access import check_writable
-from bnbench.store.checks import checked_rows, is_sweep, statuses, sweep_folders
+from bnbench.store.access import check_name, check_place, check_writable
+from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
 from bnbench.store.folder import (
     belongs_to_sweep,
@@ -10,11 +10,13 @@ from bnbench.store.folder import (
     renew,
     restore_specs,
 )
+from bnbench.store.foreign import foreign
 from bnbench.store.history import amend, read_history
 from bnbench.store.lock import is_locked, locked
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.segment import Segment
 from bnbench.store.silence import silences
+from bnbench.store.state import rank
 from bnbench.store.tables import load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 
 __all__ = [
@@ -28,8 +30,12 @@ __all__ = [
     "Status",
     "amend",
     "belongs_to_sweep",
+    "check_name",
+    "check_place",
     "check_writable",
     "checked_rows",
+    "foreign",
+    "foreign_folders",
     "is_locked",
     "is_sweep",
     "join",
@@ -41,6 +47,7 @@ __all__ = [
     "locked",
     "plan",
     "pulses",
+    "rank",
     "read_history",
     "renew",
     "restore_specs",

@@ -1,14 +1,50 @@
-"""Whether a user may write to a results folder, found before anything is trained."""
+"""Whether a sweep can be kept where it is asked for, found before anything is planned or trained."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest
-from bnbench.store.checks import PARTS, TABLES
-from bnbench.store.lock import SWEEP, WRITERS
+from bnbench.store.checks import PARTS, TABLES, checked_rows
+from bnbench.store.lock import SWEEP, WRITERS, check_free
+
+LONGEST_NAME = 100
+_NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
+
+
+def check_place(results: Path, name: str | None, to_train: bool = True) -> None:
+    """Refuse what its path and what is there show to be no place for a sweep; takes no torch, and writes nothing.
+
+    Args:
+        name: of the sweep; None if it will be a new one.
+        to_train: whether runs will be added, which one program at a time may do.
+
+    Raises:
+        BnbenchError: the name is none, or the folder cannot be written to, is damaged or in use.
+    """
+    results = results.absolute()
+    if name is None:
+        check_writable(results)
+        return
+    check_name(name)
+    check_writable(results / name)
+    if to_train:
+        check_free(results / name)
+    checked_rows(results / name)
+
+
+def check_name(name: str) -> None:
+    """Refuse a sweep's name that is no plain folder name.
+
+    Raises:
+        InvalidRequest: saying which letters it may have.
+    """
+    if not _NAME.fullmatch(name):
+        allowed = f"letters, digits, '.', '_' and '-', not '.' or '-' first, at most {LONGEST_NAME} of them"
+        raise InvalidRequest([f"name={name!r:.120}: must be a plain folder name such as small-batch: {allowed}"])
 
 
 def check_writable(folder: Path) -> None:

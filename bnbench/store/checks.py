@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bnbench.errors import Damaged
+from bnbench.errors import Damaged, InvalidRequest
 from bnbench.notices import notice
 from bnbench.paths import irregular
+from bnbench.store.foreign import RUN_ID, foreign
 from bnbench.store.history import INVOCATIONS, read_history
 from bnbench.store.segment import FOLDER, LOGS, SPECS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
 from bnbench.store.state import RUNS_TABLE, Row, read_state, series_runs
+from bnbench.text import plural
 
 TABLES = (RUNS_TABLE, METRIC_SERIES.file, PROBE_SERIES.file, INVOCATIONS)
 PARTS = (FOLDER, SPECS, LOGS)
 SHOWN = 3
-_RUN_ID = re.compile(r"[r0-9a-f][0-9a-f]{11}")
 
 
 def sweep_folders(results: Path) -> list[Path]:
@@ -34,6 +34,21 @@ def sweep_folders(results: Path) -> list[Path]:
 
 def is_sweep(folder: Path) -> bool:
     """Whether a folder holds a sweep, or what is left of one; one that cannot be looked into may."""
+    return _may_be_sweep(folder) and not foreign(folder)
+
+
+def foreign_folders(results: Path) -> dict[Path, str]:
+    """The folders that hold files of the same names, but no sweep, each with the reason.
+
+    Raises:
+        OSError: the folder of results cannot be read.
+    """
+    folders = sorted(results.iterdir()) if results.is_dir() else []
+    reasons = {folder: foreign(folder) for folder in folders if _may_be_sweep(folder)}
+    return {folder: reason for folder, reason in reasons.items() if reason}
+
+
+def _may_be_sweep(folder: Path) -> bool:
     if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
         return True
     return any(os.path.lexists(folder / name) for name in TABLES)
@@ -51,8 +66,11 @@ def checked_rows(folder: Path, alive: bool | None = None) -> dict[str, Row]:
         alive: as of :func:`read_state`.
 
     Raises:
+        InvalidRequest: its files are somebody else's.
         Damaged: a file of it is not as it was written, or another one knows of runs that runs.csv has lost.
     """
+    if reason := foreign(folder):
+        raise InvalidRequest([f"{folder}: {reason}; it is left alone, choose another name"])
     _check_parts(folder)
     # Before runs.csv: a program that extends the sweep enters runs there first.
     history, elsewhere = read_history(folder), dict(_elsewhere(folder))
@@ -64,7 +82,7 @@ def checked_rows(folder: Path, alive: bool | None = None) -> dict[str, Row]:
             more = [f"{len(unknown) - SHOWN} more"] if len(unknown) > SHOWN else []
             lost.append(f"{place} has {', '.join([*unknown[:SHOWN], *more])} as well")
     if lost:
-        there = f"it has {len(rows)} runs" if os.path.lexists(folder / RUNS_TABLE) else "it is missing"
+        there = f"it has {plural(len(rows), 'run')}" if os.path.lexists(folder / RUNS_TABLE) else "it is missing"
         raise Damaged(folder / RUNS_TABLE, f"{there}, but {' and '.join(lost)}")
     if not history and any(row["status"] != "planned" for row in rows.values()):
         notice(f"{folder / INVOCATIONS} is missing or empty: what was asked for in earlier calls is not known")
@@ -83,4 +101,4 @@ def _elsewhere(folder: Path) -> Iterator[tuple[str, set[str]]]:
     """The run_ids that other parts of the folder know of; a spec file that a user has put there may have any name."""
     for series in (METRIC_SERIES, PROBE_SERIES):
         yield series.file, series_runs(folder, series)
-    yield SPECS, {path.stem for path in (folder / SPECS).glob("*.yaml") if _RUN_ID.fullmatch(path.stem)}
+    yield SPECS, {path.stem for path in (folder / SPECS).glob("*.yaml") if RUN_ID.fullmatch(path.stem)}

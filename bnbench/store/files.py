@@ -15,6 +15,7 @@ from typing import IO, Any
 from bnbench.errors import Damaged
 from bnbench.paths import irregular
 from bnbench.store.sharing import share
+from bnbench.text import plural
 
 LONGEST_CELL = 4000
 
@@ -159,7 +160,7 @@ def read_rows(path: Path, needs: Sequence[str] = (), whole: bool = False) -> Ite
         elif cells and len(cells) == len(header):
             yield dict(zip(header, cells, strict=True))
         elif cells and whole:
-            raise Damaged(path, f"line {number} has {len(cells)} cells instead of {len(header)}")
+            raise Damaged(path, f"line {number} has {plural(len(cells), 'cell')} instead of {len(header)}")
     if whole and header is None:
         raise Damaged(path, "it is empty")
 

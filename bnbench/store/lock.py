@@ -35,12 +35,11 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
     Raises:
         BnbenchError: another program holds it.
     """
-    refusal = f"{folder} is in use by another bnbench; wait for it, or choose another --name"
     try:
         make_folder(folder)
     except OSError as error:
         raise _unfit(folder, error) from error
-    with _held(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, refusal):
+    with _held(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, _in_use(folder)):
         held = folder.stat()
 
         def check_there() -> None:
@@ -48,6 +47,20 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
                 raise Gone(folder)
 
         yield check_there
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a sweep to which a program is adding; whoever trains holds it all the same.
+
+    Raises:
+        BnbenchError: as :func:`locked`.
+        Damaged: as :func:`is_locked`.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while is_locked(folder):
+        if time.monotonic() > deadline:
+            raise BnbenchError(_in_use(folder))
+        time.sleep(0.02)
 
 
 def is_locked(folder: Path) -> bool:
@@ -100,6 +113,10 @@ def _opened(path: Path, flags: int) -> IO[bytes]:
         stream.close()
         raise _unusable(path, kind)
     return stream
+
+
+def _in_use(folder: Path) -> str:
+    return f"{folder} is in use by another bnbench; wait for it, or choose another --name"
 
 
 def _unusable(path: Path, kind: str) -> Damaged:

@@ -16,6 +16,7 @@ from bnbench.store.files import line, read_rows, whole_lines
 from bnbench.store.lock import is_locked
 from bnbench.store.segment import FOLDER, ROWS
 from bnbench.store.series import METRIC_SERIES, Series
+from bnbench.text import plural
 
 RUNS_TABLE = "runs.csv"
 
@@ -182,7 +183,7 @@ def _read_series(path: Path, series: Series) -> list[bytes]:
         if whole and number > 1 and whole_line == lines[0]:
             raise Damaged(path, f"line {number} is its first line again")
         if whole and _cells(whole_line) != expected:
-            raise Damaged(path, f"line {number} has {_cells(whole_line)} cells instead of {expected}")
+            raise Damaged(path, f"line {number} has {plural(_cells(whole_line), 'cell')} instead of {expected}")
     return [whole_line for whole_line in lines[1:] if _cells(whole_line) == expected]
 
 

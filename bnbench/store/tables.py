@@ -13,8 +13,10 @@ from bnbench.store.checks import checked_rows, is_sweep, sweep_folders
 from bnbench.store.columns import RUN_TYPES
 from bnbench.store.files import line
 from bnbench.store.folder import run_columns
+from bnbench.store.foreign import foreign
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import RUNS_TABLE, Moved, rank, read_state, series_lines
+from bnbench.text import plural
 
 if TYPE_CHECKING:  # slow to import, and not needed to write
     import pandas as pd
@@ -116,6 +118,8 @@ def _load_series(folder: Path, series: Series) -> pd.DataFrame:
 
 
 def _check_exists(folder: Path) -> None:
+    if reason := foreign(folder):
+        raise InvalidRequest([f"{folder}: {reason}; it is left alone"])
     if not is_sweep(folder):
         names = ", ".join(path.name for path in sweep_folders(folder.parent))
         near = f"there are: {names}" if names else f"there are no sweeps in {folder.parent}"
@@ -130,7 +134,7 @@ def _check_complete(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame) -> 
     if len(lost):
         shown = ", ".join([*lost[:SHOWN], *(["..."] if len(lost) > SHOWN else [])])
         again = f"bnbench run --name {folder.name} --from {folder / 'specs' / lost[0]}.yaml"
-        what = f"it lacks evaluations of {len(lost)} of {len(completed)} completed runs ({shown})"
+        what = f"it lacks evaluations of {len(lost)} of {plural(len(completed), 'completed run')} ({shown})"
         raise Damaged(
             folder / METRIC_SERIES.file, what, f"restore it from a copy, or train each of them again: {again}"
         )

@@ -1,6 +1,6 @@
 """Studies: claims as data, the runs that decide them, and the scorecard of their verdicts."""
 
-from bnbench.study.conduct import Findings, Place, conduct, execute, sweep_name
+from bnbench.study.conduct import Findings, Place, check_places, conduct, execute, sweep_name
 from bnbench.study.definition import Scale, ScaleName, Study, StudyClaim
 from bnbench.study.design import merged
 from bnbench.study.files import check_files, scorecard_files, write
@@ -26,6 +26,7 @@ __all__ = [
     "StudyClaim",
     "as_table",
     "check_files",
+    "check_places",
     "check_scale",
     "conduct",
     "execute",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnbench import session, store
+from bnbench.paths import expanded
 from bnbench.plugins import known_components
 from bnbench.schema import Known
 from bnbench.study.curve import curves
@@ -61,6 +62,16 @@ class Findings:
 def sweep_name(study: Study, scale: ScaleName) -> str:
     """The sweep that holds all runs of a study; one with changes has a sweep of its own."""
     return f"study-{study.name}-{scale}{suffix(study.changes)}"
+
+
+def check_places(studies: Sequence[Study], scale: ScaleName, place: Place) -> None:
+    """Refuse studies whose sweeps cannot be kept where they are asked for, before anything is planned.
+
+    Raises:
+        BnbenchError: as :func:`store.check_place`.
+    """
+    for study in studies:
+        store.check_place(expanded(place.results, "--results"), sweep_name(study, scale))
 
 
 def conduct(study: Study, scale: ScaleName, place: Place, train: Train) -> Findings:

@@ -24,6 +24,7 @@ from bnbench.study.library import names
 from bnbench.study.row import Row
 from bnbench.study.variation import READABLE, suffix
 from bnbench.study.view import as_table, view
+from bnbench.text import plural
 
 LONGEST = 100
 """Bytes of the names of studies that a file's name has room for."""
@@ -90,18 +91,18 @@ def _left_out(table: Path, text: Path, new: pd.DataFrame) -> str:
     if list(old.columns) != list(new.columns):
         return "has other columns, as another version writes"
     seeds = pd.to_numeric(old["n"], errors="coerce")
-    if seeds.isna().any() or not set(old["verdict"]) <= set(get_args(Verdict)):
+    if not seeds.between(0, 1e9).all() or not set(old["verdict"]) <= set(get_args(Verdict)):
         return "is damaged (a verdict or a number of seeds is none)"
     now = {(row["study"], row["claim"]): row for row in new.to_dict("records")}
     for known, n in zip(old.to_dict("records"), seeds, strict=True):
         row = now.get((known["study"], known["claim"]))
-        decided = f"decides {known['study']}, {known['claim']} ({known['verdict']}, {n:g} seeds)"
+        decided = f"decides {known['study']}, {known['claim']} ({known['verdict']}, {plural(int(n), 'seed')})"
         if known["verdict"] == UNDECIDED:
             continue
         if row is None:
             return f"{decided}, which is not asked now"
         if row["verdict"] == UNDECIDED or row["n"] < n:
-            return f"{decided}, which is {row['verdict']} with {row['n']} seeds now"
+            return f"{decided}, which is {row['verdict']} with {plural(int(row['n']), 'seed')} now"
     return ""
 
 

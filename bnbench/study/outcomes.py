@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from bnbench.reports.time_to_target import TOLERANCE
+from bnbench.reports.wording import target
 from bnbench.spec import ProbeName
 from bnbench.stats import Estimand
 from bnbench.study.measure import Measure, Tables, placed
-from bnbench.wording import target
 
 
 @dataclass(frozen=True, slots=True)

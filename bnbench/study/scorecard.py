@@ -26,7 +26,7 @@ def scorecard(found: Sequence[Findings]) -> list[Row]:
     claims = [signed(claim, numbers.differences) for (_, claim), numbers in zip(asked, compared, strict=True)]
     decisions = decide_together(claims, np.random.default_rng(SEED))
     return [
-        _row(one, claim, numbers, decision)
+        row_of(one, claim, numbers, decision)
         for (one, claim), numbers, decision in zip(asked, compared, decisions, strict=True)
     ]
 
@@ -36,7 +36,8 @@ def _compared(found: Findings, claim: StudyClaim) -> Comparison:
     return compare(claim, claim.measure.values(tables), found.study.scales[found.scale].seeds)
 
 
-def _row(found: Findings, claim: StudyClaim, numbers: Comparison, decision: Decision) -> Row:
+def row_of(found: Findings, claim: StudyClaim, numbers: Comparison, decision: Decision) -> Row:
+    """A claim as it was decided, its numbers with the sign of arm less baseline."""
     own = [group for group in claim.groups if not claim.measure.every_lr]
     doubts = [found.tuning.problems[group] for group in own if group in found.tuning.problems]
     if claim.measure.every_lr and np.isnan(numbers.differences).any():

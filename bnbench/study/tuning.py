@@ -11,6 +11,7 @@ from bnbench.reports.trials import read_trials
 from bnbench.reports.tuning import best_lr
 from bnbench.study.design import Group, Rates
 from bnbench.study.measure import Side
+from bnbench.text import plural
 
 MOST_EXTENSIONS = 2
 """How often a grid may grow."""
@@ -99,7 +100,9 @@ def _problem(group: Group, grids: Grids, chosen: Mapping[Group, float], missing:
     arm, cell = group
     grid = grids[cell]
     if group in missing or group not in chosen:
-        return f"{missing.get(group, 'all')} tuning runs of {arm} have no result, so its learning rate is open"
+        lost = plural(missing[group], "tuning run") if group in missing else "all tuning runs"
+        verb = "has" if missing.get(group) == 1 else "have"
+        return f"{lost} of {arm} {verb} no result, so its learning rate is open"
     if grid[0] < chosen[group] < grid[-1]:
         return ""
     return (

@@ -11,15 +11,17 @@ from bnbench.reports.view import Mark
 from bnbench.study.definition import ScaleName
 from bnbench.study.design import Group
 from bnbench.study.row import Row
-from bnbench.study.wording import effect, interval, sentence
+from bnbench.study.wording import effect, interval, reason, sentence
+from bnbench.text import plural
 
 MARKS: dict[str, Mark] = {"supported": "best", "contradicted": "bad", "no difference": "", "inconclusive": "baseline"}
 RULE_NOTE = (
     "supported or contradicted: p <= 5% and the 95% interval is beyond no effect, and the effect is at least the"
     " smallest that the claim calls one; no difference: the effect is shown to be smaller than that."
 )
-HOLM_NOTE = (
-    "p-values are adjusted for the {claims} claims of this scorecard (Holm 1979); intervals are for each claim alone."
+HOLM_NOTE = "p-values are adjusted for the {claims} of this scorecard (Holm 1979); intervals are for each claim alone."
+SIGN_NOTE = (
+    "effect: the first arm of a claim less the second one, or (x) the first over the second; the interval likewise."
 )
 
 
@@ -27,7 +29,7 @@ def view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> 
     """A row per claim, then each verdict in plain words; ``changes`` are those of all its studies."""
     titles = ["verdict", "effect", "95% interval", "n"]
     columns = (Column("study", key=True), Column("claim", key=True), *(Column(title) for title in titles))
-    notes = [RULE_NOTE, HOLM_NOTE.format(claims=len(rows)), *(_note(row) for row in rows)]
+    notes = [RULE_NOTE, HOLM_NOTE.format(claims=plural(len(rows), "claim")), SIGN_NOTE, *(_note(row) for row in rows)]
     title = ", ".join(["Scorecard", scale, *([f"with {' '.join(changes)}"] if changes else [])])
     return ReportView(title, (Table("Verdicts", columns, tuple(map(_cells, rows)), tuple(notes)),))
 
@@ -68,7 +70,7 @@ def as_table(rows: Sequence[Row]) -> pd.DataFrame:
                 "equivalence_p": row.decision.equivalence_p,
                 "published": row.claim.published,
                 "sentence": sentence(row),
-                "reason": row.decision.reason,
+                "reason": reason(row),
                 "learning_rates": _by_group(row.lr),
                 "values": _by_group(row.centres),
             }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from bnbench.reports.wording import general, percent
 from bnbench.stats import ALPHA
 from bnbench.study.definition import ONLY_CELL
 from bnbench.study.row import Row
-from bnbench.wording import general, plural
+from bnbench.text import plural
 
 VERDICTS = {
     "supported": "Supported",
@@ -23,19 +24,32 @@ def sentence(row: Row) -> str:
     return f"{text} ({_doubt(row)})." if row.decision.verdict == "inconclusive" else f"{text}."
 
 
+def reason(row: Row) -> str:
+    """What decided, with the effect as the scorecard has it; the decision itself has it signed for the claim."""
+    decision = row.decision
+    if "effect" not in decision.reason or decision.verdict == "inconclusive":
+        return _doubt(row)
+    p = f"p = {decision.p:.2g}"
+    if decision.verdict == "no difference":
+        p = f"{p}; p = {decision.equivalence_p:.2g} that it is as large"
+    return f"effect {effect(row)}, smallest effect of interest {_least(row)} ({p})"
+
+
 def _doubt(row: Row) -> str:
-    """Why a verdict is inconclusive; the decision's own reason may quote signed numbers or logarithms."""
+    """Why a verdict is inconclusive."""
     decision = row.decision
     if "effect" not in decision.reason:
         return decision.reason
     if decision.p > ALPHA:
         return f"neither a difference (p = {decision.p:.2g}) nor its absence is shown"
-    least = number(row, row.claim.smallest_effect)
-    factor = "a factor of " if row.claim.contrast == "ratio" else ""
     there = f"there is a difference (p = {decision.p:.2g}), but"
     if decision.interval is not None and decision.interval.excludes(0.0):
-        return f"{there} it may be below the smallest worth the name, {factor}{least}"
+        return f"{there} it may be below the smallest worth the name, {_least(row)}"
     return f"{there} its interval holds none"
+
+
+def _least(row: Row) -> str:
+    return f"{'a factor of ' if row.claim.contrast == 'ratio' else ''}{number(row, row.claim.smallest_effect)}"
 
 
 def _finding(row: Row) -> str:
@@ -45,26 +59,26 @@ def _finding(row: Row) -> str:
         return f"{what} of {arm} and {baseline} cannot be compared"
     if len(row.claim.cells) == 2:
         first, second = row.claim.cells
-        inside = f"from {baseline} to {arm}, {what} changes {_by(row)} in {first} than in {second}"
+        change = f"the change of {what} from {baseline} to {arm}"
+        inside = f"{change} in {first} {_against(row)} that in {second}{_by(row)}"
     else:
         (cell,) = row.claim.cells
         where = "" if cell == ONLY_CELL else f" in {cell}"
-        inside = f"{what} with {arm}{where} is {_against(row)} {baseline}"
+        inside = f"{what} with {arm}{where} {_against(row)} that with {baseline}{_by(row)}"
     return f"{inside}{_certainty(row)}; {_centres(row)}"
 
 
-def _by(row: Row) -> str:
-    if row.claim.contrast == "ratio":
-        return f"by a factor {number(row, row.effect)} more"
-    return f"by {number(row, abs(row.effect))} {'more' if row.effect >= 0 else 'less'}"
-
-
 def _against(row: Row) -> str:
-    if row.claim.contrast == "ratio" and row.effect in (0, math.inf):
-        return f"{'finite' if row.effect == 0 else 'infinite'}, but not with"
-    if row.claim.contrast == "ratio":
-        return f"{number(row, row.effect)} times that with"
-    return f"{number(row, abs(row.effect))} {'above' if row.effect >= 0 else 'below'} that with"
+    if row.claim.contrast == "difference":
+        return "differs from"
+    if row.effect in (0, math.inf):
+        return f"is {'finite' if row.effect == 0 else 'infinite'}, unlike"
+    return f"is {number(row, row.effect)} times"
+
+
+def _by(row: Row) -> str:
+    """How much a difference is, in the table's sign."""
+    return f" by {effect(row)}" if row.claim.contrast == "difference" else ""
 
 
 def _certainty(row: Row) -> str:
@@ -73,21 +87,27 @@ def _certainty(row: Row) -> str:
 
 
 def interval(row: Row) -> str:
-    """The interval of the effect: ``0.012 to 0.034``; empty if there is none."""
-    return "" if math.isnan(row.low) else f"{number(row, row.low)} to {number(row, row.high)}"
+    """The interval of the effect: ``+0.012 to +0.034``; empty if there is none."""
+    return "" if math.isnan(row.low) else f"{_signed(row, row.low)} to {_signed(row, row.high)}"
 
 
 def effect(row: Row) -> str:
     """The effect with its sign, or as a factor; ``-`` if there is none."""
     if math.isnan(row.effect):
         return "-"
-    return f"x {number(row, row.effect)}" if row.claim.contrast == "ratio" else f"{number(row, row.effect)}"
+    return f"{'x ' if row.claim.contrast == 'ratio' else ''}{_signed(row, row.effect)}"
+
+
+def _signed(row: Row, value: float) -> str:
+    text = number(row, value)
+    is_shown = any(digit in text for digit in "123456789")
+    return f"+{text}" if row.claim.contrast == "difference" and value > 0 and is_shown else text
 
 
 def number(row: Row, value: float) -> str:
     """A number in the unit of the claim: three digits; accuracies in percentage points."""
     if row.claim.measure.percent and row.claim.contrast == "difference":
-        return f"{100 * value:.1f} points"
+        return f"{percent(value)} points"
     return _short(value)
 
 

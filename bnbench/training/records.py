@@ -105,10 +105,25 @@ class Outcome:
 Record = Evaluation | Reading | Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        steps: of the optimizer.
+        examples: that were trained on.
+        per_epoch: steps of an epoch.
+        best: best validation accuracy so far.
+    """
+
+    steps: int
+    examples: int
+    per_epoch: int
+    best: float | None
+
+
 def end_of_run(
-    done: tuple[int, int],
-    per_epoch: int,
-    best: float | None,
+    done: Progress,
     classes: int,
     parameters: int,
     diverged_step: int | None = None,
@@ -118,22 +133,22 @@ def end_of_run(
     """The outcome of a run.
 
     Args:
-        done: steps and examples.
-        per_epoch: steps of an epoch.
-        best: best validation accuracy.
+        done: when it ended.
+        classes: of its data.
+        parameters: number of trained ones.
+        diverged_step: see :class:`Outcome`.
         final: the last evaluation, and ``test`` loss and accuracy, of a run that did not diverge.
     """
-    steps, examples = done
     return Outcome(
         status="completed" if diverged_step is None else "diverged",
-        steps_done=steps,
-        epochs_done=steps / per_epoch,
-        examples_done=examples,
+        steps_done=done.steps,
+        epochs_done=done.steps / done.per_epoch,
+        examples_done=done.examples,
         train_loss=final.train_loss if final else None,
         train_accuracy=final.train_accuracy if final else None,
         val_loss=final.val_loss if final else None,
         val_accuracy=final.val_accuracy if final else None,
-        best_val_accuracy=best,
+        best_val_accuracy=done.best,
         test_loss=test[0] if test else None,
         test_accuracy=test[1] if test else None,
         diverged_step=diverged_step,

@@ -21,7 +21,7 @@ SWEEP = ("sweep", "--name", "s")
         (("run", "batch_size=many"), ["batch_size=many", "whole number"]),
         (("run", "lr=0"), ["lr=0.0", "above 0"]),
         (("run", "lr=-1", "epochs=0", "model=cn"), ["lr=-1.0", "epochs=0", "model=cn", "'cnn'"]),
-        (("run", "batch_size=5000"), ["batch_size=5000", "training set of 1294"]),
+        (("run", "batch_size=5000"), ["batch_size=5000", "training set of 1,294"]),
         (("run", "norm=group", "norm.groups=7"), ["groups=7", "16"]),
         (("run", "norm=ghost", "norm.chunk=31", "batch_size=32", "model=mlp"), ["chunk", "32"]),
         (("run", "norm=batch", "model=mlp", "batch_size=1"), ["batch_size=1", "at least two values"]),

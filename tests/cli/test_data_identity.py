@@ -59,12 +59,18 @@ def test_changed_data_are_told_and_never_pooled(
     said = f"note: {settings[1]}: data changed since {last}: 2 finished runs were trained on other data, and stay apart"
     assert said in extended.out.splitlines()
     assert "s: 4 runs, 4 to train" in extended.out and "trained 4 in" in extended.out
+    assert "changed" not in program(*SWEEP, *settings, "seed=range(4)").out
     counts = [row["data"] for row in rows(RUNS)]
     assert sorted(map(counts.count, {*counts})) == [2, 4] and all(len(text) == 12 for text in counts)
     report = program("report", "s", "--view", "convergence", "--target", "1%").out
     shown = [line.split() for line in report.splitlines() if line.strip().startswith("d") and "/" in line]
     wanted = [[text, f"{counts.count(text)}/{counts.count(text)}"] for text in {*counts}]
     assert sorted(line[:2] for line in shown) == sorted(wanted)
+    began = {text: min(row["started_at"] for row in rows(RUNS) if row["data"] == text) for text in {*counts}}
+    old, new = sorted({*counts}, key=began.__getitem__)
+    told = f"{settings[1]} has changed, and its runs are told apart by what it held: "
+    told += f"{old} (since {began[old]}) and {new} (since {began[new]}, trained on last)."
+    assert told in " ".join(report.split())
 
 
 def test_the_same_data_elsewhere_are_the_same(program: Program):
@@ -125,8 +131,20 @@ def test_results_without_a_fingerprint_are_read_and_say_so(program: Program):
     assert report.code == 0 and "2/2" in report.out and note in report.out
     again = program(*SWEEP, *NPZ[:2], "seed=0,1")
     assert "2 finished runs were trained without a fingerprint of the data, and stay apart" in again.out
+    assert "stay apart" not in program(*SWEEP, *NPZ[:2], "seed=0,1").out
     report = program("report", "s", "--view", "convergence", "--target", "1%").out
     assert report.count(" 2/2 ") == 2 and note in report
+
+
+def test_a_change_is_told_until_it_is_planned(program: Program):
+    write_npz(Path("data/mine.npz"))
+    assert program(*SWEEP, *NPZ[:2]).code == 0
+    write_npz(Path("data/mine.npz"), shuffled=True)
+    said = "note: dataset.path=mine.npz: data changed since "
+    assert [said in program(*SWEEP, *NPZ[:2], "--dry-run").out for _ in range(2)] == [True, True]
+    assert [said in program(*SWEEP, *NPZ[:2], "lr=0.1,0.2", "--extend").out for _ in range(3)] == [True, False, False]
+    write_npz(Path("data/mine.npz"))  # as it was, on which the sweep has runs
+    assert "changed" not in program(*SWEEP, *NPZ[:2]).out
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_an_edit_without_meaning_trains_nothing(trained: Program, source: str, a
     Path("aid.py").write_text(aid)
     again = trained(*WORDS)
     assert again.code == 0 and "4 finished already" in again.out and "nothing to train" in again.out
+    assert "changed" not in again.out
     assert trained("report", "s").out.count("version") == 0
 
 
@@ -83,6 +84,10 @@ def test_an_edited_norm_is_trained_again_and_its_baseline_is_not(trained: Progra
     Path("aid.py").write_text(aid)
     again = trained(*WORDS)
     assert again.code == 0 and "2 finished already" in again.out and "2 to train" in again.out
+    said = "note: norm=mine: the source of its plugin changed since "
+    kept = ": 2 runs to train, and 2 finished runs of other versions kept (report --versions shows all)"
+    assert any(line.startswith(said) and line.endswith(kept) for line in again.out.splitlines()), again.out
+    assert "changed" not in trained(*WORDS).out
     assert [*versions().values()] == [2, 2, 2]
     newest = trained("report", "s", "--baseline", "norm=batch").out
     assert "mine@1 (plugin" in newest and "Versions that are not shown have 2 runs" in newest
@@ -102,7 +107,10 @@ def test_more_seeds_are_those_of_the_newest_and_a_return_makes_an_old_version_th
     assert versions() == {built_in: 4, first: 2, second: 4}
     assert f"mine@2 (plugin {second}" in trained("report", "s").out.replace("shown", "")
     Path("mine.py").write_text(PLUGIN)
-    assert "nothing to train" in trained(*WORDS).out
+    returned = trained(*WORDS)
+    assert "nothing to train" in returned.out
+    assert ": 0 runs to train, and 4 finished runs of other versions kept (report" in returned.out
+    assert "changed" not in trained(*WORDS).out
     assert [*versions()] == [built_in, second, first]
     told = " ".join(trained("report", "s").out.split())
     assert f"mine@1 (plugin {first}" in told and "shown) and mine@2" in told

@@ -102,6 +102,29 @@ def test_is_answered_with_how_it_is_written(program: Program, tmp_path: Path, sl
     assert "Traceback" not in result.err and not list(tmp_path.iterdir())
 
 
+MISSING = "dataset=npz dataset.path=nowhere.npz "
+MISNAMED = "model.name=resnt18: did you mean 'resnet18'?"
+TOGETHER = [
+    (f"{MISSING} model=torchvision model.name=resnt18", [MISNAMED, "nowhere.npz"]),
+    ("model=torchvision model.name=resnt18 lr=abc", [MISNAMED, "lr=abc: must be"]),
+    (
+        f"{MISSING} model=torchvision model.name=resnt18 norm=group,batch norm.groups=0 norm.momentum=3",
+        ["model.name=resnt18", "norm.groups=0: must be at least 1", "norm.momentum=3.0: must be", "nowhere.npz"],
+    ),
+    (f"{MISSING} model=mlp model.width=0", ["model.width=0: must be at least 1", "nowhere.npz"]),
+    ("dataset=npz,imagefolder dataset.path=nowhere", ["dataset=npz: expected", "dataset=imagefolder: expected"]),
+    ("model=torchvision model.name=resnt18,resnet18", [MISNAMED]),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), TOGETHER, ids=[words for words, _ in TOGETHER])
+def test_is_told_beside_data_that_are_missing(program: Program, tmp_path: Path, words: str, says: list[str]):
+    """One message has all that is wrong, each once, whether or not a part of it is known before there are data."""
+    result = program("sweep", *words.split())
+    assert result.code == 2 and [result.err.count(part) for part in says] == [1] * len(says), result.err
+    assert "Traceback" not in result.err and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("setting", ["lr=.1,.2 ", "norm=batch, layer", "lr=0.1 , 0.2"])
 def test_harmless_blanks_are_no_slips(program: Program, tmp_path: Path, setting: str):
     result = program("sweep", setting, "model=mlp", "--dry-run")

@@ -112,7 +112,7 @@ def test_an_official_test_set_is_used_whole() -> None:
         ([50, 50], _split(validation=0.99, test=0.02), "split.validation=0.99: .* for training"),
         ([50, 2], _split(), "split.validation=0.1: .* none of class '1'"),
         ([50, 50], _split(train=73), "split.train=73: 72 training examples are left"),
-        ([50, 50], _split(train=1), "split.train=1: .* 1 are for training, none of class"),
+        ([50, 50], _split(train=1), "split.train=1: .* 1 is for training, none of class"),
     ],
 )
 def test_divisions_that_cannot_be_made(counts: list[int], split: Split, message: str) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from bnbench.components import components
 from bnbench.data import order_of
-from bnbench.engines import total_steps, train, train_abreast
+from bnbench.engines import train, train_abreast
 from bnbench.spec import RunSpec
 from bnbench.training import Evaluation, Halt, Outcome, Reading, Record
+from bnbench.training.timeline import timeline_of
 from tests.conftest import load_data, make_spec
 
 PARTS = components()
@@ -43,7 +44,7 @@ def test_every_run_is_trained_as_alone():
 def test_they_are_measured_together_while_both_train_and_end_together():
     yielded, seen = abreast(SPECS)
     first, second = SPECS
-    steps = total_steps(first, order_of(first, load_data(first).train)) // 2
+    steps = timeline_of(first, order_of(first, load_data(first).train)).total // 2
     assert seen == [
         [(first, 0), (second, 0)],
         [(first, steps), (second, 2 * steps)],

@@ -10,7 +10,7 @@ import torch
 
 from bnbench.components import Components, components
 from bnbench.data import Data
-from bnbench.engines import train, train_stack
+from bnbench.engines import StackOptions, train, train_stack
 from bnbench.norms import NORMS
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
@@ -38,7 +38,7 @@ def stacked(
     networks = [build(spec, data).to(GPU) for spec in specs]
     found: list[list[Record]] = [[] for _ in specs]
     told: list[str] = []
-    for records in train_stack(specs, networks, data.to(GPU), tell=told.append, record=record):
+    for records in train_stack(specs, networks, data.to(GPU), tell=told.append, options=StackOptions(record=record)):
         for lane, item in records:
             found[lane].append(item)
     return found, told

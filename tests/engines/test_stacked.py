@@ -8,7 +8,7 @@ import pytest
 
 from bnbench.components import Components, components
 from bnbench.data import Data
-from bnbench.engines import train, train_stack
+from bnbench.engines import StackOptions, train, train_stack
 from bnbench.norms import NORMS
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec, Sgd
@@ -38,7 +38,7 @@ def stacked(
 ) -> list[list[Record]]:
     build = (parts or components()).build
     found: list[list[Record]] = [[] for _ in specs]
-    for records in train_stack(specs, [build(spec, data) for spec in specs], data, native=native):
+    for records in train_stack(specs, [build(spec, data) for spec in specs], data, options=StackOptions(native=native)):
         for lane, record in records:
             found[lane].append(record)
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from bnbench import store, worker
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import Data
-from bnbench.engines import train_stack
+from bnbench.engines import StackOptions, train_stack
 from bnbench.native import Mismatch, NativeSteps, c_compiler, guard
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec, Sgd, run_id
@@ -32,7 +31,7 @@ ALWAYS = 1e12
 def guarded(specs: list[RunSpec], data: Data, share: float = ALWAYS) -> list[list[Record]]:
     found: list[list[Record]] = [[] for _ in specs]
     networks = [components().build(spec, data) for spec in specs]
-    for records in train_stack(specs, networks, data, native=True, guarded=share):
+    for records in train_stack(specs, networks, data, options=StackOptions(native=True, guarded=share)):
         for lane, record in records:
             found[lane].append(record)
     return found
@@ -155,7 +154,7 @@ def test_runs_that_fail_a_comparison_are_all_trained_again(tmp_path: Path, monke
         with monkeypatch.context() as patch:
             if faulty:
                 plant(patch, scaled_weight)
-                patch.setattr(worker, "train_stack", partial(train_stack, guarded=ALWAYS))
+                patch.setattr(worker, "StackOptions", lambda native: StackOptions(native, guarded=ALWAYS))
             else:
                 patch.setattr(worker, "_is_native", lambda *given: False)
             ends = worker.work(worker.Task(specs, folder, "session", tmp_path, None, "cpu", ""))

@@ -7,7 +7,7 @@ import torch
 
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.engines import train, train_stack
+from bnbench.engines import StackOptions, train, train_stack
 from bnbench.plan import stacks, until_last
 from bnbench.plan.estimate import stack_seconds
 from bnbench.plan.limits import division
@@ -30,7 +30,7 @@ def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def estimate_seconds(specs, parts, data, device, workers=1, lanes=None, known=None, **named) -> float:
     found = division(specs, parts, data, workers=workers, lanes=lanes, device=device, known=known or {})
     planned = stacks(specs, found.limits, workers, spread=lanes is None)
-    return until_last(stack_seconds(specs, parts, data, device, planned, found.sizes, **named), workers)
+    return until_last(stack_seconds(specs, parts, data, device, planned, found.sizes, **named).seconds, workers)
 
 
 def specs_of(*overrides: str) -> dict[str, RunSpec]:
@@ -56,7 +56,7 @@ def test_the_estimate_of_a_stack_is_of_the_size_of_the_truth():
     data = load_data(members[0])
     start = time.thread_time()
     native = trains_natively(members[0], PARTS, data, CPU)
-    list(train_stack(members, [PARTS.build(spec, data) for spec in members], data, native=native))
+    list(train_stack(members, [PARTS.build(spec, data) for spec in members], data, options=StackOptions(native=native)))
     truth = time.thread_time() - start
     estimate = estimate_seconds(specs, PARTS, load_data, CPU)
     assert truth / 3 < estimate < truth * 3
@@ -85,7 +85,8 @@ def test_what_there_is_no_time_to_measure_is_taken_by_its_size():
     found = division(specs, PARTS, load_data, workers=1, lanes=1)
     planned = stacks(specs, found.limits, 1)
     full, guessed = (
-        stack_seconds(specs, PARTS, load_data, CPU, planned, found.sizes, budget=budget) for budget in (10.0, 0.0)
+        stack_seconds(specs, PARTS, load_data, CPU, planned, found.sizes, budget=budget).seconds
+        for budget in (10.0, 0.0)
     )
     larger = max(range(2), key=full.__getitem__)
     assert full[larger] / 3 < guessed[larger] < full[larger] * 3

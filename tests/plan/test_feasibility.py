@@ -27,7 +27,7 @@ def found(overrides: Sequence[str], parts: Components | None = None) -> list[str
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["batch_size=1295"], "training set of 1294 examples"),
+        (["batch_size=1295"], "training set of 1,294 examples"),
         (["batches=single_class", "batch_size=126"], "smallest class, which has 125 training examples"),
         (["batches=alternating", "domains=[plain,blur_1]", "batch_size=648"], "smallest domain, which has 647"),
         (["batches=single_class", "epochs=100000000", "batch_size=16"], "makes 7,900,000,000 steps"),
@@ -42,7 +42,7 @@ def found(overrides: Sequence[str], parts: Components | None = None) -> list[str
         (["norm=frn", "model.placement=after"], "model.placement=after model.activation=relu does not have"),
         (["norm=evonorm_s0", "model.activation=tanh"], "the norm holds its own activation"),
         (["norm=frn", "model=torchvision"], "model.name=resnet18: the norm holds its own activation"),
-        (["batch_size=431", "drop_last=false", "model=mlp"], "last batch of an epoch has 1 examples"),
+        (["batch_size=431", "drop_last=false", "model=mlp"], "last batch of an epoch has 1 example;"),
         (["model=torchvision", "model.name=alexnet", "norm=group"], "no normalization layers"),
         (["model=torchvision", "model.name=densenet121"], "fails on images of 8x8"),
         (["model=torchvision", "model.name=densenet121"], "model.small_image_stem=true"),

@@ -40,9 +40,10 @@ def test_what_follows_from_the_rows_is_told_below() -> None:
     assert following(rows) == ("Varies as well, but is fixed by what is shown: epochs.",)
 
 
-def test_what_follows_from_the_columns_makes_no_rows() -> None:
-    runs = runs_of({"batch_size": 16, "epochs": 5}, {"batch_size": 64, "epochs": 20})
-    assert sort_into_rows(read_trials(runs), ("batch_size",)).factors == ()
+def test_what_follows_from_the_columns_makes_rows_but_a_name() -> None:
+    runs = runs_of({"batch_size": 16, "epochs": 5, "sweep": "a"}, {"batch_size": 64, "epochs": 20, "sweep": "b"})
+    rows = sort_into_rows(read_trials(runs), ("batch_size",))
+    assert (rows.factors, rows.follows) == (("epochs",), ("sweep",))
 
 
 def test_equal_specs_of_two_sweeps_stay_apart() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bnbench.components import components
 from bnbench.data import Data
-from bnbench.engines import train_stack
+from bnbench.engines import StackOptions, train_stack
 from bnbench.norms import NORMS
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import Adam, AdamW, RunSpec
@@ -38,7 +38,7 @@ def wide(specs: Sequence[RunSpec], data: Data) -> list[list[Record]]:
     build = components().build
     found: list[list[Record]] = [[] for _ in specs]
     assert prove(lambda seed: build(specs[0], data), data.shape, BATCH, True) is None
-    for records in train_stack(specs, [build(spec, data) for spec in specs], data, wide=True):
+    for records in train_stack(specs, [build(spec, data) for spec in specs], data, options=StackOptions(wide=True)):
         for lane, record in records:
             found[lane].append(record)
     return found

@@ -61,7 +61,7 @@ def test_fewer_than_six_seeds_can_only_be_inconclusive(n):
     for differences in (np.arange(n) + 100.0, np.zeros(n)):
         found = verdict(differences)
         assert found.verdict == "inconclusive" and found.interval is None
-        assert found.reason == f"6 seeds are needed to reach p <= 0.05; there are {n}"
+        assert found.reason == f"6 seeds are needed to reach p <= 0.05; there {'is' if n == 1 else 'are'} {n}"
     assert verdict(np.arange(6) + 100.0).verdict == "supported"
 
 

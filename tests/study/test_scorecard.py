@@ -12,8 +12,11 @@ import pytest
 
 from bnbench.reports import render
 from bnbench.stats import decide
-from bnbench.study import Findings, Study, as_table, scorecard, view
+from bnbench.study import Findings, Study, as_table, load, names, scorecard, view
+from bnbench.study.contrast import Comparison
+from bnbench.study.definition import StudyClaim
 from bnbench.study.measure import Tables
+from bnbench.study.scorecard import row_of
 from bnbench.study.tuning import Tuning
 from tests.study.files import TREE, study_of
 
@@ -94,7 +97,8 @@ def test_an_interaction_is_a_difference_of_differences(tmp_path: Path):
     small = accuracies["batch", "small"] - accuracies["none", "small"]
     large = accuracies["batch", "large"] - accuracies["none", "large"]
     assert row.effect == pytest.approx(np.mean(small - large)) and row.decision.verdict == "supported"
-    assert "changes by 25.0 points less in small than in large" in as_table([row])["sentence"][0]
+    said = "the change of test accuracy from none to batch in small differs from that in large by -25.0 points (95%"
+    assert said in as_table([row])["sentence"][0]
 
 
 def test_a_miss_of_a_target_is_no_missing_value(tmp_path: Path):
@@ -144,9 +148,10 @@ def test_the_scorecard_in_words(tmp_path: Path):
     own = study(tmp_path, published="93% and 90%")
     rows = scorecard([findings(own, {("batch", "all"): 0.95 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]})])
     text = render([view(rows, "cpu")], "markdown")
-    assert "| mine | accuracy | supported | 5.0 points | 4.8 points to 5.2 points | 10 |" in text
+    assert "| mine | accuracy | supported | +5.0 points | +4.8 points to +5.2 points | 10 |" in text
     said = (
-        "Supported: test accuracy with batch is 5.0 points above that with none (95% interval 4.8 points to 5.2 points,"
+        "Supported: test accuracy with batch differs from that with none by +5.0 points"
+        " (95% interval +4.8 points to +5.2 points,"
     )
     assert f"{said} 10 seeds); mean: batch 95.0%, none 90.0%. Published: 93% and 90%." in text
 
@@ -168,3 +173,48 @@ def test_a_doubt_is_told_in_the_unit_of_the_claim(tmp_path: Path, arm: Any, expe
     said = as_table([row])["sentence"][0]
     assert row.decision.verdict == "inconclusive" and doubt in said and "effect" not in said
     assert ("a factor of 1.5" in said) == (expect == "lower")
+
+
+CLAIMS = [(one, claim) for one in load(names()) for claim in one.claims]
+
+
+@pytest.mark.parametrize(("study", "claim"), CLAIMS, ids=[f"{one.name}-{claim.name}" for one, claim in CLAIMS])
+@pytest.mark.parametrize("share", [-15, -1.5, -0.3, 0.3, 1.5, 15])
+def test_a_sentence_has_the_sign_of_the_effect_and_of_its_interval(study: Study, claim: StudyClaim, share: float):
+    """Differences are so many smallest effects in favour of the claim, or against it."""
+    smallest = math.log(claim.smallest_effect) if claim.contrast == "ratio" else claim.smallest_effect
+    favour = 1 if claim.expect == "higher" else -1
+    numbers = Comparison(favour * smallest * (share + 100 * NOISE), dict.fromkeys(claim.groups, 0.5))
+    decision = decide(favour * numbers.differences, smallest, np.random.default_rng(0), estimand=claim.measure.estimand)
+    row = row_of(Findings(study, "cpu", NOTHING, NOTHING, Tuning({}, {}, {}), 0), claim, numbers, decision)
+    lines = as_table([row]).to_dict("records")[0]
+    cells = [cell.text for cell in view([row], "cpu").tables[0].rows[0]]
+    shown, limits = cells[3], cells[4]
+    neutral = 1 if claim.contrast == "ratio" else 0
+    higher = (share > 0) == (claim.expect == "higher")
+    assert (row.effect > neutral) == higher and row.low <= row.effect <= row.high
+    assert (decision.verdict == "supported") == (share > 1) and (decision.verdict == "contradicted") == (share < -1)
+    assert f"(95% interval {limits}, 10 seeds)" in lines["sentence"]
+    if claim.contrast == "ratio":
+        assert f"{shown.removeprefix('x ')} times that" in lines["sentence"]
+    else:
+        assert (shown[0] == "+") == higher and (shown[0] == "-") == (not higher)
+        assert f" by {shown} (95% interval" in lines["sentence"]
+        assert [limit[0] for limit in limits.split(" to ")] == ["+" if end > 0 else "-" for end in (row.low, row.high)]
+    assert decision.verdict == "inconclusive" or f"effect {shown}, smallest effect of interest " in lines["reason"]
+    assert "effect -" not in lines["reason"] or not higher
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 0.0004, -0.0004])
+def test_what_is_rounded_to_zero_has_no_sign(tmp_path: Path, value: float):
+    own = study(tmp_path)
+    numbers = Comparison(np.full(10, value), dict.fromkeys(own.claims[0].groups, 0.5))
+    found = Findings(own, "cpu", NOTHING, NOTHING, Tuning({}, {}, {}), 0)
+    row = row_of(found, own.claims[0], numbers, decide(numbers.differences, 0.01, np.random.default_rng(0)))
+    assert " by 0.0 points (95% interval 0.0 points to 0.0 points, 10 seeds)" in as_table([row])["sentence"][0]
+
+
+@pytest.mark.parametrize(("claims", "says"), [(1, "the 1 claim of"), (2, "the 2 claims of")])
+def test_claims_are_counted(tmp_path: Path, claims: int, says: str):
+    found = findings(study(tmp_path), {("batch", "all"): 0.95 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]})
+    assert says in render([view(scorecard([found] * claims), "cpu")], "markdown")

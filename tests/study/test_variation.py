@@ -9,8 +9,8 @@ import pytest
 
 from bnbench.components import components
 from bnbench.errors import InvalidRequest
-from bnbench.session.planning import _NAME
 from bnbench.spec import RunSpec, flatten
+from bnbench.store.access import _NAME
 from bnbench.study import Study, load, names, sweep_name, told_apart, varied
 from bnbench.study.design import groups, reporting_trials
 from tests.study.files import TREE, study_of

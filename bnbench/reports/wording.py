@@ -45,11 +45,6 @@ def ratio(value: float) -> str:
     return f"{value:.{digits}f}x"
 
 
-def plural(number: int, noun: str) -> str:
-    """A number with its noun: ``1 run``, ``3 runs``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def listing(words: list[str]) -> str:
     """Words as a list in a sentence: ``a, b and c``."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

@@ -1,0 +1,98 @@
+"""What a user sees before anything is trained: what is being done, and that nothing was trained if that is stopped."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from bnbench.cli.status import MARGIN, PLAIN_SECONDS, cut, spent
+from bnbench.console import announce, echo, plain_console
+from bnbench.notices import followed
+
+INTERRUPTED = "interrupted"
+UNTRAINED = "interrupted; nothing was trained"
+GOES_ON = "interrupted; the same command goes on where it stopped"
+
+
+@contextmanager
+def told_if_interrupted(text: str) -> Iterator[None]:
+    """Say a line if Ctrl-C stops a block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        echo(text)
+        raise
+
+
+@contextmanager
+def planning(what: str) -> Iterator[Callable[[], None]]:
+    """All that comes before training. It begins with a line, before anything is imported.
+
+    On a terminal the step that is being done is shown below it, and gone at the end; in a pipe, or on a terminal that
+    cannot move its cursor, a line tells of it every ten seconds. Ctrl-C is answered.
+
+    Args:
+        what: is planned; empty if it has no name.
+
+    Yields:
+        a function that shows no more steps.
+    """
+    head = f"planning {what}".rstrip()
+    announce(f"{head} ...")
+    try:
+        with ExitStack() as shown:
+            step = _Step(time.monotonic())
+            shown.enter_context(followed(step.follow))
+            console = plain_console(whole=True)
+            if console.is_terminal and not console.is_dumb_terminal:
+                live = Live(step, console=console, refresh_per_second=4, transient=True)
+                shown.callback(live.stop)  # before it begins, as Ctrl-C may come in between
+                live.start()
+            else:
+                over = threading.Event()
+                thread = threading.Thread(target=_tell, args=(head, step, over), daemon=True)
+                thread.start()
+                shown.callback(thread.join)
+                shown.callback(over.set)
+            yield shown.close
+    except KeyboardInterrupt:
+        echo(UNTRAINED)
+        raise
+
+
+class _Step:
+    """What is being done, and for how long there has been planning.
+
+    Args:
+        start: on the clock of :func:`time.monotonic`.
+    """
+
+    def __init__(self, start: float) -> None:
+        self._start, self._now = start, "starting"
+
+    def follow(self, step: str) -> None:
+        self._now = step
+
+    @property
+    def words(self) -> tuple[str, str]:
+        return self._now, spent(time.monotonic() - self._start, None)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = max(options.max_width - MARGIN, 1)
+        now, elapsed = self.words
+        yield Text(cut(f"{cut(now, max(room - cell_len(elapsed) - 2, 0))}  {elapsed}", room))
+
+
+def _tell(head: str, step: _Step, over: threading.Event) -> None:
+    """A line now and then."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
+    while not over.wait(PLAIN_SECONDS):
+        announce(f"{head}: {', '.join(step.words)}")

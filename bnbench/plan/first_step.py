@@ -1,0 +1,87 @@
+"""A step of training on zeros, made before training: a user's code that raises then is to be heard of at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from bnbench.components import Components, foreign_line, is_foreign
+from bnbench.data import Data
+from bnbench.errors import described
+from bnbench.global_state import preserved_global_state
+from bnbench.plan.contract import limited_parameters
+from bnbench.plan.feasibility import SMALL, last_batch, network_key
+from bnbench.spec import RunSpec
+from bnbench.text import shortened
+from bnbench.training.forward import dtype_of
+
+COMPUTED = 2**20
+"""Elements of a batch that is computed to confirm what was raised without values."""
+
+
+def failures(specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
+    """By run_id, what a step of a spec with a user's components raises; specs of one network are tried once.
+
+    The runs may be trained all the same, and then fail alone with a traceback: zeros are no images.
+
+    Args:
+        specs: that have no obstacle.
+    """
+    tried: dict[object, str | None] = {}
+    found: dict[str, str] = {}
+    for identity, spec in specs.items():
+        if spec.plugin is None:
+            continue
+        key = (network_key(spec), spec.label_smoothing)
+        if key not in tried:
+            tried[key] = _failure(spec, components, data(spec))
+        if (reason := tried[key]) is not None:
+            found[identity] = reason
+    return found
+
+
+def _failure(spec: RunSpec, components: Components, data: Data) -> str | None:
+    """What a step on a whole batch raises, or one on the last batch of an epoch."""
+    for batch in filter(None, (spec.batch_size, last_batch(spec, data))):
+        if (reason := _raised(spec, components, data, batch)) is not None:
+            return reason
+    return None
+
+
+def _raised(spec: RunSpec, components: Components, data: Data, batch: int) -> str | None:
+    """What a step raises; where only shapes are computed it counts if it does so on a batch with values, too."""
+    elements = torch.Size(data.shape).numel()
+    if batch * elements <= SMALL:
+        return _raised_on(spec, components, data, batch, "cpu")
+    if _raised_on(spec, components, data, batch, "meta") is None:
+        return None
+    return _raised_on(spec, components, data, max(2, min(batch, COMPUTED // elements)), "cpu")
+
+
+@preserved_global_state()
+def _raised_on(spec: RunSpec, components: Components, data: Data, batch: int, device: str) -> str | None:
+    with torch.device(device), limited_parameters():
+        try:
+            network = components.build(spec, data).to(dtype_of(spec))
+            _step(spec, network.train(), torch.zeros(batch, *data.shape, dtype=dtype_of(spec)))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a user's code may raise anything
+            if not is_foreign(error):  # as torch's of a change in place, which compiled code may not mind
+                return None
+            return shortened(described(error).partition("\n")[0]) + foreign_line(error)
+    return None
+
+
+def _step(spec: RunSpec, network: nn.Module, x_NCHW: torch.Tensor) -> None:
+    """Gradients of a batch, and an evaluation."""
+    logits = network(x_NCHW)
+    labels = torch.zeros(len(x_NCHW), dtype=torch.long)
+    loss = functional.cross_entropy(logits, labels, label_smoothing=spec.label_smoothing)
+    if loss.requires_grad:
+        loss.backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        network.eval()(x_NCHW)

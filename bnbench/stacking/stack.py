@@ -1,0 +1,166 @@
+"""A stack in training: the network of some lanes, and all that advances with it.
+
+N batch of a lane, K lanes, M = K * N, C channels, H, W, S steps of a block or between two pauses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from bnbench.data import Data, Examples
+from bnbench.spec import RunSpec, effective_lr
+from bnbench.stacking.batches import LaneBatches
+from bnbench.stacking.metrics import LaneTally
+from bnbench.stacking.network import Folded, select, unfold
+from bnbench.stacking.optimizers import LaneOptimizer
+from bnbench.training.evaluation import evaluate_lanes
+from bnbench.training.forward import memory_format
+from bnbench.training.randomness import undrawn
+from bnbench.training.records import Probe, Reading
+from bnbench.training.schedule import multiplier
+from bnbench.training.statistics import freeze_statistics
+from bnbench.training.timeline import Timeline
+
+MIN_LANES = 2
+"""Lanes that a stack keeps and is evaluated with: torch rounds products of one lane in a way of their own."""
+
+
+class Steps(Protocol):
+    """Makes steps of a stack."""
+
+    def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
+        """Make S steps with x [S, M, C, H, W], y [S, K, N], lr [S, K, 1]: losses [S, M] and logits [S, M, O]."""
+        ...
+
+    def select(self, network: Folded, longest: int) -> None:
+        """Go on with some lanes only, which are this network; or with the same, whose statistics are frozen."""
+        ...
+
+    def settle(self) -> None:
+        """Raise if something is known against the steps at their end."""
+        ...
+
+
+class Stack:
+    """K runs as one network, their place in the data, their steps and their learning rates.
+
+    Args:
+        specs: of all runs, with one stack key.
+        data: on the device of training.
+        timeline: of the runs.
+        network: trained in place.
+        optimizer: of the network.
+        batches: of all lanes.
+        steps: of the network; lanes are independent of each other's number down to ``min_lanes``.
+
+    Attributes:
+        lanes: by column of the network, which of ``specs`` it is.
+        alive: those of them that have not diverged.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        data: Data,
+        timeline: Timeline,
+        network: Folded,
+        optimizer: LaneOptimizer,
+        batches: LaneBatches,
+        steps: Steps,
+    ) -> None:
+        self._specs, self._data, self._timeline = specs, data, timeline
+        self._network, self._optimizer, self._batches, self._steps = network, optimizer, batches, steps
+        self.lanes = list(range(len(specs)))
+        self.alive = set(self.lanes)
+        parameter = next(network.parameters())
+        self._lr_K1 = parameter.new_tensor([[effective_lr(spec)] for spec in specs])
+        self._limit_K = parameter.new_full((len(specs),), math.inf)
+        self._frozen = False
+
+    def train(self, start: int, pause: int) -> LaneTally:
+        """Make the steps from one pause to the next."""
+        timeline, metrics, step = self._timeline, LaneTally(), start
+        with undrawn():
+            while step < pause:
+                if step == timeline.frozen_from:
+                    self._freeze()
+                until = timeline.frozen_from if step < timeline.frozen_from < pause else pause
+                x_SMCHW, y_SKN = self._batches.take(step % timeline.per_epoch, until - step)
+                lr_SK1 = self._lr_K1 * self._factors(step, len(y_SKN))
+                metrics.add(*self._steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
+                step += len(y_SKN)
+        return metrics
+
+    def first_bad(self, metrics: LaneTally, first: bool) -> list[int | None]:
+        """By column, the first step from 0 since the last pause whose loss is not finite or above the limit.
+
+        Args:
+            first: the first of these steps is that of the run, whose loss the limit is a multiple of.
+        """
+        losses_SK = metrics.losses()
+        if first:
+            self._limit_K = self._specs[0].divergence_factor * losses_SK[0].clamp(min=math.log(self._data.classes))
+        bad_SK = ~(losses_SK <= self._limit_K)  # also true for nan
+        at = bad_SK.int().argmax(0).tolist()
+        return [step if found else None for step, found in zip(at, bad_SK.any(0).tolist(), strict=True)]
+
+    def evaluate(self, examples: Examples) -> list[tuple[float, float]]:
+        """Loss and accuracy by column; a single lane is evaluated as if it had companions."""
+        specs = [self._specs[lane] for lane in self.lanes]
+        with undrawn():
+            if len(specs) >= MIN_LANES:
+                return evaluate_lanes(specs, self._network, self._data, examples)
+            doubled = select(self._network, [0] * MIN_LANES)
+            return evaluate_lanes(specs * MIN_LANES, doubled, self._data, examples)[:1]
+
+    def measure(self, probe: Probe, step: int) -> list[tuple[int, Reading]]:
+        """What a probe measures of each living lane, as a network of its own with its weights as one alone has them."""
+        readings: list[tuple[int, Reading]] = []
+        for column, lane in enumerate(self.lanes):
+            if lane in self.alive:
+                layout = memory_format(self._specs[lane], self._data.train.y.device)
+                alone = unfold(self._network, column).to(memory_format=layout)
+                readings += [(lane, reading) for reading in probe(self._specs[lane], alone, self._data, step)]
+        return readings
+
+    def drop_ended(self, min_lanes: int = MIN_LANES) -> None:
+        """Go on without the lanes that have ended, but for those without which bits of the others would change."""
+        columns = self._columns_to_keep(min_lanes)
+        if not self.alive or len(columns) == len(self.lanes):
+            return
+        self._network = select(self._network, columns).train()
+        if self._frozen:
+            freeze_statistics(self._network)
+        chosen = torch.tensor(columns, device=self._lr_K1.device)
+        self._optimizer.select(self._network, chosen)
+        self._batches.select(columns)
+        self._steps.select(self._network, self._batches.longest)
+        self._lr_K1, self._limit_K = self._lr_K1[chosen], self._limit_K[chosen]
+        self.lanes = [self.lanes[column] for column in columns]
+
+    def settle(self) -> None:
+        """Raise if something is known against the steps at their end."""
+        self._steps.settle()
+
+    def _freeze(self) -> None:
+        freeze_statistics(self._network)
+        self._steps.select(self._network, self._batches.longest)
+        self._frozen = True
+
+    def _factors(self, step: int, count: int) -> Tensor:
+        """What the schedule multiplies the learning rates with in so many steps, [S, 1, 1]."""
+        schedule, total = self._specs[0].schedule, self._timeline.total
+        factors = [multiplier(schedule, step + ahead, total) for ahead in range(count)]
+        return self._lr_K1.new_tensor(factors)[:, None, None]
+
+    def _columns_to_keep(self, min_lanes: int) -> list[int]:
+        if not self._network.separable:
+            return list(range(len(self.lanes)))
+        living = [column for column, lane in enumerate(self.lanes) if lane in self.alive]
+        ended = [column for column, lane in enumerate(self.lanes) if lane not in self.alive]
+        return sorted(living + ended[: max(0, min_lanes - len(living))])

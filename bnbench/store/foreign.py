@@ -1,0 +1,76 @@
+"""Folders with files that are called as a sweep's are, but come from somebody else."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from bnbench.errors import Damaged
+from bnbench.store.columns import IDENTITY, OUTCOME
+from bnbench.store.files import content
+from bnbench.store.history import INVOCATIONS
+from bnbench.store.segment import FOLDER, SPECS
+from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
+from bnbench.store.state import RUNS_TABLE
+
+COLUMNS = {
+    RUNS_TABLE: (*IDENTITY, *OUTCOME),
+    METRIC_SERIES.file: METRIC_SERIES.columns,
+    PROBE_SERIES.file: PROBE_SERIES.columns,
+}
+"""By table, the columns that every version has written."""
+RUN_ID = re.compile(r"[r0-9a-f][0-9a-f]{11}")
+"""Of this version and of earlier ones."""
+SHOWN = 4
+
+
+def foreign(folder: Path) -> str:
+    """Why nothing in a folder is a sweep's, though there are files of such names; empty where something may be.
+
+    A damaged sweep is none of these: one of its files still tells whose it is, or cannot be read.
+    """
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return ""
+    found = {name: _header(folder / name) for name in COLUMNS if (folder / name).is_file()}
+    if not (found or (folder / INVOCATIONS).is_file()) or _has_traces(folder):
+        return ""
+    if any(header is None or _is_ours(name, header) for name, header in found.items()):
+        return ""
+    name = next(iter(found), RUNS_TABLE)
+    here = [*found, *([INVOCATIONS] if (folder / INVOCATIONS).is_file() else [])]
+    return (
+        f"no sweep of bnbench: {', '.join(here)} {'is' if len(here) == 1 else 'are'} somebody else's (looked for: a"
+        f" list of calls in {INVOCATIONS}, or the columns {', '.join(COLUMNS[name][:SHOWN])}, ... in {name})"
+    )
+
+
+def _has_traces(folder: Path) -> bool:
+    """Whether there is what tables are made of, or a list of calls, or what may be one."""
+    if (folder / FOLDER).exists() or any(RUN_ID.fullmatch(path.stem) for path in (folder / SPECS).glob("*.yaml")):
+        return True
+    try:
+        return not isinstance(yaml.safe_load(content(folder / INVOCATIONS).decode()), dict | str)
+    except FileNotFoundError:
+        return False
+    except (OSError, Damaged, ValueError, RecursionError, yaml.YAMLError):
+        return True
+
+
+def _header(path: Path) -> Sequence[str] | None:
+    """The cells of a table's first line; None if it cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            return next(csv.reader([stream.readline(1 << 16)]), [])
+    except (OSError, csv.Error):
+        return None
+
+
+def _is_ours(name: str, header: Sequence[str]) -> bool:
+    """Whether a table has most of our columns: others may have some, and a damaged one may have lost some."""
+    columns = COLUMNS[name]
+    return 2 * len({*columns} & {*header}) > len(columns)
