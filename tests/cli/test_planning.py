@@ -119,10 +119,11 @@ HASTY = "from bnbench.cli import planning; planning.PLAIN_SECONDS = 0.2; from bn
 
 
 def begin(here: Path, *words: str) -> subprocess.Popen[str]:
+    """The program as on a machine that remembers nothing: planning takes its time."""
     (here / "slow.py").write_text(PLUGIN)
     return subprocess.Popen(
         [sys.executable, "-c", HASTY, *words], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "XDG_CACHE_HOME": str(here / "cache")},
     )  # fmt: skip
 
 
