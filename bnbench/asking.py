@@ -18,6 +18,7 @@ from bnbench.plan import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plugin_source import Plugin
 from bnbench.schema import Known
 from bnbench.spec import RunSpec, arm
+from bnbench.whole import imported_whole
 
 IMPORTED = ("bnbench.plugins", "bnbench.plan.feasibility")
 """What a process imports that answers."""
@@ -70,6 +71,7 @@ def ask(
     """
     built_in = {identity: spec for identity, spec in specs.items() if spec.plugin is None}
     if built_in:
+        imported_whole("bnbench.components", "bnbench.plan.feasibility")
         from bnbench.components import components
         from bnbench.training import prepare_process
 

@@ -23,9 +23,12 @@ from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
 from bnbench.session.watching import Watch
 from bnbench.spec import RunSpec, stack_key
+from bnbench.whole import imported_whole
 
 if TYPE_CHECKING:
     from bnbench.training import Record
+
+    imported_whole("bnbench.worker")
     from bnbench.worker import Task
 
 _LANES = {"auto": None, "off": 1}
@@ -131,6 +134,7 @@ def execute_run(
 
     It is trained in this process, unless a user's code takes part, which may end it, or a GPU, which may spoil it.
     """
+    imported_whole("bnbench.worker")
     from bnbench.worker import work
 
     with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
@@ -212,6 +216,7 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int
 
 def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], reasons: Mapping[str, str]) -> list[Task]:
     """One task per stack."""
+    imported_whole("bnbench.worker")
     from bnbench.worker import Task
 
     session, commit = uuid.uuid4().hex[:12], git_commit()

@@ -49,6 +49,7 @@ from bnbench.session.provenance import (
     same_data,
 )
 from bnbench.spec import RunSpec, flatten, run_id, stack_key
+from bnbench.whole import imported_whole
 
 Start = Callable[[], None]
 """Lets what workers need be imported beside planning."""
@@ -135,6 +136,7 @@ class Plan:
     def _measured(self, workers: int, lanes: int | None, rounds: int) -> float:
         """The estimate, measured now."""
         start = time.monotonic()
+        imported_whole("bnbench.plan.estimate")
         import torch
 
         from bnbench.plan.estimate import stack_seconds
@@ -179,6 +181,7 @@ class Plan:
             lanes: runs trained as one network; None as many as is quick.
             waits: see :func:`ask`.
         """
+        imported_whole("bnbench.plan.limits")
         import torch
 
         from bnbench.plan.limits import division
