@@ -8,7 +8,7 @@ SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 see
 QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py tests/test_global_state.py \
 	tests/test_kept.py tests/test_spec.py tests/test_plugins.py tests/cli/test_output.py
 
-.PHONY: demo test quick contract lint bench reference picture clean
+.PHONY: demo test quick contract lint schema bench reference picture clean
 
 demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its tables
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
@@ -28,6 +28,9 @@ lint: $(VENV)/installed-dev  ## style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+schema: $(VENV)/installed  ## write what the program says without torch, after a change of options, defaults or docstrings
+	$(BIN)/python -m bnbench.shipping
 
 bench: $(VENV)/installed-bench  ## time whole sweeps beside plain scripts, Lightning and Hydra; QUICK=1 takes three minutes
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)

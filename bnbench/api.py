@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,6 @@ def sweep(
     store.check_place(expanded(results, "results"), name)
     if plugin:
         begin("bnbench.worker", "bnbench.plugins")
-    elif jobs != 1:
-        begin("bnbench.worker")
     plan = session.plan_sweep(
         overrides,
         name,
@@ -88,6 +87,7 @@ def sweep(
         excludes=excludes,
         plugin=Path(plugin) if plugin else None,
         retry_failed=retry_failed,
+        start=None if jobs == 1 else partial(begin, "bnbench.worker"),
     )
     if not extend and (there := session.extension(plan)):
         raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])

@@ -10,15 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bnbench.components import Components
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, PluginError
-from bnbench.launch import local
+from bnbench.launch import begin, local
 from bnbench.notices import Doubling, notice
 from bnbench.plan import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plugin_source import Plugin
+from bnbench.schema import Known
 from bnbench.spec import RunSpec, arm
+from bnbench.whole import imported_whole
 
+IMPORTED = ("bnbench.plugins", "bnbench.plan.feasibility")
+"""What a process imports that answers."""
 LONG = 30.0
 """Seconds without a sign of life that are worth telling of what trains, and that an import may take."""
 EARLY = 10.0
@@ -49,7 +52,7 @@ class _Hung(Exception):
 def ask(
     question: Question,
     specs: Specs,
-    parts: Components,
+    parts: Known,
     data: Path,
     measures: bool = False,
     waits: Waits | None = None,
@@ -57,7 +60,7 @@ def ask(
     """The answer about built-in components, if any are in use, then one for each arm of a user's.
 
     Args:
-        parts: with the plugin as it was read.
+        parts: the plugin as it was read.
         data: the folder of the datasets.
         measures: whether the answer takes time: arms are then asked one after the other, and once.
         waits: by default, whoever hears notices is told of an arm from which nothing comes for :data:`EARLY`, or
@@ -68,7 +71,13 @@ def ask(
     """
     built_in = {identity: spec for identity, spec in specs.items() if spec.plugin is None}
     if built_in:
-        yield Answer(built_in, question(built_in, parts, partial(parts.load, root=data)))
+        imported_whole("bnbench.components", "bnbench.plan.feasibility")
+        from bnbench.components import components
+        from bnbench.training import prepare_process
+
+        prepare_process()
+        here = components()
+        yield Answer(built_in, question(built_in, here, partial(here.load, root=data)))
     plugin = parts.plugin
     if plugin is None or len(built_in) == len(specs):
         return
@@ -107,7 +116,7 @@ def ask_of_import(question: Question, plugin: Plugin) -> Any:
         raise PluginError(f"--plugin {plugin.file}: importing it failed: {reason}{last_line(trace)}")
 
 
-def ask_abreast(question: Question, specs: Specs, parts: Components, data: Path, copies: int) -> list[Any]:
+def ask_abreast(question: Question, specs: Specs, parts: Known, data: Path, copies: int) -> list[Any]:
     """The answers of so many processes that are asked at the same time, as slow as they make each other.
 
     Those that died are left out.
@@ -195,6 +204,7 @@ def _answers(
         waits({spec: seconds for index, seconds in held.items() for spec in inquiries[index].specs.values()})
 
     jobs = min(jobs, len(inquiries))
+    begin(*IMPORTED)
     with closing(local(answer, inquiries, jobs, lambda inquiry: places[id(inquiry)], waited=waited)) as told:
         for done in told:
             if isinstance(done.value, Refusal):

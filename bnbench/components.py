@@ -2,7 +2,7 @@
 
 A plugin is a Python file that defines ``NORMS``, ``MODELS`` and/or ``DATASETS`` (dicts from a name to a class or
 function, as the built-in registries). It is the only code that is ever executed on a user's behalf, and never in the
-process of the program, which knows its components by a :class:`Description` each.
+process of the program, which knows all components by a :class:`Description` each.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -26,10 +26,9 @@ from bnbench.errors import BnbenchError, PluginError, described
 from bnbench.global_state import preserved_global_state, seeded_generators
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
-from bnbench.norms.facts import Facts
-from bnbench.paths import content
-from bnbench.plugin_modules import KNOWN, Beside, named_sources, show_lines, use
+from bnbench.plugin_modules import KNOWN, Beside, read_plugin, show_lines, unchanged, use
 from bnbench.plugin_source import Plugin, source_hash
+from bnbench.schema import Descriptions, describe
 from bnbench.spec import RunSpec, stream
 
 Registry = Mapping[str, Callable[..., Any]]
@@ -42,27 +41,6 @@ _NOT = "and no word that is read as nothing, a truth value or a number (none, na
 BUILT_IN: dict[str, Registry] = {"norm": NORMS, "model": MODELS, "dataset": DATASETS}
 
 
-@dataclass(frozen=True)
-class Description:
-    """All that the program knows of a component of a plugin, as plain data.
-
-    Attributes:
-        options: with their defaults.
-        types: annotations of the options.
-        doc: its docstring.
-        facts: of a norm that states some.
-    """
-
-    options: Mapping[str, Any]
-    types: Mapping[str, Any]
-    doc: str
-    facts: Facts | None = None
-
-
-Descriptions = Mapping[tuple[str, str], Description]
-"""By group and name."""
-
-
 @dataclass(frozen=True, eq=False)
 class Components:
     """Registries by group (norm, model, dataset), and what is built from them.
@@ -71,13 +49,20 @@ class Components:
         registries: with the components of a plugin only where it was executed.
         added: by group, the names that come from a plugin.
         plugin: its source as it was read, or None without one.
-        described: the plugin's components, where it was not executed.
     """
 
     registries: Mapping[str, Registry]
     added: Mapping[str, frozenset[str]]
     plugin: Plugin | None = None
-    described: Descriptions = field(default_factory=dict)
+
+    @cached_property
+    def described(self) -> Descriptions:
+        """The plugin's components, as they are known where it was not executed.
+
+        Raises:
+            PluginError: see :func:`describe`.
+        """
+        return describe(self.registries, self.added)
 
     @property
     def source_hash(self) -> str | None:
@@ -155,28 +140,6 @@ class _Loaded:
 
 
 _known: dict[Path, _Loaded] = {}
-
-
-def unchanged(sources: Mapping[Path, bytes]) -> bool:
-    """Whether files hold what was read of them."""
-    try:
-        return all(path.is_file() and path.read_bytes() == source for path, source in sources.items())
-    except OSError:
-        return False
-
-
-def read_plugin(file: Path) -> Plugin:
-    """A plugin from its file, of which nothing is executed.
-
-    Raises:
-        PluginError: it cannot be read.
-    """
-    try:
-        source = content(file)
-        beside = named_sources(file, source)
-    except OSError as error:
-        raise PluginError(f"--plugin {file}: cannot be read: {error.strerror or error}") from error
-    return Plugin(file, source, beside, source_hash(file, source, beside))
 
 
 def _load(read: Plugin) -> _Loaded:

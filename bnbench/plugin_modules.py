@@ -17,7 +17,9 @@ from importlib.util import decode_source, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from bnbench.plugin_source import parsed
+from bnbench.errors import PluginError
+from bnbench.paths import content
+from bnbench.plugin_source import Plugin, parsed, source_hash
 
 KNOWN = sys.stdlib_module_names | {"bnbench", "torch", "torchvision", "__main__"}
 """Packages whose code is not a user's."""
@@ -135,6 +137,28 @@ def show_lines(file: Path, source: bytes) -> None:
     with suppress(SyntaxError, UnicodeDecodeError):
         lines = decode_source(source).splitlines(keepends=True)
         linecache.cache[str(file)] = len(source), None, lines, str(file)
+
+
+def unchanged(sources: Mapping[Path, bytes]) -> bool:
+    """Whether files hold what was read of them."""
+    try:
+        return all(path.is_file() and path.read_bytes() == source for path, source in sources.items())
+    except OSError:
+        return False
+
+
+def read_plugin(file: Path) -> Plugin:
+    """A plugin from its file, of which nothing is executed.
+
+    Raises:
+        PluginError: it cannot be read.
+    """
+    try:
+        source = content(file)
+        beside = named_sources(file, source)
+    except OSError as error:
+        raise PluginError(f"--plugin {file}: cannot be read: {error.strerror or error}") from error
+    return Plugin(file, source, beside, source_hash(file, source, beside))
 
 
 def named_sources(plugin: Path, source: bytes) -> Sources:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bnbench.asking import Specs, ask_of_import
-from bnbench.components import BUILT_IN, Components, Descriptions, components, read_plugin, unchanged
-from bnbench.config import described
 from bnbench.errors import PluginError
 from bnbench.plan.inquiry import Load
+from bnbench.plugin_modules import read_plugin, unchanged
 from bnbench.plugin_source import Plugin
+from bnbench.schema import Descriptions, Known
+from bnbench.schema.fields import OPEN
 
-_known: dict[Path, Components] = {}
+if TYPE_CHECKING:
+    from bnbench.components import Components
+
+_known: dict[Path, Known] = {}
 
 
-def known_components(plugin: Path | None) -> Components:
-    """The built-in components and, if given, the descriptions of a plugin's.
+def known_components(plugin: Path | None) -> Known:
+    """What there is beside the built-in components: the descriptions of a plugin's, if one is given.
 
     A process is asked again only if the file, or what it imports from its folder, has changed.
 
@@ -24,7 +29,7 @@ def known_components(plugin: Path | None) -> Components:
             that cannot be used.
     """
     if plugin is None:
-        return components()
+        return Known()
     file = plugin.expanduser().absolute()
     known = _known.get(file)
     if known is None or known.plugin is None or not unchanged({file: known.plugin.source, **known.plugin.beside}):
@@ -32,14 +37,14 @@ def known_components(plugin: Path | None) -> Components:
     return known
 
 
-def _asked(read: Plugin) -> Components:
+def _asked(read: Plugin) -> Known:
     match ask_of_import(_described, read):
         case (Plugin() as plugin, dict() as found):
-            added = {group: frozenset(name for kind, name in found if kind == group) for group in BUILT_IN}
-            return Components(BUILT_IN, added, plugin, found)
+            added = {group: frozenset(name for kind, name in found if kind == group) for group in OPEN}
+            return Known(added, plugin, found)
     raise PluginError(f"--plugin {read.file}: importing it failed: the process that did has given no answer")
 
 
 def _described(specs: Specs, parts: Components, load: Load) -> tuple[Plugin | None, Descriptions]:
     """What the program must know of a plugin; a :data:`Question`."""
-    return parts.plugin, described(parts)
+    return parts.plugin, parts.described

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, cast
@@ -77,7 +79,12 @@ def main() -> None:
         program = cast(Group, typer.main.get_command(app))
         check_dashes(words, program)
         with lasting_stdout(), heard(lambda text: echo(f"note: {text}", error=True)):
-            program(words)
+            if "_BNBENCH_COMPLETE" in os.environ:  # a shell asks
+                from bnbench.cli.completion import answering_shells
+
+                answering_shells(partial(program, words))
+            else:
+                program(words)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:

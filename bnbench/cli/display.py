@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -20,7 +21,9 @@ from bnbench.environment import cores
 from bnbench.notices import Doubling
 from bnbench.spec import RunSpec, arm, flatten, run_id
 from bnbench.text import plural
-from bnbench.training import Evaluation, Record
+
+if TYPE_CHECKING:
+    from bnbench.training import Record
 
 SHOWN_RUNS = 40
 
@@ -187,6 +190,8 @@ class RunDisplay:
 
     def record(self, record: Record) -> None:
         """Show one evaluation."""
+        from bnbench.training import Evaluation
+
         self._silence.tell({}, self._console)
         if isinstance(record, Evaluation):
             self._console.print(

@@ -158,13 +158,14 @@ def list_components(
 def _composer(plugin: Path | None) -> Composer:
     """What there is, with what a plugin adds."""
     if plugin is None:
-        from bnbench.components import components
         from bnbench.config import Composer
+        from bnbench.schema import Known
 
-        return Composer(components())
+        return Composer(Known())
     from bnbench.launch import begin
 
-    begin("bnbench.plugins")
+    if plugin.is_file():
+        begin("bnbench.plugins", "bnbench.components")
     from bnbench.config import Composer
     from bnbench.plugins import known_components
 
@@ -184,14 +185,11 @@ def studies() -> Any:
 
 def _probes() -> Any:
     """The probes with the first sentence of what each says of itself."""
-    import inspect
-
-    from bnbench.probes import PROBES
+    from bnbench.schema import built_in
 
     table = _table("probe", "what it measures")
-    for name, probe in PROBES.items():
-        summary = (inspect.getdoc(probe) or "").partition("\n\n")[0]
-        table.add_row(name, " ".join(summary.split()).rstrip(".").replace("`", ""))
+    for name, summary in built_in().probes.items():
+        table.add_row(name, summary)
     return table
 
 

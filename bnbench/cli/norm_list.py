@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bnbench.config import Composer
-from bnbench.norms.facts import Facts
+from bnbench.schema.facts import Facts
 
 
 def entries(composer: Composer) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -33,7 +33,7 @@ def run(
         check_place(settings.results, name)
         from bnbench.launch import begin
 
-        if plugin is not None:
+        if plugin is not None and plugin.is_file():
             begin("bnbench.worker", "bnbench.plugins")
         from bnbench import session
         from bnbench.cli.display import RunDisplay

@@ -72,10 +72,24 @@ def output_path(given: str | Path) -> Path:
     return path.absolute() if path == STANDARD_OUTPUT and str(given) != "-" else path
 
 
+def _completed(incomplete: str) -> list[str]:
+    from bnbench.cli.completion import settings
+
+    return settings(incomplete)
+
+
+def completed_studies(incomplete: str) -> list[str]:
+    """See :func:`bnbench.cli.completion.studies`."""
+    from bnbench.cli.completion import studies
+
+    return studies(incomplete)
+
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="OVERRIDES",
+        autocompletion=_completed,
         help="Settings in Hydra's grammar: norm=group lr=0.1 model.depth=5; bnbench list settings shows all.",
     ),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ import typer
 
 from bnbench.cli.commands import Command, Group
 from bnbench.cli.planning import GOES_ON, planning
-from bnbench.cli.settings import TRAINING, Plugin, Settings
+from bnbench.cli.settings import TRAINING, Plugin, Settings, completed_studies
 from bnbench.console import echo
 from bnbench.errors import InvalidRequest
 from bnbench.text import plural
@@ -43,7 +44,9 @@ def show(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME [OVERRIDES]...", help="A study, or a YAML file that holds one; settings in place of its own."
+            metavar="NAME [OVERRIDES]...",
+            autocompletion=completed_studies,
+            help="A study, or a YAML file that holds one; settings in place of its own.",
         ),
     ] = None,
     scale: ScaleOption = "cpu",
@@ -58,7 +61,7 @@ def show(
     with planning("the study"):
         from bnbench.launch import begin
 
-        if plugin is not None:
+        if plugin is not None and plugin.is_file():
             begin("bnbench.worker", "bnbench.plugins")
         from bnbench import session, study
         from bnbench.cli.display import estimated
@@ -129,6 +132,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]... [OVERRIDES]...",
+            autocompletion=completed_studies,
             help="Studies, or YAML files that hold one; and settings in place of their own.",
         ),
     ] = None,
@@ -155,10 +159,8 @@ def run(
     with planning("the studies"):
         from bnbench.launch import begin
 
-        if plugin is not None:
+        if plugin is not None and plugin.is_file():
             begin("bnbench.worker", "bnbench.plugins")
-        elif jobs != 1:
-            begin("bnbench.worker")
         from bnbench import session, study
         from bnbench.cli.output import show_views
 
@@ -171,8 +173,9 @@ def run(
         study.check_files(study.scorecard_files([one.name for one in asked], chosen, settings.results, changes))
         place = study.Place(settings.results, settings.data, plugin, retry_failed)
         study.check_places(asked, chosen, place)
+        start = partial(begin, "bnbench.worker") if jobs != 1 else None
         for one in asked:
-            study.outlook(one, chosen, place)
+            study.outlook(one, chosen, place, start)
     trainer = _Trainer(jobs)
     try:
         found = [study.conduct(one, chosen, place, trainer.train) for one in asked]

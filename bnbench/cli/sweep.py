@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -67,10 +68,8 @@ def sweep(
         check_place(settings.results, name, to_train=not dry_run)
         from bnbench.launch import begin
 
-        if plugin is not None:
+        if plugin is not None and plugin.is_file():
             begin("bnbench.worker", "bnbench.plugins")
-        elif launcher == "local" and jobs != 1:
-            begin("bnbench.worker")
         from bnbench import session
         from bnbench.cli.display import SweepDisplay, estimated, show_plan
         from bnbench.console import echo
@@ -86,6 +85,7 @@ def sweep(
             excludes=excludes or (),
             plugin=plugin,
             retry_failed=retry_failed,
+            start=partial(begin, "bnbench.worker") if launcher == "local" and jobs != 1 and not dry_run else None,
         )
         workers, left = session.worker_count(plan, jobs, launcher), 0.0
         if dry_run:

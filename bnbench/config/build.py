@@ -7,13 +7,13 @@ from typing import Any
 
 from bnbench.config import slips
 from bnbench.config.compose import CLOSED, GROUPS, Composer
-from bnbench.config.convert import Mismatch, convert, shown
-from bnbench.config.fields import field_types
 from bnbench.config.grammar import Setting
 from bnbench.config.grid import Cell
 from bnbench.config.keys import NESTED
-from bnbench.models.torchvision_names import torchvision_names
-from bnbench.norms.checks import among
+from bnbench.errors import nearest
+from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.fields import OPEN, field_types
+from bnbench.schema.torchvision_names import torchvision_names
 from bnbench.spec import Choice, RunSpec
 
 _WRONG = object()
@@ -51,9 +51,9 @@ class Builder:
         return RunSpec(**values)
 
     def _plugin(self, values: Mapping[str, Any]) -> str | None:
-        components = self._composer.components
-        used = components.uses_plugin(**{group: values[group].name for group in components.registries})
-        return components.source_hash if used else None
+        parts = self._composer.parts
+        used = parts.uses_plugin(**{group: values[group].name for group in OPEN})
+        return parts.source_hash if used else None
 
     def _value(self, head: str, given: Mapping[str, Any]) -> Any:
         if head in GROUPS:
@@ -77,7 +77,8 @@ class Builder:
         }
         if (head, name) == ("model", "torchvision") and values["name"] is not _WRONG:
             # torchvision itself is asked for the name only once there are data for its network
-            self._problems += among("model.name", values["name"], torchvision_names() or [values["name"]])
+            if (classifier := values["name"]) not in (known := torchvision_names() or (classifier,)):
+                self._problems.append(f"model.name={classifier}: {nearest(classifier, known)}")
         return _WRONG if _WRONG in values.values() else make_part(head, name, values)
 
     def _convert(self, key: str, annotation: Any, value: Any) -> Any:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.convert import shown
-from bnbench.config.fields import field_types
 from bnbench.config.keys import NESTED
 from bnbench.config.request import DEVICES, Request
-from bnbench.data import Augmentation
+from bnbench.schema import Augmentation
+from bnbench.schema.convert import shown
+from bnbench.schema.fields import field_types
 from bnbench.spec import RunSpec
 
 _SECTION = re.compile(r"^(?:Args|Attributes):\n((?: {4}.*\n|\n)+)", re.MULTILINE)

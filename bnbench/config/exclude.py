@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.convert import Mismatch, convert, shown
-from bnbench.config.fields import field_types
 from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import NESTED, Arms
+from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.fields import field_types
 from bnbench.spec import RunSpec, Value, flatten
 
 

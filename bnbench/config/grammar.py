@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 
 from bnbench.config import slips
 from bnbench.config.compose import GROUPS
-from bnbench.config.convert import shown
+from bnbench.schema.convert import shown
 
 LIMIT = 100_000
 """The most cells that a sweep, and values that a factor, may have."""

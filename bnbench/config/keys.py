@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bnbench.config import slips
 from bnbench.config.compose import CLOSED, GROUPS, Composer
-from bnbench.config.convert import shown
-from bnbench.config.fields import field_types
 from bnbench.config.grammar import Setting
 from bnbench.errors import nearest
-from bnbench.models.torchvision_names import torchvision_name
+from bnbench.schema.convert import shown
+from bnbench.schema.fields import field_types
+from bnbench.schema.torchvision_names import torchvision_name
 from bnbench.spec import Evaluate, Split
 from bnbench.text import plural
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bnbench.components import Components
 from bnbench.config import grid
 from bnbench.config.build import Builder
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.convert import shown
 from bnbench.config.exclude import exclusions, left
 from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import Arms
+from bnbench.schema import Parts
+from bnbench.schema.convert import shown
 from bnbench.spec import RunSpec, check
 
 DEVICES = "auto, cpu, cuda, or cuda:0, cuda:1, ..."
@@ -38,6 +38,8 @@ class Request:
         problems: what is wrong with the request, one sentence each; such a request must not be carried out. The specs
             are those that have a batch and data nevertheless, so that more problems can be found in the same pass; none
             if it is not known which cells are meant.
+        is_unclear: whether a key, a name or the type of a value is among the problems: no network need be tried then,
+            as it may not be the one that is meant.
     """
 
     specs: tuple[RunSpec, ...]
@@ -47,11 +49,12 @@ class Request:
     excluded: int = 0
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    is_unclear: bool = False
 
 
 def compose_request(
     overrides: Sequence[str],
-    components: Components,
+    parts: Parts,
     zips: Sequence[str] = (),
     excludes: Sequence[str] = (),
 ) -> Request:
@@ -62,7 +65,7 @@ def compose_request(
 
     Args:
         overrides: ``key=value`` texts; ``key=a,b``, ranges and globs make a factor.
-        components: the registries, with those of a plugin.
+        parts: what a plugin adds to the built-in components.
         zips: texts of several settings that advance together.
         excludes: texts of conditions; a run that meets all conditions of one text is left out.
 
@@ -70,7 +73,7 @@ def compose_request(
         PluginError: a component of the plugin cannot be used.
     """
     problems: list[str] = []
-    composer = Composer(components)
+    composer = Composer(parts)
     settings = parse(overrides, composer.names, problems)
     device = _take_device(settings, composer, problems)
     zipped = [_zipped(text, composer, problems, settings) for text in zips]
@@ -86,6 +89,7 @@ def compose_request(
     ]
     builder = Builder(composer, every, problems)
     distinct = dict.fromkeys(spec for cell in grid.cells(product) if (spec := builder.build(cell)) is not None)
+    is_unclear = bool(problems)
     found = {spec: check(spec) for spec in distinct}
     problems.extend(itertools.chain.from_iterable(found.values()))
     uneven = any(len({len(setting.values) for setting in group}) > 1 for group in zipped)
@@ -101,6 +105,7 @@ def compose_request(
         excluded=len(usable) - len(specs),
         notes=tuple(notes),
         problems=tuple(dict.fromkeys(problems)),
+        is_unclear=is_unclear,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, get_origin
 
-from bnbench.config.convert import Mismatch, convert, shown
+from bnbench.schema.convert import Mismatch, convert, shown
 
 LONGEST = 200
 """Characters of a text that is looked at; nobody writes longer ones by hand."""

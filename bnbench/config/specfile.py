@@ -8,18 +8,18 @@ from typing import Any
 
 import yaml
 
-from bnbench.components import Components
 from bnbench.config.build import make_part
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.convert import Mismatch, convert, shown
-from bnbench.config.fields import field_types
 from bnbench.config.keys import NESTED
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.paths import content
+from bnbench.schema import Parts
+from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.fields import field_types
 from bnbench.spec import RunSpec, check
 
 
-def read_spec(path: Path, components: Components) -> RunSpec:
+def read_spec(path: Path, parts: Parts) -> RunSpec:
     """The spec in a file that the store wrote.
 
     Raises:
@@ -28,14 +28,14 @@ def read_spec(path: Path, components: Components) -> RunSpec:
     """
     tree = _read(path)
     tree = {"data": None, **tree} if isinstance(tree, dict) else tree  # earlier versions kept no fingerprint
-    problems = _key_problems("", tree, field_types(RunSpec)) or _plugin_problems(tree["plugin"], components)
+    problems = _key_problems("", tree, field_types(RunSpec)) or _plugin_problems(tree["plugin"], parts)
     if not problems:
-        composer = Composer(components)
+        composer = Composer(parts)
         values = {key: _value(key, tree[key], composer, problems) for key in field_types(RunSpec)}
     if not problems:
         spec = RunSpec(**values)
         problems = check(spec)
-        if spec.plugin is None and components.uses_plugin(
+        if spec.plugin is None and parts.uses_plugin(
             norm=spec.norm.name, model=spec.model.name, dataset=spec.dataset.name
         ):
             problems.append("plugin=null: must be the hash of the plugin that the run uses")
@@ -54,10 +54,10 @@ def _read(path: Path) -> Any:
         raise InvalidRequest([f"--from {path}: is not a YAML file that can be read: {reason}"]) from error
 
 
-def _plugin_problems(wanted: Any, components: Components) -> list[str]:
-    if wanted is not None and components.source_hash is None:
+def _plugin_problems(wanted: Any, parts: Parts) -> list[str]:
+    if wanted is not None and parts.source_hash is None:
         return ["this run used a plugin; name its file with --plugin FILE"]
-    if wanted is not None and wanted != components.source_hash:
+    if wanted is not None and wanted != parts.source_hash:
         return ["the plugin has changed since this run, so it would be another run"]
     return []
 

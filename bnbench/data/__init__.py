@@ -2,12 +2,13 @@
 
 from bnbench.data.batches import Draws, augment, draw_epoch, normalize, training_batch
 from bnbench.data.datasets import DATASETS, DESCRIPTIONS
-from bnbench.data.examples import COMMON, Augmentation, Data, Examples
+from bnbench.data.examples import Data, Examples
 from bnbench.data.fingerprint import fingerprint
 from bnbench.data.loading import load
 from bnbench.data.orders import Grouped, Order, Shuffled, order_of, steps_per_epoch
 from bnbench.data.raw import Raw, as_raw
 from bnbench.data.shifts import SHIFTS, Shift
+from bnbench.schema.augmentation import COMMON, Augmentation
 
 __all__ = [
     "COMMON",

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as pad_zeros
 
-from bnbench.data.examples import Augmentation, Data
+from bnbench.data.examples import Data
 from bnbench.data.orders import Order
+from bnbench.schema.augmentation import Augmentation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

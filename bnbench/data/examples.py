@@ -5,33 +5,13 @@ N examples, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """What every dataset can have.
-
-    Attributes:
-        pad: random crops after padding by this many pixels; 0: none.
-        flip: random horizontal flips.
-    """
-
-    pad: int = 0
-    flip: bool = False
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is drawn."""
-        return self.pad > 0 or self.flip
-
-
-COMMON = {field.name: field.default for field in fields(Augmentation)}
-"""The options that every dataset has, with their defaults."""
+from bnbench.schema.augmentation import Augmentation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from bnbench.data.datasets import DATASETS
 from bnbench.data.domains import enter, require_pixels
-from bnbench.data.examples import COMMON, Augmentation, Data, Examples
+from bnbench.data.examples import Data, Examples
 from bnbench.data.fingerprint import fingerprint
 from bnbench.data.measures import in_float32, statistics
 from bnbench.data.raw import Raw, as_raw
 from bnbench.data.split import divide
 from bnbench.errors import BnbenchError, InvalidRequest, nearest
+from bnbench.schema.augmentation import COMMON, Augmentation
 from bnbench.spec import Choice, Domain, Split
 
 

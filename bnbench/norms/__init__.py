@@ -9,7 +9,6 @@ from bnbench.norms.batch_instance import BatchInstanceNorm
 from bnbench.norms.dynamic_tanh import DynamicTanh
 from bnbench.norms.evonorm_b0 import EvoNormB0
 from bnbench.norms.evonorm_s0 import EvoNormS0
-from bnbench.norms.facts import Facts
 from bnbench.norms.filter_response import FilterResponseNorm
 from bnbench.norms.fixup import Fixup
 from bnbench.norms.ghost import GhostBatchNorm
@@ -29,6 +28,7 @@ from bnbench.norms.switchable import SwitchableNorm
 from bnbench.norms.sync import SyncBatchNorm
 from bnbench.norms.weight_normalization import WeightNormalization
 from bnbench.norms.weight_standardization import WeightStandardization
+from bnbench.schema.facts import Facts
 
 NORMS: dict[str, type[nn.Module]] = {
     "none": NoNorm,

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from bnbench.errors import Impossible
 from bnbench.norms.affine import full_precision
 from bnbench.norms.branch import Branch
-from bnbench.norms.facts import Facts
 from bnbench.norms.lanes import widened
 from bnbench.norms.reparametrization import weighted_layers
 from bnbench.norms.shifted import ShiftedConv2d, ShiftedLinear
+from bnbench.schema.facts import Facts
 
 
 class Fixup(nn.Module):

@@ -13,8 +13,8 @@ from torch import Tensor
 from bnbench.errors import Impossible
 from bnbench.norms.affine import Affine
 from bnbench.norms.checks import among, at_least, require
-from bnbench.norms.facts import Facts
 from bnbench.norms.running import RunningStatistics, batch_norm, scratch
+from bnbench.schema.facts import Facts
 
 LARGE_CHUNK = 2**16
 """Values of a chunk from which one call per chunk is quicker than one on rearranged images, four times if channels lie

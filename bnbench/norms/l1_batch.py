@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, beside, full_precision, scale_and_shift
 from bnbench.norms.checks import among, require
-from bnbench.norms.facts import Facts
 from bnbench.norms.lanes import widened
 from bnbench.norms.modulation import center, mean_absolute, modulate
 from bnbench.norms.moments import channel_dims
 from bnbench.norms.running import RunningStatistics, require_batch
+from bnbench.schema.facts import Facts
 
 NORMAL = math.sqrt(math.pi / 2)
 """The standard deviation of a normal distribution, divided by its mean absolute deviation."""

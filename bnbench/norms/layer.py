@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, AffineNorm, full_precision
 from bnbench.norms.checks import above, among, require, require_values
-from bnbench.norms.facts import Facts
 from bnbench.norms.group import group_norm
 from bnbench.norms.lanes import PerExample
+from bnbench.schema.facts import Facts
 
 Over = Literal["all", "channels"]
 """What an example's statistics are taken over: channels and positions together, or channels at each position."""

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from bnbench.norms.affine import Affine, full_precision
 from bnbench.norms.checks import among, at_least, require
-from bnbench.norms.facts import Facts
 from bnbench.norms.running import RunningStatistics
+from bnbench.schema.facts import Facts
 
 
 class NoisyBatchNorm(RunningStatistics):

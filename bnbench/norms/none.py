@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bnbench.norms.facts import Facts
+from bnbench.schema.facts import Facts
 
 
 class NoNorm(nn.Module):

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from bnbench.norms.affine import Affine
 from bnbench.norms.checks import among, require
-from bnbench.norms.facts import Facts
 from bnbench.norms.running import RunningStatistics
+from bnbench.schema.facts import Facts
 
 
 class PreciseBatchNorm(RunningStatistics):

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from bnbench.norms.affine import Affine, full_precision
 from bnbench.norms.checks import among, at_least, require
-from bnbench.norms.facts import Facts
 from bnbench.norms.modulation import center
 from bnbench.norms.moments import channel_dims
 from bnbench.norms.running import RunningStatistics, per_channel
+from bnbench.schema.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)

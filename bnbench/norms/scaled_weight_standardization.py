@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from bnbench.norms.affine import full_precision
 from bnbench.norms.branch import Branch
 from bnbench.norms.checks import above, require
-from bnbench.norms.facts import Facts
 from bnbench.norms.reparametrization import Reparametrization, WeightOnlyNorm, per_output, reparametrize, require_inputs
 from bnbench.norms.weight_standardization import standardized
+from bnbench.schema.facts import Facts
 
 
 class ScaledWeightStandardization(WeightOnlyNorm):

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from bnbench.norms.affine import full_precision
 from bnbench.norms.branch import Branch
 from bnbench.norms.checks import above, at_least, require
-from bnbench.norms.facts import Facts
 from bnbench.norms.reparametrization import Reparametrization, WeightOnlyNorm, reparametrize
+from bnbench.schema.facts import Facts
 
 FIRST_ITERATIONS = 15
 """Power iterations at the start, as in torch, so that the first estimate is sound."""

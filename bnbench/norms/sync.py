@@ -14,9 +14,9 @@ from torch.autograd.function import once_differentiable
 
 from bnbench.norms.affine import Affine, beside, full_precision, scale_and_shift
 from bnbench.norms.checks import among, require, require_values
-from bnbench.norms.facts import Facts
 from bnbench.norms.moments import channel_dims
 from bnbench.norms.running import RunningStatistics
+from bnbench.schema.facts import Facts
 
 
 class SyncBatchNorm(RunningStatistics):

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from bnbench.norms.affine import full_precision
 from bnbench.norms.branch import Branch
-from bnbench.norms.facts import Facts
 from bnbench.norms.reparametrization import Reparametrization, WeightOnlyNorm, inner_axes, per_output, reparametrize
+from bnbench.schema.facts import Facts
 
 
 class WeightNormalization(WeightOnlyNorm):

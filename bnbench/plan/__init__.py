@@ -1,14 +1,13 @@
-"""Before training: what is impossible, what is trained together, and how long it will take."""
+"""Before training: what is impossible, what is trained together, and how long it will take.
 
-from bnbench.plan.equal_arms import columns
-from bnbench.plan.estimate import stack_seconds, until_last
-from bnbench.plan.examination import Examination, examine, examine_options
-from bnbench.plan.execution import ALONE, Division, Execution, Means, division
-from bnbench.plan.feasibility import obstacles, summarized
-from bnbench.plan.first_step import likely_failures
+
+What is named here needs no torch; what builds networks is in modules of its own, imported where it is asked.
+"""
+
+from bnbench.plan.examination import Examination, examine, examine_options, lasts, likely_failures, summarized
+from bnbench.plan.execution import ALONE, Division, Execution
+from bnbench.plan.grouping import stacks, until_last
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
-from bnbench.plan.room import check_room
-from bnbench.plan.stacks import stacks
 
 __all__ = [
     "ALONE",
@@ -17,19 +16,14 @@ __all__ = [
     "Examination",
     "Execution",
     "Inquiry",
-    "Means",
     "Question",
     "Refusal",
     "answer",
-    "check_room",
-    "columns",
-    "division",
     "examine",
     "examine_options",
     "last_line",
+    "lasts",
     "likely_failures",
-    "obstacles",
-    "stack_seconds",
     "stacks",
     "summarized",
     "until_last",

@@ -14,13 +14,12 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from bnbench.components import Components
 from bnbench.errors import Impossible
 from bnbench.global_state import preserved_global_state
+from bnbench.plan.examination import MOST_PARAMETERS, TOO_LARGE
 from bnbench.spec import RunSpec
 from bnbench.training.statistics import not_recomputed, running_statistics, statistics_of, tracks_statistics
 
-MOST_PARAMETERS = 10**9
 RECOMPUTING = ("statistics_gap", "shift")
 """Probes that evaluate with recomputed statistics."""
-TOO_LARGE = f"the network has more than {MOST_PARAMETERS:,} parameters; choose a smaller model.width or model"
 
 
 AXES = {2: "[N, C]", 3: "[N, C, L]", 4: "[N, C, H, W]", 5: "[N, C, D, H, W]"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
@@ -15,8 +14,8 @@ from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
 from bnbench.plan.execution import ALONE, Division, Execution
+from bnbench.plan.grouping import STEP_OVERHEAD, Stack
 from bnbench.plan.measurement import measure_steps
-from bnbench.plan.stacks import STEP_OVERHEAD, Stack
 from bnbench.spec import RunSpec, arm, kind_key, stack_key
 from bnbench.stacking import fold
 from bnbench.stacking.stack import MIN_LANES
@@ -61,14 +60,6 @@ class Measured:
 
     seconds: list[float]
     spent: float
-
-
-def until_last(seconds: Sequence[float], workers: int) -> float:
-    """Seconds until the last of the workers is through with all stacks, the longest first."""
-    ends = [0.0] * workers
-    for value in sorted(seconds, reverse=True):
-        heapq.heapreplace(ends, ends[0] + value)
-    return max(ends)
 
 
 @preserved_global_state()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from bnbench.coincidences import Columns
-from bnbench.components import Components
-from bnbench.data import Data
 from bnbench.errors import BnbenchError
-from bnbench.plan.equal_arms import columns
-from bnbench.plan.feasibility import obstacles, wrong_options
-from bnbench.plan.first_step import failures
 from bnbench.plan.inquiry import Load
-from bnbench.spec import RunSpec
+from bnbench.spec import RunSpec, arm
+
+if TYPE_CHECKING:
+    from bnbench.components import Components
+    from bnbench.data import Data
+
+
+MOST_PARAMETERS = 10**9
+TOO_LARGE = f"the network has more than {MOST_PARAMETERS:,} parameters; choose a smaller model.width or model"
+"""Also said where memory is lacking."""
 
 
 @dataclass
@@ -23,14 +27,14 @@ class Examination:
     Attributes:
         impossible: by run_id, why a spec cannot be trained.
         failing: by run_id of others, what a step of a user's code raised that was tried.
-        columns: by run_id of all others, what tells with which norms theirs coincide.
+        steps: by run_id of all others, the steps of their training.
         notes: on their data.
         problems: for which nothing more could be found.
     """
 
     impossible: dict[str, str] = field(default_factory=dict)
     failing: dict[str, str] = field(default_factory=dict)
-    columns: dict[str, Columns] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -38,13 +42,13 @@ class Examination:
         """Take in what was found of other specs."""
         self.impossible |= other.impossible
         self.failing |= other.failing
-        self.columns |= other.columns
+        self.steps |= other.steps
         self.notes |= other.notes
         self.problems += other.problems
 
 
 def examine(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
-    """Find what is impossible, what fails, what coincides, and what is to be said of the data; a :data:`Question`."""
+    """Find what is impossible, what fails, how long the rest is, and notes on the data; a :data:`Question`."""
     by_data: dict[object, dict[str, RunSpec]] = {}
     for identity, spec in specs.items():
         by_data.setdefault((spec.dataset, spec.split), {})[identity] = spec
@@ -56,11 +60,17 @@ def examine(specs: Mapping[str, RunSpec], components: Components, load: Load) ->
 
 def examine_options(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
     """Find what is wrong without any data; a :data:`Question`."""
+    from bnbench.plan.feasibility import wrong_options
+
     return Examination(problems=wrong_options(specs, components))
 
 
 def _examined(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
     """What is found of specs with the same data; without these, what is wrong anyhow."""
+    from bnbench.plan.equal_arms import steps
+    from bnbench.plan.feasibility import obstacles, wrong_options
+    from bnbench.plan.first_step import failures
+
     found = Examination()
 
     def noted(spec: RunSpec) -> Data:
@@ -72,7 +82,28 @@ def _examined(specs: Mapping[str, RunSpec], components: Components, load: Load) 
         found.impossible = obstacles(specs, components, noted)
         possible = {identity: spec for identity, spec in specs.items() if identity not in found.impossible}
         found.failing = failures(possible, components, noted)
-        found.columns = columns(possible, noted)
+        found.steps = steps(possible, noted)
     except BnbenchError as error:
         found.problems += [str(error), *wrong_options(specs, components)]
     return found
+
+
+def lasts(found: Mapping[str, Any]) -> bool:
+    """Whether an :class:`Examination`, as a tree, holds another time too: not where memory may have been lacking."""
+    return not found["problems"] and TOO_LARGE not in found["impossible"].values()
+
+
+def summarized(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list[str]:
+    """A sentence for each arm and reason, with all batch sizes to which it applies."""
+    batches: dict[tuple[str, str], dict[int, None]] = {}
+    for identity, reason in reasons.items():
+        spec = specs[identity]
+        batches.setdefault((arm(spec), reason), {})[spec.batch_size] = None
+    return [f"{cell} batch_size={','.join(map(str, sizes))}: {reason}" for (cell, reason), sizes in batches.items()]
+
+
+def likely_failures(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list[str]:
+    """A sentence for each arm with something that a step raised, for those of ``specs`` that have a reason."""
+    found = {identity: reasons[identity] for identity in specs if identity in reasons}
+    told = {name: f"its runs are likely to fail: a step, tried now, raised {reason}" for name, reason in found.items()}
+    return summarized(specs, told)

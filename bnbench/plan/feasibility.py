@@ -19,7 +19,6 @@ from bnbench.errors import Impossible, InvalidRequest, message_of
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
 from bnbench.plan.contract import (
-    TOO_LARGE,
     limited_parameters,
     require_logits,
     require_statistics,
@@ -27,6 +26,7 @@ from bnbench.plan.contract import (
     with_checked_norm,
     wrong_axes,
 )
+from bnbench.plan.examination import TOO_LARGE
 from bnbench.spec import MOST_STEPS, RunSpec, arm
 from bnbench.text import plural
 from bnbench.training.forward import dtype_of
@@ -96,15 +96,6 @@ def wrong_options(specs: Mapping[str, RunSpec], components: Components) -> list[
 def last_batch(spec: RunSpec, data: Data) -> int:
     """Examples of the last batch of an epoch if it is a smaller one; else 0."""
     return 0 if spec.drop_last else len(data.train) % spec.batch_size
-
-
-def summarized(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list[str]:
-    """A sentence for each arm and reason, with all batch sizes to which it applies."""
-    batches: dict[tuple[str, str], dict[int, None]] = {}
-    for identity, reason in reasons.items():
-        spec = specs[identity]
-        batches.setdefault((arm(spec), reason), {})[spec.batch_size] = None
-    return [f"{cell} batch_size={','.join(map(str, sizes))}: {reason}" for (cell, reason), sizes in batches.items()]
 
 
 def _too_long(spec: RunSpec, order: Order) -> str | None:

@@ -13,7 +13,7 @@ from bnbench.data import Data
 from bnbench.errors import described
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.contract import limited_parameters
-from bnbench.plan.feasibility import SMALL, last_batch, network_key, summarized
+from bnbench.plan.feasibility import SMALL, last_batch, network_key
 from bnbench.spec import RunSpec
 from bnbench.text import shortened
 from bnbench.training.forward import dtype_of
@@ -41,13 +41,6 @@ def failures(specs: Mapping[str, RunSpec], components: Components, data: Callabl
         if (reason := tried[key]) is not None:
             found[identity] = reason
     return found
-
-
-def likely_failures(specs: Mapping[str, RunSpec], reasons: Mapping[str, str]) -> list[str]:
-    """A sentence for each arm with something that a step raised, for those of ``specs`` that have a reason."""
-    found = {identity: reasons[identity] for identity in specs if identity in reasons}
-    told = {name: f"its runs are likely to fail: a step, tried now, raised {reason}" for name, reason in found.items()}
-    return summarized(specs, told)
 
 
 def _failure(spec: RunSpec, components: Components, data: Data) -> str | None:

@@ -12,18 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bnbench.components import Components, components
-from bnbench.data import Data
 from bnbench.errors import BnbenchError
 from bnbench.plugin_modules import KNOWN
 from bnbench.plugin_source import Plugin
 from bnbench.spec import RunSpec
-from bnbench.training import prepare_process
 
-Load = Callable[[RunSpec], Data]
-Question = Callable[[Mapping[str, RunSpec], Components, Load], Any]
+if TYPE_CHECKING:
+    from bnbench.components import Components
+    from bnbench.data import Data
+
+Load = Callable[[RunSpec], "Data"]
+Question = Callable[[Mapping[str, RunSpec], "Components", Load], Any]
 """A function of a module, of specs by run_id, what they are built from, and what loads their data."""
 
 ROOM = mmap.PAGESIZE
@@ -58,6 +59,9 @@ class Refusal:
 
 def answer(inquiry: Inquiry) -> Any:
     """What a question comes to, or a :class:`Refusal`."""
+    from bnbench.components import components
+    from bnbench.training import prepare_process
+
     prepare_process()
     with _followed(inquiry):
         try:

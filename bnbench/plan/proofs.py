@@ -132,7 +132,7 @@ def _sources() -> str:
     """A hash of the code that a proof is about."""
     folder = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for part in ("norms", "models", "engine"):
+    for part in ("norms", "models", "training", "stacking", "native", "engines"):
         for path in sorted(path for suffix in ("py", "c", "h") for path in (folder / part).rglob(f"*.{suffix}")):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 from bnbench.session.execute import check_execution, execute, execute_run, most_lanes, worker_count
 from bnbench.session.growth import extension
-from bnbench.session.planning import DEFAULT_NAME, Plan, plan_request, plan_run, plan_sweep
+from bnbench.session.planning import DEFAULT_NAME, Plan, Start, plan_request, plan_run, plan_sweep
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent
 
@@ -11,6 +11,7 @@ __all__ = [
     "Plan",
     "Progress",
     "Silent",
+    "Start",
     "Summary",
     "check_execution",
     "execute",

@@ -7,13 +7,16 @@ from collections.abc import Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from bnbench import store
 from bnbench.environment import timestamp
 from bnbench.errors import Gone
 from bnbench.launch import Launcher
 from bnbench.spec import RunSpec, arm, run_id
-from bnbench.worker import Attempt, End, Task, halves, work
+
+if TYPE_CHECKING:
+    from bnbench.worker import Attempt, End, Task
 
 DEATH = """{error}
 No traceback was left. The worker trained this run alone, and died {at}:
@@ -34,6 +37,8 @@ def dispatch(tasks: Sequence[Task], launch: Launcher, devices: Sequence[str]) ->
     Raises:
         BnbenchError: as the launcher does.
     """
+    from bnbench.worker import work
+
     while tasks:
         again: list[Task] = []
         with closing(launch(work, tasks, len(devices), _kind, partial(_placed, devices))) as told:
@@ -78,6 +83,8 @@ def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
     Raises:
         Gone: the folder is no more, or another one: it does not know of these runs.
     """
+    from bnbench.worker import End
+
     statuses = store.statuses(task.folder)
     specs = task.specs
     if not all(run_id(spec) in statuses for spec in specs):
@@ -88,6 +95,8 @@ def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
 
 def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
     """Two smaller stacks, under names of their own: the rows of the attempt that failed stay apart."""
+    from bnbench.worker import halves
+
     return [
         replace(
             task,
@@ -101,11 +110,15 @@ def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
 
 def _attempt(task: Task) -> Attempt:
     """As which a worker begins with a task."""
+    from bnbench.worker import Attempt
+
     return Attempt(task.specs, task.execution.engine)
 
 
 def _record_death(task: Task, lost: Sequence[RunSpec], error: str) -> list[End]:
     """Write the failure of runs whose worker could not, and what is known of it under logs/."""
+    from bnbench.worker import End
+
     row = {"status": "failed", "error": error, "finished_at": timestamp()}
     pulses = store.pulses(task.folder)
     with store.Segment(task.folder, f"{task.session}-session") as segment:

@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bnbench import store
 from bnbench.asking import Waits
+from bnbench.devices import gpus
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS, local
@@ -22,8 +23,13 @@ from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
 from bnbench.session.watching import Watch
 from bnbench.spec import RunSpec, by_stack_key, stack_key
-from bnbench.training import Record, gpus, release_memory
-from bnbench.worker import Task, work
+from bnbench.whole import imported_whole
+
+if TYPE_CHECKING:
+    from bnbench.training import Record
+
+    imported_whole("bnbench.worker")
+    from bnbench.worker import Task
 
 _LANES = {"auto": None, "off": 1}
 _LANE_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -128,6 +134,9 @@ def execute_run(
 
     It is trained in this process, unless a user's code takes part, which may end it, or a GPU, which may spoil it.
     """
+    imported_whole("bnbench.worker")
+    from bnbench.worker import work
+
     with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
         (identity,) = plan.pending
         try:
@@ -192,6 +201,8 @@ def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]
 
 def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, waits: Waits) -> Division:
     """How the pending runs are divided into stacks; what was found for that is entered in sweep.yaml."""
+    from bnbench.training import release_memory
+
     whole = Division({}, {})
     for told in plan.divide(pending, workers, most, waits):
         whole.executions.update(told.value.executions)
@@ -209,6 +220,9 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int
 
 def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], executions: Mapping[str, Execution]) -> list[Task]:
     """One task per stack."""
+    imported_whole("bnbench.worker")
+    from bnbench.worker import Task
+
     session, commit = uuid.uuid4().hex[:12], git_commit()
     default = Execution("interleaved") if plan.abreast else ALONE
     return [

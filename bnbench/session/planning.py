@@ -6,21 +6,19 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import torch
-
 from bnbench import store
 from bnbench.asking import Answer, Waits, ask, ask_abreast
 from bnbench.coincidences import sentences
-from bnbench.components import Components
 from bnbench.config import Request, compose_request, read_spec
+from bnbench.devices import CPU, Device, gpus, resolved
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.notices import step
@@ -29,24 +27,33 @@ from bnbench.plan import (
     Division,
     Examination,
     Execution,
-    Means,
     Question,
-    check_room,
-    division,
     examine,
     examine_options,
+    lasts,
     likely_failures,
-    stack_seconds,
     stacks,
     summarized,
     until_last,
 )
 from bnbench.plugins import known_components
+from bnbench.remembered import machine, remembered
+from bnbench.schema import Known
 from bnbench.session.naming import free_name
-from bnbench.session.provenance import PATH, earlier_data, earlier_sources, fingerprinted, repeated, same_data
-from bnbench.spec import RunSpec, run_id, stack_key
-from bnbench.training import gpus, prepare_process, resolve_device
+from bnbench.session.provenance import (
+    PATH,
+    earlier_data,
+    earlier_sources,
+    fingerprinted,
+    is_settled,
+    repeated,
+    same_data,
+)
+from bnbench.spec import RunSpec, flatten, run_id, stack_key
+from bnbench.whole import imported_whole
 
+Start = Callable[[], None]
+"""Lets what workers need be imported beside planning."""
 DEFAULT_NAME = "runs"
 SOON = 1.0
 """Seconds above which dividing runs is timed again: most of it is kept then, as proofs and compiled code are."""
@@ -70,10 +77,10 @@ class Plan:
     request: Request
     specs: Mapping[str, RunSpec]
     folder: Path
-    components: Components
+    components: Known
     plugin: Path | None
     data: Path
-    device: torch.device
+    device: Device
     known: Mapping[str, str]
     pending: Mapping[str, RunSpec]
     impossible: Mapping[str, str]
@@ -107,10 +114,36 @@ class Plan:
         As many measure a few steps at once. How long it takes to divide the runs and to start the workers is measured
         as well: what is left of the time for that, once what was spent on measuring steps is taken off.
 
+        What was measured of built-in components on this machine is taken again for the rest of the week.
+
         Args:
             lanes: runs trained as one network; None as many as is quick.
             rounds: in how many parts, one after the other, the plan is trained.
         """
+        if self.device != CPU or not all(map(is_settled, self.pending.values())):
+            return self._measured(workers, lanes, rounds)
+        about = [
+            [*self.pending],
+            workers,
+            lanes,
+            rounds,
+            cores(),
+            self.known_lanes(),
+            machine(),
+            date.today().isocalendar()[:2],
+        ]
+        return remembered("seconds", about, lambda: self._measured(workers, lanes, rounds))
+
+    def _measured(self, workers: int, lanes: int | None, rounds: int) -> float:
+        """The estimate, measured now."""
+        start = time.monotonic()
+        imported_whole("bnbench.plan.estimate")
+        import torch
+
+        from bnbench.plan.estimate import stack_seconds
+
+        device = torch.device(self.device.name)
+        loading = time.monotonic() - start
         dividing, divided = self._timed_division(workers, lanes)
         executions = {key: one for found in divided for key, one in found.value.executions.items()}
         planned = stacks(self.pending, executions, workers, spread=lanes is None)
@@ -118,7 +151,7 @@ class Plan:
         starts: list[float] = []
         for found in divided:
             specs, own = found.specs, [stack for stack in planned if stack[0] in found.specs]
-            question = partial(stack_seconds, device=self.device, planned=own, found=found.value)
+            question = partial(stack_seconds, device=device, planned=own, found=found.value)
             asked = time.monotonic()
             if self.device.type == "cpu" and (workers > 1 or any(spec.plugin for spec in specs.values())):
                 answers = ask_abreast(question, specs, self.components, self.data, min(workers, cores()))
@@ -128,7 +161,7 @@ class Plan:
             spent = fmean(answer.spent for answer in answers) if answers else 0.0
             starts.append(max(time.monotonic() - asked - spent, 0.0))
         starting = max(max(starts, default=0.0), sum(starts) / workers)
-        return rounds * (dividing + starting) + until_last(seconds, workers)
+        return loading + rounds * (dividing + starting) + until_last(seconds, workers)
 
     def _timed_division(self, workers: int, lanes: int | None) -> tuple[float, list[Answer]]:
         """How the runs are divided, and the seconds that it takes whoever trains: what was slow is known by then."""
@@ -149,8 +182,14 @@ class Plan:
             lanes: runs trained as one network; None as many as is quick.
             waits: see :func:`ask`.
         """
+        imported_whole("bnbench.plan.choice")
+        import torch
+
+        from bnbench.plan.choice import Means, division
+
+        device = torch.device(self.device.name)
         known = {} if lanes is not None else self.known_lanes()
-        question = partial(division, means=Means(workers, lanes, self.device), known=known)
+        question = partial(division, means=Means(workers, lanes, device), known=known)
         for told in self.ask(question, pending, True, waits):
             if told.error is None:
                 yield told
@@ -190,11 +229,13 @@ def plan_sweep(
     excludes: Sequence[str] = (),
     plugin: Path | None = None,
     retry_failed: bool = False,
+    start: Start | None = None,
 ) -> Plan:
     """Compose and check a sweep.
 
     Args:
         name: of the sweep; None takes one that is free.
+        start: is called as soon as it is clear that there is something to train, while planning goes on.
 
     Raises:
         BnbenchError: something is wrong with the request; the message says all of it.
@@ -203,18 +244,21 @@ def plan_sweep(
     request = compose_request(overrides, parts, zips, excludes)
     if name is None:
         name = free_name(request.specs, _absolute(results, "--results"), date.today())
-    return plan_request(request, parts, name, results=results, data=data, plugin=plugin, retry_failed=retry_failed)
+    return plan_request(
+        request, parts, name, results=results, data=data, plugin=plugin, retry_failed=retry_failed, start=start
+    )
 
 
 def plan_request(
     request: Request,
-    parts: Components,
+    parts: Known,
     name: str,
     *,
     results: Path,
     data: Path,
     plugin: Path | None = None,
     retry_failed: bool = False,
+    start: Start | None = None,
 ) -> Plan:
     """Check a sweep that is composed already, with the components ``parts`` of ``plugin``.
 
@@ -224,7 +268,7 @@ def plan_request(
     results, data = _absolute(results, "--results"), _absolute(data, "--data")
     plugin = plugin and _absolute(plugin, "--plugin")
     skip = store.RESULTS if retry_failed else store.RESULTS | {"failed", "out_of_memory"}
-    return _plan(request, parts, name, results, data, plugin, skip)
+    return _plan(request, parts, name, results, data, plugin, skip, start)
 
 
 def plan_run(
@@ -253,7 +297,7 @@ def plan_run(
             beside = f"device=... and, for data that were moved, {PATH}=..."
             raise InvalidRequest([f"--from repeats a run as it was; only {beside} can be set beside it"])
         spec = repeated(source, read_spec(source, parts), moves, parts, data)
-        request = Request((spec,), {}, request.device, notes=_renamed(source, spec), problems=request.problems)
+        request = replace(request, specs=(spec,), factors={}, typed={}, excluded=0, notes=_renamed(source, spec))
     if len(request.specs) > 1 and not request.problems:
         factors = ", ".join(request.factors)
         remedy = "use bnbench sweep"
@@ -263,25 +307,25 @@ def plan_run(
 
 def _plan(
     request: Request,
-    parts: Components,
+    parts: Known,
     name: str,
     results: Path,
     data: Path,
     plugin: Path | None,
     skip: frozenset[str],
+    start: Start | None = None,
 ) -> Plan:
     problems = list(request.problems)
     folder = results / name
     composed: list[RunSpec] = []
     specs: dict[str, RunSpec] = {}
     rows: Mapping[str, Mapping[str, str]] = {}
-    device, found = torch.device("cpu"), Examination()
-    prepare_process()
+    device, found = CPU, Examination()
     try:
         store.check_name(name)
         store.check_writable(folder)
         rows = store.checked_rows(folder)  # a damaged folder is refused as a whole before anything is tried or told
-        device = resolve_device(request.device)
+        device = resolved(request.device)
     except InvalidRequest as error:
         problems += error.problems
     try:
@@ -291,14 +335,12 @@ def _plan(
         problems += error.problems
     for spec in composed or request.specs:
         specs.setdefault(run_id(spec), spec)
+    known = {identity: row["status"] for identity, row in rows.items()}
+    if start is not None and not problems and any(known.get(identity) not in skip for identity in specs):
+        start()
     try:
-        tried = 0
-        step(f"trying networks (of {len(specs)} runs)")
-        for told in ask(examine if composed else examine_options, specs, parts, data):
-            tried += len(told.specs)
-            step(f"trying networks ({tried} of {len(specs)} runs)")
-            reason = f"trying its network failed: {told.error}"
-            found.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
+        if not request.is_unclear:
+            found = _examined(specs, bool(composed), parts, data)
     except BnbenchError as error:
         problems += [str(error)]
     problems += found.problems
@@ -306,11 +348,14 @@ def _plan(
     if problems or len(impossible) == len(specs):
         others = {name: reason for name, reason in impossible.items() if reason not in problems}
         raise InvalidRequest([*problems, *summarized(specs, others)])
-    coincide = sentences(found.columns[identity] for identity in specs if identity not in impossible)
+    coincide = sentences(
+        {**flatten(spec), "total_steps": found.steps[identity]}
+        for identity, spec in specs.items()
+        if identity not in impossible
+    )
     notes = dict.fromkeys([*request.notes, *found.notes, *coincide])
     notes.update(dict.fromkeys(earlier_data(specs.values(), rows.values())))
     notes.update(dict.fromkeys(same_data(composed)))
-    known = {identity: row["status"] for identity, row in rows.items()}
     pending = {
         identity: spec
         for identity, spec in specs.items()
@@ -320,9 +365,54 @@ def _plan(
     notes.update(dict.fromkeys(likely_failures(pending, found.failing)))
     typed, request = request.specs, replace(request, specs=tuple(specs.values()), notes=tuple(notes))
     if pending and (used := gpus(device)):
-        check_room(pending, parts, partial(parts.load, root=data), used)
+        _check_room(pending, data, used)
     identities = {run_id(old): run_id(new) for old, new in zip(typed, composed, strict=True) if old is not new}
     return Plan(request, specs, folder, parts, plugin, data, device, known, pending, impossible, (), identities)
+
+
+def _examined(specs: Mapping[str, RunSpec], has_data: bool, parts: Known, data: Path) -> Examination:
+    """What must be known of specs before they are trained; what is settled is remembered.
+
+    Args:
+        has_data: whether the data are there; options alone are looked at if not.
+
+    Raises:
+        BnbenchError: see :func:`ask`.
+    """
+    tried = 0
+
+    def asked(some: Mapping[str, RunSpec]) -> Examination:
+        nonlocal tried
+        every = Examination()
+        step(f"trying networks (of {len(specs)} runs)")
+        for told in ask(examine if has_data else examine_options, some, parts, data):
+            tried += len(told.specs)
+            step(f"trying networks ({tried} of {len(specs)} runs)")
+            reason = f"trying its network failed: {told.error}"
+            every.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
+        return every
+
+    if not has_data:
+        return asked(specs)
+    found = Examination()
+    settled = {identity: spec for identity, spec in specs.items() if is_settled(spec)}
+    if settled:
+        about = [[*settled]]
+        found.add(Examination(**remembered("examine", about, lambda: asdict(asked(settled)), lasts)))
+    if others := {identity: spec for identity, spec in specs.items() if identity not in settled}:
+        found.add(asked(others))
+    return found
+
+
+def _check_room(pending: Mapping[str, RunSpec], data: Path, used: Sequence[Device]) -> None:
+    """See :func:`check_room`."""
+    import torch
+
+    from bnbench.components import components
+    from bnbench.plan.room import check_room
+
+    here = components()
+    check_room(pending, here, partial(here.load, root=data), [torch.device(gpu.name) for gpu in used])
 
 
 def _renamed(source: Path, spec: RunSpec) -> tuple[str, ...]:

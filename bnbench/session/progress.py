@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bnbench import store
 from bnbench.spec import RunSpec
-from bnbench.worker import End
+
+if TYPE_CHECKING:
+    from bnbench.worker import End
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from bnbench import store
-from bnbench.components import Components
 from bnbench.config import compose_request
-from bnbench.data import fingerprint
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
+from bnbench.schema import Known, Parts, built_in
 from bnbench.spec import Choice, RunSpec
 from bnbench.text import plural
 
 PATH = "dataset.path"
+WITHOUT_FILES = ("digits", "synthetic")
+"""Built-in datasets that are there wherever the package is."""
+
+
+def is_settled(spec: RunSpec) -> bool:
+    """Whether nothing of a run can change while the package stays as it is: neither a plugin nor files of data."""
+    return spec.plugin is None and spec.dataset.name in WITHOUT_FILES
 
 
 def fingerprinted(specs: Iterable[RunSpec], root: Path) -> list[RunSpec]:
@@ -34,7 +40,7 @@ def fingerprinted(specs: Iterable[RunSpec], root: Path) -> list[RunSpec]:
     problems: list[str] = []
     for choice in dict.fromkeys(spec.dataset for spec in specs):
         try:
-            found[choice] = fingerprint(choice, root)
+            found[choice] = _fingerprint(choice, root)
         except BnbenchError as error:
             problems.append(str(error))
     if problems:
@@ -73,7 +79,7 @@ def earlier_data(specs: Iterable[RunSpec], rows: Iterable[Mapping[str, str]]) ->
 
 
 def earlier_sources(
-    specs: Mapping[str, RunSpec], pending: Collection[str], parts: Components, rows: Iterable[Mapping[str, str]]
+    specs: Mapping[str, RunSpec], pending: Collection[str], parts: Known, rows: Iterable[Mapping[str, str]]
 ) -> Iterator[str]:
     """Notes on finished runs with another source of a plugin's component: the version that the sweep had last.
 
@@ -97,7 +103,7 @@ def earlier_sources(
                 yield f"{changed}: {plural(new, 'run')} to train, and {kept}"
 
 
-def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Components, root: Path) -> RunSpec:
+def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Parts, root: Path) -> RunSpec:
     """The spec of a file ``source``, at another ``dataset.path`` if the overrides say so.
 
     Raises:
@@ -111,7 +117,7 @@ def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Compo
         moved = {**spec.dataset.options, "path": request.specs[0].dataset.options["path"]}
         spec = replace(spec, dataset=Choice.of(spec.dataset.name, moved))
     try:
-        now = fingerprint(spec.dataset, root)
+        now = _fingerprint(spec.dataset, root)
         if overrides and now is None:
             raise InvalidRequest([f"{PATH}: these data have no fingerprint, so elsewhere it would be another run"])
     except DataMissing as error:
@@ -120,6 +126,15 @@ def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Compo
         held = f"have the fingerprint {now} and not {spec.data}, as they had, so it would be another run"
         raise InvalidRequest([f"--from {source}: the data of {_where(spec.dataset)} {held}"])
     return spec
+
+
+def _fingerprint(choice: Choice, root: Path) -> str | None:
+    """See :func:`bnbench.data.fingerprint`."""
+    if choice.name in WITHOUT_FILES or choice.name not in built_in().names("dataset"):
+        return None
+    from bnbench.data import fingerprint
+
+    return fingerprint(choice, root)
 
 
 def _name(spec: RunSpec, group: str) -> str:

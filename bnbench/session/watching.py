@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bnbench import store
 from bnbench.asking import LONG
@@ -14,7 +15,9 @@ from bnbench.session.forecast import Forecast, Job, Reached
 from bnbench.session.progress import Progress
 from bnbench.session.silence import Silent
 from bnbench.spec import RunSpec, flatten, run_id, stack_key
-from bnbench.worker import End, Task
+
+if TYPE_CHECKING:
+    from bnbench.worker import End, Task
 
 NAMED = 2
 """Stacks that are named at a time."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bnbench.stats.interval import CONFIDENCE, Estimate, Interval
 from bnbench.stats.values import Values, finite
@@ -31,6 +30,8 @@ def interquartile_mean(scores: Sequence[ArrayLike], generator: Generator, confid
     Returns:
         No interval if a task has fewer than three runs.
     """
+    from scipy import stats  # slow to import
+
     tasks = [finite(task) for task in scores]
     resamples_BR = np.concatenate([_resamples(task_S, generator) for task_S in tasks], axis=1)
     value = float(stats.trim_mean(np.concatenate(tasks), 0.25))

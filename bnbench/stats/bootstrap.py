@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bnbench.stats.interval import CONFIDENCE, Interval, seeds_needed
 from bnbench.stats.values import Values, finite
@@ -40,6 +39,8 @@ def bca_interval(
         None with fewer values than :func:`seeds_needed`; a point if all values are equal. Where leaving out a value
         never changes the statistic there is no acceleration, and the limits are percentiles.
     """
+    from scipy import stats  # slow to import
+
     values_S = finite(values)
     if values_S.size < seeds_needed(1 - confidence):
         return None

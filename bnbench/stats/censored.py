@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from bnbench.stats.interval import CONFIDENCE
 from bnbench.stats.values import Values, finite
@@ -47,6 +46,8 @@ def kaplan_meier(spent: ArrayLike, reached: ArrayLike, confidence: float = CONFI
         reached: whether a run reached the target ``[S]``.
         confidence: two-sided, at each step on its own.
     """
+    from scipy import stats  # slow to import
+
     spent_S, reached_S = _aligned(spent, reached)
     curve = stats.ecdf(stats.CensoredData.right_censored(spent_S, ~reached_S)).sf
     with warnings.catch_warnings():

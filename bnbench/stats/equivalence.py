@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bnbench.stats.values import Values, finite, present
 
@@ -17,6 +16,8 @@ def one_sided_t(differences: ArrayLike) -> float:
     Args:
         differences: one per seed ``[S]``, finite. Without spread p is 0 or 1; one difference proves nothing: 1.
     """
+    from scipy import stats  # slow to import
+
     differences_S = finite(differences)
     if differences_S.size < 2:
         return 1.0

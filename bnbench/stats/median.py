@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bnbench.stats.interval import CONFIDENCE, Interval, seeds_needed
 from bnbench.stats.sign_flip import Alternative
@@ -38,6 +37,8 @@ def median_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interv
     Returns:
         None with fewer values than :func:`seeds_needed`.
     """
+    from scipy import stats  # slow to import
+
     values_S = present(values)
     if values_S.size < seeds_needed(1 - confidence):
         return None
@@ -61,5 +62,7 @@ def sign_test(differences: ArrayLike, alternative: Alternative = "two-sided") ->
 
 
 def _tail(differences_S: Values) -> float:
+    from scipy import stats  # slow to import
+
     positive = int((differences_S > 0).sum())
     return float(stats.binomtest(positive, differences_S.size, alternative="greater").pvalue)

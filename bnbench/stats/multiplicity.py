@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bnbench.stats.values import Values, present
 
@@ -32,4 +31,6 @@ def benjamini_hochberg(p_values: ArrayLike) -> Values:
     Args:
         p_values: of T independent or positively dependent tests ``[T]``.
     """
+    from scipy import stats  # slow to import
+
     return np.asarray(stats.false_discovery_control(present(p_values), method="bh"))

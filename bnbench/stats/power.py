@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from scipy import optimize, stats
-
 from bnbench.stats.interval import ALPHA, seeds_needed
 
 POWER = 0.8
@@ -23,6 +21,8 @@ def detectable_effect(n: int, alpha: float = ALPHA, power: float = POWER) -> flo
     Returns:
         Infinite with fewer seeds than :func:`seeds_needed`: p cannot reach alpha.
     """
+    from scipy import optimize, stats  # slow to import
+
     if n < seeds_needed(alpha):
         return math.inf
     critical = float(stats.t.ppf(1 - alpha / 2, n - 1))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from scipy import stats
-
 from bnbench.stats.interval import CONFIDENCE, Estimate, Interval
 
 
@@ -17,5 +15,7 @@ def success_rate(successes: int, runs: int, confidence: float = CONFIDENCE) -> E
         runs: at least one.
         confidence: two-sided.
     """
+    from scipy import stats  # slow to import
+
     found = stats.binomtest(successes, runs).proportion_ci(confidence, method="wilson")
     return Estimate(successes / runs, Interval(float(found.low), float(found.high)))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, cast
 
 from bnbench.errors import Damaged, InvalidRequest
 from bnbench.store.cells import SERIES_RULES, first_fault
@@ -19,6 +17,9 @@ from bnbench.store.foreign import foreign
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import RUNS_TABLE, Moved, rank, read_state, series_lines
 from bnbench.text import plural
+
+if TYPE_CHECKING:  # slow to import, and not needed to write
+    import pandas as pd
 
 SHOWN = 5
 
@@ -72,6 +73,8 @@ def load_sweeps(folders: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
         _check_complete(folder, run_frame, metric_frame)
     if len(folders) == 1:
         return runs[0], metrics[0]
+    import pandas as pd
+
     columns = list(dict.fromkeys(column for frame in runs for column in frame.columns))
     together = pd.concat([frame.reindex(columns=columns).astype(object) for frame in runs], keys=range(len(runs)))
     weights = together["status"].map(rank).sort_values(ascending=False, kind="stable")
@@ -90,6 +93,8 @@ def load_sweep_probes(folders: Sequence[Path]) -> pd.DataFrame:
         InvalidRequest: one of them is not there.
         Damaged: as :func:`load_sweeps`.
     """
+    import pandas as pd
+
     runs, _ = load_sweeps(folders)
     frames = {folder: load_probes(folder) for folder in folders}
     counted = [
@@ -137,14 +142,19 @@ def _check_complete(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame) -> 
 
 def _parse(path: Path, content: bytes, columns: Sequence[str], types: Mapping[str, str]) -> pd.DataFrame:
     """A table with floats as exact as they were written; only an empty cell is missing, so ``none`` stays a text."""
+    import pandas as pd
+
+    # pandas before 3.1 is up to one unit in the last place off unless told otherwise
+    exact = {} if pd.__version__ >= "3.1" else {"float_precision": "round_trip"}
     options: dict[str, Any] = {
         "keep_default_na": False,
         "na_values": {column: ["", "nan"] if types.get(column) == "float64" else [""] for column in columns},
         "low_memory": False,
+        **exact,
     }
     kinds = {column: types[column] for column in columns if column in types}
     try:
-        frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), dtype=kinds, **options, **_EXACT)
+        frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), dtype=kinds, **options)
     except (ValueError, OverflowError) as error:
         raise Damaged(path, _series_fault(content) or str(error)) from error
     return frame
@@ -160,9 +170,7 @@ def _check_limits(path: Path, content: bytes, frame: pd.DataFrame) -> None:
 
 def _series_fault(content: bytes) -> str | None:
     """The first cell of a series that holds what it must not."""
+    import pandas as pd
+
     frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
     return first_fault(cast(list[dict[str, str]], frame.to_dict("records")), SERIES_RULES)
-
-
-_EXACT: dict[str, Any] = {} if pd.__version__ >= "3.1" else {"float_precision": "round_trip"}
-"""pandas before 3.1 is up to one unit in the last place off unless told otherwise."""

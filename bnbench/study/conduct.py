@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from bnbench import session, store
-from bnbench.components import Components
 from bnbench.paths import expanded
 from bnbench.plugins import known_components
+from bnbench.schema import Known
 from bnbench.study.curve import curves
 from bnbench.study.definition import Scale, ScaleName, Study
 from bnbench.study.design import Group, Rates, Trials, counterparts, groups, reporting_trials, tuning_trials
@@ -35,7 +35,7 @@ class Place:
     retry_failed: bool = False
 
     @cached_property
-    def components(self) -> Components:
+    def components(self) -> Known:
         """What runs are built from: a plugin is read once, and what becomes of its file meanwhile changes nothing."""
         return known_components(self.plugin)
 

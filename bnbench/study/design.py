@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bnbench.components import Components
 from bnbench.config import Request, compose_request, joined
 from bnbench.errors import InvalidRequest
+from bnbench.schema import Parts
 from bnbench.spec import run_id
 from bnbench.study.definition import Scale, Study
 
@@ -48,15 +48,15 @@ def groups(study: Study, every_lr: bool) -> list[Group]:
     return [(arm, cell) for cell, arm in itertools.product(study.cells, study.arms) if (arm, cell) in used]
 
 
-def tuning_trials(study: Study, scale: Scale, rates: Rates, components: Components) -> Trials:
+def tuning_trials(study: Study, scale: Scale, rates: Rates, parts: Parts) -> Trials:
     """The runs that the learning rates are chosen by."""
-    return _trials(study, scale, rates, components, TUNING, scale.tuning_seeds, ())
+    return _trials(study, scale, rates, parts, TUNING, scale.tuning_seeds, ())
 
 
-def reporting_trials(study: Study, scale: Scale, rates: Rates, components: Components) -> Trials:
+def reporting_trials(study: Study, scale: Scale, rates: Rates, parts: Parts) -> Trials:
     """The runs that the verdicts rest on."""
     probes = sorted({probe for claim in study.claims for probe in claim.measure.probes})
-    return _trials(study, scale, rates, components, 0, scale.seeds, [f"probes=[{','.join(probes)}]"])
+    return _trials(study, scale, rates, parts, 0, scale.seeds, [f"probes=[{','.join(probes)}]"])
 
 
 def counterparts(table: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
@@ -90,14 +90,14 @@ def merged(*layers: Sequence[str]) -> list[str]:
 
 
 def _trials(
-    study: Study, scale: Scale, rates: Rates, components: Components, first: int, seeds: int, probes: Iterable[str]
+    study: Study, scale: Scale, rates: Rates, parts: Parts, first: int, seeds: int, probes: Iterable[str]
 ) -> Trials:
     requests, lines = [], []
     for (arm, cell), tried in rates.items():
         start = first + (0 if study.paired else APART * list(study.arms).index(arm))
         own = [f"lr={','.join(map(repr, tried))}", f"seed={','.join(map(str, range(start, start + seeds)))}", *probes]
         settings = merged(study.fixed, scale.overrides, study.cells[cell], study.arms[arm], own)
-        requests.append(compose_request(settings, components))
+        requests.append(compose_request(settings, parts))
         lines += [(arm, cell, spec.seed - start, spec.lr, run_id(spec)) for spec in requests[-1].specs]
     problems = [f"study {study.name}: {problem}" for request in requests for problem in request.problems]
     if problems:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bnbench import session
 from bnbench.config import joined
+from bnbench.remembered import remembered
 from bnbench.stats import ALPHA, detectable_effect
 from bnbench.study.conduct import Place, sweep_name
 from bnbench.study.definition import ScaleName, Study
@@ -30,8 +31,11 @@ class Outlook:
     detectable: float
 
 
-def outlook(study: Study, scale: ScaleName, place: Place) -> Outlook:
+def outlook(study: Study, scale: ScaleName, place: Place, start: session.Start | None = None) -> Outlook:
     """Count the runs of a study and plan them, writing nothing.
+
+    Args:
+        start: see :func:`session.plan_sweep`.
 
     Raises:
         BnbenchError: something is wrong with its settings.
@@ -52,7 +56,9 @@ def outlook(study: Study, scale: ScaleName, place: Place) -> Outlook:
         results=place.results,
         data=place.data,
         plugin=place.plugin,
+        start=start,
     )
-    detectable = detectable_effect(amounts.seeds, ALPHA / len(study.claims))
+    alpha = ALPHA / len(study.claims)
+    detectable = remembered("detectable", [amounts.seeds, alpha], lambda: detectable_effect(amounts.seeds, alpha))
     tuning = sum(len(request.specs) for request in requests[:-1])
     return Outlook(plan, tuning, len(reporting.specs), detectable)

@@ -9,10 +9,10 @@ from typing import Any, TypeVar, cast
 
 import yaml
 
-from bnbench.config.convert import Mismatch, convert, shown
-from bnbench.config.fields import field_types
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.paths import content
+from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.fields import field_types
 from bnbench.study.checks import study_problems
 from bnbench.study.definition import ONLY_CELL, Scale, ScaleName, Study, StudyClaim
 from bnbench.study.registry import MEASURES

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bnbench.components import Components
 from bnbench.config import GROUPS, Composer
-from bnbench.config.convert import shown
 from bnbench.config.grammar import Setting, parse
 from bnbench.config.keys import Arms
 from bnbench.errors import InvalidRequest
+from bnbench.schema import Parts
+from bnbench.schema.convert import shown
 from bnbench.study.definition import Scale, Study
 from bnbench.study.design import RIVALS, merged
 
@@ -37,7 +37,7 @@ def told_apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return [word for word in words if word not in settings], settings
 
 
-def varied(studies: Sequence[Study], texts: Sequence[str], components: Components) -> list[Study]:
+def varied(studies: Sequence[Study], texts: Sequence[str], parts: Parts) -> list[Study]:
     """The studies with settings in place of their own, at every scale.
 
     Whatever is set so takes the place of the study's ``fixed`` and of the scale's overrides. What arms or cells set
@@ -50,7 +50,7 @@ def varied(studies: Sequence[Study], texts: Sequence[str], components: Component
         InvalidRequest: listing all that is wrong for any of them.
     """
     problems: list[str] = []
-    composer = Composer(components)
+    composer = Composer(parts)
     found = [
         (_canonical(text, setting), setting) for text in texts for setting in parse([text], composer.names, problems)
     ]

@@ -186,7 +186,7 @@ def is_within(function, module):
 def is_the_place():
     match PLACE:
         case "dividing":
-            return is_within("division", "bnbench.plan.stacks")
+            return is_within("division", "bnbench.plan.choice")
         case "training":
             return is_within("_attempt", "bnbench.worker")
     return PLACE == "planning"

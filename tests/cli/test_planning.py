@@ -19,7 +19,10 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.errors import BnbenchError
 from bnbench.notices import followed
-from bnbench.plan import Means, division, obstacles, stack_seconds, stacks
+from bnbench.plan import stacks
+from bnbench.plan.choice import Means, division
+from bnbench.plan.estimate import stack_seconds
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import run_id
 from bnbench.store.lock import locked
 from bnbench.study import Place, check_places, load
@@ -112,14 +115,16 @@ def test_a_sweep_in_use_can_still_be_looked_at(tmp_path: Path, to_train: bool):
     store.check_place(tmp_path, "s")
 
 
-HASTY = "from bnbench.cli import planning; planning.PLAIN_SECONDS = 0.2; from bnbench.cli import main; main()"
+HASTY = "from bnbench.cli import planning; planning.PLAIN_SECONDS = 0.05; from bnbench.cli import main; main()"
 
 
 def begin(here: Path, *words: str) -> subprocess.Popen[str]:
+    """The program as on a machine that remembers nothing: planning takes its time."""
     (here / "slow.py").write_text(PLUGIN)
+    path = os.pathsep.join(filter(None, sys.path))
     return subprocess.Popen(
         [sys.executable, "-c", HASTY, *words], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(here / "cache")},
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from torchvision import models
 
 from bnbench import store
-from bnbench.models.torchvision_names import torchvision_name, torchvision_names
+from bnbench.schema.torchvision_names import torchvision_name, torchvision_names
 from tests.conftest import Program, make_spec
 
 SLIPS = [

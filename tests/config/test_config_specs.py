@@ -11,7 +11,8 @@ from hydra.core.global_hydra import GlobalHydra
 
 from bnbench.components import components
 from bnbench.config import GROUPS, Composer, compose_request
-from bnbench.config import compose as composition
+from bnbench.config.compose import CLOSED
+from bnbench.config.hydra import composed
 from bnbench.paths import conf_dir
 from bnbench.spec import flatten, run_id
 
@@ -174,29 +175,7 @@ def test_identity_is_the_same_in_every_process():
     assert len(outputs) == 1
 
 
-@pytest.fixture
-def composed(monkeypatch):
-    """The overrides of each call of Hydra's compose, from an empty memory."""
-    calls = []
-
-    def counted(name, overrides, **settings):
-        calls.append(overrides)
-        return compose(name, overrides=overrides, **settings)
-
-    monkeypatch.setattr(composition, "compose", counted)
-    composition._compose.cache_clear()
-    yield calls
-    composition._compose.cache_clear()
-
-
-def test_hydra_composes_once_per_distinct_choice(composed):
-    overrides = ["norm=batch,group,layer", "model=cnn,mlp", "lr=0.1,0.2", "seed=range(20)", "norm.eps=1e-4,1e-3"]
-    for _ in range(2):
-        assert len(compose_request(overrides, components()).specs) == 3 * 2 * 2 * 20 * 2
-    assert sorted(composed) == [[], ["model=mlp"], ["norm=group"], ["norm=layer"]]
-
-
-def test_ten_thousand_cells_are_planned_quickly(composed):
+def test_ten_thousand_cells_are_planned_quickly():
     overrides = ["norm=batch,group,layer,rms,none", "model=cnn,mlp", "lr=range(0.01,0.105,0.01)", "seed=range(100)"]
     start = time.process_time()
     specs = compose_request(overrides, components()).specs
@@ -204,11 +183,12 @@ def test_ten_thousand_cells_are_planned_quickly(composed):
     assert time.process_time() - start < 5
 
 
-def test_the_caller_keeps_its_hydra_session_and_store(tmp_path, composed):
+def test_the_caller_keeps_its_hydra_session_and_store(tmp_path):
     (tmp_path / "config.yaml").write_text("mine: 1")
     before = dict(ConfigStore.instance().repo)
     with initialize_config_dir(str(tmp_path), version_base="1.3"):
         compose_request(["norm=layer,rms"], components())
+        assert composed("norm", "layer")[0]["norm"] == Composer(components()).options("norm", "layer")
         assert compose("config").mine == 1
     assert not GlobalHydra.instance().is_initialized()
     assert ConfigStore.instance().repo == before
@@ -231,7 +211,7 @@ def test_every_file_composes(group, name):
 @pytest.mark.parametrize("group", ["optim", "schedule"])
 def test_closed_groups_are_their_dataclasses(group):
     composer = Composer(components())
-    kinds = composition.CLOSED[group]
+    kinds = CLOSED[group]
     assert composer.names(group) == sorted(kinds)
     for name, kind in kinds.items():
         assert list(composer.options(group, name)) == list(kind.__dataclass_fields__)

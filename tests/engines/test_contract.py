@@ -10,7 +10,7 @@ from bnbench.data import Data, Examples
 from bnbench.engines import train
 from bnbench.models import MODELS
 from bnbench.norms import NORMS
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.training import Outcome
 from tests.conftest import load_data, make_spec
 from tests.norms.refusals import is_expected

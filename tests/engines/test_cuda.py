@@ -12,7 +12,7 @@ from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train, train_stack
 from bnbench.norms import NORMS
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
 from bnbench.stacking.graph_capture.cuda_graph import CudaGraphs
 from bnbench.training import Outcome, Record, prepare_process

@@ -10,7 +10,7 @@ from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train, train_stack
 from bnbench.norms import NORMS
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec, Sgd
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec

@@ -16,7 +16,8 @@ from bnbench.config import compose_request
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train_stack
 from bnbench.native import Mismatch, NativeSteps, c_compiler, guard
-from bnbench.plan import Execution, obstacles
+from bnbench.plan import Execution
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec, Sgd, run_id
 from bnbench.training import Record
 from tests.conftest import load_data, make_spec

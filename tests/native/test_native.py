@@ -19,7 +19,7 @@ from bnbench.native.compiler import FLAGS, REALS, UNITS
 from bnbench.native.graph import Graph, Output
 from bnbench.norms import NORMS
 from bnbench.norms.lanes import PerExample
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec
 from bnbench.training import Outcome, Record

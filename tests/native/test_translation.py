@@ -23,7 +23,7 @@ from bnbench.native.codegen.aten_graph import operations_of
 from bnbench.native.codegen.aten_ops import OP_TABLE
 from bnbench.native.codegen.compiled_layer import code_of
 from bnbench.norms import NORMS
-from bnbench.plan import trains_natively
+from bnbench.plan.proofs import trains_natively
 from bnbench.spec import Sgd
 from bnbench.training import Outcome
 from tests.conftest import load_data, make_spec

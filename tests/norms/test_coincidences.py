@@ -11,7 +11,8 @@ from bnbench.coincidences import coincidences, sentences
 from bnbench.components import components
 from bnbench.engines.reference import train
 from bnbench.norms import NORMS
-from bnbench.plan import columns, obstacles
+from bnbench.plan.equal_arms import steps
+from bnbench.plan.feasibility import obstacles
 from bnbench.reports import report
 from bnbench.spec import RunSpec, flatten
 from bnbench.training.records import Evaluation
@@ -90,7 +91,8 @@ def test_norms_that_are_equal_at_their_defaults_are_all_said(model: str, batch: 
     for name in obstacles(plans, components(), load_data):
         del plans[name]
     outcomes = {name: losses(spec) for name, spec in plans.items() if name != "noisy_batch"}
-    said = sentences(columns(plans, load_data).values())
+    counts = steps(plans, load_data)
+    said = sentences({**flatten(spec), "total_steps": counts[name]} for name, spec in plans.items())
     for one, two in itertools.combinations(outcomes, 2):
         if outcomes[one] == pytest.approx(outcomes[two], rel=1e-9):
             told = {name for name in (one, two) if any(f"norm={name}" in sentence for sentence in said)}

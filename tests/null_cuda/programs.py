@@ -17,7 +17,7 @@ from bnbench import cli
 from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engines import train_stack
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
 from bnbench.stacking import fold
 from bnbench.stacking.graph_capture.cuda_graph import CudaGraphs

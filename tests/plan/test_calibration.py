@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.components import Components, components
-from bnbench.plan import Means, division, stacks
+from bnbench.plan import stacks
 from bnbench.plan.calibration import quickest, seconds_per_lane
+from bnbench.plan.choice import Means, division
 from bnbench.spec import run_id
 from tests.conftest import load_data, make_spec
 

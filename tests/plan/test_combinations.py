@@ -8,7 +8,7 @@ import pytest
 
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from tests.conftest import load_data
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "combinations.md").read_text()

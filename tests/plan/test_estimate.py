@@ -8,7 +8,9 @@ import torch
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engines import StackOptions, train, train_stack
-from bnbench.plan import Means, division, stack_seconds, stacks, until_last
+from bnbench.plan import stacks, until_last
+from bnbench.plan.choice import Means, division
+from bnbench.plan.estimate import stack_seconds
 from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec, run_id, stack_key
 from bnbench.training import prepare_process

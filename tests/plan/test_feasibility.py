@@ -10,8 +10,9 @@ from bnbench.config import compose_request
 from bnbench.errors import Impossible
 from bnbench.norms import NORMS
 from bnbench.plan import feasibility as feasibility_module
-from bnbench.plan import obstacles, summarized
+from bnbench.plan import summarized
 from bnbench.plan.contract import limited_parameters
+from bnbench.plan.feasibility import obstacles
 from tests.conftest import load_data, make_spec
 
 

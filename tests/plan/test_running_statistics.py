@@ -9,7 +9,7 @@ import pytest
 
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from tests.conftest import Program, load_data
 
 PLUGIN = '''

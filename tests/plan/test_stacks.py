@@ -8,7 +8,8 @@ from bnbench.components import Components, components
 from bnbench.config import compose_request
 from bnbench.kept import keep, kept_text
 from bnbench.native import c_compiler
-from bnbench.plan import ALONE, Execution, Means, division, stacks
+from bnbench.plan import ALONE, Execution, stacks
+from bnbench.plan.choice import Means, division
 from bnbench.plan.size import activations
 from bnbench.spec import run_id, stack_key
 from tests.conftest import load_data
@@ -125,7 +126,7 @@ def test_a_large_network_is_compiled_if_that_is_measured_to_be_quicker(
 def test_a_run_without_companions_is_compiled_if_that_is_worth_the_proof(
     monkeypatch: pytest.MonkeyPatch, seconds: float, settings: list[str], engine: str
 ):
-    monkeypatch.setattr(sys.modules["bnbench.plan.execution"], "WORTH_PROVING", seconds)
+    monkeypatch.setattr(sys.modules["bnbench.plan.choice"], "WORTH_PROVING", seconds)
     assert [one.engine for one in executions(*settings)] == [engine]
 
 
@@ -137,7 +138,7 @@ def test_a_large_run_without_companions_is_compiled_if_that_is_measured_to_be_qu
     def measured(*asked, native: bool):
         return seconds if native else 1.0
 
-    monkeypatch.setattr(sys.modules["bnbench.plan.execution"], "WORTH_PROVING", 0.0)
+    monkeypatch.setattr(sys.modules["bnbench.plan.choice"], "WORTH_PROVING", 0.0)
     for name, value in (
         ("WORTH_MEASURING", 0),
         ("WORKING_SET", 0),

@@ -17,7 +17,7 @@ from bnbench.components import components
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train_stack
 from bnbench.norms import NORMS
-from bnbench.plan import obstacles
+from bnbench.plan.feasibility import obstacles
 from bnbench.spec import Adam, AdamW, RunSpec
 from bnbench.stacking import fold, prove, select
 from bnbench.stacking.layers.batched_matmul import wide_product

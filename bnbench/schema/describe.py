@@ -1,31 +1,37 @@
-"""What a plugin says of its components, as plain data: the program knows nothing else of it."""
+"""What components say of themselves, as plain data: the program knows nothing else of a plugin."""
 
 from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
-from bnbench.components import Components, Description, Descriptions
-from bnbench.config.convert import Mismatch, Unknown, convert
-from bnbench.config.fields import option_defaults, option_types
-from bnbench.data import COMMON
 from bnbench.errors import PluginError
-from bnbench.norms.facts import Facts
+from bnbench.schema.augmentation import COMMON
+from bnbench.schema.convert import Mismatch, Unknown, convert
+from bnbench.schema.description import Description, Descriptions
+from bnbench.schema.facts import Facts
+from bnbench.schema.fields import option_defaults, option_types
 
 _PLAIN = (bool, int, float, str, type(None))
 
 
-def described(components: Components) -> Descriptions:
-    """The components of a plugin that was executed, by group and name.
+def describe(
+    registries: Mapping[str, Mapping[str, Callable[..., Any]]], added: Mapping[str, frozenset[str]]
+) -> Descriptions:
+    """Components by group and name, as all that the program knows of them.
+
+    Args:
+        registries: by group, all components by name.
+        added: by group, the names of those that are described.
 
     Raises:
         PluginError: a component cannot be called, or has an option without a usable default.
     """
     return {
-        (group, str.__str__(name)): _description(group, name, components.registries[group][name])
-        for group, names in components.added.items()
+        (group, str.__str__(name)): _description(group, name, registries[group][name])
+        for group, names in added.items()
         for name in names
     }
 

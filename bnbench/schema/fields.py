@@ -14,6 +14,8 @@ from bnbench.errors import PluginError
 
 GIVEN = {"norm": ("num_features",), "model": ("norm", "shape", "classes"), "dataset": ("root",)}
 """By group, what a component is called with by position; the parameters behind that are its options."""
+OPEN = tuple(GIVEN)
+"""The groups that a plugin can add to."""
 
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)

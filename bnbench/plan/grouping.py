@@ -1,4 +1,4 @@
-"""Which runs are trained as one network."""
+"""Which runs are trained as one network, once it is known how many may be. Needs no torch."""
 
 from __future__ import annotations
 
@@ -66,3 +66,11 @@ def _cost(spec: RunSpec, lanes: int) -> float:
     """Time of a stack, up to a factor that the stacks of a sweep share."""
     steps = spec.steps if spec.steps is not None else (spec.epochs or 1) * 1e6 / spec.batch_size
     return steps * (STEP_OVERHEAD + lanes)
+
+
+def until_last(seconds: Sequence[float], workers: int) -> float:
+    """Seconds until the last of the workers is through with all stacks, the longest first."""
+    ends = [0.0] * workers
+    for value in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + value)
+    return max(ends)

@@ -1,0 +1,22 @@
+"""All that can be said without torch of what a run can be built from: built-in components as the package ships them."""
+
+from bnbench.schema.augmentation import COMMON, Augmentation
+from bnbench.schema.describe import describe
+from bnbench.schema.description import Description, Descriptions, Known, Parts
+from bnbench.schema.facts import Facts
+from bnbench.schema.shipped import SHIPPED, Shipped, built_in, encode
+
+__all__ = [
+    "COMMON",
+    "SHIPPED",
+    "Augmentation",
+    "Description",
+    "Descriptions",
+    "Facts",
+    "Known",
+    "Parts",
+    "Shipped",
+    "built_in",
+    "describe",
+    "encode",
+]

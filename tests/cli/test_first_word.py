@@ -1,0 +1,102 @@
+"""What can be said without torch is said without it: the first word comes at once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import json, sys
+sys.argv = ["bnbench", *json.loads(sys.argv[1])]
+from bnbench.cli import main
+try:
+    main()
+finally:
+    open("loaded.json", "w").write(json.dumps(sorted(sys.modules)))
+"""
+SLOW = {"torch", "torchvision", "torch._dynamo"}
+SWEEP = ("sweep", "--name", "s", "norm=none,batch", "model=mlp", "dataset=digits", "epochs=1", "seed=0,1")
+
+
+def call(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    words = [sys.executable, *command]
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def loaded(folder: Path, *words: str, code: int = 0) -> set[str]:
+    """The slow ones of the modules that the program has loaded at its end."""
+    done = call(folder, "-c", PROGRAM, json.dumps(words))
+    assert done.returncode == code, done.stdout + done.stderr
+    assert (done.stdout + done.stderr).strip()
+    return SLOW & set(json.loads((folder / "loaded.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sweep, and what was found out for it.
+
+    Of the slow modules, training has loaded torch alone: no stack here is translated. A run without companions would
+    load torch._dynamo as well, as torch.optim does at its first step.
+    """
+    folder = tmp_path_factory.mktemp("first_word")
+    assert loaded(folder, *SWEEP, "--launcher", "inline") == {"torch"}
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0, "--help"),
+        (0, "sweep --help"),
+        (0, "list settings"),
+        (0, "list norms"),
+        (0, "list models"),
+        (0, "list datasets"),
+        (0, "list optims"),
+        (0, "list schedules"),
+        (0, "list probes"),
+        (0, "list studies"),
+        (0, "study list"),
+        (0, "ls"),
+        (0, "show RUN"),
+        (0, "report s"),
+        (2, "report t"),
+        (2, "list norm"),
+        (2, "sweep --name bad nrom=batch"),
+        (2, "sweep --name bad norm=bacth"),
+        (2, "sweep --name bad lr=high"),
+        (2, "sweep --name bad norm=group norm.groups=x"),
+        (2, "sweep --name bad norm=group norm.group=4"),
+        (2, "sweep --name bad --exclude nrom=batch"),
+        (2, "sweep --name bad --plugin nowhere.py norm=mine"),
+        (2, "list norms --plugin nowhere.py"),
+        (2, "run --from nowhere.yaml"),
+        (2, "run norm=bacth"),
+        (2, "study show small_bacth"),
+        (2, "study run small_batch nrom=batch"),
+    ],
+)
+def test_no_torch(results: Path, code: int, words: str):
+    run = next((results / "results" / "s" / "specs").glob("*.yaml")).stem
+    assert not loaded(results, *(run if word == "RUN" else word for word in words.split()), code=code)
+
+
+@pytest.mark.parametrize(
+    "words", [SWEEP, (*SWEEP[:2], "t", *SWEEP[3:], "--dry-run"), ("study", "show", "small_batch", "--scale", "smoke")]
+)
+def test_no_torch_for_what_was_asked_before(results: Path, words: tuple[str, ...]):
+    """A finished sweep, a plan and a study: what torch has found once is remembered."""
+    loaded(results, *words)
+    assert not loaded(results, *words)
+
+
+def test_what_is_remembered_is_the_same(results: Path):
+    words = (*SWEEP[:2], "u", "norm=ghost,group,noisy_batch,instance", *SWEEP[4:], "batch_size=2,8", "--dry-run")
+    said = [call(results, "-m", "bnbench", *words) for _ in range(2)]
+    assert [done.returncode for done in said] == [0, 0]
+    first, again = (done.stdout.rpartition("estimated time")[0] for done in said)
+    assert first == again and "norm=ghost norm.chunk=32 is norm=batch at batch_size=2, 8" in first
