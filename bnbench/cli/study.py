@@ -75,7 +75,7 @@ def show(
         found = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin))
         workers = 1 if one.alone else session.worker_count(found.plan)
         before, rounds = age(), 2 if found.tuning else 1
-        seconds = before + found.plan.estimate(workers, 1 if one.alone else None, rounds) + ending()
+        seconds = before + found.plan.estimate(workers, 1 if one.alone else None, rounds).seconds + ending()
     for line in _design(one, chosen):
         echo(line)
     grown = " (more if a grid must grow)" if found.tuning else ""

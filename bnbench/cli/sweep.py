@@ -87,9 +87,10 @@ def sweep(
             retry_failed=retry_failed,
             start=partial(begin, "bnbench.worker") if launcher == "local" and jobs != 1 and not dry_run else None,
         )
-        workers, left = session.worker_count(plan, jobs, launcher), 0.0
+        workers = session.worker_count(plan, jobs, launcher)
         if dry_run:
-            left = age() + plan.estimate(workers, session.most_lanes(lanes)) + ending()
+            estimate = plan.estimate(workers, session.most_lanes(lanes))
+            left = age() + estimate.seconds + ending()
         show_no_more()
         chosen = plan.folder.name
         if not (extend or dry_run):
@@ -98,6 +99,8 @@ def sweep(
         echo(f"name: {chosen} (--name {chosen} goes on with this sweep)")
     show_plan(plan, chosen, full=dry_run)
     if dry_run:
+        for line in estimate.engines:
+            echo(f"engine: {line}")
         echo(f"estimated time: {estimated(left, workers)}")
         if not extend and session.extension(plan):
             echo("to train them in this sweep, say --extend")

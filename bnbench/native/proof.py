@@ -67,6 +67,8 @@ def prove_native(
     """
     try:
         return next(differences(replace(spec, precision="fp64"), build, image, classes, batch, translate), None)
+    except NotNative as error:
+        return str(error)
     except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
         return described(error)
 

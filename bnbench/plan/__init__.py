@@ -6,7 +6,7 @@ What is named here needs no torch; what builds networks is in modules of its own
 
 from bnbench.plan.examination import Examination, examine, examine_options, lasts, likely_failures, summarized
 from bnbench.plan.execution import ALONE, Division, Execution
-from bnbench.plan.grouping import stacks, until_last
+from bnbench.plan.grouping import engine_lines, stacks, until_last
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Question",
     "Refusal",
     "answer",
+    "engine_lines",
     "examine",
     "examine_options",
     "last_line",

@@ -1,4 +1,4 @@
-"""By which engine runs are trained, and how many at a time: found by proofs and, where sizes are no guide, by timing."""
+"""By which engine runs are trained, and how many at a time: found by proofs and, where need be, by timing."""
 
 from __future__ import annotations
 

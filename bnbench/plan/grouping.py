@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from bnbench.plan.execution import ALONE, Execution
 from bnbench.spec import RunSpec, by_stack_key
+from bnbench.text import plural
 
 STEP_OVERHEAD = 6
 """What a step costs whatever its lanes, in lanes."""
@@ -33,6 +35,23 @@ def stacks(
     if spread:
         planned = _spread(planned, lambda stack: _cost(specs[stack[0]], len(stack)), workers)
     return sorted(planned, key=lambda stack: -_cost(specs[stack[0]], len(stack)))
+
+
+def engine_lines(specs: Mapping[str, RunSpec], executions: Mapping[str, Execution]) -> list[str]:
+    """``native for 24 runs, up to 12 together``: a line for each engine and why none that is faster."""
+    counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    together: dict[tuple[str, tuple[str, ...]], int] = {}
+    for key, members in by_stack_key(specs).items():
+        execution = executions.get(key, ALONE)
+        way = execution.engine, execution.reasons
+        counts[way] += len(members)
+        together[way] = max(together.get(way, 1), min(execution.lanes, len(members)))
+    return [
+        f"{engine} for {plural(count, 'run')}"
+        + (f", up to {together[engine, reasons]} together" if together[engine, reasons] > 1 else "")
+        + (f" ({'; '.join(reasons)})" if reasons else "")
+        for (engine, reasons), count in counts.items()
+    ]
 
 
 def _parts(members: Sequence[str], count: int) -> list[Stack]:

@@ -28,6 +28,7 @@ from bnbench.plan import (
     Examination,
     Execution,
     Question,
+    engine_lines,
     examine,
     examine_options,
     lasts,
@@ -57,6 +58,19 @@ Start = Callable[[], None]
 DEFAULT_NAME = "runs"
 SOON = 1.0
 """Seconds above which dividing runs is timed again: most of it is kept then, as proofs and compiled code are."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is to be expected of training.
+
+    Attributes:
+        seconds: to the end.
+        engines: a line for each engine and why none that is faster.
+    """
+
+    seconds: float
+    engines: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -108,8 +122,8 @@ class Plan:
         """How many runs the folder has that were not asked for now."""
         return len(set(self.known) - set(self.specs))
 
-    def estimate(self, workers: int, lanes: int | None = None, rounds: int = 1) -> float:
-        """Seconds from this plan to the end, if so many workers train what is pending.
+    def estimate(self, workers: int, lanes: int | None = None, rounds: int = 1) -> Estimate:
+        """How long it is from this plan to the end, if so many workers train what is pending, and who trains it.
 
         As many measure a few steps at once. How long it takes to divide the runs and to start the workers is measured
         as well: what is left of the time for that, once what was spent on measuring steps is taken off.
@@ -121,7 +135,7 @@ class Plan:
             rounds: in how many parts, one after the other, the plan is trained.
         """
         if self.device != CPU or not all(map(is_settled, self.pending.values())):
-            return self._measured(workers, lanes, rounds)
+            return Estimate(*self._measured(workers, lanes, rounds))
         about = [
             [*self.pending],
             workers,
@@ -132,10 +146,11 @@ class Plan:
             machine(),
             date.today().isocalendar()[:2],
         ]
-        return remembered("seconds", about, lambda: self._measured(workers, lanes, rounds))
+        known: Any = remembered("estimate", about, lambda: [*self._measured(workers, lanes, rounds)])
+        return Estimate(*known)
 
-    def _measured(self, workers: int, lanes: int | None, rounds: int) -> float:
-        """The estimate, measured now."""
+    def _measured(self, workers: int, lanes: int | None, rounds: int) -> tuple[float, list[str]]:
+        """The attributes of an :class:`Estimate`, measured now."""
         start = time.monotonic()
         imported_whole("bnbench.plan.estimate")
         import torch
@@ -161,7 +176,8 @@ class Plan:
             spent = fmean(answer.spent for answer in answers) if answers else 0.0
             starts.append(max(time.monotonic() - asked - spent, 0.0))
         starting = max(max(starts, default=0.0), sum(starts) / workers)
-        return loading + rounds * (dividing + starting) + until_last(seconds, workers)
+        whole = loading + rounds * (dividing + starting) + until_last(seconds, workers)
+        return whole, engine_lines(self.pending, executions)
 
     def _timed_division(self, workers: int, lanes: int | None) -> tuple[float, list[Answer]]:
         """How the runs are divided, and the seconds that it takes whoever trains: what was slow is known by then."""
