@@ -23,6 +23,9 @@ DEVICES = "auto, cpu, cuda, or cuda:0, cuda:1, ..."
 HINDRANCES = ("batch_size=", "split.", "batches=", "domains:")
 """How problems begin with which a spec cannot even be tried on a network."""
 
+NAMED = "model.name="
+"""How a problem begins whose spec is built all the same: torchvision itself would refuse the name."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -89,7 +92,7 @@ def compose_request(
     ]
     builder = Builder(composer, every, problems)
     distinct = dict.fromkeys(spec for cell in grid.cells(product) if (spec := builder.build(cell)) is not None)
-    is_unclear = bool(problems)
+    is_unclear = not all(problem.startswith(NAMED) for problem in problems)
     found = {spec: check(spec) for spec in distinct}
     problems.extend(itertools.chain.from_iterable(found.values()))
     uneven = any(len({len(setting.values) for setting in group}) > 1 for group in zipped)

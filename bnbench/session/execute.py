@@ -27,8 +27,6 @@ from bnbench.whole import imported_whole
 
 if TYPE_CHECKING:
     from bnbench.training import Record
-
-    imported_whole("bnbench.worker")
     from bnbench.worker import Task
 
 _LANES = {"auto": None, "off": 1}
