@@ -259,7 +259,7 @@ def test_a_dry_run_and_the_table_say_why_no_faster_engine_trains(program: Progra
     words = ("sweep", "--name", "s", *SMALL, "seed=range(3)", "grad_clip=1", "norm=batch")
     reason = "not compiled: it knows neither bf16 nor clipped gradients"
     for _ in range(2):  # measured, and remembered
-        assert f"engine: stacked for 3 runs, up to 2 together ({reason})\n" in program(*words, "--dry-run").out
+        assert f"engine: stacked for 3 runs, up to 3 together ({reason})\n" in program(*words, "--dry-run").out
     assert program(*words).code == 0
     assert {(run["engine"], run["engine_reason"]) for run in rows("results/s/runs.csv")} == {("stacked", reason)}
 
