@@ -13,6 +13,8 @@ import pytest
 
 import bnbench
 from bnbench import store
+from bnbench.components import components
+from bnbench.config import compose_request
 from bnbench.errors import InvalidRequest
 from bnbench.session.naming import free_name
 from tests.cli.test_sweep import SMALL, rows
@@ -36,7 +38,8 @@ SWEEP = ("sweep", "--name", "s", "--launcher", "inline", *SMALL)
     ],
 )
 def test_a_name_says_model_dataset_and_date(tmp_path: Path, cells: list[list[str]], name: str):
-    specs = [make_spec(*cell) for cell in cells]
+    # a request is named before it is refused, as for a model that there is not
+    specs = [spec for cell in cells for spec in compose_request(cell, components()).specs]
     assert free_name(specs, tmp_path, DAY) == name
 
 
