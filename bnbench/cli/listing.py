@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 KINDS = {"norms": "norm", "models": "model", "datasets": "dataset", "optims": "optim", "schedules": "schedule"}
 OTHERS = ("settings", "probes", "studies")
+ROWS_FROM = 110
+"""Columns of a terminal from which four columns of a table can be read."""
 
 
 def ls(context: typer.Context) -> None:
@@ -144,7 +147,7 @@ def list_components(
         _list_norms(composer)
         return
     if kind == "settings":
-        console.print(_settings(composer))
+        _list_settings(composer)
         return
     group = KINDS[kind]
     table = _table(group, "what it is", "options")
@@ -193,30 +196,43 @@ def _probes() -> Any:
     return table
 
 
-def _settings(composer: Composer) -> Any:
-    """Every setting, a row each."""
+def _list_settings(composer: Composer) -> None:
+    """Every setting: a row each, or a block where rows would be too narrow to read."""
     from bnbench.config import entries
+    from bnbench.console import plain_console
 
+    console = plain_console()
     table = _table("setting", "default", "can be", "what it is")
     for entry in entries(composer):
         some = f" ({', '.join(entry.choices)})" if entry.choices else ""
-        table.add_row(entry.key, entry.default, entry.allowed, f"{entry.meaning}{some}".strip())
-    return table
+        meaning = f"{entry.meaning}{some}".strip()
+        if console.width < ROWS_FROM:
+            _print_block(entry.key, {"default": entry.default, "can be": entry.allowed, "what it is": meaning})
+        else:
+            table.add_row(entry.key, entry.default, entry.allowed, meaning)
+    if table.row_count:
+        console.print(table)
 
 
 def _list_norms(composer: Composer) -> None:
     """A norm has too much to say for a row."""
     from bnbench.cli.norm_list import entries
+
+    for name, lines in entries(composer):
+        _print_block(name, lines)
+
+
+def _print_block(name: str, lines: Mapping[str, str]) -> None:
+    """A name, and below it what is said of it, by label."""
     from bnbench.console import plain_console
 
     console = plain_console()
-    for name, lines in entries(composer):
-        console.print(name, style="bold")
-        table = _table("", "")
-        table.show_header = False
-        for label, line in lines.items():
-            table.add_row(f"  {label}", line)
-        console.print(table)
+    console.print(name, style="bold")
+    table = _table("", "")
+    table.show_header = False
+    for label, line in lines.items():
+        table.add_row(f"  {label}", line)
+    console.print(table)
 
 
 def _table(*columns: str) -> Any:

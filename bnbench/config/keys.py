@@ -62,15 +62,20 @@ class Arms:
         head, _, option = key.partition(".")
         if option and head in GROUPS:
             return option in self._options(head)
-        return key in self._plain() or key in _nested()
+        return key in self._keys()
 
-    def _plain(self) -> list[str]:
-        return [key for key in self._composer.defaults if key not in NESTED]
+    def _keys(self) -> list[str]:
+        """The keys that every run has, but for the groups, in the order of ``bnbench list settings``."""
+        return [
+            name
+            for key in self._composer.defaults
+            for name in ([f"{key}.{inside}" for inside in field_types(NESTED[key])] if key in NESTED else [key])
+        ]
 
     def _options(self, group: str) -> list[str]:
-        """The options that an arm has, or that a misspelt arm may have."""
+        """The options that an arm has, or that a misspelt arm may have, in the order of ``bnbench list settings``."""
         names = (self._composer.names(group) or ()) if group in self._unclear else self._names[group]
-        return list(dict.fromkeys(option for name in names for option in self._composer.options(group, name)))
+        return sorted({option for name in names for option in self._composer.options(group, name)})
 
     def _unknown_name(self, group: str, value: object, names: Sequence[str]) -> str:
         if isinstance(value, list):
@@ -118,15 +123,11 @@ class Arms:
             has = nearest(option, options) if options else "it has no options"
             return f"{shown(key)}: no option {shown(option)!r} in {arms}; {has}"
         if head in NESTED:
-            inside = [name for name in _nested() if name.startswith(f"{head}.")]
+            inside = [name for name in self._keys() if name.startswith(f"{head}.")]
             return f"{shown(key)}: {'unknown key' if option else 'holds several keys'}; {nearest(key, inside)}"
         options = [f"{group}.{option}" for group in GROUPS for option in self._options(group)]
         if key in OPTIONS:
             return f"{key}: unknown key; it is an option of the command: --{key} {key.upper()}"
         near = OTHER_NAMES.get(key) or next((name for name in options if name.endswith(f".{key}")), None)
-        allowed = nearest(near or shown(key), [*GROUPS, *self._plain(), *_nested(), *options])
+        allowed = nearest(near or shown(key), [*GROUPS, *self._keys(), *options])
         return f"{shown(key)}: unknown key; {allowed}"
-
-
-def _nested() -> list[str]:
-    return [f"{head}.{name}" for head, kind in NESTED.items() for name in field_types(kind)]

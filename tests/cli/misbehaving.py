@@ -188,7 +188,7 @@ def is_the_place():
         case "dividing":
             return is_within("division", "bnbench.plan.choice")
         case "training":
-            return is_within("_attempt", "bnbench.worker")
+            return is_within("_train", "bnbench.worker")
     return PLACE == "planning"
 
 

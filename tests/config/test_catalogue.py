@@ -10,6 +10,7 @@ import pytest
 from bnbench.components import components
 from bnbench.config import GROUPS, Composer, compose_request, entries
 from bnbench.config.catalogue import allowed, meanings
+from bnbench.config.keys import Arms
 from bnbench.spec import Batches, flatten
 from tests.conftest import Program, make_spec
 
@@ -94,3 +95,24 @@ def test_a_docstring_is_read():
     both = "what null means, over two lines"
     assert meanings(Documented) == {"first": both, "second": both, "third": "true"}
     assert meanings(lambda: None) == {}
+
+
+def test_keys_are_allowed_in_the_order_in_which_they_are_listed():
+    """As many as there are: those of the default arms."""
+    arms = Arms([], Composer(components()))
+    listed = [
+        entry.key
+        for entry in EVERY
+        if not entry.choices or {"batch", "cnn", "digits", "sgd", "constant"} & {*entry.choices}
+    ]
+    own = [*GROUPS, *arms._keys(), *(f"{group}.{option}" for group in GROUPS for option in arms._options(group))]
+    assert own == list(dict.fromkeys(key for key in listed if key in own)) and len(own) > 40
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_name_is_broken_whatever_the_width(program: Program, monkeypatch: pytest.MonkeyPatch, width: int):
+    monkeypatch.setenv("COLUMNS", str(width))
+    said = program("list", "settings").out
+    assert max(map(len, said.splitlines())) <= width
+    words = {word.rstrip(",") for word in said.split()}
+    assert {*Composer(components()).names("norm"), *(entry.key for entry in EVERY)} <= words

@@ -25,7 +25,7 @@ def problems(overrides, zips=(), excludes=()):
         ("norm=[batch,group]", ["norm=[batch,group]: must be one name; write norm=batch,group"]),
         ("model=resnet", ["model=resnet: unknown model", "did you mean 'resnet"]),
         ("norm=group norm.group=8", ["norm.group: no option 'group' in norm=group", "did you mean 'groups'?", "eps"]),
-        ("norm.groups=4", ["norm.groups: no option 'groups' in norm=batch", "Allowed: eps, momentum, affine, track"]),
+        ("norm.groups=4", ["norm.groups: no option 'groups' in norm=batch", "Allowed: affine, eps, momentum, track"]),
         ("norm=none norm.eps=1", ["norm.eps: no option 'eps' in norm=none; it has no options"]),
         ("norm._target_=os.system", ["norm._target_: no option '_target_' in norm=batch"]),
         ("_target_=os.system", ["_target_: unknown key"]),
