@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from bnbench.config.compose import GROUPS
 from bnbench.paths import conf_dir
+
+DEFAULTS: Mapping[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
+"""What 1.3 must be told to have no defaults of earlier versions, and later versions know by themselves."""
 
 
 def composed(group: str | None = None, name: str | None = None) -> tuple[Mapping[str, Any], Mapping[str, str]]:
@@ -39,7 +43,7 @@ def _hydra() -> Iterator[None]:
     outer = dict(GlobalHydra.instance().__dict__)
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        with initialize_config_dir(str(conf_dir()), **DEFAULTS):
             yield
     finally:
         GlobalHydra.instance().__dict__.update(outer)

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from bnbench.components import components
 from bnbench.config import GROUPS, Composer, compose_request
 from bnbench.config.compose import CLOSED
-from bnbench.config.hydra import composed
+from bnbench.config.hydra import DEFAULTS, composed
 from bnbench.paths import conf_dir
 from bnbench.spec import flatten, run_id
 
@@ -186,7 +186,7 @@ def test_ten_thousand_cells_are_planned_quickly():
 def test_the_caller_keeps_its_hydra_session_and_store(tmp_path):
     (tmp_path / "config.yaml").write_text("mine: 1")
     before = dict(ConfigStore.instance().repo)
-    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+    with initialize_config_dir(str(tmp_path), **DEFAULTS):
         compose_request(["norm=layer,rms"], components())
         assert composed("norm", "layer")[0]["norm"] == Composer(components()).options("norm", "layer")
         assert compose("config").mine == 1
