@@ -116,7 +116,7 @@ def ask_of_import(question: Question, plugin: Plugin) -> Any:
         raise PluginError(f"--plugin {plugin.file}: importing it failed: {reason}{last_line(trace)}")
 
 
-def ask_abreast(question: Question, specs: Specs, parts: Known, data: Path, copies: int) -> list[Any]:
+def ask_copies(question: Question, specs: Specs, parts: Known, data: Path, copies: int) -> list[Any]:
     """The answers of so many processes that are asked at the same time, as slow as they make each other.
 
     Those that died are left out.

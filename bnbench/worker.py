@@ -19,7 +19,7 @@ from torch import nn
 
 from bnbench.components import Components, components, foreign_line
 from bnbench.data import Data
-from bnbench.engines import StackOptions, train, train_abreast, train_stack
+from bnbench.engines import StackOptions, train, train_interleaved, train_stack
 from bnbench.environment import timestamp
 from bnbench.errors import message_of
 from bnbench.global_state import preserved_global_state
@@ -28,7 +28,7 @@ from bnbench.native import Mismatch
 from bnbench.notices import heard
 from bnbench.plan.execution import Engine, Execution
 from bnbench.plugin_source import Plugin
-from bnbench.probes import take, take_abreast
+from bnbench.probes import take, take_interleaved
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
 from bnbench.training import (
@@ -230,7 +230,7 @@ def _rows(
     if attempt.engine == "interleaved" and len(specs) > 1:
         own = [parts.load(spec, task.data) for spec in specs]
         built = [_anew(task, spec).build(spec, data).to(device) for spec, data in zip(specs, own, strict=True)]
-        for records in train_abreast(specs, built, [data.to(device) for data in own], take_abreast):
+        for records in train_interleaved(specs, built, [data.to(device) for data in own], take_interleaved):
             yield [(specs[index], asdict(record)) for index, record in records]
         return
     data = parts.load(specs[0], task.data)

@@ -122,7 +122,7 @@ def test_a_run_that_compiled_code_fails_is_trained_by_the_reference_engine(
     assert store.load_runs(tmp_path / "results")["engine"].tolist() == ["reference"]
 
 
-def test_runs_abreast_are_single_runs_that_end_together(tmp_path: Path):
+def test_interleaved_runs_are_single_runs_that_end_together(tmp_path: Path):
     words = ["norm=batch,none", "model=mlp", "model.width=8", "epochs=1", "probes=[step_time]"]
     specs = compose_request(words, components()).specs
     store.plan(tmp_path / "results", specs, {}, {})
@@ -134,7 +134,7 @@ def test_runs_abreast_are_single_runs_that_end_together(tmp_path: Path):
     assert probes[probes["name"] == "step_in_turns"].groupby("run_id").size().tolist() == [2, 2]
 
 
-def test_of_runs_abreast_one_that_fails_fails_alone(tmp_path: Path):
+def test_of_interleaved_runs_one_that_fails_fails_alone(tmp_path: Path):
     plugin = tmp_path / "plugin.py"
     plugin.write_text(BROKEN)
     words = ["norm=batch,broken,none", "model=mlp", "model.depth=1", "model.width=8", "epochs=1", "probes=[memory]"]

@@ -13,7 +13,7 @@ from bnbench.spec import RunSpec
 from bnbench.training.records import Halt, JointProbe, Outcome, Record
 
 
-def train_abreast(
+def train_interleaved(
     specs: Sequence[RunSpec], networks: Sequence[nn.Module], data: Sequence[Data], probe: JointProbe
 ) -> Iterator[list[tuple[int, Record]]]:
     """Train runs with the reference engine from pause to pause; yield records with the index of their run.

@@ -21,7 +21,7 @@ from bnbench.stacking.graph_capture.runner import LaneSteps
 from bnbench.stacking.optimizers import LaneOptimizer, make_lane_optimizer
 from bnbench.stacking.stack import MIN_LANES, Stack, Steps
 from bnbench.stacking.step import LaneStep
-from bnbench.stacking.vmap import run_at_once
+from bnbench.stacking.vmap import vmap_lanes
 from bnbench.training.forward import dtype_of
 from bnbench.training.optimizer import decays
 from bnbench.training.randomness import GlobalStream
@@ -160,7 +160,7 @@ def _stack(
     wanted = device.type == "cuda" if options.wide is None else options.wide
     wide = wanted and _may_be_wide(spec, networks[0], data.shape)
     network = fold([network.to(dtype) for network in networks], wide).train()
-    run_at_once(spec, network, data.shape)
+    vmap_lanes(spec, network, data.shape)
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device, torch_only=True) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
     batches = LaneBatches(specs, data, order, dtype, NATIVE_BLOCK_BYTES if options.native else None)

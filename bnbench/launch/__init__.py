@@ -1,8 +1,8 @@
 """Launchers: where tasks run."""
 
-from bnbench.launch.inline import inline
+from bnbench.launch.in_process import inline
 from bnbench.launch.launcher import Done, Launcher, Spent
-from bnbench.launch.local import NoWorkers, begin, local
+from bnbench.launch.processes import NoWorkers, begin, local
 
 LAUNCHERS: dict[str, Launcher] = {"inline": inline, "local": local}
 

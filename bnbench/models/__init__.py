@@ -1,6 +1,6 @@
 """Networks with a normalization variant built in: ``build(choice, norm, shape, classes, seed)``."""
 
-from bnbench.models.build import build
+from bnbench.models.builder import build
 from bnbench.models.registry import MODELS
 
 __all__ = ["MODELS", "build"]

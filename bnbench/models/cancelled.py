@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import fx, nn
 from torch.nn.modules.conv import _ConvNd
 
+from bnbench.models.activation_removal import NormTracer
 from bnbench.models.replacement import LastAxisNorm
-from bnbench.models.takeover import NormTracer
 from bnbench.norms.bias import cancels
 from bnbench.norms.copying import copied
 from bnbench.norms.reparametrization import weighted_layers

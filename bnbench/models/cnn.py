@@ -10,7 +10,7 @@ from functools import partial
 from torch import nn
 
 from bnbench.models.initial import Init, Network, Scheme
-from bnbench.models.unit import Activation, Bias, Placement, Pool, require_options, unit
+from bnbench.models.layer_block import Activation, Bias, Placement, Pool, require_options, unit
 
 
 def cnn(

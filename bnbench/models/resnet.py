@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bnbench.models.cnn import conv3x3
 from bnbench.models.initial import HE, Network
-from bnbench.models.unit import MOST_UNITS
+from bnbench.models.layer_block import MOST_UNITS
 from bnbench.models.zero_gamma import zero_weight
 from bnbench.norms.activation import activates, without_activation
 from bnbench.norms.bias import wants_bias

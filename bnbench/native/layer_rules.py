@@ -17,10 +17,10 @@ from bnbench.native.graph import CustomLayer, Graph, NotNative, Output
 from bnbench.norms.copying import copied
 from bnbench.norms.group import GroupNorm
 from bnbench.norms.instance import InstanceNorm
-from bnbench.norms.lanes import PerExample
 from bnbench.norms.layer import LayerNorm
 from bnbench.norms.none import NoNorm
 from bnbench.norms.rms import RMSNorm
+from bnbench.norms.stacking_helpers import PerExample
 from bnbench.stacking import LaneByLane
 from bnbench.stacking.layers.batch_norm import FoldedBatchNorm
 from bnbench.stacking.layers.convolution import FoldedConv2d

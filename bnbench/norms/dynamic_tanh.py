@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, AffineNorm, beside, full_precision, scale_and_shift
 from bnbench.norms.checks import above, among, require
-from bnbench.norms.lanes import widened
 from bnbench.norms.running import per_channel
+from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 

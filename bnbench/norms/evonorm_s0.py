@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from bnbench.norms.affine import Affine, AffineNorm, beside, full_precision, scale_and_shift
 from bnbench.norms.checks import above, among, at_least, require
 from bnbench.norms.group import require_group_values, require_groups
-from bnbench.norms.lanes import widened
 from bnbench.norms.modulation import center, modulate, swish
 from bnbench.norms.moments import pooled, position_dims
+from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, AffineNorm, beside, full_precision, scale_and_shift
 from bnbench.norms.checks import above, among, require, require_values
-from bnbench.norms.lanes import widened
 from bnbench.norms.modulation import mean_square, modulate
 from bnbench.norms.moments import position_dims
+from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 LEARNED_EPS = 1e-4

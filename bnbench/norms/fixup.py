@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from bnbench.errors import Impossible
 from bnbench.norms.affine import full_precision
 from bnbench.norms.branch import Branch
-from bnbench.norms.lanes import widened
+from bnbench.norms.input_bias import ShiftedConv2d, ShiftedLinear
 from bnbench.norms.reparametrization import weighted_layers
-from bnbench.norms.shifted import ShiftedConv2d, ShiftedLinear
+from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, AffineNorm, full_precision
 from bnbench.norms.checks import above, among, require, require_values
-from bnbench.norms.lanes import PerExample
+from bnbench.norms.stacking_helpers import PerExample
 from bnbench.schema.facts import Facts
 
 

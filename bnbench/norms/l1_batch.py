@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, beside, full_precision, scale_and_shift
 from bnbench.norms.checks import among, require
-from bnbench.norms.lanes import widened
 from bnbench.norms.modulation import center, mean_absolute, modulate
 from bnbench.norms.moments import channel_dims
 from bnbench.norms.running import RunningStatistics, require_batch
+from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 NORMAL = math.sqrt(math.pi / 2)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from bnbench.errors import Impossible
 from bnbench.norms.branch import Branch
-from bnbench.norms.successors import SucceedingConv2d, SucceedingLinear
+from bnbench.norms.replacement_layers import SucceedingConv2d, SucceedingLinear
 
 
 class Reparametrization(ABC):

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, AffineNorm, beside, full_precision, scale_and_shift
 from bnbench.norms.checks import above, among, require
-from bnbench.norms.lanes import PerExample
 from bnbench.norms.layer import Over
 from bnbench.norms.modulation import mean_square, modulate
+from bnbench.norms.stacking_helpers import PerExample
 from bnbench.schema.facts import Facts
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from bnbench.norms.affine import Affine, full_precision, scale_and_shift
 from bnbench.norms.checks import among, require, require_values
-from bnbench.norms.lanes import widened
 from bnbench.norms.modulation import center, modulate
 from bnbench.norms.moments import pooled, position_dims, unbiased
 from bnbench.norms.running import RunningStatistics
+from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 Moments = tuple[Tensor, Tensor]

@@ -13,9 +13,9 @@ from bnbench.norms.affine import Affine, full_precision
 from bnbench.norms.branch import Branch
 from bnbench.norms.checks import above, among, at_least, require
 from bnbench.norms.group import group_norm, require_groups
-from bnbench.norms.lanes import widened
 from bnbench.norms.reparametrization import Reparametrization, inner_axes, reparametrize, require_inputs
 from bnbench.norms.running import RunningStatistics
+from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 Statistics = Literal["group", "batch"]

@@ -32,7 +32,7 @@ PROBES: dict[ProbeName, Callable[[Pause], list[Value]]] = {
     "shift": shift,
 }
 JOINT: dict[ProbeName, Callable[[Sequence[Pause]], list[list[Value]]]] = {"step_time": step_times}
-"""Probes that measure networks of runs abreast in turns; the others measure one after the other."""
+"""Probes that measure networks of interleaved runs in turns; the others measure one after the other."""
 
 
 def take(spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Reading]:
@@ -44,11 +44,11 @@ def take(spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Readi
     Args:
         network: after ``step`` steps, on the device of ``data``.
     """
-    (readings,) = take_abreast([Halt(spec, network, data, step)])
+    (readings,) = take_interleaved([Halt(spec, network, data, step)])
     return readings
 
 
-def take_abreast(halts: Sequence[Halt]) -> list[list[Reading]]:
+def take_interleaved(halts: Sequence[Halt]) -> list[list[Reading]]:
     """What :func:`take` says of each of several runs that are at a pause side by side."""
     readings: list[list[Reading]] = [[] for _ in halts]
     for name in dict.fromkeys(name for halt in halts for name in halt.spec.probes):

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from bnbench import store
-from bnbench.asking import Answer, Waits, ask, ask_abreast
+from bnbench.asking import Answer, Waits, ask, ask_copies
 from bnbench.coincidences import sentences
 from bnbench.config import Request, compose_request, read_spec
 from bnbench.devices import CPU, Device, gpus, resolved
@@ -83,7 +83,7 @@ class Plan:
         known: by run_id, the status of every run in the folder.
         pending: by run_id, what to train now.
         impossible: by run_id, why a spec cannot be trained.
-        abreast: groups of run_ids; if given, the pending runs of a group are trained side by side, group by group.
+        interleaved: groups of run_ids; if given, the pending runs of a group are trained in turns, group by group.
         identities: by run_id of a spec as it was composed, that of the run if it is another one, as it is where its
             data have a fingerprint.
     """
@@ -98,7 +98,7 @@ class Plan:
     known: Mapping[str, str]
     pending: Mapping[str, RunSpec]
     impossible: Mapping[str, str]
-    abreast: tuple[tuple[str, ...], ...] = ()
+    interleaved: tuple[tuple[str, ...], ...] = ()
     identities: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -169,7 +169,7 @@ class Plan:
             question = partial(stack_seconds, device=device, planned=own, found=found.value)
             asked = time.monotonic()
             if self.device.type == "cpu" and (workers > 1 or any(spec.plugin for spec in specs.values())):
-                answers = ask_abreast(question, specs, self.components, self.data, min(workers, cores()))
+                answers = ask_copies(question, specs, self.components, self.data, min(workers, cores()))
             else:
                 answers = [told.value for told in self.ask(question, specs, measures=True) if told.error is None]
             seconds += [fmean(times) for times in zip(*(answer.seconds for answer in answers), strict=True)]

@@ -41,7 +41,7 @@ class Watch:
         self._ended: dict[str, str] = {}
         self._tasks: Sequence[Task] = ()
         self._varying: Sequence[str] = ()
-        self._at_once = 0
+        self._beginning = 0
         self._forecast: Forecast | None = None
         self._left: float | None = None
         self._now = "dividing runs into stacks"
@@ -63,7 +63,7 @@ class Watch:
         """
         with self._lock:
             self._tasks, self._varying, self._now = tasks, _varying(self._pending.values()), "starting workers"
-            self._at_once = sum(len(set(task.specs)) for task in tasks[:workers])
+            self._beginning = sum(len(set(task.specs)) for task in tasks[:workers])
             jobs = [Job(tuple(map(run_id, task.specs)), _kind(task), _size(task, sizes)) for task in tasks]
             self._forecast = Forecast(jobs, workers) if all(job.size > 0 for job in jobs) else None
             self._show()
@@ -100,7 +100,7 @@ class Watch:
         self._tell(
             Progress(
                 len(self._pending),
-                min(self._at_once, len(self._pending) - len(self._ended)),
+                min(self._beginning, len(self._pending) - len(self._ended)),
                 Counter(self._ended.values()),
                 self._impossible,
                 last,

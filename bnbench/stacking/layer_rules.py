@@ -11,14 +11,14 @@ from torch import nn
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.norms.batch import BatchNorm
 from bnbench.norms.ghost import GhostBatchNorm
-from bnbench.norms.lanes import PerExample, widened
+from bnbench.norms.input_bias import ShiftedConv2d, ShiftedLinear
 from bnbench.norms.none import NoNorm
 from bnbench.norms.precise import PreciseBatchNorm
 from bnbench.norms.renorm import BatchRenorm
 from bnbench.norms.reparametrization import ReparametrizedConv2d, ReparametrizedLinear
 from bnbench.norms.scaled_weight_standardization import ScaledWeightStandardization
-from bnbench.norms.shifted import ShiftedConv2d, ShiftedLinear
 from bnbench.norms.spectral_normalization import SpectralNormalization
+from bnbench.norms.stacking_helpers import PerExample, widened
 from bnbench.norms.sync import SyncBatchNorm
 from bnbench.norms.weight_normalization import WeightNormalization
 from bnbench.stacking.errors import CannotFold

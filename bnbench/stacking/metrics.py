@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class LaneTally:
+class LaneMetrics:
     """Takes the losses and logits of every step.
 
     Attributes:

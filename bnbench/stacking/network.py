@@ -52,7 +52,7 @@ class Folded(nn.Module):
         known about the sums of layers without a rule.
         """
         together = any("lanes_in_channels" in vars(layer) for layer in self.modules())
-        return not self.wide and not together and not any(layer.at_once for layer in lane_by_lane_layers(self))
+        return not self.wide and not together and not any(layer.vmapped for layer in lane_by_lane_layers(self))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, C, H, W]``, lane k owning examples ``k * N`` to ``(k + 1) * N``."""
@@ -118,7 +118,7 @@ def select(folded: Folded, lanes: Sequence[int]) -> Folded:
     if streams is not None:
         set_streams(chosen, [streams[lane] for lane in lanes])
     for old, new in zip(lane_by_lane_layers(folded), lane_by_lane_layers(chosen), strict=True):
-        new.at_once = old.at_once
+        new.vmapped = old.vmapped
     return chosen.train(folded.training)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from bnbench.data import Data, Examples
 from bnbench.spec import RunSpec, effective_lr
 from bnbench.stacking.batches import LaneBatches
-from bnbench.stacking.metrics import LaneTally
+from bnbench.stacking.metrics import LaneMetrics
 from bnbench.stacking.network import Folded, select, unfold
 from bnbench.stacking.optimizers import LaneOptimizer
 from bnbench.training.evaluation import evaluate_lanes
@@ -82,9 +82,9 @@ class Stack:
         self._limit_K = parameter.new_full((len(specs),), math.inf)
         self._frozen = False
 
-    def train(self, start: int, pause: int) -> LaneTally:
+    def train(self, start: int, pause: int) -> LaneMetrics:
         """Make the steps from one pause to the next."""
-        timeline, metrics, step = self._timeline, LaneTally(), start
+        timeline, metrics, step = self._timeline, LaneMetrics(), start
         with undrawn():
             while step < pause:
                 if step == timeline.frozen_from:
@@ -96,7 +96,7 @@ class Stack:
                 step += len(y_SKN)
         return metrics
 
-    def first_bad(self, metrics: LaneTally, first: bool) -> list[int | None]:
+    def first_bad(self, metrics: LaneMetrics, first: bool) -> list[int | None]:
         """By column, the first step from 0 since the last pause whose loss is not finite or above the limit.
 
         Args:

@@ -24,12 +24,12 @@ LANES, EXAMPLES = 3, 8
 """Lanes, and examples of each, that a proof needs at most."""
 
 
-def run_at_once(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> None:
+def vmap_lanes(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> None:
     """Let the layers without a rule make one call for all lanes where that does what a call for each does.
 
     Args:
         spec: of any lane.
-        network: whose layers' ``at_once`` is set; nothing else is changed.
+        network: whose layers' ``vmapped`` is set; nothing else is changed.
         shape: C, H, W of its images.
     """
     like, rng = next(network.parameters()), torch.Generator().manual_seed(0)
@@ -37,7 +37,7 @@ def run_at_once(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> 
     inputs = _inputs(spec, network, x_MCHW)
     for layer, x in inputs.items():
         few = torch.unflatten(x, 0, (network.lanes, -1))[:LANES].flatten(0, 1)
-        layer.at_once = same_config(layer) and _agrees(layer.first(LANES), few.cpu().double())
+        layer.vmapped = same_config(layer) and _agrees(layer.first(LANES), few.cpu().double())
     if inputs:
         inputs.clear()
         release_memory()  # for what training needs
@@ -51,15 +51,15 @@ def _agrees(layer: LaneByLane, x: Tensor) -> bool:
     try:
         in_turn = layer.cpu().double()
         randomize(in_turn, torch.Generator().manual_seed(0))
-        at_once = copied(in_turn)
-        at_once.at_once = True
+        vmapped = copied(in_turn)
+        vmapped.vmapped = True
         with torch.random.fork_rng([]):
             for training in (True, True, False):
-                expected, received = (_pass(form.train(training), x) for form in (in_turn, at_once))
+                expected, received = (_pass(form.train(training), x) for form in (in_turn, vmapped))
                 if next(unequal("", expected, received), None) is not None:
                     return False
                 x = x.flip(0)
-        return same_config(at_once)
+        return same_config(vmapped)
     except (Exception, SystemExit):  # a plugin's layer may raise anything
         return False
 

@@ -1,17 +1,17 @@
 """Studies: claims as data, the runs that decide them, and the scorecard of their verdicts."""
 
-from bnbench.study.conduct import Findings, Place, check_places, conduct, execute, sweep_name
+from bnbench.study.catalog import SCALES, check_scale, load, names
 from bnbench.study.definition import Scale, ScaleName, Study, StudyClaim
 from bnbench.study.design import merged
 from bnbench.study.files import check_files, scorecard_files, write
-from bnbench.study.library import SCALES, check_scale, load, names
-from bnbench.study.outlook import Outlook, outlook
-from bnbench.study.reading import read_study
+from bnbench.study.forecasts import Outlook, outlook
+from bnbench.study.overrides import told_apart, varied
+from bnbench.study.parser import read_study
 from bnbench.study.registry import MEASURES
 from bnbench.study.row import Row
-from bnbench.study.scorecard import scorecard
-from bnbench.study.variation import told_apart, varied
-from bnbench.study.view import as_table, view
+from bnbench.study.runner import Findings, Place, check_places, conduct, execute, sweep_name
+from bnbench.study.scorecards import scorecard
+from bnbench.study.views import as_table, view
 
 __all__ = [
     "MEASURES",

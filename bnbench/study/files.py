@@ -19,11 +19,11 @@ from bnbench.paths import irregular
 from bnbench.reports import render
 from bnbench.stats import Verdict
 from bnbench.store.files import content, replacing
+from bnbench.study.catalog import names
 from bnbench.study.definition import ScaleName
-from bnbench.study.library import names
+from bnbench.study.overrides import READABLE, suffix
 from bnbench.study.row import Row
-from bnbench.study.variation import READABLE, suffix
-from bnbench.study.view import as_table, view
+from bnbench.study.views import as_table, view
 from bnbench.text import plural
 
 LONGEST = 100

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bnbench.study.curve import LargestLearningRate, UsableDecades
-from bnbench.study.inside import PercentileDrift, ProbeValue
+from bnbench.study.evaluation_measures import FinalAccuracy, GeneralizationGap, StepsToTarget
+from bnbench.study.lr_curve import LargestLearningRate, UsableDecades
 from bnbench.study.measure import Measure
-from bnbench.study.outcomes import FinalAccuracy, GeneralizationGap, StepsToTarget
+from bnbench.study.probe_measures import PercentileDrift, ProbeValue
 
 MEASURES: dict[str, type[Measure]] = {
     "test_accuracy": FinalAccuracy,

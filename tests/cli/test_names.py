@@ -70,7 +70,7 @@ def test_a_sweep_without_a_name_that_is_interrupted_says_how_it_goes_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["bnbench.session.execute"], "dispatch", interrupted)
+    monkeypatch.setattr(sys.modules["bnbench.session.execution"], "dispatch", interrupted)
     done = program("sweep", "--launcher", "inline", *SMALL)
     assert done.code == 130 and f"say --name mlp-digits-{TODAY}" in done.out
 

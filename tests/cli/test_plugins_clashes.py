@@ -31,7 +31,7 @@ CLASHES = {
     "reset_running_stats": "def reset_running_stats(self): raise RuntimeError",
     "chunk": "chunk = 2\n    corrections = 1\n    reparametrization = 2",
     "factors": "factors = ()\n    lanes = 7\n    lanes_in_channels = True\n    separable = False",
-    "lane_by_lane": "at_once = True\n    streams = 3\n    member = 1\n    alike = 1\n    first = 2",
+    "lane_by_lane": "vmapped = True\n    streams = 3\n    member = 1\n    alike = 1\n    first = 2",
     "eps": "def eps(self): raise RuntimeError",
 }
 PLUGIN = """
@@ -62,7 +62,7 @@ class Clashing(Model):
     def __init__(self, norm, shape, classes):
         super().__init__(norm, shape, classes)
         self.factors, self.lanes, self.scheme, self.network, self.template = [1], 3, "he", None, None
-        self.lanes_in_channels, self.at_once, self.normalize = True, True, 2
+        self.lanes_in_channels, self.vmapped, self.normalize = True, True, 2
 """
 
 

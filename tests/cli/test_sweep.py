@@ -97,7 +97,7 @@ def test_an_interrupted_sweep_ends_with_the_bytes_of_a_whole_one(program: Progra
         raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(sys.modules["bnbench.session.execute"], "dispatch", one_stack)
+        interrupted.setattr(sys.modules["bnbench.session.execution"], "dispatch", one_stack)
         assert program("sweep", "--name", "parts", *words).code == 130
     left = {run["seed"] for run in rows("results/parts/runs.csv") if run["status"] == "planned"}
     assert left

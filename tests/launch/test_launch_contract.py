@@ -13,7 +13,7 @@ import pytest
 
 from bnbench.errors import BnbenchError
 from bnbench.launch import LAUNCHERS, Done, Launcher
-from bnbench.launch.inline import inline
+from bnbench.launch.in_process import inline
 from tests.launch import tasks
 
 

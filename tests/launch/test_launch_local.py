@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.launch.local import METHOD, local
+from bnbench.launch.processes import METHOD, local
 from tests.launch import tasks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BEGUN = """
 import sys
 from bnbench.launch import begin
-from bnbench.launch.local import local
+from bnbench.launch.processes import local
 from tests.launch import tasks
 begin("wave")
 print([done.value for done in local(tasks.imported, ["wave", "pdb"], 1)], "wave" in sys.modules)
@@ -30,7 +30,7 @@ print([done.value for done in local(tasks.imported, ["wave", "pdb"], 1)], "wave"
 PARENT = """
 import sys
 from pathlib import Path
-from bnbench.launch.local import local
+from bnbench.launch.processes import local
 from tests.launch import tasks
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
@@ -67,7 +67,7 @@ def test_a_worker_that_dies_after_its_task_loses_none() -> None:
 
 
 def test_workers_that_cannot_start_are_told_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["bnbench.launch.local"], "serve", tasks.serve_nobody)
+    monkeypatch.setattr(sys.modules["bnbench.launch.processes"], "serve", tasks.serve_nobody)
     ends = list(local(tasks.square, [1, 2, 3], 2))
     assert sorted(done.index for done in ends) == [0, 1, 2]
     assert {done.error for done in ends} == {"the worker process ended with exit code 4"}
@@ -183,7 +183,7 @@ def test_it_runs_outside_the_main_thread() -> None:
 
 
 SCRIPT = """
-from bnbench.launch.local import local
+from bnbench.launch.processes import local
 from tests.launch import tasks
 
 print("begin", flush=True)

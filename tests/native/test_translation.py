@@ -30,7 +30,7 @@ from tests.conftest import load_data, make_spec
 from tests.engines.test_recording import Counting, Drawing, Reading, Remembering, with_norm
 from tests.engines.test_stacked import alone, assert_equal, lanes_of, small, stacked
 from tests.native.test_native import TRANSLATED
-from tests.stacking.test_at_once import Batch, Largest, Own, Unlike
+from tests.stacking.test_vmap import Batch, Largest, Own, Unlike
 from tests.test_kept import DAMAGES, Damage
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bnbench.components import components
-from bnbench.probes import take, take_abreast
+from bnbench.probes import take, take_interleaved
 from bnbench.probes.step_time import PARTS, Times, step_times, time_steps
 from bnbench.training import Halt
 from tests.conftest import load_data, make_spec
@@ -76,13 +76,13 @@ def test_what_slows_a_turn_down_is_in_no_ratio_of_steps_in_turns(monkeypatch: py
     assert min(slow_T) < values[0] < 2 * max(slow_T)
 
 
-def test_runs_abreast_are_timed_in_turns_and_all_else_is_measured_as_alone():
+def test_interleaved_runs_are_timed_in_turns_and_all_else_is_measured_as_alone():
     specs = [make_spec("model=mlp", f"norm={norm}", "probes=[step_time,memory]") for norm in ("batch", "none")]
     halts = []
     for spec in specs:
         data = load_data(spec)
         halts.append(Halt(spec, components().build(spec, data), data, 7))
-    together = take_abreast(halts)
+    together = take_interleaved(halts)
     for halt, found in zip(halts, together, strict=True):
         alone = take(halt.spec, halt.network, halt.data, halt.step)
         assert [(one.step, one.probe, one.layer, one.name) for one in found] == [

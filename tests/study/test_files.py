@@ -14,7 +14,7 @@ from bnbench.errors import InvalidRequest
 from bnbench.notices import heard
 from bnbench.study import Row, as_table, check_files, names, scorecard, scorecard_files, write
 from tests.store.test_store_faults import Crash, crash_at
-from tests.study.test_scorecard import NOISE, findings, study
+from tests.study.test_scorecards import NOISE, findings, study
 
 GROUPS = {("batch", "all"): 0.95 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]}
 COMMAND = "bnbench study run mine.yaml"

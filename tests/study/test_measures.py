@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnbench.study.curve import LargestLearningRate, UsableDecades
-from bnbench.study.inside import PercentileDrift, ProbeValue
+from bnbench.study.evaluation_measures import FinalAccuracy, GeneralizationGap, StepsToTarget
+from bnbench.study.lr_curve import LargestLearningRate, UsableDecades
 from bnbench.study.measure import Tables
-from bnbench.study.outcomes import FinalAccuracy, GeneralizationGap, StepsToTarget
+from bnbench.study.probe_measures import PercentileDrift, ProbeValue
 
 NOTHING = pd.DataFrame()
 RUN = {"arm": "a", "cell": "all", "lr": 0.1, "counted": True, "diverged": False, "val": 0.9, "test": 0.8, "chance": 0.1}

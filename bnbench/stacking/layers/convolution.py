@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.lanes import take_tensors
 from bnbench.norms.reparametrization import Reparametrization
+from bnbench.norms.stacking_helpers import take_tensors
 from bnbench.stacking.layers.batched_matmul import Factors, lane_product
 from bnbench.stacking.layers.layout import lanes_in_batch, lanes_in_channels
 from bnbench.stacking.layers.windows import Windows, convolve_windows

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from bnbench.norms.lanes import take_tensors
 from bnbench.norms.reparametrization import Reparametrization
+from bnbench.norms.stacking_helpers import take_tensors
 from bnbench.stacking.errors import CannotFold
 from bnbench.stacking.layers.batched_matmul import Factors, lane_product, wide_product
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.norms.copying import copied
-from bnbench.norms.lanes import joined, take_tensors
+from bnbench.norms.stacking_helpers import joined, take_tensors
 from bnbench.stacking.errors import CannotFold
 from bnbench.training.module_state import state_of
 
@@ -28,11 +28,11 @@ class LaneByLane(nn.Module):
 
     Attributes:
         averages: of the layers, see :mod:`bnbench.training.statistics`.
-        at_once: let ``torch.vmap`` make one call for all lanes, which not every layer's code allows: see
-            :func:`bnbench.stacking.vmap.run_at_once`.
+        vmapped: let ``torch.vmap`` make one call for all lanes, which not every layer's code allows: see
+            :func:`bnbench.stacking.vmap.vmap_lanes`.
     """
 
-    at_once = False
+    vmapped = False
 
     def __init__(self, lanes: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -47,15 +47,15 @@ class LaneByLane(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[K * N, C, *]``; in training, a lane draws random numbers from its own stream if it has one."""
         parts = torch.unflatten(x, 0, (len(self._members), -1))
-        if self.at_once and (self.training or parts[0].numel() < LARGE):
-            return self._forward_at_once(parts.contiguous())
+        if self.vmapped and (self.training or parts[0].numel() < LARGE):
+            return self._forward_vmapped(parts.contiguous())
         outputs = []
         for number in range(len(self._members)):
             with self.lane(number) as member, self._stream(number):
                 outputs.append(member(parts[number].contiguous()))
         return torch.cat(outputs)
 
-    def _forward_at_once(self, x_KN: Tensor) -> Tensor:
+    def _forward_vmapped(self, x_KN: Tensor) -> Tensor:
         def call(own: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             with self._with_tensors(0, own) as member:
                 y = member(x)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.stacking import LaneByLane, fold, select, unfold
-from bnbench.stacking.vmap import run_at_once
+from bnbench.stacking.vmap import vmap_lanes
 from bnbench.training import Outcome
 from tests.conftest import load_data, make_spec
 from tests.engines.tape import Tape
@@ -100,9 +100,9 @@ def folded_with(make: type[nn.Module], lanes: int = 4):
 def test_what_may_run_at_once(make):
     networks, folded = folded_with(make)
     before = [network.state_dict() for network in networks]
-    run_at_once(make_spec(), folded, (2, 6, 6))
+    vmap_lanes(make_spec(), folded, (2, 6, 6))
     layer = folded.network[1]
-    assert isinstance(layer, LaneByLane) and layer.at_once is (make in ALLOW)
+    assert isinstance(layer, LaneByLane) and layer.vmapped is (make in ALLOW)
     for lane, state in enumerate(before):
         for name, value in unfold(folded, lane).state_dict().items():
             assert torch.equal(value, state[name])
@@ -113,15 +113,15 @@ def test_the_proof_draws_from_no_stream():
     expected = torch.rand(3)
     _, folded = folded_with(Drawing)
     torch.manual_seed(5)
-    run_at_once(make_spec(), folded, (2, 6, 6))
+    vmap_lanes(make_spec(), folded, (2, 6, 6))
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_fewer_lanes_run_at_once_too():
     _, folded = folded_with(Batch)
-    run_at_once(make_spec(), folded, (2, 6, 6))
+    vmap_lanes(make_spec(), folded, (2, 6, 6))
     assert not folded.separable
-    assert select(folded, [0, 2]).network[1].at_once
+    assert select(folded, [0, 2]).network[1].vmapped
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm, monkeypatch: py
     forward, asked = LaneByLane.forward, []
 
     def watched(self: LaneByLane, x: Tensor) -> Tensor:
-        asked.append(self.at_once)
+        asked.append(self.vmapped)
         return forward(self, x)
 
     monkeypatch.setattr(LaneByLane, "forward", watched)

@@ -8,9 +8,9 @@ from bnbench import session
 from bnbench.config import joined
 from bnbench.remembered import remembered
 from bnbench.stats import ALPHA, detectable_effect
-from bnbench.study.conduct import Place, sweep_name
 from bnbench.study.definition import ScaleName, Study
 from bnbench.study.design import groups, reporting_trials, tuning_trials
+from bnbench.study.runner import Place, sweep_name
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from bnbench import session, store
 from bnbench.paths import expanded
 from bnbench.plugins import known_components
 from bnbench.schema import Known
-from bnbench.study.curve import curves
 from bnbench.study.definition import Scale, ScaleName, Study
 from bnbench.study.design import Group, Rates, Trials, counterparts, groups, reporting_trials, tuning_trials
+from bnbench.study.lr_curve import curves
 from bnbench.study.measure import Side, Tables
+from bnbench.study.overrides import suffix
 from bnbench.study.tables import read_tables
 from bnbench.study.tuning import MOST_EXTENSIONS, Grids, Tuning, tune, widened
-from bnbench.study.variation import suffix
 
 Train = Callable[[Study, str, session.Plan], session.Summary]
 """Trains what is pending of a plan, and is told which part of which study it is."""
@@ -149,7 +149,7 @@ class _Course:
             tables = self.reporting({group: grids[group[1]] for group in swept})
         return tables
 
-    def _execute(self, trials: Trials, what: str, abreast: bool = False) -> tuple[Path, pd.DataFrame]:
+    def _execute(self, trials: Trials, what: str, interleaved: bool = False) -> tuple[Path, pd.DataFrame]:
         """Train what is pending; the sweep's folder, and the table with the identities that the runs have there."""
         plan = session.plan_request(
             trials.request,
@@ -161,8 +161,8 @@ class _Course:
             retry_failed=self.place.retry_failed,
         )
         table = trials.table.assign(run_id=trials.table["run_id"].replace(dict(plan.identities)))
-        groups_abreast = counterparts(table) if abreast else ()
-        summary = self.train(self.study, what, replace(plan, abreast=groups_abreast))
+        groups = counterparts(table) if interleaved else ()
+        summary = self.train(self.study, what, replace(plan, interleaved=groups))
         if summary.interrupted:
             raise KeyboardInterrupt
         self.statuses |= summary.statuses

@@ -16,7 +16,7 @@ from bnbench.study import Findings, Study, as_table, load, names, scorecard, vie
 from bnbench.study.contrast import Comparison
 from bnbench.study.definition import StudyClaim
 from bnbench.study.measure import Tables
-from bnbench.study.scorecard import row_of
+from bnbench.study.scorecards import row_of
 from bnbench.study.tuning import Tuning
 from tests.study.files import TREE, study_of
 

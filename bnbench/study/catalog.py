@@ -9,7 +9,7 @@ from typing import get_args
 from bnbench.errors import BnbenchError, InvalidRequest, nearest
 from bnbench.paths import conf_dir
 from bnbench.study.definition import ScaleName, Study
-from bnbench.study.reading import read_study
+from bnbench.study.parser import read_study
 
 ENDING = ".yaml"
 SCALES: tuple[ScaleName, ...] = get_args(ScaleName)

@@ -169,7 +169,7 @@ def test_a_study_that_is_alone_measures_the_arms_of_a_seed_in_turns(tmp_path: Pa
         conduct(study, "cpu", place, train)
     found = conduct(study, "cpu", place, train)
     first, second = given
-    specs = [[first.specs[name] for name in group] for group in first.abreast]
+    specs = [[first.specs[name] for name in group] for group in first.interleaved]
     assert [[(spec.norm.name, spec.seed) for spec in group] for group in specs] == [
         [("batch", seed), ("none", seed)] for seed in range(6)
     ]

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from bnbench.stats import Decision, decide_together
-from bnbench.study.conduct import Findings
 from bnbench.study.contrast import Comparison, compare, signed, unsigned
-from bnbench.study.curve import curves
 from bnbench.study.definition import StudyClaim
+from bnbench.study.lr_curve import curves
 from bnbench.study.row import Row
+from bnbench.study.runner import Findings
 
 SEED = 0
 """Of the generator that draws resamples: the same runs give the same scorecard."""

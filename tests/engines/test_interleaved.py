@@ -1,4 +1,4 @@
-"""Runs abreast: each is trained as alone, they wait for each other at pauses, and end together."""
+"""Interleaved runs: each is trained as alone, they wait for each other at pauses, and end together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from bnbench.components import components
 from bnbench.data import order_of
-from bnbench.engines import train, train_abreast
+from bnbench.engines import train, train_interleaved
 from bnbench.spec import RunSpec
 from bnbench.training import Evaluation, Halt, Outcome, Reading, Record
 from bnbench.training.timeline import timeline_of
@@ -19,7 +19,7 @@ BATCH = ("model=mlp", "norm=batch", "batch_size=64", "epochs=2")
 SPECS = [make_spec(*BATCH), make_spec("model=mlp", "norm=layer", "batch_size=64", "epochs=4", "probe_every=2")]
 
 
-def abreast(specs: Sequence[RunSpec]) -> tuple[list[list[tuple[int, Record]]], list[list[tuple[RunSpec, int]]]]:
+def interleaved(specs: Sequence[RunSpec]) -> tuple[list[list[tuple[int, Record]]], list[list[tuple[RunSpec, int]]]]:
     """What is yielded, and which runs were measured together after how many steps."""
     seen: list[list[tuple[RunSpec, int]]] = []
 
@@ -29,11 +29,11 @@ def abreast(specs: Sequence[RunSpec]) -> tuple[list[list[tuple[int, Record]]], l
 
     data = [load_data(spec) for spec in specs]
     networks = [PARTS.build(spec, own) for spec, own in zip(specs, data, strict=True)]
-    return list(train_abreast(specs, networks, data, probe)), seen
+    return list(train_interleaved(specs, networks, data, probe)), seen
 
 
 def test_every_run_is_trained_as_alone():
-    yielded, _ = abreast(SPECS)
+    yielded, _ = interleaved(SPECS)
     for index, spec in enumerate(SPECS):
         data = load_data(spec)
         expected = list(train(spec, PARTS.build(spec, data), data))
@@ -42,7 +42,7 @@ def test_every_run_is_trained_as_alone():
 
 
 def test_they_are_measured_together_while_both_train_and_end_together():
-    yielded, seen = abreast(SPECS)
+    yielded, seen = interleaved(SPECS)
     first, second = SPECS
     steps = timeline_of(first, order_of(first, load_data(first).train)).total // 2
     assert seen == [
@@ -57,7 +57,7 @@ def test_they_are_measured_together_while_both_train_and_end_together():
 
 def test_a_run_that_diverges_leaves_the_others():
     wild = make_spec("model=mlp", "norm=none", "lr=1e15", "epochs=2")
-    yielded, seen = abreast([wild, SPECS[0]])
+    yielded, seen = interleaved([wild, SPECS[0]])
     assert [len(together) for together in seen] == [2, 1, 1]
     (failed, ended) = (record for _, record in yielded[-1])
     assert isinstance(failed, Outcome) and isinstance(ended, Outcome)
@@ -72,4 +72,4 @@ def test_what_a_run_raises_is_raised():
         def probe(halts: Sequence[Halt]) -> list[list[Reading]]:
             raise RuntimeError("not now")
 
-        list(train_abreast(SPECS[:1], [PARTS.build(SPECS[0], data)], [data], probe))
+        list(train_interleaved(SPECS[:1], [PARTS.build(SPECS[0], data)], [data], probe))

@@ -104,7 +104,7 @@ def _train(
     most = most_lanes(lanes)
     ended = 0
     try:
-        groups = _abreast(plan, pending)
+        groups = _interleaved(plan, pending)
         with followed(shown.prepare):
             found = Division({}, {}) if groups else _divided(plan, pending, workers, most, shown.wait)
         grouped = groups or stacks(pending, found.executions, workers, spread=most is None)
@@ -190,11 +190,11 @@ def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
             store.join(plan.folder)
 
 
-def _abreast(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]]:
+def _interleaved(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]]:
     """The pending runs of each group, then those of no group one by one; nothing for a plan without groups."""
-    groups = [tuple(name for name in group if name in pending) for group in plan.abreast]
+    groups = [tuple(name for name in group if name in pending) for group in plan.interleaved]
     inside = {name for group in groups for name in group}
-    return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.abreast else []
+    return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.interleaved else []
 
 
 def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, waits: Waits) -> Division:
@@ -222,7 +222,7 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], executions: Mapping
     from bnbench.worker import Task
 
     session, commit = uuid.uuid4().hex[:12], git_commit()
-    default = Execution("interleaved") if plan.abreast else ALONE
+    default = Execution("interleaved") if plan.interleaved else ALONE
     return [
         Task(
             specs=tuple(specs),
