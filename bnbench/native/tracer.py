@@ -13,6 +13,7 @@ from bnbench.native import structures as c
 from bnbench.native.graph import Graph, Image, NotNative, Output, State
 from bnbench.native.layer_rules import RULES, add, custom_layer, flatten, keeps_shape
 from bnbench.stacking import Folded
+from bnbench.stacking.layers.layout import has_lanes_in_channels
 from bnbench.training.module_state import changed, python_state
 
 SUMS = {operator.add, operator.iadd, torch.add}
@@ -49,13 +50,13 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, layer: nn.Module, path: str) -> bool:
         """True for layers that are not looked into."""
-        return type(layer) in RULES or "lanes_in_channels" in vars(layer) or not list(layer.children())
+        return type(layer) in RULES or has_lanes_in_channels(layer) or not list(layer.children())
 
 
 def _trace(folded: Folded) -> fx.Graph:
     """The calls that a network makes, the same in each step."""
     for layer in folded.network.modules():
-        if (layer._forward_hooks or layer._forward_pre_hooks) and "lanes_in_channels" not in vars(layer):
+        if (layer._forward_hooks or layer._forward_pre_hooks) and not has_lanes_in_channels(layer):
             raise NotNative(f"{type(layer).__name__} with hooks")
     before = python_state(folded.network)
     try:

@@ -16,7 +16,7 @@ from bnbench.norms.copying import copied
 from bnbench.stacking.errors import CannotFold
 from bnbench.stacking.layer_rules import fold_layer, rule_of
 from bnbench.stacking.layers.batch_norm import FoldedBatchNorm, count_batches
-from bnbench.stacking.layers.layout import lanes_in_batch, lanes_in_channels
+from bnbench.stacking.layers.layout import has_lanes_in_channels, lanes_in_batch, lanes_in_channels
 from bnbench.stacking.layers.per_lane import LaneByLane, Stream, tensors_of
 
 
@@ -51,7 +51,7 @@ class Folded(nn.Module):
         Sums over the examples of several channels at once may be rounded differently for the last ones, and nothing is
         known about the sums of layers without a rule.
         """
-        together = any("lanes_in_channels" in vars(layer) for layer in self.modules())
+        together = any(has_lanes_in_channels(layer) for layer in self.modules())
         return not self.wide and not together and not any(layer.vmapped for layer in lane_by_lane_layers(self))
 
     def forward(self, x: Tensor) -> Tensor:

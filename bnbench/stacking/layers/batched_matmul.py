@@ -10,12 +10,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bnbench.norms.reparametrization import Reparametrization
+
 Factors = list[tuple[Tensor, Tensor]]
 """Pairs of outputs' gradients ``[K, M, O]`` and inputs ``[K, M, F]``: a weight's gradient is the sum of their products.
 
 An optimizer that adds the product to what it keeps of the gradient saves writing and reading it: with few rows that is
 a third of all the memory traffic of a step.
 """
+
+
+class FactoredLayer(nn.Module):
+    """A layer of K lanes that multiplies by a weight, and can keep the gradient of that as factors.
+
+    Attributes:
+        weight: of all lanes.
+        factors: takes the gradient of the weight if it is a list.
+        reparametrization: computes the weight that is applied from the trained one, if the lanes do so.
+    """
+
+    weight: Tensor
+    factors: Factors | None = None
+    reparametrization: Reparametrization | None = None
 
 
 def keep_factors(network: nn.Module) -> dict[int, Factors]:
@@ -25,9 +41,8 @@ def keep_factors(network: nn.Module) -> dict[int, Factors]:
     """
     kept: dict[int, Factors] = {}
     for layer in network.modules():
-        if "factors" in vars(layer) and vars(layer).get("reparametrization", layer) is None:
-            factors: Factors = []
-            vars(layer)["factors"] = kept[id(layer.weight)] = factors
+        if isinstance(layer, FactoredLayer) and layer.reparametrization is None:
+            layer.factors = kept[id(layer.weight)] = []
     return kept
 
 

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.reparametrization import Reparametrization
 from bnbench.norms.stacking_helpers import take_tensors
-from bnbench.stacking.layers.batched_matmul import Factors, lane_product
+from bnbench.stacking.layers.batched_matmul import FactoredLayer, lane_product
 from bnbench.stacking.layers.layout import lanes_in_batch, lanes_in_channels
 from bnbench.stacking.layers.windows import Windows, convolve_windows
 
@@ -37,7 +36,7 @@ and in bfloat16. ``python -m benchmarks.gpu --part forms`` measures that, and wh
 """
 
 
-class FoldedConv2d(nn.Module):
+class FoldedConv2d(FactoredLayer):
     """``[K * N, C, H, W] -> [K * N, O, Y, X]`` with ``weight [K * O, C / groups, R, S]``, channels last, and ``bias``.
 
     It takes the form of a product of patches and weights for small images and batches, of one convolution per lane for
@@ -50,7 +49,6 @@ class FoldedConv2d(nn.Module):
         wide: whether it maps ``[N, K * C, H, W] -> [N, K * O, Y, X]``, channels last.
     """
 
-    weight: Tensor
     bias: Tensor | None
 
     def __init__(self, lanes: Sequence[nn.Conv2d]) -> None:
@@ -70,8 +68,7 @@ class FoldedConv2d(nn.Module):
         self.margins = [left, right, top, bottom]
         self.padding = (top, left) if self.padding_mode == "constant" and (top, left) == (bottom, right) else None
         self.form: Form | None = None
-        self.factors: Factors | None = None
-        self.reparametrization: Reparametrization | None = getattr(first, "reparametrization", None)
+        self.reparametrization = getattr(first, "reparametrization", None)
         self.wide = False
 
     def forward(self, x: Tensor) -> Tensor:

@@ -42,15 +42,19 @@ def last_lanes_in_batch(x: Tensor, lanes: int) -> Tensor:
 
 def on_the_batch(layer: Layer, lanes: int) -> Layer:
     """Let a layer that works on ``[N, K * C, *]`` work on ``[K * N, C, *]``."""
-    vars(layer)["lanes_in_channels"] = True
     layer.register_forward_pre_hook(partial(_before, lanes))
     layer.register_forward_hook(partial(_after, lanes))
     return layer
 
 
+def has_lanes_in_channels(layer: nn.Module) -> bool:
+    """Whether a layer works on ``[N, K * C, *]`` within a network that has ``[K * N, C, *]``: :func:`on_the_batch`."""
+    return any(isinstance(hook, partial) and hook.func is _before for hook in layer._forward_pre_hooks.values())
+
+
 def on_the_channels(layer: Layer, lanes: int) -> Layer:
     """Let a layer that works on ``[K * N, C, *]`` work on ``[N, K * C, *]``, or take back :func:`on_the_batch`."""
-    if "lanes_in_channels" not in vars(layer):
+    if not has_lanes_in_channels(layer):
         layer.register_forward_pre_hook(partial(_to_batch, lanes), prepend=True)
         layer.register_forward_hook(partial(_to_channels, lanes))
         return layer

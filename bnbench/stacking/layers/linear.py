@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from bnbench.norms.reparametrization import Reparametrization
 from bnbench.norms.stacking_helpers import take_tensors
 from bnbench.stacking.errors import CannotFold
-from bnbench.stacking.layers.batched_matmul import Factors, lane_product, wide_product
+from bnbench.stacking.layers.batched_matmul import FactoredLayer, lane_product, wide_product
 
 
-class FoldedLinear(nn.Module):
+class FoldedLinear(FactoredLayer):
     """``[K * N, *, F] -> [K * N, *, O]`` with ``weight [K * O, F]`` and ``bias [K * O]``.
 
     Attributes:
@@ -21,7 +20,6 @@ class FoldedLinear(nn.Module):
         wide: whether it maps ``[N, K * F] -> [N, K * O]``.
     """
 
-    weight: Tensor
     bias: Tensor | None
 
     def __init__(self, lanes: Sequence[nn.Linear]) -> None:
@@ -29,8 +27,7 @@ class FoldedLinear(nn.Module):
         take_tensors(self, lanes)
         self.lanes = len(lanes)
         self.in_features, self.out_features = lanes[0].in_features, lanes[0].out_features
-        self.factors: Factors | None = None
-        self.reparametrization: Reparametrization | None = getattr(lanes[0], "reparametrization", None)
+        self.reparametrization = getattr(lanes[0], "reparametrization", None)
         self.wide = False
 
     def forward(self, x: Tensor) -> Tensor:
