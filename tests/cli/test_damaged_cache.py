@@ -43,6 +43,11 @@ class Told:
     lines: list[str]
 
 
+def _special(folder: str, names: list[str]) -> list[str]:
+    """What is no file: an answer that is damaged stays as it is until somebody asks for it again."""
+    return [name for name in names if not (Path(folder) / name).is_dir() and not (Path(folder) / name).is_file()]
+
+
 class Sweeps:
     """Sweeps by compiled code, each with a copy of the last one's cache: no library is loaded twice by one name."""
 
@@ -57,7 +62,7 @@ class Sweeps:
     def __call__(self, *words: str, damage: Damage = lambda root: None) -> Told:
         self._count += 1
         last, self.root = self.root, self._here / str(self._count)
-        shutil.copytree(last, self.root)
+        shutil.copytree(last, self.root, ignore=_special)
         (self.root / "tmp").mkdir(0o700, exist_ok=True)
         damage(self.root)
         self._monkeypatch.setenv("XDG_CACHE_HOME", str(self.root / "cache"))
