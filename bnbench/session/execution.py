@@ -199,6 +199,7 @@ def _interleaved(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, 
 
 def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, waits: Waits) -> Division:
     """How the pending runs are divided into stacks; what was found for that is entered in sweep.yaml."""
+    imported_whole("bnbench.training")
     from bnbench.training import release_memory
 
     whole = Division({}, {})

@@ -422,6 +422,7 @@ def _examined(specs: Mapping[str, RunSpec], has_data: bool, parts: Known, data: 
 
 def _check_room(pending: Mapping[str, RunSpec], data: Path, used: Sequence[Device]) -> None:
     """See :func:`check_room`."""
+    imported_whole("bnbench.plan.room")
     import torch
 
     from bnbench.components import components

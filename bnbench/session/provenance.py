@@ -15,6 +15,7 @@ from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
 from bnbench.schema import Known, Parts, built_in
 from bnbench.spec import Choice, RunSpec
 from bnbench.text import plural
+from bnbench.whole import imported_whole
 
 PATH = "dataset.path"
 WITHOUT_FILES = ("digits", "synthetic")
@@ -132,6 +133,7 @@ def _fingerprint(choice: Choice, root: Path) -> str | None:
     """See :func:`bnbench.data.fingerprint`."""
     if choice.name in WITHOUT_FILES or choice.name not in built_in().names("dataset"):
         return None
+    imported_whole("bnbench.data")
     from bnbench.data import fingerprint
 
     return fingerprint(choice, root)
