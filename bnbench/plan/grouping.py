@@ -68,17 +68,9 @@ def _spread(planned: list[Stack], cost: Callable[[Stack], float], workers: int) 
         if len(largest) <= 1:
             break
         current = [*(stack for stack in current if stack is not largest), *_parts(largest, 2)]
-        if _makespan(current, cost, workers) < 0.98 * _makespan(best, cost, workers):
+        if until_last([*map(cost, current)], workers) < 0.98 * until_last([*map(cost, best)], workers):
             best = current
     return best
-
-
-def _makespan(planned: Sequence[Stack], cost: Callable[[Stack], float], workers: int) -> float:
-    """When the last worker ends if each takes the longest stack that is left."""
-    ends = [0.0] * workers
-    for value in sorted(map(cost, planned), reverse=True):
-        heapq.heapreplace(ends, ends[0] + value)
-    return max(ends)
 
 
 def _cost(spec: RunSpec, lanes: int) -> float:

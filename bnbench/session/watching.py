@@ -63,7 +63,7 @@ class Watch:
         """
         with self._lock:
             self._tasks, self._varying, self._now = tasks, _varying(self._pending.values()), "starting workers"
-            self._beginning = sum(len(set(task.specs)) for task in tasks[:workers])
+            self._beginning = sum(len(task.specs) for task in tasks[:workers])
             jobs = [Job(tuple(map(run_id, task.specs)), _kind(task), _size(task, sizes)) for task in tasks]
             self._forecast = Forecast(jobs, workers) if all(job.size > 0 for job in jobs) else None
             self._show()
