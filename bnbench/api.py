@@ -15,7 +15,7 @@ import pandas as pd
 
 from bnbench import reports, session, store, study
 from bnbench.errors import InvalidRequest
-from bnbench.launch import begin
+from bnbench.launch import prestart
 from bnbench.notices import heard
 from bnbench.paths import expanded
 
@@ -41,7 +41,7 @@ def run(
     """
     store.check_place(expanded(results, "results"), name)
     if plugin:
-        begin("bnbench.worker", "bnbench.plugins")
+        prestart("bnbench.worker", "bnbench.plugins")
     plan = session.plan_run(
         overrides, name, results=Path(results), data=Path(data), plugin=Path(plugin) if plugin else None
     )
@@ -77,7 +77,7 @@ def sweep(
     """
     store.check_place(expanded(results, "results"), name)
     if plugin:
-        begin("bnbench.worker", "bnbench.plugins")
+        prestart("bnbench.worker", "bnbench.plugins")
     plan = session.plan_sweep(
         overrides,
         name,
@@ -87,7 +87,7 @@ def sweep(
         excludes=excludes,
         plugin=Path(plugin) if plugin else None,
         retry_failed=retry_failed,
-        start=None if jobs == 1 else partial(begin, "bnbench.worker"),
+        start=None if jobs == 1 else partial(prestart, "bnbench.worker"),
     )
     if not extend and (there := session.extension(plan)):
         raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
@@ -153,9 +153,9 @@ def verdicts(
         BnbenchError: something is wrong with the request.
     """
     if plugin:
-        begin("bnbench.worker", "bnbench.plugins")
+        prestart("bnbench.worker", "bnbench.plugins")
     elif jobs != 1:
-        begin("bnbench.worker")
+        prestart("bnbench.worker")
     place = study.Place(
         expanded(results, "results"), expanded(data, "data"), expanded(plugin, "plugin") if plugin else None
     )

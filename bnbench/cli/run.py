@@ -31,10 +31,10 @@ def run(
         from bnbench.store import check_place
 
         check_place(settings.results, name)
-        from bnbench.launch import begin
+        from bnbench.launch import prestart
 
         if plugin is not None and plugin.is_file():
-            begin("bnbench.worker", "bnbench.plugins")
+            prestart("bnbench.worker", "bnbench.plugins")
         from bnbench import session
         from bnbench.cli.display import RunDisplay
 

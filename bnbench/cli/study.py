@@ -59,10 +59,10 @@ def show(
     """
     settings: Settings = context.obj
     with planning("the study"):
-        from bnbench.launch import begin
+        from bnbench.launch import prestart
 
         if plugin is not None and plugin.is_file():
-            begin("bnbench.worker", "bnbench.plugins")
+            prestart("bnbench.worker", "bnbench.plugins")
         from bnbench import session, study
         from bnbench.cli.display import estimated
         from bnbench.environment import age, ending
@@ -157,10 +157,10 @@ def run(
     """
     settings: Settings = context.obj
     with planning("the studies"):
-        from bnbench.launch import begin
+        from bnbench.launch import prestart
 
         if plugin is not None and plugin.is_file():
-            begin("bnbench.worker", "bnbench.plugins")
+            prestart("bnbench.worker", "bnbench.plugins")
         from bnbench import session, study
         from bnbench.cli.output import show_views
 
@@ -173,7 +173,7 @@ def run(
         study.check_files(study.scorecard_files([one.name for one in asked], chosen, settings.results, changes))
         place = study.Place(settings.results, settings.data, plugin, retry_failed)
         study.check_places(asked, chosen, place)
-        start = partial(begin, "bnbench.worker") if jobs != 1 else None
+        start = partial(prestart, "bnbench.worker") if jobs != 1 else None
         for one in asked:
             study.outlook(one, chosen, place, start)
     trainer = _Trainer(jobs)

@@ -66,10 +66,10 @@ def sweep(
         from bnbench.store import check_place
 
         check_place(settings.results, name, to_train=not dry_run)
-        from bnbench.launch import begin
+        from bnbench.launch import prestart
 
         if plugin is not None and plugin.is_file():
-            begin("bnbench.worker", "bnbench.plugins")
+            prestart("bnbench.worker", "bnbench.plugins")
         from bnbench import session
         from bnbench.cli.display import SweepDisplay, estimated, show_plan
         from bnbench.console import echo
@@ -85,7 +85,7 @@ def sweep(
             excludes=excludes or (),
             plugin=plugin,
             retry_failed=retry_failed,
-            start=partial(begin, "bnbench.worker") if launcher == "local" and jobs != 1 and not dry_run else None,
+            start=partial(prestart, "bnbench.worker") if launcher == "local" and jobs != 1 and not dry_run else None,
         )
         workers = session.worker_count(plan, jobs, launcher)
         if dry_run:
