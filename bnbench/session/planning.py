@@ -182,20 +182,27 @@ class Plan:
     def _timed_division(self, workers: int, lanes: int | None) -> tuple[float, list[Answer]]:
         """How the runs are divided, and the seconds that it takes whoever trains: what was slow is known by then."""
         seconds = math.inf
+        known = self.known_lanes()
         while True:
             start, before = time.monotonic(), seconds
-            divided = list(self.divide(self.pending, workers, lanes))
+            divided = list(self.divide(self.pending, workers, lanes, known))
             seconds = time.monotonic() - start
             if seconds < SOON or before < math.inf:
                 return seconds, divided
 
     def divide(
-        self, pending: Mapping[str, RunSpec], workers: int, lanes: int | None, waits: Waits | None = None
+        self,
+        pending: Mapping[str, RunSpec],
+        workers: int,
+        lanes: int | None,
+        known: Mapping[str, int],
+        waits: Waits | None = None,
     ) -> Iterator[Answer]:
         """A :class:`Division` of what is pending: as the same command found before, or found now.
 
         Args:
             lanes: runs trained as one network; None as many as is quick.
+            known: as of :meth:`known_lanes`; counts only if ``lanes`` is None.
             waits: see :func:`ask`.
         """
         imported_whole("bnbench.plan.choice")
@@ -204,8 +211,7 @@ class Plan:
         from bnbench.plan.choice import Means, division
 
         device = torch.device(self.device.name)
-        known = {} if lanes is not None else self.known_lanes()
-        question = partial(division, means=Means(workers, lanes, device), known=known)
+        question = partial(division, means=Means(workers, lanes, device), known=known if lanes is None else {})
         for told in self.ask(question, pending, True, waits):
             if told.error is None:
                 yield told
