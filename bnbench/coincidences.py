@@ -30,7 +30,7 @@ class Coincidence:
 
 
 def sentences(runs: Iterable[Columns]) -> list[str]:
-    """What coincides in some runs, a sentence for each pair of norms and reason."""
+    """The coincidences of some runs, a sentence for each pair of norms and reason."""
     found: dict[tuple[str, str, str, str], dict[int, None]] = {}
     for columns in runs:
         for case in coincidences(columns):

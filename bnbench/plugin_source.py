@@ -81,5 +81,5 @@ def _syntax(source: bytes) -> bytes:
 
 
 def _does_nothing(node: Any) -> bool:
-    """Whether a statement is a docstring or another mere constant, or holds the place of one."""
+    """True for a docstring or another mere constant, and for a statement in the place of one."""
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))

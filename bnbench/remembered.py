@@ -23,7 +23,7 @@ Plain = TypeVar("Plain")
 def remembered(
     question: str, about: Sequence[object], find: Callable[[], Plain], holds: Callable[[Plain], bool] = lambda _: True
 ) -> Plain:
-    """What was found for a question before, or is found now.
+    """The answer to a question: the one of before, or one that is found now.
 
     An answer counts for the sources and packages with which it was found.
 
@@ -48,7 +48,7 @@ def remembered(
 
 
 def machine() -> list[object]:
-    """What tells how fast this machine trains, as far as that is known without trying."""
+    """The properties on which the speed of this machine depends, as far as they are known without trying."""
     settings = [os.environ.get(name) for name in ("BNBENCH_NATIVE", "CC", "OMP_NUM_THREADS", "MKL_NUM_THREADS")]
     return [platform.node(), platform.machine(), shutil.which(settings[1] or "cc"), *settings]
 

@@ -22,7 +22,7 @@ class Exclusion:
     conditions: Mapping[str, frozenset[Value]]
 
     def meets(self, columns: Mapping[str, Value]) -> bool:
-        """Whether a run meets all conditions."""
+        """True for a run that meets all conditions."""
         return all(key in columns and columns[key] in values for key, values in self.conditions.items())
 
 

@@ -28,7 +28,7 @@ Choices = Callable[[str], Sequence[str] | None]
 
 
 UNREADABLE = (HydraException, ValueError, ArithmeticError, RecursionError)
-"""What Hydra's parser raises at a text that is no override."""
+"""The errors of Hydra's parser at a text that is no override."""
 
 
 class Wrong(Exception):

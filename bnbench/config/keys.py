@@ -1,4 +1,4 @@
-"""Which keys exist for the arms of a sweep, and what to say of one that does not."""
+"""The keys that the arms of a sweep have, and the messages about others."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ OTHER_NAMES = {
     "learning_rate": "lr", "bs": "batch_size", "batch": "batch_size", "wd": "optim.weight_decay", "iterations": "steps",
     "momentum": "optim.momentum", "seeds": "seed", "architecture": "model", "network": "model", "gpu": "device",
 }  # fmt: skip
-"""What else people call our keys, where spelling does not lead there."""
+"""Other names of our keys, where spelling does not lead from one to the other."""
 
 OPTIONS = ("name", "jobs", "lanes", "launcher", "plugin", "results", "data")
-"""What is said with an option of a command, and with an argument of a Python function."""
+"""The options of commands, which are arguments of Python functions as well."""
 
 
 class Arms:
@@ -41,7 +41,7 @@ class Arms:
         }
 
     def offers(self, group: str, value: object) -> bool:
-        """Whether a value is a choice of a group."""
+        """True for a value that is a choice of a group."""
         return isinstance(value, str) and value in (self._composer.names(group) or ())
 
     def names(self, group: str) -> Sequence[str]:
@@ -49,7 +49,7 @@ class Arms:
         return self._names[group]
 
     def problems(self, settings: Iterable[Setting]) -> Iterator[str]:
-        """What is wrong with the keys of the settings, and with the names that they choose."""
+        """The problems of the keys of the settings, and of the names that they choose."""
         for setting in settings:
             names = self._composer.names(setting.key)
             if names is not None:
@@ -96,7 +96,7 @@ class Arms:
         return None
 
     def _elsewhere(self, setting: Setting) -> str:
-        """Where there is an option that the arms of the sweep do not have, and what else may have been meant."""
+        """The choices with an option that the arms of the sweep do not have, and the setting that may be meant."""
         head, dot, option = setting.key.rpartition(".")
         groups = [head] if head in GROUPS else [] if dot else GROUPS
         has = [

@@ -63,7 +63,7 @@ def _plugin_problems(wanted: Any, parts: Parts) -> list[str]:
 
 
 def _key_problems(prefix: str, tree: Any, expected: Mapping[str, Any]) -> list[str]:
-    """What is missing and what is unknown under a key; ``prefix`` is empty at the top."""
+    """The keys that are missing or unknown under a key; ``prefix`` is empty at the top."""
     name = prefix.rstrip(".")
     if not isinstance(tree, dict):
         return [f"{name or 'it'} must hold {', '.join(expected) or 'nothing, {}'}"]

@@ -79,7 +79,7 @@ def restore_specs(folder: Path, specs: Sequence[RunSpec]) -> None:
 
 
 def belongs_to_sweep(path: Path) -> bool:
-    """Whether a file is one of those that a sweep's folder is made of."""
+    """True for a file that a sweep's folder is made of."""
     if path.parent.name in PARTS:
         return (path.parent.parent / RUNS_TABLE).exists()
     return path.name in TABLES and (path.parent / RUNS_TABLE).exists()

@@ -1,4 +1,4 @@
-"""Who may write: one program at a time adds to a sweep, and nobody writes rows while they are joined.
+"""The right to write: one program at a time adds to a sweep, and nobody writes rows while they are joined.
 
 The operating system lets go of a dead program's locks.
 """
@@ -64,7 +64,7 @@ def check_free(folder: Path) -> None:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a program is adding to the sweep at this moment.
+    """True while a program is adding to the sweep.
 
     Raises:
         Damaged: there is something else in place of the lock's file.

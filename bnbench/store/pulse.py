@@ -1,4 +1,4 @@
-"""How far the runs are that train."""
+"""The progress of the runs that train."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TAIL = 4096
 
 @dataclass(frozen=True)
 class Pulse:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
         began: when it began to train, in seconds since the epoch.
@@ -35,7 +35,7 @@ class Pulse:
 
 
 def pulses(folder: Path) -> dict[str, Pulse]:
-    """By run_id, how far each run is that a worker of this sweep trains: of each segment those that began last."""
+    """By run_id, the progress of each run that a worker of this sweep trains: of each segment those that began last."""
     found: dict[str, Pulse] = {}
     for path in (folder / FOLDER).glob(f"*{ROWS}"):
         try:

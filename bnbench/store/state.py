@@ -1,4 +1,4 @@
-"""What a folder says of its runs at one moment: its tables and its segments, merged."""
+"""The runs of a folder at one moment: its tables and its segments, merged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_state(folder: Path, alive: bool | None = None) -> State:
     """Read segments, then tables (so that a join in between loses nothing), and merge them.
 
     Args:
-        alive: whether a program is training; without one, what is running was interrupted. None asks the lock.
+        alive: a program is training; without one, running runs were interrupted. None asks the lock.
     """
     before = is_locked(folder) if alive is None else alive
     segments = _read_segments(folder)
@@ -78,7 +78,7 @@ def merge(table: Iterable[Row], segments: Iterable[tuple[Path, Row]], metrics: P
 
 
 def rank(status: str) -> int:
-    """How much a status weighs against others of the same run: a result most, then a failure, then a beginning."""
+    """The weight of a status against others of the same run: a result most, then a failure, then a beginning."""
     return 2 if status in RESULTS else 0 if status in ("planned", "running") else 1
 
 
@@ -188,7 +188,7 @@ def _read_series(path: Path, series: Series) -> list[bytes]:
 
 
 def _cells(whole_line: bytes) -> int:
-    """How many cells a line has; only the rare one with quotes needs to be read for that."""
+    """The number of a line's cells; only the rare one with quotes needs to be read for that."""
     if b'"' not in whole_line:
         return whole_line.count(b",") + 1
     try:
