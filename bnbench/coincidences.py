@@ -31,13 +31,13 @@ class Coincidence:
 
 def sentences(runs: Iterable[Columns]) -> list[str]:
     """The coincidences of some runs, a sentence for each pair of norms and reason."""
-    found: dict[tuple[str, str, str, str], dict[int, None]] = {}
+    values_by_case: dict[tuple[str, str, str, str], dict[int, None]] = {}
     for columns in runs:
         for case in coincidences(columns):
-            found.setdefault((case.norm, case.other, case.why, case.where), {})[case.value] = None
+            values_by_case.setdefault((case.norm, case.other, case.why, case.where), {})[case.value] = None
     return [
         f"{norm} is {other}{where.format(', '.join(map(str, sorted(values))))}: {why}"
-        for (norm, other, why, where), values in found.items()
+        for (norm, other, why, where), values in values_by_case.items()
     ]
 
 

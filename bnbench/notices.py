@@ -35,11 +35,11 @@ class Doubling:
 @contextmanager
 def heard(tell: Callable[[str], None]) -> Iterator[None]:
     """Let a function hear each notice of a block once."""
-    told: set[str] = set()
+    texts: set[str] = set()
 
     def listener(text: str) -> None:
-        if text not in told:
-            told.add(text)
+        if text not in texts:
+            texts.add(text)
             tell(text)
 
     _listeners.append(listener)

@@ -163,15 +163,15 @@ def read_plugin(file: Path) -> Plugin:
 
 def named_sources(plugin: Path, source: bytes) -> Sources:
     """The files beside a plugin that its import statements name, and theirs, wherever in the code these stand."""
-    found: dict[Path, bytes] = {}
+    sources: dict[Path, bytes] = {}
     waiting = [source]
     while waiting:
         for name in _names_in(waiting.pop()):
-            new = {path: text for path, text in _read(_files(plugin.parent, name)).items() if path not in found}
-            found |= new
+            new = {path: text for path, text in _read(_files(plugin.parent, name)).items() if path not in sources}
+            sources |= new
             waiting += new.values()
-    found.pop(plugin, None)
-    return found
+    sources.pop(plugin, None)
+    return sources
 
 
 def _names_in(source: bytes) -> set[str]:

@@ -33,11 +33,11 @@ def known_components(plugin: Path | None) -> Known:
     file = plugin.expanduser().absolute()
     known = _known.get(file)
     if known is None or known.plugin is None or not unchanged({file: known.plugin.source, **known.plugin.beside}):
-        known = _known[file] = _asked(read_plugin(file))
+        known = _known[file] = _ask(read_plugin(file))
     return known
 
 
-def _asked(read: Plugin) -> Known:
+def _ask(read: Plugin) -> Known:
     match ask_of_import(_described, read):
         case (Plugin() as plugin, dict() as found):
             added = {group: frozenset(name for kind, name in found if kind == group) for group in OPEN}

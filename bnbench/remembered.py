@@ -35,16 +35,16 @@ def remembered(
     folder = kept_folder("answers")
     if folder is None:
         return find()
-    asked = json.dumps([question, *about, _sources(), *map(version, PACKAGES)])
-    path = folder / hashlib.sha256(asked.encode()).hexdigest()[:24]
+    key = json.dumps([question, *about, _sources(), *map(version, PACKAGES)])
+    path = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
     known = kept_text(path)
     if known is not None:
         answer: Plain = json.loads(known)
         return answer
-    found = find()
-    if holds(found):
-        keep(path, json.dumps(found))
-    return found
+    answer = find()
+    if holds(answer):
+        keep(path, json.dumps(answer))
+    return answer
 
 
 def machine() -> list[object]:

@@ -67,7 +67,7 @@ def _options(composer: Composer, group: str, names: list[str]) -> Iterator[Entry
     common = meanings(Augmentation) if group == "dataset" else {}
     owners: dict[Entry, list[str]] = {}
     for name in names:
-        types_of, says = composer.types(group, name), {**common, **told(composer.doc(group, name))}
+        types_of, says = composer.types(group, name), {**common, **doc_meanings(composer.doc(group, name))}
         for option, default in composer.options(group, name).items():
             entry = Entry(f"{group}.{option}", shown(default), allowed(types_of[option]), says.get(option, ""))
             owners.setdefault(entry, []).append(name)
@@ -91,10 +91,10 @@ def allowed(annotation: Any) -> str:
 
 def meanings(documented: Any) -> Mapping[str, str]:
     """The meanings of the attributes or arguments of a class or function by name, from its docstring."""
-    return told(inspect.getdoc(documented) or "")
+    return doc_meanings(inspect.getdoc(documented) or "")
 
 
-def told(doc: str) -> Mapping[str, str]:
+def doc_meanings(doc: str) -> Mapping[str, str]:
     """The meanings of attributes or arguments by name, from a docstring."""
     return {
         name: _PYTHON.sub(lambda word: _TYPED[word[0]], " ".join(says.replace("`", "").split()).rstrip("."))

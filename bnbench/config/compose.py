@@ -53,8 +53,8 @@ class Composer:
         """The annotations of the options of one choice."""
         if group in CLOSED:
             return field_types(_dataclass(group, name))
-        own = self._choices[group, name].types
-        return {**own, **field_types(Augmentation)} if group == "dataset" else own
+        options = self._choices[group, name].types
+        return {**options, **field_types(Augmentation)} if group == "dataset" else options
 
     def doc(self, group: str, name: str) -> str:
         """The docstring of a choice; empty if it has none."""

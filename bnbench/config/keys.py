@@ -32,10 +32,10 @@ class Arms:
 
     def __init__(self, settings: Iterable[Setting], composer: Composer) -> None:
         self._composer = composer
-        asked = [(setting.key, value) for setting in settings if setting.key in GROUPS for value in setting.values]
-        self._unclear = {group for group, value in asked if not self.offers(group, value)}
+        choices = [(setting.key, value) for setting in settings if setting.key in GROUPS for value in setting.values]
+        self._unclear = {group for group, value in choices if not self.offers(group, value)}
         self._names = {
-            group: list(dict.fromkeys(value for key, value in asked if key == group and self.offers(group, value)))
+            group: list(dict.fromkeys(value for key, value in choices if key == group and self.offers(group, value)))
             or [composer.chosen[group]]
             for group in GROUPS
         }
@@ -80,12 +80,12 @@ class Arms:
     def _unknown_name(self, group: str, value: object, names: Sequence[str]) -> str:
         if isinstance(value, list):
             return f"{group}={shown(value)}: must be one name; write {group}={shown(value)[1:-1]} to compare several"
-        slip = self._meant(group, value)
-        told = f"write {slip}" if slip else nearest(str(value), names)
-        own = ". For one of your own add --plugin FILE" if group not in CLOSED and not slip else ""
-        return f"{group}={shown(value)}: unknown {group}; {told}{own}"
+        slip = self._correction(group, value)
+        advice = f"write {slip}" if slip else nearest(str(value), names)
+        plugin_hint = ". For one of your own add --plugin FILE" if group not in CLOSED and not slip else ""
+        return f"{group}={shown(value)}: unknown {group}; {advice}{plugin_hint}"
 
-    def _meant(self, group: str, value: object) -> str | None:
+    def _correction(self, group: str, value: object) -> str | None:
         """The setting that was meant, where it is known, as it is typed."""
         if value in ("all", "*"):
             return slips.typed(f"{group}=glob(*)")

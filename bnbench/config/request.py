@@ -11,7 +11,7 @@ from typing import Any
 from bnbench.config import grid
 from bnbench.config.build import Builder
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.exclude import exclusions, left
+from bnbench.config.exclude import apply_exclusions, exclusions
 from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import Arms
 from bnbench.schema import Parts
@@ -80,7 +80,7 @@ def compose_request(
     distinct = _distinct_specs(parsed, arms, composer, problems)
     is_unclear = not all(problem.startswith(NAMED) for problem in problems)
     tryable = [spec for spec in _tryable(distinct, problems) if not parsed.is_uneven]
-    specs, notes = left(tryable, excluded)
+    specs, notes = apply_exclusions(tryable, excluded)
     if not specs and not problems:
         problems.append("the sweep is empty: every run is excluded; take away an --exclude")
     return Request(
@@ -181,17 +181,17 @@ def _zipped(text: str, composer: Composer, problems: list[str], beside: Sequence
 
 def _take_device(settings: list[Setting], composer: Composer, problems: list[str]) -> str:
     """Remove ``device`` from the settings: it says where to train and is no part of a spec."""
-    given = [value for setting in settings if setting.key == "device" for value in setting.values]
+    devices = [value for setting in settings if setting.key == "device" for value in setting.values]
     settings[:] = [setting for setting in settings if setting.key != "device"]
     default = str(composer.defaults["device"])
-    if len(given) > 1:
-        problems.append(f"device={','.join(map(shown, given))}: is given once and not swept")
+    if len(devices) > 1:
+        problems.append(f"device={','.join(map(shown, devices))}: is given once and not swept")
         return default
-    device = given[0] if given else default
+    device = devices[0] if devices else default
     if isinstance(device, str) and re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):
         return device
-    meant = re.fullmatch(r"(?:gpu|cuda)[-_. :]?([0-9]{0,3})", str(device).lower())
-    slip = f"; write device=cuda{f':{meant.group(1)}' if meant.group(1) else ''}" if meant else ""
+    gpu = re.fullmatch(r"(?:gpu|cuda)[-_. :]?([0-9]{0,3})", str(device).lower())
+    slip = f"; write device=cuda{f':{gpu.group(1)}' if gpu.group(1) else ''}" if gpu else ""
     problems.append(f"device={shown(device)}: must be {DEVICES}{slip}")
     return default
 

@@ -100,13 +100,13 @@ def rewritten(key: str, annotation: Any, value: Any, beside: Sequence[Any]) -> s
     if wants_list(annotation) and not any(isinstance(item, list) for item in beside):
         wrong = _mismatch(annotation, list(beside))
         return f"; write {typed(f'{key}={shown(list(beside))}')}{f', but {wrong}' if wrong else ''}"
-    for text, values in _meant(value):
+    for text, values in _corrections(value):
         if values and all(_mismatch(annotation, item) is None for item in values):
             return f"; write {typed(f'{key}={text}')}"
     return ""
 
 
-def _meant(value: Any) -> Iterator[tuple[str, Sequence[Any]]]:
+def _corrections(value: Any) -> Iterator[tuple[str, Sequence[Any]]]:
     """The values that may be meant: each as it is typed, with the values that this stands for."""
     if isinstance(value, list):
         yield ",".join(map(shown, value)), value

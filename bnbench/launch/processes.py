@@ -92,8 +92,8 @@ class _Crew:
         if free is None and (idle or len(self.workers) < self.jobs):
             dismiss(idle)
             self.workers = [worker for worker in self.workers if worker not in idle]
-            taken = {worker.place for worker in self.workers}
-            place = next(place for place in range(self.jobs) if place not in taken)
+            places = {worker.place for worker in self.workers}
+            place = next(place for place in range(self.jobs) if place not in places)
             kind = min(self.waiting, key=lambda kind: self.waiting[kind][0])
             free = Worker(*start_process(self.function, self.tells), kind, place)
             self.workers.append(free)

@@ -55,8 +55,8 @@ def _description(group: str, name: str, component: Callable[..., Any]) -> Descri
         except Mismatch as mismatch:
             raise PluginError(f"--plugin: {group} {name!r}, default {option}={default!r}: {mismatch}") from mismatch
     if group == "dataset":
-        if taken := sorted(set(options) & set(COMMON)):
-            raise PluginError(f"--plugin: dataset {name!r} must not have the option {taken[0]!r}; every dataset has it")
+        if names := sorted(set(options) & set(COMMON)):
+            raise PluginError(f"--plugin: dataset {name!r} must not have the option {names[0]!r}; every dataset has it")
         options |= COMMON
     doc = inspect.getdoc(component)
     facts = facts_of(component) if group == "norm" else None

@@ -36,13 +36,13 @@ def foreign(folder: Path) -> str:
     """
     if not os.access(folder, os.R_OK | os.X_OK):
         return ""
-    found = {name: _header(folder / name) for name in COLUMNS if (folder / name).is_file()}
-    if not (found or (folder / INVOCATIONS).is_file()) or _has_traces(folder):
+    headers = {name: _header(folder / name) for name in COLUMNS if (folder / name).is_file()}
+    if not (headers or (folder / INVOCATIONS).is_file()) or _has_traces(folder):
         return ""
-    if any(header is None or _is_ours(name, header) for name, header in found.items()):
+    if any(header is None or _is_ours(name, header) for name, header in headers.items()):
         return ""
-    name = next(iter(found), RUNS_TABLE)
-    here = [*found, *([INVOCATIONS] if (folder / INVOCATIONS).is_file() else [])]
+    name = next(iter(headers), RUNS_TABLE)
+    here = [*headers, *([INVOCATIONS] if (folder / INVOCATIONS).is_file() else [])]
     return (
         f"no sweep of bnbench: {', '.join(here)} {'is' if len(here) == 1 else 'are'} somebody else's (looked for: a"
         f" list of calls in {INVOCATIONS}, or the columns {', '.join(COLUMNS[name][:SHOWN])}, ... in {name})"
