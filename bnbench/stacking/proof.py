@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.errors import described
+from bnbench.foreign import is_bug
+from bnbench.stacking.errors import CannotFold
 from bnbench.stacking.network import Folded, fold, set_streams, unfold
 from bnbench.training.module_state import python_state
 from bnbench.training.randomness import GlobalStream, randomize
@@ -47,7 +49,11 @@ def prove(build: Callable[[int], nn.Module], shape: tuple[int, int, int], batch:
             return reason
         place = before.changed_in_common(python_state(*networks))
         return place and f"{place} changes from step to step, or may, and belongs to more than one run"
-    except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
+    except CannotFold as error:
+        return str(error)
+    except (Exception, SystemExit) as error:  # a plugin's network may raise anything
+        if is_bug(error):
+            raise
         return described(error)
 
 

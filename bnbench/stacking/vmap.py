@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
+from bnbench.foreign import is_bug
 from bnbench.norms.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.stacking.layers.per_lane import LaneByLane, same_config
@@ -60,7 +61,9 @@ def _agrees(layer: LaneByLane, x: Tensor) -> bool:
                     return False
                 x = x.flip(0)
         return same_config(vmapped)
-    except (Exception, SystemExit):  # a plugin's layer may raise anything
+    except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+        if is_bug(error):
+            raise
         return False
 
 

@@ -30,6 +30,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bnbench.foreign import is_bug
+
 MOST_PLACES = 100_000
 """Places that are looked at before a layer's state counts as one that cannot be compared."""
 
@@ -130,7 +132,11 @@ class Walk:
         """Note an object's content, and go on with what it holds."""
         try:
             self._visit(place, value)
+        except ReferenceError:
+            self._note(place, Incomparable("a reference to an object that is gone"))
         except (Exception, SystemExit) as error:  # a user's object may raise anything when it is looked at
+            if is_bug(error) and not is_foreign(type(value)):
+                raise
             self._note(place, Incomparable(f"{type(value).__name__}, which raised {type(error).__name__}"))
 
     def _visit(self, place: str, value: Any) -> None:

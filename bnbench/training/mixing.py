@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from bnbench.foreign import is_bug
 from bnbench.norms.copying import copied
 from bnbench.training.module_state import lane_network
 from bnbench.training.randomness import randomize
@@ -43,8 +44,9 @@ def _mixes(network: nn.Module, shape: tuple[int, int, int]) -> bool:
     for dtype in TOLERANCE:
         try:
             return _differs(network, shape, dtype)
-        except (Exception, SystemExit):  # a plugin's layer may not know float64, or refuse a batch as small as this
-            continue
+        except (Exception, SystemExit) as error:  # a layer may not know float64, or refuse a batch as small as this
+            if is_bug(error):
+                raise
     return True
 
 

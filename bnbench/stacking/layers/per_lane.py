@@ -130,6 +130,8 @@ class LaneByLane(nn.Module):
 @torch.no_grad()
 def _write_back(own: Mapping[str, Tensor], buffers: Mapping[str, Tensor | None]) -> None:
     """Keep the buffers that a layer replaced, and did not change in place."""
+    if late := sorted(buffers.keys() - own.keys()):
+        raise CannotFold(f"a layer gets buffers when it is called: {', '.join(late)}")
     for name, new in buffers.items():
         if new is not None and new is not own[name]:
             own[name].copy_(new)
