@@ -66,11 +66,11 @@ class Components:
 
     @property
     def source_hash(self) -> str | None:
-        """Of the plugin's source and of what it imports from its folder; see :func:`plugin_source.source_hash`."""
+        """The hash of the plugin's source and of its imports from its folder; see :func:`plugin_source.source_hash`."""
         return None if self.plugin is None else self.plugin.source_hash
 
     def uses_plugin(self, **names: str) -> bool:
-        """Whether one of the named components (``norm="mine"``) comes from the plugin."""
+        """True if one of the named components (``norm="mine"``) comes from the plugin."""
         return any(name in self.added.get(group, ()) for group, name in names.items())
 
     def load(self, spec: RunSpec, root: Path) -> Data:
@@ -133,7 +133,7 @@ class _Loaded:
     beside: Beside
 
     def is_current(self, plugin: Path | Plugin) -> bool:
-        """Whether this is what a plugin holds: what was read of it, or its files now."""
+        """True if a plugin holds just this: its source as it was read, or its files now."""
         if isinstance(plugin, Plugin):
             return (plugin.source, plugin.beside) == (self.source, self.beside.sources)
         return unchanged({plugin.expanduser().absolute(): self.source, **self.beside.sources})

@@ -37,7 +37,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StackOptions:
-    """How the steps of a stack are made.
+    """The way in which the steps of a stack are made.
 
     Attributes:
         native: by compiled code, which is proved to know the networks.
@@ -186,11 +186,11 @@ def _steps(
 
 
 _wide: dict[str, bool] = {}
-"""Whether stacks may have their lanes beside each other, by their keys."""
+"""Stacks by their keys, with True if their lanes may lie beside each other."""
 
 
 def _may_be_wide(spec: RunSpec, network: nn.Module, shape: tuple[int, int, int]) -> bool:
-    """Whether a stack of such networks is proved to be right with the lanes beside each other."""
+    """True if a stack of such networks is proved to be right with the lanes beside each other."""
     key = stack_key(spec)
     if key not in _wide:
         _wide[key] = prove(lambda seed: copied(network).cpu(), shape, min(spec.batch_size, PROVED_WITH), True) is None

@@ -15,7 +15,7 @@ from bnbench.norms.copying import copied
 from bnbench.norms.reparametrization import weighted_layers
 
 PASSING = frozenset({"permute", "movedim", "transpose", "contiguous", "add", "iadd"})
-"""What may come between a layer and its norm, by name: a constant of each channel stays one."""
+"""Functions that may come between a layer and its norm, by name: a constant of each channel stays one."""
 
 
 def freeze_cancelled_biases(network: nn.Module, norms: Sequence[nn.Module]) -> None:
@@ -49,7 +49,7 @@ def freeze_cancelled_biases(network: nn.Module, norms: Sequence[nn.Module]) -> N
 
 
 def _is_cancelled(node: fx.Node, network: nn.Module) -> bool:
-    """Whether the output of a step goes, as it is or in a sum, into norms that cancel biases, and nowhere else."""
+    """True if the output of a step goes, as it is or in a sum, into norms that cancel biases, and nowhere else."""
     return bool(node.users) and all(_cancels(user, network) for user in node.users)
 
 

@@ -17,12 +17,12 @@ from bnbench.norms.reparametrization import WeightOnlyNorm
 
 Activation = Literal["relu", "sigmoid", "tanh", "gelu", "none"]
 Placement = Literal["before", "after"]
-"""Whether the norm comes before or after the activation."""
+"""The place of the norm: before or after the activation."""
 Bias = Literal["auto", "always", "never"]
 """``auto``: a layer has a bias unless a norm that shifts, or cancels it, comes right after it; ``always``: one that its
 norm cancels is there but not trained."""
 Pool = Literal["none", "average"]
-"""What comes between the last convolution and the linear layer: nothing, or the average over all positions."""
+"""The step between the last convolution and the linear layer: none, or the average over all positions."""
 
 MOST_LAYERS, MOST_UNITS = 1000, 2**16
 """Depth and width beyond which a network is a slip of the pen."""

@@ -20,7 +20,7 @@ from bnbench.training.randomness import GlobalStream, randomize
 LANES = 3
 TOLERANCE = 1e-9
 FLOOR = 1e-3
-"""Below this share of the largest number of its kind, a tensor is rounding noise, as the gradient of a bias before a
+"""A share of the largest number of its kind below which a tensor is rounding noise, as the gradient of a bias before a
 batch normalization is."""
 
 Named = Mapping[str, Tensor]
@@ -60,7 +60,7 @@ def prove(build: Callable[[int], nn.Module], shape: tuple[int, int, int], batch:
 def differences(
     networks: Sequence[nn.Module], folded: Folded, shape: tuple[int, int, int], batch: int, rng: torch.Generator
 ) -> Iterator[str]:
-    """What differs, first in training, then at evaluation with the statistics that training left."""
+    """Tensors that differ, first in training, then at evaluation with the statistics that training left."""
     device = torch.device("cpu")
     set_streams(folded, [GlobalStream(seed, device, torch_only=True) for seed in range(LANES)])
     for training in (True, False):
@@ -87,7 +87,7 @@ def differences(
 
 
 def unfollowed(drawn: Collection[str], training: bool) -> Iterator[str]:
-    """Why layers that draw from these generators are no lanes: a lane has a stream of torch's, in training only."""
+    """Reasons against lanes that draw from these generators: a lane has a stream of torch's, in training only."""
     if not training and drawn:
         yield f"evaluation: a layer draws random numbers ({', '.join(sorted(drawn))})"
     elif others := sorted({*drawn} - {"torch"}):

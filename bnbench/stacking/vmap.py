@@ -45,7 +45,7 @@ def vmap_lanes(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> N
 
 
 def _agrees(layer: LaneByLane, x: Tensor) -> bool:
-    """Whether outputs, gradients and buffers are the same in float64, in training and at evaluation.
+    """True if outputs, gradients and buffers are the same in float64, in training and at evaluation.
 
     The layer is moved, changed and trained.
     """
@@ -68,7 +68,7 @@ def _agrees(layer: LaneByLane, x: Tensor) -> bool:
 
 
 def _pass(layer: LaneByLane, x: Tensor) -> dict[str, Tensor]:
-    """What a layer makes of x, the gradients in a random direction, and what it leaves in its buffers."""
+    """A layer's output for x, the gradients in a random direction, and its buffers afterwards."""
     x = x.clone().requires_grad_()
     y = layer(x)
     wanted = [x, *(parameter for parameter in layer.parameters() if parameter.requires_grad)]
@@ -80,7 +80,7 @@ def _pass(layer: LaneByLane, x: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _inputs(spec: RunSpec, network: Folded, x_MCHW: Tensor) -> dict[LaneByLane, Tensor]:
-    """What reaches the layers without a rule when a stack is evaluated on images; buffers are left as they were."""
+    """Inputs of the layers without a rule when a stack is evaluated on images; buffers are left as they were."""
     inputs: dict[LaneByLane, Tensor] = {}
 
     def see(layer: nn.Module, given: tuple[Tensor]) -> None:

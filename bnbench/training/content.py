@@ -1,4 +1,4 @@
-"""What is at the places that can be reached from a layer in Python, by content.
+"""The content of all places that can be reached from a layer in Python.
 
 A layer's own attributes are followed into lists, dicts and objects; its class, if it is a user's, into class
 attributes, closures and the globals that its functions name.
@@ -99,7 +99,7 @@ class Incomparable:
 
 
 Content = object
-"""What is at a place: plain values, :class:`Held` or :class:`Incomparable`."""
+"""The content of a place: plain values, :class:`Held` or :class:`Incomparable`."""
 
 
 def own_attributes(layer: nn.Module) -> dict[str, object]:
@@ -261,7 +261,7 @@ class Walk:
                     self.visit(f"class {kind.__name__}.{name}", value)
 
     def _function(self, place: str, function: types.FunctionType) -> None:
-        """What outlives a call: defaults, closure, attributes, and the globals that the code names."""
+        """Visit all that outlives a call: defaults, closure, attributes, and the globals that the code names."""
         self._items(f"{place} default", enumerate(function.__defaults__ or ()))
         self._items(f"{place} default", (function.__kwdefaults__ or {}).items())
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -317,12 +317,12 @@ class Walk:
 
 
 def is_foreign(value: Any) -> bool:
-    """Whether a class or function is a user's."""
+    """True if a class or function is a user's."""
     return str(getattr(value, "__module__", "")).partition(".")[0].lstrip("_") not in KNOWN
 
 
 def _is_transparent(kind: type) -> bool:
-    """Whether attributes are all that an object of a class holds: a class in C may hold more."""
+    """True if attributes are all that an object of a class holds: a class in C may hold more."""
     return bool(kind.__flags__ & _HEAP_TYPE) or kind in (object, types.SimpleNamespace)
 
 
@@ -345,7 +345,7 @@ def _global_names(code: types.CodeType) -> set[str]:
 
 
 def _bytecode(code: types.CodeType) -> str:
-    """What code does, without where it stands."""
+    """A digest of the work of code, without its place in a file."""
     constants = [_bytecode(item) if isinstance(item, types.CodeType) else repr(item) for item in code.co_consts]
     return _digest(repr((code.co_code, code.co_names, code.co_varnames, constants)).encode(errors="surrogateescape"))
 

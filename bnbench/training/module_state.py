@@ -79,12 +79,12 @@ def lane_network(network: nn.Module) -> nn.Module:
 
 
 def state_of(layer: nn.Module) -> PythonState:
-    """What a layer keeps in Python now; layers within it are not looked at."""
+    """The state of a layer in Python now; layers within it are not looked at."""
     return _state([(type(layer).__name__, layer)])
 
 
 def python_state(*networks: nn.Module) -> PythonState:
-    """What all layers of networks keep in Python now."""
+    """The state of all layers of networks in Python now."""
     layers = (member for network in networks for member in layers_of(network))
     return _state(
         (f"{path} ({type(layer).__name__})" if path else type(layer).__name__, layer) for path, layer in layers

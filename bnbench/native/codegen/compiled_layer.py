@@ -34,7 +34,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-2}
 ENTRIES = "forward", "backward"
 """Functions of a source."""
 FLOOR = 1e-2
-"""Below this, numbers may be rounding noise."""
+"""The size below which numbers may be rounding noise."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _agrees(call: Call, function: Any, arguments: Sequence[Tensor], workspace: i
 
 
 def _stored(tensor: Tensor) -> Tensor:
-    """As compiled code stores it: images with their channels last."""
+    """A tensor as compiled code stores it: images with their channels last."""
     layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
     return tensor.contiguous(memory_format=layout)
 

@@ -157,6 +157,6 @@ def clear_tensors(layer: nn.Module) -> None:
 
 
 def same_config(layer: LaneByLane) -> bool:
-    """Whether the layers of all lanes keep the same in Python."""
+    """True if the layers of all lanes keep the same in Python."""
     first, *others = (state_of(member).digest() for member in layer.lane_layers())
     return first is not None and all(other == first for other in others)
