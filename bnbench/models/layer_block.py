@@ -36,7 +36,7 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 }
 
 
-def unit(
+def layer_block(
     layer: Callable[[bool], nn.Module],
     name: str,
     norm: nn.Module,
@@ -57,16 +57,15 @@ def unit(
         bias: when the layer has a bias.
 
     Raises:
-        Impossible: the norm holds its own activation, and is to come after one or before another kind of it; or it acts
-            on weights only, and is to come after the activation.
+        Impossible: the norm cannot have this placement or activation.
     """
     if placement == "after" and isinstance(norm, WeightOnlyNorm):
         raise Impossible(
             "model.placement=after needs a norm of the activations, and this one acts on weights only: choose "
             "model.placement=before"
         )
-    apart = placement == "after" and activation != "none"
-    biased = bias == "always" or (bias == "auto" and (apart or wants_bias(norm)))
+    separate = placement == "after" and activation != "none"
+    biased = bias == "always" or (bias == "auto" and (separate or wants_bias(norm)))
     if activation == "none":
         without_activation(norm)
     elif activates(norm) and (placement, activation) != ("before", "relu"):

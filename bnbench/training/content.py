@@ -58,6 +58,10 @@ BUILT_IN = (
     *(types.BuiltinFunctionType, types.MethodWrapperType, types.MethodDescriptorType, types.WrapperDescriptorType),
     *(types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, np.ufunc),
 )
+CODE = (
+    *(types.CodeType, types.FunctionType, types.MethodType, functools.partial, type, types.CellType, types.ModuleType),
+    *(property, functools.cached_property, staticmethod, classmethod, torch.jit.ScriptFunction),
+)
 _HEAP_TYPE = 1 << 9
 """Set in the flags of a class that is written in Python; others may hold what cannot be seen."""
 _UNSEEN = {"__init__", "__new__", "__repr__", "__init_subclass__", "__set_name__", "extra_repr", "reset_parameters"}
@@ -135,7 +139,7 @@ class Walk:
         except ReferenceError:
             self._note(place, Incomparable("a reference to an object that is gone"))
         except (Exception, SystemExit) as error:  # a user's object may raise anything when it is looked at
-            if is_bug(error) and not is_foreign(type(value)):
+            if is_bug(error) and not belongs_to_user(type(value)):
                 raise
             self._note(place, Incomparable(f"{type(value).__name__}, which raised {type(error).__name__}"))
 
@@ -177,29 +181,12 @@ class Walk:
                 self._note(place, (type(value).__name__, sorted(map(repr, value))))
             case bytearray() | array.array():
                 self._note(place, (type(value).__name__, bytes(value)))
-            case torch.Generator():
-                self._note(place, ("generator", bytes(value.get_state().numpy())))
-            case random.Random():
-                self._note(place, ("random", repr(value.getstate())))
-            case np.random.Generator():
-                self._note(place, ("random", _whole(value.bit_generator.state)))
-            case np.random.RandomState():
-                self._note(place, ("random", _whole(value.get_state(legacy=False))))
+            case torch.Generator() | random.Random() | np.random.Generator() | np.random.RandomState():
+                self._note(place, _state(value))
             case itertools.count():
                 self._note(place, ("count", repr(value)))
-            case types.CodeType() | types.FunctionType() | types.MethodType() | functools.partial() | type():
+            case _ if isinstance(value, CODE):
                 self._code(place, value)
-            case property() | functools.cached_property() | staticmethod() | classmethod():
-                self._note(place, type(value).__name__)
-                parts = ("fget", "fset", "fdel", "func", "__func__")
-                self._items(place, ((name, getattr(value, name)) for name in parts if hasattr(value, name)))
-            case types.CellType():
-                self._note(place, "cell")
-                self._items(place, [("cell", value.cell_contents)] if _filled(value) else [])
-            case torch.jit.ScriptFunction():
-                self._note(place, Incomparable("compiled function", stateless=True))
-            case types.ModuleType():
-                self._note(place, Incomparable(f"module {value.__name__}", stateless=True))
             case nn.Module():
                 self._note(place, type(value).__name__)
                 self._items(place, own_attributes(value).items())
@@ -245,14 +232,25 @@ class Walk:
                 self._items(place, [("function", value.func), ("args", value.args), ("keywords", value.keywords)])
             case types.FunctionType():
                 self._note(place, (value.__module__, value.__qualname__, _bytecode(value.__code__)))
-                if is_foreign(value):
+                if belongs_to_user(value):
                     with self._in_common():  # a copy of a function has the same closure
                         self._function(place, value)
             case type():
                 self._note(place, (value.__module__, value.__qualname__))
-                for base in value.__mro__ if is_foreign(value) else ():
-                    if is_foreign(base):
+                for base in value.__mro__ if belongs_to_user(value) else ():
+                    if belongs_to_user(base):
                         self._foreign_class(base)
+            case property() | functools.cached_property() | staticmethod() | classmethod():
+                self._note(place, type(value).__name__)
+                parts = ("fget", "fset", "fdel", "func", "__func__")
+                self._items(place, ((name, getattr(value, name)) for name in parts if hasattr(value, name)))
+            case types.CellType():
+                self._note(place, "cell")
+                self._items(place, [("cell", value.cell_contents)] if _filled(value) else [])
+            case torch.jit.ScriptFunction():
+                self._note(place, Incomparable("compiled function", stateless=True))
+            case types.ModuleType():
+                self._note(place, Incomparable(f"module {value.__name__}", stateless=True))
 
     def _foreign_class(self, kind: type) -> None:
         with self._in_common():
@@ -316,7 +314,7 @@ class Walk:
             self.common.add(place)
 
 
-def is_foreign(value: Any) -> bool:
+def belongs_to_user(value: Any) -> bool:
     """True if a class or function is a user's."""
     return str(getattr(value, "__module__", "")).partition(".")[0].lstrip("_") not in KNOWN
 
@@ -348,6 +346,19 @@ def _bytecode(code: types.CodeType) -> str:
     """A digest of the work of code, without its place in a file."""
     constants = [_bytecode(item) if isinstance(item, types.CodeType) else repr(item) for item in code.co_consts]
     return _digest(repr((code.co_code, code.co_names, code.co_varnames, constants)).encode(errors="surrogateescape"))
+
+
+def _state(generator: Any) -> Content:
+    """The state of a generator of random numbers."""
+    match generator:
+        case torch.Generator():
+            return "generator", bytes(generator.get_state().numpy())
+        case random.Random():
+            return "random", repr(generator.getstate())
+        case np.random.Generator():
+            return "random", _whole(generator.bit_generator.state)
+        case _:
+            return "random", _whole(generator.get_state(legacy=False))
 
 
 def _whole(state: Any) -> str:

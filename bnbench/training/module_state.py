@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import nn
 
-from bnbench.training.content import Content, Held, Incomparable, Walk, is_foreign
+from bnbench.training.content import Content, Held, Incomparable, Walk, belongs_to_user
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def layers_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         members = [(path, layer)]
         if isinstance(layer, Lanes):
             members = [(f"lane {number} of {path}", member) for number, member in enumerate(layer.lane_layers())]
-        yield from (member for member in members if is_foreign(type(member[1])) or "forward" in vars(member[1]))
+        yield from (member for member in members if belongs_to_user(type(member[1])) or "forward" in vars(member[1]))
 
 
 def _state(layers: Iterable[tuple[str, nn.Module]]) -> PythonState:
