@@ -53,7 +53,6 @@ def layer_block(
         name: the layer's name in the result; the others are called norm and activation, whatever their order.
         norm: the normalization layer.
         activation: name of the activation.
-        placement: norm before or after the activation.
         bias: when the layer has a bias.
 
     Raises:
