@@ -43,8 +43,8 @@ def show_plan(plan: session.Plan, name: str, full: bool = False) -> None:
     console.print(", ".join([*parts, f"{len(plan.pending)} to train on {plan.device}"]))
     for note in request.notes:
         console.print(f"note: {note}")
-    for obstacle in plan.obstacles:
-        console.print(f"impossible: {obstacle}")
+    for sentence in plan.infeasible:
+        console.print(f"impossible: {sentence}")
     if not full:
         return
     console.print(_matrix(plan))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnbench.cli.settings import Plugin, Settings
+from bnbench.cli.options import Plugin
+from bnbench.cli.settings import Settings
 from bnbench.console import echo
 from bnbench.errors import Damaged, InvalidRequest, nearest
 from bnbench.text import plural

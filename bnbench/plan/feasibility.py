@@ -96,7 +96,7 @@ def wrong_options(specs: Mapping[str, RunSpec], components: Components) -> list[
 
 def last_batch(spec: RunSpec, data: Data) -> int:
     """Examples of the last batch of an epoch if it is a smaller one; else 0."""
-    return 0 if spec.drop_last else len(data.train) % spec.batch_size
+    return 0 if spec.drop_last or spec.batches != "shuffled" else len(data.train) % spec.batch_size
 
 
 def _too_long(spec: RunSpec, order: Order) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnbench import store
-from bnbench.session.planning import Plan
+from bnbench.session.plan import Plan
 from bnbench.spec import Value, flatten
 from bnbench.store.files import text
 from bnbench.text import plural

@@ -155,9 +155,7 @@ class _Course:
             trials.request,
             self.place.components,
             sweep_name(self.study, self.scale),
-            results=self.place.results,
-            data=self.place.data,
-            plugin=self.place.plugin,
+            session.Paths(self.place.results, self.place.data, self.place.plugin),
             retry_failed=self.place.retry_failed,
         )
         table = trials.table.assign(run_id=trials.table["run_id"].replace(dict(plan.identities)))
