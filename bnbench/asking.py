@@ -116,17 +116,15 @@ def ask_of_import(question: Question, plugin: Plugin) -> Any:
         raise PluginError(f"--plugin {plugin.file}: importing it failed: {reason}{last_line(trace)}")
 
 
-def ask_copies(question: Question, specs: Specs, parts: Known, data: Path, copies: int) -> list[Any]:
-    """The answers of so many processes that are asked at the same time, as slow as they make each other.
-
-    Those that died are left out.
+def ask_at_once(questions: Sequence[tuple[Question, Specs]], parts: Known, data: Path) -> list[Answer]:
+    """The answers of as many processes at the same time, as slow as they make each other, without those that died.
 
     Raises:
-        BnbenchError: as the question does.
+        BnbenchError: as a question does.
     """
-    plugin = parts.plugin if any(spec.plugin for spec in specs.values()) else None
-    inquiries = [Inquiry(question, specs, plugin, data) for _ in range(copies)]
-    return [found.value for found in _answers(inquiries, copies, _named(LONG)) if found.error is None]
+    plugins = [parts.plugin if any(spec.plugin for spec in specs.values()) else None for _, specs in questions]
+    inquiries = [Inquiry(*asked, plugin, data) for asked, plugin in zip(questions, plugins, strict=True)]
+    return [told for told in _answers(inquiries, len(inquiries), _named(LONG)) if told.error is None]
 
 
 def _ask_again(question: Question, specs: Specs, plugin: Plugin, data: Path, waits: Waits) -> Iterator[Answer]:

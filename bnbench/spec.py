@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -404,11 +405,21 @@ def stack_key(spec: RunSpec) -> str:
     return f"s{_digest(tree)[:11]}"
 
 
+_BESIDE_LR_AND_SEED: Callable[[RunSpec], tuple[object, ...]] = operator.attrgetter(
+    *(name for name in _FIELDS[RunSpec] if name not in ("lr", "seed"))
+)
+"""Equal for specs only if their stack keys are; much quicker."""
+
+
 def by_stack_key(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
     """The run_ids of each stack key."""
     groups: dict[str, list[str]] = {}
+    keys: dict[tuple[object, ...], str] = {}
     for identity, spec in specs.items():
-        groups.setdefault(stack_key(spec), []).append(identity)
+        settings = _BESIDE_LR_AND_SEED(spec)
+        if settings not in keys:
+            keys[settings] = stack_key(spec)
+        groups.setdefault(keys[settings], []).append(identity)
     return groups
 
 

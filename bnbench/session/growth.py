@@ -1,4 +1,4 @@
-"""Whether a sweep that is asked for makes one that is there already larger."""
+"""Grids that are added to a sweep with another one."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _added(plan: Plan) -> int:
     The same grid, and a part of it, add nothing, also where all of it is trained again: with an edited plugin, on
     changed data, or by another version of bnbench.
     """
-    new = [flatten(spec) for identity, spec in plan.specs.items() if identity not in plan.known]
-    if not new or not plan.known:
+    new = [flatten(spec) for identity, spec in plan.specs.items() if identity not in plan.known] if plan.known else []
+    if not new:
         return 0
     rows = list(store.checked_rows(plan.folder).values())
     columns = [column for column in rows[0] if column not in VERSIONS and any(column in cell for cell in new)]
