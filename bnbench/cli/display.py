@@ -1,4 +1,4 @@
-"""What a user sees while runs train: live on a terminal, plain lines in a pipe."""
+"""The display of runs that train: live on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ VERSIONS = frozenset({"plugin", "data"})
 
 
 def extension(plan: Plan) -> str | None:
-    """What a plan adds to a sweep with another grid, in words; None if it adds nothing, or the sweep is new."""
+    """A sentence on the runs that a plan adds to a sweep with another grid; None if there are none, or no sweep."""
     count = _added(plan)
     known = plural(len(plan.known), "run")
     return f"sweep {plan.folder.name} holds another grid: {known} there, {count} new" if count else None
 
 
 def _added(plan: Plan) -> int:
-    """How many of the runs are none of the cells that the sweep's folder holds; 0 for a new sweep.
+    """The number of runs that are none of the cells that the sweep's folder holds; 0 for a new sweep.
 
     The same grid, and a part of it, add nothing, also where all of it is trained again: with an edited plugin, on
     changed data, or by another version of bnbench.
