@@ -116,7 +116,7 @@ def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.D
 
 
 def load_probes(*names: str, results: Path | str = RESULTS) -> pd.DataFrame:
-    """What probes measured in one or more sweeps, as a tidy table: run_id, step, probe, layer, name, value.
+    """The readings of probes in one or more sweeps as a tidy table: run_id, step, probe, layer, name, value.
 
     Raises:
         BnbenchError: one of them is not there.

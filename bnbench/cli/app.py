@@ -16,7 +16,7 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from bnbench.cli import listing, report, run, study, sweep
+from bnbench.cli import listing, report, run, show, study, sweep
 from bnbench.cli.commands import Command, Group, check_dashes
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
@@ -42,7 +42,7 @@ app.command("sweep", cls=Command)(sweep.sweep)
 app.add_typer(study.app, name="study", no_args_is_help=True)
 app.command("report", cls=Command)(report.report)
 app.command("ls", cls=Command)(listing.ls)
-app.command("show", cls=Command)(listing.show)
+app.command("show", cls=Command)(show.show)
 app.command("list", cls=Command)(listing.list_components)
 
 

@@ -38,7 +38,7 @@ class Settings:
 
 
 def path_of(option: str) -> Callable[[str | Path], Path]:
-    """What reads the path that an option names.
+    """A parser of the path that an option names.
 
     Raises:
         InvalidRequest: it is empty, as from a variable that is not set, or begins with ``~`` for a home there is not.
@@ -53,7 +53,7 @@ def path_of(option: str) -> Callable[[str | Path], Path]:
 
 
 STANDARD_OUTPUT = Path("-")
-"""What ``--out -`` says."""
+"""The path of ``--out -``."""
 
 
 def output_path(given: str | Path) -> Path:

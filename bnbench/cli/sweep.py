@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -52,43 +54,82 @@ def sweep(
     """
     start = time.monotonic()
     settings: Settings = context.obj
-    with planning("" if name is None else name) as show_no_more:
-        from bnbench.store import check_place
-
-        check_place(settings.results, name, to_train=not dry_run)
-        prestart_plugin(plugin)
+    way = _Way(launcher, jobs, lanes, fail_fast)
+    with planning(name or "") as show_no_more:
+        _begin(settings, name, plugin, to_train=not dry_run)
         from bnbench import session
-        from bnbench.cli.display import SweepDisplay, show_plan
-        from bnbench.console import echo
 
         session.check_execution(launcher, jobs, lanes)
         grid = session.Grid(overrides or (), zips or (), excludes or ())
         paths = session.Paths(settings.results, settings.data, plugin)
         prestart = prestarted(jobs, to_train=not dry_run) if launcher == "local" else None
         plan = session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
-        workers = session.worker_count(plan, jobs, launcher)
-        estimate = session.estimate(plan, session.Way(workers, session.most_lanes(lanes))) if dry_run else None
+        estimate = _estimate(plan, way) if dry_run else None
         show_no_more()
         if not (extend or dry_run):
             _check_extension(plan)
-    chosen = plan.folder.name
-    if name is None:
-        echo(f"name: {chosen} (--name {chosen} goes on with this sweep)")
-    show_plan(plan, chosen, full=dry_run)
-    if estimate is not None:
-        _show_estimate(plan, estimate, workers, extend)
-        return
+    _show(plan, is_named=name is not None, full=dry_run)
+    if estimate is None:
+        raise typer.Exit(_train(plan, way, start, is_named=name is not None))
+    _show_estimate(plan, way, estimate, extend)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The options on where and how runs train; see :func:`bnbench.session.execute`."""
+
+    launcher: str
+    jobs: int | None
+    lanes: str
+    fail_fast: bool
+
+
+def _begin(settings: Settings, name: str | None, plugin: Path | None, to_train: bool) -> None:
+    """Refuse a name that cannot be used before anything large is imported, then let workers of a plugin begin."""
+    from bnbench.store import check_place
+
+    check_place(settings.results, name, to_train=to_train)
+    prestart_plugin(plugin)
+
+
+def _estimate(plan: session.Plan, way: _Way) -> session.Estimate:
+    """The time of the command that trains a plan, which has the display to import as well."""
+    from bnbench import session
+
+    workers = session.worker_count(plan, way.jobs, way.launcher)
+    return session.estimate(plan, session.Way(workers, session.most_lanes(way.lanes)))
+
+
+def _show(plan: session.Plan, is_named: bool, full: bool) -> None:
+    """Show a plan, below a name that was chosen for it."""
+    from bnbench.cli.display import show_plan
+    from bnbench.console import echo
+
+    name = plan.folder.name
+    if not is_named:
+        echo(f"name: {name} (--name {name} goes on with this sweep)")
+    show_plan(plan, name, full)
+
+
+def _train(plan: session.Plan, way: _Way, start: float, is_named: bool) -> int:
+    """Train what is pending and show how it goes; the exit code.
+
+    Args:
+        start: of the program, on the clock of :func:`time.monotonic`.
+    """
+    from bnbench import session
+    from bnbench.cli.display import SweepDisplay
+    from bnbench.console import echo
+
     with told_if_interrupted(GOES_ON), SweepDisplay(start) as display:
-        summary = session.execute(
-            plan, launcher=launcher, jobs=jobs, lanes=lanes, fail_fast=fail_fast, watch=display.update
-        )
+        summary = session.execute(plan, **asdict(way), watch=display.update)
     display.end(summary)
-    if summary.interrupted and name is None:
-        echo(f"without a name it would be a new sweep: say --name {chosen}")
-    raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)
+    if summary.interrupted and not is_named:
+        echo(f"without a name it would be a new sweep: say --name {plan.folder.name}")
+    return 130 if summary.interrupted else 1 if summary.failures else 0
 
 
-def _show_estimate(plan: session.Plan, estimate: session.Estimate, workers: int, extend: bool) -> None:
+def _show_estimate(plan: session.Plan, way: _Way, estimate: session.Estimate, extend: bool) -> None:
     """Show who trains a plan and how long it takes, below the plan itself."""
     from bnbench import session
     from bnbench.cli.display import estimated
@@ -96,6 +137,7 @@ def _show_estimate(plan: session.Plan, estimate: session.Estimate, workers: int,
 
     for line in estimate.engines:
         echo(f"engine: {line}")
+    workers = session.worker_count(plan, way.jobs, way.launcher)
     echo(f"estimated time: {estimated(estimate.seconds, workers)}")
     if not extend and session.extension(plan):
         echo("to train them in this sweep, say --extend")

@@ -159,8 +159,8 @@ def _examined(inquiry: _Inquiry, has_data: bool, problems: list[str]) -> Examina
 def _refusals(inquiry: _Inquiry, impossible: Mapping[str, str], problems: Sequence[str]) -> list[str]:
     """All that is wrong; where no run is possible, also the options that were not come to in building a network."""
     reasons = {identity: reason for identity, reason in impossible.items() if reason not in problems}
-    options = [] if problems else inquiry.wrong_options()
-    more = [problem for problem in options if not any(problem in reason for reason in reasons.values())]
+    options = inquiry.wrong_options() if len(impossible) == len(inquiry.specs) else []
+    more = [problem for problem in options if not any(problem in text for text in (*problems, *reasons.values()))]
     return [*problems, *summarized(inquiry.specs, reasons), *more]
 
 

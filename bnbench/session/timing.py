@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from statistics import fmean
 from typing import Any
 
-from bnbench.asking import Answer, ask_copies
+from bnbench.asking import Answer, ask_at_once
 from bnbench.devices import CPU
 from bnbench.environment import age, cores
 from bnbench.launch import local, prestart
@@ -19,6 +19,7 @@ from bnbench.plan.grouping import Stack
 from bnbench.remembered import finding_seconds, machine, remembered
 from bnbench.session.plan import Plan
 from bnbench.session.provenance import is_settled
+from bnbench.spec import RunSpec, kind_key
 from bnbench.whole import import_seconds, imported_whole
 
 MEASURING = "bnbench.worker", "bnbench.plan.estimate"
@@ -27,6 +28,9 @@ ENDING = 0.1
 """Seconds in which a process lets go of its modules, for each second in which it has imported them."""
 BRIEF = 0.1
 """Seconds from which dividing runs is timed again: most of it is remembered then, as proofs and compiled code are."""
+
+ENOUGH_KINDS = 4
+"""Kinds of stacks for each process that measures, from which none is measured twice."""
 
 
 @dataclass(frozen=True)
@@ -144,20 +148,43 @@ def _timed_steps(
 
     from bnbench.plan.estimate import stack_seconds
 
-    device = torch.device(plan.device.name)
-    training: list[float] = []
+    times: dict[Stack, list[float]] = {}
     starts = [0.0]
     for answer in divided:
         members = [stack for stack in planned if stack[0] in answer.specs]
-        specs = {stack[0]: answer.specs[stack[0]] for stack in members}
-        question = partial(stack_seconds, device=device, planned=members, found=answer.value)
+        question = partial(stack_seconds, device=torch.device(plan.device.name), found=answer.value)
         start = time.monotonic()
         if in_workers:
-            measured = ask_copies(question, specs, plan.components, plan.data, min(way.workers, cores()))
+            shares = _shares(answer.specs, members, min(way.workers, cores()))
+            questions = [(partial(question, planned=share), _representatives(answer.specs, share)) for share in shares]
+            measured = ask_at_once(questions, plan.components, plan.data)
         else:
-            told = plan.ask(question, specs, measures=True)
-            measured = [one.value for one in told if one.error is None]
-        training += [fmean(times) for times in zip(*(one.seconds for one in measured), strict=True)]
-        spent = fmean(one.spent for one in measured) if measured else 0.0
+            asked = plan.ask(partial(question, planned=members), _representatives(answer.specs, members), measures=True)
+            measured = [told for told in asked if told.error is None]
+        for told in measured:
+            share = [stack for stack in members if stack[0] in told.specs]
+            for stack, seconds in zip(share, told.value.seconds, strict=True):
+                times.setdefault(stack, []).append(seconds)
+        spent = fmean(told.value.spent for told in measured) if measured else 0.0
         starts.append(max(time.monotonic() - start - spent, 0.0))
-    return training, max(*starts, sum(starts) / way.workers)
+    return [*map(fmean, times.values())], max(*starts, sum(starts) / way.workers)
+
+
+def _shares(specs: Mapping[str, RunSpec], stacks: Sequence[Stack], processes: int) -> list[list[Stack]]:
+    """The stacks that each process measures: kinds are dealt out if there are enough, else each measures all.
+
+    What the others have is as much a burden on a process as what it would measure itself.
+    """
+    kinds = [kind_key(specs[stack[0]]) for stack in stacks]
+    places = {kind: place % processes for place, kind in enumerate(dict.fromkeys(kinds))}
+    if len(places) < ENOUGH_KINDS * processes:
+        return [[*stacks]] * processes
+    return [
+        [stack for stack, kind in zip(stacks, kinds, strict=True) if places[kind] == process]
+        for process in range(processes)
+    ]
+
+
+def _representatives(specs: Mapping[str, RunSpec], stacks: Sequence[Stack]) -> dict[str, RunSpec]:
+    """The first run of each stack."""
+    return {stack[0]: specs[stack[0]] for stack in stacks}

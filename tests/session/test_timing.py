@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from bnbench.session import Estimate
+from bnbench.session.timing import ENOUGH_KINDS, _shares
+from bnbench.spec import kind_key, run_id
+from tests.conftest import make_spec
 
 SLEEP = 8.0
 PROGRAM = """
@@ -91,3 +94,17 @@ def test_asked_again_it_is_another_planning_and_the_same_rest(tmp_path: Path):
     assert first["loading"] > 0 and first["training"] > 0
     assert again["age"] <= again["planning"] <= again["later"]
     assert first["planning"] < first["age"] - 0.5 * first["loading"]
+
+
+@pytest.mark.parametrize(("kinds", "is_dealt"), [(1, False), (2 * ENOUGH_KINDS - 1, False), (2 * ENOUGH_KINDS, True)])
+def test_each_stack_is_measured_by_one_process_if_there_are_enough_kinds_and_else_by_all(kinds: int, is_dealt: bool):
+    made = [make_spec(f"batch_size={8 + kind}", f"lr={lr}") for kind in range(kinds) for lr in (0.1, 0.2)]
+    specs = {run_id(spec): spec for spec in made}
+    stacks = [(identity,) for identity in specs]
+    shares = _shares(specs, stacks, 2)
+    if not is_dealt:
+        assert shares == [stacks, stacks]
+        return
+    assert sorted(stack for share in shares for stack in share) == sorted(stacks)
+    first, second = ({kind_key(specs[stack[0]]) for stack in share} for share in shares)
+    assert not first & second and len(first) == len(second) == kinds // 2
