@@ -70,7 +70,7 @@ def show(
 
     from bnbench import store
     from bnbench.console import plain_console
-    from bnbench.reports.wording import listing
+    from bnbench.text import listing
 
     settings: Settings = context.obj
     if not run:

@@ -14,6 +14,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from bnbench.console import plain_console
+from bnbench.reports.plain import plain_text
 from bnbench.reports.view import Mark, ReportView, Table
 
 STYLES: dict[Mark, str] = {"": "", "best": "bold green", "baseline": "dim", "bad": "yellow"}
@@ -67,7 +68,7 @@ def _table(table: Table, columns: Sequence[int]) -> RichTable:
     for number, row in enumerate(table.rows):
         if number in table.sections:
             drawn.add_section()
-        drawn.add_row(*(Text(row[at].text, style=STYLES[row[at].mark]) for at in columns))
+        drawn.add_row(*(Text(plain_text(row[at]), style=STYLES[row[at].mark]) for at in columns))
     return drawn
 
 
@@ -88,5 +89,5 @@ def split_columns(table: Table, width: int) -> list[list[int]]:
 
 
 def _width(table: Table, at: int) -> int:
-    texts = [table.columns[at].title, *(row[at].text for row in table.rows)]
+    texts = [table.columns[at].title, *(plain_text(row[at]) for row in table.rows)]
     return max(map(cell_len, texts)) + GAP + 1

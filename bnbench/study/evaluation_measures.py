@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from bnbench.reports.time_to_target import TOLERANCE
+from bnbench.analysis.time_to_target import TOLERANCE
 from bnbench.reports.wording import target
 from bnbench.spec import ProbeName
 from bnbench.stats import Estimand

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 
 import pandas as pd
 
-from bnbench.reports.learning_rate import LearningRateRange, usable_range
+from bnbench.analysis.lr_range import LearningRateRange, usable_range
 from bnbench.spec import ProbeName
 from bnbench.study.measure import PLACE, Measure, Side, Tables
 

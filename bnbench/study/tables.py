@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnbench import store
-from bnbench.reports.trials import read_trials
+from bnbench.analysis import read_trials
 from bnbench.study.measure import Tables
 
 

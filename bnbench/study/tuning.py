@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from bnbench.reports.trials import read_trials
-from bnbench.reports.tuning import best_lr
+from bnbench.analysis import read_trials
+from bnbench.analysis.lr_choice import best_lr
 from bnbench.study.design import Group, Rates
 from bnbench.study.measure import Side
 from bnbench.text import plural
@@ -72,7 +72,7 @@ def choose(table: pd.DataFrame, runs: pd.DataFrame) -> tuple[dict[Group, float],
     best = best_lr(placed[placed["counted"]], ["arm", "cell"])
     lost = placed[~placed["counted"]].groupby(["arm", "cell"]).size()
     rates = {code: float(level or 0) for code, level in enumerate(trials.levels["lr"])}
-    chosen = {group: rates[code] for group, code in zip(best.index.tolist(), best["lr"].tolist(), strict=True)}
+    chosen = {group: rates[choice.code] for group, choice in best.items()}
     return chosen, dict(zip(lost.index.tolist(), lost.tolist(), strict=True))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from bnbench.reports.wording import general, percent
+from bnbench.reports.wording import percent
 from bnbench.stats import ALPHA
 from bnbench.study.definition import ONLY_CELL
 from bnbench.study.row import Row
-from bnbench.text import plural
+from bnbench.text import general, plural
 
 VERDICTS = {
     "supported": "Supported",

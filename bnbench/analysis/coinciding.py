@@ -1,26 +1,26 @@
-"""Norms that are other norms in the runs of a report, as notes."""
+"""The settings of runs on which it depends whether a norm is another one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
-from bnbench.coincidences import sentences
-from bnbench.reports.factors import head
-from bnbench.reports.levels import canonical
+from bnbench.analysis.factors import head
+from bnbench.analysis.levels import Level, canonical
 
 READ = ("model", "model.width", "batch_size", "evaluate.statistics")
 """Columns beside the norm and its options on which it depends whether two norms are one."""
 
 
-def coinciding_norms(runs: pd.DataFrame) -> tuple[str, ...]:
-    """A sentence for each; nothing where the columns do not tell."""
+def norm_settings(runs: pd.DataFrame) -> Iterator[dict[str, Level]]:
+    """The distinct settings of some runs as :mod:`bnbench.coincidences` reads them; nothing where there is no norm."""
     if runs.empty or "norm" not in runs.columns:
-        return ()
+        return
     read = [name for name in runs.columns if head(name) == "norm" or name in READ]
-    rows = runs[read].assign(total_steps=_steps(runs)).drop_duplicates().to_dict("records")
-    levels = ({str(name): canonical(value) for name, value in row.items()} for row in rows)
-    known = ({name: level for name, level in row.items() if level is not None} for row in levels)
-    return tuple(f"{sentence}." for sentence in sentences(known))
+    for row in runs[read].assign(total_steps=_steps(runs)).drop_duplicates().to_dict("records"):
+        levels = {str(name): canonical(value) for name, value in row.items()}
+        yield {name: level for name, level in levels.items() if level is not None}
 
 
 def _steps(runs: pd.DataFrame) -> pd.Series[float]:
