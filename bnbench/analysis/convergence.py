@@ -11,6 +11,7 @@ import pandas as pd
 
 from bnbench.analysis.accuracy import Accuracy, divergence, summarize, without_unstable_divergence
 from bnbench.analysis.baseline import compared_rows
+from bnbench.analysis.factors import head
 from bnbench.analysis.levels import Level
 from bnbench.analysis.lr_choice import LearningRateChoice, best_lr, keep_best
 from bnbench.analysis.options import Options
@@ -19,6 +20,9 @@ from bnbench.analysis.targets import derive_targets
 from bnbench.analysis.time_to_target import Times, times_to_target
 from bnbench.analysis.trials import Trials
 from bnbench.stats import Reading, ratio_of_medians
+
+TASK = ("dataset", "data", "model", "batch_size")
+"""Rows that have these and their options in common are compared for the fastest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class RowTimes:
         reached: times of all its seeds.
         times: those of an unstable row are of the seeds that did not diverge.
         unstable: the seeds disagree on whether it diverges.
-        fastest: it has the fewest median steps of the stable rows of its dataset.
+        fastest: it has the fewest median steps of the stable rows with its model, data and batch size, and company.
         speed_up: over its baseline, where there is one to compare with.
         val: final validation accuracy.
         test: final test accuracy.
@@ -170,11 +174,13 @@ def _target_times(material: _Material, runs: pd.DataFrame, target: float) -> _Ro
 
 
 def _fastest(material: _Material, times: dict[int, Times]) -> set[int]:
-    """The rows with the fewest median steps among the stable ones of their dataset."""
+    """The rows with the fewest median steps among the stable ones of their task, if it has several rows."""
     keys = material.rows.keys
+    task = [name for name in material.rows.trials.columns if head(name) in TASK]
     steps = pd.Series({row: one.median["step"] for row, one in times.items()}, dtype=float).reindex(keys.index)
     steps = steps.mask(material.divergence["unstable"].reindex(keys.index, fill_value=False), math.inf)
-    best = (steps == steps.groupby(keys["dataset"]).transform("min")) & (steps < math.inf)
+    groups = steps.groupby([keys[name] for name in task])
+    best = (steps == groups.transform("min")) & (steps < math.inf) & (groups.transform("size") > 1)
     return {int(row) for row in keys.index[best]}
 
 

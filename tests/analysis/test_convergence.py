@@ -49,3 +49,38 @@ def test_each_reading_of_a_speed_up(steps: dict[str, int], reading: str, value: 
     speed_ups = [row.speed_up for row in rows.values()]
     assert [one and one.reading for one in speed_ups] == ["baseline", reading]
     assert speed_ups[1] is not None and speed_ups[1].value == pytest.approx(value, nan_ok=True)
+
+
+def fastest(*rows: tuple[dict[str, object], int]) -> list[str]:
+    """Labels of the fastest of some rows, given by their settings and the hundreds of steps that each took."""
+    runs = runs_of(*(settings for settings, _ in rows))
+    return [
+        name
+        for name, row in rows_of(runs, {f"r{at}": steps for at, (_, steps) in enumerate(rows) if steps}).items()
+        if row.fastest
+    ]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"batch_size": 16},
+        {"model": "cnn"},
+        {"model.depth": 5},
+        {"dataset": "mnist"},
+        {"dataset.augment": True},
+        {"data": "1f2e"},
+    ],
+)
+def test_the_fastest_is_that_of_the_rows_with_its_model_data_and_batch_size(place: dict[str, object]) -> None:
+    usual = {"model": "mlp", "model.depth": 2, "dataset.augment": False, "data": "0a1b"}
+    slow = [({**usual, "norm": "none"}, 4), ({**usual, "norm": "batch"}, 3)]
+    fast = [({**usual, **place, "norm": "none"}, 2), ({**usual, **place, "norm": "batch"}, 1)]
+    assert len(fastest(*slow, *fast)) == 2
+    assert all(name.endswith("batch") for name in fastest(*slow, *fast))
+
+
+def test_the_fastest_may_be_several_or_none() -> None:
+    assert fastest(({"norm": "none"}, 2), ({"norm": "batch"}, 2), ({"norm": "group"}, 3)) == ["none", "batch"]
+    assert fastest(({"norm": "none"}, 0), ({"norm": "batch"}, 0)) == []
+    assert fastest(({"norm": "none", "batch_size": 16}, 1), ({"norm": "none", "batch_size": 64}, 2)) == []
