@@ -29,7 +29,7 @@ def seeds_note(usual: int, noun: str) -> str:
 
 
 def divergence_notes(accuracies: Iterable[Accuracy]) -> list[str]:
-    """What diverged runs count as, where there are some."""
+    """Notes on what diverged runs count as, where there are some."""
     diverged = [accuracy.unstable for accuracy in accuracies if accuracy.diverged]
     return [*([] if all(diverged) else [CHANCE_NOTE]), *([UNSTABLE_NOTE] if any(diverged) else [])]
 

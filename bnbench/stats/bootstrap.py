@@ -88,5 +88,5 @@ def studentized_interval(values: ArrayLike, generator: Generator, confidence: fl
 
 
 def _standard_error(values: Values) -> Values:
-    """Of the mean over the last axis."""
+    """Standard error of the mean over the last axis."""
     return np.asarray(values.std(axis=-1, ddof=1) / np.sqrt(values.shape[-1]))

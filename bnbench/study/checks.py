@@ -1,4 +1,4 @@
-"""What must hold between the parts of a study."""
+"""Rules that hold between the parts of a study."""
 
 from __future__ import annotations
 

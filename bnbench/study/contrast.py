@@ -55,7 +55,7 @@ def _difference(claim: StudyClaim, values_S: dict[Group, Values], cell: str) -> 
 
 
 def signed(claim: StudyClaim, differences: Values) -> Claim:
-    """What is to be decided: differences that are positive where they speak for the claim."""
+    """The claim to be decided: differences that are positive where they speak for it."""
     sign = 1.0 if claim.expect == "higher" else -1.0
     smallest = math.log(claim.smallest_effect) if claim.contrast == "ratio" else claim.smallest_effect
     return Claim(sign * differences, smallest, claim.measure.estimand)

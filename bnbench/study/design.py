@@ -1,4 +1,4 @@
-"""Which runs a study consists of, and what each of them is for."""
+"""The runs that a study consists of, and the purpose of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bnbench.study.definition import Scale, Study
 TUNING = 1000
 """The first tuning seed; reporting seeds start at zero."""
 APART = 10_000
-"""How far apart the seeds of two arms are that do not share theirs."""
+"""The distance between the seeds of two arms that do not share theirs."""
 
 RIVALS = {"steps": "epochs", "epochs": "steps"}
 """Keys of which a run has one."""

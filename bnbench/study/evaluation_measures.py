@@ -23,7 +23,7 @@ class FinalAccuracy(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return "test accuracy"
 
     @property
@@ -45,7 +45,7 @@ class StepsToTarget(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return f"steps to {target(self.target)} validation accuracy"
 
     @property
@@ -68,7 +68,7 @@ class GeneralizationGap(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return f"validation loss less training loss, once training loss is {self.train_loss:g},"
 
     @property

@@ -18,7 +18,7 @@ Place = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What the runs of one seed at all learning rates of a cell say.
+    """The runs of one seed at all learning rates of a cell.
 
     Attributes:
         lr: the learning rates, ascending.
@@ -63,7 +63,7 @@ class UsableDecades(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return "width of the usable learning rates, in decades,"
 
     @property
@@ -96,7 +96,7 @@ class LargestLearningRate(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return "the largest learning rate that trains"
 
     @property

@@ -20,13 +20,13 @@ from bnbench.study.definition import Scale, Study
 from bnbench.study.design import RIVALS, merged
 
 AMOUNTS = ("seeds", "tuning_seeds")
-"""How much is trained, as in a scale of a study's file."""
+"""Amounts of training, as in a scale of a study's file."""
 OWNED = {
     "lr": "is tuned over the grid of the scale; another grid needs a study file of your own",
     "seed": "is counted up by the study; how many there are is said by seeds=20 and tuning_seeds=5",
     "probes": "are those that the claims measure",
 }
-"""What a study sets itself, in every run anew."""
+"""Keys that a study sets itself, in every run anew."""
 READABLE = 40
 """Characters of the settings that a name shows."""
 
@@ -73,7 +73,7 @@ def varied(studies: Sequence[Study], texts: Sequence[str], parts: Parts) -> list
 
 
 def suffix(changes: Sequence[str]) -> str:
-    """What the names of a changed study's files end in: the settings as far as they are readable, and a digest."""
+    """The end of the names of a changed study's files: the settings as far as they are readable, and a digest."""
     if not changes:
         return ""
     words = re.sub(r"[^A-Za-z0-9.]+", "-", " ".join(changes))[:READABLE].strip("-.")
@@ -102,7 +102,7 @@ def _refusals(text: str, setting: Setting) -> Iterator[str]:
 
 
 def _conflicts(study: Study, text: str, key: str) -> Iterator[str]:
-    """Why a key is not the user's to set: the arms or cells of the study set it, and would win."""
+    """Complaints about a key that the arms or cells of the study set, and would win."""
     head = key.partition(".")[0]
     rivals = {key, RIVALS.get(key, key), *([head] if head in GROUPS else [])}
     for part, sets in (("arms", study.arms), ("cells", study.cells)):

@@ -19,7 +19,7 @@ from bnbench.study.registry import MEASURES
 
 SETTINGS = tuple[str, ...]
 GIVEN = ("name", "changes")
-"""What a file does not say of what it holds."""
+"""Fields of a study that its file does not hold."""
 Record = TypeVar("Record")
 
 
@@ -79,7 +79,7 @@ def _claim(name: Any, tree: Any, problems: list[str]) -> StudyClaim | None:
 
 
 def _without(made: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
-    """What a tree holds beside the fields that are made already; also what it must not say of them."""
+    """The entries of a tree beside the fields that are known already; also those that it must not have."""
     return {key: value for key, value in tree.items() if key not in made or key in GIVEN}
 
 

@@ -34,12 +34,12 @@ class ProbeValue(Measure):
 
     @property
     def probes(self) -> tuple[ProbeName, ...]:
-        """What must be measured."""
+        """The probe that must measure."""
         return (self.probe,)
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         text = self.called or self.name.replace("_", " ")
         return text if self.ideal is None else f"the distance of {text} from {self.ideal:g} (in logarithms)"
 
@@ -57,7 +57,7 @@ class ProbeValue(Measure):
 
 @dataclass(frozen=True, slots=True)
 class PercentileDrift(Measure):
-    """How far the inputs of activation functions drift in training (Ioffe & Szegedy 2015, figure 1).
+    """Drift of the inputs of activation functions in training (Ioffe & Szegedy 2015, figure 1).
 
     Mean over units and the 15th, 50th and 85th percentile of ``|last - first|``, in standard deviations of the unit
     before training.
@@ -65,12 +65,12 @@ class PercentileDrift(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return "drift of the activations' inputs, in standard deviations,"
 
     @property
     def probes(self) -> tuple[ProbeName, ...]:
-        """What must be measured."""
+        """The probe that must measure."""
         return ("covariate_shift_distribution",)
 
     def values(self, tables: Tables) -> pd.Series[float]:

@@ -27,7 +27,7 @@ Train = Callable[[Study, str, session.Plan], session.Summary]
 
 @dataclass(frozen=True)
 class Place:
-    """Where studies are carried out, and the user's own components."""
+    """The folders in which studies are carried out, and the user's own components."""
 
     results: Path
     data: Path
@@ -36,13 +36,13 @@ class Place:
 
     @cached_property
     def components(self) -> Known:
-        """What runs are built from: a plugin is read once, and what becomes of its file meanwhile changes nothing."""
+        """The components of the runs: a plugin is read once, and a later change of its file changes nothing."""
         return known_components(self.plugin)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study came to, before its claims are decided.
+    """The results of a study, before its claims are decided.
 
     Attributes:
         tables: reporting runs at the chosen learning rate.

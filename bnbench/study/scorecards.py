@@ -16,7 +16,7 @@ from bnbench.study.row import Row
 from bnbench.study.runner import Findings
 
 SEED = 0
-"""Of the generator that draws resamples: the same runs give the same scorecard."""
+"""Seed of the generator that draws resamples: the same runs give the same scorecard."""
 
 
 def scorecard(found: Sequence[Findings]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What the store has of the runs of a study."""
+"""The runs of a study as the store holds them."""
 
 from __future__ import annotations
 

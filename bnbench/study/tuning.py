@@ -14,7 +14,7 @@ from bnbench.study.measure import Side
 from bnbench.text import plural
 
 MOST_EXTENSIONS = 2
-"""How often a grid may grow."""
+"""The most times that a grid may grow."""
 
 Grids = dict[str, list[float]]
 """The learning rates that all arms of a cell are trained at, ascending."""

@@ -19,13 +19,13 @@ VERDICTS = {
 
 
 def sentence(row: Row) -> str:
-    """What was found, by how much and how sure, and why where that is not plain from the numbers."""
+    """The verdict with its size and certainty, and the reason where that is not plain from the numbers."""
     text = f"{VERDICTS[row.decision.verdict]}: {_finding(row)}"
     return f"{text} ({_doubt(row)})." if row.decision.verdict == "inconclusive" else f"{text}."
 
 
 def reason(row: Row) -> str:
-    """What decided, with the effect as the scorecard has it; the decision itself has it signed for the claim."""
+    """The reason of a verdict, with the effect signed as in the scorecard, not for the claim as in the decision."""
     decision = row.decision
     if "effect" not in decision.reason or decision.verdict == "inconclusive":
         return _doubt(row)
@@ -36,7 +36,7 @@ def reason(row: Row) -> str:
 
 
 def _doubt(row: Row) -> str:
-    """Why a verdict is inconclusive."""
+    """The reason why a verdict is inconclusive."""
     decision = row.decision
     if "effect" not in decision.reason:
         return decision.reason
@@ -77,7 +77,7 @@ def _against(row: Row) -> str:
 
 
 def _by(row: Row) -> str:
-    """How much a difference is, in the table's sign."""
+    """The size of a difference, in the table's sign."""
     return f" by {effect(row)}" if row.claim.contrast == "difference" else ""
 
 
