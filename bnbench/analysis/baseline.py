@@ -90,10 +90,10 @@ def baseline_rows(rows: Rows, baseline: Baseline) -> dict[int, int]:
     for name, level in baseline.items():
         code = next(code for code, other in enumerate(rows.trials.levels[name]) if same(level, other))
         matches &= (rows.keys[name] == code).to_numpy()
-    chosen = place[matches]
-    if chosen.duplicated().any():
+    places = place[matches]
+    if places.duplicated().any():
         _refuse(rows, baseline, matches, equal)
-    row_of_place = dict(zip(chosen.tolist(), chosen.index.tolist(), strict=True))
+    row_of_place = dict(zip(places.tolist(), places.index.tolist(), strict=True))
     every = zip(place.index.tolist(), place.tolist(), strict=True)
     pairs = {row: row_of_place[at] for row, at in every if at in row_of_place}
     return {row: other for row, other in pairs.items() if not _differing(rows, options, row, other)}

@@ -26,6 +26,6 @@ def norm_settings(runs: pd.DataFrame) -> Iterator[dict[str, Level]]:
 def _steps(runs: pd.DataFrame) -> pd.Series[float]:
     """The steps that a run was to make: as it says, or as it made in its epochs."""
     missing = pd.Series(float("nan"), index=runs.index)
-    asked = pd.to_numeric(runs["steps"], errors="coerce") if "steps" in runs.columns else missing
+    steps = pd.to_numeric(runs["steps"], errors="coerce") if "steps" in runs.columns else missing
     done = pd.to_numeric(runs["steps_done"], errors="coerce") if "steps_done" in runs.columns else missing
-    return asked.fillna(done.where(runs["status"] == "completed")).astype(float)
+    return steps.fillna(done.where(runs["status"] == "completed")).astype(float)

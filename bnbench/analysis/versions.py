@@ -92,8 +92,8 @@ def _label(component: Component, word: str) -> str | None:
 
 def _names(component: Component, words: Sequence[str], every: bool) -> dict[str, str]:
     """The names of the versions that are shown, by label."""
-    asked = [*(_label(component, word) for word in words), component.newest]
-    shown = [label for label in component.sources if every or label in asked]
+    named = [*(_label(component, word) for word in words), component.newest]
+    shown = [label for label in component.sources if every or label in named]
     return {label: label if len(shown) > 1 else component.name for label in shown}
 
 

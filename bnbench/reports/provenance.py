@@ -30,9 +30,9 @@ def _version_notes(versions: Versions) -> list[str]:
 def _component_note(component: Component, shown: tuple[str, ...]) -> str:
     marks = {label: ", shown" if label in shown else "" for label in component.sources}
     origins = {label: f"plugin {source[:8]}" if source else "built in" for label, source in component.sources.items()}
-    told = listing([f"{label} ({origin}{marks[label]})" for label, origin in origins.items()])
+    labels = listing([f"{label} ({origin}{marks[label]})" for label, origin in origins.items()])
     count = len(component.sources)
-    return f"{component.group}={component.name} has {count} versions, as the source of its plugin differs: {told}."
+    return f"{component.group}={component.name} has {count} versions, as the source of its plugin differs: {labels}."
 
 
 def _fingerprint_notes(runs: pd.DataFrame) -> list[str]:
@@ -43,5 +43,5 @@ def _fingerprint_notes(runs: pd.DataFrame) -> list[str]:
 
 def _changed_note(change: ChangedData) -> str:
     last = {change.newest: ", trained on last"}
-    told = [f"{data} (since {begun}{last.get(data, '')})" for data, begun in change.since.items()]
-    return f"{change.place} has changed, and its runs are told apart by what it held: {listing(told)}."
+    versions = [f"{data} (since {begun}{last.get(data, '')})" for data, begun in change.since.items()]
+    return f"{change.place} has changed, and its runs are told apart by what it held: {listing(versions)}."

@@ -60,8 +60,8 @@ def unusable(claim: Claim) -> str:
         return f"{missing} of {plural(differences_S.size, 'seed')} without a value"
     infinite = int(np.isinf(differences_S).sum())
     if infinite and claim.estimand == "mean":
-        found = f"{infinite} of {plural(differences_S.size, 'difference')} infinite"
-        return f"{found}, so they have no mean; decide their median"
+        count = f"{infinite} of {plural(differences_S.size, 'difference')} infinite"
+        return f"{count}, so they have no mean; decide their median"
     return ""
 
 

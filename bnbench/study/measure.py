@@ -56,7 +56,7 @@ class Measure(ABC):
         """The values, indexed by arm, cell and pair; NaN where a run has none."""
 
 
-def placed(runs: pd.DataFrame, of_run: pd.Series[float]) -> pd.Series[float]:
+def align(runs: pd.DataFrame, by_run: pd.Series[float]) -> pd.Series[float]:
     """Values by run_id as values by arm, cell and pair; NaN for a run that is not a result."""
-    values = runs["run_id"].map(of_run).where(runs["counted"]).astype(float)
+    values = runs["run_id"].map(by_run).where(runs["counted"]).astype(float)
     return values.set_axis(pd.MultiIndex.from_frame(runs[PLACE]))

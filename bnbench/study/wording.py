@@ -54,17 +54,17 @@ def _least(row: Row) -> str:
 
 def _finding(row: Row) -> str:
     arm, baseline = row.claim.compare
-    what = row.claim.measure.phrase
+    quantity = row.claim.measure.phrase
     if math.isnan(row.effect):
-        return f"{what} of {arm} and {baseline} cannot be compared"
+        return f"{quantity} of {arm} and {baseline} cannot be compared"
     if len(row.claim.cells) == 2:
         first, second = row.claim.cells
-        change = f"the change of {what} from {baseline} to {arm}"
+        change = f"the change of {quantity} from {baseline} to {arm}"
         inside = f"{change} in {first} {_against(row)} that in {second}{_by(row)}"
     else:
         (cell,) = row.claim.cells
         where = "" if cell == ONLY_CELL else f" in {cell}"
-        inside = f"{what} with {arm}{where} {_against(row)} that with {baseline}{_by(row)}"
+        inside = f"{quantity} with {arm}{where} {_against(row)} that with {baseline}{_by(row)}"
     return f"{inside}{_certainty(row)}; {_centres(row)}"
 
 
