@@ -1,4 +1,4 @@
-"""What a study will take, before anything is trained."""
+"""The size of a study, before anything is trained."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 import pytest
 
+from bnbench.analysis.targets import derive_targets, parse_targets
 from bnbench.errors import InvalidRequest
-from bnbench.reports.targets import derive_targets, parse_targets
 
 
 def test_fractions_and_percent() -> None:

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from bnbench.reports.trials import read_trials, uncounted
+from bnbench.analysis.trials import read_trials, uncounted
 
 from .frames import runs_of
 
@@ -19,16 +19,15 @@ def test_a_diverged_run_without_classes_takes_those_of_its_dataset() -> None:
     assert read_trials(runs).counted["val"].tolist() == [0.9, 0.1]
 
 
-def test_what_is_no_result_is_counted_out_loud() -> None:
+def test_runs_that_are_no_results_are_counted_by_reason() -> None:
     statuses = ["completed", "failed", "failed", "impossible", "out_of_memory"]
     trials = read_trials(runs_of(*({"status": status, "seed": seed} for seed, status in enumerate(statuses))))
-    note = "4 of 5 runs are not counted: 2 failed, 1 impossible, 1 out of memory."
-    assert (len(trials.counted), uncounted(trials)) == (1, (note,))
+    assert (len(trials.counted), uncounted(trials)) == (1, {"failed": 2, "impossible": 1, "out_of_memory": 1})
 
 
 def test_a_completed_run_without_accuracy_is_no_result() -> None:
     trials = read_trials(runs_of({"val_accuracy": math.nan}, {"seed": 1}))
-    assert uncounted(trials) == ("1 of 2 runs is not counted: 1 without validation accuracy.",)
+    assert uncounted(trials) == {"without validation accuracy": 1}
 
 
 @pytest.mark.parametrize("finished_first", [True, False])

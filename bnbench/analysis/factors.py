@@ -1,4 +1,4 @@
-"""Which columns of a sweep vary, and which of them a table has to show.
+"""The columns of a sweep that vary, and those of them that a table has to show.
 
 Only ``seed`` is ever averaged over. Every other column that varies is shown, unless it follows from those that tell
 rows apart. What follows from the columns of a table only, as the epochs from the batch size in two sweeps, makes rows
@@ -56,38 +56,38 @@ def varying(codes: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 
 
 def shown_factors(
-    codes: pd.DataFrame, columns: Sequence[str], given: Iterable[str] = ()
+    codes: pd.DataFrame, columns: Sequence[str], aside: Iterable[str] = ()
 ) -> tuple[list[str], list[str]]:
     """Split the varying columns into those that rows must show and those that follow from the shown ones.
 
     Args:
         codes: one row per run, integer codes per column.
         columns: what may be shown: the spec columns without the seed and without what a table has on its columns.
-        given: what the table has on its columns, or tells for each cell. Only the name of a sweep may follow from it.
+        aside: what the table has on its columns, or tells for each cell. Only the name of a sweep may follow from it.
     """
     candidates = varying(codes, columns)
-    kept = [name for name in candidates if name in ALWAYS_SHOWN]
+    shown = [name for name in candidates if name in ALWAYS_SHOWN]
     last = ("data", "sweep")  # shown only where nothing that a user has typed tells the same
     rest = sorted(
-        (name for name in candidates if name not in kept),
+        (name for name in candidates if name not in shown),
         key=lambda name: (last.index(name) + 1 if name in last else 0, "." in name),
     )
     group = np.zeros(len(codes), dtype=np.int64)
-    for name in kept:
+    for name in shown:
         group = _refined(group, codes[name])
     for name in rest:
         if name == "sweep":  # a name, no setting of a run
-            for other in given:
+            for other in aside:
                 group = _refined(group, codes[other])
         finer = _refined(group, codes[name])
         if finer.max() > group.max():
-            kept.append(name)
+            shown.append(name)
             group = finer
-    return [name for name in columns if name in kept], [name for name in candidates if name not in kept]
+    return [name for name in columns if name in shown], [name for name in candidates if name not in shown]
 
 
 def is_option(codes: pd.DataFrame, name: str) -> bool:
-    """Whether a column is an option that follows from the chosen name alone, as ``norm.eps`` may from ``norm``."""
+    """Say that a column is an option that follows from the chosen name alone, as ``norm.eps`` may from ``norm``."""
     owner = head(name)
     if owner == name or owner not in COMPONENTS or owner not in codes.columns:
         return False

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bnbench.reports.datasets import with_one_path
-from bnbench.reports.factors import spec_columns
-from bnbench.reports.levels import Level, encode
-from bnbench.text import plural
+from bnbench.analysis.datasets import with_one_path
+from bnbench.analysis.factors import spec_columns
+from bnbench.analysis.levels import Level, encode
 
 RESULT_STATUSES = ("completed", "diverged")
 SUPERSEDED = "trained again by a later version"
@@ -73,8 +72,8 @@ def _each_run_once(runs: pd.DataFrame) -> pd.DataFrame:
     if "sweep" in runs.columns:
         runs = runs.assign(sweep=runs["sweep"].map(_joined_sweeps(runs)))
     unfinished = ~runs["status"].isin(RESULT_STATUSES).to_numpy()
-    kept = runs.iloc[np.argsort(unfinished, kind="stable")].drop_duplicates("run_id")
-    return kept.sort_index().reset_index(drop=True) if runs.index.is_unique else kept.reset_index(drop=True)
+    once = runs.iloc[np.argsort(unfinished, kind="stable")].drop_duplicates("run_id")
+    return once.sort_index().reset_index(drop=True) if runs.index.is_unique else once.reset_index(drop=True)
 
 
 def _joined_sweeps(runs: pd.DataFrame) -> dict[object, str]:
@@ -111,18 +110,8 @@ def _numbers(runs: pd.DataFrame, name: str) -> pd.Series[float]:
     return pd.to_numeric(runs[name], errors="coerce").astype(float)
 
 
-def uncounted(trials: Trials) -> tuple[str, ...]:
-    """Say how many runs are not results and why, as a note; nothing if all of them are."""
-    left_out = trials.frame[~trials.frame["counted"]]
-    if left_out.empty:
-        return ()
-    reasons = left_out["status"].where(~left_out["status"].isin(RESULT_STATUSES), "without validation accuracy")
-    parts = [f"{number:,} {str(name).replace('_', ' ')}" for name, number in reasons.value_counts(sort=False).items()]
-    verb = "is" if len(left_out) == 1 else "are"
-    total = plural(len(trials.frame), "run")
-    return (f"{len(left_out):,} of {total} {verb} not counted: {', '.join(sorted(parts, key=_by_number))}.",)
-
-
-def _by_number(part: str) -> tuple[int, str]:
-    number, _, reason = part.partition(" ")
-    return -int(number.replace(",", "")), reason
+def uncounted(trials: Trials) -> dict[str, int]:
+    """Numbers of runs that are not results, by the reason: a status, or that there is no validation accuracy."""
+    rest = trials.frame[~trials.frame["counted"]]
+    reasons = rest["status"].where(~rest["status"].isin(RESULT_STATUSES), "without validation accuracy")
+    return {str(reason): int(number) for reason, number in reasons.value_counts(sort=False).items()}

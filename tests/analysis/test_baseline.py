@@ -1,12 +1,11 @@
 import pytest
 
+from bnbench.analysis.baseline import baseline_rows, parse_baseline
+from bnbench.analysis.rows import sort_into_rows
+from bnbench.analysis.trials import read_trials
 from bnbench.errors import InvalidRequest
-from bnbench.reports import report
-from bnbench.reports.baseline import baseline_rows, parse_baseline
-from bnbench.reports.rows import sort_into_rows
-from bnbench.reports.trials import read_trials
 
-from .frames import metrics_of, runs_of
+from .frames import runs_of
 
 RUNS = runs_of(
     {"norm": "none", "model": "cnn"},
@@ -59,9 +58,3 @@ def test_each_row_is_compared_at_equal_other_factors() -> None:
 def test_a_baseline_of_several_rows_is_refused() -> None:
     with pytest.raises(InvalidRequest, match=r"matches several rows; add norm\.groups= one of 4, 8"):
         baseline_rows(sort_into_rows(read_trials(RUNS), ()), {"norm": "group"})
-
-
-def test_all_wrong_requests_are_told_at_once() -> None:
-    with pytest.raises(InvalidRequest) as error:
-        report(RUNS, metrics_of({}), views=["convergense"], baseline="norm", targets=["95"], lr="bset")
-    assert len(error.value.problems) == 4

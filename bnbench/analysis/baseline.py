@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bnbench.analysis.factors import COMPONENTS, head, varying
+from bnbench.analysis.levels import Level, level_text, same, typed
+from bnbench.analysis.rows import Rows
+from bnbench.analysis.trials import read_trials
 from bnbench.errors import InvalidRequest, nearest
-from bnbench.reports.factors import COMPONENTS, head, varying
-from bnbench.reports.levels import Level, level_text, same, typed
-from bnbench.reports.rows import Rows
-from bnbench.reports.trials import read_trials
-from bnbench.reports.wording import listing
+from bnbench.text import listing
 
 Baseline = Mapping[str, Level]
 
@@ -34,7 +34,7 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
     trials = read_trials(runs)
     varied = varying(trials.frame, trials.columns)
     names = varied or trials.columns
-    wanted: dict[str, Level] = {}
+    conditions: dict[str, Level] = {}
     problems: list[str] = []
     for part in text.split():
         name, equals, written = part.partition("=")
@@ -46,14 +46,14 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
             allowed = [level_text(level) for level in trials.levels[name] if level is not None]
             problems.append(f"baseline {part!r}: no run has {part}; {nearest(written, allowed)}")
         else:
-            wanted[name] = typed(name, written)
-    if not problems and all(len(trials.levels[name]) == 1 for name in wanted):
+            conditions[name] = typed(name, written)
+    if not problems and all(len(trials.levels[name]) == 1 for name in conditions):
         factors = [name for name in varied if name == head(name) or head(name) not in varied]
         vary = f"what varies is {', '.join(factors)}" if factors else "these runs do not vary at all"
         problems.append(f"baseline {text!r}: every run has it, so there is nothing to compare; {vary}")
     if problems:
         raise InvalidRequest(problems)
-    return wanted
+    return conditions
 
 
 def baseline_text(baseline: Baseline) -> str:
@@ -62,14 +62,18 @@ def baseline_text(baseline: Baseline) -> str:
 
 
 def is_comparable(rows: Rows, baseline: Baseline) -> bool:
-    """Whether the baseline tells rows apart; not so for what a table has on its columns or chooses within a row."""
+    """Say that the baseline tells rows apart; not so for what a table has on its columns or chooses within a row."""
     groups = rows.trials.frame.groupby("row")
     return bool(baseline) and all(int(groups[name].nunique().max()) == 1 for name in baseline)
 
 
-def incomparable(baseline: Baseline) -> str:
-    """Say why there is no comparison."""
-    return f"No comparison with {baseline_text(baseline)}: in this view it does not tell one row from another."
+def compared_rows(rows: Rows, baseline: Baseline) -> dict[int, int]:
+    """As :func:`baseline_rows`; nothing where the baseline does not tell rows apart.
+
+    Raises:
+        InvalidRequest: several rows with equal other settings match the baseline.
+    """
+    return baseline_rows(rows, baseline) if is_comparable(rows, baseline) else {}
 
 
 def baseline_rows(rows: Rows, baseline: Baseline) -> dict[int, int]:
@@ -86,25 +90,24 @@ def baseline_rows(rows: Rows, baseline: Baseline) -> dict[int, int]:
     for name, level in baseline.items():
         code = next(code for code, other in enumerate(rows.trials.levels[name]) if same(level, other))
         matches &= (rows.keys[name] == code).to_numpy()
-    chosen = place[matches]
-    if chosen.duplicated().any():
+    places = place[matches]
+    if places.duplicated().any():
         _refuse(rows, baseline, matches, equal)
-    row_of_place = dict(zip(chosen.tolist(), chosen.index.tolist(), strict=True))
+    row_of_place = dict(zip(places.tolist(), places.index.tolist(), strict=True))
     every = zip(place.index.tolist(), place.tolist(), strict=True)
     pairs = {row: row_of_place[at] for row, at in every if at in row_of_place}
     return {row: other for row, other in pairs.items() if not _differing(rows, options, row, other)}
 
 
-def unmatched(rows: Rows, baseline: Baseline, compared: Mapping[int, int]) -> list[str]:
-    """Say why some rows are compared with nothing, as a note."""
+def unmatched_settings(rows: Rows, baseline: Baseline, compared: Mapping[int, int]) -> list[str]:
+    """The settings in which rows that are compared with nothing differ from the baseline; none if there are no such."""
     if not compared or all(row in compared for row in rows.keys.index):
         return []
-    names = [name for part in _settings(rows, baseline) for name in part]
-    return [f"n/a: {baseline_text(baseline)} has no runs with the row's {listing(names)}."]
+    return [name for part in _settings(rows, baseline) for name in part]
 
 
 def _settings(rows: Rows, baseline: Baseline) -> tuple[list[str], list[str]]:
-    """What must be equal to be compared: settings of any two rows, and options of two that have their component.
+    """Names that must be equal to be compared: settings of any two rows, and options of two that have their component.
 
     What the baseline names may differ, with a dataset what its files hold, and with a component its options. A sweep's
     name is no setting where the settings tell the same.
@@ -118,7 +121,7 @@ def _settings(rows: Rows, baseline: Baseline) -> tuple[list[str], list[str]]:
 
 
 def _differing(rows: Rows, options: list[str], row: int, other: int) -> bool:
-    """Whether two rows differ in options of a component that they have in common."""
+    """Say that two rows differ in options of a component that they have in common."""
     ours, theirs = rows.keys.loc[row], rows.keys.loc[other]
     return any(ours[head(name)] == theirs[head(name)] and ours[name] != theirs[name] for name in options)
 

@@ -1,4 +1,4 @@
-"""What a user can ask of a view."""
+"""Requests that a user can make of an analysis."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bnbench.reports.levels import Level
+from bnbench.analysis.levels import Level
 
 LearningRates = Literal["best", "all"]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of a view.
+    """Options of an analysis.
 
     Attributes:
         baseline: conditions on factors that single out what other rows are compared with; empty for no comparison.

@@ -1,15 +1,14 @@
 import pandas as pd
 
-from bnbench.reports.rows import following, key_columns, labels, sort_into_rows
-from bnbench.reports.trials import read_trials
+from bnbench.analysis.rows import followers, heads, labels, sort_into_rows
+from bnbench.analysis.trials import read_trials
 
 from .frames import runs_of
 
 
 def label_texts(runs: pd.DataFrame, aside: tuple[str, ...] = ()) -> tuple[list[str], list[tuple[str, ...]]]:
     rows = sort_into_rows(read_trials(runs), aside)
-    names = [tuple(cell.text for cell in cells) for cells in labels(rows).values()]
-    return [column.title for column in key_columns(rows)], names
+    return heads(rows), list(labels(rows).values())
 
 
 def test_an_option_that_follows_from_the_name_is_not_shown() -> None:
@@ -37,7 +36,7 @@ def test_what_follows_from_the_rows_is_told_below() -> None:
     runs = runs_of({"batch_size": 16, "epochs": 5}, {"batch_size": 64, "epochs": 20})
     rows = sort_into_rows(read_trials(runs), ())
     assert (rows.factors, rows.follows) == (("batch_size",), ("epochs",))
-    assert following(rows) == ("Varies as well, but is fixed by what is shown: epochs.",)
+    assert followers(rows) == ["epochs"]
 
 
 def test_what_follows_from_the_columns_makes_rows_but_a_name() -> None:
@@ -57,4 +56,4 @@ def test_sweeps_told_apart_by_a_factor_need_no_column() -> None:
 
 
 def test_learning_rates_that_differ_by_rounding_are_one() -> None:
-    assert label_texts(runs_of({"lr": 0.3}, {"lr": 0.1 + 0.2, "seed": 1})) == (["runs"], [("all",)])
+    assert label_texts(runs_of({"lr": 0.3}, {"lr": 0.1 + 0.2, "seed": 1})) == ([], [("all",)])

@@ -1,17 +1,30 @@
-"""What the runs of a report were trained on: data are told apart by their fingerprint, not by where they were."""
+"""The data that the runs of a table were trained on, told apart by their fingerprint, not by where they were."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pandas as pd
-
-from bnbench.reports.wording import listing
-from bnbench.text import plural
 
 PATH, DATA, BEGUN = "dataset.path", "data", "started_at"
 WITH_FILES = ("imagefolder", "npz")
 """Datasets of a user's own files, which have had a fingerprint since there are any."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedData:
+    """A place whose data have changed between runs.
+
+    Attributes:
+        place: ``dataset.path=photos``, or ``dataset=mnist`` where there is no path.
+        since: when the first run began, by fingerprint of the data, oldest first.
+        newest: the fingerprint that was trained on last.
+    """
+
+    place: str
+    since: dict[str, str]
+    newest: str
 
 
 def with_one_path(runs: pd.DataFrame) -> pd.DataFrame:
@@ -23,20 +36,18 @@ def with_one_path(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(**{PATH: first.reindex(runs.index).where(known, runs[PATH])})
 
 
-def without_fingerprint(runs: pd.DataFrame) -> tuple[str, ...]:
-    """A note on runs of which nobody knows what their files held."""
+def without_fingerprint(runs: pd.DataFrame) -> int:
+    """The number of runs of which nobody knows what their files held."""
     if "dataset" not in runs.columns:
-        return ()
+        return 0
     unknown = runs["dataset"].isin(WITH_FILES)
     if DATA in runs.columns:
         unknown &= runs[DATA].isna()
-    count = int(unknown.sum())
-    said = "by an earlier version: nothing says that they were trained on the same data"
-    return (f"{plural(count, 'run')} without a fingerprint of the data, {said}.",) if count else ()
+    return int(unknown.sum())
 
 
-def changed_data(runs: pd.DataFrame) -> Iterator[str]:
-    """A note on each place of which the data have changed: which are older, and which were trained on last."""
+def changed_data(runs: pd.DataFrame) -> Iterator[ChangedData]:
+    """The places whose data have changed: their versions by age, and the one that was trained on last."""
     if not {"dataset", DATA, BEGUN} <= {*runs.columns}:
         return
     runs = with_one_path(runs)
@@ -46,6 +57,5 @@ def changed_data(runs: pd.DataFrame) -> Iterator[str]:
         begun = beside.astype({BEGUN: str}).groupby(DATA)[BEGUN]
         first, last = begun.min().sort_values(kind="stable"), begun.max().sort_values(kind="stable").index[-1]
         if len(first) > 1:
-            told = [f"{data} (since {at}{', trained on last' if data == last else ''})" for data, at in first.items()]
-            where = f"{PATH}={path}" if path else f"dataset={name}"
-            yield f"{where} has changed, and its runs are told apart by what it held: {listing(told)}."
+            place = f"{PATH}={path}" if path else f"dataset={name}"
+            yield ChangedData(place, {str(data): str(at) for data, at in first.items()}, str(last))

@@ -16,16 +16,16 @@ def parse_targets(texts: Iterable[str | float]) -> tuple[float, ...]:
     Raises:
         InvalidRequest: one of them is not a number above 0 and at most 1 (100%).
     """
-    found, problems = set(), []
+    targets, problems = set(), []
     for text in map(str, texts):
         value = _fraction(text.strip())
         if 0 < round(value, 9) and value <= 1:
-            found.add(round(value, 9))
+            targets.add(round(value, 9))
         else:
             problems.append(f"target {text!r}: must be an accuracy above 0 and at most 1, written as 0.95 or 95%")
     if problems:
         raise InvalidRequest(problems)
-    return tuple(sorted(found))
+    return tuple(sorted(targets))
 
 
 def _fraction(text: str) -> float:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bnbench.reports.factors import COMPONENTS, head, is_option, shown_factors
-from bnbench.reports.levels import Level, level_text, level_texts
-from bnbench.reports.trials import Trials
-from bnbench.reports.view import Cell, Column
-from bnbench.reports.wording import listing
+from bnbench.analysis.factors import COMPONENTS, head, is_option, shown_factors
+from bnbench.analysis.levels import Level, level_text, level_texts
+from bnbench.analysis.trials import Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +46,10 @@ def heads(rows: Rows, without: Collection[str] = ()) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in without]
 
 
-def key_columns(rows: Rows, without: Collection[str] = ()) -> tuple[Column, ...]:
-    """The headers that go with :func:`labels`."""
-    return tuple(Column(name.replace("batch_size", "batch"), key=True) for name in heads(rows, without) or ["runs"])
-
-
-def labels(rows: Rows, without: Collection[str] = ()) -> dict[int, tuple[Cell, ...]]:
-    """The cells that name each row, for example ``group groups=4``."""
-    named = {name: _label_column(rows, name) for name in heads(rows, without)} or {"runs": ["all"] * len(rows.keys)}
-    cells = zip(*([Cell(text, value=text) for text in texts] for texts in named.values()), strict=True)
-    return dict(zip(rows.keys.index.tolist(), cells, strict=True))
+def labels(rows: Rows, without: Collection[str] = ()) -> dict[int, tuple[str, ...]]:
+    """The words that name each row, one for each of the :func:`heads`, for example ``group groups=4``."""
+    columns = [_label_column(rows, name) for name in heads(rows, without)] or [["all"] * len(rows.keys)]
+    return dict(zip(rows.keys.index.tolist(), zip(*columns, strict=True), strict=True))
 
 
 def _label_column(rows: Rows, name: str) -> list[str]:
@@ -78,15 +70,14 @@ def _texts(name: str, levels: Sequence[Level]) -> list[str]:
     return [level_text(level) for level in levels]
 
 
-def section_starts(names: Sequence[tuple[Cell, ...]]) -> tuple[int, ...]:
-    """Where a new group begins: every label but the last is equal within a group."""
-    contexts = [tuple(cell.text for cell in cells[:-1]) for cells in names]
+def section_starts(names: Sequence[tuple[str, ...]]) -> tuple[int, ...]:
+    """Positions of rows at which a new group begins: every label but the last is equal within a group."""
+    contexts = [words[:-1] for words in names]
     starts = tuple(index for index in range(1, len(contexts)) if contexts[index] != contexts[index - 1])
     return starts if 2 * len(starts) < len(contexts) else ()
 
 
-def following(rows: Rows) -> tuple[str, ...]:
-    """Name the columns that vary along with what is shown, except options that come with a chosen name, as a note."""
+def followers(rows: Rows) -> list[str]:
+    """The columns that vary along with what is shown, except options that come with a chosen name."""
     told = {name for name in rows.follows if is_option(rows.trials.frame, name)} | {"data", "sweep"}
-    names = [name for name in rows.follows if name not in told]
-    return (f"Varies as well, but is fixed by what is shown: {listing(names)}.",) if names else ()
+    return [name for name in rows.follows if name not in told]

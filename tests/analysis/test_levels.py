@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnbench.reports.levels import canonical, encode, level_text, level_texts
+from bnbench.analysis.levels import canonical, encode, level_text, level_texts
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bnbench.reports.wording import general
+from bnbench.text import general
 
 Level = str | float | bool | None
 """A value of a factor. None is an option that the run does not have."""
@@ -65,14 +65,20 @@ def level_text(level: Level) -> str:
 
 def level_texts(levels: Sequence[Level]) -> list[str]:
     """Numeric levels with three significant digits, or as many more as it takes to tell them apart."""
+    digits = level_digits(levels)
+    return [short_text(level, digits) for level in levels]
+
+
+def level_digits(levels: Sequence[Level]) -> int:
+    """The significant digits that tell numeric levels apart: from 3 to 12."""
     for digits in range(3, 12):
-        texts = [_short(level, digits) for level in levels]
-        if len(set(texts)) == len(texts):
-            return texts
-    return [level_text(level) for level in levels]
+        if len({short_text(level, digits) for level in levels}) == len(levels):
+            return digits
+    return 12
 
 
-def _short(level: Level, digits: int) -> str:
+def short_text(level: Level, digits: int) -> str:
+    """A level as a user would type it, rounded to so many significant digits."""
     return general(float(f"{level:.{digits}g}")) if type(level) is float else level_text(level)
 
 
@@ -94,8 +100,8 @@ def encode(column: pd.Series[Any], first: Iterable[Level] = ()) -> tuple[NDArray
     """Codes of a factor's values, and the levels they stand for in natural order, those in ``first`` ahead."""
     if column.dtype == object:
         column = column.map(lambda value: tuple(value) if isinstance(value, list) else value)
-    codes, found = pd.factorize(column, use_na_sentinel=False)
-    levels = [typed(str(column.name), value) if isinstance(value, str) else canonical(value) for value in found]
+    codes, values = pd.factorize(column, use_na_sentinel=False)
+    levels = [typed(str(column.name), value) if isinstance(value, str) else canonical(value) for value in values]
     ahead = {_identity(level) for level in first}
     distinct = {_identity(level): level for level in levels}
     ordered = sorted(distinct.values(), key=lambda level: (_identity(level) not in ahead, natural(level)))
@@ -109,5 +115,5 @@ def _identity(level: Level) -> tuple[bool, Level]:
 
 
 def same(one: Level, other: Level) -> bool:
-    """Whether two levels are equal; ``true`` is not 1."""
+    """Compare two levels; ``true`` is not 1."""
     return _identity(one) == _identity(other)
