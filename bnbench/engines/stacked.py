@@ -12,7 +12,7 @@ from bnbench.engines.lane_records import LaneRecords, Pause
 from bnbench.native import NativeSteps
 from bnbench.native.guard import SHARE
 from bnbench.native.guarded import GuardedSteps
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec, stack_key, stream
 from bnbench.stacking import Folded, fold, prove, set_streams
 from bnbench.stacking.batches import NATIVE_BLOCK_BYTES, LaneBatches

@@ -9,7 +9,7 @@ from torch import fx, nn
 
 from bnbench.errors import Impossible
 from bnbench.models.replacement import LastAxisNorm
-from bnbench.norms.activation import activates, without_activation
+from bnbench.norms.common.activation import activates, without_activation
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU)
 FUNCTIONS = frozenset({"relu", "relu_", "relu6", "silu", "hardswish", "gelu"})

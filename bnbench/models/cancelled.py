@@ -10,9 +10,9 @@ from torch.nn.modules.conv import _ConvNd
 from bnbench.foreign import is_bug
 from bnbench.models.activation_removal import NormTracer
 from bnbench.models.replacement import LastAxisNorm
-from bnbench.norms.bias import cancels
-from bnbench.norms.copying import copied
-from bnbench.norms.reparametrization import weighted_layers
+from bnbench.norms.common.bias import cancels
+from bnbench.norms.common.copying import copied
+from bnbench.norms.common.reparametrization import weighted_layers
 
 PASSING = frozenset({"permute", "movedim", "transpose", "contiguous", "add", "iadd"})
 """Functions that may come between a layer and its norm, by name: a constant of each channel stays one."""

@@ -13,7 +13,7 @@ from bnbench.models.activation_removal import take_over_activations
 from bnbench.models.preparation import prepares
 from bnbench.models.replacement import add_biases, replace_norms
 from bnbench.models.zero_gamma import zero_weight
-from bnbench.norms.checks import among, require
+from bnbench.norms.common.checks import among, require
 from bnbench.norms.none import NoNorm
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes.layers import called_layers, weights
 from bnbench.probes.pause import Pause, Value, flat, loss_and_gradients, trained, training_batches
 from bnbench.training.optimizer import make_optimizer

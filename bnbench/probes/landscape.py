@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes.pause import WHOLE, Pause, Value, flat, loss_and_gradients, trained, training_batches
 
 LENGTHS = tuple(2 ** (exponent / 2) for exponent in range(-2, 5))

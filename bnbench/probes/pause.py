@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.data import Data, draw_epoch, order_of, training_batch
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec, effective_lr, stream
 from bnbench.training.forward import dtype_of, forward
 from bnbench.training.randomness import GlobalStream, generator

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from bnbench.data import Data
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes.covariate_shift_distribution import covariate_shift_distribution
 from bnbench.probes.covariate_shift_gradient import covariate_shift_gradient
 from bnbench.probes.gradient_flow import gradient_flow

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.stacking.errors import CannotFold
 from bnbench.stacking.layer_rules import fold_layer, rule_of
 from bnbench.stacking.layers.batch_norm import FoldedBatchNorm, count_batches

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.foreign import is_bug
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.stacking.layers.per_lane import LaneByLane, same_config
 from bnbench.stacking.network import Folded

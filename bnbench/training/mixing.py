@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.foreign import is_bug
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.training.module_state import lane_network
 from bnbench.training.randomness import randomize
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.data import Data
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.training.randomness import generator
 

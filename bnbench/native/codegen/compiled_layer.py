@@ -25,7 +25,7 @@ from bnbench.native.codegen.emitter import emit
 from bnbench.native.codegen.lowering import lower
 from bnbench.native.compiler import library
 from bnbench.native.graph import NotNative
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.stacking.layers.per_lane import tensors_of
 from bnbench.stacking.proof import magnitude
 from bnbench.training.module_state import changed, state_of

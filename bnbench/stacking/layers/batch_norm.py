@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.affine import full_precision
-from bnbench.norms.checks import require_values
+from bnbench.norms.common.affine import full_precision
+from bnbench.norms.common.checks import require_values
+from bnbench.norms.common.running import take_up
+from bnbench.norms.common.stacking import take_tensors
 from bnbench.norms.ghost import require_chunks
 from bnbench.norms.renorm import Corrections
-from bnbench.norms.running import take_up
-from bnbench.norms.stacking_helpers import take_tensors
 from bnbench.stacking.layers.layout import lanes_in_last_channels, last_lanes_in_batch
 
 

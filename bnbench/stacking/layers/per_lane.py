@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.copying import copied
-from bnbench.norms.stacking_helpers import joined, take_tensors
+from bnbench.norms.common.copying import copied
+from bnbench.norms.common.stacking import joined, take_tensors
 from bnbench.stacking.errors import CannotFold
 from bnbench.training.module_state import state_of
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.replacement_layers import SucceedingConv2d, SucceedingLinear
+from bnbench.norms.common.replacement_layers import SucceedingConv2d, SucceedingLinear
 
 
 class ShiftedConv2d(SucceedingConv2d):

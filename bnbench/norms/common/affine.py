@@ -40,7 +40,7 @@ def full_precision(value: MaybeTensor) -> MaybeTensor:
     return value if value is None or value.dtype == torch.float64 else value.float()
 
 
-def beside(vector_C: Tensor, x: Tensor) -> Tensor:
+def broadcast_channels(vector_C: Tensor, x: Tensor) -> Tensor:
     """A vector ``[C]`` in full precision, in the shape ``[C, 1, ...]`` that meets the channels of x ``[N, C, *]``."""
     return full_precision(vector_C).view(-1, *[1] * (x.dim() - 2))
 
@@ -48,5 +48,5 @@ def beside(vector_C: Tensor, x: Tensor) -> Tensor:
 def scale_and_shift(x: Tensor, weight_C: Tensor | None, bias_C: Tensor | None) -> Tensor:
     """``weight * x + bias`` over the channels of x ``[N, C, *]``, in the precision of x."""
     if weight_C is not None:
-        x = x * beside(weight_C, x)
-    return x if bias_C is None else x + beside(bias_C, x)
+        x = x * broadcast_channels(weight_C, x)
+    return x if bias_C is None else x + broadcast_channels(bias_C, x)

@@ -11,8 +11,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.affine import full_precision
-from bnbench.norms.copying import copied
+from bnbench.norms.common.affine import full_precision
+from bnbench.norms.common.copying import copied
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -39,7 +39,7 @@ def take_tensors(folded: nn.Module, lanes: Sequence[nn.Module]) -> None:
         folded.register_buffer(name, joint, persistent=name not in first._non_persistent_buffers_set)
 
 
-def widened(lanes: Sequence[Layer], *sizes: str) -> Layer:
+def stacked(lanes: Sequence[Layer], *sizes: str) -> Layer:
     """The first lane's layer over K times the channels, with the tensors of all lanes.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.foreign import is_bug
-from bnbench.norms.affine import shifts
+from bnbench.norms.common.affine import shifts
 
 SHAPES = ((4, 3, 2), (4,))
 """Batch and positions of the inputs that a norm is tried with."""

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnbench.norms.affine import Affine, AffineNorm, full_precision
-from bnbench.norms.checks import above, require, require_values, share
+from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.common.checks import above, require, require_values, share
 
 
 class RunningStatistics(AffineNorm):

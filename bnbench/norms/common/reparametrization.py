@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.errors import Impossible
-from bnbench.norms.branch import Branch
-from bnbench.norms.replacement_layers import SucceedingConv2d, SucceedingLinear
+from bnbench.norms.common.branch import Branch
+from bnbench.norms.common.replacement_layers import SucceedingConv2d, SucceedingLinear
 
 
 class Reparametrization(ABC):
