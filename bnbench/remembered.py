@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -14,10 +15,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from bnbench.kept import keep, kept_folder, kept_text
+from bnbench.whole import import_seconds
 
 PACKAGES = ("torch", "torchvision", "scikit-learn", "numpy", "scipy")
 SOURCES = (".py", ".c", ".h", ".json")
 Plain = TypeVar("Plain")
+
+_seconds = 0.0
+
+
+def finding_seconds() -> float:
+    """Seconds, without imports, in which this process has found what it now remembers: the next one is spared them."""
+    return _seconds
 
 
 def remembered(
@@ -41,9 +50,12 @@ def remembered(
     if known is not None:
         answer: Plain = json.loads(known)
         return answer
+    global _seconds
+    start = time.monotonic() - import_seconds()
     answer = find()
     if holds(answer):
         keep(path, json.dumps(answer))
+        _seconds += time.monotonic() - import_seconds() - start
     return answer
 
 

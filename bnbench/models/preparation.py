@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from bnbench.norms.branch import Branch
+from bnbench.norms.common.branch import Branch
 
 
 def prepares(norm: nn.Module) -> bool:
-    """Whether a norm's class has the method ``prepare(network, branches)``.
+    """True if a norm's class has the method ``prepare(network, branches)``.
 
     It is known by the names of its parameters: a user's layer may have a method of that name for something else.
     """

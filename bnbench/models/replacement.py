@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnbench.norms.bias import wants_bias
+from bnbench.norms.common.bias import wants_bias
 
 
 class LastAxisNorm(nn.Module):

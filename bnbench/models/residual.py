@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from bnbench.models.resnet import BasicBlock
-from bnbench.norms.branch import Branch
+from bnbench.norms.common.branch import Branch
 
 
 def residual_branches(network: nn.Module) -> list[Branch]:

@@ -13,7 +13,7 @@ from bnbench.models.activation_removal import take_over_activations
 from bnbench.models.preparation import prepares
 from bnbench.models.replacement import add_biases, replace_norms
 from bnbench.models.zero_gamma import zero_weight
-from bnbench.norms.checks import among, require
+from bnbench.norms.common.checks import among, require
 from bnbench.norms.none import NoNorm
 
 
@@ -155,7 +155,7 @@ def require_called_layers(network: nn.Module, norms: Sequence[nn.Module], name: 
 
 
 def is_none(norm: Callable[[int], nn.Module]) -> bool:
-    """Whether the norm is the identity."""
+    """True if the norm is the identity."""
     try:
         return isinstance(norm(64), NoNorm)
     except Impossible:

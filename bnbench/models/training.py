@@ -1,4 +1,4 @@
-"""Which parameters of a network are trained."""
+"""The choice of parameters of a network that are trained."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import get_args
 from torch import nn
 
 from bnbench.errors import Impossible
-from bnbench.norms.checks import among, require
-from bnbench.norms.reparametrization import weighted_layers
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.reparametrization import weighted_layers
 from bnbench.spec import Train
 
 

@@ -11,16 +11,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from bnbench.foreign import is_bug
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.native import structures as c
 from bnbench.native.graph import CustomLayer, Graph, NotNative, Output
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
+from bnbench.norms.common.stacking import PerExample
 from bnbench.norms.group import GroupNorm
 from bnbench.norms.instance import InstanceNorm
 from bnbench.norms.layer import LayerNorm
 from bnbench.norms.none import NoNorm
 from bnbench.norms.rms import RMSNorm
-from bnbench.norms.stacking_helpers import PerExample
 from bnbench.stacking import LaneByLane
 from bnbench.stacking.layers.batch_norm import FoldedBatchNorm
 from bnbench.stacking.layers.convolution import FoldedConv2d
@@ -173,7 +174,9 @@ def keeps_shape(graph: Graph, path: str, x: Output) -> bool:
     try:
         with torch.no_grad():
             y = copied(layer).eval()(examples)
-    except (Exception, SystemExit):  # a plugin's layer may raise anything
+    except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+        if is_bug(error):
+            raise
         return False
     return isinstance(y, Tensor) and y.shape == examples.shape
 

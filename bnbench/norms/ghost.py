@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from bnbench.errors import Impossible
-from bnbench.norms.affine import Affine
-from bnbench.norms.checks import among, at_least, require
-from bnbench.norms.running import RunningStatistics, batch_norm, scratch
+from bnbench.norms.common.affine import Affine
+from bnbench.norms.common.checks import among, at_least, require
+from bnbench.norms.common.running import RunningStatistics, batch_norm, scratch
 from bnbench.schema.facts import Facts
 
 LARGE_CHUNK = 2**16

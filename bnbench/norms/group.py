@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnbench.errors import Impossible
-from bnbench.norms.affine import Affine, AffineNorm, full_precision
-from bnbench.norms.checks import above, among, at_least, require, require_values
-from bnbench.norms.stacking_helpers import PerExample
+from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.common.checks import above, among, at_least, require, require_values
+from bnbench.norms.common.stacking import PerExample
 from bnbench.schema.facts import Facts
 
 

@@ -8,14 +8,14 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, AffineNorm, full_precision
-from bnbench.norms.checks import above, among, require, require_values
+from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.common.checks import above, among, require, require_values
+from bnbench.norms.common.stacking import PerExample
 from bnbench.norms.group import group_norm
-from bnbench.norms.stacking_helpers import PerExample
 from bnbench.schema.facts import Facts
 
 Over = Literal["all", "channels"]
-"""What an example's statistics are taken over: channels and positions together, or channels at each position."""
+"""The axes of an example's statistics: channels and positions together, or channels at each position."""
 
 
 class LayerNorm(AffineNorm):

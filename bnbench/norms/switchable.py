@@ -11,12 +11,12 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, full_precision, scale_and_shift
-from bnbench.norms.checks import among, require, require_values
-from bnbench.norms.modulation import center, modulate
-from bnbench.norms.moments import pooled, position_dims, unbiased
-from bnbench.norms.running import RunningStatistics
-from bnbench.norms.stacking_helpers import widened
+from bnbench.norms.common.affine import Affine, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.fused_ops import center, modulate
+from bnbench.norms.common.moments import pooled, position_dims, unbiased
+from bnbench.norms.common.running import RunningStatistics
+from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts
 
 Moments = tuple[Tensor, Tensor]
@@ -86,7 +86,7 @@ class SwitchableNorm(RunningStatistics):
     @staticmethod
     def fold(lanes: Sequence[SwitchableNorm]) -> nn.Module:
         """K norms as one of ``K * C`` channels, with three weights for each of them."""
-        return widened(lanes, "num_features", "lanes")
+        return stacked(lanes, "num_features", "lanes")
 
 
 def weighted(weight: Tensor, values: Sequence[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
@@ -29,6 +30,8 @@ MEASURED, FEW, SAMPLE = 10, 8, 256
 """
 BRIEF, MORE = 0.05, 20
 """Seconds below which so many steps are too few to measure, and how many times as many are measured then at most."""
+NATIVE_LANES = 8
+"""Lanes that are measured at most where compiled code takes them one after another."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,9 @@ def _pace(case: Case, execution: Execution, runs: int) -> _Pace:
     spec, data, device = case.spec, case.data, case.device
     few, sample = (Examples(data.validation.x[:size], data.validation.y[:size]).to(device) for size in (FEW, SAMPLE))
     small = replace(data, validation=few, test=few).to(device)
-    lanes, engine = _lanes(execution, runs), execution.engine
+    engine, lanes = execution.engine, _lanes(execution, runs)
+    if engine == "native":
+        lanes = min(lanes, NATIVE_LANES)
     members = [replace(spec, seed=seed) for seed in range(lanes)]
     start = now(device)
     networks = [case.build(member.seed).to(device) for member in members]
@@ -207,7 +212,8 @@ def _pace(case: Case, execution: Execution, runs: int) -> _Pace:
     warm, begin = max(first - whole, 0.0), 0.0
     interval = case.timeline.interval
     if whole - between < BRIEF and interval > steps:
-        steps = min(MORE * steps, interval)
+        more = min(BRIEF / max(whole - between, BRIEF / MORE), MORE)
+        steps = min(math.ceil(more * steps), interval)
         again, whole = measure_steps(members, networks, small, engine, steps) or (0.0, 0.0)
         begin = max(again - whole, 0.0)
     training = max(whole - between, 0.0)

@@ -13,9 +13,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from bnbench.components import Components, foreign_line, is_foreign
+from bnbench.components import Components
 from bnbench.data import Augmentation, Data, Examples, Order, order_of
 from bnbench.errors import Impossible, InvalidRequest, message_of
+from bnbench.foreign import foreign_line, is_foreign
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
 from bnbench.plan.case import lacks_memory
@@ -95,7 +96,7 @@ def wrong_options(specs: Mapping[str, RunSpec], components: Components) -> list[
 
 def last_batch(spec: RunSpec, data: Data) -> int:
     """Examples of the last batch of an epoch if it is a smaller one; else 0."""
-    return 0 if spec.drop_last else len(data.train) % spec.batch_size
+    return 0 if spec.drop_last or spec.batches != "shuffled" else len(data.train) % spec.batch_size
 
 
 def _too_long(spec: RunSpec, order: Order) -> str | None:

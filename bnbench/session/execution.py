@@ -18,7 +18,7 @@ from bnbench.launch import LAUNCHERS, local
 from bnbench.notices import followed
 from bnbench.plan import ALONE, Division, Execution, stacks
 from bnbench.session.dispatch import dispatch
-from bnbench.session.planning import Plan
+from bnbench.session.plan import Plan
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
 from bnbench.session.watching import Watch

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from bnbench.spec.run import RunSpec
@@ -38,11 +40,21 @@ def stack_key(spec: RunSpec) -> str:
     return f"s{_digest(tree)[:11]}"
 
 
+_BESIDE_LR_AND_SEED: Callable[[RunSpec], tuple[object, ...]] = operator.attrgetter(
+    *(field.name for field in fields(RunSpec) if field.name not in ("lr", "seed"))
+)
+
+
 def by_stack_key(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
-    """The run_ids of each stack key."""
+    """The run_ids of each stack key, which is found once for all specs that differ in learning rate and seed only."""
     groups: dict[str, list[str]] = {}
+    keys: dict[tuple[object, ...], str] = {}
     for identity, spec in specs.items():
-        groups.setdefault(stack_key(spec), []).append(identity)
+        options = (*spec.norm.items, *spec.model.items, *spec.dataset.items)
+        settings = (_BESIDE_LR_AND_SEED(spec), *(type(value) for _, value in options))  # as 1, 1.0 and True are equal
+        if settings not in keys:
+            keys[settings] = stack_key(spec)
+        groups.setdefault(keys[settings], []).append(identity)
     return groups
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from bnbench.data import Data, normalize
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.training.content import PLAIN, own_attributes
 from bnbench.training.forward import dtype_of, forward

@@ -18,7 +18,7 @@ from bnbench.native import compiler as compilation
 from bnbench.native.compiler import FLAGS, REALS, UNITS
 from bnbench.native.graph import Graph, Output
 from bnbench.norms import NORMS
-from bnbench.norms.stacking_helpers import PerExample
+from bnbench.norms.common.stacking import PerExample
 from bnbench.plan.case import Case
 from bnbench.plan.feasibility import obstacles
 from bnbench.plan.proofs import trains_natively

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.reparametrization import Reparametrization
+from bnbench.norms.common.reparametrization import Reparametrization
 
 Factors = list[tuple[Tensor, Tensor]]
 """Pairs of outputs' gradients ``[K, M, O]`` and inputs ``[K, M, F]``: a weight's gradient is the sum of their products.

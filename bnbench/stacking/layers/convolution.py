@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.stacking_helpers import take_tensors
+from bnbench.norms.common.stacking import take_tensors
 from bnbench.stacking.layers.batched_matmul import FactoredLayer, lane_product
 from bnbench.stacking.layers.layout import lanes_in_batch, lanes_in_channels
 from bnbench.stacking.layers.windows import Windows, convolve_windows
@@ -208,7 +208,7 @@ class Patches(torch.autograd.Function):
 
 
 def _pair(sizes: tuple[int, ...]) -> tuple[int, int]:
-    """Of rows and of columns."""
+    """Sizes of rows and of columns."""
     rows, columns = sizes
     return rows, columns
 
