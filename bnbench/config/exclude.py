@@ -35,7 +35,7 @@ def exclusions(texts: Sequence[str], arms: Arms, composer: Composer, problems: l
         if not settings and not wrong:
             wrong.append("no condition given; write for example 'norm=none batch_size=2'")
         if any(setting.key == "device" for setting in settings):
-            wrong.append("device: is no part of a run")
+            wrong.append("device: is no part of a run; leave it out")
         wrong += arms.problems(settings)
         conditions = [] if wrong else [(item.key, _values(item, arms, composer, wrong)) for item in settings]
         if not wrong:

@@ -170,7 +170,7 @@ def _zipped(text: str, composer: Composer, problems: list[str], beside: Sequence
     if not settings and not wrong:
         wrong.append("no settings given; write for example 'batch_size=8,32 lr=0.1,0.4'")
     if any(setting.key == "device" for setting in settings):
-        wrong.append("device: is not swept")
+        wrong.append("device: is not swept; give it as a setting of its own, once")
     if len(settings) == 1 and not wrong and (others := [setting for setting in beside if setting.swept]):
         even = [setting for setting in others if len(setting.values) == len(settings[0].values)] or others
         whole = " ".join([text, *(f"{setting.key}={','.join(map(shown, setting.values))}" for setting in even)])
@@ -185,7 +185,7 @@ def _take_device(settings: list[Setting], composer: Composer, problems: list[str
     settings[:] = [setting for setting in settings if setting.key != "device"]
     default = str(composer.defaults["device"])
     if len(devices) > 1:
-        problems.append(f"device={','.join(map(shown, devices))}: is given once and not swept")
+        problems.append(f"device={','.join(map(shown, devices))}: must be one device, as it is not swept; name it once")
         return default
     device = devices[0] if devices else default
     if isinstance(device, str) and re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):

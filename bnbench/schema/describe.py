@@ -56,7 +56,9 @@ def _description(group: str, name: str, component: Callable[..., Any]) -> Descri
             raise PluginError(f"--plugin: {group} {name!r}, default {option}={default!r}: {mismatch}") from mismatch
     if group == "dataset":
         if names := sorted(set(options) & set(COMMON)):
-            raise PluginError(f"--plugin: dataset {name!r} must not have the option {names[0]!r}; every dataset has it")
+            raise PluginError(
+                f"--plugin: dataset {name!r} must not have the option {names[0]!r}, which every dataset has; rename it"
+            )
         options |= COMMON
     doc = inspect.getdoc(component)
     facts = facts_of(component) if group == "norm" else None
