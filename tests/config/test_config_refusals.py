@@ -176,8 +176,8 @@ def test_a_key_inside_and_outside_of_a_zip():
         (["~seed"], "--exclude seed=null: must be a whole number"),
         (["device=cpu"], "--exclude device: is no part of a run"),
         (["norm"], "--exclude 'norm' is not an override"),
-        (["norm=batch,group"], "the sweep is empty: every run is excluded"),
-        (["seed=0", "seed=1"], "the sweep is empty: every run is excluded"),
+        (["norm=batch,group"], "the sweep is empty: every run is excluded; take away an --exclude"),
+        (["seed=0", "seed=1"], "the sweep is empty: every run is excluded; take away an --exclude"),
     ],
 )
 def test_excludes(excludes, part):
