@@ -55,13 +55,15 @@ class Builder:
         uses_plugin = parts.uses_plugin(**{group: values[group].name for group in OPEN})
         return parts.source_hash if uses_plugin else None
 
-    def _value(self, head: str, given: Mapping[str, Any]) -> Any:
+    def _value(self, head: str, settings: Mapping[str, Any]) -> Any:
         if head in GROUPS:
-            name = str(given.get(head, self._composer.chosen[head]))
-            return self._part(head, name, self._composer.options(head, name), self._composer.types(head, name), given)
+            name = str(settings.get(head, self._composer.chosen[head]))
+            return self._part(
+                head, name, self._composer.options(head, name), self._composer.types(head, name), settings
+            )
         if head in NESTED:
-            return self._part(head, None, self._defaults[head], field_types(NESTED[head]), given)
-        return self._convert(head, self._hints[head], given.get(head, self._defaults[head]))
+            return self._part(head, None, self._defaults[head], field_types(NESTED[head]), settings)
+        return self._convert(head, self._hints[head], settings.get(head, self._defaults[head]))
 
     def _part(
         self,
@@ -69,10 +71,10 @@ class Builder:
         name: str | None,
         defaults: Mapping[str, Any],
         types: Mapping[str, Any],
-        given: Mapping[str, Any],
+        settings: Mapping[str, Any],
     ) -> Any:
         values = {
-            option: self._convert(f"{head}.{option}", types[option], given.get(f"{head}.{option}", default))
+            option: self._convert(f"{head}.{option}", types[option], settings.get(f"{head}.{option}", default))
             for option, default in defaults.items()
         }
         if (head, name) == ("model", "torchvision") and values["name"] is not _WRONG:
