@@ -74,9 +74,8 @@ class EvoNormS0(AffineNorm):
         _, var = pooled(mean.reshape(shape), var.reshape(shape), 2)
         scale = (var + self.eps).rsqrt().expand(*shape[:2], self.num_features // self.groups).reshape(mean.shape)
         bias = None if self.bias is None else broadcast_channels(self.bias, x)
-        return modulate(swish(full, broadcast_channels(self.v, x)), scale_and_shift(scale, self.weight, None), bias).to(
-            x.dtype
-        )
+        activation = swish(full, broadcast_channels(self.v, x))
+        return modulate(activation, scale_and_shift(scale, self.weight, None), bias).to(x.dtype)
 
     @staticmethod
     def fold(lanes: Sequence[EvoNormS0]) -> nn.Module:

@@ -67,8 +67,8 @@ class SyncBatchNorm(RunningStatistics):
 
 def total(value: Tensor) -> Tensor:
     """The sum over all processes, whose gradient is the sum of theirs."""
-    summed: Tensor = Total.apply(value)
-    return summed
+    result: Tensor = Total.apply(value)
+    return result
 
 
 class Total(Function):
@@ -77,14 +77,14 @@ class Total(Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
         """Sum a copy."""
-        summed = value.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
-        return summed
+        result = value.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(result)
+        return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """The gradient of this process's value, which went into the sums of all."""
-        summed = gradient.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
-        return summed
+        result = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(result)
+        return result

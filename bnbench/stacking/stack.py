@@ -107,7 +107,7 @@ class Stack:
             self._limit_K = self._specs[0].divergence_factor * losses_SK[0].clamp(min=math.log(self._data.classes))
         bad_SK = ~(losses_SK <= self._limit_K)  # also true for nan
         at = bad_SK.int().argmax(0).tolist()
-        return [step if found else None for step, found in zip(at, bad_SK.any(0).tolist(), strict=True)]
+        return [step if is_bad else None for step, is_bad in zip(at, bad_SK.any(0).tolist(), strict=True)]
 
     def evaluate(self, examples: Examples) -> list[tuple[float, float]]:
         """Loss and accuracy by column; a single lane is evaluated as if it had companions."""
@@ -136,11 +136,11 @@ class Stack:
         self._network = select(self._network, columns).train()
         if self._frozen:
             freeze_statistics(self._network)
-        chosen = torch.tensor(columns, device=self._lr_K1.device)
-        self._optimizer.select(self._network, chosen)
+        index = torch.tensor(columns, device=self._lr_K1.device)
+        self._optimizer.select(self._network, index)
         self._batches.select(columns)
         self._steps.select(self._network, self._batches.longest)
-        self._lr_K1, self._limit_K = self._lr_K1[chosen], self._limit_K[chosen]
+        self._lr_K1, self._limit_K = self._lr_K1[index], self._limit_K[index]
         self.lanes = [self.lanes[column] for column in columns]
 
     def settle(self) -> None:

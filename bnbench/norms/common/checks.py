@@ -12,9 +12,9 @@ from bnbench.errors import Impossible, InvalidRequest, nearest
 
 def require(*problems: Iterable[str]) -> None:
     """Raise :class:`InvalidRequest` with all problems, if there are any."""
-    found = [problem for group in problems for problem in group]
-    if found:
-        raise InvalidRequest(found)
+    sentences = [problem for group in problems for problem in group]
+    if sentences:
+        raise InvalidRequest(sentences)
 
 
 def at_least(name: str, value: float, bound: float) -> list[str]:
