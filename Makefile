@@ -7,6 +7,8 @@ SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 see
 # what differs from one Python to the next: syntax trees, paths, pickles, processes, tables, words of the program
 QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py tests/test_global_state.py \
 	tests/test_kept.py tests/test_spec.py tests/test_plugins.py tests/cli/test_output.py
+# what people read: documents, help texts, messages and docstrings; tests hold wrong words on purpose
+SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 
 .PHONY: demo test quick contract lint schema bench reference picture clean
 
@@ -23,11 +25,13 @@ quick: $(VENV)/installed-dev  ## the part of the tests that other Pythons are he
 contract: $(VENV)/installed-dev  ## hold stacks of large networks to the reference engine for 20 steps, in half an hour
 	$(BIN)/pytest -n 2 --whole tests/engines/test_stacked.py -k reference_runs
 
-lint: $(VENV)/installed-dev  ## style, types and layers
+lint: $(VENV)/installed-dev  ## style, types, layers, spelling and the links of the documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell $(SPELLED)
+	$(BIN)/python docs/links.py
 
 schema: $(VENV)/installed  ## write what the program says without torch, after a change of options, defaults or docstrings
 	$(BIN)/python -m bnbench.shipping

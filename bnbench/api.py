@@ -9,17 +9,41 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 
-from bnbench import reports, session, store, study
+from bnbench import launch, reports, session, store, study
 from bnbench.errors import InvalidRequest
-from bnbench.launch import begin
 from bnbench.notices import heard
 from bnbench.paths import expanded
 
 RESULTS, DATA = Path("results"), Path("data")
+
+
+class PathOptions(TypedDict, total=False):
+    """Keywords that say where things are: ``results``, ``data`` and ``plugin``."""
+
+    results: Path | str
+    data: Path | str
+    plugin: Path | str | None
+
+
+def _paths(results: Path | str = RESULTS, data: Path | str = DATA, plugin: Path | str | None = None) -> session.Paths:
+    """The paths of a function.
+
+    Raises:
+        InvalidRequest: one begins with ``~`` for a home there is not.
+    """
+    code = expanded(plugin, "plugin") if plugin else None
+    return session.Paths(expanded(results, "results"), expanded(data, "data"), code)
+
+
+def _prestarted(paths: session.Paths, jobs: int | None = None) -> session.Prestart | None:
+    """Let workers begin to import: those of a plugin now, others once there is something to train."""
+    if paths.plugin is not None:
+        launch.prestart("bnbench.worker", "bnbench.plugins")
+    return None if jobs == 1 else session.Prestart(partial(launch.prestart, "bnbench.worker"))
 
 
 def _warn(text: str) -> None:
@@ -27,24 +51,21 @@ def _warn(text: str) -> None:
 
 
 @heard(_warn)
-def run(
-    *overrides: str,
-    name: str = session.DEFAULT_NAME,
-    results: Path | str = RESULTS,
-    data: Path | str = DATA,
-    plugin: Path | str | None = None,
-) -> dict[str, Any]:
+def run(*overrides: str, name: str = session.DEFAULT_NAME, **paths: Unpack[PathOptions]) -> dict[str, Any]:
     """Train one run and return its row of runs.csv.
+
+    Args:
+        overrides: as on the command line, for example ``"norm=batch"``, ``"lr=0.1"``.
+        name: of the sweep that the run belongs to.
+        paths: ``results``, ``data`` and ``plugin``.
 
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    store.check_place(expanded(results, "results"), name)
-    if plugin:
-        begin("bnbench.worker", "bnbench.plugins")
-    plan = session.plan_run(
-        overrides, name, results=Path(results), data=Path(data), plugin=Path(plugin) if plugin else None
-    )
+    places = _paths(**paths)
+    store.check_place(places.results, name)
+    _prestarted(places)
+    plan = session.plan_run(overrides, name, places)
     summary = session.execute_run(plan, lambda record: None)
     (identity,) = summary.statuses
     row = store.load_runs(plan.folder).set_index("run_id").loc[identity]
@@ -59,10 +80,8 @@ def sweep(
     zips: Sequence[str] = (),
     excludes: Sequence[str] = (),
     jobs: int | None = None,
-    results: Path | str = RESULTS,
-    data: Path | str = DATA,
-    plugin: Path | str | None = None,
     retry_failed: bool = False,
+    **paths: Unpack[PathOptions],
 ) -> session.Summary:
     """Train every combination of the given values that has no result yet.
 
@@ -71,24 +90,16 @@ def sweep(
         name: of the sweep; without one it is made of model, dataset and date. The summary has its folder.
         extend: add to a sweep of this name what its grid does not have yet.
         jobs: worker processes; 1 trains in this process, unless on a GPU.
+        retry_failed: train runs that failed earlier again.
+        paths: ``results``, ``data`` and ``plugin``.
 
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    store.check_place(expanded(results, "results"), name)
-    if plugin:
-        begin("bnbench.worker", "bnbench.plugins")
-    plan = session.plan_sweep(
-        overrides,
-        name,
-        results=Path(results),
-        data=Path(data),
-        zips=zips,
-        excludes=excludes,
-        plugin=Path(plugin) if plugin else None,
-        retry_failed=retry_failed,
-        start=None if jobs == 1 else partial(begin, "bnbench.worker"),
-    )
+    places = _paths(**paths)
+    store.check_place(places.results, name)
+    grid, prestart = session.Grid(overrides, zips, excludes), _prestarted(places, jobs)
+    plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
     if not extend and (there := session.extension(plan)):
         raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
     here = jobs == 1 and plan.device.type == "cpu"
@@ -105,7 +116,7 @@ def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.D
 
 
 def load_probes(*names: str, results: Path | str = RESULTS) -> pd.DataFrame:
-    """What probes measured in one or more sweeps, as a tidy table: run_id, step, probe, layer, name, value.
+    """The readings of probes in one or more sweeps as a tidy table: run_id, step, probe, layer, name, value.
 
     Raises:
         BnbenchError: one of them is not there.
@@ -133,14 +144,7 @@ def report(
 
 
 @heard(_warn)
-def verdicts(
-    *words: str,
-    scale: str = "cpu",
-    jobs: int | None = None,
-    results: Path | str = RESULTS,
-    data: Path | str = DATA,
-    plugin: Path | str | None = None,
-) -> pd.DataFrame:
+def verdicts(*words: str, scale: str = "cpu", jobs: int | None = None, **paths: Unpack[PathOptions]) -> pd.DataFrame:
     """Carry out studies, decide their claims together, and return the scorecard: a line per claim.
 
     Args:
@@ -148,24 +152,22 @@ def verdicts(
             their own: with them, a study is another one.
         scale: ``smoke``, ``cpu`` or ``gpu``.
         jobs: worker processes; 1 trains in this process, unless on a GPU.
+        paths: ``results``, ``data`` and ``plugin``.
 
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    if plugin:
-        begin("bnbench.worker", "bnbench.plugins")
-    elif jobs != 1:
-        begin("bnbench.worker")
-    place = study.Place(
-        expanded(results, "results"), expanded(data, "data"), expanded(plugin, "plugin") if plugin else None
-    )
+    places = _paths(**paths)
+    prestart = _prestarted(places, jobs)
+    if prestart is not None and places.plugin is None:
+        prestart.begin()
+    place = study.Place(places.results, places.data, places.plugin)
     names, settings = study.told_apart(words)
     asked = study.varied(study.load(names), settings, place.components)
     chosen = study.check_scale(scale, asked)
     study.check_places(asked, chosen, place)
 
-    def train(one: study.Study, what: str, plan: session.Plan) -> session.Summary:
+    def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
         return study.execute(one, plan, jobs)
 
-    found = [study.conduct(one, chosen, place, train) for one in asked]
-    return study.as_table(study.scorecard(found))
+    return study.as_table(study.scorecard([study.conduct(one, chosen, place, train) for one in asked]))

@@ -1,4 +1,4 @@
-"""Built-in components are asked in this process, and a user's in others: these may die of the answer, or be silent."""
+"""Questions about components: built-in ones answer in this process, a user's in others, which may die or be silent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, PluginError
-from bnbench.launch import begin, local
+from bnbench.launch import local, prestart
 from bnbench.notices import Doubling, notice
 from bnbench.plan import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plugin_source import Plugin
@@ -21,7 +21,7 @@ from bnbench.spec import RunSpec, arm
 from bnbench.whole import imported_whole
 
 IMPORTED = ("bnbench.plugins", "bnbench.plan.feasibility")
-"""What a process imports that answers."""
+"""Modules of a process that answers."""
 LONG = 30.0
 """Seconds without a sign of life that are worth telling of what trains, and that an import may take."""
 EARLY = 10.0
@@ -34,7 +34,7 @@ Waits = Callable[[Mapping[RunSpec, float]], None]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a question about some specs came to.
+    """The answer to a question about some specs.
 
     Attributes:
         error: how the process ended that was asked; there is no value then.
@@ -81,16 +81,21 @@ def ask(
     plugin = parts.plugin
     if plugin is None or len(built_in) == len(specs):
         return
+    inquiries = [Inquiry(question, arm, plugin, data) for arm in _plugin_arms(specs)]
+    for told in _answers(inquiries, 1 if measures else cores(), waits or _named(LONG if measures else EARLY)):
+        if told.error is None or measures:
+            yield told
+        else:
+            yield from _ask_again(question, told.specs, plugin, data, waits or _named(EARLY))
+
+
+def _plugin_arms(specs: Specs) -> list[Specs]:
+    """The specs of each combination of a user's components."""
     arms: dict[object, dict[str, RunSpec]] = {}
     for identity, spec in specs.items():
         if spec.plugin is not None:
             arms.setdefault((spec.norm.name, spec.model.name, spec.dataset.name), {})[identity] = spec
-    inquiries = [Inquiry(question, arm, plugin, data) for arm in arms.values()]
-    for found in _answers(inquiries, 1 if measures else cores(), waits or _named(LONG if measures else EARLY)):
-        if found.error is None or measures:
-            yield found
-        else:
-            yield from _ask_again(question, found.specs, plugin, data, waits or _named(EARLY))
+    return list(arms.values())
 
 
 def ask_of_import(question: Question, plugin: Plugin) -> Any:
@@ -104,29 +109,27 @@ def ask_of_import(question: Question, plugin: Plugin) -> Any:
         for exactly in (False, True):  # the second time to find the line
             try:
                 inquiry = Inquiry(question, {}, plugin, Path(), trace, exactly)
-                (found,) = _answers([inquiry], 1, longest=_while_imported(plugin))
+                (told,) = _answers([inquiry], 1, longest=_while_imported(plugin))
             except _Hung:
                 reason = reason or f"it has not ended after {LONG:.0f} s"
                 break
             except BnbenchError as error:
                 raise PluginError(str(error)) from error
-            if found.error is None:
-                return found.value
-            reason = found.error
+            if told.error is None:
+                return told.value
+            reason = told.error
         raise PluginError(f"--plugin {plugin.file}: importing it failed: {reason}{last_line(trace)}")
 
 
-def ask_copies(question: Question, specs: Specs, parts: Known, data: Path, copies: int) -> list[Any]:
-    """The answers of so many processes that are asked at the same time, as slow as they make each other.
-
-    Those that died are left out.
+def ask_at_once(questions: Sequence[tuple[Question, Specs]], parts: Known, data: Path) -> list[Answer]:
+    """The answers of as many processes at the same time, as slow as they make each other, without those that died.
 
     Raises:
-        BnbenchError: as the question does.
+        BnbenchError: as a question does.
     """
-    plugin = parts.plugin if any(spec.plugin for spec in specs.values()) else None
-    inquiries = [Inquiry(question, specs, plugin, data) for _ in range(copies)]
-    return [found.value for found in _answers(inquiries, copies, _named(LONG)) if found.error is None]
+    plugins = [parts.plugin if any(spec.plugin for spec in specs.values()) else None for _, specs in questions]
+    inquiries = [Inquiry(*asked, plugin, data) for asked, plugin in zip(questions, plugins, strict=True)]
+    return [told for told in _answers(inquiries, len(inquiries), _named(LONG)) if told.error is None]
 
 
 def _ask_again(question: Question, specs: Specs, plugin: Plugin, data: Path, waits: Waits) -> Iterator[Answer]:
@@ -136,8 +139,8 @@ def _ask_again(question: Question, specs: Specs, plugin: Plugin, data: Path, wai
         networks.setdefault((spec.norm, spec.model, spec.dataset, spec.batch_size), {})[identity] = spec
     for network in networks.values():
         with _trace() as trace:
-            for found in _answers([Inquiry(question, network, plugin, data, trace)], 1, waits):
-                yield found if found.error is None else replace(found, error=f"{found.error}{last_line(trace)}")
+            for told in _answers([Inquiry(question, network, plugin, data, trace)], 1, waits):
+                yield told if told.error is None else replace(told, error=f"{told.error}{last_line(trace)}")
 
 
 @contextmanager
@@ -192,7 +195,7 @@ def _answers(
     waits: Waits = lambda waiting: None,
     longest: Callable[[float], None] = lambda seconds: None,
 ) -> Iterator[Answer]:
-    """What came of inquiries, each in a process by itself.
+    """The answers to inquiries, each of a process by itself.
 
     Args:
         longest: is told each second for how many of them nothing has come from an inquiry; what it raises ends all.
@@ -204,7 +207,7 @@ def _answers(
         waits({spec: seconds for index, seconds in held.items() for spec in inquiries[index].specs.values()})
 
     jobs = min(jobs, len(inquiries))
-    begin(*IMPORTED)
+    prestart(*IMPORTED)
     with closing(local(answer, inquiries, jobs, lambda inquiry: places[id(inquiry)], waited=waited)) as told:
         for done in told:
             if isinstance(done.value, Refusal):

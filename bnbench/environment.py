@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 import subprocess
@@ -34,8 +33,6 @@ def timestamp() -> str:
 
 
 _IMPORTED = time.monotonic()
-LAST_PASSES = 5
-"""How many times as long as one search for garbage a process with torch takes to end."""
 
 
 def age() -> float:
@@ -46,13 +43,6 @@ def age() -> float:
         return max(time.clock_gettime(time.CLOCK_BOOTTIME) - began, 0.0)
     except (OSError, ValueError, IndexError, AttributeError):
         return time.monotonic() - _IMPORTED
-
-
-def ending() -> float:
-    """Seconds that this process will take to end: Python then looks for garbage several times, and is timed once."""
-    start = time.monotonic()
-    gc.collect()
-    return LAST_PASSES * (time.monotonic() - start)
 
 
 def cores() -> int:

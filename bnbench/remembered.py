@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -14,16 +15,24 @@ from pathlib import Path
 from typing import TypeVar
 
 from bnbench.kept import keep, kept_folder, kept_text
+from bnbench.whole import import_seconds
 
 PACKAGES = ("torch", "torchvision", "scikit-learn", "numpy", "scipy")
 SOURCES = (".py", ".c", ".h", ".json")
 Plain = TypeVar("Plain")
 
+_seconds = 0.0
+
+
+def finding_seconds() -> float:
+    """Seconds, without imports, in which this process has found what it now remembers: the next one is spared them."""
+    return _seconds
+
 
 def remembered(
     question: str, about: Sequence[object], find: Callable[[], Plain], holds: Callable[[Plain], bool] = lambda _: True
 ) -> Plain:
-    """What was found for a question before, or is found now.
+    """The answer to a question: the one of before, or one that is found now.
 
     An answer counts for the sources and packages with which it was found.
 
@@ -35,20 +44,23 @@ def remembered(
     folder = kept_folder("answers")
     if folder is None:
         return find()
-    asked = json.dumps([question, *about, _sources(), *map(version, PACKAGES)])
-    path = folder / hashlib.sha256(asked.encode()).hexdigest()[:24]
+    key = json.dumps([question, *about, _sources(), *map(version, PACKAGES)])
+    path = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
     known = kept_text(path)
     if known is not None:
         answer: Plain = json.loads(known)
         return answer
-    found = find()
-    if holds(found):
-        keep(path, json.dumps(found))
-    return found
+    global _seconds
+    start = time.monotonic() - import_seconds()
+    answer = find()
+    if holds(answer):
+        keep(path, json.dumps(answer))
+        _seconds += time.monotonic() - import_seconds() - start
+    return answer
 
 
 def machine() -> list[object]:
-    """What tells how fast this machine trains, as far as that is known without trying."""
+    """The properties on which the speed of this machine depends, as far as they are known without trying."""
     settings = [os.environ.get(name) for name in ("BNBENCH_NATIVE", "CC", "OMP_NUM_THREADS", "MKL_NUM_THREADS")]
     return [platform.node(), platform.machine(), shutil.which(settings[1] or "cc"), *settings]
 

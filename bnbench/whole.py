@@ -6,10 +6,18 @@ import importlib
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 
 INTERRUPTING = (signal.SIGINT, signal.SIGURG)
 """Ctrl-C, and the signal by which a thread ends what the main one does."""
+
+_seconds = 0.0
+
+
+def import_seconds() -> float:
+    """Seconds that this process has spent in :func:`imported_whole`."""
+    return _seconds
 
 
 def imported_whole(*modules: str) -> None:
@@ -19,6 +27,8 @@ def imported_whole(*modules: str) -> None:
     """
     if all(module in sys.modules for module in modules):
         return
+    global _seconds
+    start = time.monotonic()
     received: list[int] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
@@ -35,5 +45,6 @@ def imported_whole(*modules: str) -> None:
     finally:
         for number, handler in answered.items():
             signal.signal(number, handler)
+        _seconds += time.monotonic() - start
     for signum in dict.fromkeys(received):
         signal.raise_signal(signum)

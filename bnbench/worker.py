@@ -21,12 +21,12 @@ from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train, train_interleaved, train_stack
 from bnbench.environment import timestamp
-from bnbench.errors import message_of
 from bnbench.foreign import foreign_line
 from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
 from bnbench.native import Mismatch
 from bnbench.notices import heard
+from bnbench.plan.case import lacks_memory
 from bnbench.plan.execution import Engine, Execution
 from bnbench.plugin_source import Plugin
 from bnbench.probes import take, take_interleaved
@@ -281,5 +281,4 @@ def _trained(
 
 def failure_status(error: BaseException) -> str:
     """The status of a run that raised."""
-    allocation = isinstance(error, RuntimeError) and "can't allocate memory" in message_of(error)
-    return "out_of_memory" if allocation or isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed"
+    return "out_of_memory" if lacks_memory(error) else "failed"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import os
 import sys
 import traceback
@@ -14,7 +16,7 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from bnbench.cli import listing, report, run, study, sweep
+from bnbench.cli import listing, report, run, show, study, sweep
 from bnbench.cli.commands import Command, Group, check_dashes
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
@@ -40,7 +42,7 @@ app.command("sweep", cls=Command)(sweep.sweep)
 app.add_typer(study.app, name="study", no_args_is_help=True)
 app.command("report", cls=Command)(report.report)
 app.command("ls", cls=Command)(listing.ls)
-app.command("show", cls=Command)(listing.show)
+app.command("show", cls=Command)(show.show)
 app.command("list", cls=Command)(listing.list_components)
 
 
@@ -75,6 +77,7 @@ def global_options(
 def main() -> None:
     """Run the program on the command line's words and exit with its code."""
     words = hoist_global_options(sys.argv[1:])
+    atexit.register(_spare_last_search)
     try:
         program = cast(Group, typer.main.get_command(app))
         check_dashes(words, program)
@@ -91,6 +94,12 @@ def main() -> None:
         if "--debug" in words:
             traceback.print_exception(error)
         sys.exit(_tell(error))
+
+
+def _spare_last_search() -> None:
+    """Keep Python from looking for garbage among all objects of torch, several times, before the process ends."""
+    if "triton" not in sys.modules:  # it complains of functions that nobody has cleared away
+        gc.freeze()
 
 
 def _tell(error: Exception) -> int:

@@ -1,4 +1,4 @@
-"""What all commands have in common: how their help shows flags, and what is said of settings behind dashes."""
+"""The look of flags in the help of all commands, and the refusal of settings behind dashes."""
 
 from __future__ import annotations
 

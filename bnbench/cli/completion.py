@@ -22,7 +22,7 @@ INSTRUCTION = "_BNBENCH_COMPLETE"
 NESTED: dict[str, type] = {"split": Split, "evaluate": Evaluate}
 CLOSED: dict[str, Mapping[str, type]] = {"optim": OPTIMS, "schedule": SCHEDULES}
 BREAK = "="
-"""Where bash breaks words, so that it hands ``norm=ba`` over as three, and takes ``batch`` in place of the last."""
+"""Characters at which bash breaks words: it hands ``norm=ba`` over as three; ``batch`` replaces the last."""
 
 
 def settings(incomplete: str) -> list[str]:

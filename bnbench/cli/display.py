@@ -1,7 +1,8 @@
-"""What a user sees while runs train: live on a terminal, plain lines in a pipe."""
+"""The display of runs that train: live on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from pathlib import Path
@@ -43,8 +44,8 @@ def show_plan(plan: session.Plan, name: str, full: bool = False) -> None:
     console.print(", ".join([*parts, f"{len(plan.pending)} to train on {plan.device}"]))
     for note in request.notes:
         console.print(f"note: {note}")
-    for obstacle in plan.obstacles:
-        console.print(f"impossible: {obstacle}")
+    for sentence in plan.infeasible:
+        console.print(f"impossible: {sentence}")
     if not full:
         return
     console.print(_matrix(plan))
@@ -59,8 +60,8 @@ def estimated(seconds: float, workers: int) -> str:
 
 def _matrix(plan: session.Plan) -> Table:
     rows = [flatten(spec) for spec in plan.specs.values()]
-    names = dict.fromkeys(column for row in rows for column in row)
-    varying = [column for column in names if len({row.get(column) for row in rows}) > 1 and _is_factor(column, plan)]
+    factors = [column for column in dict.fromkeys(itertools.chain.from_iterable(rows)) if _is_factor(column, plan)]
+    varying = [column for column in factors if any(row.get(column) != rows[0].get(column) for row in rows)]
     table = Table("run", *varying, "what happens", box=None, padding=(0, 2, 0, 0))
     finished = set(plan.finished)
     for identity, row in list(zip(plan.specs, rows, strict=True))[:SHOWN_RUNS]:

@@ -1,4 +1,4 @@
-"""What there is to say of a run without a result."""
+"""The end of a run without a result, and the command that trains it again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bnbench.cli.settings import Settings
 
 
 def failure(settings: Settings, folder: Path, run: pd.Series[Any]) -> Iterator[str]:
-    """How a run ended, where its log is, and what trains it again; a line each.
+    """The end of a run, the place of its log, and the command that trains it again; a line each.
 
     Args:
         run: its row of runs.csv.

@@ -1,4 +1,4 @@
-"""What is known of each norm, as labelled lines: for the terminal and for docs/norms.md."""
+"""The facts of each norm as labelled lines, for the terminal and for docs/norms.md."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def labelled(facts: Facts) -> dict[str, str]:
 
 
 def in_training(batch_statistics: bool | str) -> str:
-    """Whether the statistics of a batch are used."""
+    """Words on the use of the statistics of a batch."""
     if isinstance(batch_statistics, str):
         return f"uses no batch statistics; with {batch_statistics} it does"
     return "uses batch statistics" if batch_statistics else "uses no batch statistics"

@@ -1,4 +1,4 @@
-"""Writing what a command produces, to a file or to standard output."""
+"""The output of a command, to a file or to standard output."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether something is where a path leads.
+    """True if something is where a path leads.
 
     Raises:
         OSError: it leads nowhere, as a link to itself does.

@@ -1,4 +1,4 @@
-"""What a user sees before anything is trained: what is being done, and that nothing was trained if that is stopped."""
+"""Planning as a user sees it: the step that is being done, and that nothing was trained if it is stopped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -16,6 +19,9 @@ from rich.text import Text
 from bnbench.cli.status import MARGIN, PLAIN_SECONDS, cut, spent
 from bnbench.console import announce, echo, plain_console
 from bnbench.notices import followed
+
+if TYPE_CHECKING:
+    from bnbench import session
 
 INTERRUPTED = "interrupted"
 UNTRAINED = "interrupted; nothing was trained"
@@ -32,20 +38,46 @@ def told_if_interrupted(text: str) -> Iterator[None]:
         raise
 
 
+def prestart_plugin(plugin: Path | None) -> None:
+    """Let the processes that execute a user's code begin to import while this one does; a file that is not there is
+    refused later.
+    """
+    if plugin is not None and plugin.is_file():
+        from bnbench.launch import prestart
+
+        prestart("bnbench.worker", "bnbench.plugins")
+
+
+def prestarted(jobs: int | None, to_train: bool) -> session.Prestart | None:
+    """The start of worker processes beside planning, if there will be any.
+
+    Args:
+        jobs: worker processes; by default one per processor core.
+        to_train: or else to measure steps for an estimate.
+    """
+    from bnbench.environment import cores
+    from bnbench.launch import prestart
+    from bnbench.session import MEASURING, Prestart
+
+    if (jobs or cores()) == 1:
+        return None
+    return Prestart(partial(prestart, "bnbench.worker") if to_train else partial(prestart, *MEASURING), to_train)
+
+
 @contextmanager
-def planning(what: str) -> Iterator[Callable[[], None]]:
-    """All that comes before training. It begins with a line, before anything is imported.
+def planning(subject: str) -> Iterator[Callable[[], None]]:
+    """Show all that comes before training. It begins with a line, before anything is imported.
 
     On a terminal the step that is being done is shown below it, and gone at the end; in a pipe, or on a terminal that
     cannot move its cursor, a line tells of it every ten seconds. Ctrl-C is answered.
 
     Args:
-        what: is planned; empty if it has no name.
+        subject: what is planned; empty if it has no name.
 
     Yields:
         a function that shows no more steps.
     """
-    head = f"planning {what}".rstrip()
+    head = f"planning {subject}".rstrip()
     announce(f"{head} ...")
     try:
         with ExitStack() as shown:
@@ -69,7 +101,7 @@ def planning(what: str) -> Iterator[Callable[[], None]]:
 
 
 class _Step:
-    """What is being done, and for how long there has been planning.
+    """The step that is being done, and the time that planning has taken so far.
 
     Args:
         start: on the clock of :func:`time.monotonic`.

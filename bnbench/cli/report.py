@@ -2,75 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from bnbench.cli.settings import STANDARD_OUTPUT, Settings, output_path
-
-TABLES, OUTPUT = "Tables", "Output"
-"""Panels of --help."""
+from bnbench.cli.options import Baseline, Format, Out, Rates, Sweeps, Targets, Versions, Views
+from bnbench.cli.settings import STANDARD_OUTPUT, Settings
 
 
 def report(
     context: typer.Context,
-    sweeps: Annotated[list[str], typer.Argument(metavar="SWEEP...", help="Names of sweeps, or their folders.")],
-    views: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--view",
-            metavar="VIEW",
-            rich_help_panel=TABLES,
-            help="convergence, learning-rate or small-batch; repeatable.",
-        ),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(metavar="KEY=VALUE", rich_help_panel=TABLES, help="What rows are compared with: norm=none."),
-    ] = None,
-    targets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--target",
-            metavar="SHARE",
-            rich_help_panel=TABLES,
-            help="Validation accuracy to reach: 0.9 or 90%; repeatable.",
-        ),
-    ] = None,
-    lr: Annotated[
-        str,
-        typer.Option(
-            metavar="WHICH",
-            rich_help_panel=TABLES,
-            help="best: each row at its own best learning rate; all: a row for each.",
-        ),
-    ] = "best",
-    versions: Annotated[
-        bool,
-        typer.Option(
-            "--versions",
-            rich_help_panel=TABLES,
-            help="Show older versions of a plugin's components as well: mine@1, mine@2.",
-        ),
-    ] = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT",
-            rich_help_panel=OUTPUT,
-            help="terminal or markdown.  \\[default: by the ending of --out]",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=output_path,
-            metavar="PATH",
-            rich_help_panel=OUTPUT,
-            help="Write to a file, .md as Markdown, .txt as on a terminal; - is standard output.",
-        ),
-    ] = None,
+    sweeps: Sweeps,
+    views: Views = None,
+    baseline: Baseline = None,
+    targets: Targets = None,
+    lr: Rates = "best",
+    versions: Versions = False,
+    format: Format = None,
+    out: Out = None,
 ) -> None:
     """Compare the runs of sweeps: convergence, learning rates, small batches.
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.planning import INTERRUPTED, planning, told_if_interrupted
-from bnbench.cli.settings import Overrides, Plugin, Settings, path_of
+from bnbench.cli.options import Overrides, Plugin
+from bnbench.cli.planning import INTERRUPTED, planning, prestart_plugin, told_if_interrupted
+from bnbench.cli.settings import Settings, path_of
 
 
 def run(
@@ -31,16 +32,12 @@ def run(
         from bnbench.store import check_place
 
         check_place(settings.results, name)
-        from bnbench.launch import begin
-
-        if plugin is not None and plugin.is_file():
-            begin("bnbench.worker", "bnbench.plugins")
+        prestart_plugin(plugin)
         from bnbench import session
         from bnbench.cli.display import RunDisplay
 
-        plan = session.plan_run(
-            overrides or [], name, results=settings.results, data=settings.data, plugin=plugin, source=source
-        )
+        paths = session.Paths(settings.results, settings.data, plugin)
+        plan = session.plan_run(overrides or [], name, paths, source)
     display = RunDisplay()
     display.start(plan)
     with told_if_interrupted(INTERRUPTED):

@@ -1,19 +1,13 @@
-"""What the global options say, handed to every command."""
+"""The global options, handed to every command, and paths as they are typed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from bnbench.errors import InvalidRequest
 from bnbench.paths import expanded
-
-GRID, TRAINING = "Grid", "Training"
-"""Panels of --help; what stands in none is on the first one."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class Settings:
 
 
 def path_of(option: str) -> Callable[[str | Path], Path]:
-    """What reads the path that an option names.
+    """A parser of the path that an option names.
 
     Raises:
         InvalidRequest: it is empty, as from a variable that is not set, or begins with ``~`` for a home there is not.
@@ -59,7 +53,7 @@ def path_of(option: str) -> Callable[[str | Path], Path]:
 
 
 STANDARD_OUTPUT = Path("-")
-"""What ``--out -`` says."""
+"""The path of ``--out -``."""
 
 
 def output_path(given: str | Path) -> Path:
@@ -70,35 +64,3 @@ def output_path(given: str | Path) -> Path:
     """
     path = path_of("--out")(given)
     return path.absolute() if path == STANDARD_OUTPUT and str(given) != "-" else path
-
-
-def _completed(incomplete: str) -> list[str]:
-    from bnbench.cli.completion import settings
-
-    return settings(incomplete)
-
-
-def completed_studies(incomplete: str) -> list[str]:
-    """See :func:`bnbench.cli.completion.studies`."""
-    from bnbench.cli.completion import studies
-
-    return studies(incomplete)
-
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="OVERRIDES",
-        autocompletion=_completed,
-        help="Settings in Hydra's grammar: norm=group lr=0.1 model.depth=5; bnbench list settings shows all.",
-    ),
-]
-Plugin = Annotated[
-    Path | None,
-    typer.Option(
-        "--plugin",
-        parser=path_of("--plugin"),
-        metavar="FILE",
-        help="A Python file with your own NORMS, MODELS or DATASETS.",
-    ),
-]

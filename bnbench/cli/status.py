@@ -20,7 +20,7 @@ LEAST_BAR, MOST_BAR = 10, 40
 
 
 class Status:
-    """How far a sweep is: a bar where there is room, the count and the times always.
+    """The progress of a sweep: a bar where there is room, the count and the times always.
 
     Attributes:
         progress: None while nothing is known yet, and nothing shown.

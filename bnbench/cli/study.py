@@ -5,24 +5,22 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from bnbench.cli.commands import Command, Group
-from bnbench.cli.planning import GOES_ON, planning
-from bnbench.cli.settings import TRAINING, Plugin, Settings, completed_studies
+from bnbench.cli.options import AllStudies, Jobs, Plugin, RetryFailed, Scale, StudiesWords, StudyWords
+from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted
+from bnbench.cli.settings import Settings
 from bnbench.console import echo
 from bnbench.errors import InvalidRequest
 from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench import session
-    from bnbench.study import ScaleName, Study
-
-ScaleOption = Annotated[str, typer.Option("--scale", metavar="SCALE", help="smoke (seconds), cpu (minutes) or gpu.")]
+    from bnbench.study import Findings, Outlook, Place, ScaleName, Study
 
 app = typer.Typer(
     cls=Group, help="Decide claims about normalization layers: supported, contradicted, no difference, inconclusive."
@@ -39,19 +37,7 @@ def list_studies() -> None:
 
 
 @app.command("show", cls=Command)
-def show(
-    context: typer.Context,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME [OVERRIDES]...",
-            autocompletion=completed_studies,
-            help="A study, or a YAML file that holds one; settings in place of its own.",
-        ),
-    ] = None,
-    scale: ScaleOption = "cpu",
-    plugin: Plugin = None,
-) -> None:
+def show(context: typer.Context, words: StudyWords = None, scale: Scale = "cpu", plugin: Plugin = None) -> None:
     """Show what a study claims, how it decides, and what it will take.
 
     Example:
@@ -59,33 +45,36 @@ def show(
     """
     settings: Settings = context.obj
     with planning("the study"):
-        from bnbench.launch import begin
-
-        if plugin is not None and plugin.is_file():
-            begin("bnbench.worker", "bnbench.plugins")
+        prestart_plugin(plugin)
         from bnbench import session, study
         from bnbench.cli.display import estimated
-        from bnbench.environment import age, ending
 
         asked = _asked(words or [], plugin)
         if len(asked) != 1:
             raise InvalidRequest(["name one study; bnbench study list shows them"])
         (one,) = asked
         chosen = study.check_scale(scale, [one])
-        found = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin))
-        workers = 1 if one.alone else session.worker_count(found.plan)
-        before, rounds = age(), 2 if found.tuning else 1
-        seconds = before + found.plan.estimate(workers, 1 if one.alone else None, rounds).seconds + ending()
-    for line in _design(one, chosen):
+        prestart = None if one.alone else prestarted(None, to_train=False)
+        outlook = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin), prestart)
+        workers = 1 if one.alone else session.worker_count(outlook.plan)
+        way = session.Way(workers, 1 if one.alone else None, 2 if outlook.tuning else 1)
+        seconds = session.estimate(outlook.plan, way).seconds
+    for line in [*_design(one, chosen), *_size(outlook)]:
         echo(line)
-    grown = " (more if a grid must grow)" if found.tuning else ""
-    echo(f"runs: {found.tuning} for tuning{grown}, {found.reporting} for reporting")
-    smallest = "none: with so few seeds every verdict is inconclusive"
-    if math.isfinite(found.detectable):
-        smallest = f"{found.detectable:.2g} standard deviations of a difference between two runs of one seed"
-    echo(f"smallest detectable effect: {smallest}")
-    amount = plural(len(found.plan.pending), "run")
+    amount = plural(len(outlook.plan.pending), "run")
     echo(f"estimated time: {amount} left, {estimated(seconds, workers)}, without probes")
+
+
+def _size(outlook: Outlook) -> list[str]:
+    """The number of runs, and the smallest effect that they show, in lines of text."""
+    grown = " (more if a grid must grow)" if outlook.tuning else ""
+    smallest = "none: with so few seeds every verdict is inconclusive"
+    if math.isfinite(outlook.detectable):
+        smallest = f"{outlook.detectable:.2g} standard deviations of a difference between two runs of one seed"
+    return [
+        f"runs: {outlook.tuning} for tuning{grown}, {outlook.reporting} for reporting",
+        f"smallest detectable effect: {smallest}",
+    ]
 
 
 def _asked(words: Sequence[str], plugin: Path | None) -> list[Study]:
@@ -128,23 +117,11 @@ def _design(one: Study, scale: ScaleName) -> list[str]:
 @app.command("run", cls=Command)
 def run(
     context: typer.Context,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME]... [OVERRIDES]...",
-            autocompletion=completed_studies,
-            help="Studies, or YAML files that hold one; and settings in place of their own.",
-        ),
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All studies that come with bnbench.")] = False,
-    scale: ScaleOption = "cpu",
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="N", rich_help_panel=TRAINING, help="Worker processes.  \\[default: one per core or GPU]"),
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")
-    ] = False,
+    words: StudiesWords = None,
+    every: AllStudies = False,
+    scale: Scale = "cpu",
+    jobs: Jobs = None,
+    retry_failed: RetryFailed = False,
     plugin: Plugin = None,
 ) -> None:
     """Train what studies still lack, decide their claims together, and print the scorecard.
@@ -157,39 +134,57 @@ def run(
     """
     settings: Settings = context.obj
     with planning("the studies"):
-        from bnbench.launch import begin
-
-        if plugin is not None and plugin.is_file():
-            begin("bnbench.worker", "bnbench.plugins")
+        prestart_plugin(plugin)
         from bnbench import session, study
-        from bnbench.cli.output import show_views
 
         session.check_execution(jobs=jobs)
         asked = _asked([*(study.names() if every else []), *(words or [])], plugin)
         if not asked:
             raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])
         chosen = study.check_scale(scale, asked)
-        changes = asked[0].changes
-        study.check_files(study.scorecard_files([one.name for one in asked], chosen, settings.results, changes))
         place = study.Place(settings.results, settings.data, plugin, retry_failed)
-        study.check_places(asked, chosen, place)
-        start = partial(begin, "bnbench.worker") if jobs != 1 else None
-        for one in asked:
-            study.outlook(one, chosen, place, start)
+        _plan(asked, chosen, place, jobs)
+    studies = _trained(asked, chosen, place, jobs)
+    command = shlex.join(["bnbench", "study", "run", *(["--all"] if every else []), *(words or []), "--scale", chosen])
+    _decide(studies, chosen, settings.results, command)
+    raise typer.Exit(1 if any(one.failures for one in studies) else 0)
+
+
+def _plan(asked: Sequence[Study], scale: ScaleName, place: Place, jobs: int | None) -> None:
+    """Plan studies, and refuse them if something is wrong, before anything is trained."""
+    from bnbench import study
+
+    names = [one.name for one in asked]
+    study.check_files(study.scorecard_files(names, scale, place.results, asked[0].changes))
+    study.check_places(asked, scale, place)
+    prestart = prestarted(jobs, to_train=True)
+    for one in asked:
+        study.outlook(one, scale, place, prestart)
+
+
+def _trained(asked: Sequence[Study], scale: ScaleName, place: Place, jobs: int | None) -> list[Findings]:
+    """Train what studies still lack; say how to go on if the user stops it."""
+    from bnbench import study
+
     trainer = _Trainer(jobs)
     try:
-        found = [study.conduct(one, chosen, place, trainer.train) for one in asked]
+        return [study.conduct(one, scale, place, trainer.train) for one in asked]
     except KeyboardInterrupt:
         if not trainer.interrupted:
             echo(GOES_ON)
         raise
-    rows = study.scorecard(found)
+
+
+def _decide(studies: Sequence[Findings], scale: ScaleName, results: Path, command: str) -> None:
+    """Decide the claims of studies; print the scorecard and write it, with the command that it comes from."""
+    from bnbench import study
+    from bnbench.cli.output import show_views
+
+    rows, changes = study.scorecard(studies), studies[0].study.changes
     echo()
-    show_views([study.view(rows, chosen, changes)])
-    command = shlex.join(["bnbench", "study", "run", *(["--all"] if every else []), *(words or []), "--scale", chosen])
-    written = study.write(rows, chosen, settings.results, command, changes)
+    show_views([study.view(rows, scale, changes)])
+    written = study.write(rows, scale, results, command, changes)
     echo(f"\nwrote {' and '.join(str(_shown(path)) for path in written)}", error=True)
-    raise typer.Exit(1 if any(one.failures for one in found) else 0)
 
 
 class _Trainer:
@@ -202,12 +197,12 @@ class _Trainer:
     def __init__(self, jobs: int | None) -> None:
         self._jobs, self.interrupted = jobs, False
 
-    def train(self, one: Study, what: str, plan: session.Plan) -> session.Summary:
+    def train(self, one: Study, part: str, plan: session.Plan) -> session.Summary:
         """Train what is pending of a plan."""
         from bnbench import study
         from bnbench.cli.display import SweepDisplay, show_plan
 
-        show_plan(plan, f"{one.name}, {what}")
+        show_plan(plan, f"{one.name}, {part}")
         with SweepDisplay() as display:
             summary = study.execute(one, plan, self._jobs, display.update)
         if summary.interrupted or summary.failures:

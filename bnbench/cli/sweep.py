@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from bnbench.cli.planning import GOES_ON, planning, told_if_interrupted
-from bnbench.cli.settings import GRID, TRAINING, Overrides, Plugin, Settings
+from bnbench.cli.options import (
+    DryRun,
+    Excludes,
+    Extend,
+    FailFast,
+    Jobs,
+    Lanes,
+    Launcher,
+    Overrides,
+    Plugin,
+    RetryFailed,
+    SweepName,
+    Zips,
+)
+from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted, told_if_interrupted
+from bnbench.cli.settings import Settings
 from bnbench.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -20,99 +35,112 @@ if TYPE_CHECKING:
 def sweep(
     context: typer.Context,
     overrides: Overrides = None,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="NAME", help="The sweep's folder under --results. Default: model-dataset-date."),
-    ] = None,
-    extend: Annotated[bool, typer.Option("--extend", help="Add these runs to a sweep with another grid.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and how long.")] = False,
-    zips: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--zip", metavar="TEXT", rich_help_panel=GRID, help="Factors that advance together: 'a=1,2 b=3,4'."
-        ),
-    ] = None,
-    excludes: Annotated[
-        list[str] | None,
-        typer.Option("--exclude", metavar="TEXT", rich_help_panel=GRID, help="Leave out: 'norm=none batch_size=2'."),
-    ] = None,
+    name: SweepName = None,
+    extend: Extend = False,
+    dry_run: DryRun = False,
+    zips: Zips = None,
+    excludes: Excludes = None,
     plugin: Plugin = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="N", rich_help_panel=TRAINING, help="Worker processes.  \\[default: one per core or GPU]"),
-    ] = None,
-    launcher: Annotated[
-        str, typer.Option(metavar="NAME", rich_help_panel=TRAINING, help="Where runs train: local or inline.")
-    ] = "local",
-    lanes: Annotated[
-        str,
-        typer.Option(metavar="N", rich_help_panel=TRAINING, help="Runs trained as one network: auto, off or a number."),
-    ] = "auto",
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")
-    ] = False,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", rich_help_panel=TRAINING, help="Stop at the first failure.")
-    ] = False,
+    jobs: Jobs = None,
+    launcher: Launcher = "local",
+    lanes: Lanes = "auto",
+    retry_failed: RetryFailed = False,
+    fail_fast: FailFast = False,
 ) -> None:
     """Train every combination of the given values; what is finished is not trained again.
 
     Example:
     bnbench sweep model=mlp norm=none,batch lr=0.01,0.1 'seed=range(3)'
     """
-    began = time.monotonic()
+    start = time.monotonic()
     settings: Settings = context.obj
-    with planning("" if name is None else name) as show_no_more:
-        from bnbench.store import check_place
-
-        check_place(settings.results, name, to_train=not dry_run)
-        from bnbench.launch import begin
-
-        if plugin is not None and plugin.is_file():
-            begin("bnbench.worker", "bnbench.plugins")
+    way = _Way(launcher, jobs, lanes, fail_fast)
+    with planning(name or "") as show_no_more:
+        _begin(settings, name, plugin, to_train=not dry_run)
         from bnbench import session
-        from bnbench.cli.display import SweepDisplay, estimated, show_plan
-        from bnbench.console import echo
-        from bnbench.environment import age, ending
 
         session.check_execution(launcher, jobs, lanes)
-        plan = session.plan_sweep(
-            overrides or [],
-            name,
-            results=settings.results,
-            data=settings.data,
-            zips=zips or (),
-            excludes=excludes or (),
-            plugin=plugin,
-            retry_failed=retry_failed,
-            start=partial(begin, "bnbench.worker") if launcher == "local" and jobs != 1 and not dry_run else None,
-        )
-        workers = session.worker_count(plan, jobs, launcher)
-        if dry_run:
-            estimate = plan.estimate(workers, session.most_lanes(lanes))
-            left = age() + estimate.seconds + ending()
+        grid = session.Grid(overrides or (), zips or (), excludes or ())
+        paths = session.Paths(settings.results, settings.data, plugin)
+        prestart = prestarted(jobs, to_train=not dry_run) if launcher == "local" else None
+        plan = session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
+        estimate = _estimate(plan, way) if dry_run else None
         show_no_more()
-        chosen = plan.folder.name
         if not (extend or dry_run):
             _check_extension(plan)
-    if name is None:
-        echo(f"name: {chosen} (--name {chosen} goes on with this sweep)")
-    show_plan(plan, chosen, full=dry_run)
-    if dry_run:
-        for line in estimate.engines:
-            echo(f"engine: {line}")
-        echo(f"estimated time: {estimated(left, workers)}")
-        if not extend and session.extension(plan):
-            echo("to train them in this sweep, say --extend")
-        return
-    with told_if_interrupted(GOES_ON), SweepDisplay(began) as display:
-        summary = session.execute(
-            plan, launcher=launcher, jobs=jobs, lanes=lanes, fail_fast=fail_fast, watch=display.update
-        )
+    _show(plan, is_named=name is not None, full=dry_run)
+    if estimate is None:
+        raise typer.Exit(_train(plan, way, start, is_named=name is not None))
+    _show_estimate(plan, way, estimate, extend)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The options on where and how runs train; see :func:`bnbench.session.execute`."""
+
+    launcher: str
+    jobs: int | None
+    lanes: str
+    fail_fast: bool
+
+
+def _begin(settings: Settings, name: str | None, plugin: Path | None, to_train: bool) -> None:
+    """Refuse a name that cannot be used before anything large is imported, then let workers of a plugin begin."""
+    from bnbench.store import check_place
+
+    check_place(settings.results, name, to_train=to_train)
+    prestart_plugin(plugin)
+
+
+def _estimate(plan: session.Plan, way: _Way) -> session.Estimate:
+    """The time of the command that trains a plan, which has the display to import as well."""
+    from bnbench import session
+
+    workers = session.worker_count(plan, way.jobs, way.launcher)
+    return session.estimate(plan, session.Way(workers, session.most_lanes(way.lanes)))
+
+
+def _show(plan: session.Plan, is_named: bool, full: bool) -> None:
+    """Show a plan, below a name that was chosen for it."""
+    from bnbench.cli.display import show_plan
+    from bnbench.console import echo
+
+    name = plan.folder.name
+    if not is_named:
+        echo(f"name: {name} (--name {name} goes on with this sweep)")
+    show_plan(plan, name, full)
+
+
+def _train(plan: session.Plan, way: _Way, start: float, is_named: bool) -> int:
+    """Train what is pending and show how it goes; the exit code.
+
+    Args:
+        start: of the program, on the clock of :func:`time.monotonic`.
+    """
+    from bnbench import session
+    from bnbench.cli.display import SweepDisplay
+    from bnbench.console import echo
+
+    with told_if_interrupted(GOES_ON), SweepDisplay(start) as display:
+        summary = session.execute(plan, **asdict(way), watch=display.update)
     display.end(summary)
-    if summary.interrupted and name is None:
-        echo(f"without a name it would be a new sweep: say --name {chosen}")
-    raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)
+    if summary.interrupted and not is_named:
+        echo(f"without a name it would be a new sweep: say --name {plan.folder.name}")
+    return 130 if summary.interrupted else 1 if summary.failures else 0
+
+
+def _show_estimate(plan: session.Plan, way: _Way, estimate: session.Estimate, extend: bool) -> None:
+    """Show who trains a plan and how long it takes, below the plan itself."""
+    from bnbench import session
+    from bnbench.cli.display import estimated
+    from bnbench.console import echo
+
+    for line in estimate.engines:
+        echo(f"engine: {line}")
+    workers = session.worker_count(plan, way.jobs, way.launcher)
+    echo(f"estimated time: {estimated(estimate.seconds, workers)}")
+    if not extend and session.extension(plan):
+        echo("to train them in this sweep, say --extend")
 
 
 def _check_extension(plan: session.Plan) -> None:
@@ -126,12 +154,12 @@ def _check_extension(plan: session.Plan) -> None:
     there = session.extension(plan)
     if there is None:
         return
-    if sys.stdin.isatty() and sys.stdout.isatty() and _agreed(f"{there}. Add these?"):
+    if sys.stdin.isatty() and sys.stdout.isatty() and _has_agreed(f"{there}. Add these?"):
         return
     raise InvalidRequest([f"{there}; add these with --extend, or choose another --name"])
 
 
-def _agreed(question: str) -> bool:
+def _has_agreed(question: str) -> bool:
     from rich.prompt import Confirm
 
     from bnbench.console import plain_console

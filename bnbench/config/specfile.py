@@ -54,16 +54,16 @@ def _read(path: Path) -> Any:
         raise InvalidRequest([f"--from {path}: is not a YAML file that can be read: {reason}"]) from error
 
 
-def _plugin_problems(wanted: Any, parts: Parts) -> list[str]:
-    if wanted is not None and parts.source_hash is None:
+def _plugin_problems(source_hash: Any, parts: Parts) -> list[str]:
+    if source_hash is not None and parts.source_hash is None:
         return ["this run used a plugin; name its file with --plugin FILE"]
-    if wanted is not None and wanted != parts.source_hash:
+    if source_hash is not None and source_hash != parts.source_hash:
         return ["the plugin has changed since this run, so it would be another run"]
     return []
 
 
 def _key_problems(prefix: str, tree: Any, expected: Mapping[str, Any]) -> list[str]:
-    """What is missing and what is unknown under a key; ``prefix`` is empty at the top."""
+    """The keys that are missing or unknown under a key; ``prefix`` is empty at the top."""
     name = prefix.rstrip(".")
     if not isinstance(tree, dict):
         return [f"{name or 'it'} must hold {', '.join(expected) or 'nothing, {}'}"]

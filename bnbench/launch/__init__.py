@@ -2,8 +2,9 @@
 
 from bnbench.launch.in_process import inline
 from bnbench.launch.launcher import Done, Launcher, Spent
-from bnbench.launch.processes import NoWorkers, begin, local
+from bnbench.launch.processes import local
+from bnbench.launch.starting import NoWorkers, prestart
 
 LAUNCHERS: dict[str, Launcher] = {"inline": inline, "local": local}
 
-__all__ = ["LAUNCHERS", "Done", "Launcher", "NoWorkers", "Spent", "begin", "local"]
+__all__ = ["LAUNCHERS", "Done", "Launcher", "NoWorkers", "Spent", "local", "prestart"]

@@ -1,7 +1,6 @@
 """Before training: what is impossible, what is trained together, and how long it will take.
 
-
-What is named here needs no torch; what builds networks is in modules of its own, imported where it is asked.
+The names here need no torch; what builds networks is in modules of its own, imported where it is asked.
 """
 
 from bnbench.plan.examination import Examination, examine, examine_options, lasts, likely_failures, summarized

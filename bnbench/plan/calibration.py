@@ -1,4 +1,4 @@
-"""How many lanes train quickest, measured in a few steps where sizes alone do not tell."""
+"""The quickest number of lanes, measured in a few steps where sizes alone do not tell."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
-from bnbench.components import Components
-from bnbench.data import Data, Examples
+from bnbench.data import Examples
+from bnbench.plan.case import Case, is_its_own
 from bnbench.plan.measurement import measure_steps
-from bnbench.spec import RunSpec
 from bnbench.training import prepare_process
 
 STEPS = 3
@@ -22,29 +19,31 @@ MIN_LANE_STEPS = 20 * STEPS
 """Lane-steps from which even a run alone is measured: that takes a tenth of so many."""
 EVALUATED = 8
 """Examples of an evaluation, which is not what is measured."""
-CPU = torch.device("cpu")
 
 
-def seconds_per_lane(spec: RunSpec, components: Components, data: Data, lanes: int, native: bool = False) -> float:
+def seconds_per_lane(case: Case, lanes: int, native: bool = False) -> float:
     """Seconds of a training step for one of so many runs that are trained together on one CPU core.
 
     Infinite for what cannot be measured: a run that raises or diverges at once will do so again, in its own worker.
     """
     prepare_process()
+    spec, data = case.spec, case.data
     few = Examples(data.validation.x[:EVALUATED], data.validation.y[:EVALUATED])
     small = replace(data, validation=few, test=few)
     running = replace(spec, evaluate=replace(spec.evaluate, statistics="running"))
     specs = [replace(running, seed=seed) for seed in range(lanes)]
     engine = "reference" if lanes == 1 else "native" if native else "stacked"
     try:
-        networks = [components.build(lane, data) for lane in specs]
+        networks = [case.build(seed) for seed in range(lanes)]
         seconds = measure_steps(specs, networks, small, engine, STEPS)
-    except (Exception, SystemExit):
+    except (Exception, SystemExit) as error:
+        if not is_its_own(error, case.spec):
+            raise
         return math.inf
     return math.inf if seconds is None else seconds[1] / STEPS / lanes
 
 
-def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequence[int], worth: float) -> int:
+def quickest(case: Case, candidates: Sequence[int], worth: float) -> int:
     """The quickest of some numbers of lanes; the first without measuring if all there is to do is worth less.
 
     Args:
@@ -53,11 +52,11 @@ def quickest(spec: RunSpec, components: Components, data: Data, candidates: Sequ
     """
     if worth < MIN_LANE_STEPS:
         return candidates[0]
-    alone = seconds_per_lane(spec, components, data, 1)
+    alone = seconds_per_lane(case, 1)
     if alone * worth < MIN_SECONDS_TO_MEASURE or math.isinf(alone):
         return candidates[0]
     measured = {1: alone}
     for lanes in candidates:
         if lanes not in measured:
-            measured[lanes] = seconds_per_lane(spec, components, data, lanes)
+            measured[lanes] = seconds_per_lane(case, lanes)
     return min(measured, key=measured.__getitem__)

@@ -11,11 +11,11 @@ from bnbench.components import Components
 from bnbench.data import Data
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
-from bnbench.plan.calibration import CPU
+from bnbench.plan.case import CPU, Case
 from bnbench.plan.execution import ALONE, Division, Execution
 from bnbench.plan.lanes import quick_lanes
 from bnbench.plan.proofs import folds, unfoldable, why_not_native
-from bnbench.plan.size import seconds_alone
+from bnbench.plan.size import likely_seconds
 from bnbench.spec import RunSpec, arm, by_stack_key, kind_key
 
 WORTH_PROVING = 5.0
@@ -24,7 +24,7 @@ WORTH_PROVING = 5.0
 
 @dataclass(frozen=True)
 class Means:
-    """What runs are trained with.
+    """Means by which runs are trained.
 
     Attributes:
         workers: how many train at a time; on GPUs they share their memory.
@@ -51,65 +51,42 @@ def division(
         specs: by run_id.
         known: by stack key, how many runs are trained together at most, as it was found before.
     """
-    kinds: dict[tuple[object, ...], Execution] = {}
-    amounts: dict[tuple[object, ...], float] = {}
+    kinds: dict[tuple[object, ...], tuple[Execution, float]] = {}
     executions: dict[str, Execution] = {}
     sizes: dict[str, float] = {}
     groups = by_stack_key(specs)
     for number, (key, members) in enumerate(groups.items(), 1):
-        spec = specs[members[0]]
-        kind = (kind_key(spec), len(members) > 1, (known or {}).get(key))
+        spec, most = specs[members[0]], (known or {}).get(key)
+        kind = (kind_key(spec), len(members) > 1, most)
         if kind not in kinds:
             step(f"proving {arm(spec)} batch_size={spec.batch_size} ({number} of {len(groups)} kinds)")
-            amounts[kind] = _size(spec, components, data)
-            runs = -(-len(members) // means.workers)
-            kinds[kind] = _execution(spec, components, data, means, runs, len(members) > 1, (known or {}).get(key))
-        executions[key], sizes[key] = kinds[kind], amounts[kind]
+            case = Case(spec, components, data(spec), means.device)
+            kinds[kind] = _execution(case, means, len(members), most), likely_seconds(case)
+        executions[key], sizes[key] = kinds[kind]
     return Division(executions, sizes)
 
 
-def _execution(
-    spec: RunSpec,
-    components: Components,
-    data: Callable[[RunSpec], Data],
-    means: Means,
-    runs: int,
-    has_companions: bool,
-    known: int | None,
-) -> Execution:
-    """How runs of a kind are trained.
+def _execution(case: Case, means: Means, runs: int, known: int | None) -> Execution:
+    """The way in which runs of a kind are trained.
 
     Args:
-        runs: of the kind, for each worker.
-        has_companions: whether there are others with its stack key.
+        runs: of one stack key.
         known: how many are trained together at most, as it was found before.
     """
     lanes = known or means.lanes
-    if lanes == 1 or not (has_companions or known or (lanes is None and _is_long(spec, components, data))):
+    has_companions = runs > 1 or known is not None
+    if lanes == 1 or not (has_companions or (lanes is None and likely_seconds(case) >= WORTH_PROVING)):
         return ALONE
-    loaded = data(spec)
-    slow = why_not_native(spec, components, loaded, means.device)
-    native = slow is None and folds(spec, components, loaded)
-    if not (has_companions or known or native):
+    slow = why_not_native(case)
+    native = slow is None and folds(case)
+    if not (has_companions or native):
         return ALONE
-    lanes = lanes or quick_lanes(spec, components, loaded, runs, means.device, means.workers, native)
-    looked_at = lanes > 1 or spec.plugin is not None
-    if looked_at and (reason := unfoldable(spec, components, loaded)) is not None:
+    lanes = lanes or quick_lanes(case, -(-runs // means.workers), means.workers, native)
+    looked_at = lanes > 1 or case.spec.plugin is not None
+    if looked_at and (reason := unfoldable(case)) is not None:
         return Execution(reasons=(reason,))
     if lanes == 1:
         return ALONE
     if native:
         return Execution("native", lanes)
-    return Execution("stacked", lanes, (f"not compiled: {slow}",) if means.device.type == "cpu" else ())
-
-
-def _is_long(spec: RunSpec, components: Components, data: Callable[[RunSpec], Data]) -> bool:
-    """Whether a run alone takes so long that proofs pay."""
-    return _size(spec, components, data) >= WORTH_PROVING
-
-
-def _size(spec: RunSpec, components: Components, data: Callable[[RunSpec], Data]) -> float:
-    try:
-        return seconds_alone(spec, components, data(spec))
-    except (Exception, SystemExit):  # a component that fails will fail its own run
-        return 0.0
+    return Execution("stacked", lanes, (f"not compiled: {slow}",) if case.device.type == "cpu" else ())

@@ -1,4 +1,4 @@
-"""What planning asks of components, built-in or a plugin's: whole outputs of the right kind, and a size that fits."""
+"""The contract of components, built-in or a plugin's: whole outputs of the right kind, and a size that fits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from bnbench.components import Components
 from bnbench.errors import Impossible
 from bnbench.global_state import preserved_global_state
+from bnbench.plan.case import is_its_own
 from bnbench.plan.examination import MOST_PARAMETERS, TOO_LARGE
 from bnbench.spec import RunSpec
 from bnbench.training.statistics import not_recomputed, running_statistics, statistics_of, tracks_statistics
@@ -23,7 +24,7 @@ RECOMPUTING = ("statistics_gap", "shift")
 
 
 AXES = {2: "[N, C]", 3: "[N, C, L]", 4: "[N, C, H, W]", 5: "[N, C, D, H, W]"}
-"""What a norm may take, by its number of dimensions."""
+"""Axes of the inputs that a norm may take, by their number."""
 GIVEN_BY = {2: "model=mlp", 4: "model=cnn"}
 """Models whose norms get inputs of so many dimensions."""
 
@@ -75,7 +76,9 @@ def wrong_axes(spec: RunSpec, components: Components, x: Tensor) -> str | None:
         try:
             found = norm(x.shape[1], **spec.norm.options).to(x.dtype)(given)
             return isinstance(found, Tensor) and found.shape == given.shape
-        except (Exception, SystemExit):  # a user's norm may raise anything
+        except (Exception, SystemExit) as error:
+            if not is_its_own(error, spec):
+                raise
             return False
 
     with torch.device("cpu"), torch.no_grad():

@@ -1,7 +1,8 @@
-"""How long a sweep will take, from a few measured steps of the stacks that it will be trained in."""
+"""The time that a sweep will take, from a few measured steps of the stacks that it will be trained in."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
@@ -13,6 +14,7 @@ from bnbench.data import Data, Examples, order_of
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
+from bnbench.plan.case import Case, is_its_own
 from bnbench.plan.execution import ALONE, Division, Execution
 from bnbench.plan.grouping import STEP_OVERHEAD, Stack
 from bnbench.plan.measurement import measure_steps
@@ -28,6 +30,8 @@ MEASURED, FEW, SAMPLE = 10, 8, 256
 """
 BRIEF, MORE = 0.05, 20
 """Seconds below which so many steps are too few to measure, and how many times as many are measured then at most."""
+NATIVE_LANES = 8
+"""Lanes that are measured at most where compiled code takes them one after another."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class _Pace:
 
 @dataclass(frozen=True)
 class Measured:
-    """What stacks take, as a process finds it.
+    """The time that stacks take, as a process finds it.
 
     Attributes:
         seconds: of each stack.
@@ -60,6 +64,35 @@ class Measured:
 
     seconds: list[float]
     spent: float
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """Runs and the stacks in which they are to be trained.
+
+    Attributes:
+        specs: by run_id.
+        found: of the specs.
+    """
+
+    specs: Mapping[str, RunSpec]
+    components: Components
+    data: Callable[[RunSpec], Data]
+    device: torch.device
+    stacks: Sequence[Stack]
+    found: Division
+
+    def spec(self, stack: Stack) -> RunSpec:
+        """One of a stack's specs, which stands for all."""
+        return self.specs[stack[0]]
+
+    def case(self, stack: Stack) -> Case:
+        """The case of a stack."""
+        return Case(self.spec(stack), self.components, self.data(self.spec(stack)), self.device)
+
+    def execution(self, stack: Stack) -> Execution:
+        """The way in which a stack is trained."""
+        return self.found.executions.get(stack_key(self.spec(stack)), ALONE)
 
 
 @preserved_global_state()
@@ -72,7 +105,7 @@ def stack_seconds(
     found: Division,
     budget: float = 10.0,
 ) -> Measured:
-    """Measure what each stack of a plan takes a worker, without what probes take.
+    """Measure the time that each stack of a plan takes a worker, without that of probes.
 
     Of each distinct network and batch size the largest stack is measured for a few steps until ``budget`` seconds are
     spent, those first that there is most to do of; the rest take as much longer than measured ones as they are larger.
@@ -86,31 +119,36 @@ def stack_seconds(
     for spec in specs.values():
         data(spec)  # which whoever trains must have as well
     start = now(device)
-    alike: dict[tuple[object, ...], list[Stack]] = {}
+    plan = _Planned(specs, components, data, device, planned, found)
+    measured = _measured(plan, start + budget)
+    seconds = []
     for stack in planned:
-        alike.setdefault(kind_key(specs[stack[0]]), []).append(stack)
+        case = plan.case(stack)
+        known = measured.get(kind_key(case.spec))
+        pace = known[1] if known else _likely(case.spec, list(measured.values()), found.sizes, data)
+        seconds.append(_seconds(case, _lanes(plan.execution(stack), len(stack)), pace))
+    warm = next((pace.warm for _, pace in measured.values()), 0.0)
+    return Measured(seconds, now(device) - start - warm)
+
+
+def _measured(plan: _Planned, deadline: float) -> dict[tuple[object, ...], tuple[RunSpec, _Pace]]:
+    """The pace of one stack of each kind, those first that there is most to do of, one at least."""
+    alike: dict[tuple[object, ...], list[Stack]] = {}
+    for stack in plan.stacks:
+        alike.setdefault(kind_key(plan.spec(stack)), []).append(stack)
     amounts = {
-        key: sum(found.sizes[stack_key(specs[stack[0]])] * len(stack) for stack in members)
+        key: sum(plan.found.sizes[stack_key(plan.spec(stack))] * len(stack) for stack in members)
         for key, members in alike.items()
     }
     measured: dict[tuple[object, ...], tuple[RunSpec, _Pace]] = {}
     for key in sorted(alike, key=amounts.__getitem__, reverse=True):
-        if measured and now(device) - start > budget:
+        if measured and now(plan.device) > deadline:
             break
         largest = max(alike[key], key=len)
-        spec = specs[largest[0]]
+        spec = plan.spec(largest)
         step(f"measuring {arm(spec)} batch_size={spec.batch_size} ({len(measured) + 1} of {len(alike)} kinds)")
-        execution = found.executions.get(stack_key(spec), ALONE)
-        measured[key] = spec, _measure(spec, execution, len(largest), components, data(spec), device)
-    seconds = []
-    for stack in planned:
-        spec = specs[stack[0]]
-        known = measured.get(kind_key(spec))
-        pace = known[1] if known else _likely(spec, list(measured.values()), found.sizes, data)
-        lanes = _lanes(found.executions.get(stack_key(spec), ALONE), len(stack))
-        seconds.append(_seconds(spec, lanes, data(spec), pace))
-    warm = next((pace.warm for _, pace in measured.values()), 0.0)
-    return Measured(seconds, now(device) - start - warm)
+        measured[key] = spec, _measure(plan.case(largest), plan.execution(largest), len(largest))
+    return measured
 
 
 def _likely(
@@ -139,41 +177,43 @@ def _likely(
     )
 
 
-def _measure(
-    spec: RunSpec, execution: Execution, runs: int, components: Components, data: Data, device: torch.device
-) -> _Pace:
+def _measure(case: Case, execution: Execution, runs: int) -> _Pace:
     """The pace of a stack; a component that fails will fail its own run, and takes no time."""
     try:
-        return _pace(spec, execution, runs, components, data, device)
+        return _pace(case, execution, runs)
     except BnbenchError:
         raise
-    except (Exception, SystemExit):
+    except (Exception, SystemExit) as error:
+        if not is_its_own(error, case.spec):
+            raise
         return _Pace(0.0, 0.0, 0.0, 0.0, 0.0, native=False)
 
 
 def _lanes(execution: Execution, runs: int) -> int:
-    """How many lanes train so many runs of a stack: a single one is trained as if it had companions."""
+    """The lanes that train so many runs of a stack: a single one is trained as if it had companions."""
     return max(runs, MIN_LANES) if execution.engine == "stacked" else runs
 
 
-def _pace(
-    spec: RunSpec, execution: Execution, runs: int, components: Components, data: Data, device: torch.device
-) -> _Pace:
+def _pace(case: Case, execution: Execution, runs: int) -> _Pace:
+    spec, data, device = case.spec, case.data, case.device
     few, sample = (Examples(data.validation.x[:size], data.validation.y[:size]).to(device) for size in (FEW, SAMPLE))
     small = replace(data, validation=few, test=few).to(device)
-    lanes, engine = _lanes(execution, runs), execution.engine
+    engine, lanes = execution.engine, _lanes(execution, runs)
+    if engine == "native":
+        lanes = min(lanes, NATIVE_LANES)
     members = [replace(spec, seed=seed) for seed in range(lanes)]
     start = now(device)
-    networks = [components.build(member, data).to(device) for member in members]
+    networks = [case.build(member.seed).to(device) for member in members]
     built = now(device) - start
     steps = MEASURED
     first, whole = measure_steps(members, networks, small, engine, steps) or (0.0, 0.0)
     network = networks[0] if engine == "reference" else fold(networks)
     between, alone = (_evaluation(members, network, small, examples) for examples in (few, sample))
     warm, begin = max(first - whole, 0.0), 0.0
-    interval = timeline_of(spec, order_of(spec, data.train)).interval
+    interval = case.timeline.interval
     if whole - between < BRIEF and interval > steps:
-        steps = min(MORE * steps, interval)
+        more = min(BRIEF / max(whole - between, BRIEF / MORE), MORE)
+        steps = min(math.ceil(more * steps), interval)
         again, whole = measure_steps(members, networks, small, engine, steps) or (0.0, 0.0)
         begin = max(again - whole, 0.0)
     training = max(whole - between, 0.0)
@@ -190,13 +230,13 @@ def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, exam
     return now(data.train.y.device) - marks[1]
 
 
-def _seconds(spec: RunSpec, lanes: int, data: Data, pace: _Pace) -> float:
-    timeline = timeline_of(spec, order_of(spec, data.train))
+def _seconds(case: Case, lanes: int, pace: _Pace) -> float:
+    timeline, data = case.timeline, case.data
     evaluated = -(-timeline.total // timeline.interval) * len(data.validation.y) + len(data.test.y)
     trained = timeline.total * pace.step * _shares(pace.native, lanes)
     return pace.begin + trained + lanes * (pace.build + evaluated * pace.example)
 
 
 def _shares(native: bool, lanes: int) -> int:
-    """What a step takes, as a multiple of the pace of a lane."""
+    """The time of a step, as a multiple of the pace of a lane."""
     return lanes if native else STEP_OVERHEAD + lanes

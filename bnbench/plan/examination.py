@@ -1,4 +1,4 @@
-"""What must be known of specs before any of them is trained."""
+"""Findings about specs that are needed before any of them is trained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOO_LARGE = f"the network has more than {MOST_PARAMETERS:,} parameters; choose a
 
 @dataclass
 class Examination:
-    """What was found.
+    """Findings about specs.
 
     Attributes:
         impossible: by run_id, why a spec cannot be trained.
@@ -66,7 +66,7 @@ def examine_options(specs: Mapping[str, RunSpec], components: Components, load: 
 
 
 def _examined(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
-    """What is found of specs with the same data; without these, what is wrong anyhow."""
+    """Findings about specs with the same data; without these, those that need none."""
     from bnbench.plan.equal_arms import steps
     from bnbench.plan.feasibility import obstacles, wrong_options
     from bnbench.plan.first_step import failures
@@ -89,7 +89,7 @@ def _examined(specs: Mapping[str, RunSpec], components: Components, load: Load) 
 
 
 def lasts(found: Mapping[str, Any]) -> bool:
-    """Whether an :class:`Examination`, as a tree, holds another time too: not where memory may have been lacking."""
+    """True if an :class:`Examination`, as a tree, holds another time too: not where memory may have been lacking."""
     return not found["problems"] and TOO_LARGE not in found["impossible"].values()
 
 

@@ -1,4 +1,4 @@
-"""How runs are trained: by which engine, how many at a time, and why by none that is faster. Needs no torch."""
+"""The way in which runs are trained: engine, lanes, and why by no engine that is faster. Needs no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Engine = Literal["reference", "stacked", "native", "interleaved"]
 
 @dataclass(frozen=True)
 class Execution:
-    """How runs with one stack key are trained.
+    """The way in which runs with one stack key are trained.
 
     Attributes:
         engine: ``reference`` one by one; ``stacked`` as one network; ``native`` as one network, in compiled code;
@@ -29,7 +29,7 @@ ALONE = Execution()
 
 @dataclass(frozen=True)
 class Division:
-    """How some runs are divided into stacks, and how large these are.
+    """Some runs divided into stacks, and the sizes of these.
 
     Attributes:
         executions: by stack key.

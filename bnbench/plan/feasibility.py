@@ -1,4 +1,4 @@
-"""Which specs can be trained at all: found before training, by showing the network one batch.
+"""Obstacles, for which specs cannot be trained at all: found before training, by showing the network one batch.
 
 Large batches are shown on torch's meta device, where nothing is computed; small ones on the CPU, which is quicker than
 what torch loads at the first use of meta tensors.
@@ -19,6 +19,7 @@ from bnbench.errors import Impossible, InvalidRequest, message_of
 from bnbench.foreign import foreign_line, is_foreign
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
+from bnbench.plan.case import lacks_memory
 from bnbench.plan.contract import (
     limited_parameters,
     require_logits,
@@ -34,8 +35,7 @@ from bnbench.training.forward import dtype_of
 from bnbench.training.timeline import timeline_of
 
 TORCH_ONE_VALUE = "Expected more than 1 value per channel"
-"""How torch's own batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
-TORCH_NO_MEMORY = "can't allocate memory"
+"""Words in which torch's batch norm refuses a batch; a plugin's norm that uses it is refused with the same words."""
 TORCH_NO_VALUES = "cannot be called on meta tensors"
 
 SMALL = 2**14
@@ -66,14 +66,14 @@ def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callab
 
 
 def network_key(spec: RunSpec) -> tuple[object, ...]:
-    """What decides whether a network takes its batches: equal for specs that differ only in lr, seed or the like."""
+    """All that decides if a network takes its batches: equal for specs that differ only in lr, seed or the like."""
     order_key = (spec.domains, spec.batches, spec.batch_size, spec.drop_last)
     data_key = (spec.dataset, spec.split, order_key, spec.precision)
     return spec.norm, spec.model, spec.train, settings_of_statistics(spec), data_key
 
 
 def wrong_options(specs: Mapping[str, RunSpec], components: Components) -> list[str]:
-    """What is wrong with the options of norms and models whatever the data hold, which need not be there."""
+    """Faults of the options of norms and models whatever the data hold, which need not be there."""
     shape, classes = STAND_IN
     few = Examples(torch.zeros(1, *shape), torch.zeros(1, dtype=torch.long))
     mean, std = torch.zeros(shape[0]), torch.ones(shape[0])
@@ -96,7 +96,7 @@ def wrong_options(specs: Mapping[str, RunSpec], components: Components) -> list[
 
 def last_batch(spec: RunSpec, data: Data) -> int:
     """Examples of the last batch of an epoch if it is a smaller one; else 0."""
-    return 0 if spec.drop_last else len(data.train) % spec.batch_size
+    return 0 if spec.drop_last or spec.batches != "shuffled" else len(data.train) % spec.batch_size
 
 
 def _too_long(spec: RunSpec, order: Order) -> str | None:
@@ -131,7 +131,7 @@ def _obstacle(spec: RunSpec, components: Components, data: Data, order: Order) -
 
 
 def _too_large(spec: RunSpec, largest: int) -> str:
-    """What a batch is too large for."""
+    """A sentence that says for what a batch is too large."""
     if spec.batches == "shuffled":
         return f"the batch is larger than the training set of {plural(largest, 'example')}"
     group = "class" if spec.batches == "single_class" else "domain"
@@ -171,7 +171,7 @@ def _refusal(spec: RunSpec, components: Components, data: Data, batch: int, smal
 
 
 def _unexpected(error: BaseException, spec: RunSpec, data: Data) -> str | None:
-    """What an error says that no component meant for a user.
+    """The reason in an error that no component meant for a user.
 
     One of a user's own code is left to its run, which then fails alone and keeps the traceback, unless it would end
     the process.
@@ -183,7 +183,7 @@ def _unexpected(error: BaseException, spec: RunSpec, data: Data) -> str | None:
         return f"the network raised {type(error).__name__}: {reason}{foreign_line(error)}"
     if is_foreign(error):
         return None
-    if isinstance(error, MemoryError) or TORCH_NO_MEMORY in reason:
+    if lacks_memory(error):
         return TOO_LARGE
     height, width = data.shape[1:]
     smaller = "model.name=resnet18 model.small_image_stem=true"

@@ -45,7 +45,7 @@ def failures(specs: Mapping[str, RunSpec], components: Components, data: Callabl
 
 
 def _failure(spec: RunSpec, components: Components, data: Data) -> str | None:
-    """What a step on a whole batch raises, or one on the last batch of an epoch."""
+    """The error of a step on a whole batch, or of one on the last batch of an epoch."""
     for batch in filter(None, (spec.batch_size, last_batch(spec, data))):
         if (reason := _raised(spec, components, data, batch)) is not None:
             return reason
@@ -53,7 +53,7 @@ def _failure(spec: RunSpec, components: Components, data: Data) -> str | None:
 
 
 def _raised(spec: RunSpec, components: Components, data: Data, batch: int) -> str | None:
-    """What a step raises; where only shapes are computed it counts if it does so on a batch with values, too."""
+    """The error of a step; where only shapes are computed it counts if a batch with values raises one too."""
     elements = torch.Size(data.shape).numel()
     if batch * elements <= SMALL:
         return _raised_on(spec, components, data, batch, "cpu")

@@ -1,4 +1,4 @@
-"""Which runs are trained as one network, once it is known how many may be. Needs no torch."""
+"""Stacks of runs that are trained as one network, once it is known how many may be. Needs no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bnbench.spec import RunSpec, by_stack_key
 from bnbench.text import plural
 
 STEP_OVERHEAD = 6
-"""What a step costs whatever its lanes, in lanes."""
+"""Cost of a step whatever its lanes, in lanes."""
 
 Stack = tuple[str, ...]
 """The run_ids of a stack."""

@@ -1,4 +1,4 @@
-"""What planning asks of a user's components, as it is put to a process that may die of it; answers are plain data."""
+"""Questions of planning about a user's components, put to a process that may die of them; answers are plain data."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Refusal:
 
 
 def answer(inquiry: Inquiry) -> Any:
-    """What a question comes to, or a :class:`Refusal`."""
+    """The answer to a question, or a :class:`Refusal`."""
     from bnbench.components import components
     from bnbench.training import prepare_process
 

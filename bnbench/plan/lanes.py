@@ -1,18 +1,15 @@
-"""How many runs are quickest as one network."""
+"""The number of runs that are quickest as one network."""
 
 from __future__ import annotations
 
 import torch
 
-from bnbench.components import Components
-from bnbench.data import Data, order_of
 from bnbench.plan.calibration import quickest, seconds_per_lane
+from bnbench.plan.case import Case, is_its_own
 from bnbench.plan.proofs import folds
 from bnbench.plan.size import lane_bytes
-from bnbench.spec import RunSpec
 from bnbench.training import gpus, memory_of
 from bnbench.training.evaluation import LANE_BATCH
-from bnbench.training.timeline import timeline_of
 
 WORKING_SET = 8 * 2**20
 """Bytes of activations that a stack may have on the CPU: more lanes than fit into a core's caches gain nothing."""
@@ -28,10 +25,8 @@ WORTH_MEASURING = 500
 """Lane-steps from which it pays to measure the 18 that tell whether compiled code is quicker."""
 
 
-def quick_lanes(
-    spec: RunSpec, components: Components, data: Data, runs: int, device: torch.device, workers: int, native: bool
-) -> int:
-    """How many lanes are quick for a spec; a few steps are measured where that may be worth it.
+def quick_lanes(case: Case, runs: int, workers: int, native: bool) -> int:
+    """A number of lanes that is quick for a case; a few steps are measured where that may be worth it.
 
     Args:
         runs: of this kind, for each worker.
@@ -39,38 +34,40 @@ def quick_lanes(
         native: whether compiled code trains them.
     """
     try:
-        per_lane = lane_bytes(spec, components, data)
-    except (Exception, SystemExit):  # a component that fails will fail its own run
-        return 1
+        per_lane = lane_bytes(case)
+    except (Exception, SystemExit) as error:
+        if not is_its_own(error, case.spec):
+            raise
+        return 1  # a component that fails will fail its own run
     if native:
-        return _quick_natively(spec, components, data, per_lane, runs)
-    if device.type == "cuda":
-        return _most_of_gpu(per_lane, runs, device, workers)
+        return _quick_natively(case, per_lane, runs)
+    if case.device.type == "cuda":
+        return _most_of_gpu(per_lane, runs, case.device, workers)
     fitting = _fitting(per_lane)
     tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
-    if fitting >= tried or not folds(spec, components, data):
+    if fitting >= tried or not folds(case):
         return fitting
-    worth = runs * timeline_of(spec, order_of(spec, data.train)).total
-    return quickest(spec, components, data, [fitting, tried], worth)
+    worth = runs * case.timeline.total
+    return quickest(case, [fitting, tried], worth)
 
 
-def _quick_natively(spec: RunSpec, components: Components, data: Data, per_lane: int, runs: int) -> int:
+def _quick_natively(case: Case, per_lane: int, runs: int) -> int:
     """All lanes that memory holds, unless a run alone is quicker: compiled code takes them one after another.
 
     Memory holds weights four times, and what an evaluation puts out. Compiled code is quicker but for wide layers; with
     its gradients, weights and velocities, a small lane stays in a core's caches, and nothing needs to be measured.
     """
-    weights = 4 * sum(parameter.numel() for parameter in components.build(spec, data).parameters())
-    most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + LANE_BATCH * per_lane // spec.batch_size)))
-    worth = runs * timeline_of(spec, order_of(spec, data.train)).total
+    weights = 4 * sum(parameter.numel() for parameter in case.build().parameters())
+    most = max(2, min(MOST_LANES, runs, MEMORY // (4 * weights + LANE_BATCH * per_lane // case.spec.batch_size)))
+    worth = runs * case.timeline.total
     if 4 * per_lane + 2 * weights <= WORKING_SET or worth < WORTH_MEASURING:
         return most
-    alone, together = (seconds_per_lane(spec, components, data, lanes, native=lanes > 1) for lanes in (1, 2))
+    alone, together = (seconds_per_lane(case, lanes, native=lanes > 1) for lanes in (1, 2))
     return most if together < alone else 1
 
 
 def _fitting(per_lane: int) -> int:
-    """How many lanes fill the caches of a core."""
+    """The number of lanes that fill the caches of a core."""
     return max(1, min(MOST_LANES, WORKING_SET // per_lane))
 
 

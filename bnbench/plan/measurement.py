@@ -1,4 +1,4 @@
-"""How long steps take: a few are made and timed."""
+"""The time that steps take: a few are made and timed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether GPUs have room for what is to be trained on them."""
+"""The room on GPUs for what is to be trained on them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from bnbench.components import Components
 from bnbench.data import Data
 from bnbench.errors import InvalidRequest
+from bnbench.plan.case import Case
 from bnbench.plan.size import least_bytes
 from bnbench.spec import RunSpec
 from bnbench.training import memory_of
@@ -63,7 +64,7 @@ def _least(specs: Mapping[str, RunSpec], components: Components, data: Callable[
 def _size(spec: RunSpec, components: Components, data: Callable[[RunSpec], Data]) -> int:
     if spec.plugin is not None:  # a user's code is executed by workers alone
         return 0
-    return least_bytes(spec, components, data(spec))
+    return least_bytes(Case(spec, components, data(spec)))
 
 
 def _megabytes(count: int) -> str:

@@ -1,38 +1,45 @@
-"""How large a network is, and how long a run of it takes alone, roughly."""
+"""The size of a network, and the time that a run of it takes alone, roughly."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from bnbench.components import Components
-from bnbench.data import Data, order_of
-from bnbench.spec import RunSpec
-from bnbench.training.timeline import timeline_of
+from bnbench.plan.case import Case, is_its_own
 
 STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8
-"""What a step of a run alone costs on a core whatever it holds, and for each value that its layers put out, roughly."""
+"""Cost of a step of a run alone on a core whatever it holds, and of each value that its layers put out, roughly."""
 
 
-def seconds_alone(spec: RunSpec, components: Components, data: Data) -> float:
+def seconds_alone(case: Case) -> float:
     """Seconds that torch takes for a run alone on a core, roughly."""
-    values = lane_bytes(spec, components, data) / 4
-    return timeline_of(spec, order_of(spec, data.train)).total * (STEP_SECONDS + values * VALUE_SECONDS)
+    values = lane_bytes(case) / 4
+    return case.timeline.total * (STEP_SECONDS + values * VALUE_SECONDS)
 
 
-def least_bytes(spec: RunSpec, components: Components, data: Data) -> int:
+def likely_seconds(case: Case) -> float:
+    """Seconds as :func:`seconds_alone`; 0 if the case fails, as its own run will."""
+    try:
+        return seconds_alone(case)
+    except (Exception, SystemExit) as error:
+        if not is_its_own(error, case.spec):
+            raise
+        return 0.0
+
+
+def least_bytes(case: Case) -> int:
     """Bytes without which a GPU cannot train a run: examples, weights and gradients, and half of a step's outputs.
 
     The other half may be written over the first.
     """
-    examples = sum(part.x.nbytes + part.y.nbytes for part in (data.train, data.validation, data.test))
-    weights = sum(parameter.nbytes for parameter in components.build(spec, data).parameters())
-    return examples + 2 * weights + lane_bytes(spec, components, data) // 2
+    examples = sum(part.x.nbytes + part.y.nbytes for part in (case.data.train, case.data.validation, case.data.test))
+    weights = sum(parameter.nbytes for parameter in case.build().parameters())
+    return examples + 2 * weights + lane_bytes(case) // 2
 
 
-def lane_bytes(spec: RunSpec, components: Components, data: Data) -> int:
+def lane_bytes(case: Case) -> int:
     """Bytes of what the layers of a network put out for a batch."""
-    return 4 * spec.batch_size * activations(components.build(spec, data), data.shape)
+    return 4 * case.spec.batch_size * activations(case.build(), case.data.shape)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What the running statistics of a network are worth at evaluation (Wu & Johnson 2021, section 3)."""
+"""The worth of a network's running statistics at evaluation (Wu & Johnson 2021, section 3)."""
 
 from __future__ import annotations
 

@@ -2,18 +2,27 @@
 
 from bnbench.session.execution import check_execution, execute, execute_run, most_lanes, worker_count
 from bnbench.session.growth import extension
-from bnbench.session.planning import DEFAULT_NAME, Plan, Start, plan_request, plan_run, plan_sweep
+from bnbench.session.inputs import Grid, Paths, Prestart
+from bnbench.session.plan import Plan
+from bnbench.session.planning import DEFAULT_NAME, plan_request, plan_run, plan_sweep
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent
+from bnbench.session.timing import MEASURING, Estimate, Way, estimate
 
 __all__ = [
     "DEFAULT_NAME",
+    "MEASURING",
+    "Estimate",
+    "Grid",
+    "Paths",
     "Plan",
+    "Prestart",
     "Progress",
     "Silent",
-    "Start",
     "Summary",
+    "Way",
     "check_execution",
+    "estimate",
     "execute",
     "execute_run",
     "extension",

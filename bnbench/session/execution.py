@@ -18,7 +18,7 @@ from bnbench.launch import LAUNCHERS, local
 from bnbench.notices import followed
 from bnbench.plan import ALONE, Division, Execution, stacks
 from bnbench.session.dispatch import dispatch
-from bnbench.session.planning import Plan
+from bnbench.session.plan import Plan
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
 from bnbench.session.watching import Watch
@@ -202,8 +202,8 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int
     imported_whole("bnbench.training")
     from bnbench.training import release_memory
 
-    whole = Division({}, {})
-    for told in plan.divide(pending, workers, most, waits):
+    whole, known = Division({}, {}), plan.known_lanes() if most is None else {}
+    for told in plan.divide(pending, workers, most, known, waits):
         whole.executions.update(told.value.executions)
         whole.sizes.update(told.value.sizes)
     release_memory()  # of what was proved and measured
@@ -212,8 +212,8 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int
         sure = {
             key: one.lanes for key, one in whole.executions.items() if one.lanes > 1 or len(groups.get(key, ())) > 1
         }
-        if lanes := plan.known_lanes() | sure:
-            store.amend(plan.folder, {"lanes": lanes})
+        if lanes := known | sure:
+            store.update_last_entry(plan.folder, {"lanes": lanes})
     return whole
 
 

@@ -1,4 +1,4 @@
-"""How long a sweep will still train, from how large its stacks are and how fast those went that were trained."""
+"""The time that a sweep will still train, from the sizes of its stacks and the pace of those that were trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker trains at a time.
+    """Runs that a worker trains at a time.
 
     Attributes:
         runs: the run_ids.
@@ -24,7 +24,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Reached:
-    """How far a job in training is.
+    """The progress of a job in training.
 
     Attributes:
         began: a time, in seconds.
@@ -38,7 +38,7 @@ class Reached:
 
 
 class Forecast:
-    """What is left of a sweep; asked again and again while it trains.
+    """The rest of a sweep; asked for again and again while it trains.
 
     Args:
         jobs: in the order in which workers take them.

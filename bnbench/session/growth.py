@@ -1,9 +1,9 @@
-"""Whether a sweep that is asked for makes one that is there already larger."""
+"""Grids that are added to a sweep with another one."""
 
 from __future__ import annotations
 
 from bnbench import store
-from bnbench.session.planning import Plan
+from bnbench.session.plan import Plan
 from bnbench.spec import Value, flatten
 from bnbench.store.files import text
 from bnbench.text import plural
@@ -13,20 +13,20 @@ VERSIONS = frozenset({"plugin", "data"})
 
 
 def extension(plan: Plan) -> str | None:
-    """What a plan adds to a sweep with another grid, in words; None if it adds nothing, or the sweep is new."""
+    """A sentence on the runs that a plan adds to a sweep with another grid; None if there are none, or no sweep."""
     count = _added(plan)
     known = plural(len(plan.known), "run")
     return f"sweep {plan.folder.name} holds another grid: {known} there, {count} new" if count else None
 
 
 def _added(plan: Plan) -> int:
-    """How many of the runs are none of the cells that the sweep's folder holds; 0 for a new sweep.
+    """The number of runs that are none of the cells that the sweep's folder holds; 0 for a new sweep.
 
     The same grid, and a part of it, add nothing, also where all of it is trained again: with an edited plugin, on
     changed data, or by another version of bnbench.
     """
-    new = [flatten(spec) for identity, spec in plan.specs.items() if identity not in plan.known]
-    if not new or not plan.known:
+    new = [flatten(spec) for identity, spec in plan.specs.items() if identity not in plan.known] if plan.known else []
+    if not new:
         return 0
     rows = list(store.checked_rows(plan.folder).values())
     columns = [column for column in rows[0] if column not in VERSIONS and any(column in cell for cell in new)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from bnbench.spec import RunSpec
 
 MOST_LETTERS = 30
-"""Of a model or a dataset, in a name that is typed again."""
+"""Letters of a model or a dataset in a name, which may be typed again."""
 
 
 def free_name(specs: Sequence[RunSpec], results: Path, today: date) -> str:

@@ -1,4 +1,4 @@
-"""How far a sweep is, and what it came to."""
+"""The progress of a sweep, and its end."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a sweep is: runs ended, by status, of ``total``; and how the last one ended.
+    """The progress of a sweep: runs ended, by status, of ``total``; and the end of the last one.
 
     Attributes:
         impossible: runs that are never tried; no part of ``total``.
         silent: runs from which nothing has come for long, and for how many seconds.
         left: seconds that it will still take; None while nothing is known of that.
-        now: what is done at the moment.
+        now: the step that goes on at the moment.
     """
 
     total: int
@@ -48,12 +48,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a sweep came to.
+    """The end of a sweep.
 
     Attributes:
         folder: where the results are.
         statuses: by run_id, for every run that was asked for.
-        trained: how many runs were trained now.
+        trained: the number of runs that were trained now.
         interrupted: whether the user stopped it.
     """
 
@@ -64,7 +64,7 @@ class Summary:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many runs ended with each status."""
+        """The number of runs with each status."""
         return dict(Counter(self.statuses.values()))
 
     @property

@@ -1,4 +1,4 @@
-"""What runs are trained on and built from, and what earlier runs of a sweep were.
+"""The data and the plugin of runs, and those of earlier runs of a sweep.
 
 Data go by the fingerprint of their files, a plugin's components by its source.
 """
@@ -23,7 +23,7 @@ WITHOUT_FILES = ("digits", "synthetic")
 
 
 def is_settled(spec: RunSpec) -> bool:
-    """Whether nothing of a run can change while the package stays as it is: neither a plugin nor files of data."""
+    """True for a run without a plugin and without files of data: nothing of it can change but with the package."""
     return spec.plugin is None and spec.dataset.name in WITHOUT_FILES
 
 

@@ -41,18 +41,18 @@ def watched(
 
     def look() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
-        moved = time.monotonic()
+        last_sign = time.monotonic()
         while not over.wait(LOOK):
             if _is_gone(check_there):
                 if trains:
                     signal.pthread_kill(threading.main_thread().ident or 0, GONE)
                 return
             with suppress(OSError, BnbenchError):  # the folder may go at any moment, which the next look tells
-                silent = {specs[name]: seconds for name, seconds in store.silences(folder).items() if name in specs}
+                silent = _silent_runs(folder, specs)
                 if silent:
-                    moved = time.monotonic()
+                    last_sign = time.monotonic()
                 else:
-                    silent = dict.fromkeys(specs.values(), time.monotonic() - moved)
+                    silent = dict.fromkeys(specs.values(), time.monotonic() - last_sign)
                 tell({spec: seconds for spec, seconds in silent.items() if seconds >= LONG})
 
     thread = threading.Thread(target=look, daemon=True)
@@ -65,6 +65,11 @@ def watched(
         if trains:
             signal.signal(GONE, earlier)
         check_there()
+
+
+def _silent_runs(folder: Path, specs: Mapping[str, RunSpec]) -> dict[RunSpec, float]:
+    """Runs in training, and the seconds since each gave a sign of life."""
+    return {specs[name]: seconds for name, seconds in store.silences(folder).items() if name in specs}
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Telling how far a sweep is: whenever a run ends, and at each look at those that train."""
+"""The progress of a sweep, told whenever a run ends and at each look at those that train."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 NAMED = 2
 """Stacks that are named at a time."""
 MEANT = ("norm", "model", "dataset", "batch_size")
-"""What names a stack, as far as it varies."""
+"""Columns that name a stack, as far as they vary."""
 
 
 class Watch:
-    """How far a sweep is, told from two threads, one at a time.
+    """Tells the progress of a sweep from two threads, one at a time.
 
     Args:
-        pending: by run_id, what is to be trained.
+        pending: by run_id, the runs to train.
         tell: is shown the progress.
     """
 
@@ -48,15 +48,15 @@ class Watch:
         self._waiting: Silent = {}
 
     def prepare(self, step: str) -> None:
-        """Nothing is trained yet; what is being done for that."""
+        """Take in the step that goes on before anything is trained."""
         self._now = step
 
     def wait(self, waiting: Silent) -> None:
-        """Nothing is trained yet; runs of a user's components are being tried, for so many seconds."""
+        """Take in for how many seconds runs of a user's components have been tried, before anything is trained."""
         self._waiting = dict(waiting)
 
     def begin(self, tasks: Sequence[Task], workers: int, sizes: Mapping[str, float]) -> None:
-        """Say what is trained by how many workers.
+        """Take in the tasks that so many workers train.
 
         Args:
             sizes: seconds of a run alone, by stack key, up to a factor; without them nothing is forecast.
@@ -69,7 +69,7 @@ class Watch:
             self._show()
 
     def end(self, end: End) -> None:
-        """A run has ended."""
+        """Take in the end of a run."""
         with self._lock:
             self._ended[run_id(end.spec)] = end.status
             if self._forecast is not None:
@@ -79,7 +79,7 @@ class Watch:
             self._show(last=end)
 
     def look(self, silent: Silent) -> None:
-        """Look at what is being trained; until then, of what is silent, at what is being tried."""
+        """Look at the runs in training; before that, among silent ones, at those that are tried."""
         if self._waiting:
             silent = {spec: seconds for spec, seconds in self._waiting.items() if seconds >= LONG}
         pulses = store.pulses(self._folder)
@@ -127,7 +127,7 @@ def _size(task: Task, sizes: Mapping[str, float]) -> float:
 
 
 def _share(spec: RunSpec, pulse: store.Pulse) -> float:
-    """What part of its training a run had done at its last evaluation."""
+    """The part of its training that a run had done at its last evaluation."""
     share = pulse.step / spec.steps if spec.steps is not None else pulse.epoch / (spec.epochs or 1)
     return min(share, 1.0)
 

@@ -177,7 +177,7 @@ def _cells(path: Path, number: int, whole_line: bytes, whole: bool) -> list[str]
 
 
 def content(path: Path) -> bytes:
-    """What a file of a results folder holds at one moment.
+    """The content of a file of a results folder at one moment.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -1,4 +1,4 @@
-"""What a study will take, before anything is trained."""
+"""The size of a study, before anything is trained."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Outlook:
     detectable: float
 
 
-def outlook(study: Study, scale: ScaleName, place: Place, start: session.Start | None = None) -> Outlook:
+def outlook(study: Study, scale: ScaleName, place: Place, prestart: session.Prestart | None = None) -> Outlook:
     """Count the runs of a study and plan them, writing nothing.
 
     Args:
-        start: see :func:`session.plan_sweep`.
+        prestart: see :class:`session.Prestart`.
 
     Raises:
         BnbenchError: something is wrong with its settings.
@@ -53,10 +53,8 @@ def outlook(study: Study, scale: ScaleName, place: Place, start: session.Start |
         joined(requests),
         parts,
         sweep_name(study, scale),
-        results=place.results,
-        data=place.data,
-        plugin=place.plugin,
-        start=start,
+        session.Paths(place.results, place.data, place.plugin),
+        prestart=prestart,
     )
     alpha = ALPHA / len(study.claims)
     detectable = remembered("detectable", [amounts.seeds, alpha], lambda: detectable_effect(amounts.seeds, alpha))

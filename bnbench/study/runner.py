@@ -22,12 +22,12 @@ from bnbench.study.tables import read_tables
 from bnbench.study.tuning import MOST_EXTENSIONS, Grids, Tuning, tune, widened
 
 Train = Callable[[Study, str, session.Plan], session.Summary]
-"""Trains what is pending of a plan, and is told which part of which study it is."""
+"""Trains what is pending of a plan, and is told which stage of which study it is."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where studies are carried out, and the user's own components."""
+    """The folders in which studies are carried out, and the user's own components."""
 
     results: Path
     data: Path
@@ -36,13 +36,13 @@ class Place:
 
     @cached_property
     def components(self) -> Known:
-        """What runs are built from: a plugin is read once, and what becomes of its file meanwhile changes nothing."""
+        """The components of the runs: a plugin is read once, and a later change of its file changes nothing."""
         return known_components(self.plugin)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study came to, before its claims are decided.
+    """The results of a study, before its claims are decided.
 
     Attributes:
         tables: reporting runs at the chosen learning rate.
@@ -149,20 +149,18 @@ class _Course:
             tables = self.reporting({group: grids[group[1]] for group in swept})
         return tables
 
-    def _execute(self, trials: Trials, what: str, interleaved: bool = False) -> tuple[Path, pd.DataFrame]:
+    def _execute(self, trials: Trials, stage: str, interleaved: bool = False) -> tuple[Path, pd.DataFrame]:
         """Train what is pending; the sweep's folder, and the table with the identities that the runs have there."""
         plan = session.plan_request(
             trials.request,
             self.place.components,
             sweep_name(self.study, self.scale),
-            results=self.place.results,
-            data=self.place.data,
-            plugin=self.place.plugin,
+            session.Paths(self.place.results, self.place.data, self.place.plugin),
             retry_failed=self.place.retry_failed,
         )
         table = trials.table.assign(run_id=trials.table["run_id"].replace(dict(plan.identities)))
         groups = counterparts(table) if interleaved else ()
-        summary = self.train(self.study, what, replace(plan, interleaved=groups))
+        summary = self.train(self.study, stage, replace(plan, interleaved=groups))
         if summary.interrupted:
             raise KeyboardInterrupt
         self.statuses |= summary.statuses

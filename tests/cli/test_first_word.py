@@ -64,6 +64,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (0, "ls"),
         (0, "show RUN"),
         (0, "report s"),
+        (0, " ".join((*SWEEP, "--dry-run"))),
         (2, "report t"),
         (2, "list norm"),
         (2, "sweep --name bad nrom=batch"),

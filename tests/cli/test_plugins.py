@@ -199,7 +199,7 @@ def test_a_sweep_trains_the_code_with_which_it_began(tmp_path: Path, afterwards:
 
     def plan(name: str) -> session.Plan:
         words = (*SMALL, "norm=scaled", "norm.fails=false,true", "lr=0.01,0.1")
-        return session.plan_sweep(words, name, results=tmp_path, data=tmp_path, plugin=code / "mine.py")
+        return session.plan_sweep(session.Grid(words), name, session.Paths(tmp_path, tmp_path, code / "mine.py"))
 
     tables = {}
     for name in ("before", "after"):

@@ -111,6 +111,10 @@ TOGETHER = [
         f"{MISSING} model=torchvision model.name=resnt18 norm=group,batch norm.groups=0 norm.momentum=3",
         ["model.name=resnt18", "norm.groups=0: must be at least 1", "norm.momentum=3.0: must be", "nowhere.npz"],
     ),
+    (
+        "model=torchvision model.name=resnt18 norm=group,batch norm.groups=0 norm.momentum=3",
+        [MISNAMED, "norm.groups=0: must be at least 1", "norm.momentum=3.0: must be"],
+    ),
     (f"{MISSING} model=mlp model.width=0", ["model.width=0: must be at least 1", "nowhere.npz"]),
     ("dataset=npz,imagefolder dataset.path=nowhere", ["dataset=npz: expected", "dataset=imagefolder: expected"]),
     ("model=torchvision model.name=resnt18,resnet18", [MISNAMED]),

@@ -76,7 +76,7 @@ def problems(overrides, zips=(), excludes=()):
             ["probes=[landscap]: landscap is not allowed; did you mean 'landscape'? Allowed: gradient"],
         ),
         ("probes=landscape", ["probes=landscape: must be a list such as [gradient_flow]"]),
-        ("probes=[memory,shift,memory]", ["probes: memory is named more than once"]),
+        ("probes=[memory,shift,memory]", ["probes: memory is named more than once; name it once"]),
         ("probe_every=0", ["probe_every=0: must be at least 1"]),
         ("schedule=step schedule.milestones=[2]", ["schedule.milestones=2.0: must be from 0 to 1"]),
         ("optim.nesterov=true optim.momentum=0", ["optim.nesterov=true needs optim.momentum above 0"]),
@@ -176,8 +176,8 @@ def test_a_key_inside_and_outside_of_a_zip():
         (["~seed"], "--exclude seed=null: must be a whole number"),
         (["device=cpu"], "--exclude device: is no part of a run"),
         (["norm"], "--exclude 'norm' is not an override"),
-        (["norm=batch,group"], "the sweep is empty: every run is excluded"),
-        (["seed=0", "seed=1"], "the sweep is empty: every run is excluded"),
+        (["norm=batch,group"], "the sweep is empty: every run is excluded; take away an --exclude"),
+        (["seed=0", "seed=1"], "the sweep is empty: every run is excluded; take away an --exclude"),
     ],
 )
 def test_excludes(excludes, part):

@@ -19,6 +19,7 @@ from bnbench.native.compiler import FLAGS, REALS, UNITS
 from bnbench.native.graph import Graph, Output
 from bnbench.norms import NORMS
 from bnbench.norms.common.stacking import PerExample
+from bnbench.plan.case import Case
 from bnbench.plan.feasibility import obstacles
 from bnbench.plan.proofs import trains_natively
 from bnbench.spec import RunSpec
@@ -26,7 +27,6 @@ from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import MODELS, alone, assert_equal, lanes_of, small, stacked
 
-CPU = torch.device("cpu")
 NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
 """Norms that the compiled code knows."""
 TRANSLATED = {"renorm", "l1_batch", "frn", "evonorm_b0", "evonorm_s0", "dyt"}
@@ -56,7 +56,7 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     data = small(load_data(spec), 64)
     if obstacles({"run": spec}, components(), lambda spec: data):
         return  # refused, as tests/norms holds
-    assert trains_natively(spec, components(), data, CPU) == (norm in NATIVE)
+    assert trains_natively(Case(spec, components(), data)) == (norm in NATIVE)
     assert (proof(spec, data) is None) == (norm in NATIVE | TRANSLATED)
     if norm in NATIVE | TRANSLATED:
         specs = lanes_of(spec)
@@ -180,7 +180,7 @@ def test_float32_lanes_have_the_reference_curve():
 def test_what_is_not_known_is_told_and_trained_by_torch(settings: list[str], reason: str):
     spec = make_spec("batch_size=8", *settings)
     data = load_data(spec)
-    assert not trains_natively(spec, components(), data, CPU)
+    assert not trains_natively(Case(spec, components(), data))
     found = proof(spec, data)
     assert found is not None and reason in found
 
@@ -345,8 +345,8 @@ def test_a_compiler_that_fails_is_asked_again_another_time(monkeypatch: pytest.M
     data = load_data(spec)
     with monkeypatch.context() as broken:
         broken.setattr("bnbench.plan.proofs.library", lambda dtype: None)
-        assert not trains_natively(spec, components(), data, CPU)
-    assert trains_natively(spec, components(), data, CPU)
+        assert not trains_natively(Case(spec, components(), data))
+    assert trains_natively(Case(spec, components(), data))
 
 
 @pytest.mark.parametrize("trouble", ["fails", "is no compiler"])
@@ -376,7 +376,7 @@ def test_without_a_compiler_torch_trains(monkeypatch: pytest.MonkeyPatch):
     try:
         assert c_compiler() is None
         spec = make_spec("model=mlp")
-        assert not trains_natively(spec, components(), load_data(spec), CPU)
+        assert not trains_natively(Case(spec, components(), load_data(spec)))
     finally:
         monkeypatch.undo()
         for cached in caches:

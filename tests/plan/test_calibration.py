@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bnbench.components import Components, components
 from bnbench.plan import stacks
 from bnbench.plan.calibration import quickest, seconds_per_lane
+from bnbench.plan.case import Case
 from bnbench.plan.choice import Means, division
 from bnbench.spec import run_id
 from tests.conftest import load_data, make_spec
@@ -18,21 +19,21 @@ from tests.conftest import load_data, make_spec
 
 def test_small_batches_of_an_mlp_are_quicker_together():
     spec = make_spec("model=mlp", "batch_size=2")
-    data = load_data(spec)
-    alone, together = (seconds_per_lane(spec, components(), data, lanes) for lanes in (1, 16))
+    case = Case(spec, components(), load_data(spec))
+    alone, together = (seconds_per_lane(case, lanes) for lanes in (1, 16))
     assert together < alone / 2
-    assert quickest(spec, components(), data, [1, 16], worth=10**6) == 16
+    assert quickest(case, [1, 16], worth=10**6) == 16
 
 
 def test_little_work_is_not_measured():
     spec = make_spec("model=mlp", "batch_size=2")
-    assert quickest(spec, components(), load_data(spec), [3, 16], worth=10) == 3
+    assert quickest(Case(spec, components(), load_data(spec)), [3, 16], worth=10) == 3
 
 
 def test_a_deep_network_is_tried_with_more_lanes_than_fit_the_caches(monkeypatch: pytest.MonkeyPatch):
     asked = []
 
-    def quickest(spec, components, data, candidates, worth):
+    def quickest(case, candidates, worth):
         asked.append((candidates, worth))
         return candidates[-1]
 
@@ -61,8 +62,9 @@ def test_what_cannot_be_measured_is_left_to_its_worker(trouble: str):
     spec = make_spec("model=mlp", "norm=none", "batch_size=2")
     registries = components().registries
     parts = Components({**registries, "norm": {**registries["norm"], "none": Trouble}}, {})
-    assert [seconds_per_lane(spec, parts, load_data(spec), lanes) for lanes in (1, 3)] == [math.inf, math.inf]
-    assert quickest(spec, parts, load_data(spec), [2, 4], worth=10**9) == 2
+    case = Case(spec, parts, load_data(spec))
+    assert [seconds_per_lane(case, lanes) for lanes in (1, 3)] == [math.inf, math.inf]
+    assert quickest(case, [2, 4], worth=10**9) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engines import StackOptions, train, train_stack
 from bnbench.plan import stacks, until_last
+from bnbench.plan.case import Case
 from bnbench.plan.choice import Means, division
 from bnbench.plan.estimate import stack_seconds
 from bnbench.plan.proofs import trains_natively
@@ -55,7 +56,7 @@ def test_the_estimate_of_a_stack_is_of_the_size_of_the_truth():
     members = list(specs.values())
     data = load_data(members[0])
     start = time.thread_time()
-    native = trains_natively(members[0], PARTS, data, CPU)
+    native = trains_natively(Case(members[0], PARTS, data))
     list(train_stack(members, [PARTS.build(spec, data) for spec in members], data, options=StackOptions(native=native)))
     truth = time.thread_time() - start
     estimate = estimate_seconds(specs, PARTS, load_data, CPU)

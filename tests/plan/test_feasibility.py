@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from bnbench.norms import NORMS
 from bnbench.plan import feasibility as feasibility_module
 from bnbench.plan import summarized
 from bnbench.plan.contract import limited_parameters
-from bnbench.plan.feasibility import obstacles
+from bnbench.plan.feasibility import last_batch, obstacles
 from tests.conftest import load_data, make_spec
 
 
@@ -64,6 +65,13 @@ def test_an_obstacle_is_found_and_named(overrides, says, small, monkeypatch):
 def test_what_can_be_trained_is_let_through(norm, small, monkeypatch):
     monkeypatch.setattr(feasibility_module, "SMALL", small)
     assert found([f"norm={norm}", "batch_size=2"]) == []
+
+
+@pytest.mark.parametrize(("batches", "examples"), [("shuffled", 14), ("single_class", 0), ("alternating", 0)])
+def test_only_shuffled_batches_end_with_a_smaller_one(batches: str, examples: int):
+    """The others need ``drop_last=true``, which is said without trying a batch that there never is."""
+    spec = make_spec("batch_size=16", "drop_last=false")
+    assert last_batch(replace(spec, batches=batches), load_data(spec)) == examples
 
 
 def test_cells_that_take_other_examples_are_tried_each_for_itself():

@@ -1,0 +1,146 @@
+"""The options of the commands, with their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnbench.cli.settings import output_path, path_of
+
+GRID, TRAINING, TABLES, OUTPUT = "Grid", "Training", "Tables", "Output"
+"""Panels of --help; options of none are on the first one."""
+
+
+def _completed(incomplete: str) -> list[str]:
+    from bnbench.cli.completion import settings
+
+    return settings(incomplete)
+
+
+def completed_studies(incomplete: str) -> list[str]:
+    """See :func:`bnbench.cli.completion.studies`."""
+    from bnbench.cli.completion import studies
+
+    return studies(incomplete)
+
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="OVERRIDES",
+        autocompletion=_completed,
+        help="Settings in Hydra's grammar: norm=group lr=0.1 model.depth=5; bnbench list settings shows all.",
+    ),
+]
+Plugin = Annotated[
+    Path | None,
+    typer.Option(
+        "--plugin",
+        parser=path_of("--plugin"),
+        metavar="FILE",
+        help="A Python file with your own NORMS, MODELS or DATASETS.",
+    ),
+]
+Scale = Annotated[str, typer.Option("--scale", metavar="SCALE", help="smoke (seconds), cpu (minutes) or gpu.")]
+SweepName = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="The sweep's folder under --results. Default: model-dataset-date."),
+]
+Extend = Annotated[bool, typer.Option("--extend", help="Add these runs to a sweep with another grid.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and how long.")]
+Zips = Annotated[
+    list[str] | None,
+    typer.Option("--zip", metavar="TEXT", rich_help_panel=GRID, help="Factors that advance together: 'a=1,2 b=3,4'."),
+]
+Excludes = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="TEXT", rich_help_panel=GRID, help="Leave out: 'norm=none batch_size=2'."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(metavar="N", rich_help_panel=TRAINING, help="Worker processes.  \\[default: one per core or GPU]"),
+]
+Launcher = Annotated[
+    str, typer.Option(metavar="NAME", rich_help_panel=TRAINING, help="Where runs train: local or inline.")
+]
+Lanes = Annotated[
+    str,
+    typer.Option(metavar="N", rich_help_panel=TRAINING, help="Runs trained as one network: auto, off or a number."),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", rich_help_panel=TRAINING, help="Stop at the first failure.")]
+Views = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--view",
+        metavar="VIEW",
+        rich_help_panel=TABLES,
+        help="convergence, learning-rate or small-batch; repeatable.",
+    ),
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(metavar="KEY=VALUE", rich_help_panel=TABLES, help="What rows are compared with: norm=none."),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="SHARE",
+        rich_help_panel=TABLES,
+        help="Validation accuracy to reach: 0.9 or 90%; repeatable.",
+    ),
+]
+Rates = Annotated[
+    str,
+    typer.Option(
+        metavar="WHICH",
+        rich_help_panel=TABLES,
+        help="best: each row at its own best learning rate; all: a row for each.",
+    ),
+]
+Versions = Annotated[
+    bool,
+    typer.Option(
+        "--versions",
+        rich_help_panel=TABLES,
+        help="Show older versions of a plugin's components as well: mine@1, mine@2.",
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        rich_help_panel=OUTPUT,
+        help="terminal or markdown.  \\[default: by the ending of --out]",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        parser=output_path,
+        metavar="PATH",
+        rich_help_panel=OUTPUT,
+        help="Write to a file, .md as Markdown, .txt as on a terminal; - is standard output.",
+    ),
+]
+Sweeps = Annotated[list[str], typer.Argument(metavar="SWEEP...", help="Names of sweeps, or their folders.")]
+StudyWords = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME [OVERRIDES]...",
+        autocompletion=completed_studies,
+        help="A study, or a YAML file that holds one; settings in place of its own.",
+    ),
+]
+StudiesWords = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]... [OVERRIDES]...",
+        autocompletion=completed_studies,
+        help="Studies, or YAML files that hold one; and settings in place of their own.",
+    ),
+]
+AllStudies = Annotated[bool, typer.Option("--all", help="All studies that come with bnbench.")]

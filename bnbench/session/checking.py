@@ -1,0 +1,186 @@
+"""A composed request held against its folder, its data and its networks; all that is wrong is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from bnbench import store
+from bnbench.asking import ask
+from bnbench.coincidences import sentences
+from bnbench.config import Request
+from bnbench.devices import CPU, Device, gpus, resolved
+from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.notices import step
+from bnbench.plan import Examination, Question, examine, examine_options, lasts, likely_failures, summarized
+from bnbench.remembered import remembered
+from bnbench.schema import Known
+from bnbench.session.inputs import Paths, Prestart
+from bnbench.session.plan import Plan
+from bnbench.session.provenance import earlier_data, earlier_sources, fingerprinted, is_settled, same_data
+from bnbench.spec import RunSpec, flatten, run_id
+from bnbench.whole import imported_whole
+
+Rows = Mapping[str, Mapping[str, str]]
+"""The table of a sweep's runs, by run_id."""
+
+
+@dataclass(frozen=True)
+class _Inquiry:
+    """Runs whose networks are tried.
+
+    Attributes:
+        specs: by run_id.
+        parts: the components of the plugin.
+        data: the folder of the datasets.
+        prestart: see :class:`Prestart`.
+    """
+
+    specs: Mapping[str, RunSpec]
+    parts: Known
+    data: Path
+    prestart: Prestart | None
+
+    def examination(self) -> Examination:
+        """All that must be known of runs before they are trained; what is settled is remembered.
+
+        Raises:
+            BnbenchError: see :func:`ask`.
+        """
+        whole = Examination()
+        settled = {identity: spec for identity, spec in self.specs.items() if is_settled(spec)}
+        if settled:
+            about = [[*settled]]
+            whole.add(Examination(**remembered("examine", about, lambda: asdict(self._tried(settled)), lasts)))
+        if others := {identity: spec for identity, spec in self.specs.items() if identity not in settled}:
+            whole.add(self._tried(others))
+        return whole
+
+    def wrong_options(self) -> list[str]:
+        """Problems of options whatever the data hold.
+
+        Raises:
+            BnbenchError: see :func:`ask`.
+        """
+        return self._asked(examine_options, self.specs).problems
+
+    def _tried(self, specs: Mapping[str, RunSpec]) -> Examination:
+        if self.prestart is not None and not self.prestart.to_train:
+            self.prestart.begin()
+        return self._asked(examine, specs)
+
+    def _asked(self, question: Question, specs: Mapping[str, RunSpec]) -> Examination:
+        whole, tried = Examination(), 0
+        step(f"trying networks (of {len(self.specs)} runs)")
+        for told in ask(question, specs, self.parts, self.data):
+            tried += len(told.specs)
+            step(f"trying networks ({tried} of {len(self.specs)} runs)")
+            reason = f"trying its network failed: {told.error}"
+            whole.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
+        return whole
+
+
+def checked_plan(
+    request: Request, parts: Known, name: str, paths: Paths, skip: frozenset[str], prestart: Prestart | None = None
+) -> Plan:
+    """Check a request that is composed already.
+
+    Args:
+        parts: the components of the plugin.
+        name: of the sweep.
+        paths: absolute ones.
+        skip: statuses of runs that are not trained again.
+
+    Raises:
+        BnbenchError: something is wrong with the request; the message says all of it.
+    """
+    problems, folder = list(request.problems), paths.results / name
+    rows, device = _place(name, folder, request.device, problems)
+    composed = _with_fingerprints(request.specs, paths.data, problems)
+    specs: dict[str, RunSpec] = {}
+    for spec in composed or request.specs:
+        specs.setdefault(run_id(spec), spec)
+    known = {identity: row["status"] for identity, row in rows.items()}
+    untrained = [identity for identity in specs if known.get(identity) not in skip]
+    if prestart is not None and prestart.to_train and untrained and not problems:
+        prestart.begin()
+    inquiry = _Inquiry(specs, parts, paths.data, prestart)
+    examination = Examination() if request.is_unclear else _examined(inquiry, bool(composed), problems)
+    reasons = examination.impossible
+    impossible = {identity: reasons[identity] for identity in specs if identity in reasons}
+    if problems or len(impossible) == len(specs):
+        raise InvalidRequest(_refusals(inquiry, impossible, problems))
+    pending = {identity: specs[identity] for identity in untrained if identity not in impossible}
+    notes = [*request.notes, *_notes(specs, examination), *earlier_data(specs.values(), rows.values())]
+    notes += [*same_data(composed), *earlier_sources(specs, pending, parts, rows.values())]
+    notes += likely_failures(pending, examination.failing)
+    if pending and (used := gpus(device)):
+        _check_room(pending, paths.data, used)
+    identities = {run_id(old): run_id(new) for old, new in zip(request.specs, composed, strict=True) if old is not new}
+    request = replace(request, specs=tuple(specs.values()), notes=tuple(dict.fromkeys(notes)))
+    where = folder, parts, paths.plugin, paths.data, device
+    return Plan(request, specs, *where, known, pending, impossible, identities=identities)
+
+
+def _place(name: str, folder: Path, device: str, problems: list[str]) -> tuple[Rows, Device]:
+    """The rows of a sweep that may be written to, and the device to train on; what is wrong goes to ``problems``."""
+    try:
+        store.check_name(name)
+        store.check_writable(folder)
+        rows = store.checked_rows(folder)  # a damaged folder is refused as a whole before anything is tried or told
+        return rows, resolved(device)
+    except InvalidRequest as error:
+        problems += error.problems
+        return {}, CPU
+
+
+def _with_fingerprints(specs: Sequence[RunSpec], data: Path, problems: list[str]) -> list[RunSpec]:
+    """See :func:`fingerprinted`; none without the data, and why goes to ``problems``."""
+    try:
+        step("reading the data")
+        return fingerprinted(specs, data)
+    except InvalidRequest as error:
+        problems += error.problems
+        return []
+
+
+def _examined(inquiry: _Inquiry, has_data: bool, problems: list[str]) -> Examination:
+    """The examination of runs, without data of their options alone; its problems go to ``problems``."""
+    try:
+        examination = inquiry.examination() if has_data else Examination(problems=inquiry.wrong_options())
+    except BnbenchError as error:
+        examination = Examination(problems=[str(error)])
+    problems += examination.problems
+    return examination
+
+
+def _refusals(inquiry: _Inquiry, impossible: Mapping[str, str], problems: Sequence[str]) -> list[str]:
+    """All that is wrong; where no run is possible, also the options that were not come to in building a network."""
+    reasons = {identity: reason for identity, reason in impossible.items() if reason not in problems}
+    options = inquiry.wrong_options() if len(impossible) == len(inquiry.specs) else []
+    more = [problem for problem in options if not any(problem in text for text in (*problems, *reasons.values()))]
+    return [*problems, *summarized(inquiry.specs, reasons), *more]
+
+
+def _notes(specs: Mapping[str, RunSpec], possible: Examination) -> list[str]:
+    """Notes on the data, and on norms that are another one at the settings of a run."""
+    coincide = sentences(
+        {**flatten(spec), "total_steps": possible.steps[identity]}
+        for identity, spec in specs.items()
+        if identity not in possible.impossible
+    )
+    return [*possible.notes, *coincide]
+
+
+def _check_room(pending: Mapping[str, RunSpec], data: Path, used: Sequence[Device]) -> None:
+    """See :func:`check_room`."""
+    imported_whole("bnbench.plan.room")
+    import torch
+
+    from bnbench.components import components
+    from bnbench.plan.room import check_room
+
+    here = components()
+    check_room(pending, here, partial(here.load, root=data), [torch.device(gpu.name) for gpu in used])

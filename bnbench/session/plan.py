@@ -1,0 +1,114 @@
+"""A checked request, held against the results that its folder has already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bnbench import store
+from bnbench.asking import Answer, Waits, ask
+from bnbench.config import Request
+from bnbench.devices import Device
+from bnbench.plan import Division, Execution, Question, summarized
+from bnbench.schema import Known
+from bnbench.spec import RunSpec, stack_key
+from bnbench.whole import imported_whole
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a request: finished, impossible, held back, or to be trained.
+
+    Attributes:
+        specs: by run_id, all runs that were asked for.
+        folder: the sweep's folder.
+        known: by run_id, the status of every run in the folder.
+        pending: by run_id, the runs to train now.
+        impossible: by run_id, why a spec cannot be trained.
+        interleaved: groups of run_ids; if given, the pending runs of a group are trained in turns, group by group.
+        identities: by run_id of a spec as it was composed, that of the run if it is another one, as it is where its
+            data have a fingerprint.
+    """
+
+    request: Request
+    specs: Mapping[str, RunSpec]
+    folder: Path
+    components: Known
+    plugin: Path | None
+    data: Path
+    device: Device
+    known: Mapping[str, str]
+    pending: Mapping[str, RunSpec]
+    impossible: Mapping[str, str]
+    interleaved: tuple[tuple[str, ...], ...] = ()
+    identities: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> list[str]:
+        """The runs that have a result already."""
+        return [identity for identity in self.specs if self.known.get(identity) in store.RESULTS]
+
+    @property
+    def held_back(self) -> list[str]:
+        """The runs that failed earlier and are not tried again."""
+        others = {*self.pending, *self.finished, *self.impossible}
+        return [identity for identity in self.specs if identity not in others]
+
+    @property
+    def infeasible(self) -> list[str]:
+        """Sentences on the runs that are impossible."""
+        return summarized(self.specs, self.impossible)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The request and the device, as far as the number of lanes that is quick depends on them."""
+        return {**{key: list(texts) for key, texts in self.request.typed.items()}, "device": str(self.device)}
+
+    def known_lanes(self) -> dict[str, int]:
+        """The most runs that are trained together, by stack key, as the same command found before."""
+        known: dict[str, int] = {}
+        for entry in store.read_history(self.folder):
+            if self.asked.items() <= entry.items():
+                known |= entry.get("lanes", {})
+        return known
+
+    def divide(
+        self,
+        pending: Mapping[str, RunSpec],
+        workers: int,
+        lanes: int | None,
+        known: Mapping[str, int],
+        waits: Waits | None = None,
+    ) -> Iterator[Answer]:
+        """A :class:`Division` of what is pending: as the same command found before, or found now.
+
+        Args:
+            lanes: runs trained as one network; None as many as is quick.
+            known: as of :meth:`known_lanes`; counts only if ``lanes`` is None.
+            waits: see :func:`ask`.
+        """
+        imported_whole("bnbench.plan.choice")
+        import torch
+
+        from bnbench.plan.choice import Means, division
+
+        device = torch.device(self.device.name)
+        question = partial(division, means=Means(workers, lanes, device), known=known if lanes is None else {})
+        for told in self.ask(question, pending, True, waits):
+            if told.error is None:
+                yield told
+                continue
+            companions = Counter(map(stack_key, told.specs.values()))
+            why = Execution(reasons=(f"trying lanes failed: {told.error}",))
+            executions = {key: why if runs > 1 else Execution() for key, runs in companions.items()}
+            yield replace(told, value=Division(executions, dict.fromkeys(companions, 0.0)))
+
+    def ask(
+        self, question: Question, specs: Mapping[str, RunSpec], measures: bool = False, waits: Waits | None = None
+    ) -> Iterator[Answer]:
+        """See :func:`ask`."""
+        return ask(question, specs, self.components, self.data, measures, waits)

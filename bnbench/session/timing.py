@@ -1,0 +1,190 @@
+"""The time that a command will take from Enter to the prompt, as the sum of its parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from statistics import fmean
+from typing import Any
+
+from bnbench.asking import Answer, ask_at_once
+from bnbench.devices import CPU
+from bnbench.environment import age, cores
+from bnbench.launch import local, prestart
+from bnbench.plan import engine_lines, stacks, until_last
+from bnbench.plan.grouping import Stack
+from bnbench.remembered import finding_seconds, machine, remembered
+from bnbench.session.plan import Plan
+from bnbench.session.provenance import is_settled
+from bnbench.spec import RunSpec, kind_key
+from bnbench.whole import import_seconds, imported_whole
+
+MEASURING = "bnbench.worker", "bnbench.plan.estimate"
+"""Modules of the processes that measure steps."""
+ENDING = 0.1
+"""Seconds in which a process lets go of its modules, for each second in which it has imported them."""
+BRIEF = 0.1
+"""Seconds from which dividing runs is timed again: most of it is remembered then, as proofs and compiled code are."""
+
+ENOUGH_KINDS = 4
+"""Kinds of stacks for each process that measures, from which none is measured twice."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """The means by which a plan is trained.
+
+    Attributes:
+        workers: processes that train at a time.
+        lanes: runs trained as one network; None as many as is quick.
+        rounds: parts of the plan that are trained one after the other.
+    """
+
+    workers: int
+    lanes: int | None = None
+    rounds: int = 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that each part of a command will take, which a later process with the same cache has to do.
+
+    Attributes:
+        planning: until it is clear what to train; answers that are remembered cost nothing.
+        loading: importing torch.
+        dividing: dividing the runs into stacks, in all rounds.
+        starting: from there until the workers train, in all rounds.
+        training: until the last worker is through.
+        engines: a line for each engine and why none that is faster.
+    """
+
+    planning: float
+    loading: float = 0.0
+    dividing: float = 0.0
+    starting: float = 0.0
+    training: float = 0.0
+    engines: Sequence[str] = ()
+
+    @property
+    def ending(self) -> float:
+        """Seconds from the last result to the prompt."""
+        return ENDING * self.loading
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from Enter to the prompt."""
+        return self.planning + self.loading + self.dividing + self.starting + self.training + self.ending
+
+
+def estimate(plan: Plan, way: Way) -> Estimate:
+    """Estimate the time of the command that trains a plan, called by the process that has planned it.
+
+    Steps of built-in components are measured once on this machine; the answer is taken again for the rest of the week.
+    """
+    planning = age() - import_seconds() - finding_seconds()
+    if not plan.pending:
+        return Estimate(planning)
+    if plan.device != CPU or not all(map(is_settled, plan.pending.values())):
+        return Estimate(planning, **_measured(plan, way))
+    about = [
+        [*plan.pending],
+        *(way.workers, way.lanes, way.rounds, cores(), plan.known_lanes(), machine()),
+        date.today().isocalendar()[:2],
+    ]
+    return Estimate(planning, **remembered("estimate", about, lambda: _measured(plan, way)))
+
+
+def _measured(plan: Plan, way: Way) -> dict[str, Any]:
+    """The attributes of an :class:`Estimate` beside ``planning``, measured now.
+
+    As many processes measure a few steps as will train. They start from a server that imports torch beside this
+    process, and has done so when the runs are divided, unless both share one core.
+    """
+    in_workers = plan.device.type == "cpu" and (
+        way.workers > 1 or any(spec.plugin is not None for spec in plan.pending.values())
+    )
+    if in_workers:
+        prestart(*MEASURING)
+    imported_whole("bnbench.plan.estimate")
+    dividing, divided = _timed_division(plan, way)
+    loading = import_seconds()
+    if in_workers:
+        list(local(abs, [0], 1))  # until the server can start processes
+    executions = {key: execution for answer in divided for key, execution in answer.value.executions.items()}
+    planned = stacks(plan.pending, executions, way.workers, spread=way.lanes is None)
+    training, starting = _timed_steps(plan, way, divided, planned, in_workers)
+    if in_workers and cores() == 1:
+        starting += loading
+    return {
+        "loading": loading,
+        "dividing": way.rounds * dividing,
+        "starting": way.rounds * starting,
+        "training": until_last(training, way.workers),
+        "engines": engine_lines(plan.pending, executions),
+    }
+
+
+def _timed_division(plan: Plan, way: Way) -> tuple[float, list[Answer]]:
+    """Divide the runs; the seconds without imports that it takes whoever trains, for whom what was slow is known."""
+    known = plan.known_lanes()
+
+    def timed() -> tuple[float, list[Answer]]:
+        start = time.monotonic() - import_seconds()
+        answers = list(plan.divide(plan.pending, way.workers, way.lanes, known))
+        return time.monotonic() - import_seconds() - start, answers
+
+    seconds, answers = timed()
+    return (seconds, answers) if seconds < BRIEF else timed()
+
+
+def _timed_steps(
+    plan: Plan, way: Way, divided: Sequence[Answer], planned: Sequence[Stack], in_workers: bool
+) -> tuple[list[float], float]:
+    """Seconds of each stack, and those until workers begin with them."""
+    import torch
+
+    from bnbench.plan.estimate import stack_seconds
+
+    times: dict[Stack, list[float]] = {}
+    starts = [0.0]
+    for answer in divided:
+        members = [stack for stack in planned if stack[0] in answer.specs]
+        question = partial(stack_seconds, device=torch.device(plan.device.name), found=answer.value)
+        start = time.monotonic()
+        if in_workers:
+            shares = _shares(answer.specs, members, min(way.workers, cores()))
+            questions = [(partial(question, planned=share), _representatives(answer.specs, share)) for share in shares]
+            measured = ask_at_once(questions, plan.components, plan.data)
+        else:
+            asked = plan.ask(partial(question, planned=members), _representatives(answer.specs, members), measures=True)
+            measured = [told for told in asked if told.error is None]
+        for told in measured:
+            share = [stack for stack in members if stack[0] in told.specs]
+            for stack, seconds in zip(share, told.value.seconds, strict=True):
+                times.setdefault(stack, []).append(seconds)
+        spent = fmean(told.value.spent for told in measured) if measured else 0.0
+        starts.append(max(time.monotonic() - start - spent, 0.0))
+    return [*map(fmean, times.values())], max(*starts, sum(starts) / way.workers)
+
+
+def _shares(specs: Mapping[str, RunSpec], stacks: Sequence[Stack], processes: int) -> list[list[Stack]]:
+    """The stacks that each process measures: kinds are dealt out if there are enough, else each measures all.
+
+    What the others have is as much a burden on a process as what it would measure itself.
+    """
+    kinds = [kind_key(specs[stack[0]]) for stack in stacks]
+    places = {kind: place % processes for place, kind in enumerate(dict.fromkeys(kinds))}
+    if len(places) < ENOUGH_KINDS * processes:
+        return [[*stacks]] * processes
+    return [
+        [stack for stack, kind in zip(stacks, kinds, strict=True) if places[kind] == process]
+        for process in range(processes)
+    ]
+
+
+def _representatives(specs: Mapping[str, RunSpec], stacks: Sequence[Stack]) -> dict[str, RunSpec]:
+    """The first run of each stack."""
+    return {stack[0]: specs[stack[0]] for stack in stacks}
