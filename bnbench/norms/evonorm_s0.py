@@ -11,8 +11,9 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from bnbench.limits import above, at_least
 from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
-from bnbench.norms.common.checks import above, among, at_least, require
+from bnbench.norms.common.checks import among, require
 from bnbench.norms.common.fused_ops import center, modulate, swish
 from bnbench.norms.common.moments import pooled, position_dims
 from bnbench.norms.common.stacking import stacked

@@ -61,7 +61,7 @@ class SwitchableNorm(RunningStatistics):
         require_values(
             positions,
             "norm=switchable: each channel of an example",
-            x,
+            x.shape,
             "use a larger image, fewer strides or norm=layer",
         )
         centered, *moments = center(full_precision(x), position_dims(x))

@@ -56,7 +56,9 @@ class SyncBatchNorm(RunningStatistics):
         values = torch.full((1,), x.numel() // x.shape[1], dtype=full.dtype, device=x.device)
         sums = total(torch.cat([full.sum(dims), values]))
         sum_C, count = sums[:-1], sums[-1].detach()
-        require_values(int(count.item()), "norm=sync: each channel", x, "use a batch of at least 2 in all processes")
+        require_values(
+            int(count.item()), "norm=sync: each channel", x.shape, "use a batch of at least 2 in all processes"
+        )
         mean_C = sum_C / count
         centered = full - broadcast_channels(mean_C, x)
         var_C = total(centered.square().sum(dims)) / count
