@@ -75,7 +75,7 @@ def fold(networks: Sequence[nn.Module], wide: bool = False) -> Folded:
     Raises:
         CannotFold: the networks differ in more than numbers, or a layer cannot be folded.
     """
-    require_alike(networks)
+    require_same_architecture(networks)
     first = networks[0]
     layers = dict(layers_to_fold(first))
     require_separate(layers)
@@ -159,17 +159,17 @@ def layers_to_fold(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.
         yield from layers_to_fold(child, f"{path}.{name}" if path else name)
 
 
-def require_alike(networks: Sequence[nn.Module]) -> None:
+def require_same_architecture(networks: Sequence[nn.Module]) -> None:
     """Raise :class:`CannotFold` unless there are networks and they differ in numbers only."""
     if not networks:
         raise CannotFold("there must be at least one network to fold")
-    expected = anatomy(networks[0])
+    expected = architecture(networks[0])
     for number, network in enumerate(networks):
-        if anatomy(network) != expected:
+        if architecture(network) != expected:
             raise CannotFold(f"network {number} has other layers or shapes than network 0")
 
 
-def anatomy(network: nn.Module) -> list[object]:
+def architecture(network: nn.Module) -> list[object]:
     """The parts that must be equal: types of all layers, and names, shapes and types of all tensors."""
     return [
         (path, type(layer), [(name, tensor.shape, tensor.dtype) for name, tensor in tensors_of(layer)])
