@@ -115,8 +115,8 @@ class Stack:
         with undrawn():
             if len(specs) >= MIN_LANES:
                 return evaluate_lanes(specs, self._network, self._data, examples)
-            doubled = select(self._network, [0] * MIN_LANES)
-            return evaluate_lanes(specs * MIN_LANES, doubled, self._data, examples)[:1]
+            pair = select(self._network, [0] * MIN_LANES)
+            return evaluate_lanes(specs * MIN_LANES, pair, self._data, examples)[:1]
 
     def measure(self, probe: Probe, step: int) -> list[tuple[int, Reading]]:
         """A probe's readings of each living lane, as a network of its own with its weights as one alone has them."""
@@ -162,5 +162,5 @@ class Stack:
         if not self._network.separable:
             return list(range(len(self.lanes)))
         living = [column for column, lane in enumerate(self.lanes) if lane in self.alive]
-        ended = [column for column, lane in enumerate(self.lanes) if lane not in self.alive]
-        return sorted(living + ended[: max(0, min_lanes - len(living))])
+        rest = [column for column, lane in enumerate(self.lanes) if lane not in self.alive]
+        return sorted(living + rest[: max(0, min_lanes - len(living))])

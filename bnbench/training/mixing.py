@@ -59,9 +59,9 @@ def _differs(network: nn.Module, shape: tuple[int, int, int], dtype: torch.dtype
     exchanged_NCHW = x_NCHW.clone()
     exchanged_NCHW[list(OTHER)] = others_NCHW[list(OTHER)]
     expected = [part[list(SAME)] for part in _outputs(trial, x_NCHW)]
-    exchanged = [part[list(SAME)] for part in _outputs(trial, exchanged_NCHW)]
+    others = [part[list(SAME)] for part in _outputs(trial, exchanged_NCHW)]
     alone = _outputs(trial, x_NCHW[list(SAME)])
-    return not all(_agree(expected, received, TOLERANCE[dtype]) for received in (exchanged, alone))
+    return not all(_agree(expected, received, TOLERANCE[dtype]) for received in (others, alone))
 
 
 def _outputs(network: nn.Module, x_NCHW: Tensor) -> list[Tensor]:

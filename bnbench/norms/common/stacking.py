@@ -19,8 +19,8 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 def joined(tensors: Sequence[Tensor]) -> Tensor:
     """K tensors of one shape ``[D, ...]`` as one contiguous ``[K * D, ...]``; K scalars as ``[K]``."""
-    detached = [tensor.detach() for tensor in tensors]
-    return (torch.cat(detached) if detached[0].dim() else torch.stack(detached)).contiguous()
+    values = [tensor.detach() for tensor in tensors]
+    return (torch.cat(values) if values[0].dim() else torch.stack(values)).contiguous()
 
 
 def take_tensors(folded: nn.Module, lanes: Sequence[nn.Module]) -> None:
