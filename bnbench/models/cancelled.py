@@ -33,9 +33,9 @@ def freeze_cancelled_biases(network: nn.Module, norms: Sequence[nn.Module]) -> N
         return
     paths = {id(layer): path for path, layer in network.named_modules()}
     trial = copied(network)  # a layer may keep what it is traced with
-    own = [trial.get_submodule(paths[id(norm)]) for norm in norms if id(norm) in paths]
+    copies = [trial.get_submodule(paths[id(norm)]) for norm in norms if id(norm) in paths]
     try:
-        graph = NormTracer(own).trace(trial)
+        graph = NormTracer(copies).trace(trial)
     except (Exception, SystemExit) as error:  # whatever a forward pass does with what stands for its input
         if is_bug(error):
             raise

@@ -128,11 +128,11 @@ def use_norm(network: nn.Module, norm: Callable[[int], nn.Module], name: str) ->
     """Replace the norms; raises :class:`Impossible` if there are none, unless none are wanted."""
     from torchvision.models.convnext import LayerNorm2d
 
-    made = replace_norms(network, norm, LayerNorm2d)
-    if made:
-        add_biases(network, made)
-        take_over_activations(network, made, name)
-        require_called_layers(network, made, name)
+    norms = replace_norms(network, norm, LayerNorm2d)
+    if norms:
+        add_biases(network, norms)
+        take_over_activations(network, norms, name)
+        require_called_layers(network, norms, name)
     elif not is_none(norm):
         raise Impossible(
             f"model.name={name} has no normalization layers to replace; choose norm=none, "

@@ -54,7 +54,7 @@ class BatchInstanceNorm(RunningStatistics):
         require_values(
             positions,
             "norm=batch_instance: each channel of an example",
-            x,
+            x.shape,
             "use a larger image, fewer strides or norm=batch",
         )
         self.rho.data.clamp_(0, 1)  # a clamp within the graph would give a gate that has left [0, 1] no gradient back

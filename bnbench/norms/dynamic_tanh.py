@@ -11,8 +11,9 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from bnbench.limits import above
 from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
-from bnbench.norms.common.checks import above, among, require
+from bnbench.norms.common.checks import among, require
 from bnbench.norms.common.running import per_channel
 from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts

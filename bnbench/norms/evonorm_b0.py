@@ -67,7 +67,7 @@ class EvoNormB0(RunningStatistics):
         require_values(
             positions,
             "norm=evonorm_b0: each channel of an example",
-            x,
+            x.shape,
             "use a larger image, fewer strides or norm=evonorm_s0",
         )
         _, mean, var = center(full, position_dims(x))

@@ -11,8 +11,9 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from bnbench.limits import above, at_least
 from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
-from bnbench.norms.common.checks import above, among, at_least, require
+from bnbench.norms.common.checks import among, require
 from bnbench.norms.common.fused_ops import center, modulate, swish
 from bnbench.norms.common.moments import pooled, position_dims
 from bnbench.norms.common.stacking import stacked
@@ -74,9 +75,8 @@ class EvoNormS0(AffineNorm):
         _, var = pooled(mean.reshape(shape), var.reshape(shape), 2)
         scale = (var + self.eps).rsqrt().expand(*shape[:2], self.num_features // self.groups).reshape(mean.shape)
         bias = None if self.bias is None else broadcast_channels(self.bias, x)
-        return modulate(swish(full, broadcast_channels(self.v, x)), scale_and_shift(scale, self.weight, None), bias).to(
-            x.dtype
-        )
+        activation = swish(full, broadcast_channels(self.v, x))
+        return modulate(activation, scale_and_shift(scale, self.weight, None), bias).to(x.dtype)
 
     @staticmethod
     def fold(lanes: Sequence[EvoNormS0]) -> nn.Module:

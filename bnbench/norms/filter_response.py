@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnbench.limits import above
 from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
-from bnbench.norms.common.checks import above, among, require, require_values
+from bnbench.norms.common.checks import among, require, require_values
 from bnbench.norms.common.fused_ops import mean_square, modulate
 from bnbench.norms.common.moments import position_dims
 from bnbench.norms.common.stacking import stacked
@@ -70,7 +71,7 @@ class FilterResponseNorm(AffineNorm):
             require_values(
                 x.shape[2:].numel(),
                 "norm=frn: each channel of an example",
-                x,
+                x.shape,
                 "use a larger image, fewer strides or norm.learn_eps=true",
             )
         full = full_precision(x)

@@ -62,10 +62,8 @@ class L1BatchNorm(RunningStatistics):
             self.take_up(mean.detach().view(1, -1), deviation.detach().view(1, -1))
         else:
             assert self.running_mean is not None and self.running_deviation is not None
-            centered, deviation = (
-                full - broadcast_channels(self.running_mean, x),
-                broadcast_channels(self.running_deviation, x)[None],
-            )
+            centered = full - broadcast_channels(self.running_mean, x)
+            deviation = broadcast_channels(self.running_deviation, x)[None]
         scale = scale_and_shift((deviation + self.eps).reciprocal(), self.weight, None)
         return modulate(centered, scale, None if self.bias is None else broadcast_channels(self.bias, x)).to(x.dtype)
 

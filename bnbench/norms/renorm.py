@@ -11,8 +11,9 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from bnbench.limits import at_least
 from bnbench.norms.common.affine import Affine, full_precision
-from bnbench.norms.common.checks import among, at_least, require
+from bnbench.norms.common.checks import among, require
 from bnbench.norms.common.fused_ops import center
 from bnbench.norms.common.moments import channel_dims
 from bnbench.norms.common.running import RunningStatistics, per_channel

@@ -8,8 +8,9 @@ from typing import get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnbench.limits import above
 from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
-from bnbench.norms.common.checks import above, among, require
+from bnbench.norms.common.checks import among, require
 from bnbench.norms.common.fused_ops import mean_square, modulate
 from bnbench.norms.common.stacking import PerExample
 from bnbench.norms.layer import Over

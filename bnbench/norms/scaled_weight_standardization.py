@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from bnbench.limits import above
 from bnbench.norms.common.affine import full_precision
 from bnbench.norms.common.branch import Branch
-from bnbench.norms.common.checks import above, require
+from bnbench.norms.common.checks import require
 from bnbench.norms.common.reparametrization import (
     Reparametrization,
     WeightOnlyNorm,

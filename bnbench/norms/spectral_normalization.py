@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bnbench.limits import above, at_least
 from bnbench.norms.common.affine import full_precision
 from bnbench.norms.common.branch import Branch
-from bnbench.norms.common.checks import above, at_least, require
+from bnbench.norms.common.checks import require
 from bnbench.norms.common.reparametrization import Reparametrization, WeightOnlyNorm, reparametrize
 from bnbench.schema.facts import Facts
 

@@ -61,17 +61,17 @@ class SwitchableNorm(RunningStatistics):
         require_values(
             positions,
             "norm=switchable: each channel of an example",
-            x,
+            x.shape,
             "use a larger image, fewer strides or norm=layer",
         )
-        centered, *own = center(full_precision(x), position_dims(x))
-        mean, var = (value.reshape(len(x), self.lanes, -1) for value in own)
+        centered, *moments = center(full_precision(x), position_dims(x))
+        mean, var = (value.reshape(len(x), self.lanes, -1) for value in moments)
         kinds = (mean, var), pooled(mean, var, 2), self._batch(mean, var, positions)
-        left = mean - weighted(self.mean_weight, [mean for mean, _ in kinds])
+        offset = mean - weighted(self.mean_weight, [mean for mean, _ in kinds])
         scale = (weighted(self.var_weight, [var for _, var in kinds]) + self.eps).rsqrt()
         shape = (len(x), -1, *[1] * (x.dim() - 2))
-        scale, left = scale.reshape(shape), left.reshape(shape)
-        shift = scale_and_shift(left * scale, self.weight, self.bias)
+        scale, offset = scale.reshape(shape), offset.reshape(shape)
+        shift = scale_and_shift(offset * scale, self.weight, self.bias)
         return modulate(centered, scale_and_shift(scale, self.weight, None), shift).to(x.dtype)
 
     def _batch(self, mean_NKC: Tensor, var_NKC: Tensor, positions: int) -> Moments:

@@ -56,7 +56,9 @@ class SyncBatchNorm(RunningStatistics):
         values = torch.full((1,), x.numel() // x.shape[1], dtype=full.dtype, device=x.device)
         sums = total(torch.cat([full.sum(dims), values]))
         sum_C, count = sums[:-1], sums[-1].detach()
-        require_values(int(count.item()), "norm=sync: each channel", x, "use a batch of at least 2 in all processes")
+        require_values(
+            int(count.item()), "norm=sync: each channel", x.shape, "use a batch of at least 2 in all processes"
+        )
         mean_C = sum_C / count
         centered = full - broadcast_channels(mean_C, x)
         var_C = total(centered.square().sum(dims)) / count
@@ -67,8 +69,8 @@ class SyncBatchNorm(RunningStatistics):
 
 def total(value: Tensor) -> Tensor:
     """The sum over all processes, whose gradient is the sum of theirs."""
-    summed: Tensor = Total.apply(value)
-    return summed
+    result: Tensor = Total.apply(value)
+    return result
 
 
 class Total(Function):
@@ -77,14 +79,14 @@ class Total(Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
         """Sum a copy."""
-        summed = value.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
-        return summed
+        result = value.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(result)
+        return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """The gradient of this process's value, which went into the sums of all."""
-        summed = gradient.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
-        return summed
+        result = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(result)
+        return result

@@ -9,9 +9,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from bnbench.limits import above, at_least
 from bnbench.norms.common.affine import Affine, full_precision
 from bnbench.norms.common.branch import Branch
-from bnbench.norms.common.checks import above, among, at_least, require
+from bnbench.norms.common.checks import among, require
 from bnbench.norms.common.reparametrization import Reparametrization, inner_axes, reparametrize, require_inputs
 from bnbench.norms.common.running import RunningStatistics
 from bnbench.norms.common.stacking import stacked

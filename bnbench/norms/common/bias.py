@@ -44,9 +44,9 @@ def cancels_bias(norm: nn.Module, channels: int) -> bool:
     with torch.no_grad():
         for parameter in norm.parameters():  # a weight that starts at zero would hide everything
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
-    found = [_cancels(norm, torch.randn(shape[0], channels, *shape[1:], generator=rng), rng) for shape in SHAPES]
-    known = [answer for answer in found if answer is not None]
-    return bool(known) and all(known)
+    trials = [_cancels(norm, torch.randn(shape[0], channels, *shape[1:], generator=rng), rng) for shape in SHAPES]
+    answers = [answer for answer in trials if answer is not None]
+    return bool(answers) and all(answers)
 
 
 def _cancels(norm: nn.Module, x: Tensor, rng: torch.Generator) -> bool | None:

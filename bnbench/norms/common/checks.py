@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-
-from torch import Tensor
 
 from bnbench.errors import Impossible, InvalidRequest, nearest
 
 
 def require(*problems: Iterable[str]) -> None:
     """Raise :class:`InvalidRequest` with all problems, if there are any."""
-    found = [problem for group in problems for problem in group]
-    if found:
-        raise InvalidRequest(found)
-
-
-def at_least(name: str, value: float, bound: float) -> list[str]:
-    """The problem that a number is below a bound or not finite, if it is."""
-    return [] if value >= bound and math.isfinite(value) else [f"{name}={value}: must be at least {bound}"]
-
-
-def at_most(name: str, value: float, bound: float) -> list[str]:
-    """The problem that a number is above a bound, if it is."""
-    return [] if value <= bound else [f"{name}={value}: must be at most {bound:,}"]
-
-
-def above(name: str, value: float, bound: float) -> list[str]:
-    """The problem that a number is not above a bound or not finite, if so."""
-    return [] if value > bound and math.isfinite(value) else [f"{name}={value}: must be above {bound}"]
+    sentences = [problem for group in problems for problem in group]
+    if sentences:
+        raise InvalidRequest(sentences)
 
 
 def share(name: str, value: float | None) -> list[str]:
@@ -42,14 +24,14 @@ def among(name: str, value: str, allowed: Sequence[str]) -> list[str]:
     return [] if value in allowed else [f"{name}={value}: {nearest(value, allowed)}"]
 
 
-def require_values(count: int, what: str, x: Tensor, remedy: str) -> None:
+def require_values(count: int, layer: str, shape: Sequence[int], remedy: str) -> None:
     """Raise :class:`Impossible` unless statistics are taken over at least two values.
 
     Args:
         count: how many values one mean and variance are taken over.
-        what: the layer and what it averages over, the subject of the message.
-        x: the input ``[N, C, *]``, for its shape.
+        layer: its name and what it averages over, the subject of the message.
+        shape: of the input ``[N, C, *]``.
         remedy: what to do instead.
     """
     if count < 2:
-        raise Impossible(f"{what} needs at least two values; an input of shape {list(x.shape)} gives {count}: {remedy}")
+        raise Impossible(f"{layer} needs at least two values; an input of shape {list(shape)} gives {count}: {remedy}")

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnbench.limits import above
 from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
-from bnbench.norms.common.checks import above, require, require_values, share
+from bnbench.norms.common.checks import require, require_values, share
 
 
 class RunningStatistics(AffineNorm):
@@ -89,7 +90,7 @@ def require_batch(x: Tensor) -> None:
     require_values(
         len(x) * x.shape[2:].numel(),
         "batch statistics: each channel",
-        x,
+        x.shape,
         "use a batch of at least 2, or a norm without batch statistics such as norm=layer",
     )
 

@@ -19,8 +19,8 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 def joined(tensors: Sequence[Tensor]) -> Tensor:
     """K tensors of one shape ``[D, ...]`` as one contiguous ``[K * D, ...]``; K scalars as ``[K]``."""
-    detached = [tensor.detach() for tensor in tensors]
-    return (torch.cat(detached) if detached[0].dim() else torch.stack(detached)).contiguous()
+    values = [tensor.detach() for tensor in tensors]
+    return (torch.cat(values) if values[0].dim() else torch.stack(values)).contiguous()
 
 
 def take_tensors(folded: nn.Module, lanes: Sequence[nn.Module]) -> None:
@@ -31,8 +31,8 @@ def take_tensors(folded: nn.Module, lanes: Sequence[nn.Module]) -> None:
     for name, parameter in first._parameters.items():
         values = [lane._parameters[name] for lane in lanes]
         joint = None if parameter is None else joined([value for value in values if value is not None])
-        trained = parameter is not None and parameter.requires_grad
-        folded.register_parameter(name, None if joint is None else nn.Parameter(joint, requires_grad=trained))
+        requires_grad = parameter is not None and parameter.requires_grad
+        folded.register_parameter(name, None if joint is None else nn.Parameter(joint, requires_grad=requires_grad))
     for name, buffer in first._buffers.items():
         tensors = [lane._buffers[name] for lane in lanes]
         joint = None if buffer is None else joined([tensor for tensor in tensors if tensor is not None])

@@ -66,7 +66,7 @@ class FoldedBatchNorm(nn.Module):
         if self.training and self.chunk is not None:
             return self._normalize_chunks(wide, self.chunk, weight, bias).to(x.dtype)
         values = x.numel() // (self.lanes * x.shape[1])
-        require_values(values, "batch statistics: each channel", x, "use a batch of at least 2")
+        require_values(values, "batch statistics: each channel", x.shape, "use a batch of at least 2")
         if self.training and self.corrections is not None:
             weight, bias = self._corrected(wide, weight, bias)
         normalized: tuple[Tensor, Tensor, Tensor] = NormalizeLanes.apply(wide, weight, bias, self.lanes, self.eps)
@@ -87,7 +87,7 @@ class FoldedBatchNorm(nn.Module):
 
         The network counts the batches, of all its layers at once: see :func:`count_batches`.
         """
-        require_values(x[:, 0].numel(), "batch statistics: each channel", x, "use a batch of at least 2")
+        require_values(x[:, 0].numel(), "batch statistics: each channel", x.shape, "use a batch of at least 2")
         running = (self.running_mean, self.running_var) if self.training else (None, None)
         return F.batch_norm(x, *running, self.weight, self.bias, True, self.momentum or 0.0, self.eps)
 
