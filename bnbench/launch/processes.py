@@ -46,6 +46,7 @@ RUBBISH = "the worker process has written into its pipe to the program what is n
 WITHOUT = "bnbench sweep --launcher inline and bnbench study run --jobs 1 need none, but for a plugin"
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """How workers start. A fork server imports once for all of them; elsewhere it is not safe with native libraries."""
+FORK_SERVER = "bnbench.launch.fork_server"
 
 
 class NoWorkers(OSError):
@@ -83,7 +84,7 @@ def begin(*modules: str) -> None:
         NoWorkers: none can be started.
     """
     if METHOD == "forkserver":
-        multiprocessing.set_forkserver_preload([*modules])
+        multiprocessing.set_forkserver_preload([FORK_SERVER, *modules])
         with _starting():
             _run_interpreter()
             with _without_interrupts():
