@@ -13,9 +13,8 @@ from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 
-from bnbench import reports, session, store, study
+from bnbench import launch, reports, session, store, study
 from bnbench.errors import InvalidRequest
-from bnbench.launch import begin
 from bnbench.notices import heard
 from bnbench.paths import expanded
 
@@ -43,8 +42,8 @@ def _paths(results: Path | str = RESULTS, data: Path | str = DATA, plugin: Path 
 def _prestarted(paths: session.Paths, jobs: int | None = None) -> session.Prestart | None:
     """Let workers begin to import: those of a plugin now, others once there is something to train."""
     if paths.plugin is not None:
-        begin("bnbench.worker", "bnbench.plugins")
-    return None if jobs == 1 else session.Prestart(partial(begin, "bnbench.worker"))
+        launch.prestart("bnbench.worker", "bnbench.plugins")
+    return None if jobs == 1 else session.Prestart(partial(launch.prestart, "bnbench.worker"))
 
 
 def _warn(text: str) -> None:

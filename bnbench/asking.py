@@ -12,7 +12,7 @@ from typing import Any
 
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, PluginError
-from bnbench.launch import begin, local
+from bnbench.launch import local, prestart
 from bnbench.notices import Doubling, notice
 from bnbench.plan import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plugin_source import Plugin
@@ -207,7 +207,7 @@ def _answers(
         waits({spec: seconds for index, seconds in held.items() for spec in inquiries[index].specs.values()})
 
     jobs = min(jobs, len(inquiries))
-    begin(*IMPORTED)
+    prestart(*IMPORTED)
     with closing(local(answer, inquiries, jobs, lambda inquiry: places[id(inquiry)], waited=waited)) as told:
         for done in told:
             if isinstance(done.value, Refusal):

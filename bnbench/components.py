@@ -10,23 +10,23 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 from bnbench.data import DATASETS, Data, load
 from bnbench.errors import BnbenchError, PluginError, described
+from bnbench.foreign import foreign_line, line_of
 from bnbench.global_state import preserved_global_state, seeded_generators
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
-from bnbench.plugin_modules import KNOWN, Beside, read_plugin, show_lines, unchanged, use
+from bnbench.plugin_modules import Beside, read_plugin, show_lines, unchanged, use
 from bnbench.plugin_source import Plugin, source_hash
 from bnbench.schema import Descriptions, describe
 from bnbench.spec import RunSpec, stream
@@ -66,11 +66,11 @@ class Components:
 
     @property
     def source_hash(self) -> str | None:
-        """Of the plugin's source and of what it imports from its folder; see :func:`plugin_source.source_hash`."""
+        """The hash of the plugin's source and of its imports from its folder; see :func:`plugin_source.source_hash`."""
         return None if self.plugin is None else self.plugin.source_hash
 
     def uses_plugin(self, **names: str) -> bool:
-        """Whether one of the named components (``norm="mine"``) comes from the plugin."""
+        """True if one of the named components (``norm="mine"``) comes from the plugin."""
         return any(name in self.added.get(group, ()) for group, name in names.items())
 
     def load(self, spec: RunSpec, root: Path) -> Data:
@@ -133,7 +133,7 @@ class _Loaded:
     beside: Beside
 
     def is_current(self, plugin: Path | Plugin) -> bool:
-        """Whether this is what a plugin holds: what was read of it, or its files now."""
+        """True if a plugin holds just this: its source as it was read, or its files now."""
         if isinstance(plugin, Plugin):
             return (plugin.source, plugin.beside) == (self.source, self.beside.sources)
         return unchanged({plugin.expanduser().absolute(): self.source, **self.beside.sources})
@@ -179,36 +179,16 @@ def _execute(plugin: Path, source: bytes, name: str, beside: Beside) -> ModuleTy
         raise
     except BaseException as error:
         del sys.modules[name]
-        line = _own_line({str(plugin), *map(str, beside.sources)}, error)
+        line = _plugin_line({str(plugin), *map(str, beside.sources)}, error)
         raise PluginError(f"--plugin {plugin} raised {described(error)}{line}") from error
     return module
 
 
-def _own_line(files: Collection[str], error: BaseException) -> str:
-    """The plugin's own line in a traceback: a user wants that one, not ours."""
+def _plugin_line(files: Collection[str], error: BaseException) -> str:
+    """The plugin's line in a traceback: a user wants that one, not ours."""
     if isinstance(error, SyntaxError) and error.filename in files and error.lineno is not None:
         return f"\n  {error.filename}:{error.lineno}: {(error.text or '').strip()}"
-    return _line(frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files)
-
-
-def is_foreign(error: BaseException) -> bool:
-    """Whether a user's code was running when an error was raised, and not only ours and torch's."""
-    return any(_is_foreign(frame) for frame, _ in traceback.walk_tb(error.__traceback__))
-
-
-def foreign_line(error: BaseException) -> str:
-    """The last line of a user's code in a traceback."""
-    own = ((frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if _is_foreign(frame))
-    return _line(traceback.StackSummary.extract(own))
-
-
-def _is_foreign(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).partition(".")[0] not in KNOWN
-
-
-def _line(frames: Iterable[traceback.FrameSummary]) -> str:
-    last = deque(frames, maxlen=1)
-    return "".join(f"\n  {frame.filename}:{frame.lineno}: {frame.line}" for frame in last)
+    return line_of(frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files)
 
 
 def _check_registry(where: str, registry: Any, built_in: Registry) -> None:

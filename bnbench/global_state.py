@@ -78,7 +78,7 @@ def advanced(before: GeneratorStates, after: GeneratorStates) -> tuple[str, ...]
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two states of numpy are equal, which are dictionaries of numbers and arrays."""
+    """True if two states of numpy are equal, which are dictionaries of numbers and arrays."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
     return np.array_equal(one, other)
@@ -138,7 +138,7 @@ def _attributes(owner: Any, *names: str) -> list[Setting]:
 
 
 def _mapping(mapping: MutableMapping[Any, Any]) -> Setting:
-    """What a mapping holds."""
+    """The items of a mapping."""
 
     def write(before: dict[Any, Any]) -> None:
         for key in mapping.keys() - before.keys():
@@ -154,7 +154,7 @@ Modes = tuple[list[Any], Any, Any]
 
 
 def _modes() -> Modes:
-    """What ``with torch.device(...)`` and its like have entered, and what ``torch.set_default_device`` was given."""
+    """The modes of ``with torch.device(...)`` and its like, and the device of ``torch.set_default_device``."""
     default = getattr(torch_any._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     return torch_any.overrides._get_current_function_mode_stack(), default, torch_any.utils._device.CURRENT_DEVICE
 
@@ -192,7 +192,7 @@ def _autocast(device: str) -> list[Setting]:
 
 
 def _precision(backend: str, operation: str) -> Setting:
-    """How float32 may be rounded by an operation of a backend."""
+    """The rounding of float32 that an operation of a backend may take."""
     return Setting(
         lambda: torch_c._get_fp32_precision_getter(backend, operation),
         lambda value: torch_c._set_fp32_precision_setter(backend, operation, value),
@@ -207,7 +207,7 @@ def _set_handlers(before: dict[signal.Signals, Any]) -> None:
 
 
 def _products() -> Iterable[Setting]:
-    """How exact products are. One way of saying so changes the others, so some are looked at twice."""
+    """The precision of products. One way of setting it changes the others, so some are looked at twice."""
     named = [
         _precision(backend, operation)
         for backend, operations in {"generic": ["all"], "cuda": ["all", "matmul", "conv", "rnn"]}.items()

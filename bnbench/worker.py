@@ -17,10 +17,11 @@ import torch
 import torch.fx.experimental.symbolic_shapes  # by torch's first gradient: processes that are forked have it then
 from torch import nn
 
-from bnbench.components import Components, components, foreign_line
+from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train, train_interleaved, train_stack
 from bnbench.environment import timestamp
+from bnbench.foreign import foreign_line
 from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
 from bnbench.native import Mismatch

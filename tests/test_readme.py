@@ -1,4 +1,4 @@
-"""Every command and program that the README shows works as shown."""
+"""Every command and program that the README and the pages for users show works as shown."""
 
 import re
 import shlex
@@ -10,13 +10,16 @@ import pytest
 
 from tests.conftest import Program
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-COMMANDS = [
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = [README, *((ROOT / f"docs/{name}.md").read_text() for name in ("sweeps", "results", "plugins", "engines"))]
+COMMANDS = dict.fromkeys(
     line
-    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.S)
+    for page in PAGES
+    for block in re.findall(r"```sh\n(.*?)```", page, flags=re.S)
     for line in block.splitlines()
     if line.startswith("bnbench ")
-]
+)
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.S)
 
 

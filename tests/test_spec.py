@@ -122,7 +122,7 @@ def test_streams_stay_what_they_are():
         ({"label_smoothing": 1.0}, ["label_smoothing=1.0: must be from 0 to below 1"]),
         ({"divergence_factor": 1.0}, ["divergence_factor=1.0"]),
         ({"domains": ("plain", "blur_1"), "batches": "alternating"}, []),
-        ({"domains": ("plain", "blur_1", "plain")}, ["domains: plain is named more than once"]),
+        ({"domains": ("plain", "blur_1", "plain")}, ["domains: plain is named more than once; name it once"]),
         ({"batches": "alternating"}, ["batches=alternating: needs two domains or more, not domains=[]"]),
         ({"batches": "alternating", "domains": ("blur_1",)}, ["not domains=[blur_1]"]),
         ({"batches": "single_class", "drop_last": False}, ["batches=single_class: needs drop_last=true"]),

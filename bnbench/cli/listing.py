@@ -103,10 +103,10 @@ def _composer(plugin: Path | None) -> Composer:
         from bnbench.schema import Known
 
         return Composer(Known())
-    from bnbench.launch import begin
+    from bnbench.launch import prestart
 
     if plugin.is_file():
-        begin("bnbench.plugins", "bnbench.components")
+        prestart("bnbench.plugins", "bnbench.components")
     from bnbench.config import Composer
     from bnbench.plugins import known_components
 

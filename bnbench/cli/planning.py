@@ -43,9 +43,9 @@ def prestart_plugin(plugin: Path | None) -> None:
     refused later.
     """
     if plugin is not None and plugin.is_file():
-        from bnbench.launch import begin
+        from bnbench.launch import prestart
 
-        begin("bnbench.worker", "bnbench.plugins")
+        prestart("bnbench.worker", "bnbench.plugins")
 
 
 def prestarted(jobs: int | None, to_train: bool) -> session.Prestart | None:
@@ -56,12 +56,12 @@ def prestarted(jobs: int | None, to_train: bool) -> session.Prestart | None:
         to_train: or else to measure steps for an estimate.
     """
     from bnbench.environment import cores
-    from bnbench.launch import begin
+    from bnbench.launch import prestart
     from bnbench.session import MEASURING, Prestart
 
     if (jobs or cores()) == 1:
         return None
-    return Prestart(partial(begin, "bnbench.worker") if to_train else partial(begin, *MEASURING), to_train)
+    return Prestart(partial(prestart, "bnbench.worker") if to_train else partial(prestart, *MEASURING), to_train)
 
 
 @contextmanager

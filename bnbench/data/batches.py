@@ -1,4 +1,4 @@
-"""What a training step needs: an epoch's random draws, made on the CPU, and whole batches made from them.
+"""Batches of a training step: an epoch's random draws, made on the CPU, and whole batches from them.
 
 The draws are indexed by the position in the epoch, so any engine that follows them sees the same numbers.
 N examples of the epoch or the batch, C channels, H rows, W columns, P pixels of padding.

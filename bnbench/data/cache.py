@@ -30,7 +30,7 @@ _VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is decoded: the dataset's name, its files relative to ``folder``, and all options that change the result.
+    """The key of decoded images: the dataset's name, its files relative to ``folder``, and all options that count.
 
     None of the files may have more than ``most`` bytes.
     """

@@ -78,11 +78,11 @@ def _seal(signature: str, known: str) -> str:
 
 
 _known: dict[str, str] = {}
-"""What this process found out, for machines on which nothing can be kept."""
+"""Answers of this process, for machines on which nothing can be kept."""
 
 
 def _signature(files: Files, most: int) -> str:
-    """What can be known of files without reading them; it changes whenever one of them is written to."""
+    """Sizes and times of files, known without reading them; they change whenever one of them is written to."""
     lines = []
     for name, path in sorted(files.items()):
         at = file_status(path, most)

@@ -39,7 +39,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
-    """Where images are decoded to, and which of them lost what :class:`bnbench.data.pixels.Shown` says."""
+    """The array that images are decoded to, and which of them lost what :class:`bnbench.data.pixels.Shown` says."""
 
     images_NHWC: Bytes
     deep_N: Flags

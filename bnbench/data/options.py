@@ -36,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def neighbours(path: Path) -> str:
-    """What lies next to a missing path, nearest names first."""
+    """Neighbors of a missing path, nearest names first."""
     return printable(_neighbours(path))
 
 

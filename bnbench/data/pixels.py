@@ -1,4 +1,4 @@
-"""What the picture in a file shows, as 8-bit RGB: its depth, its orientation, its transparency."""
+"""The picture in a file as 8-bit RGB: its depth, its orientation, its transparency."""
 
 from __future__ import annotations
 
@@ -87,5 +87,5 @@ def _highest_bits(file: ImageFile, bits: int) -> Bytes:
 
 
 def _one_value(image: Image.Image) -> bool:
-    """Whether each channel is the same all over."""
+    """True if each channel is the same all over."""
     return all(low == high for low, high in np.reshape(image.getextrema(), (-1, 2)).tolist())

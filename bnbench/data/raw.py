@@ -1,4 +1,4 @@
-"""What a dataset loader returns, and the checks it must pass. N examples, C channels, H rows, W columns."""
+"""Data of a dataset loader, and the checks it must pass. N examples, C channels, H rows, W columns."""
 
 from __future__ import annotations
 

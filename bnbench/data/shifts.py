@@ -57,4 +57,4 @@ SHIFTS: dict[str, Shift] = {
     for change, severities in SEVERITIES.items()
     for severity in severities
 }
-"""By name: ``contrast_0.7``, ``contrast_0.4`` and so on."""
+"""Shifts by name: ``contrast_0.7``, ``contrast_0.4`` and so on."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from bnbench.data import Data, Order, order_of
+from bnbench.engines.lane_records import LaneRecords, Pause
 from bnbench.native import NativeSteps
 from bnbench.native.guard import SHARE
 from bnbench.native.guarded import GuardedSteps
 from bnbench.norms.copying import copied
-from bnbench.spec import RunSpec, effective_lr, stack_key, stream
+from bnbench.spec import RunSpec, stack_key, stream
 from bnbench.stacking import Folded, fold, prove, set_streams
 from bnbench.stacking.batches import NATIVE_BLOCK_BYTES, LaneBatches
 from bnbench.stacking.graph_capture.cuda_graph import recorder_for
@@ -25,8 +25,7 @@ from bnbench.stacking.vmap import vmap_lanes
 from bnbench.training.forward import dtype_of
 from bnbench.training.optimizer import decays
 from bnbench.training.randomness import GlobalStream
-from bnbench.training.records import Evaluation, Probe, Progress, Record, end_of_run
-from bnbench.training.schedule import multiplier
+from bnbench.training.records import Outcome, Probe, Record
 from bnbench.training.timeline import Timeline, timeline_of
 
 PROVED_WITH = 2
@@ -37,7 +36,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StackOptions:
-    """How the steps of a stack are made.
+    """The way in which the steps of a stack are made.
 
     Attributes:
         native: by compiled code, which is proved to know the networks.
@@ -91,59 +90,27 @@ def train_stack(
     stack = _stack(specs, networks, data, order, timeline, tell, options)
     stack.alive = set(range(runs))
     parameters = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
-    best: dict[int, float] = {}
-    latest: dict[int, Evaluation] = {}
+    records = LaneRecords(specs, timeline, data.classes, parameters)
 
-    step, examples = 0, 0
+    step = 0
     while step < timeline.total and stack.alive:
         if probe is not None and timeline.is_probed(step):
             yield list(stack.measure(probe, step))
-        pause = timeline.pause_after(step)
-        metrics = stack.train(step, pause)
-        first_bad = stack.first_bad(metrics, first=step == 0)
-        validation = stack.evaluate(data.validation)
-        train_losses, train_accuracies = metrics.mean_losses(), metrics.accuracies()
-        records: list[tuple[int, Record]] = []
-        for column, lane in enumerate(stack.lanes):
-            if lane not in stack.alive:
-                continue
-            bad, (val_loss, val_accuracy) = first_bad[column], validation[column]
-            if bad is None:
-                latest[lane] = Evaluation(
-                    step=pause,
-                    epoch=pause / timeline.per_epoch,
-                    examples=examples + sum(metrics.sizes),
-                    lr=effective_lr(specs[lane]) * multiplier(specs[0].schedule, pause - 1, timeline.total),
-                    train_loss=train_losses[column],
-                    train_accuracy=train_accuracies[column],
-                    val_loss=val_loss,
-                    val_accuracy=val_accuracy,
-                )
-                best[lane] = max(best.get(lane, 0.0), val_accuracy)
-                records.append((lane, latest[lane]))
-            if bad is None and math.isfinite(val_loss):
-                continue
-            stack.alive.remove(lane)
-            trained = pause - step if bad is None else bad
-            seen = examples + sum(metrics.sizes[:trained])
-            done = Progress(step + trained, seen, timeline.per_epoch, best.get(lane))
-            diverged_step = pause if bad is None else step + bad + 1
-            records.append((lane, end_of_run(done, data.classes, parameters, diverged_step)))
-        step, examples = pause, examples + sum(metrics.sizes)
+        start, step = step, timeline.pause_after(step)
+        metrics = stack.train(start, step)
+        first_bad = stack.first_bad(metrics, first=start == 0)
+        pause = Pause(start, step, stack.lanes, metrics, first_bad, stack.evaluate(data.validation))
+        new = list(records.at_pause(pause, stack.alive))
+        stack.alive -= {lane for lane, record in new if isinstance(record, Outcome)}
         stack.drop_ended(min_lanes)
         if step == timeline.total:
             stack.settle()
-        yield records
+        yield new
 
     if stack.alive:
         if probe is not None:
             yield list(stack.measure(probe, step))
-        yield [
-            (lane, end_of_run(done, data.classes, parameters, None, latest[lane], test))
-            for lane, test in zip(stack.lanes, stack.evaluate(data.test), strict=True)
-            if lane in stack.alive
-            for done in [Progress(step, examples, timeline.per_epoch, best[lane])]
-        ]
+        yield list(records.at_end(stack.lanes, stack.alive, stack.evaluate(data.test)))
 
 
 def _stack(
@@ -186,11 +153,11 @@ def _steps(
 
 
 _wide: dict[str, bool] = {}
-"""Whether stacks may have their lanes beside each other, by their keys."""
+"""Stacks by their keys, with True if their lanes may lie beside each other."""
 
 
 def _may_be_wide(spec: RunSpec, network: nn.Module, shape: tuple[int, int, int]) -> bool:
-    """Whether a stack of such networks is proved to be right with the lanes beside each other."""
+    """True if a stack of such networks is proved to be right with the lanes beside each other."""
     key = stack_key(spec)
     if key not in _wide:
         _wide[key] = prove(lambda seed: copied(network).cpu(), shape, min(spec.batch_size, PROVED_WITH), True) is None

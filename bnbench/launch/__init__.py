@@ -2,8 +2,8 @@
 
 from bnbench.launch.in_process import inline
 from bnbench.launch.launcher import Done, Launcher, Spent
-from bnbench.launch.processes import NoWorkers, begin, local
+from bnbench.launch.processes import NoWorkers, local, prestart
 
 LAUNCHERS: dict[str, Launcher] = {"inline": inline, "local": local}
 
-__all__ = ["LAUNCHERS", "Done", "Launcher", "NoWorkers", "Spent", "begin", "local"]
+__all__ = ["LAUNCHERS", "Done", "Launcher", "NoWorkers", "Spent", "local", "prestart"]

@@ -33,7 +33,7 @@ from bnbench.errors import described
 from bnbench.launch.launcher import Done, as_it_is, same_kind
 from bnbench.launch.service import serve
 
-FAREWELL = 5.0
+SHUTDOWN_TIMEOUT = 5.0
 """Seconds that a worker has to end by itself when it is idle, or has let go of its pipe."""
 LOOK = 1.0
 """Seconds from one look at tasks in hand to the next."""
@@ -74,7 +74,7 @@ class _Worker:
     proven: bool = False
 
 
-def begin(*modules: str) -> None:
+def prestart(*modules: str) -> None:
     """Let what workers will need be imported while this program still plans; calling it is never needed.
 
     Args:
@@ -224,7 +224,7 @@ def _start(function: Callable[..., Any], tells: bool, kind: Hashable, place: int
     Raises:
         NoWorkers: it cannot be started.
     """
-    begin(function.__module__)
+    prestart(function.__module__)
     context: Any = multiprocessing.get_context(METHOD)
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(function, theirs, tells), daemon=True)
@@ -285,7 +285,7 @@ def _collect(worker: _Worker, heard: Callable[[Any], None] | None) -> Done | Non
     worker.index = None
     if not message:
         worker.proven = False
-        worker.process.join(FAREWELL)
+        worker.process.join(SHUTDOWN_TIMEOUT)
         cut = worker.process.is_alive()
         _end(worker)
         return Done(index, None, CUT if cut else _death(worker.process.exitcode))
@@ -319,7 +319,7 @@ def _dismiss(workers: Sequence[_Worker]) -> None:
             worker.process.kill()
         worker.pipe.close()
     for worker in workers:
-        worker.process.join(FAREWELL)
+        worker.process.join(SHUTDOWN_TIMEOUT)
         _end(worker)
 
 

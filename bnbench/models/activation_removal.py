@@ -23,7 +23,7 @@ class NormTracer(fx.Tracer):
         self._norms = norms
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether a layer is one step of the trace."""
+        """True if a layer is one step of the trace."""
         own = isinstance(m, LastAxisNorm) or any(m is norm for norm in self._norms)
         return own or super().is_leaf_module(m, module_qualified_name)
 
@@ -72,12 +72,12 @@ def traced(network: nn.Module, norms: Sequence[nn.Module], name: str) -> fx.Grap
 
 
 def is_norm(layer: nn.Module, norms: Sequence[nn.Module]) -> bool:
-    """Whether a layer is one of the norms, or holds one."""
+    """True if a layer is one of the norms, or holds one."""
     return any(layer is norm for norm in norms) or isinstance(layer, LastAxisNorm)
 
 
 def is_activation(node: fx.Node, layers: dict[str, nn.Module]) -> bool:
-    """Whether a step is an activation, as a layer or as a function."""
+    """True if a step is an activation, as a layer or as a function."""
     if node.op == "call_module":
         return isinstance(layers[str(node.target)], ACTIVATIONS)
     target: Any = node.target
@@ -85,7 +85,7 @@ def is_activation(node: fx.Node, layers: dict[str, nn.Module]) -> bool:
 
 
 def refusal(name: str, reason: str) -> Impossible:
-    """Why a norm cannot take over the activations of a network."""
+    """The error that says why a norm cannot take over the activations of a network."""
     return Impossible(
         f"model.name={name}: the norm holds its own activation and cannot take over those of this network: {reason}; "
         "choose a model that gives each norm its activation, e.g. model=resnet20, model.name=mobilenet_v2 or vgg11_bn, "

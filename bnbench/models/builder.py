@@ -1,4 +1,14 @@
-"""From a chosen model, a norm and a seed to a network whose initial weights are the same for every norm."""
+"""From a chosen model, a norm and a seed to a network whose initial weights are the same for every norm.
+
+The layers that two norms have in common get the same initial weights from one seed, also if a norm draws random
+numbers. The global random state stays as it was. In a plugin's model this holds as long as its own layers draw the
+same numbers for every norm: a bias that only some norms need should be added as zeros.
+
+A bias that the norm right behind its layer cancels is left out, or not trained where the model has it anyway.
+
+A norm that acts on more than activations has a method ``prepare(network, branches)``: the first one made is called
+with the initialized network and its residual branches, and changes its layers in place.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +41,6 @@ def build(
 ) -> nn.Module:
     """Build a network on the CPU, or on the meta device inside ``with torch.device("meta")``.
 
-    The layers that two norms have in common get the same initial weights from one seed, also if a norm draws random
-    numbers. The global random state stays as it was. In a plugin's model this holds as long as its own layers draw the
-    same numbers for every norm: a bias that only some norms need should be added as zeros.
-
-    A bias that the norm right behind its layer cancels is left out, or not trained where the model has it anyway.
-
-    A norm that acts on more than activations has a method ``prepare(network, branches)``: the first one made is called
-    with the initialized network and its residual branches, and changes its layers in place.
-
     Args:
         choice: the model's name and options.
         norm: makes a normalization layer for a number of channels.
@@ -57,25 +58,25 @@ def build(
         raise InvalidRequest([f"model={choice.name}: {nearest(choice.name, sorted(models))}"])
     device = "meta" if torch.get_default_device().type == "meta" else "cpu"
     with torch.device(device), seeded_generators(stream(seed, "init")):
-        made: list[nn.Module] = []
-        network = models[choice.name](apart(norm, seed, made), shape, classes, **choice.options)
+        norms: list[nn.Module] = []
+        network = models[choice.name](with_own_rng(norm, seed, norms), shape, classes, **choice.options)
     if isinstance(network, Network):
         draw_weights(network, network.scheme, seed)
-    freeze_cancelled_biases(network, made)
-    if made and prepares(made[0]):
+    freeze_cancelled_biases(network, norms)
+    if norms and prepares(norms[0]):
         with torch.device(device), seeded_generators(stream(seed, "init", "norm")):
-            prepare(made[0], network, residual_branches(network))
-    restrict_training(network, made, train)
+            prepare(norms[0], network, residual_branches(network))
+    restrict_training(network, norms, train)
     return network
 
 
-def apart(norm: Callable[[int], nn.Module], seed: int, made: list[nn.Module]) -> Callable[[int], nn.Module]:
+def with_own_rng(norm: Callable[[int], nn.Module], seed: int, norms: list[nn.Module]) -> Callable[[int], nn.Module]:
     """The same norm, made with random numbers of its own so that those of other layers do not depend on it.
 
     Each layer is marked by whether it cancels a bias right before it; one for each number of channels is tried.
 
     Args:
-        made: takes every layer that is made.
+        norms: takes every layer that is made.
     """
 
     @cache
@@ -84,9 +85,9 @@ def apart(norm: Callable[[int], nn.Module], seed: int, made: list[nn.Module]) ->
             return cancels_bias(norm(num_features), num_features)
 
     def make(num_features: int) -> nn.Module:
-        with seeded_generators(stream(seed, "init", "norm", str(len(made)))):
-            made.append(norm(num_features))
-            made[-1].cancels_bias = cancels(num_features)  # type: ignore[assignment]
-        return made[-1]
+        with seeded_generators(stream(seed, "init", "norm", str(len(norms)))):
+            norms.append(norm(num_features))
+            norms[-1].cancels_bias = cancels(num_features)  # type: ignore[assignment]
+        return norms[-1]
 
     return make

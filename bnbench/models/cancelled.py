@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import fx, nn
 from torch.nn.modules.conv import _ConvNd
 
+from bnbench.foreign import is_bug
 from bnbench.models.activation_removal import NormTracer
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms.bias import cancels
@@ -14,7 +15,7 @@ from bnbench.norms.copying import copied
 from bnbench.norms.reparametrization import weighted_layers
 
 PASSING = frozenset({"permute", "movedim", "transpose", "contiguous", "add", "iadd"})
-"""What may come between a layer and its norm, by name: a constant of each channel stays one."""
+"""Functions that may come between a layer and its norm, by name: a constant of each channel stays one."""
 
 
 def freeze_cancelled_biases(network: nn.Module, norms: Sequence[nn.Module]) -> None:
@@ -35,7 +36,9 @@ def freeze_cancelled_biases(network: nn.Module, norms: Sequence[nn.Module]) -> N
     own = [trial.get_submodule(paths[id(norm)]) for norm in norms if id(norm) in paths]
     try:
         graph = NormTracer(own).trace(trial)
-    except (Exception, SystemExit):  # whatever a forward pass does with what stands for its input
+    except (Exception, SystemExit) as error:  # whatever a forward pass does with what stands for its input
+        if is_bug(error):
+            raise
         return
     calls = [node.target for node in graph.nodes if node.op == "call_module"]
     for node in graph.nodes:
@@ -46,7 +49,7 @@ def freeze_cancelled_biases(network: nn.Module, norms: Sequence[nn.Module]) -> N
 
 
 def _is_cancelled(node: fx.Node, network: nn.Module) -> bool:
-    """Whether the output of a step goes, as it is or in a sum, into norms that cancel biases, and nowhere else."""
+    """True if the output of a step goes, as it is or in a sum, into norms that cancel biases, and nowhere else."""
     return bool(node.users) and all(_cancels(user, network) for user in node.users)
 
 

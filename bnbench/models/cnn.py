@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from torch import nn
 
 from bnbench.models.initial import Init, Network, Scheme
-from bnbench.models.layer_block import Activation, Bias, Placement, Pool, require_options, unit
+from bnbench.models.layer_block import Activation, Bias, Placement, Pool, layer_block, require_options
 
 
 def cnn(
@@ -29,11 +28,6 @@ def cnn(
 ) -> Network:
     """3x3 convolutions in three stages, optional global pooling, linear: ``[N, C, H, W] -> [N, classes]``.
 
-    After three convolutions a feature sees 9 x 9 pixels; without pooling the linear layer still knows where it was.
-
-    Layer i of ``depth`` is in stage floor(3 i / depth); stage s has ``width * 2^s`` channels, and the first layer of
-    each stage but the first has stride 2.
-
     Args:
         norm: makes a normalization layer for a number of channels.
         shape: channels, height and width of an image.
@@ -49,20 +43,26 @@ def cnn(
     """
     require_options(depth, width, activation, init, init_std, placement, bias, pool)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    inputs, stage_before, size = shape[0], 0, shape[1:]
-    for number in range(depth):
-        stage = 3 * number // depth
-        outputs, stride = width * 2**stage, 2 if stage > stage_before else 1
-        layers[f"layer{number}"] = unit(
-            partial(conv3x3, inputs, outputs, stride), "conv", norm(outputs), activation, placement, bias
-        )
-        inputs, stage_before = outputs, stage
-        size = ((size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1)
+    inputs, rows, columns = shape
+    for number, (outputs, stride) in enumerate(channels_and_strides(depth, width)):
+        convolution = partial(conv3x3, inputs, outputs, stride)
+        layers[f"layer{number}"] = layer_block(convolution, "conv", norm(outputs), activation, placement, bias)
+        inputs, rows, columns = outputs, (rows - 1) // stride + 1, (columns - 1) // stride + 1
     if pool == "average":
-        layers["pool"] = nn.AdaptiveAvgPool2d(1)
-    positions = 1 if pool == "average" else math.prod(size)
-    layers.update(flatten=nn.Flatten(), head=nn.Linear(inputs * positions, classes))
+        layers["pool"], rows, columns = nn.AdaptiveAvgPool2d(1), 1, 1
+    layers.update(flatten=nn.Flatten(), head=nn.Linear(inputs * rows * columns, classes))
     return Network(layers, Scheme(init, init_std))
+
+
+def channels_and_strides(depth: int, width: int) -> Iterator[tuple[int, int]]:
+    """Output channels and stride of each layer.
+
+    Layer i of ``depth`` is in stage floor(3 i / depth); stage s has ``width * 2^s`` channels, and the first layer of
+    each stage but the first has stride 2. After three layers a feature sees 9 x 9 pixels.
+    """
+    stages = [3 * number // depth for number in range(depth)]
+    for before, stage in zip([0, *stages], stages, strict=False):
+        yield width * 2**stage, 2 if stage > before else 1
 
 
 def conv3x3(inputs: int, outputs: int, stride: int, bias: bool) -> nn.Conv2d:

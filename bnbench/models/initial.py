@@ -14,12 +14,12 @@ from bnbench.norms.reparametrization import weighted_layers
 from bnbench.spec import stream
 
 Init = Literal["he", "xavier", "normal"]
-"""How weights are drawn, see :class:`Scheme`."""
+"""Names of the schemes by which weights are drawn, see :class:`Scheme`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How the weights of Linear and Conv2d layers are drawn; biases are zero.
+    """A scheme by which weights of Linear and Conv2d layers are drawn; biases are zero.
 
     Attributes:
         init: ``he``: N(0, 2 / fan_in), and N(0, 1 / fan_in) for the last layer, which no ReLU follows (He et al. 2015,

@@ -17,12 +17,12 @@ from bnbench.norms.reparametrization import WeightOnlyNorm
 
 Activation = Literal["relu", "sigmoid", "tanh", "gelu", "none"]
 Placement = Literal["before", "after"]
-"""Whether the norm comes before or after the activation."""
+"""The place of the norm: before or after the activation."""
 Bias = Literal["auto", "always", "never"]
 """``auto``: a layer has a bias unless a norm that shifts, or cancels it, comes right after it; ``always``: one that its
 norm cancels is there but not trained."""
 Pool = Literal["none", "average"]
-"""What comes between the last convolution and the linear layer: nothing, or the average over all positions."""
+"""The step between the last convolution and the linear layer: none, or the average over all positions."""
 
 MOST_LAYERS, MOST_UNITS = 1000, 2**16
 """Depth and width beyond which a network is a slip of the pen."""
@@ -36,7 +36,7 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 }
 
 
-def unit(
+def layer_block(
     layer: Callable[[bool], nn.Module],
     name: str,
     norm: nn.Module,
@@ -53,20 +53,18 @@ def unit(
         name: the layer's name in the result; the others are called norm and activation, whatever their order.
         norm: the normalization layer.
         activation: name of the activation.
-        placement: norm before or after the activation.
         bias: when the layer has a bias.
 
     Raises:
-        Impossible: the norm holds its own activation, and is to come after one or before another kind of it; or it acts
-            on weights only, and is to come after the activation.
+        Impossible: the norm cannot have this placement or activation.
     """
     if placement == "after" and isinstance(norm, WeightOnlyNorm):
         raise Impossible(
             "model.placement=after needs a norm of the activations, and this one acts on weights only: choose "
             "model.placement=before"
         )
-    apart = placement == "after" and activation != "none"
-    biased = bias == "always" or (bias == "auto" and (apart or wants_bias(norm)))
+    separate = placement == "after" and activation != "none"
+    biased = bias == "always" or (bias == "auto" and (separate or wants_bias(norm)))
     if activation == "none":
         without_activation(norm)
     elif activates(norm) and (placement, activation) != ("before", "relu"):

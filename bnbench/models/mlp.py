@@ -10,7 +10,7 @@ from math import prod
 from torch import nn
 
 from bnbench.models.initial import Init, Network, Scheme
-from bnbench.models.layer_block import Activation, Bias, Placement, require_options, unit
+from bnbench.models.layer_block import Activation, Bias, Placement, layer_block, require_options
 
 
 def mlp(
@@ -47,7 +47,7 @@ def mlp(
     inputs = prod(shape)
     for number in range(depth):
         linear = partial(nn.Linear, inputs, width)
-        layers[f"layer{number}"] = unit(linear, "linear", norm(width), activation, placement, bias)
+        layers[f"layer{number}"] = layer_block(linear, "linear", norm(width), activation, placement, bias)
         inputs = width
     layers["head"] = nn.Linear(inputs, classes)
     return Network(layers, Scheme(init, init_std))

@@ -12,7 +12,7 @@ from bnbench.norms.branch import Branch
 
 
 def prepares(norm: nn.Module) -> bool:
-    """Whether a norm's class has the method ``prepare(network, branches)``.
+    """True if a norm's class has the method ``prepare(network, branches)``.
 
     It is known by the names of its parameters: a user's layer may have a method of that name for something else.
     """

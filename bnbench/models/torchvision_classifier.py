@@ -155,7 +155,7 @@ def require_called_layers(network: nn.Module, norms: Sequence[nn.Module], name: 
 
 
 def is_none(norm: Callable[[int], nn.Module]) -> bool:
-    """Whether the norm is the identity."""
+    """True if the norm is the identity."""
     try:
         return isinstance(norm(64), NoNorm)
     except Impossible:

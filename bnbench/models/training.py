@@ -1,4 +1,4 @@
-"""Which parameters of a network are trained."""
+"""The choice of parameters of a network that are trained."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Output:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an example in torch: [C] or [C, H, W]."""
+        """The shape of an example in torch: [C] or [C, H, W]."""
         return self.image[:1] if self.vector else self.image
 
 

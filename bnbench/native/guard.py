@@ -29,15 +29,15 @@ from bnbench.training.randomness import generator
 from bnbench.training.statistics import freeze_statistics
 
 SHARE = 0.01
-"""Of the time of training that comparisons may take."""
+"""Share of the time of training that comparisons may take."""
 FIRST_SECONDS, STEPS = 0.02, 60.0
 """Assumed cost of a first comparison: so many seconds, and so many steps of a lane."""
 NOISE = 100.0
 """Compiled code may be so many times as far from what float64 gives as torch's own rounding is."""
 FLOOR = 0.05
-"""Of what a step changes in a tensor: rounding may open a ReLU that stays shut for torch."""
+"""Share of a tensor's change in a step: rounding may open a ReLU that stays shut for torch."""
 LEAST = 1e-3
-"""Of the largest change of all tensors of a kind: what changes less is rounding, as a bias before a norm."""
+"""Share of the largest change of all tensors of a kind: a smaller one is rounding, as of a bias before a norm."""
 
 Tensors = Mapping[str, Tensor]
 """In float64, by name."""
@@ -56,7 +56,7 @@ class Budget:
 
 
 budget = Budget()
-"""Of this process: short stacks share it."""
+"""The budget of this process: short stacks share it."""
 
 
 @dataclass(frozen=True)

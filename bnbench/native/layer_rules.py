@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from bnbench.foreign import is_bug
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.native import structures as c
 from bnbench.native.graph import CustomLayer, Graph, NotNative, Output
@@ -173,7 +174,9 @@ def keeps_shape(graph: Graph, path: str, x: Output) -> bool:
     try:
         with torch.no_grad():
             y = copied(layer).eval()(examples)
-    except (Exception, SystemExit):  # a plugin's layer may raise anything
+    except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+        if is_bug(error):
+            raise
         return False
     return isinstance(y, Tensor) and y.shape == examples.shape
 

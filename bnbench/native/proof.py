@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.errors import described
+from bnbench.foreign import is_bug
 from bnbench.native.graph import NotNative
 from bnbench.native.steps import NativeSteps
 from bnbench.spec import RunSpec, Sgd
-from bnbench.stacking import Folded, fold, unequal
+from bnbench.stacking import CannotFold, Folded, fold, unequal
 from bnbench.stacking.optimizers import LaneOptimizer, make_lane_optimizer
 from bnbench.stacking.step import LaneStep
 from bnbench.training.module_state import changed, python_state
@@ -67,9 +68,11 @@ def prove_native(
     """
     try:
         return next(differences(replace(spec, precision="fp64"), build, image, classes, batch, translate), None)
-    except NotNative as error:
+    except (CannotFold, NotNative) as error:
         return str(error)
-    except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
+    except (Exception, SystemExit) as error:  # a plugin's network may raise anything
+        if is_bug(error):
+            raise
         return described(error)
 
 

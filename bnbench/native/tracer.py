@@ -9,6 +9,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from bnbench.errors import message_of
+from bnbench.foreign import is_bug
 from bnbench.native import structures as c
 from bnbench.native.graph import Graph, Image, NotNative, Output, State
 from bnbench.native.layer_rules import RULES, add, custom_layer, flatten, keeps_shape
@@ -61,7 +62,9 @@ def _trace(folded: Folded) -> fx.Graph:
     before = python_state(folded.network)
     try:
         graph = _Tracer().trace(folded.network)
-    except Exception as error:  # a plugin's network may do anything
+    except (Exception, SystemExit) as error:  # a plugin's network may raise anything
+        if is_bug(error):
+            raise
         raise NotNative(f"a network that cannot be followed: {message_of(error)}") from error
     if name := changed(before, python_state(folded.network)):
         raise NotNative(f"{name}, which a step changes or which cannot be compared")

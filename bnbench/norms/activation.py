@@ -22,7 +22,7 @@ class Activating(Protocol):
 
 
 def activates(norm: object) -> TypeGuard[Activating]:
-    """Whether a norm holds an activation of its own: ``activates`` alone may mean something else in a user's norm."""
+    """True if a norm holds an activation of its own: ``activates`` alone may mean something else in a user's norm."""
     return getattr(norm, "activates", False) is True and callable(getattr(norm, "remove_activation", None))
 
 

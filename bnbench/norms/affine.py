@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 Affine = Literal["both", "scale", "shift", "none"]
-"""Which parameters a layer has: ``weight`` (scale), ``bias`` (shift), both or none."""
+"""The parameters of a layer: ``weight`` (scale), ``bias`` (shift), both or none."""
 
 MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
 
@@ -31,7 +31,7 @@ class AffineNorm(nn.Module):
 
 
 def shifts(norm: nn.Module) -> bool:
-    """Whether the layer adds a shift per channel, which makes a bias right before it superfluous."""
+    """True if the layer adds a shift per channel, which makes a bias right before it superfluous."""
     return isinstance(getattr(norm, "bias", None), Tensor)
 
 

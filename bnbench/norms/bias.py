@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bnbench.foreign import is_bug
 from bnbench.norms.affine import shifts
 
 SHAPES = ((4, 3, 2), (4,))
@@ -17,7 +18,7 @@ NOISE = 1e-4
 
 
 def wants_bias(norm: nn.Module) -> bool:
-    """Whether a layer right before this norm, which a model was given to build in, is to have a bias.
+    """True if a layer right before this norm, which a model was given to build in, is to have a bias.
 
     Not so if the norm adds a shift of its own, or cancels the bias.
     """
@@ -25,12 +26,12 @@ def wants_bias(norm: nn.Module) -> bool:
 
 
 def cancels(norm: nn.Module) -> bool:
-    """Whether a norm that a model was given to build in is marked as one that cancels a bias."""
+    """True if a norm that a model was given to build in is marked as one that cancels a bias."""
     return getattr(norm, "cancels_bias", False) is True
 
 
 def cancels_bias(norm: nn.Module, channels: int) -> bool:
-    """Whether what a norm puts out in training has no slope in a bias right before it, found by trying.
+    """True if a norm's output in training has no slope in a bias right before it, found by trying.
 
     That is so if a mean per channel is subtracted. Such a bias gets rounding noise as its gradient, of which optimizers
     that divide by the size of gradients make whole steps.
@@ -54,7 +55,9 @@ def _cancels(norm: nn.Module, x: Tensor, rng: torch.Generator) -> bool | None:
         with torch.enable_grad():
             y = norm.train()(x.requires_grad_())
             (gradient,) = torch.autograd.grad(y, x, torch.randn(x.shape, generator=rng))
-    except (Exception, SystemExit):  # a plugin's layer may raise anything
+    except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+        if is_bug(error):
+            raise
         return None
     axes = (0, *range(2, x.dim()))
     slope, size = gradient.sum(axes).abs(), gradient.abs().sum(axes)

@@ -20,7 +20,7 @@ from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 LEARNED_EPS = 1e-4
-"""What the learned part of eps starts from."""
+"""The initial value of the learned part of eps."""
 
 
 class FilterResponseNorm(AffineNorm):

@@ -15,7 +15,7 @@ from bnbench.norms.stacking_helpers import PerExample
 from bnbench.schema.facts import Facts
 
 Over = Literal["all", "channels"]
-"""What an example's statistics are taken over: channels and positions together, or channels at each position."""
+"""The axes of an example's statistics: channels and positions together, or channels at each position."""
 
 
 class LayerNorm(AffineNorm):

@@ -15,7 +15,7 @@ def pooled(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def channel_dims(x: Tensor) -> tuple[int, ...]:
-    """What a channel's statistics over a batch x ``[N, C, *]`` are taken over: the batch and the positions."""
+    """The axes of a channel's statistics over a batch x ``[N, C, *]``: the batch and the positions."""
     return (0, *range(2, x.dim()))
 
 

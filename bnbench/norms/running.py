@@ -95,7 +95,7 @@ def require_batch(x: Tensor) -> None:
 
 
 def initial(name: str) -> float:
-    """What a running statistic starts from: a mean from 0, what is divided by from 1."""
+    """The initial value of a running statistic: 0 of a mean, 1 of a divisor."""
     return 0.0 if name == "running_mean" else 1.0
 
 

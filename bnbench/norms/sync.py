@@ -84,7 +84,7 @@ class Total(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """What this process's value did to the sums of all."""
+        """The gradient of this process's value, which went into the sums of all."""
         summed = gradient.clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(summed)
         return summed

@@ -9,9 +9,10 @@ from types import FrameType
 import torch
 from torch import nn
 
-from bnbench.components import Components, is_foreign
+from bnbench.components import Components
 from bnbench.data import Data, order_of
 from bnbench.errors import BnbenchError, message_of
+from bnbench.foreign import is_foreign
 from bnbench.native import Mismatch, NotNative
 from bnbench.spec import RunSpec
 from bnbench.training.randomness import Drawn

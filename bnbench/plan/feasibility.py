@@ -13,9 +13,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from bnbench.components import Components, foreign_line, is_foreign
+from bnbench.components import Components
 from bnbench.data import Augmentation, Data, Examples, Order, order_of
 from bnbench.errors import Impossible, InvalidRequest, message_of
+from bnbench.foreign import foreign_line, is_foreign
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
 from bnbench.plan.case import lacks_memory

@@ -213,7 +213,7 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int
             key: one.lanes for key, one in whole.executions.items() if one.lanes > 1 or len(groups.get(key, ())) > 1
         }
         if lanes := known | sure:
-            store.amend(plan.folder, {"lanes": lanes})
+            store.update_last_entry(plan.folder, {"lanes": lanes})
     return whole
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from bnbench.asking import Answer, ask_at_once
 from bnbench.devices import CPU
 from bnbench.environment import age, cores
-from bnbench.launch import begin, local
+from bnbench.launch import local, prestart
 from bnbench.plan import engine_lines, stacks, until_last
 from bnbench.plan.grouping import Stack
 from bnbench.remembered import finding_seconds, machine, remembered
@@ -107,7 +107,7 @@ def _measured(plan: Plan, way: Way) -> dict[str, Any]:
         way.workers > 1 or any(spec.plugin is not None for spec in plan.pending.values())
     )
     if in_workers:
-        begin(*MEASURING)
+        prestart(*MEASURING)
     imported_whole("bnbench.plan.estimate")
     dividing, divided = _timed_division(plan, way)
     loading = import_seconds()

@@ -1,4 +1,4 @@
-"""How the layers of K lanes become one layer: a rule per type, the type's own ``fold``, or lane by lane."""
+"""Rules by which the layers of K lanes become one: one per type, the type's own ``fold``, or lane by lane."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def growing(*sizes: str) -> Rule:
 
 
 def own(lanes: Sequence[Any]) -> nn.Module:
-    """What a class makes of its lanes by its own ``fold``: a layer on ``[N, K * C, *]``, or one that is per example."""
+    """The layer that a class's own ``fold`` returns: one on ``[N, K * C, *]``, or one that is per example."""
     folded: nn.Module = type(lanes[0]).fold(lanes)
     return folded if isinstance(folded, PerExample) else on_the_batch(folded, len(lanes))
 

@@ -46,7 +46,7 @@ class Folded(nn.Module):
 
     @property
     def separable(self) -> bool:
-        """Whether no bit of a lane depends on how many there are.
+        """True if no bit of a lane depends on how many there are.
 
         Sums over the examples of several channels at once may be rounded differently for the last ones, and nothing is
         known about the sums of layers without a rule.
@@ -170,7 +170,7 @@ def require_alike(networks: Sequence[nn.Module]) -> None:
 
 
 def anatomy(network: nn.Module) -> list[object]:
-    """What must be equal: the types of all layers, and the names, shapes and types of all tensors."""
+    """The parts that must be equal: types of all layers, and names, shapes and types of all tensors."""
     return [
         (path, type(layer), [(name, tensor.shape, tensor.dtype) for name, tensor in tensors_of(layer)])
         for path, layer in network.named_modules()

@@ -39,7 +39,7 @@ class LaneOptimizer(Protocol):
         ...
 
     def state_of(self, parameter: Tensor) -> tuple[Sequence[Tensor], bool]:
-        """What is kept of a parameter, each [K, P], and whether weight decay applies to it."""
+        """The state of a parameter, each [K, P], and True if weight decay applies to it."""
         ...
 
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.errors import described
+from bnbench.foreign import is_bug
+from bnbench.stacking.errors import CannotFold
 from bnbench.stacking.network import Folded, fold, set_streams, unfold
 from bnbench.training.module_state import python_state
 from bnbench.training.randomness import GlobalStream, randomize
@@ -18,7 +20,7 @@ from bnbench.training.randomness import GlobalStream, randomize
 LANES = 3
 TOLERANCE = 1e-9
 FLOOR = 1e-3
-"""Below this share of the largest number of its kind, a tensor is rounding noise, as the gradient of a bias before a
+"""A share of the largest number of its kind below which a tensor is rounding noise, as the gradient of a bias before a
 batch normalization is."""
 
 Named = Mapping[str, Tensor]
@@ -47,14 +49,18 @@ def prove(build: Callable[[int], nn.Module], shape: tuple[int, int, int], batch:
             return reason
         place = before.changed_in_common(python_state(*networks))
         return place and f"{place} changes from step to step, or may, and belongs to more than one run"
-    except (Exception, SystemExit) as error:  # a plugin's network may raise anything, and any error means no proof
+    except CannotFold as error:
+        return str(error)
+    except (Exception, SystemExit) as error:  # a plugin's network may raise anything
+        if is_bug(error):
+            raise
         return described(error)
 
 
 def differences(
     networks: Sequence[nn.Module], folded: Folded, shape: tuple[int, int, int], batch: int, rng: torch.Generator
 ) -> Iterator[str]:
-    """What differs, first in training, then at evaluation with the statistics that training left."""
+    """Tensors that differ, first in training, then at evaluation with the statistics that training left."""
     device = torch.device("cpu")
     set_streams(folded, [GlobalStream(seed, device, torch_only=True) for seed in range(LANES)])
     for training in (True, False):
@@ -81,7 +87,7 @@ def differences(
 
 
 def unfollowed(drawn: Collection[str], training: bool) -> Iterator[str]:
-    """Why layers that draw from these generators are no lanes: a lane has a stream of torch's, in training only."""
+    """Reasons against lanes that draw from these generators: a lane has a stream of torch's, in training only."""
     if not training and drawn:
         yield f"evaluation: a layer draws random numbers ({', '.join(sorted(drawn))})"
     elif others := sorted({*drawn} - {"torch"}):

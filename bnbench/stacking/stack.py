@@ -97,7 +97,7 @@ class Stack:
         return metrics
 
     def first_bad(self, metrics: LaneMetrics, first: bool) -> list[int | None]:
-        """By column, the first step from 0 since the last pause whose loss is not finite or above the limit.
+        """The first step of each column, from 0 since the last pause, whose loss is not finite or above the limit.
 
         Args:
             first: the first of these steps is that of the run, whose loss the limit is a multiple of.
@@ -119,7 +119,7 @@ class Stack:
             return evaluate_lanes(specs * MIN_LANES, doubled, self._data, examples)[:1]
 
     def measure(self, probe: Probe, step: int) -> list[tuple[int, Reading]]:
-        """What a probe measures of each living lane, as a network of its own with its weights as one alone has them."""
+        """A probe's readings of each living lane, as a network of its own with its weights as one alone has them."""
         readings: list[tuple[int, Reading]] = []
         for column, lane in enumerate(self.lanes):
             if lane in self.alive:
@@ -153,7 +153,7 @@ class Stack:
         self._frozen = True
 
     def _factors(self, step: int, count: int) -> Tensor:
-        """What the schedule multiplies the learning rates with in so many steps, [S, 1, 1]."""
+        """The schedule's factors of the learning rates in so many steps, [S, 1, 1]."""
         schedule, total = self._specs[0].schedule, self._timeline.total
         factors = [multiplier(schedule, step + ahead, total) for ahead in range(count)]
         return self._lr_K1.new_tensor(factors)[:, None, None]

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
+from bnbench.foreign import is_bug
 from bnbench.norms.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.stacking.layers.per_lane import LaneByLane, same_config
@@ -44,7 +45,7 @@ def vmap_lanes(spec: RunSpec, network: Folded, shape: tuple[int, int, int]) -> N
 
 
 def _agrees(layer: LaneByLane, x: Tensor) -> bool:
-    """Whether outputs, gradients and buffers are the same in float64, in training and at evaluation.
+    """True if outputs, gradients and buffers are the same in float64, in training and at evaluation.
 
     The layer is moved, changed and trained.
     """
@@ -60,12 +61,14 @@ def _agrees(layer: LaneByLane, x: Tensor) -> bool:
                     return False
                 x = x.flip(0)
         return same_config(vmapped)
-    except (Exception, SystemExit):  # a plugin's layer may raise anything
+    except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+        if is_bug(error):
+            raise
         return False
 
 
 def _pass(layer: LaneByLane, x: Tensor) -> dict[str, Tensor]:
-    """What a layer makes of x, the gradients in a random direction, and what it leaves in its buffers."""
+    """A layer's output for x, the gradients in a random direction, and its buffers afterwards."""
     x = x.clone().requires_grad_()
     y = layer(x)
     wanted = [x, *(parameter for parameter in layer.parameters() if parameter.requires_grad)]
@@ -77,7 +80,7 @@ def _pass(layer: LaneByLane, x: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _inputs(spec: RunSpec, network: Folded, x_MCHW: Tensor) -> dict[LaneByLane, Tensor]:
-    """What reaches the layers without a rule when a stack is evaluated on images; buffers are left as they were."""
+    """Inputs of the layers without a rule when a stack is evaluated on images; buffers are left as they were."""
     inputs: dict[LaneByLane, Tensor] = {}
 
     def see(layer: nn.Module, given: tuple[Tensor]) -> None:

@@ -11,7 +11,7 @@ from bnbench.store.folder import (
     restore_specs,
 )
 from bnbench.store.foreign import foreign
-from bnbench.store.history import amend, read_history
+from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import is_locked, locked
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.segment import Segment
@@ -28,7 +28,6 @@ __all__ = [
     "Pulse",
     "Segment",
     "Status",
-    "amend",
     "belongs_to_sweep",
     "check_name",
     "check_place",
@@ -54,4 +53,5 @@ __all__ = [
     "silences",
     "statuses",
     "sweep_folders",
+    "update_last_entry",
 ]

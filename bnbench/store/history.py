@@ -58,7 +58,7 @@ def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
         yaml.safe_dump([dict(entry) for entry in history], stream, sort_keys=False)
 
 
-def amend(folder: Path, facts: Mapping[str, Any]) -> None:
+def update_last_entry(folder: Path, facts: Mapping[str, Any]) -> None:
     """Add facts to the newest entry of sweep.yaml. The caller holds the sweep.
 
     Raises:

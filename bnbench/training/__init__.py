@@ -1,4 +1,4 @@
-"""What all engines share: records, schedules, random streams, clock, device, evaluation."""
+"""The parts that all engines share: records, schedules, random streams, clock, device, evaluation."""
 
 from bnbench.training.clock import now
 from bnbench.training.device import (

@@ -1,4 +1,4 @@
-"""What is at the places that can be reached from a layer in Python, by content.
+"""The content of all places that can be reached from a layer in Python.
 
 A layer's own attributes are followed into lists, dicts and objects; its class, if it is a user's, into class
 attributes, closures and the globals that its functions name.
@@ -30,6 +30,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bnbench.foreign import is_bug
+
 MOST_PLACES = 100_000
 """Places that are looked at before a layer's state counts as one that cannot be compared."""
 
@@ -55,6 +57,10 @@ PLAIN = (
 BUILT_IN = (
     *(types.BuiltinFunctionType, types.MethodWrapperType, types.MethodDescriptorType, types.WrapperDescriptorType),
     *(types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, np.ufunc),
+)
+CODE = (
+    *(types.CodeType, types.FunctionType, types.MethodType, functools.partial, type, types.CellType, types.ModuleType),
+    *(property, functools.cached_property, staticmethod, classmethod, torch.jit.ScriptFunction),
 )
 _HEAP_TYPE = 1 << 9
 """Set in the flags of a class that is written in Python; others may hold what cannot be seen."""
@@ -97,7 +103,7 @@ class Incomparable:
 
 
 Content = object
-"""What is at a place: plain values, :class:`Held` or :class:`Incomparable`."""
+"""The content of a place: plain values, :class:`Held` or :class:`Incomparable`."""
 
 
 def own_attributes(layer: nn.Module) -> dict[str, object]:
@@ -130,7 +136,11 @@ class Walk:
         """Note an object's content, and go on with what it holds."""
         try:
             self._visit(place, value)
+        except ReferenceError:
+            self._note(place, Incomparable("a reference to an object that is gone"))
         except (Exception, SystemExit) as error:  # a user's object may raise anything when it is looked at
+            if is_bug(error) and not belongs_to_user(type(value)):
+                raise
             self._note(place, Incomparable(f"{type(value).__name__}, which raised {type(error).__name__}"))
 
     def _visit(self, place: str, value: Any) -> None:
@@ -171,29 +181,12 @@ class Walk:
                 self._note(place, (type(value).__name__, sorted(map(repr, value))))
             case bytearray() | array.array():
                 self._note(place, (type(value).__name__, bytes(value)))
-            case torch.Generator():
-                self._note(place, ("generator", bytes(value.get_state().numpy())))
-            case random.Random():
-                self._note(place, ("random", repr(value.getstate())))
-            case np.random.Generator():
-                self._note(place, ("random", _whole(value.bit_generator.state)))
-            case np.random.RandomState():
-                self._note(place, ("random", _whole(value.get_state(legacy=False))))
+            case torch.Generator() | random.Random() | np.random.Generator() | np.random.RandomState():
+                self._note(place, _state(value))
             case itertools.count():
                 self._note(place, ("count", repr(value)))
-            case types.CodeType() | types.FunctionType() | types.MethodType() | functools.partial() | type():
+            case _ if isinstance(value, CODE):
                 self._code(place, value)
-            case property() | functools.cached_property() | staticmethod() | classmethod():
-                self._note(place, type(value).__name__)
-                parts = ("fget", "fset", "fdel", "func", "__func__")
-                self._items(place, ((name, getattr(value, name)) for name in parts if hasattr(value, name)))
-            case types.CellType():
-                self._note(place, "cell")
-                self._items(place, [("cell", value.cell_contents)] if _filled(value) else [])
-            case torch.jit.ScriptFunction():
-                self._note(place, Incomparable("compiled function", stateless=True))
-            case types.ModuleType():
-                self._note(place, Incomparable(f"module {value.__name__}", stateless=True))
             case nn.Module():
                 self._note(place, type(value).__name__)
                 self._items(place, own_attributes(value).items())
@@ -239,14 +232,25 @@ class Walk:
                 self._items(place, [("function", value.func), ("args", value.args), ("keywords", value.keywords)])
             case types.FunctionType():
                 self._note(place, (value.__module__, value.__qualname__, _bytecode(value.__code__)))
-                if is_foreign(value):
+                if belongs_to_user(value):
                     with self._in_common():  # a copy of a function has the same closure
                         self._function(place, value)
             case type():
                 self._note(place, (value.__module__, value.__qualname__))
-                for base in value.__mro__ if is_foreign(value) else ():
-                    if is_foreign(base):
+                for base in value.__mro__ if belongs_to_user(value) else ():
+                    if belongs_to_user(base):
                         self._foreign_class(base)
+            case property() | functools.cached_property() | staticmethod() | classmethod():
+                self._note(place, type(value).__name__)
+                parts = ("fget", "fset", "fdel", "func", "__func__")
+                self._items(place, ((name, getattr(value, name)) for name in parts if hasattr(value, name)))
+            case types.CellType():
+                self._note(place, "cell")
+                self._items(place, [("cell", value.cell_contents)] if _filled(value) else [])
+            case torch.jit.ScriptFunction():
+                self._note(place, Incomparable("compiled function", stateless=True))
+            case types.ModuleType():
+                self._note(place, Incomparable(f"module {value.__name__}", stateless=True))
 
     def _foreign_class(self, kind: type) -> None:
         with self._in_common():
@@ -255,7 +259,7 @@ class Walk:
                     self.visit(f"class {kind.__name__}.{name}", value)
 
     def _function(self, place: str, function: types.FunctionType) -> None:
-        """What outlives a call: defaults, closure, attributes, and the globals that the code names."""
+        """Visit all that outlives a call: defaults, closure, attributes, and the globals that the code names."""
         self._items(f"{place} default", enumerate(function.__defaults__ or ()))
         self._items(f"{place} default", (function.__kwdefaults__ or {}).items())
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -310,13 +314,13 @@ class Walk:
             self.common.add(place)
 
 
-def is_foreign(value: Any) -> bool:
-    """Whether a class or function is a user's."""
+def belongs_to_user(value: Any) -> bool:
+    """True if a class or function is a user's."""
     return str(getattr(value, "__module__", "")).partition(".")[0].lstrip("_") not in KNOWN
 
 
 def _is_transparent(kind: type) -> bool:
-    """Whether attributes are all that an object of a class holds: a class in C may hold more."""
+    """True if attributes are all that an object of a class holds: a class in C may hold more."""
     return bool(kind.__flags__ & _HEAP_TYPE) or kind in (object, types.SimpleNamespace)
 
 
@@ -339,9 +343,22 @@ def _global_names(code: types.CodeType) -> set[str]:
 
 
 def _bytecode(code: types.CodeType) -> str:
-    """What code does, without where it stands."""
+    """A digest of the work of code, without its place in a file."""
     constants = [_bytecode(item) if isinstance(item, types.CodeType) else repr(item) for item in code.co_consts]
     return _digest(repr((code.co_code, code.co_names, code.co_varnames, constants)).encode(errors="surrogateescape"))
+
+
+def _state(generator: Any) -> Content:
+    """The state of a generator of random numbers."""
+    match generator:
+        case torch.Generator():
+            return "generator", bytes(generator.get_state().numpy())
+        case random.Random():
+            return "random", repr(generator.getstate())
+        case np.random.Generator():
+            return "random", _whole(generator.bit_generator.state)
+        case _:
+            return "random", _whole(generator.get_state(legacy=False))
 
 
 def _whole(state: Any) -> str:

@@ -76,7 +76,7 @@ def current(device: torch.device) -> Iterator[None]:
 
 
 def loss_of(device: torch.device) -> str | None:
-    """Why a device takes nothing more from this process, if it does not: after an assert on a GPU each call raises."""
+    """The reason why a device takes nothing more from this process: after an assert on a GPU each call raises."""
     if device.type != "cuda":
         return None
     try:
@@ -87,13 +87,13 @@ def loss_of(device: torch.device) -> str | None:
 
 
 def brief(error: BaseException) -> str:
-    """What was raised, without the advice that torch gives with errors of a GPU."""
+    """An error in words, without the advice that torch gives with errors of a GPU."""
     text = described(error)
     return text.partition("\n")[0] if isinstance(error, torch.AcceleratorError) else text
 
 
 def _why_none() -> str:
-    """Why PyTorch sees no GPU."""
+    """The reason why PyTorch sees no GPU."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
         return f"PyTorch {torch.__version__} is built without CUDA"

@@ -19,7 +19,7 @@ def forward(spec: RunSpec, network: nn.Module, x_NCHW: Tensor) -> Tensor:
 
 
 def memory_format(spec: RunSpec, device: torch.device) -> torch.memory_format:
-    """How images and weights lie in memory: on the CPU with the channels last, which is 1.1 to 1.6 times as fast.
+    """The layout of images and weights: on the CPU with the channels last, which is 1.1 to 1.6 times as fast.
 
     A plugin may take for granted that what it gets can be viewed flat.
     """

@@ -1,4 +1,4 @@
-"""Whether an example's output at evaluation depends on the other examples of its batch: found by trying.
+"""A trial that tells if an example's output at evaluation depends on the other examples of its batch.
 
 N batch, C channels, H, W.
 """
@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from bnbench.foreign import is_bug
 from bnbench.norms.copying import copied
 from bnbench.training.module_state import lane_network
 from bnbench.training.randomness import randomize
@@ -25,7 +26,7 @@ _known: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 
 def mixes_examples(network: nn.Module, shape: tuple[int, int, int]) -> bool:
-    """Whether what a layer or the network puts out for an example changes with the others, or with their number.
+    """True if the output of a layer or the network for an example changes with the others, or with their number.
 
     The answer of a network is found once.
 
@@ -43,8 +44,9 @@ def _mixes(network: nn.Module, shape: tuple[int, int, int]) -> bool:
     for dtype in TOLERANCE:
         try:
             return _differs(network, shape, dtype)
-        except (Exception, SystemExit):  # a plugin's layer may not know float64, or refuse a batch as small as this
-            continue
+        except (Exception, SystemExit) as error:  # a layer may not know float64, or refuse a batch as small as this
+            if is_bug(error):
+                raise
     return True
 
 
@@ -63,7 +65,7 @@ def _differs(network: nn.Module, shape: tuple[int, int, int], dtype: torch.dtype
 
 
 def _outputs(network: nn.Module, x_NCHW: Tensor) -> list[Tensor]:
-    """What the layers, from within, and the network put out for each example; the same random numbers every time."""
+    """Outputs of the layers, from within, and of the network; the same random numbers every time."""
     outputs: list[Tensor] = []
 
     def see(layer: nn.Module, inputs: object, output: object) -> None:

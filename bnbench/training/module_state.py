@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import nn
 
-from bnbench.training.content import Content, Held, Incomparable, Walk, is_foreign
+from bnbench.training.content import Content, Held, Incomparable, Walk, belongs_to_user
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def lane_network(network: nn.Module) -> nn.Module:
 
 
 def state_of(layer: nn.Module) -> PythonState:
-    """What a layer keeps in Python now; layers within it are not looked at."""
+    """The state of a layer in Python now; layers within it are not looked at."""
     return _state([(type(layer).__name__, layer)])
 
 
 def python_state(*networks: nn.Module) -> PythonState:
-    """What all layers of networks keep in Python now."""
+    """The state of all layers of networks in Python now."""
     layers = (member for network in networks for member in layers_of(network))
     return _state(
         (f"{path} ({type(layer).__name__})" if path else type(layer).__name__, layer) for path, layer in layers
@@ -97,7 +97,7 @@ def layers_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         members = [(path, layer)]
         if isinstance(layer, Lanes):
             members = [(f"lane {number} of {path}", member) for number, member in enumerate(layer.lane_layers())]
-        yield from (member for member in members if is_foreign(type(member[1])) or "forward" in vars(member[1]))
+        yield from (member for member in members if belongs_to_user(type(member[1])) or "forward" in vars(member[1]))
 
 
 def _state(layers: Iterable[tuple[str, nn.Module]]) -> PythonState:

@@ -19,7 +19,7 @@ def generator(seed: int, purpose: str) -> torch.Generator:
 
 
 def evaluation_stream(seed: int, device: torch.device) -> GlobalStream:
-    """What layers draw when a run is evaluated: the same each time, so that the numbers of a network are its own."""
+    """The random numbers of layers in an evaluation: the same each time, so that a network's results are its own."""
     return GlobalStream(stream(seed, "layers", "evaluation"), device)
 
 

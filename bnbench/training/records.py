@@ -1,4 +1,4 @@
-"""What an engine yields: evaluations and readings while it trains, then one outcome. The store writes them."""
+"""Records that an engine yields: evaluations and readings while it trains, then one outcome. The store writes them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Probe(Protocol):
     """Measures at a pause of training and leaves the network, and torch's random state, as they were."""
 
     def __call__(self, spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Reading]:
-        """What is measured of a network that has made ``step`` steps."""
+        """Readings of a network that has made ``step`` steps."""
         ...
 
 
@@ -72,7 +72,7 @@ class JointProbe(Protocol):
     """Measures several runs at a pause of each; what holds for :class:`Probe` holds for each network."""
 
     def __call__(self, halts: Sequence[Halt]) -> list[list[Reading]]:
-        """What is measured of each of them."""
+        """Readings of each of them."""
         ...
 
 
@@ -107,7 +107,7 @@ Record = Evaluation | Reading | Outcome
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come.
+    """The point that a run has come to.
 
     Attributes:
         steps: of the optimizer.

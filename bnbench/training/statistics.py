@@ -32,7 +32,7 @@ def running_statistics(module: nn.Module) -> dict[str, Tensor]:
 
 
 def tracks_statistics(module: nn.Module) -> bool:
-    """Whether a layer keeps running statistics of its own."""
+    """True if a layer keeps running statistics of its own."""
     return bool(running_statistics(module))
 
 
@@ -43,13 +43,13 @@ def not_recomputed(module: nn.Module) -> list[str]:
 
 
 def averages_of(module: nn.Module) -> Mapping[str, Callable[[Tensor], Tensor]]:
-    """What a layer's ``averages`` says: running statistics by name, each the mean of a function of centered inputs."""
+    """A layer's ``averages``: running statistics by name, each the mean of a function of centered inputs."""
     averages: Mapping[str, Callable[[Tensor], Tensor]] = getattr(module, "averages", {})
     return averages
 
 
 def statistics_of(spec: RunSpec, tracking: Sequence[nn.Module]) -> str:
-    """What stands in for batch statistics: a layer with ``recomputes`` has no running ones to go by."""
+    """The stand-in for batch statistics: a layer with ``recomputes`` has no running ones to go by."""
     asked = spec.evaluate.statistics
     return "recomputed" if asked == "running" and any(getattr(m, "recomputes", False) for m in tracking) else asked
 
@@ -146,7 +146,7 @@ class Population:
 
 
 def _axes(x_KNC: Tensor) -> tuple[int, ...]:
-    """What a channel's moments are taken over: the batch, then the positions."""
+    """The axes that a channel's moments are taken over: the batch, then the positions."""
     return (1, *range(3, x_KNC.dim()))
 
 

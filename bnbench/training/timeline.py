@@ -31,7 +31,7 @@ class Timeline:
         return min(self.total, step + self.interval)
 
     def is_probed(self, step: int) -> bool:
-        """Whether probes measure before a step; they do at the end of the run as well."""
+        """True if probes measure before a step; they do at the end of the run as well."""
         return step % self.probe_interval == 0
 
 

@@ -76,7 +76,7 @@ def problems(overrides, zips=(), excludes=()):
             ["probes=[landscap]: landscap is not allowed; did you mean 'landscape'? Allowed: gradient"],
         ),
         ("probes=landscape", ["probes=landscape: must be a list such as [gradient_flow]"]),
-        ("probes=[memory,shift,memory]", ["probes: memory is named more than once"]),
+        ("probes=[memory,shift,memory]", ["probes: memory is named more than once; name it once"]),
         ("probe_every=0", ["probe_every=0: must be at least 1"]),
         ("schedule=step schedule.milestones=[2]", ["schedule.milestones=2.0: must be from 0 to 1"]),
         ("optim.nesterov=true optim.momentum=0", ["optim.nesterov=true needs optim.momentum above 0"]),

@@ -20,10 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 BEGUN = """
 import sys
-from bnbench.launch import begin
+from bnbench.launch import prestart
 from bnbench.launch.processes import local
 from tests.launch import tasks
-begin("wave")
+prestart("wave")
 print([done.value for done in local(tasks.imported, ["wave", "pdb"], 1)], "wave" in sys.modules)
 """
 

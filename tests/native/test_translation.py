@@ -211,7 +211,17 @@ class Rounding(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "layer", [Drawing(6), Counting(6), Reading(6), Remembering(6), Cumulating(), Narrow(), Rounding()]
+    "layer",
+    [
+        Drawing(6),
+        Counting(6),
+        Reading(6),
+        Remembering(6),
+        Cumulating(),
+        Narrow(),
+        Rounding(),
+        Of(lambda x: x.half().to(x.dtype)),
+    ],
 )
 def test_what_has_no_translation_is_told(layer: nn.Module):
     with pytest.raises(NotNative, match=f"{type(layer).__name__}: "):

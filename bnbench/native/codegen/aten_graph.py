@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
+from bnbench.native.codegen.indexed_values import Untranslatable
 from bnbench.stacking.layers.per_lane import tensors_of
 from bnbench.training.module_state import changed, state_of
 
@@ -60,13 +61,13 @@ def operations_of(layer: nn.Module, x: Tensor) -> tuple[fx.Graph, fx.Graph]:
 
     Raises:
         Exception: anything, if what the layer does depends on values.
-        ValueError: it keeps something in Python that changes from call to call.
+        Untranslatable: it keeps something in Python that changes from call to call.
     """
     calls, before = calls_of(layer), state_of(layer)
     forward = _operations(calls.forward, x, *calls.tensors)
     backward = _operations(calls.backward, x, torch.ones_like(x), *calls.tensors)
     if name := changed(before, state_of(layer)):
-        raise ValueError(f"{name}, which a step changes or which cannot be compared")
+        raise Untranslatable(f"{name}, which a step changes or which cannot be compared")
     return forward, backward
 
 

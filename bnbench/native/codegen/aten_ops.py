@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 FUNCTIONS = ("ceil", "cos", "erf", "exp", "expm1", "fabs", "floor", "log", "log1p", "sin", "sqrt", "tanh")
-"""Of math.h. Those of tgmath.h are macros, and would multiply expressions within expressions."""
+"""Functions of math.h. Those of tgmath.h are macros, and would multiply expressions within expressions."""
 PRELUDE = """#include <math.h>
 #include <stdint.h>
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.errors import message_of
+from bnbench.foreign import is_bug
 from bnbench.kept import keep, kept_folder, kept_text
 from bnbench.native.codegen.aten_graph import Call, calls_of, operations_of
 from bnbench.native.codegen.aten_ops import PRELUDE
@@ -33,7 +34,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-2}
 ENTRIES = "forward", "backward"
 """Functions of a source."""
 FLOOR = 1e-2
-"""Below this, numbers may be rounding noise."""
+"""The size below which numbers may be rounding noise."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def _translated(layer: nn.Module, x: Tensor) -> str:
             emit(lower(graph, torch.float64), name) for graph, name in zip(graphs, ENTRIES, strict=True)
         )
     except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+        if is_bug(error):
+            raise
         raise NotNative(f"{type(layer).__name__}: {message_of(error)}") from error
     workspace = max(forward.workspace, backward.workspace)
     return f"{PRELUDE}{forward.source}{backward.source}const int64_t workspace = {workspace};\n"
@@ -144,7 +147,7 @@ def _agrees(call: Call, function: Any, arguments: Sequence[Tensor], workspace: i
 
 
 def _stored(tensor: Tensor) -> Tensor:
-    """As compiled code stores it: images with their channels last."""
+    """A tensor as compiled code stores it: images with their channels last."""
     layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
     return tensor.contiguous(memory_format=layout)
 

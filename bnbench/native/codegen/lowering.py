@@ -76,5 +76,6 @@ def _value(schedule: Schedule, node: fx.Node, values: dict[fx.Node, Any], dtype:
 
 def _loses_nothing(node: fx.Node, dtype: torch.dtype) -> bool:
     """True if the result of an operation can hold all values of its input."""
-    wide = [torch.bool, torch.int64, dtype]
-    return wide.index(tensor_of(node).dtype) >= wide.index(tensor_of(node.all_input_nodes[0]).dtype)
+    ranks = {torch.bool: 0, torch.int64: 1, dtype: 2}
+    result, operand = (ranks.get(tensor_of(each).dtype) for each in (node, node.all_input_nodes[0]))
+    return result is not None and operand is not None and result >= operand

@@ -1,4 +1,4 @@
-"""Which values are stored, and when: the loops of a function as its operations come.
+"""The choice of values that are stored, and when: the loops of a function as its operations come.
 
 A value is an expression of the indices of its dimensions until it is stored. It is stored where it is needed more than
 once, or for more numbers than it has, as a mean over the batch is. Images [N, C, H, W] are stored with their channels

@@ -19,7 +19,7 @@ class Recorder(Protocol):
     """Records what a function does to tensors; a playback does the same to the same tensors, as they are then."""
 
     def stream(self) -> AbstractContextManager[None]:
-        """Where steps are warmed up, recorded and played back."""
+        """The stream on which steps are warmed up, recorded and played back."""
         ...
 
     def rehearsal(self) -> AbstractContextManager[list[str]]:

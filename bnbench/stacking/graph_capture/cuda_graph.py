@@ -64,7 +64,7 @@ class CudaGraphs:
 
 
 def recorder_for(device: torch.device) -> CudaGraphs | None:
-    """What records steps on a device; None where there is nothing to gain."""
+    """A recorder of steps on a device; None where there is nothing to gain."""
     return CudaGraphs(device) if device.type == "cuda" else None
 
 

@@ -12,6 +12,7 @@ from traceback import clear_frames
 import torch
 from torch import Tensor
 
+from bnbench.foreign import is_bug
 from bnbench.stacking import Folded, set_streams, streams_of
 from bnbench.stacking.graph_capture.captured_step import Recorder, Recording
 from bnbench.stacking.step import LaneStep
@@ -101,6 +102,8 @@ class LaneSteps:
         except torch.OutOfMemoryError:
             raise
         except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+            if is_bug(error):
+                raise
             set_streams(network, streams)
             self._give_up(brief(error.__context__ or error))  # the end of such a recording has an error of its own
             clear_frames(error.__traceback__)  # they hold its tensors

@@ -77,7 +77,7 @@ class FoldedBatchNorm(nn.Module):
 
     @property
     def _is_plain(self) -> bool:
-        """Whether it does now what torch's batch normalization does with batch statistics."""
+        """True if it does now what torch's batch normalization does with batch statistics."""
         if self.training:
             return self.chunk is None and self.corrections is None and self.momentum is not None
         return self.running_mean is None
@@ -198,7 +198,7 @@ class NormalizeLanes(torch.autograd.Function):
 
 
 def _axes(x_KNC: Tensor) -> tuple[int, ...]:
-    """What a channel's statistics are taken over."""
+    """The axes that a channel's statistics are taken over."""
     return (1, *range(3, x_KNC.dim()))
 
 

@@ -208,7 +208,7 @@ class Patches(torch.autograd.Function):
 
 
 def _pair(sizes: tuple[int, ...]) -> tuple[int, int]:
-    """Of rows and of columns."""
+    """Sizes of rows and of columns."""
     rows, columns = sizes
     return rows, columns
 

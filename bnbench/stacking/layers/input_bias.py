@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def shifted(rule: Callable[[Sequence[Any]], nn.Module]) -> Callable[[Sequence[Any]], nn.Module]:
-    """What a rule makes of the lanes, which takes their ``input_bias [K]`` too, with the scalars added before it."""
+    """A rule's layer that takes the lanes' ``input_bias [K]`` too, with the scalars added before it."""
 
     def fold(lanes: Sequence[Any]) -> nn.Module:
         layer = rule(lanes)

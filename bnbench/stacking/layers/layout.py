@@ -1,4 +1,4 @@
-"""Where the lanes are: in the batch, lane k owning examples ``k * N`` to ``(k + 1) * N``, or in the channels.
+"""The place of the lanes: in the batch, lane k owning examples ``k * N`` to ``(k + 1) * N``, or in the channels.
 
 Legend: K lanes, N batch of a lane, C channels of a lane, * any number of positions.
 """
@@ -48,7 +48,7 @@ def on_the_batch(layer: Layer, lanes: int) -> Layer:
 
 
 def has_lanes_in_channels(layer: nn.Module) -> bool:
-    """Whether a layer works on ``[N, K * C, *]`` within a network that has ``[K * N, C, *]``: :func:`on_the_batch`."""
+    """True if a layer works on ``[N, K * C, *]`` within a network that has ``[K * N, C, *]``: :func:`on_the_batch`."""
     return any(isinstance(hook, partial) and hook.func is _before for hook in layer._forward_pre_hooks.values())
 
 
@@ -82,7 +82,7 @@ def _after(lanes: int, layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
 
 
 def channels_last(tensor: Tensor) -> bool:
-    """Whether the values of an image tensor lie in memory with the channels innermost."""
+    """True if the values of an image tensor lie in memory with the channels innermost."""
     return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
 
 

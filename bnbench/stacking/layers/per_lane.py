@@ -130,6 +130,8 @@ class LaneByLane(nn.Module):
 @torch.no_grad()
 def _write_back(own: Mapping[str, Tensor], buffers: Mapping[str, Tensor | None]) -> None:
     """Keep the buffers that a layer replaced, and did not change in place."""
+    if late := sorted(buffers.keys() - own.keys()):
+        raise CannotFold(f"a layer gets buffers when it is called: {', '.join(late)}")
     for name, new in buffers.items():
         if new is not None and new is not own[name]:
             own[name].copy_(new)
@@ -155,6 +157,6 @@ def clear_tensors(layer: nn.Module) -> None:
 
 
 def same_config(layer: LaneByLane) -> bool:
-    """Whether the layers of all lanes keep the same in Python."""
+    """True if the layers of all lanes keep the same in Python."""
     first, *others = (state_of(member).digest() for member in layer.lane_layers())
     return first is not None and all(other == first for other in others)

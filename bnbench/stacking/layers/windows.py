@@ -17,7 +17,7 @@ from bnbench.stacking.layers.batched_matmul import product_into
 
 
 class Windows(NamedTuple):
-    """Where a kernel looks: rows first in each pair.
+    """The places at which a kernel looks: rows first in each pair.
 
     Attributes:
         kernel: R, S.
@@ -36,7 +36,7 @@ class Windows(NamedTuple):
     positions: tuple[int, int]
 
     def patches(self, x_NHWKC: Tensor) -> Tensor:
-        """What the kernel sees of each lane, ``[K, M, F]``; one lane after another, so that long runs are copied."""
+        """Patches of each lane that the kernel sees, ``[K, M, F]``; lane after lane, so that long runs are copied."""
         batch, height, width, lanes, channels = x_NHWKC.shape
         (top, left), (rows, columns) = self.corner, self.padded
         x_KNHWC = x_NHWKC.permute(3, 0, 1, 2, 4)
@@ -69,7 +69,7 @@ class Windows(NamedTuple):
         return padded_KNHWC.as_strided(shape, (lane, example, *steps, channel))
 
     def turned(self, height: int, width: int) -> Windows:
-        """How the gradient of images of H and W looks at that of the outputs, where the stride is 1."""
+        """The window of the gradient of images of H and W on that of the outputs, where the stride is 1."""
         down, across = (dilation * (size - 1) for dilation, size in zip(self.dilation, self.kernel, strict=True))
         corner = down - self.corner[0], across - self.corner[1]
         return Windows(self.kernel, (1, 1), self.dilation, corner, (height + down, width + across), (height, width))
