@@ -163,11 +163,11 @@ def verdicts(*words: str, scale: str = "cpu", jobs: int | None = None, **paths: 
         prestart.begin()
     place = study.Place(places.results, places.data, places.plugin)
     names, settings = study.told_apart(words)
-    asked = study.varied(study.load(names), settings, place.components)
-    chosen = study.check_scale(scale, asked)
-    study.check_places(asked, chosen, place)
+    studies = study.varied(study.load(names), settings, place.components)
+    scale_name = study.check_scale(scale, studies)
+    study.check_places(studies, scale_name, place)
 
     def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
         return study.execute(one, plan, jobs)
 
-    return study.as_table(study.scorecard([study.conduct(one, chosen, place, train) for one in asked]))
+    return study.as_table(study.scorecard([study.conduct(one, scale_name, place, train) for one in studies]))

@@ -82,11 +82,11 @@ def ask(
     if plugin is None or len(built_in) == len(specs):
         return
     inquiries = [Inquiry(question, arm, plugin, data) for arm in _plugin_arms(specs)]
-    for told in _answers(inquiries, 1 if measures else cores(), waits or _named(LONG if measures else EARLY)):
-        if told.error is None or measures:
-            yield told
+    for reply in _answers(inquiries, 1 if measures else cores(), waits or _named(LONG if measures else EARLY)):
+        if reply.error is None or measures:
+            yield reply
         else:
-            yield from _ask_again(question, told.specs, plugin, data, waits or _named(EARLY))
+            yield from _ask_again(question, reply.specs, plugin, data, waits or _named(EARLY))
 
 
 def _plugin_arms(specs: Specs) -> list[Specs]:
@@ -109,15 +109,15 @@ def ask_of_import(question: Question, plugin: Plugin) -> Any:
         for exactly in (False, True):  # the second time to find the line
             try:
                 inquiry = Inquiry(question, {}, plugin, Path(), trace, exactly)
-                (told,) = _answers([inquiry], 1, longest=_while_imported(plugin))
+                (reply,) = _answers([inquiry], 1, longest=_while_imported(plugin))
             except _Hung:
                 reason = reason or f"it has not ended after {LONG:.0f} s"
                 break
             except BnbenchError as error:
                 raise PluginError(str(error)) from error
-            if told.error is None:
-                return told.value
-            reason = told.error
+            if reply.error is None:
+                return reply.value
+            reason = reply.error
         raise PluginError(f"--plugin {plugin.file}: importing it failed: {reason}{last_line(trace)}")
 
 
@@ -129,7 +129,7 @@ def ask_at_once(questions: Sequence[tuple[Question, Specs]], parts: Known, data:
     """
     plugins = [parts.plugin if any(spec.plugin for spec in specs.values()) else None for _, specs in questions]
     inquiries = [Inquiry(*asked, plugin, data) for asked, plugin in zip(questions, plugins, strict=True)]
-    return [told for told in _answers(inquiries, len(inquiries), _named(LONG)) if told.error is None]
+    return [reply for reply in _answers(inquiries, len(inquiries), _named(LONG)) if reply.error is None]
 
 
 def _ask_again(question: Question, specs: Specs, plugin: Plugin, data: Path, waits: Waits) -> Iterator[Answer]:
@@ -139,8 +139,8 @@ def _ask_again(question: Question, specs: Specs, plugin: Plugin, data: Path, wai
         networks.setdefault((spec.norm, spec.model, spec.dataset, spec.batch_size), {})[identity] = spec
     for network in networks.values():
         with _trace() as trace:
-            for told in _answers([Inquiry(question, network, plugin, data, trace)], 1, waits):
-                yield told if told.error is None else replace(told, error=f"{told.error}{last_line(trace)}")
+            for reply in _answers([Inquiry(question, network, plugin, data, trace)], 1, waits):
+                yield reply if reply.error is None else replace(reply, error=f"{reply.error}{last_line(trace)}")
 
 
 @contextmanager
@@ -202,15 +202,15 @@ def _answers(
     """
     places = {id(inquiry): place for place, inquiry in enumerate(inquiries)}
 
-    def waited(held: Mapping[int, float]) -> None:
-        longest(max(held.values(), default=0.0))
-        waits({spec: seconds for index, seconds in held.items() for spec in inquiries[index].specs.values()})
+    def waited(seconds_in_hand: Mapping[int, float]) -> None:
+        longest(max(seconds_in_hand.values(), default=0.0))
+        waits({spec: seconds for index, seconds in seconds_in_hand.items() for spec in inquiries[index].specs.values()})
 
     jobs = min(jobs, len(inquiries))
     prestart(*IMPORTED)
-    with closing(local(answer, inquiries, jobs, lambda inquiry: places[id(inquiry)], waited=waited)) as told:
-        for done in told:
-            if isinstance(done.value, Refusal):
-                raise BnbenchError(done.value.text)
-            yield Answer(inquiries[done.index].specs, done.value, done.error)
+    with closing(local(answer, inquiries, jobs, lambda inquiry: places[id(inquiry)], waited=waited)) as ends:
+        for end in ends:
+            if isinstance(end.value, Refusal):
+                raise BnbenchError(end.value.text)
+            yield Answer(inquiries[end.index].specs, end.value, end.error)
     waits({})

@@ -45,18 +45,18 @@ def studies(incomplete: str) -> list[str]:
 
 def _keys() -> Mapping[str, Any]:
     """The type of every key, None for a group, which has names."""
-    found: dict[str, Any] = dict.fromkeys(built_in().chosen)
+    keys: dict[str, Any] = dict.fromkeys(built_in().chosen)
     types = {**field_types(RunSpec), "device": Literal["auto", "cpu", "cuda"]}
     for head, default in built_in().defaults.items():
         if isinstance(default, dict):
             inside = field_types(NESTED[head])
-            found |= {f"{head}.{option}": inside[option] for option in default}
+            keys |= {f"{head}.{option}": inside[option] for option in default}
         else:
-            found[head] = types[head]
+            keys[head] = types[head]
     for (group, name), said in built_in().choices.items():
-        own = {**said.types, **field_types(Augmentation)} if group in OPEN else field_types(CLOSED[group][name])
-        found |= {f"{group}.{option}": own[option] for option in said.options}
-    return found
+        fields = {**said.types, **field_types(Augmentation)} if group in OPEN else field_types(CLOSED[group][name])
+        keys |= {f"{group}.{option}": fields[option] for option in said.options}
+    return keys
 
 
 def _values(key: str, text: str) -> Iterator[str]:

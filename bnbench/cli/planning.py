@@ -80,21 +80,21 @@ def planning(subject: str) -> Iterator[Callable[[], None]]:
     head = f"planning {subject}".rstrip()
     announce(f"{head} ...")
     try:
-        with ExitStack() as shown:
+        with ExitStack() as display:
             step = _Step(time.monotonic())
-            shown.enter_context(followed(step.follow))
+            display.enter_context(followed(step.follow))
             console = plain_console(whole=True)
             if console.is_terminal and not console.is_dumb_terminal:
                 live = Live(step, console=console, refresh_per_second=4, transient=True)
-                shown.callback(live.stop)  # before it begins, as Ctrl-C may come in between
+                display.callback(live.stop)  # before it begins, as Ctrl-C may come in between
                 live.start()
             else:
                 over = threading.Event()
                 thread = threading.Thread(target=_tell, args=(head, step, over), daemon=True)
                 thread.start()
-                shown.callback(thread.join)
-                shown.callback(over.set)
-            yield shown.close
+                display.callback(thread.join)
+                display.callback(over.set)
+            yield display.close
     except KeyboardInterrupt:
         echo(UNTRAINED)
         raise

@@ -31,12 +31,12 @@ def report(
 
     settings: Settings = context.obj
     out = None if out == STANDARD_OUTPUT else out
-    chosen = format or format_of(out)
+    form = format or format_of(out)
     runs, metrics = load_sweeps([settings.sweep_folder(name) for name in sweeps])
     views_shown = reports.report(runs, metrics, views or list(reports.VIEWS), baseline, targets or (), lr, versions)
     if out is not None:
-        write_text(out, reports.render(views_shown, chosen))
-    elif chosen == "terminal":
+        write_text(out, reports.render(views_shown, form))
+    elif form == "terminal":
         show_views(views_shown)
     else:
-        echo(reports.render(views_shown, chosen).removesuffix("\n"))
+        echo(reports.render(views_shown, form).removesuffix("\n"))

@@ -49,17 +49,17 @@ def show(context: typer.Context, words: StudyWords = None, scale: Scale = "cpu",
         from bnbench import session, study
         from bnbench.cli.display import estimated
 
-        asked = _asked(words or [], plugin)
-        if len(asked) != 1:
+        studies = _asked(words or [], plugin)
+        if len(studies) != 1:
             raise InvalidRequest(["name one study; bnbench study list shows them"])
-        (one,) = asked
-        chosen = study.check_scale(scale, [one])
+        (one,) = studies
+        scale_name = study.check_scale(scale, [one])
         prestart = None if one.alone else prestarted(None, to_train=False)
-        outlook = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin), prestart)
+        outlook = study.outlook(one, scale_name, study.Place(settings.results, settings.data, plugin), prestart)
         workers = 1 if one.alone else session.worker_count(outlook.plan)
         way = session.Way(workers, 1 if one.alone else None, 2 if outlook.tuning else 1)
         seconds = session.estimate(outlook.plan, way).seconds
-    for line in [*_design(one, chosen), *_size(outlook)]:
+    for line in [*_design(one, scale_name), *_size(outlook)]:
         echo(line)
     amount = plural(len(outlook.plan.pending), "run")
     echo(f"estimated time: {amount} left, {estimated(seconds, workers)}, without probes")
@@ -138,37 +138,39 @@ def run(
         from bnbench import session, study
 
         session.check_execution(jobs=jobs)
-        asked = _asked([*(study.names() if every else []), *(words or [])], plugin)
-        if not asked:
+        studies = _asked([*(study.names() if every else []), *(words or [])], plugin)
+        if not studies:
             raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])
-        chosen = study.check_scale(scale, asked)
+        scale_name = study.check_scale(scale, studies)
         place = study.Place(settings.results, settings.data, plugin, retry_failed)
-        _plan(asked, chosen, place, jobs)
-    studies = _trained(asked, chosen, place, jobs)
-    command = shlex.join(["bnbench", "study", "run", *(["--all"] if every else []), *(words or []), "--scale", chosen])
-    _decide(studies, chosen, settings.results, command)
-    raise typer.Exit(1 if any(one.failures for one in studies) else 0)
+        _plan(studies, scale_name, place, jobs)
+    findings = _trained(studies, scale_name, place, jobs)
+    command = shlex.join(
+        ["bnbench", "study", "run", *(["--all"] if every else []), *(words or []), "--scale", scale_name]
+    )
+    _decide(findings, scale_name, settings.results, command)
+    raise typer.Exit(1 if any(one.failures for one in findings) else 0)
 
 
-def _plan(asked: Sequence[Study], scale: ScaleName, place: Place, jobs: int | None) -> None:
+def _plan(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int | None) -> None:
     """Plan studies, and refuse them if something is wrong, before anything is trained."""
     from bnbench import study
 
-    names = [one.name for one in asked]
-    study.check_files(study.scorecard_files(names, scale, place.results, asked[0].changes))
-    study.check_places(asked, scale, place)
+    names = [one.name for one in studies]
+    study.check_files(study.scorecard_files(names, scale, place.results, studies[0].changes))
+    study.check_places(studies, scale, place)
     prestart = prestarted(jobs, to_train=True)
-    for one in asked:
+    for one in studies:
         study.outlook(one, scale, place, prestart)
 
 
-def _trained(asked: Sequence[Study], scale: ScaleName, place: Place, jobs: int | None) -> list[Findings]:
+def _trained(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int | None) -> list[Findings]:
     """Train what studies still lack; say how to go on if the user stops it."""
     from bnbench import study
 
     trainer = _Trainer(jobs)
     try:
-        return [study.conduct(one, scale, place, trainer.train) for one in asked]
+        return [study.conduct(one, scale, place, trainer.train) for one in studies]
     except KeyboardInterrupt:
         if not trainer.interrupted:
             echo(GOES_ON)
@@ -183,8 +185,8 @@ def _decide(studies: Sequence[Findings], scale: ScaleName, results: Path, comman
     rows, changes = study.scorecard(studies), studies[0].study.changes
     echo()
     show_views([study.view(rows, scale, changes)])
-    written = study.write(rows, scale, results, command, changes)
-    echo(f"\nwrote {' and '.join(str(_shown(path)) for path in written)}", error=True)
+    files = study.write(rows, scale, results, command, changes)
+    echo(f"\nwrote {' and '.join(str(_shown(path)) for path in files)}", error=True)
 
 
 class _Trainer:

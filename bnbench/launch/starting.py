@@ -27,6 +27,7 @@ LONGEST_FOLDER = 70
 WITHOUT = "bnbench sweep --launcher inline and bnbench study run --jobs 1 need none, but for a plugin"
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """The start method. A fork server imports once for all workers; elsewhere it is not safe with native libraries."""
+FORK_SERVER = "bnbench.launch.fork_server"
 
 
 class NoWorkers(OSError):
@@ -43,7 +44,7 @@ def prestart(*modules: str) -> None:
         NoWorkers: none can be started.
     """
     if METHOD == "forkserver":
-        multiprocessing.set_forkserver_preload([*modules])
+        multiprocessing.set_forkserver_preload([FORK_SERVER, *modules])
         with _starting():
             _run_interpreter()
             with _without_interrupts():

@@ -72,13 +72,13 @@ class _Inquiry:
         return self._asked(examine, specs)
 
     def _asked(self, question: Question, specs: Mapping[str, RunSpec]) -> Examination:
-        whole, tried = Examination(), 0
+        whole, count = Examination(), 0
         step(f"trying networks (of {len(self.specs)} runs)")
-        for told in ask(question, specs, self.parts, self.data):
-            tried += len(told.specs)
-            step(f"trying networks ({tried} of {len(self.specs)} runs)")
-            reason = f"trying its network failed: {told.error}"
-            whole.add(told.value or Examination(impossible=dict.fromkeys(told.specs, reason)))
+        for answer in ask(question, specs, self.parts, self.data):
+            count += len(answer.specs)
+            step(f"trying networks ({count} of {len(self.specs)} runs)")
+            reason = f"trying its network failed: {answer.error}"
+            whole.add(answer.value or Examination(impossible=dict.fromkeys(answer.specs, reason)))
         return whole
 
 
@@ -98,27 +98,29 @@ def checked_plan(
     """
     problems, folder = list(request.problems), paths.results / name
     rows, device = _place(name, folder, request.device, problems)
-    composed = _with_fingerprints(request.specs, paths.data, problems)
+    specs_with_data = _with_fingerprints(request.specs, paths.data, problems)
     specs: dict[str, RunSpec] = {}
-    for spec in composed or request.specs:
+    for spec in specs_with_data or request.specs:
         specs.setdefault(run_id(spec), spec)
     known = {identity: row["status"] for identity, row in rows.items()}
     untrained = [identity for identity in specs if known.get(identity) not in skip]
     if prestart is not None and prestart.to_train and untrained and not problems:
         prestart.begin()
     inquiry = _Inquiry(specs, parts, paths.data, prestart)
-    examination = Examination() if request.is_unclear else _examined(inquiry, bool(composed), problems)
+    examination = Examination() if request.is_unclear else _examined(inquiry, bool(specs_with_data), problems)
     reasons = examination.impossible
     impossible = {identity: reasons[identity] for identity in specs if identity in reasons}
     if problems or len(impossible) == len(specs):
         raise InvalidRequest(_refusals(inquiry, impossible, problems))
     pending = {identity: specs[identity] for identity in untrained if identity not in impossible}
     notes = [*request.notes, *_notes(specs, examination), *earlier_data(specs.values(), rows.values())]
-    notes += [*same_data(composed), *earlier_sources(specs, pending, parts, rows.values())]
+    notes += [*same_data(specs_with_data), *earlier_sources(specs, pending, parts, rows.values())]
     notes += likely_failures(pending, examination.failing)
-    if pending and (used := gpus(device)):
-        _check_room(pending, paths.data, used)
-    identities = {run_id(old): run_id(new) for old, new in zip(request.specs, composed, strict=True) if old is not new}
+    if pending and (devices := gpus(device)):
+        _check_room(pending, paths.data, devices)
+    identities = {
+        run_id(old): run_id(new) for old, new in zip(request.specs, specs_with_data, strict=True) if old is not new
+    }
     request = replace(request, specs=tuple(specs.values()), notes=tuple(dict.fromkeys(notes)))
     where = folder, parts, paths.plugin, paths.data, device
     return Plan(request, specs, *where, known, pending, impossible, identities=identities)
@@ -174,7 +176,7 @@ def _notes(specs: Mapping[str, RunSpec], possible: Examination) -> list[str]:
     return [*possible.notes, *coincide]
 
 
-def _check_room(pending: Mapping[str, RunSpec], data: Path, used: Sequence[Device]) -> None:
+def _check_room(pending: Mapping[str, RunSpec], data: Path, devices: Sequence[Device]) -> None:
     """See :func:`check_room`."""
     imported_whole("bnbench.plan.room")
     import torch
@@ -183,4 +185,4 @@ def _check_room(pending: Mapping[str, RunSpec], data: Path, used: Sequence[Devic
     from bnbench.plan.room import check_room
 
     here = components()
-    check_room(pending, here, partial(here.load, root=data), [torch.device(gpu.name) for gpu in used])
+    check_room(pending, here, partial(here.load, root=data), [torch.device(gpu.name) for gpu in devices])

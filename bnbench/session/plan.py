@@ -55,8 +55,8 @@ class Plan:
     @property
     def held_back(self) -> list[str]:
         """The runs that failed earlier and are not tried again."""
-        others = {*self.pending, *self.finished, *self.impossible}
-        return [identity for identity in self.specs if identity not in others]
+        accounted = {*self.pending, *self.finished, *self.impossible}
+        return [identity for identity in self.specs if identity not in accounted]
 
     @property
     def infeasible(self) -> list[str]:
@@ -98,14 +98,14 @@ class Plan:
 
         device = torch.device(self.device.name)
         question = partial(division, means=Means(workers, lanes, device), known=known if lanes is None else {})
-        for told in self.ask(question, pending, True, waits):
-            if told.error is None:
-                yield told
+        for answer in self.ask(question, pending, True, waits):
+            if answer.error is None:
+                yield answer
                 continue
-            companions = Counter(map(stack_key, told.specs.values()))
-            why = Execution(reasons=(f"trying lanes failed: {told.error}",))
+            companions = Counter(map(stack_key, answer.specs.values()))
+            why = Execution(reasons=(f"trying lanes failed: {answer.error}",))
             executions = {key: why if runs > 1 else Execution() for key, runs in companions.items()}
-            yield replace(told, value=Division(executions, dict.fromkeys(companions, 0.0)))
+            yield replace(answer, value=Division(executions, dict.fromkeys(companions, 0.0)))
 
     def ask(
         self, question: Question, specs: Mapping[str, RunSpec], measures: bool = False, waits: Waits | None = None

@@ -37,16 +37,19 @@ def fingerprinted(specs: Iterable[RunSpec], root: Path) -> list[RunSpec]:
         InvalidRequest: there are no such data, or they cannot be read; all that is wrong.
     """
     specs = list(specs)
-    found: dict[Choice, str | None] = {}
+    fingerprints: dict[Choice, str | None] = {}
     problems: list[str] = []
     for choice in dict.fromkeys(spec.dataset for spec in specs):
         try:
-            found[choice] = _fingerprint(choice, root)
+            fingerprints[choice] = _fingerprint(choice, root)
         except BnbenchError as error:
             problems.append(str(error))
     if problems:
         raise InvalidRequest(problems)
-    return [spec if spec.data == found[spec.dataset] else replace(spec, data=found[spec.dataset]) for spec in specs]
+    return [
+        spec if spec.data == fingerprints[spec.dataset] else replace(spec, data=fingerprints[spec.dataset])
+        for spec in specs
+    ]
 
 
 def same_data(specs: Iterable[RunSpec]) -> Iterator[str]:
@@ -91,7 +94,7 @@ def earlier_sources(
     """
     rows = list(rows)
     for group, names in parts.added.items():
-        for name in dict.fromkeys(chosen for spec in specs.values() if (chosen := _name(spec, group)) in names):
+        for name in dict.fromkeys(component for spec in specs.values() if (component := _name(spec, group)) in names):
             beside = [row for row in rows if row.get(group) == name and row.get("plugin")]
             if not beside or beside[-1]["plugin"] == parts.source_hash:
                 continue
@@ -99,9 +102,9 @@ def earlier_sources(
             if others:
                 new = sum(_name(specs[identity], group) == name for identity in pending)
                 since = max(row["finished_at"] for row in others)
-                kept = f"{plural(len(others), 'finished run')} of other versions kept (report --versions shows all)"
-                changed = f"{group}={name}: the source of its plugin changed since {since}"
-                yield f"{changed}: {plural(new, 'run')} to train, and {kept}"
+                older = f"{plural(len(others), 'finished run')} of other versions kept (report --versions shows all)"
+                cause = f"{group}={name}: the source of its plugin changed since {since}"
+                yield f"{cause}: {plural(new, 'run')} to train, and {older}"
 
 
 def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Parts, root: Path) -> RunSpec:
@@ -124,8 +127,8 @@ def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Parts
     except DataMissing as error:
         raise DataMissing(f"{error}\nIf the data were moved, put {PATH}=... beside --from") from error
     if spec.data not in (None, now):
-        held = f"have the fingerprint {now} and not {spec.data}, as they had, so it would be another run"
-        raise InvalidRequest([f"--from {source}: the data of {_where(spec.dataset)} {held}"])
+        mismatch = f"have the fingerprint {now} and not {spec.data}, as they had, so it would be another run"
+        raise InvalidRequest([f"--from {source}: the data of {_where(spec.dataset)} {mismatch}"])
     return spec
 
 

@@ -109,13 +109,13 @@ def _measured(plan: Plan, way: Way) -> dict[str, Any]:
     if in_workers:
         prestart(*MEASURING)
     imported_whole("bnbench.plan.estimate")
-    dividing, divided = _timed_division(plan, way)
+    dividing, divisions = _timed_division(plan, way)
     loading = import_seconds()
     if in_workers:
         list(local(abs, [0], 1))  # until the server can start processes
-    executions = {key: execution for answer in divided for key, execution in answer.value.executions.items()}
-    planned = stacks(plan.pending, executions, way.workers, spread=way.lanes is None)
-    training, starting = _timed_steps(plan, way, divided, planned, in_workers)
+    executions = {key: execution for answer in divisions for key, execution in answer.value.executions.items()}
+    groups = stacks(plan.pending, executions, way.workers, spread=way.lanes is None)
+    training, starting = _timed_steps(plan, way, divisions, groups, in_workers)
     if in_workers and cores() == 1:
         starting += loading
     return {
@@ -141,7 +141,7 @@ def _timed_division(plan: Plan, way: Way) -> tuple[float, list[Answer]]:
 
 
 def _timed_steps(
-    plan: Plan, way: Way, divided: Sequence[Answer], planned: Sequence[Stack], in_workers: bool
+    plan: Plan, way: Way, divisions: Sequence[Answer], groups: Sequence[Stack], in_workers: bool
 ) -> tuple[list[float], float]:
     """Seconds of each stack, and those until workers begin with them."""
     import torch
@@ -150,22 +150,24 @@ def _timed_steps(
 
     times: dict[Stack, list[float]] = {}
     starts = [0.0]
-    for answer in divided:
-        members = [stack for stack in planned if stack[0] in answer.specs]
+    for answer in divisions:
+        members = [stack for stack in groups if stack[0] in answer.specs]
         question = partial(stack_seconds, device=torch.device(plan.device.name), found=answer.value)
         start = time.monotonic()
         if in_workers:
             shares = _shares(answer.specs, members, min(way.workers, cores()))
             questions = [(partial(question, planned=share), _representatives(answer.specs, share)) for share in shares]
-            measured = ask_at_once(questions, plan.components, plan.data)
+            measurements = ask_at_once(questions, plan.components, plan.data)
         else:
-            asked = plan.ask(partial(question, planned=members), _representatives(answer.specs, members), measures=True)
-            measured = [told for told in asked if told.error is None]
-        for told in measured:
-            share = [stack for stack in members if stack[0] in told.specs]
-            for stack, seconds in zip(share, told.value.seconds, strict=True):
+            answers = plan.ask(
+                partial(question, planned=members), _representatives(answer.specs, members), measures=True
+            )
+            measurements = [measurement for measurement in answers if measurement.error is None]
+        for measurement in measurements:
+            share = [stack for stack in members if stack[0] in measurement.specs]
+            for stack, seconds in zip(share, measurement.value.seconds, strict=True):
                 times.setdefault(stack, []).append(seconds)
-        spent = fmean(told.value.spent for told in measured) if measured else 0.0
+        spent = fmean(measurement.value.spent for measurement in measurements) if measurements else 0.0
         starts.append(max(time.monotonic() - start - spent, 0.0))
     return [*map(fmean, times.values())], max(*starts, sum(starts) / way.workers)
 

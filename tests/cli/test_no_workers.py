@@ -35,6 +35,12 @@ REFUSALS = {
         "tempfile._candidate_tempdir_list = lambda: ['/nowhere']",
         "No usable temporary directory found in ['/nowhere']",
     ),
+    "no process for a worker": (
+        "import multiprocessing.util as util; spawn = util.spawnv_passfds\n"
+        "full = 'import os\\ndef fork(): raise BlockingIOError(11, str())\\nos.fork = fork\\n'\n"
+        "util.spawnv_passfds = lambda path, args, fds: spawn(path, [*args[:-1], full + args[-1]], fds)",
+        "the process that starts them has ended",
+    ),
     "a server that dies": (
         "from multiprocessing import forkserver; forkserver.main = None\n"
         "import multiprocessing.util as util; spawn = util.spawnv_passfds\n"
@@ -73,7 +79,7 @@ def test_one_message_says_why_no_worker_starts(tmp_path: Path, refusal: str, wor
     assert message.startswith(f"error: worker processes cannot be started: {REFUSALS[refusal][1]}; ")
     assert "bnbench sweep --launcher inline and bnbench study run --jobs 1 need none" in message
     assert done.returncode == 1
-    if refusal != "a server that dies":
+    if refusal not in ("a server that dies", "no process for a worker"):
         assert not (tmp_path / "results").exists(), "it is told before anything is planned"
 
 
