@@ -167,5 +167,5 @@ def verdicts(
     def train(one: study.Study, what: str, plan: session.Plan) -> session.Summary:
         return study.execute(one, plan, jobs)
 
-    found = [study.conduct(one, chosen, place, train) for one in asked]
+    found = [study.run_study(one, chosen, place, train) for one in asked]
     return study.as_table(study.scorecard(found))

@@ -72,7 +72,7 @@ def show(
             raise InvalidRequest(["name one study; bnbench study list shows them"])
         (one,) = asked
         chosen = study.check_scale(scale, [one])
-        found = study.outlook(one, chosen, study.Place(settings.results, settings.data, plugin))
+        found = study.forecast_study(one, chosen, study.Place(settings.results, settings.data, plugin))
         workers = 1 if one.alone else session.worker_count(found.plan)
         before, rounds = age(), 2 if found.tuning else 1
         seconds = before + found.plan.estimate(workers, 1 if one.alone else None, rounds).seconds + ending()
@@ -175,10 +175,10 @@ def run(
         study.check_places(asked, chosen, place)
         start = partial(begin, "bnbench.worker") if jobs != 1 else None
         for one in asked:
-            study.outlook(one, chosen, place, start)
+            study.forecast_study(one, chosen, place, start)
     trainer = _Trainer(jobs)
     try:
-        found = [study.conduct(one, chosen, place, trainer.train) for one in asked]
+        found = [study.run_study(one, chosen, place, trainer.train) for one in asked]
     except KeyboardInterrupt:
         if not trainer.interrupted:
             echo(GOES_ON)

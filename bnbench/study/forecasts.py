@@ -14,7 +14,7 @@ from bnbench.study.runner import Place, sweep_name
 
 
 @dataclass(frozen=True)
-class Outlook:
+class StudyForecast:
     """The size of a study.
 
     Attributes:
@@ -31,7 +31,7 @@ class Outlook:
     detectable: float
 
 
-def outlook(study: Study, scale: ScaleName, place: Place, start: session.Start | None = None) -> Outlook:
+def forecast_study(study: Study, scale: ScaleName, place: Place, start: session.Start | None = None) -> StudyForecast:
     """Count the runs of a study and plan them, writing nothing.
 
     Args:
@@ -61,4 +61,4 @@ def outlook(study: Study, scale: ScaleName, place: Place, start: session.Start |
     alpha = ALPHA / len(study.claims)
     detectable = remembered("detectable", [amounts.seeds, alpha], lambda: detectable_effect(amounts.seeds, alpha))
     tuning = sum(len(request.specs) for request in requests[:-1])
-    return Outlook(plan, tuning, len(reporting.specs), detectable)
+    return StudyForecast(plan, tuning, len(reporting.specs), detectable)
