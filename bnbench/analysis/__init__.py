@@ -1,7 +1,7 @@
 """Numbers of a results table: what reports draw and studies decide on. No words for people, no torch."""
 
 from bnbench.analysis.convergence import Convergence, analyze_convergence
-from bnbench.analysis.learning_rate import LearningRateAnalysis, analyze_learning_rate
+from bnbench.analysis.learning_rate import LearningRateCurves, analyze_learning_rate
 from bnbench.analysis.options import LearningRates, Options
 from bnbench.analysis.rows import Rows
 from bnbench.analysis.small_batch import SmallBatch, analyze_small_batch
@@ -9,7 +9,7 @@ from bnbench.analysis.trials import Trials, read_trials
 
 __all__ = [
     "Convergence",
-    "LearningRateAnalysis",
+    "LearningRateCurves",
     "LearningRates",
     "Options",
     "Rows",

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from bnbench.analysis.accuracy import Accuracy, divergence, summarize, without_unstable_divergence
 from bnbench.analysis.baseline import compared_rows
-from bnbench.analysis.factors import head
+from bnbench.analysis.fastest import fastest_rows
 from bnbench.analysis.levels import Level
 from bnbench.analysis.lr_choice import LearningRateChoice, best_lr, keep_best
 from bnbench.analysis.options import Options
 from bnbench.analysis.rows import Rows, sort_into_rows
+from bnbench.analysis.speed_up import SpeedUp, row_speed_up
 from bnbench.analysis.targets import derive_targets
 from bnbench.analysis.time_to_target import Times, times_to_target
 from bnbench.analysis.trials import Trials
-from bnbench.stats import Reading, ratio_of_medians
-
-TASK = ("dataset", "data", "model", "batch_size")
-"""Rows that have these and their options in common are compared for the fastest."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpeedUp:
-    """Median steps of the baseline over those of a row.
-
-    Attributes:
-        reading: as :func:`bnbench.stats.ratio_of_medians` says, or why there is no ratio: the row is the ``baseline``,
-            has none (``unmatched``), or either is ``unstable``.
-        value: the ratio; NaN without one.
-    """
-
-    reading: Reading | Literal["baseline", "unmatched", "unstable"]
-    value: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +69,18 @@ class Convergence:
     """Times to targets of a table of runs.
 
     Attributes:
-        rows: the rows of all tables.
+        rows: the rows of all datasets.
         choices: the learning rate of each row; None where none was chosen.
         compared: the row that each row is compared with; empty without a comparison.
         divergence: of each row at its learning rate: ``diverged``, ``seeds`` and ``unstable``.
-        tables: one per dataset and target.
+        targets: one per dataset and target.
     """
 
     rows: Rows
     choices: dict[Any, LearningRateChoice] | None
     compared: dict[int, int]
     divergence: pd.DataFrame
-    tables: tuple[TargetTimes, ...]
+    targets: tuple[TargetTimes, ...]
 
 
 def analyze_convergence(trials: Trials, metrics: pd.DataFrame, options: Options) -> Convergence:
@@ -120,13 +102,13 @@ def analyze_convergence(trials: Trials, metrics: pd.DataFrame, options: Options)
     runs = counted if choices is None else keep_best(counted, choices, ["row"])
     material = _Material(rows, choices, compared, runs, divergence(runs, ["row"]), metrics)
     datasets = sorted(trials.frame["dataset"].unique())
-    tables = tuple(table for dataset in datasets for table in _tables(material, dataset, options.targets))
-    return Convergence(rows, choices, compared, material.divergence, tables)
+    targets = tuple(times for dataset in datasets for times in _dataset_times(material, dataset, options.targets))
+    return Convergence(rows, choices, compared, material.divergence, targets)
 
 
 @dataclass(frozen=True, slots=True)
 class _Material:
-    """All that the tables share; ``runs`` are those at the learning rate of their row."""
+    """All that the targets share; ``runs`` are those at the learning rate of their row."""
 
     rows: Rows
     choices: dict[Any, LearningRateChoice] | None
@@ -136,7 +118,7 @@ class _Material:
     metrics: pd.DataFrame
 
 
-def _tables(material: _Material, dataset: int, targets: tuple[float, ...]) -> Iterator[TargetTimes]:
+def _dataset_times(material: _Material, dataset: int, targets: tuple[float, ...]) -> Iterator[TargetTimes]:
     keys = material.rows.keys
     here = [int(row) for row in keys.index[keys["dataset"] == dataset]]
     runs = material.runs[material.runs["row"].isin(here)]
@@ -170,18 +152,7 @@ class _RowsTimes:
 def _target_times(material: _Material, runs: pd.DataFrame, target: float) -> _RowsTimes:
     every = times_to_target(runs, material.metrics, target)
     counted = times_to_target(without_unstable_divergence(runs, ["row"]), material.metrics, target)
-    return _RowsTimes(every, counted, _fastest(material, counted))
-
-
-def _fastest(material: _Material, times: dict[int, Times]) -> set[int]:
-    """The rows with the fewest median steps among the stable ones of their task, if it has several rows."""
-    keys = material.rows.keys
-    task = [name for name in material.rows.trials.columns if head(name) in TASK]
-    steps = pd.Series({row: one.median["step"] for row, one in times.items()}, dtype=float).reindex(keys.index)
-    steps = steps.mask(material.divergence["unstable"].reindex(keys.index, fill_value=False), math.inf)
-    groups = steps.groupby([keys[name] for name in task])
-    best = (steps == groups.transform("min")) & (steps < math.inf) & (groups.transform("size") > 1)
-    return {int(row) for row in keys.index[best]}
+    return _RowsTimes(every, counted, fastest_rows(material.rows, counted, material.divergence["unstable"]))
 
 
 def _row(material: _Material, row: int, times: _RowsTimes, val: Accuracy | None, test: Accuracy | None) -> RowTimes:
@@ -192,21 +163,7 @@ def _row(material: _Material, row: int, times: _RowsTimes, val: Accuracy | None,
         times.counted.get(row),
         bool(material.divergence["unstable"].get(row, False)),
         row in times.fastest,
-        _speed_up(material, row, times.counted),
+        row_speed_up(row, material.compared, times.counted, material.divergence["unstable"]),
         val,
         test,
     )
-
-
-def _speed_up(material: _Material, row: int, times: dict[int, Times]) -> SpeedUp | None:
-    if not material.compared:
-        return None
-    other = material.compared.get(row)
-    if other is None or row not in times or other not in times:
-        return SpeedUp("unmatched")
-    if other == row:
-        return SpeedUp("baseline")
-    if material.divergence["unstable"][[row, other]].any():
-        return SpeedUp("unstable")
-    ours, theirs = times[row], times[other]
-    return SpeedUp(*ratio_of_medians(ours.median["step"], theirs.median["step"], theirs.spent))

@@ -71,7 +71,7 @@ class UsableWidth:
 
 
 @dataclass(frozen=True, slots=True)
-class LearningRateAnalysis:
+class LearningRateCurves:
     """The learning-rate curves of a table of runs.
 
     Attributes:
@@ -98,7 +98,7 @@ class LearningRateAnalysis:
         return UsableWidth(rates[low], rates[high], low == 0 or high == len(rates) - 1)
 
 
-def analyze_learning_rate(trials: Trials) -> LearningRateAnalysis:
+def analyze_learning_rate(trials: Trials) -> LearningRateCurves:
     """The curve of every row, and what follows from it; at least one of the trials must be a result."""
     rows = sort_into_rows(trials, aside=("lr",))
     counted = rows.trials.counted
@@ -107,7 +107,7 @@ def analyze_learning_rate(trials: Trials) -> LearningRateAnalysis:
     for (row, code), accuracy in summarize(counted, ["row", "lr"], "val").items():
         accuracies.setdefault(row, {})[code] = accuracy
     curves = {row: _curve(curve, choices[row], float(rows.keys["chance"][row])) for row, curve in accuracies.items()}
-    return LearningRateAnalysis(rows, curves, max(one.seeds for curve in accuracies.values() for one in curve.values()))
+    return LearningRateCurves(rows, curves, max(one.seeds for curve in accuracies.values() for one in curve.values()))
 
 
 def _curve(accuracies: dict[int, Accuracy], choice: LearningRateChoice, chance: float) -> LearningRateCurve:

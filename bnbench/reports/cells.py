@@ -1,14 +1,14 @@
-"""Entries that several views have: accuracies, learning rates, and the words that name a row."""
+"""Tables of rows, and entries that several views have: accuracies and learning rates."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from bnbench.analysis.accuracy import Accuracy
 from bnbench.analysis.levels import Level, level_digits, level_text
 from bnbench.analysis.lr_choice import LearningRateChoice
-from bnbench.analysis.rows import Rows, heads, labels
-from bnbench.reports.view import NOTHING, Cell, Column, Mark
+from bnbench.analysis.rows import Rows, heads, labels, section_starts
+from bnbench.reports.view import NOTHING, Cell, Column, Mark, Table
 
 UNSTABLE = "unstable"
 UNSTABLE_CELL = Cell(words=UNSTABLE, mark="bad")
@@ -17,13 +17,8 @@ BASELINE_CELL = Cell(words="baseline", mark="baseline")
 
 
 def key_columns(rows: Rows, without: Collection[str] = ()) -> tuple[Column, ...]:
-    """The headers that go with :func:`label_cells`."""
+    """The headers of the words that name a row."""
     return tuple(Column(name.replace("batch_size", "batch"), key=True) for name in heads(rows, without) or ["runs"])
-
-
-def label_cells(rows: Rows, without: Collection[str] = ()) -> dict[int, tuple[Cell, ...]]:
-    """The cells that name each row."""
-    return {row: tuple(map(Cell, words)) for row, words in labels(rows, without).items()}
 
 
 def accuracy_cell(accuracy: Accuracy | None, usual: int = 0, mark: Mark = "") -> Cell:
@@ -54,3 +49,27 @@ def lr_cell(levels: Sequence[Level], choice: LearningRateChoice) -> Cell:
     level = levels[choice.code]
     value = level if type(level) in (int, float) else level_text(level)
     return Cell(value, "lr", digits=level_digits(levels), remarks=remarks, mark="bad" if remarks else "")
+
+
+def row_table(
+    title: str,
+    rows: Rows,
+    columns: Sequence[str],
+    cells: Mapping[int, Sequence[Cell]],
+    notes: Sequence[str] = (),
+    without: Collection[str] = (),
+) -> Table:
+    """A table with a line per row: the words that name it, then its cells.
+
+    Args:
+        title: of the table.
+        rows: those that may be in it.
+        columns: titles of the columns behind the names.
+        cells: by row; a row without is not in the table.
+        notes: under the table.
+        without: columns of names that are left out.
+    """
+    words = {row: texts for row, texts in labels(rows, without).items() if row in cells}
+    lines = tuple((*map(Cell, texts), *cells[row]) for row, texts in words.items())
+    headers = (*key_columns(rows, without), *map(Column, columns))
+    return Table(title, headers, lines, tuple(notes), section_starts(list(words.values())))

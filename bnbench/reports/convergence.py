@@ -9,9 +9,9 @@ import pandas as pd
 
 from bnbench.analysis import Convergence, Options, analyze_convergence
 from bnbench.analysis.baseline import baseline_text
-from bnbench.analysis.convergence import RowTimes, SpeedUp, TargetTimes
+from bnbench.analysis.convergence import RowTimes, TargetTimes
 from bnbench.analysis.levels import level_text
-from bnbench.analysis.rows import labels, section_starts
+from bnbench.analysis.speed_up import SpeedUp
 from bnbench.analysis.time_to_target import Times
 from bnbench.reports.cells import (
     BASELINE_CELL,
@@ -19,9 +19,8 @@ from bnbench.reports.cells import (
     UNSTABLE,
     UNSTABLE_CELL,
     accuracy_cell,
-    key_columns,
-    label_cells,
     lr_cell,
+    row_table,
 )
 from bnbench.reports.notes import (
     UNSTABLE_NOTE,
@@ -33,7 +32,7 @@ from bnbench.reports.notes import (
     untuned_notes,
 )
 from bnbench.reports.results import results
-from bnbench.reports.view import NOTHING, Cell, Column, ReportView, Table, Unit
+from bnbench.reports.view import NOTHING, Cell, ReportView, Table, Unit
 from bnbench.reports.wording import target as target_text
 
 TITLE = "Convergence"
@@ -59,21 +58,19 @@ def convergence(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
     if metrics.empty:
         return ReportView(TITLE, notes=("The runs have no evaluations on record.",))
     numbers = analyze_convergence(trials, metrics, options)
-    if not numbers.tables:
+    if not numbers.targets:
         return ReportView(TITLE, notes=("No row's mean validation accuracy is above chance, so there is no target.",))
-    return ReportView(TITLE, tuple(_table(numbers, table) for table in numbers.tables), _notes(numbers, options))
+    return ReportView(TITLE, tuple(_table(numbers, times) for times in numbers.targets), _notes(numbers, options))
 
 
-def _table(numbers: Convergence, table: TargetTimes) -> Table:
+def _table(numbers: Convergence, times: TargetTimes) -> Table:
     rows = numbers.rows
     optional = any(name.startswith("dataset.") for name in rows.factors)
     without = [] if optional else ["dataset"]  # which the title tells
-    names, words = label_cells(rows, without), labels(rows, without)
-    lines = tuple((*names[one.row], *_cells(numbers, one, table.seeds)) for one in table.rows)
-    columns = (*key_columns(rows, without), *map(Column, _titles(numbers)))
-    place = f"{level_text(table.dataset)}: " if len(rows.trials.levels["dataset"]) > 1 else ""
-    title = f"{place}to {target_text(table.target)} validation accuracy"
-    return Table(title, columns, lines, (), section_starts([words[one.row] for one in table.rows]))
+    cells = {row.row: _cells(numbers, row, times.seeds) for row in times.rows}
+    place = f"{level_text(times.dataset)}: " if len(rows.trials.levels["dataset"]) > 1 else ""
+    title = f"{place}to {target_text(times.target)} validation accuracy"
+    return row_table(title, rows, _titles(numbers), cells, without=without)
 
 
 def _titles(numbers: Convergence) -> list[str]:

@@ -7,15 +7,14 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bnbench.analysis import LearningRateAnalysis, Options, analyze_learning_rate
+from bnbench.analysis import LearningRateCurves, Options, analyze_learning_rate
 from bnbench.analysis.learning_rate import LearningRateCurve
 from bnbench.analysis.levels import level_digits, level_texts
 from bnbench.analysis.lr_choice import LearningRateChoice
-from bnbench.analysis.rows import labels, section_starts
-from bnbench.reports.cells import UNSTABLE, UNSTABLE_CELL, accuracy_cell, key_columns, label_cells, lr_cell
+from bnbench.reports.cells import UNSTABLE, UNSTABLE_CELL, accuracy_cell, lr_cell, row_table
 from bnbench.reports.notes import divergence_notes, edge_notes, runs_notes, seeds_note
 from bnbench.reports.results import results
-from bnbench.reports.view import NOTHING, Cell, Column, ReportView, Table
+from bnbench.reports.view import NOTHING, Cell, ReportView, Table
 
 TITLE = "Learning rate"
 TRAINS_NOTE = (
@@ -45,23 +44,21 @@ def learning_rate(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -
     return ReportView(TITLE, (_curve_table(numbers), _range_table(numbers)), _notes(numbers))
 
 
-def _notes(numbers: LearningRateAnalysis) -> tuple[str, ...]:
+def _notes(numbers: LearningRateCurves) -> tuple[str, ...]:
     scaling = numbers.rows.trials.levels.get("lr_scaling", ("none",))
     scaled = () if scaling == ("none",) else ("lr is the value before scaling with the batch size.",)
     return (*scaled, *runs_notes(numbers.rows))
 
 
-def _curve_table(numbers: LearningRateAnalysis) -> Table:
-    names = label_cells(numbers.rows)
-    lines = tuple((*names[row], *_curve_cells(numbers, numbers.curves.get(row))) for row in names)
-    columns = (*key_columns(numbers.rows), *(Column(f"lr {text}") for text in level_texts(numbers.levels)))
+def _curve_table(numbers: LearningRateCurves) -> Table:
+    cells = {row: _curve_cells(numbers, numbers.curves.get(row)) for row in numbers.rows.keys.index}
+    titles = [f"lr {text}" for text in level_texts(numbers.levels)]
     accuracies = [accuracy for curve in numbers.curves.values() for accuracy in curve.accuracies.values()]
     notes = (seeds_note(numbers.seeds, "Final validation accuracy in percent"), *divergence_notes(accuracies))
-    title = "Validation accuracy by learning rate"
-    return Table(title, columns, lines, notes, section_starts(list(labels(numbers.rows).values())))
+    return row_table("Validation accuracy by learning rate", numbers.rows, titles, cells, notes)
 
 
-def _curve_cells(numbers: LearningRateAnalysis, curve: LearningRateCurve | None) -> list[Cell]:
+def _curve_cells(numbers: LearningRateCurves, curve: LearningRateCurve | None) -> list[Cell]:
     codes = range(len(numbers.levels))
     if curve is None:
         return [NOTHING for _ in codes]
@@ -69,20 +66,17 @@ def _curve_cells(numbers: LearningRateAnalysis, curve: LearningRateCurve | None)
     return [accuracy_cell(curve.accuracies.get(code), numbers.seeds, "best" if code == best else "") for code in codes]
 
 
-def _range_table(numbers: LearningRateAnalysis) -> Table:
-    names = label_cells(numbers.rows)
-    lines = tuple((*names[row], *_range_cells(numbers, row)) for row in names)
+def _range_table(numbers: LearningRateCurves) -> Table:
+    cells = {row: _range_cells(numbers, row) for row in numbers.rows.keys.index}
     titles = ["best lr", "val % at best", "largest lr", "usable range", "decades", "diverged"]
-    columns = (*key_columns(numbers.rows), *(Column(title) for title in titles))
     usable = [numbers.usable(row) for row in numbers.curves]
     open_ended = any(width is not None and width.open_ended for width in usable)
     notes = [TRAINS_NOTE, USABLE_NOTE, *([OPEN_NOTE] if open_ended else [])]
     notes += edge_notes([curve.choice for curve in numbers.curves.values()])
-    title = "Best, largest and usable learning rate"
-    return Table(title, columns, lines, tuple(notes), section_starts(list(labels(numbers.rows).values())))
+    return row_table("Best, largest and usable learning rate", numbers.rows, titles, cells, notes)
 
 
-def _range_cells(numbers: LearningRateAnalysis, row: int) -> list[Cell]:
+def _range_cells(numbers: LearningRateCurves, row: int) -> list[Cell]:
     curve = numbers.curves.get(row)
     if curve is None:
         return [NOTHING] * 6
@@ -96,7 +90,7 @@ def _range_cells(numbers: LearningRateAnalysis, row: int) -> list[Cell]:
     ]
 
 
-def _largest_cell(numbers: LearningRateAnalysis, curve: LearningRateCurve) -> Cell:
+def _largest_cell(numbers: LearningRateCurves, curve: LearningRateCurve) -> Cell:
     levels = [numbers.levels[code] for code in curve.accuracies]
     largest = curve.range.largest
     cell = NONE if largest is None else lr_cell(levels, LearningRateChoice(largest))
@@ -107,7 +101,7 @@ def _largest_cell(numbers: LearningRateAnalysis, curve: LearningRateCurve) -> Ce
     return replace(cell, remarks=(f"({UNSTABLE} at {', '.join(above)})",)) if above else cell
 
 
-def _width_cells(numbers: LearningRateAnalysis, row: int) -> tuple[Cell, Cell]:
+def _width_cells(numbers: LearningRateCurves, row: int) -> tuple[Cell, Cell]:
     curve, width = numbers.curves[row], numbers.usable(row)
     if curve.choice.unstable:
         return UNSTABLE_CELL, UNSTABLE_CELL

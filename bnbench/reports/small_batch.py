@@ -7,16 +7,14 @@ import pandas as pd
 from bnbench.analysis import Options, SmallBatch, analyze_small_batch
 from bnbench.analysis.baseline import baseline_text
 from bnbench.analysis.levels import level_text
-from bnbench.analysis.rows import labels, section_starts
 from bnbench.analysis.small_batch import Difference, NoNumber
 from bnbench.reports.cells import (
     BASELINE_CELL,
     UNMATCHED_CELL,
     UNSTABLE_CELL,
     accuracy_cell,
-    key_columns,
-    label_cells,
     lr_cell,
+    row_table,
 )
 from bnbench.reports.notes import (
     divergence_notes,
@@ -28,7 +26,7 @@ from bnbench.reports.notes import (
     untuned_notes,
 )
 from bnbench.reports.results import results
-from bnbench.reports.view import NOTHING, Cell, Column, ReportView, Table, Unit
+from bnbench.reports.view import NOTHING, Cell, ReportView, Table, Unit
 
 TITLE = "Small batch"
 WORDS: dict[NoNumber, Cell] = {
@@ -59,19 +57,16 @@ def small_batch(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
 
 
 def _accuracy_table(numbers: SmallBatch, options: Options) -> Table:
-    names = label_cells(numbers.rows)
-    lines = tuple((*names[row], *_cells(numbers, row)) for row in names)
+    cells = {row: _cells(numbers, row) for row in numbers.rows.keys.index}
     small, large = (level_text(numbers.batches[end]) for end in numbers.ends)
-    extra = [f"drop {large} to {small}", *(["vs baseline"] if numbers.compared else [])]
-    columns = (*_columns(numbers), *(Column(title) for title in extra))
+    titles = [*_titles(numbers), f"drop {large} to {small}", *(["vs baseline"] if numbers.compared else [])]
     notes = [seeds_note(numbers.seeds, "Final test accuracy in percent"), *_drop_notes(numbers, options, small, large)]
     notes += divergence_notes(numbers.accuracies.values())
-    sections = section_starts(list(labels(numbers.rows).values()))
-    return Table("Test accuracy by batch size", columns, lines, tuple(notes), sections)
+    return row_table("Test accuracy by batch size", numbers.rows, titles, cells, notes)
 
 
-def _columns(numbers: SmallBatch) -> list[Column]:
-    return [*key_columns(numbers.rows), *(Column(f"batch {level_text(level)}") for level in numbers.batches)]
+def _titles(numbers: SmallBatch) -> list[str]:
+    return [f"batch {level_text(level)}" for level in numbers.batches]
 
 
 def _cells(numbers: SmallBatch, row: int) -> list[Cell]:
@@ -105,11 +100,9 @@ def _drop_notes(numbers: SmallBatch, options: Options, small: str, large: str) -
 def _lr_table(numbers: SmallBatch) -> Table:
     choices = numbers.choices or {}
     levels = numbers.rows.trials.levels["lr"]
-    cells = {at: lr_cell(levels, choice) for at, choice in choices.items()}
-    names = label_cells(numbers.rows)
+    chosen = {at: lr_cell(levels, choice) for at, choice in choices.items()}
     batches = range(len(numbers.batches))
-    lines = tuple((*names[row], *(cells.get((row, batch), NOTHING) for batch in batches)) for row in names)
+    cells = {row: [chosen.get((row, batch), NOTHING) for batch in batches] for row in numbers.rows.keys.index}
     text = "Each cell's own best, by mean final validation accuracy over the same seeds."
     notes = (text, *edge_notes(choices.values()))
-    sections = section_starts(list(labels(numbers.rows).values()))
-    return Table("Chosen learning rate by batch size", tuple(_columns(numbers)), lines, notes, sections)
+    return row_table("Chosen learning rate by batch size", numbers.rows, _titles(numbers), cells, notes)

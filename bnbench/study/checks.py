@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bnbench.errors import nearest
+from bnbench.schema.convert import shown
 from bnbench.study.definition import Scale, Study, StudyClaim
 
 OWN_KEYS = ("lr", "seed", "probes", "device")
@@ -29,9 +30,9 @@ def study_problems(study: Study) -> list[str]:
 def _claim_problems(study: Study, claim: StudyClaim) -> Iterator[str]:
     where = f"claims.{claim.name}"
     if len(claim.compare) != 2 or claim.compare[0] == claim.compare[1]:
-        yield f"{where}.compare: must be two arms, the one that is claimed of first"
+        yield f"{where}.compare={shown(claim.compare)}: must be two arms, first the one that the claim is about"
     if len(claim.cells) not in (1, 2) or len(set(claim.cells)) != len(claim.cells):
-        yield f"{where}.cells: must be one cell, or two whose differences are compared"
+        yield f"{where}.cells={shown(claim.cells)}: must be one cell, or two different ones to compare"
     yield from (
         f"{where}.compare={arm}: {nearest(arm, [*study.arms])}" for arm in claim.compare if arm not in study.arms
     )
@@ -45,7 +46,7 @@ def _claim_problems(study: Study, claim: StudyClaim) -> Iterator[str]:
 
 def _scale_problems(scale: Scale) -> Iterator[str]:
     if not scale.lr or list(scale.lr) != sorted(set(scale.lr)) or scale.lr[0] <= 0:
-        yield "lr: must be learning rates above zero, ascending"
+        yield f"lr={shown(scale.lr)}: must be learning rates above zero, ascending, such as [0.01,0.1]"
     if scale.seeds < 1:
         yield f"seeds={scale.seeds}: must be at least 1"
     if scale.tuning_seeds < 1:
@@ -58,4 +59,4 @@ def _settings_problems(where: str, settings: tuple[str, ...]) -> Iterator[str]:
         if not equals:
             yield f"{where}: {setting!r} must be a setting such as norm=batch"
         if key in OWN_KEYS:
-            yield f"{where}: {setting!r}: {key} is set by the study itself"
+            yield f"{where}: {setting!r}: {key} is set by the study itself; leave it out"

@@ -74,7 +74,7 @@ def check_places(studies: Sequence[Study], scale: ScaleName, place: Place) -> No
         store.check_place(expanded(place.results, "--results"), sweep_name(study, scale))
 
 
-def conduct(study: Study, scale: ScaleName, place: Place, train: Train) -> Findings:
+def run_study(study: Study, scale: ScaleName, place: Place, train: Train) -> Findings:
     """Train what a study still lacks: tuning runs, then reporting runs at the chosen learning rates.
 
     Raises:

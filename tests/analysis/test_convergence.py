@@ -21,7 +21,7 @@ def rows_of(runs: pd.DataFrame, steps: dict[str, int]) -> dict[str, RowTimes]:
     metrics = metrics_of({run: [0.1] * (hundreds - 1) + [0.9] for run, hundreds in steps.items()})
     numbers = analyze_convergence(read_trials(runs, NONE), metrics, Options(NONE, (0.9,)))
     names = {row: " ".join(words) for row, words in labels(numbers.rows).items()}
-    return {names[row.row]: row for table in numbers.tables for row in table.rows}
+    return {names[row.row]: row for times in numbers.targets for row in times.rows}
 
 
 def test_times_are_over_seeds_and_a_miss_is_infinite() -> None:

@@ -2,13 +2,13 @@ import math
 
 import pytest
 
-from bnbench.analysis import LearningRateAnalysis, analyze_learning_rate, read_trials
+from bnbench.analysis import LearningRateCurves, analyze_learning_rate, read_trials
 from bnbench.analysis.learning_rate import UsableWidth
 
 from .frames import runs_of
 
 
-def analysis_of(*seeds: list[float | None]) -> LearningRateAnalysis:
+def analysis_of(*seeds: list[float | None]) -> LearningRateCurves:
     """One row with learning rates 0.001, 0.01, ...; None has diverged."""
     return analyze_learning_rate(
         read_trials(
