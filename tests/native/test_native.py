@@ -17,7 +17,6 @@ from bnbench.native import c_compiler, layer_rules, library, prove_native, struc
 from bnbench.native import compiler as compilation
 from bnbench.native.compiler import FLAGS, REALS, UNITS
 from bnbench.native.graph import Graph, Output
-from bnbench.norms import NORMS
 from bnbench.norms.common.stacking import PerExample
 from bnbench.plan.case import Case
 from bnbench.plan.feasibility import obstacles
