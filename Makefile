@@ -7,27 +7,31 @@ SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 see
 # what differs from one Python to the next: syntax trees, paths, pickles, processes, tables, words of the program
 QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py tests/test_global_state.py \
 	tests/test_kept.py tests/test_spec.py tests/test_plugins.py tests/cli/test_output.py
+# what people read: documents, help texts, messages and docstrings; tests hold wrong words on purpose
+SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 
-.PHONY: demo test quick contract lint schema bench reference picture clean
+.PHONY: demo test quick whole lint schema bench reference picture clean
 
 demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its tables
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
 	$(BIN)/bnbench report demo --baseline norm=none --target 90%
 
 test: $(VENV)/installed-dev  ## run all tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal --budget
 
 quick: $(VENV)/installed-dev  ## the part of the tests that other Pythons are held to, in minutes; VENV and PYTHON say which
-	$(BIN)/pytest -n 2 $(QUICK_TESTS)
+	$(BIN)/pytest -n 2 --dist worksteal $(QUICK_TESTS)
 
-contract: $(VENV)/installed-dev  ## hold stacks of large networks to the reference engine for 20 steps, in half an hour
-	$(BIN)/pytest -n 2 --whole tests/engines/test_stacked.py -k reference_runs
+whole: $(VENV)/installed-dev  ## run the tests with all norms in all networks, and the largest for 20 steps, in an hour
+	$(BIN)/pytest -n 2 --dist worksteal --whole
 
-lint: $(VENV)/installed-dev  ## style, types and layers
+lint: $(VENV)/installed-dev  ## style, types, layers, spelling and the links of the documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell $(SPELLED)
+	$(BIN)/python docs/links.py
 
 schema: $(VENV)/installed  ## write what the program says without torch, after a change of options, defaults or docstrings
 	$(BIN)/python -m bnbench.shipping

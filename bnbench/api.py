@@ -170,4 +170,4 @@ def verdicts(*words: str, scale: str = "cpu", jobs: int | None = None, **paths: 
     def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
         return study.execute(one, plan, jobs)
 
-    return study.as_table(study.scorecard([study.conduct(one, scale_name, place, train) for one in studies]))
+    return study.as_table(study.scorecard([study.run_study(one, scale_name, place, train) for one in studies]))

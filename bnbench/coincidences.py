@@ -30,14 +30,14 @@ class Coincidence:
 
 
 def sentences(runs: Iterable[Columns]) -> list[str]:
-    """What coincides in some runs, a sentence for each pair of norms and reason."""
-    found: dict[tuple[str, str, str, str], dict[int, None]] = {}
+    """The coincidences of some runs, a sentence for each pair of norms and reason."""
+    values_by_case: dict[tuple[str, str, str, str], dict[int, None]] = {}
     for columns in runs:
         for case in coincidences(columns):
-            found.setdefault((case.norm, case.other, case.why, case.where), {})[case.value] = None
+            values_by_case.setdefault((case.norm, case.other, case.why, case.where), {})[case.value] = None
     return [
         f"{norm} is {other}{where.format(', '.join(map(str, sorted(values))))}: {why}"
-        for (norm, other, why, where), values in found.items()
+        for (norm, other, why, where), values in values_by_case.items()
     ]
 
 

@@ -117,11 +117,11 @@ def components(plugin: Path | Plugin | None = None, anew: bool = False) -> Compo
     if plugin is None:
         return Components(BUILT_IN, {})
     file = plugin.file if isinstance(plugin, Plugin) else plugin.expanduser().absolute()
-    known = _known.get(file)
-    if anew or known is None or not known.is_current(plugin):
-        known = _known[file] = _load(plugin if isinstance(plugin, Plugin) else read_plugin(file))
-    use(known.beside)
-    return known.components
+    loaded = _plugins.get(file)
+    if anew or loaded is None or not loaded.is_current(plugin):
+        loaded = _plugins[file] = _load(plugin if isinstance(plugin, Plugin) else read_plugin(file))
+    use(loaded.beside)
+    return loaded.components
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,32 +139,32 @@ class _Loaded:
         return unchanged({plugin.expanduser().absolute(): self.source, **self.beside.sources})
 
 
-_known: dict[Path, _Loaded] = {}
+_plugins: dict[Path, _Loaded] = {}
 
 
-def _load(read: Plugin) -> _Loaded:
-    file, beside = read.file, Beside(read.file.parent, dict(read.beside))
-    for path, source in {file: read.source, **beside.sources}.items():
+def _load(plugin: Plugin) -> _Loaded:
+    file, beside = plugin.file, Beside(plugin.file.parent, dict(plugin.beside))
+    for path, source in {file: plugin.source, **beside.sources}.items():
         show_lines(path, source)
     use(beside)
-    module = _execute(file, read.source, f"bnbench_plugin_{read.source_hash[:12]}", beside)
+    module = _execute(file, plugin.source, f"bnbench_plugin_{plugin.source_hash[:12]}", beside)
     added = {group: getattr(module, f"{group.upper()}S", {}) for group in BUILT_IN}
     for group, registry in added.items():
         _check_registry(f"--plugin {file}: {group.upper()}S", registry, BUILT_IN[group])
     if not any(added.values()):
         needs = "the file must define NORMS, MODELS or DATASETS, for example NORMS = {'mine': Mine}"
         raise PluginError(f"--plugin {file}: {needs}")
-    found = beside.sources.keys() != read.beside.keys()  # by imports that no statement names
+    has_more = beside.sources.keys() != plugin.beside.keys()  # by imports that no statement names
     parts = Components(
         registries={group: {**built_in, **added[group]} for group, built_in in BUILT_IN.items()},
         added={group: frozenset(registry) for group, registry in added.items()},
         plugin=replace(
-            read,
+            plugin,
             beside=beside.sources,
-            source_hash=source_hash(file, read.source, beside.sources) if found else read.source_hash,
+            source_hash=source_hash(file, plugin.source, beside.sources) if has_more else plugin.source_hash,
         ),
     )
-    return _Loaded(parts, read.source, beside)
+    return _Loaded(parts, plugin.source, beside)
 
 
 def _execute(plugin: Path, source: bytes, name: str, beside: Beside) -> ModuleType:

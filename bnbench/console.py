@@ -1,4 +1,4 @@
-"""Where the program writes: consoles that show text as it is, whatever it holds."""
+"""Consoles, which show text as it is, whatever it holds."""
 
 from __future__ import annotations
 

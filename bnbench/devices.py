@@ -52,7 +52,7 @@ def gpus(device: Device) -> Sequence[Device]:
 
 
 def _may_have_gpu() -> bool:
-    """Whether this machine has a driver of GPUs, without which torch finds none."""
+    """True if this machine has a driver of GPUs, without which torch finds none."""
     if sys.platform != "linux":
         return True
     try:

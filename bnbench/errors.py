@@ -62,7 +62,7 @@ def message_of(error: BaseException) -> str:
 
 
 def described(error: BaseException) -> str:
-    """What was raised, in one line at least: ``ValueError: boom``."""
+    """An error by its class and text: ``ValueError: boom``."""
     return f"{type(error).__name__}: {message_of(error)}"
 
 

@@ -208,17 +208,17 @@ def _set_handlers(before: dict[signal.Signals, Any]) -> None:
 
 def _products() -> Iterable[Setting]:
     """The precision of products. One way of setting it changes the others, so some are looked at twice."""
-    named = [
+    settings = [
         _precision(backend, operation)
         for backend, operations in {"generic": ["all"], "cuda": ["all", "matmul", "conv", "rnn"]}.items()
         for operation in operations
     ]
-    named += [_precision("mkldnn", operation) for operation in ("all", "matmul", "conv", "rnn")]
-    yield from named
+    settings += [_precision("mkldnn", operation) for operation in ("all", "matmul", "conv", "rnn")]
+    yield from settings
     yield from _attributes(torch.backends.cudnn, "allow_tf32")
     yield from _attributes(torch.backends.cuda.matmul, "allow_tf32")
     yield Setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision)
-    yield from named
+    yield from settings
 
 
 CUDA = torch.backends.cuda

@@ -1,4 +1,4 @@
-"""What is found out once per machine and kept under ``$XDG_CACHE_HOME/bnbench`` (``~/.cache`` without it).
+"""Findings that are made once per machine and kept under ``$XDG_CACHE_HOME/bnbench`` (``~/.cache`` without it).
 
 What is kept decides what is trained by which code, and some of it is executed. So it counts only if nobody but this
 user and root can have written it, and if it is as it was written: each text begins with its digest, and a folder of
@@ -24,7 +24,7 @@ PRIVATE = 0o700
 
 
 def kept_folders(name: str) -> list[Path]:
-    """Where one kind of findings may be kept, the best place first; the folders need not be there.
+    """The places where one kind of findings may be kept, the best one first; the folders need not be there.
 
     The cache comes first, unless somebody else could write there, then a private folder for temporary files. There are
     none without a cache, as without a home.
@@ -56,7 +56,7 @@ def _cache() -> Path | None:
 
 
 def untrusted(path: Path) -> str | None:
-    """Why somebody else may have written what is at a path; None if only this user and root can have.
+    """The reason not to trust the content of a path; None if only this user and root can have written it.
 
     What is not there yet is trusted. A folder for everybody, as ``/tmp``, is if it keeps each to what is theirs.
     """
@@ -93,7 +93,7 @@ def make_folder(path: Path) -> None:
 
 def kept_text(path: Path) -> str | None:
     """A text that was kept at a path; None without one that is as it was written."""
-    content = _own_content(path)
+    content = _private_content(path)
     digest, _, text = (content or b"").partition(b"\n")
     return text.decode() if digest == _digest(path, text) else None
 
@@ -125,11 +125,11 @@ def seal(folder: Path) -> None:
 
 
 def is_sealed(folder: Path) -> bool:
-    """Whether a folder and its files are as they were when it was sealed, under the same name."""
+    """True if a folder and its files are as they were when it was sealed, under the same name."""
     text = None if untrusted(folder) else kept_text(folder / DIGESTS)
     for line in (text or "").splitlines():
         digest, _, name = line.partition("  ")
-        content = _own_content(folder / name)
+        content = _private_content(folder / name)
         if content is None or hashlib.sha256(content).hexdigest() != digest:
             return False
     return bool(text)
@@ -151,8 +151,8 @@ def put(new: Path, path: Path) -> None:
             old.unlink()
 
 
-def _own_content(path: Path) -> bytes | None:
-    """What a plain file holds that only this user or root can have written."""
+def _private_content(path: Path) -> bytes | None:
+    """The content of a plain file that only this user or root can have written; None for any other."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # not even a pipe may hold it up
         with os.fdopen(descriptor, "rb") as stream:

@@ -1,4 +1,4 @@
-"""What a user should know although it stops nothing: whoever talks to the user hears it, wherever it is found out.
+"""Notices that stop nothing, but should be known: whoever talks to the user hears them, wherever they come from.
 
 A notice is for good; a step says what takes the time at this moment.
 """
@@ -19,13 +19,13 @@ def notice(text: str) -> None:
 
 
 class Doubling:
-    """When to tell of something that lasts: each time that it has lasted twice as long."""
+    """The times to tell of something that lasts: whenever it has lasted twice as long."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
     def is_due(self, seconds: float) -> bool:
-        """Whether to tell of it now; what lasts 0 s is over, and the next one begins anew."""
+        """True if it should be told now; what lasts 0 s is over, and the next one begins anew."""
         if seconds < self._next and seconds > 0:
             return False
         self._next = 2 * seconds
@@ -35,11 +35,11 @@ class Doubling:
 @contextmanager
 def heard(tell: Callable[[str], None]) -> Iterator[None]:
     """Let a function hear each notice of a block once."""
-    told: set[str] = set()
+    texts: set[str] = set()
 
     def listener(text: str) -> None:
-        if text not in told:
-            told.add(text)
+        if text not in texts:
+            texts.add(text)
             tell(text)
 
     _listeners.append(listener)

@@ -32,7 +32,7 @@ def expanded(given: str | Path, option: str) -> Path:
 
 
 def content(path: Path) -> bytes:
-    """What a file that a user names holds.
+    """The content of a file that a user names.
 
     Raises:
         OSError: it cannot be read, or is something else, such as a pipe, of which reading might never end.
@@ -56,5 +56,5 @@ def built_in(group: str) -> frozenset[str]:
 
 
 def irregular(mode: int) -> str | None:
-    """What the mode of a status says that is no regular file, which alone is sure to end; None for one."""
+    """The kind of anything but a regular file, which alone is sure to end, by the mode of its status; None for one."""
     return None if stat.S_ISREG(mode) else next((name for holds, name in _KINDS if holds(mode)), "special file")

@@ -79,7 +79,7 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Where a module is, if it is beside the plugin."""
+        """The place of a module that is beside the plugin."""
         if _current is None or (path is not None and not self._first):
             return None
         package = _current.folder / name.partition(".")[0]
@@ -97,7 +97,7 @@ class _Finder:
 
 
 def _known_spec(name: str, places: Sequence[Path], sources: Sources) -> ModuleSpec | None:
-    """Where a module is, if its source is known: its file, or the folder of a package, may be gone by now."""
+    """The place of a module whose source is known: its file, or the folder of a package, may be gone by now."""
     last = name.rpartition(".")[2]
     for place in places:
         for file in (place / last / "__init__.py", place / f"{last}.py"):
@@ -140,7 +140,7 @@ def show_lines(file: Path, source: bytes) -> None:
 
 
 def unchanged(sources: Mapping[Path, bytes]) -> bool:
-    """Whether files hold what was read of them."""
+    """True if files hold what was read of them."""
     try:
         return all(path.is_file() and path.read_bytes() == source for path, source in sources.items())
     except OSError:
@@ -163,15 +163,15 @@ def read_plugin(file: Path) -> Plugin:
 
 def named_sources(plugin: Path, source: bytes) -> Sources:
     """The files beside a plugin that its import statements name, and theirs, wherever in the code these stand."""
-    found: dict[Path, bytes] = {}
+    sources: dict[Path, bytes] = {}
     waiting = [source]
     while waiting:
         for name in _names_in(waiting.pop()):
-            new = {path: text for path, text in _read(_files(plugin.parent, name)).items() if path not in found}
-            found |= new
+            new = {path: text for path, text in _read(_files(plugin.parent, name)).items() if path not in sources}
+            sources |= new
             waiting += new.values()
-    found.pop(plugin, None)
-    return found
+    sources.pop(plugin, None)
+    return sources
 
 
 def _names_in(source: bytes) -> set[str]:
@@ -202,7 +202,7 @@ def _read(paths: Iterable[Path]) -> Sources:
 
 
 def _is_in(folder: Path, name: str, file: str | None, package: Sequence[str] | None) -> bool:
-    """Whether a module's file, or its package's folder, lies directly in a folder."""
+    """True if a module's file, or its package's folder, lies directly in a folder."""
     places = [Path(place) for place in package or ([] if file is None else [file])]
     expected = {(folder / name).resolve(), (folder / f"{name}.py").resolve()}
     return any(place.resolve() in expected for place in places)
@@ -214,7 +214,7 @@ def _names(beside: Beside) -> set[str]:
 
 
 def _imported(beside: Beside) -> dict[str, ModuleType]:
-    """What is imported of the modules beside a plugin."""
+    """The modules beside a plugin that are imported."""
     tops = _names(beside)
     for name, module in list(sys.modules.items()):
         if isinstance(getattr(getattr(module, "__spec__", None), "loader", None), _Loader):

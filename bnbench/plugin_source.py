@@ -72,14 +72,14 @@ def _syntax(source: bytes) -> bytes:
                 parts.append(f"{type(node).__name__}({','.join(name for name, _ in fields)})")
                 waiting += [value for _, value in reversed(fields)]
             case list() as nodes:
-                kept = [node for node in nodes if not _does_nothing(node)]
-                parts.append(f"[{len(kept)}]")
-                waiting += reversed(kept)
+                statements = [node for node in nodes if not _does_nothing(node)]
+                parts.append(f"[{len(statements)}]")
+                waiting += reversed(statements)
             case value:
                 parts.append(ascii(value))
     return "\n".join(parts).encode()
 
 
 def _does_nothing(node: Any) -> bool:
-    """Whether a statement is a docstring or another mere constant, or holds the place of one."""
+    """True for a docstring or another mere constant, and for a statement in the place of one."""
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))

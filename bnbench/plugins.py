@@ -1,4 +1,4 @@
-"""What the program knows of a plugin: it executes nothing of one, but asks a process that does, and may die of it."""
+"""Plugins as the program knows them: it executes nothing of one, but asks a process that does, and may die of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _known: dict[Path, Known] = {}
 
 
 def known_components(plugin: Path | None) -> Known:
-    """What there is beside the built-in components: the descriptions of a plugin's, if one is given.
+    """The components beside the built-in ones: the descriptions of a plugin's, if one is given.
 
     A process is asked again only if the file, or what it imports from its folder, has changed.
 
@@ -33,11 +33,11 @@ def known_components(plugin: Path | None) -> Known:
     file = plugin.expanduser().absolute()
     known = _known.get(file)
     if known is None or known.plugin is None or not unchanged({file: known.plugin.source, **known.plugin.beside}):
-        known = _known[file] = _asked(read_plugin(file))
+        known = _known[file] = _ask(read_plugin(file))
     return known
 
 
-def _asked(read: Plugin) -> Known:
+def _ask(read: Plugin) -> Known:
     match ask_of_import(_described, read):
         case (Plugin() as plugin, dict() as found):
             added = {group: frozenset(name for kind, name in found if kind == group) for group in OPEN}
@@ -46,5 +46,5 @@ def _asked(read: Plugin) -> Known:
 
 
 def _described(specs: Specs, parts: Components, load: Load) -> tuple[Plugin | None, Descriptions]:
-    """What the program must know of a plugin; a :data:`Question`."""
+    """A plugin and the descriptions of its components; a :data:`Question`."""
     return parts.plugin, parts.described

@@ -32,7 +32,7 @@ def finding_seconds() -> float:
 def remembered(
     question: str, about: Sequence[object], find: Callable[[], Plain], holds: Callable[[Plain], bool] = lambda _: True
 ) -> Plain:
-    """What was found for a question before, or is found now.
+    """The answer to a question: the one of before, or one that is found now.
 
     An answer counts for the sources and packages with which it was found.
 
@@ -44,23 +44,23 @@ def remembered(
     folder = kept_folder("answers")
     if folder is None:
         return find()
-    asked = json.dumps([question, *about, _sources(), *map(version, PACKAGES)])
-    path = folder / hashlib.sha256(asked.encode()).hexdigest()[:24]
+    key = json.dumps([question, *about, _sources(), *map(version, PACKAGES)])
+    path = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
     known = kept_text(path)
     if known is not None:
         answer: Plain = json.loads(known)
         return answer
     global _seconds
     start = time.monotonic() - import_seconds()
-    found = find()
-    if holds(found):
-        keep(path, json.dumps(found))
+    answer = find()
+    if holds(answer):
+        keep(path, json.dumps(answer))
         _seconds += time.monotonic() - import_seconds() - start
-    return found
+    return answer
 
 
 def machine() -> list[object]:
-    """What tells how fast this machine trains, as far as that is known without trying."""
+    """The properties on which the speed of this machine depends, as far as they are known without trying."""
     settings = [os.environ.get(name) for name in ("BNBENCH_NATIVE", "CC", "OMP_NUM_THREADS", "MKL_NUM_THREADS")]
     return [platform.node(), platform.machine(), shutil.which(settings[1] or "cc"), *settings]
 

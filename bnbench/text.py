@@ -1,7 +1,8 @@
-"""Text made fit to be shown: what is from elsewhere harmless and not too long, nouns in the number of their count."""
+"""Text made fit to be shown: what is from elsewhere harmless and not too long, nouns and numbers."""
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -37,3 +38,15 @@ def plural(number: int, noun: str) -> str:
     """A number with its noun: ``1 run``, ``3 runs``, ``2 classes``."""
     ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
     return f"{number:,} {noun}{ending}"
+
+
+def listing(words: list[str]) -> str:
+    """Words as a list in a sentence: ``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def general(value: float) -> str:
+    """A number with six significant digits, no padding: ``0.01``, ``1e-5``, ``64``."""
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.6g}".replace("e-0", "e-").replace("e+0", "e")

@@ -21,13 +21,26 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import Data
 from bnbench.spec import RunSpec
+from tests.budget import Budget
 from tests.null_cuda.runtime import NullCuda, build, missing
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--whole", action="store_true", help="train the largest networks for as many steps as the others")
+    parser.addoption("--whole", action="store_true", help="all norms with all models, and the largest for more steps")
+    parser.addoption("--budget", action="store_true", help="fail where tests take more CPU time than budget.toml says")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--budget"):
+        config.pluginmanager.register(Budget())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--whole"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("whole")])
+        items[:] = [item for item in items if not item.get_closest_marker("whole")]
 
 
 @pytest.fixture(scope="session", autouse=True)

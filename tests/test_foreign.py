@@ -21,7 +21,7 @@ from bnbench.native.graph import Graph, Output
 from bnbench.native.layer_rules import keeps_shape
 from bnbench.native.proof import prove_native
 from bnbench.native.tracer import graph_of
-from bnbench.norms.bias import cancels_bias
+from bnbench.norms.common.bias import cancels_bias
 from bnbench.spec import Choice
 from bnbench.stacking import LaneByLane, fold, prove
 from bnbench.stacking.graph_capture.runner import LaneSteps

@@ -51,7 +51,7 @@ def show(
     """Show everything that is known of one run."""
     from bnbench import store
     from bnbench.console import plain_console
-    from bnbench.reports.wording import listing
+    from bnbench.text import listing
 
     settings: Settings = context.obj
     if not run:

@@ -20,7 +20,7 @@ from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench import session
-    from bnbench.study import Findings, Outlook, Place, ScaleName, Study
+    from bnbench.study import Findings, Place, ScaleName, Study, StudyForecast
 
 app = typer.Typer(
     cls=Group, help="Decide claims about normalization layers: supported, contradicted, no difference, inconclusive."
@@ -55,24 +55,24 @@ def show(context: typer.Context, words: StudyWords = None, scale: Scale = "cpu",
         (one,) = studies
         scale_name = study.check_scale(scale, [one])
         prestart = None if one.alone else prestarted(None, to_train=False)
-        outlook = study.outlook(one, scale_name, study.Place(settings.results, settings.data, plugin), prestart)
-        workers = 1 if one.alone else session.worker_count(outlook.plan)
-        way = session.Way(workers, 1 if one.alone else None, 2 if outlook.tuning else 1)
-        seconds = session.estimate(outlook.plan, way).seconds
-    for line in [*_design(one, scale_name), *_size(outlook)]:
+        forecast = study.forecast_study(one, scale_name, study.Place(settings.results, settings.data, plugin), prestart)
+        workers = 1 if one.alone else session.worker_count(forecast.plan)
+        way = session.Way(workers, 1 if one.alone else None, 2 if forecast.tuning else 1)
+        seconds = session.estimate(forecast.plan, way).seconds
+    for line in [*_design(one, scale_name), *_size(forecast)]:
         echo(line)
-    amount = plural(len(outlook.plan.pending), "run")
+    amount = plural(len(forecast.plan.pending), "run")
     echo(f"estimated time: {amount} left, {estimated(seconds, workers)}, without probes")
 
 
-def _size(outlook: Outlook) -> list[str]:
+def _size(forecast: StudyForecast) -> list[str]:
     """The number of runs, and the smallest effect that they show, in lines of text."""
-    grown = " (more if a grid must grow)" if outlook.tuning else ""
+    grown = " (more if a grid must grow)" if forecast.tuning else ""
     smallest = "none: with so few seeds every verdict is inconclusive"
-    if math.isfinite(outlook.detectable):
-        smallest = f"{outlook.detectable:.2g} standard deviations of a difference between two runs of one seed"
+    if math.isfinite(forecast.detectable):
+        smallest = f"{forecast.detectable:.2g} standard deviations of a difference between two runs of one seed"
     return [
-        f"runs: {outlook.tuning} for tuning{grown}, {outlook.reporting} for reporting",
+        f"runs: {forecast.tuning} for tuning{grown}, {forecast.reporting} for reporting",
         f"smallest detectable effect: {smallest}",
     ]
 
@@ -161,7 +161,7 @@ def _plan(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int | 
     study.check_places(studies, scale, place)
     prestart = prestarted(jobs, to_train=True)
     for one in studies:
-        study.outlook(one, scale, place, prestart)
+        study.forecast_study(one, scale, place, prestart)
 
 
 def _trained(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int | None) -> list[Findings]:
@@ -170,7 +170,7 @@ def _trained(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int
 
     trainer = _Trainer(jobs)
     try:
-        return [study.conduct(one, scale, place, trainer.train) for one in studies]
+        return [study.run_study(one, scale, place, trainer.train) for one in studies]
     except KeyboardInterrupt:
         if not trainer.interrupted:
             echo(GOES_ON)

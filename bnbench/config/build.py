@@ -30,8 +30,8 @@ class Builder:
         self._given = {setting.key: setting.values for setting in settings}
         heads = [*GROUPS, *(key for key in self._defaults if key != "device")]
         self._keys = {head: [key for key in self._given if key.partition(".")[0] == head] for head in heads}
-        self._constant = {head: self._value(head, {}) for head, own in self._keys.items() if not own}
-        self._varied = [(head, own) for head, own in self._keys.items() if own]
+        self._constant = {head: self._value(head, {}) for head, keys in self._keys.items() if not keys}
+        self._varied = [(head, keys) for head, keys in self._keys.items() if keys]
         self._made: dict[tuple[Any, ...], Any] = {}
 
     def build(self, cell: Cell) -> RunSpec | None:
@@ -52,16 +52,18 @@ class Builder:
 
     def _plugin(self, values: Mapping[str, Any]) -> str | None:
         parts = self._composer.parts
-        used = parts.uses_plugin(**{group: values[group].name for group in OPEN})
-        return parts.source_hash if used else None
+        uses_plugin = parts.uses_plugin(**{group: values[group].name for group in OPEN})
+        return parts.source_hash if uses_plugin else None
 
-    def _value(self, head: str, given: Mapping[str, Any]) -> Any:
+    def _value(self, head: str, settings: Mapping[str, Any]) -> Any:
         if head in GROUPS:
-            name = str(given.get(head, self._composer.chosen[head]))
-            return self._part(head, name, self._composer.options(head, name), self._composer.types(head, name), given)
+            name = str(settings.get(head, self._composer.chosen[head]))
+            return self._part(
+                head, name, self._composer.options(head, name), self._composer.types(head, name), settings
+            )
         if head in NESTED:
-            return self._part(head, None, self._defaults[head], field_types(NESTED[head]), given)
-        return self._convert(head, self._hints[head], given.get(head, self._defaults[head]))
+            return self._part(head, None, self._defaults[head], field_types(NESTED[head]), settings)
+        return self._convert(head, self._hints[head], settings.get(head, self._defaults[head]))
 
     def _part(
         self,
@@ -69,10 +71,10 @@ class Builder:
         name: str | None,
         defaults: Mapping[str, Any],
         types: Mapping[str, Any],
-        given: Mapping[str, Any],
+        settings: Mapping[str, Any],
     ) -> Any:
         values = {
-            option: self._convert(f"{head}.{option}", types[option], given.get(f"{head}.{option}", default))
+            option: self._convert(f"{head}.{option}", types[option], settings.get(f"{head}.{option}", default))
             for option, default in defaults.items()
         }
         if (head, name) == ("model", "torchvision") and values["name"] is not _WRONG:
@@ -85,12 +87,12 @@ class Builder:
         try:
             return convert(annotation, value)
         except Mismatch as mismatch:
-            gone = f"cannot be left out, with ~{key} or null; " if value is None else ""
+            needed = f"cannot be left out, with ~{key} or null; " if value is None else ""
             values = self._given.get(key, (value,))
             slip = slips.rewritten(key, annotation, value, values)
             # of a list without brackets each item is wrong for one reason
-            told = ",".join(map(shown, values)) if slip and slips.wants_list(annotation) else shown(value)
-            self._problems.append(f"{key}={told}: {gone}{mismatch}{slip}")
+            typed = ",".join(map(shown, values)) if slip and slips.wants_list(annotation) else shown(value)
+            self._problems.append(f"{key}={typed}: {needed}{mismatch}{slip}")
             return _WRONG
 
 

@@ -1,4 +1,4 @@
-"""Every setting with its default, what it can hold and what it means: the meaning is what a docstring says of it."""
+"""Every setting with its default, its allowed values and its meaning, which is from a docstring."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Entry:
 
 
 def entries(composer: Composer) -> Iterator[Entry]:
-    """All settings: what every run has, then the options of each group's choices, also of a plugin's components."""
+    """All settings: those of every run, then the options of each group's choices, also of a plugin's components."""
     meaning = {**meanings(RunSpec), "device": meanings(Request)["device"]}
     names = {group: composer.names(group) or [] for group in GROUPS}
     for group in GROUPS:
@@ -67,7 +67,7 @@ def _options(composer: Composer, group: str, names: list[str]) -> Iterator[Entry
     common = meanings(Augmentation) if group == "dataset" else {}
     owners: dict[Entry, list[str]] = {}
     for name in names:
-        types_of, says = composer.types(group, name), {**common, **told(composer.doc(group, name))}
+        types_of, says = composer.types(group, name), {**common, **doc_meanings(composer.doc(group, name))}
         for option, default in composer.options(group, name).items():
             entry = Entry(f"{group}.{option}", shown(default), allowed(types_of[option]), says.get(option, ""))
             owners.setdefault(entry, []).append(name)
@@ -77,7 +77,7 @@ def _options(composer: Composer, group: str, names: list[str]) -> Iterator[Entry
 
 
 def allowed(annotation: Any) -> str:
-    """What a setting of a type can hold, in words."""
+    """The values that a setting of a type can hold, in words."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         kinds = [kind for kind in inside if kind is not type(None) and not (kind is int and float in inside)]
@@ -90,12 +90,12 @@ def allowed(annotation: Any) -> str:
 
 
 def meanings(documented: Any) -> Mapping[str, str]:
-    """What the docstring of a class or function says of its attributes or arguments, by name."""
-    return told(inspect.getdoc(documented) or "")
+    """The meanings of the attributes or arguments of a class or function by name, from its docstring."""
+    return doc_meanings(inspect.getdoc(documented) or "")
 
 
-def told(doc: str) -> Mapping[str, str]:
-    """What a docstring says of attributes or arguments, by name."""
+def doc_meanings(doc: str) -> Mapping[str, str]:
+    """The meanings of attributes or arguments by name, from a docstring."""
     return {
         name: _PYTHON.sub(lambda word: _TYPED[word[0]], " ".join(says.replace("`", "").split()).rstrip("."))
         for section in _SECTION.findall(f"{doc}\n")

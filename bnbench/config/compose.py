@@ -1,4 +1,4 @@
-"""What can be set: the defaults of a run, and the options of one choice of a config group."""
+"""The settings of a run: their defaults, and the options of one choice of a config group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SENTENCE_END = re.compile(r"\. (?=[A-Z`])")
 
 
 class Composer:
-    """What can be set, and its defaults: built-in choices as they ship, those of a plugin from what it says of them.
+    """All settings and their defaults: built-in choices as they ship, those of a plugin as it describes them.
 
     Raises:
         PluginError: a component of an executed plugin cannot be used.
@@ -53,11 +53,11 @@ class Composer:
         """The annotations of the options of one choice."""
         if group in CLOSED:
             return field_types(_dataclass(group, name))
-        own = self._choices[group, name].types
-        return {**own, **field_types(Augmentation)} if group == "dataset" else own
+        options = self._choices[group, name].types
+        return {**options, **field_types(Augmentation)} if group == "dataset" else options
 
     def doc(self, group: str, name: str) -> str:
-        """What a choice says of itself; empty if it says nothing."""
+        """The docstring of a choice; empty if it has none."""
         return inspect.getdoc(_dataclass(group, name)) or "" if group in CLOSED else self._choices[group, name].doc
 
     def facts(self, name: str) -> Facts | None:
@@ -65,7 +65,7 @@ class Composer:
         return self._choices["norm", name].facts
 
     def summary(self, group: str, name: str) -> str:
-        """The first sentence of what a choice says of itself."""
+        """The first sentence of the docstring of a choice."""
         text = self.doc(group, name)
         return _SENTENCE_END.split(" ".join(text.split("\n\n")[0].split()))[0].rstrip(".").replace("`", "")
 

@@ -22,29 +22,29 @@ class Exclusion:
     conditions: Mapping[str, frozenset[Value]]
 
     def meets(self, columns: Mapping[str, Value]) -> bool:
-        """Whether a run meets all conditions."""
+        """True for a run that meets all conditions."""
         return all(key in columns and columns[key] in values for key, values in self.conditions.items())
 
 
 def exclusions(texts: Sequence[str], arms: Arms, composer: Composer, problems: list[str]) -> list[Exclusion]:
     """The exclusions of a request; what is wrong with them is added to ``problems``."""
-    found = []
+    result = []
     for text in texts:
         wrong: list[str] = []
         settings = parse(split(text), composer.names, wrong)
         if not settings and not wrong:
             wrong.append("no condition given; write for example 'norm=none batch_size=2'")
         if any(setting.key == "device" for setting in settings):
-            wrong.append("device: is no part of a run")
+            wrong.append("device: is no part of a run; leave it out")
         wrong += arms.problems(settings)
         conditions = [] if wrong else [(item.key, _values(item, arms, composer, wrong)) for item in settings]
         if not wrong:
-            found.append(Exclusion(text, _intersected(conditions)))
+            result.append(Exclusion(text, _intersected(conditions)))
         problems.extend(f"--exclude {problem}" for problem in wrong)
-    return found
+    return result
 
 
-def left(specs: Sequence[RunSpec], excluded: Sequence[Exclusion]) -> tuple[list[RunSpec], list[str]]:
+def apply_exclusions(specs: Sequence[RunSpec], excluded: Sequence[Exclusion]) -> tuple[list[RunSpec], list[str]]:
     """The specs that stay, and a note for each exclusion that meets none."""
     if not excluded:
         return list(specs), []

@@ -28,7 +28,7 @@ Choices = Callable[[str], Sequence[str] | None]
 
 
 UNREADABLE = (HydraException, ValueError, ArithmeticError, RecursionError)
-"""What Hydra's parser raises at a text that is no override."""
+"""The errors of Hydra's parser at a text that is no override."""
 
 
 class Wrong(Exception):
@@ -126,10 +126,10 @@ def _sweep_values(override: Override, choices: Choices) -> list[Any]:
         names = choices(override.key_or_group)
         if names is None:
             raise Wrong("glob() needs a config group such as norm or model")
-        found = value.filter(list(names))
-        if not found:
+        matches = value.filter(list(names))
+        if not matches:
             raise Wrong(f"an empty sweep, no name matches. Allowed: {', '.join(names)}")
-        return found
+        return matches
     if isinstance(value, RangeSweep):
         _check_range(value)
     return list(islice(override.sweep_iterator(), LIMIT + 1))

@@ -1,4 +1,4 @@
-"""Hydra composition: what conf/ says, from which the schema is written that ships with the package."""
+"""Hydra composition of conf/, from which the schema is written that ships with the package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bnbench.config.compose import GROUPS
 from bnbench.paths import conf_dir
 
 DEFAULTS: Mapping[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
-"""What 1.3 must be told to have no defaults of earlier versions, and later versions know by themselves."""
+"""Settings without which 1.3 has the defaults of earlier versions; later versions need none."""
 
 
 def composed(group: str | None = None, name: str | None = None) -> tuple[Mapping[str, Any], Mapping[str, str]]:

@@ -1,4 +1,4 @@
-"""Which keys exist for the arms of a sweep, and what to say of one that does not."""
+"""The keys that the arms of a sweep have, and the messages about others."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ OTHER_NAMES = {
     "learning_rate": "lr", "bs": "batch_size", "batch": "batch_size", "wd": "optim.weight_decay", "iterations": "steps",
     "momentum": "optim.momentum", "seeds": "seed", "architecture": "model", "network": "model", "gpu": "device",
 }  # fmt: skip
-"""What else people call our keys, where spelling does not lead there."""
+"""Other names of our keys, where spelling does not lead from one to the other."""
 
 OPTIONS = ("name", "jobs", "lanes", "launcher", "plugin", "results", "data")
-"""What is said with an option of a command, and with an argument of a Python function."""
+"""The options of commands, which are arguments of Python functions as well."""
 
 
 class Arms:
@@ -32,16 +32,16 @@ class Arms:
 
     def __init__(self, settings: Iterable[Setting], composer: Composer) -> None:
         self._composer = composer
-        asked = [(setting.key, value) for setting in settings if setting.key in GROUPS for value in setting.values]
-        self._unclear = {group for group, value in asked if not self.offers(group, value)}
+        choices = [(setting.key, value) for setting in settings if setting.key in GROUPS for value in setting.values]
+        self._unclear = {group for group, value in choices if not self.offers(group, value)}
         self._names = {
-            group: list(dict.fromkeys(value for key, value in asked if key == group and self.offers(group, value)))
+            group: list(dict.fromkeys(value for key, value in choices if key == group and self.offers(group, value)))
             or [composer.chosen[group]]
             for group in GROUPS
         }
 
     def offers(self, group: str, value: object) -> bool:
-        """Whether a value is a choice of a group."""
+        """True for a value that is a choice of a group."""
         return isinstance(value, str) and value in (self._composer.names(group) or ())
 
     def names(self, group: str) -> Sequence[str]:
@@ -49,7 +49,7 @@ class Arms:
         return self._names[group]
 
     def problems(self, settings: Iterable[Setting]) -> Iterator[str]:
-        """What is wrong with the keys of the settings, and with the names that they choose."""
+        """The problems of the keys of the settings, and of the names that they choose."""
         for setting in settings:
             names = self._composer.names(setting.key)
             if names is not None:
@@ -80,12 +80,12 @@ class Arms:
     def _unknown_name(self, group: str, value: object, names: Sequence[str]) -> str:
         if isinstance(value, list):
             return f"{group}={shown(value)}: must be one name; write {group}={shown(value)[1:-1]} to compare several"
-        slip = self._meant(group, value)
-        told = f"write {slip}" if slip else nearest(str(value), names)
-        own = ". For one of your own add --plugin FILE" if group not in CLOSED and not slip else ""
-        return f"{group}={shown(value)}: unknown {group}; {told}{own}"
+        slip = self._correction(group, value)
+        advice = f"write {slip}" if slip else nearest(str(value), names)
+        plugin_hint = ". For one of your own add --plugin FILE" if group not in CLOSED and not slip else ""
+        return f"{group}={shown(value)}: unknown {group}; {advice}{plugin_hint}"
 
-    def _meant(self, group: str, value: object) -> str | None:
+    def _correction(self, group: str, value: object) -> str | None:
         """The setting that was meant, where it is known, as it is typed."""
         if value in ("all", "*"):
             return slips.typed(f"{group}=glob(*)")
@@ -96,7 +96,7 @@ class Arms:
         return None
 
     def _elsewhere(self, setting: Setting) -> str:
-        """Where there is an option that the arms of the sweep do not have, and what else may have been meant."""
+        """The choices with an option that the arms of the sweep do not have, and the setting that may be meant."""
         head, dot, option = setting.key.rpartition(".")
         groups = [head] if head in GROUPS else [] if dot else GROUPS
         has = [

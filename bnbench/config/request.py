@@ -11,7 +11,7 @@ from typing import Any
 from bnbench.config import grid
 from bnbench.config.build import Builder
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.exclude import exclusions, left
+from bnbench.config.exclude import apply_exclusions, exclusions
 from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import Arms
 from bnbench.schema import Parts
@@ -21,15 +21,15 @@ from bnbench.spec import RunSpec, check
 DEVICES = "auto, cpu, cuda, or cuda:0, cuda:1, ..."
 
 HINDRANCES = ("batch_size=", "split.", "batches=", "domains:")
-"""How problems begin with which a spec cannot even be tried on a network."""
+"""Beginnings of problems with which a spec cannot even be tried on a network."""
 
 NAMED = "model.name="
-"""How a problem begins whose spec is built all the same: torchvision itself would refuse the name."""
+"""The beginning of a problem whose spec is built all the same: torchvision itself would refuse the name."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked for.
+    """The runs that a user asks for.
 
     Attributes:
         specs: the distinct runs, in the order of the grid.
@@ -56,15 +56,11 @@ class Request:
 
 
 def compose_request(
-    overrides: Sequence[str],
-    parts: Parts,
-    zips: Sequence[str] = (),
-    excludes: Sequence[str] = (),
+    overrides: Sequence[str], parts: Parts, zips: Sequence[str] = (), excludes: Sequence[str] = ()
 ) -> Request:
-    """Turn overrides in Hydra's grammar into specs.
+    """Turn overrides in Hydra's grammar into specs; equal specs are one run.
 
-    An option that only some of the swept choices have applies to those; the others are planned once. Equal specs are
-    one run.
+    An option that only some of the swept choices have applies to those; the others are planned once.
 
     Args:
         overrides: ``key=value`` texts; ``key=a,b``, ranges and globs make a factor.
@@ -77,39 +73,79 @@ def compose_request(
     """
     problems: list[str] = []
     composer = Composer(parts)
-    settings = parse(overrides, composer.names, problems)
-    device = _take_device(settings, composer, problems)
-    zipped = [_zipped(text, composer, problems, settings) for text in zips]
-    every = [*settings, *itertools.chain.from_iterable(zipped)]
-    arms = Arms(every, composer)
-    problems.extend(arms.problems(every))
+    parsed = _parsed(overrides, zips, composer, problems)
+    arms = Arms(parsed.every, composer)
+    problems.extend(arms.problems(parsed.every))
     excluded = exclusions(excludes, arms, composer, problems)
-
-    product = [
-        [point for point in points if all(arms.offers(key, point[key]) for key in point if key in GROUPS)]
-        or [{key: value for key, value in point.items() if key not in GROUPS} for point in points[:1]]
-        for points in grid.factors(settings, zipped, problems)
-    ]
-    builder = Builder(composer, every, problems)
-    distinct = dict.fromkeys(spec for cell in grid.cells(product) if (spec := builder.build(cell)) is not None)
+    distinct = _distinct_specs(parsed, arms, composer, problems)
     is_unclear = not all(problem.startswith(NAMED) for problem in problems)
-    found = {spec: check(spec) for spec in distinct}
-    problems.extend(itertools.chain.from_iterable(found.values()))
-    uneven = any(len({len(setting.values) for setting in group}) > 1 for group in zipped)
-    usable = [spec for spec in distinct if not uneven and not any(text.startswith(HINDRANCES) for text in found[spec])]
-    specs, notes = left(usable, excluded)
+    tryable = [spec for spec in _tryable(distinct, problems) if not parsed.is_uneven]
+    specs, notes = apply_exclusions(tryable, excluded)
     if not specs and not problems:
-        problems.append("the sweep is empty: every run is excluded")
+        problems.append("the sweep is empty: every run is excluded; take away an --exclude")
     return Request(
         specs=tuple(specs),
-        factors={setting.key: _distinct(setting.values) for setting in every if setting.swept},
-        device=device,
+        factors={setting.key: _distinct(setting.values) for setting in parsed.every if setting.swept},
+        device=parsed.device,
         typed={"overrides": tuple(overrides), "zip": tuple(zips), "exclude": tuple(excludes)},
-        excluded=len(usable) - len(specs),
+        excluded=len(tryable) - len(specs),
         notes=tuple(notes),
         problems=tuple(dict.fromkeys(problems)),
         is_unclear=is_unclear,
     )
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """The overrides and zips of a request as settings.
+
+    Attributes:
+        settings: those that vary by themselves.
+        zipped: groups of settings that advance together.
+        device: where to train.
+    """
+
+    settings: Sequence[Setting]
+    zipped: Sequence[Sequence[Setting]]
+    device: str
+
+    @property
+    def every(self) -> list[Setting]:
+        """All settings."""
+        return [*self.settings, *itertools.chain.from_iterable(self.zipped)]
+
+    @property
+    def is_uneven(self) -> bool:
+        """True if settings that advance together have different numbers of values, so that no cells are meant."""
+        return any(len({len(setting.values) for setting in group}) > 1 for group in self.zipped)
+
+
+def _parsed(overrides: Sequence[str], zips: Sequence[str], composer: Composer, problems: list[str]) -> _Parsed:
+    settings = parse(overrides, composer.names, problems)
+    device = _take_device(settings, composer, problems)
+    return _Parsed(settings, [_zipped(text, composer, problems, settings) for text in zips], device)
+
+
+def _distinct_specs(parsed: _Parsed, arms: Arms, composer: Composer, problems: list[str]) -> list[RunSpec]:
+    """The specs of all cells whose values have the right types, each once."""
+    product = [
+        [point for point in points if all(arms.offers(key, point[key]) for key in point if key in GROUPS)]
+        or [{key: value for key, value in point.items() if key not in GROUPS} for point in points[:1]]
+        for points in grid.factors(parsed.settings, parsed.zipped, problems)
+    ]
+    builder = Builder(composer, parsed.every, problems)
+    return list(dict.fromkeys(spec for cell in grid.cells(product) if (spec := builder.build(cell)) is not None))
+
+
+def _tryable(specs: Sequence[RunSpec], problems: list[str]) -> list[RunSpec]:
+    """The specs that can be tried on a network; the problems of all of them are added to ``problems``."""
+    faults = [check(spec) for spec in specs]
+    problems.extend(itertools.chain.from_iterable(faults))
+    return [spec for spec, faulty in zip(specs, faults, strict=True) if not any(map(_hinders, faulty))]
+
+
+def _hinders(problem: str) -> bool:
+    return problem.startswith(HINDRANCES)
 
 
 def joined(requests: Sequence[Request]) -> Request:
@@ -134,7 +170,7 @@ def _zipped(text: str, composer: Composer, problems: list[str], beside: Sequence
     if not settings and not wrong:
         wrong.append("no settings given; write for example 'batch_size=8,32 lr=0.1,0.4'")
     if any(setting.key == "device" for setting in settings):
-        wrong.append("device: is not swept")
+        wrong.append("device: is not swept; give it as a setting of its own, once")
     if len(settings) == 1 and not wrong and (others := [setting for setting in beside if setting.swept]):
         even = [setting for setting in others if len(setting.values) == len(settings[0].values)] or others
         whole = " ".join([text, *(f"{setting.key}={','.join(map(shown, setting.values))}" for setting in even)])
@@ -145,17 +181,17 @@ def _zipped(text: str, composer: Composer, problems: list[str], beside: Sequence
 
 def _take_device(settings: list[Setting], composer: Composer, problems: list[str]) -> str:
     """Remove ``device`` from the settings: it says where to train and is no part of a spec."""
-    given = [value for setting in settings if setting.key == "device" for value in setting.values]
+    devices = [value for setting in settings if setting.key == "device" for value in setting.values]
     settings[:] = [setting for setting in settings if setting.key != "device"]
     default = str(composer.defaults["device"])
-    if len(given) > 1:
-        problems.append(f"device={','.join(map(shown, given))}: is given once and not swept")
+    if len(devices) > 1:
+        problems.append(f"device={','.join(map(shown, devices))}: must be one device, as it is not swept; name it once")
         return default
-    device = given[0] if given else default
+    device = devices[0] if devices else default
     if isinstance(device, str) and re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):
         return device
-    meant = re.fullmatch(r"(?:gpu|cuda)[-_. :]?([0-9]{0,3})", str(device).lower())
-    slip = f"; write device=cuda{f':{meant.group(1)}' if meant.group(1) else ''}" if meant else ""
+    gpu = re.fullmatch(r"(?:gpu|cuda)[-_. :]?([0-9]{0,3})", str(device).lower())
+    slip = f"; write device=cuda{f':{gpu.group(1)}' if gpu.group(1) else ''}" if gpu else ""
     problems.append(f"device={shown(device)}: must be {DEVICES}{slip}")
     return default
 

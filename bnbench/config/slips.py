@@ -1,4 +1,4 @@
-"""Slips of the pen: how a setting that cannot be used is written right. Each answer is tried before it is given."""
+"""Slips of the pen: settings that cannot be used, written right. Each answer is tried before it is given."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def joined(texts: Sequence[str], problems: list[str]) -> list[str]:
 
 
 def _belongs(before: str, text: str) -> bool:
-    """Whether a text goes on where the one before it stopped."""
+    """True for a text that goes on where the one before it stopped."""
     if text.startswith("="):
         return "=" not in before and before != ""
     return "=" not in text and (before.endswith((",", "=", "=range")) or text.startswith(","))
@@ -100,14 +100,14 @@ def rewritten(key: str, annotation: Any, value: Any, beside: Sequence[Any]) -> s
     if wants_list(annotation) and not any(isinstance(item, list) for item in beside):
         wrong = _mismatch(annotation, list(beside))
         return f"; write {typed(f'{key}={shown(list(beside))}')}{f', but {wrong}' if wrong else ''}"
-    for text, values in _meant(value):
+    for text, values in _corrections(value):
         if values and all(_mismatch(annotation, item) is None for item in values):
             return f"; write {typed(f'{key}={text}')}"
     return ""
 
 
-def _meant(value: Any) -> Iterator[tuple[str, Sequence[Any]]]:
-    """What a value may have been meant to be: as it is typed, and the values that it then stands for."""
+def _corrections(value: Any) -> Iterator[tuple[str, Sequence[Any]]]:
+    """The values that may be meant: each as it is typed, with the values that this stands for."""
     if isinstance(value, list):
         yield ",".join(map(shown, value)), value
         return
@@ -151,7 +151,7 @@ def _mismatch(annotation: Any, value: Any) -> str | None:
 
 
 def wants_list(annotation: Any) -> bool:
-    """Whether a type is that of a list."""
+    """True for the type of a list."""
     return get_origin(annotation) in (tuple, list)
 
 

@@ -38,7 +38,9 @@ def read_spec(path: Path, parts: Parts) -> RunSpec:
         if spec.plugin is None and parts.uses_plugin(
             norm=spec.norm.name, model=spec.model.name, dataset=spec.dataset.name
         ):
-            problems.append("plugin=null: must be the hash of the plugin that the run uses")
+            problems.append(
+                "plugin=null: must be the hash of the plugin that the run uses; take a file of specs/ as it was written"
+            )
     if problems:
         raise InvalidRequest(f"--from {path}: {problem}" for problem in problems)
     return spec
@@ -54,23 +56,23 @@ def _read(path: Path) -> Any:
         raise InvalidRequest([f"--from {path}: is not a YAML file that can be read: {reason}"]) from error
 
 
-def _plugin_problems(wanted: Any, parts: Parts) -> list[str]:
-    if wanted is not None and parts.source_hash is None:
+def _plugin_problems(source_hash: Any, parts: Parts) -> list[str]:
+    if source_hash is not None and parts.source_hash is None:
         return ["this run used a plugin; name its file with --plugin FILE"]
-    if wanted is not None and wanted != parts.source_hash:
-        return ["the plugin has changed since this run, so it would be another run"]
+    if source_hash is not None and source_hash != parts.source_hash:
+        return ["the plugin has changed since this run, so it would be another run; give the file as it was"]
     return []
 
 
 def _key_problems(prefix: str, tree: Any, expected: Mapping[str, Any]) -> list[str]:
-    """What is missing and what is unknown under a key; ``prefix`` is empty at the top."""
+    """The keys that are missing or unknown under a key; ``prefix`` is empty at the top."""
     name = prefix.rstrip(".")
     if not isinstance(tree, dict):
         return [f"{name or 'it'} must hold {', '.join(expected) or 'nothing, {}'}"]
     unknown = [
         f"{prefix}{shown(key)}: unknown; {nearest(str(key), [*expected])}" for key in tree if key not in expected
     ]
-    return unknown + [f"{prefix}{key}: is missing" for key in expected if key not in tree]
+    return unknown + [f"{prefix}{key}: is missing; a spec names every key" for key in expected if key not in tree]
 
 
 def _value(key: str, value: Any, composer: Composer, problems: list[str]) -> Any:

@@ -57,8 +57,8 @@ def _load(name: str, root: Path, files: tuple[str, ...], read: Callable[[Path, b
 def _cifar(kind: str, folder: Path, download: bool) -> Raw:
     import torchvision.datasets
 
-    read = getattr(torchvision.datasets, kind)
-    train, test = read(str(folder), train=True, download=download), read(str(folder), train=False)
+    dataset = getattr(torchvision.datasets, kind)
+    train, test = dataset(str(folder), train=True, download=download), dataset(str(folder), train=False)
     parts = (_channels_first(train.data), _labels(train.targets), _channels_first(test.data), _labels(test.targets))
     return Raw(*parts, tuple(train.classes))
 

@@ -89,17 +89,17 @@ def _read(file: Path) -> dict[str, Array]:
 
 
 def _name_problems(file: Path, arrays: Mapping[str, Array]) -> list[str]:
-    held = printable(f"it holds {', '.join(arrays) or 'nothing'}")
-    found = [f"{file}: must hold an array {name!r}; {held}" for name in ("x", "y") if name not in arrays]
+    content = printable(f"it holds {', '.join(arrays) or 'nothing'}")
+    problems = [f"{file}: must hold an array {name!r}; {content}" for name in ("x", "y") if name not in arrays]
     if ("x_test" in arrays) != ("y_test" in arrays):
-        found.append(f"{file}: must hold both x_test and y_test, or neither; {held}")
+        problems.append(f"{file}: must hold both x_test and y_test, or neither; {content}")
     for name in ("y", "y_test"):
         y = arrays.get(name)
         if y is not None and (y.ndim != 1 or y.dtype.kind not in "biufUS" or not _whole(y)):
-            found.append(
+            problems.append(
                 f"{file}: {name} must be a vector of whole numbers or strings, received {y.dtype} {list(y.shape)}"
             )
-    return found
+    return problems
 
 
 def _whole(y: Array) -> bool:

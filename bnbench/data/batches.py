@@ -47,13 +47,13 @@ def draw_epoch(
 
     Flips are drawn before crops, so a change of ``pad`` leaves the flips as they are.
     """
-    drawn = order.draw(order_generator)
+    permutation = order.draw(order_generator)
     if not augmentation.active:
-        return Draws(drawn)
-    n = len(drawn)
+        return Draws(permutation)
+    n = len(permutation)
     coin = torch.rand(n, generator=augment_generator) < 0.5
     dy, dx = torch.randint(0, 2 * augmentation.pad + 1, (2, n), generator=augment_generator)
-    return Draws(drawn, dy, dx, coin if augmentation.flip else torch.zeros_like(coin))
+    return Draws(permutation, dy, dx, coin if augmentation.flip else torch.zeros_like(coin))
 
 
 def training_batch(data: Data, draws: Draws, step: int, batch_size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -50,9 +50,9 @@ def cached(root: Path, source: Source, decode: Callable[[], Raw]) -> Raw:
     """
     key = _key(source)
     path = root / FOLDER / f"{source.name}-{key[:16]}.pt"
-    kept = _read(path, source.name, key)
-    if kept is not None:
-        return kept
+    stored = _read(path, source.name, key)
+    if stored is not None:
+        return stored
     raw = decode()
     if _key(source) == key:  # files that changed meanwhile are right for this once, and wrong to keep
         _replace(path, lambda partial: _write(partial, raw, key))
@@ -69,18 +69,18 @@ def _read(path: Path, name: str, key: str) -> Raw | None:
     if not path.is_file():
         return None
     try:
-        kept = torch.load(path, weights_only=True, mmap=True)
-        if kept["version"] != _VERSION or kept["key"] != key:
+        content = torch.load(path, weights_only=True, mmap=True)
+        if content["version"] != _VERSION or content["key"] != key:
             return None
-        train_x, train_y, test_x, test_y = kept["tensors"]
-        raw = Raw(train_x, train_y, test_x, test_y, tuple(kept["classes"]))
-        return as_raw(name, raw) if kept["checksums"] == _checksums(raw) else None
+        train_x, train_y, test_x, test_y = content["tensors"]
+        raw = Raw(train_x, train_y, test_x, test_y, tuple(content["classes"]))
+        return as_raw(name, raw) if content["checksums"] == _checksums(raw) else None
     except Exception:  # a damaged file can raise anything; it is decoded again
         return None
 
 
 def _write(path: Path, raw: Raw, key: str) -> None:
-    kept = {
+    content = {
         "version": _VERSION,
         "key": key,
         "tensors": [raw.train_x, raw.train_y, raw.test_x, raw.test_y],
@@ -88,7 +88,7 @@ def _write(path: Path, raw: Raw, key: str) -> None:
         "classes": list(raw.classes),
     }
     with path.open("wb") as stream:
-        torch.save(kept, stream)
+        torch.save(content, stream)
         stream.flush()
         os.fsync(stream.fileno())
 

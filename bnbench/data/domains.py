@@ -39,8 +39,8 @@ def enter(examples: Examples, std_C: Tensor, domains: Sequence[Domain], seed: in
         if name == "plain":
             continue
         rng = torch.Generator().manual_seed(stream(seed, "domains", part, name))
-        for chosen in torch.split((domain_N == index).nonzero().flatten(), CHUNK):
-            x_NCHW[chosen] = SHIFTS[name](x_NCHW[chosen], std_C, rng)
+        for index_N in torch.split((domain_N == index).nonzero().flatten(), CHUNK):
+            x_NCHW[index_N] = SHIFTS[name](x_NCHW[index_N], std_C, rng)
     return Examples(x_NCHW, examples.y, domain_N)
 
 

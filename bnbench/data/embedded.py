@@ -52,11 +52,11 @@ def synthetic(root: Path, *, examples: int = 2048, channels: int = 3, size: int 
     Raises:
         InvalidRequest: an option is too small, or all together take too much memory.
     """
-    wanted = [("examples", examples, classes), ("channels", channels, 1), ("size", size, 1), ("classes", classes, 2)]
-    problems = [problem for name, value, bound in wanted for problem in at_least(name, value, bound)]
-    given = " ".join(f"dataset.{name}={value}" for name, value, _ in wanted)
+    options = [("examples", examples, classes), ("channels", channels, 1), ("size", size, 1), ("classes", classes, 2)]
+    problems = [problem for name, value, bound in options for problem in at_least(name, value, bound)]
+    settings = " ".join(f"dataset.{name}={value}" for name, value, _ in options)
     bytes_per_pixel = examples + 4 * classes + 8 * min(examples, CHUNK)  # images, prototypes, noise for a chunk
-    if problems := problems or [*fits(given, channels * size**2 * bytes_per_pixel + 8 * examples)]:
+    if problems := problems or [*fits(settings, channels * size**2 * bytes_per_pixel + 8 * examples)]:
         raise InvalidRequest(problems)
     generator = torch.Generator().manual_seed(stream(0, "synthetic"))
     grid = torch.randn(classes, channels, min(size, 4), min(size, 4), generator=generator)

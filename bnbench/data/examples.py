@@ -25,9 +25,9 @@ class Examples:
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, chosen: slice | Tensor) -> Examples:
+    def __getitem__(self, index: slice | Tensor) -> Examples:
         """Some of the examples."""
-        return Examples(self.x[chosen], self.y[chosen], None if self.domain is None else self.domain[chosen])
+        return Examples(self.x[index], self.y[index], None if self.domain is None else self.domain[index])
 
     def to(self, device: torch.device | str) -> Examples:
         """The same examples on another device."""

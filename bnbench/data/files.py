@@ -55,22 +55,22 @@ def content_hash(files: Files, most: int = MOST_BYTES) -> str:
     """
     signature = _signature(files, most)
     folder = kept_folder("data")
-    kept = None if folder is None else folder / signature
-    known = _known.get(signature) or (kept and _found(kept))
-    if not known:
-        known = _digest(files)
+    file = None if folder is None else folder / signature
+    digest = _known.get(signature) or (file and _stored_hash(file))
+    if not digest:
+        digest = _digest(files)
         if _signature(files, most) != signature:  # changed meanwhile: whoever asks again will learn it
-            return known
-        if kept is not None:
-            keep(kept, f"{known} {_seal(signature, known)}")
-    _known[signature] = known
-    return known
+            return digest
+        if file is not None:
+            keep(file, f"{digest} {_seal(signature, digest)}")
+    _known[signature] = digest
+    return digest
 
 
-def _found(kept: Path) -> str | None:
+def _stored_hash(file: Path) -> str | None:
     """The hash in a file that was kept; None without one, or if it is not as it was written."""
-    known, _, seal = (kept_text(kept) or "").partition(" ")
-    return known if seal == _seal(kept.name, known) else None
+    digest, _, seal = (kept_text(file) or "").partition(" ")
+    return digest if seal == _seal(file.name, digest) else None
 
 
 def _seal(signature: str, known: str) -> str:

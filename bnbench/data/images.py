@@ -119,16 +119,16 @@ def _class_folders(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."))
 
 
-def _part(folder: Path, prefix: str, known: tuple[str, ...] | None) -> _Part:
-    """List the images below ``folder/prefix``; labels follow ``known`` classes if there are any."""
-    found = _class_folders(folder / prefix)
-    classes = known or found
-    if unknown := sorted(set(found) - set(classes)):
+def _part(folder: Path, prefix: str, train_classes: tuple[str, ...] | None) -> _Part:
+    """List the images below ``folder/prefix``; labels follow ``train_classes`` if there are any."""
+    names = _class_folders(folder / prefix)
+    classes = train_classes or names
+    if unknown := sorted(set(names) - set(classes)):
         where = printable(f"{folder / prefix} has the class '{unknown[0]}', which {folder / 'train'} has not")
         raise InvalidRequest([f"dataset.path: {where}"])
     suffixes = _suffixes()
     files, labels = [], []
-    for name in found:
+    for name in names:
         images = sorted(_images(folder, f"{prefix}{name}", suffixes))
         if not images:
             raise _missing(f"expected images in {folder / prefix / name}, found none")
@@ -140,8 +140,8 @@ def _part(folder: Path, prefix: str, known: tuple[str, ...] | None) -> _Part:
 
 
 def _suffixes() -> tuple[str, ...]:
-    known = Image.registered_extensions().items()
-    return tuple(suffix for suffix, kind in known if kind in Image.OPEN)
+    formats = Image.registered_extensions().items()
+    return tuple(suffix for suffix, kind in formats if kind in Image.OPEN)
 
 
 def _images(folder: Path, inside: str, suffixes: tuple[str, ...]) -> Iterator[str]:
@@ -180,10 +180,10 @@ def _tensors(folder: Path, files: Sequence[str], size: int) -> Tensor:
         groups = pool.map(partial(_fill, folder, files, batch), range(0, len(files), _GROUP))
         failures = [failure for group in groups for failure in group]
     if failures:
-        shown = "\n".join(failures[:_SHOWN])
+        listing = "\n".join(failures[:_SHOWN])
         raise BnbenchError(
             f"dataset=imagefolder: {len(failures)} of {plural(len(files), 'image')} cannot be used. "
-            f"Repair, convert or remove them:\n{shown}"
+            f"Repair, convert or remove them:\n{listing}"
         )
     if problems := [*_losses(files, batch)]:
         raise InvalidRequest(problems)

@@ -58,8 +58,8 @@ def load(
 
 
 def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> Iterator[str]:
-    _, *own = inspect.signature(loader).parameters
-    allowed = [*own, *COMMON]
+    _, *parameters = inspect.signature(loader).parameters
+    allowed = [*parameters, *COMMON]
     for key in options:
         if key not in allowed:
             yield f"dataset.{key}: unknown option. {nearest(key, allowed)}"
@@ -91,9 +91,9 @@ def _load_domains(
 
 @lru_cache(maxsize=4)
 def _load(choice: Choice, split: Split, root: Path, loader: Callable[..., Any], known: str | None) -> Data:
-    own = {key: value for key, value in choice.items if key not in COMMON}
+    loader_options = {key: value for key, value in choice.items if key not in COMMON}
     augmentation = Augmentation(**{key: value for key, value in choice.items if key in COMMON})  # type: ignore[arg-type]
-    raw = as_raw(choice.name, loader(root, **own))
+    raw = as_raw(choice.name, loader(root, **loader_options))
     if known is not None and fingerprint(choice, root) != known:
         raise BnbenchError(
             f"dataset={choice.name}: its files have changed since this was begun; give the command again"
@@ -122,8 +122,8 @@ def _untested(raw: Raw, test: Examples) -> tuple[str, ...]:
     """A note on classes without test examples; only an official test set can lack one."""
     present = set(test.y.tolist())
     absent = [name for label, name in enumerate(raw.classes) if label not in present]
-    shown = ", ".join([*map(repr, absent[:5]), *(["..."] if len(absent) > 5 else [])])
-    return (f"the test set has no example of {len(absent)} of {len(raw.classes)} classes: {shown}",) if absent else ()
+    listing = ", ".join([*map(repr, absent[:5]), *(["..."] if len(absent) > 5 else [])])
+    return (f"the test set has no example of {len(absent)} of {len(raw.classes)} classes: {listing}",) if absent else ()
 
 
 def _pick(raw: Raw, positions: Tensor) -> Examples:

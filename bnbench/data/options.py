@@ -48,5 +48,5 @@ def _neighbours(path: Path) -> str:
     near = get_close_matches(path.name, names, n=3, cutoff=0.5)
     if near:
         return f"Did you mean {', '.join(near)}?"
-    shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    return f"{parent} holds {shown or 'nothing'}"
+    listing = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    return f"{parent} holds {listing or 'nothing'}"

@@ -69,8 +69,8 @@ def as_raw(name: str, value: Any) -> Raw:
 def _tensor(value: Any) -> Any:
     """A tensor of one of the kept types where ``value`` can be one; anything else unchanged."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        kept = np.dtype(np.float64) if value.dtype.char == "g" else value.dtype.newbyteorder("=")
-        value = torch.from_numpy(np.ascontiguousarray(value, dtype=kept))
+        dtype = np.dtype(np.float64) if value.dtype.char == "g" else value.dtype.newbyteorder("=")
+        value = torch.from_numpy(np.ascontiguousarray(value, dtype=dtype))
     if not isinstance(value, Tensor):
         return value
     value = value.detach().cpu()

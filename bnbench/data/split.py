@@ -33,21 +33,21 @@ def divide(y: Tensor, split: Split, classes: tuple[str, ...], official_test: boo
     Raises:
         InvalidRequest: a part would lack a class, or ``split.train`` is more than there is.
     """
-    left, test = torch.arange(len(y)), None
+    rest, test = torch.arange(len(y)), None
     if not official_test:
-        test, left = _take(y, left, round(split.test * len(y)), split.seed, "test")
+        test, rest = _take(y, rest, round(split.test * len(y)), split.seed, "test")
         _require(y[test], classes, f"split.test={split.test}", "test", len(y))
-    validation, left = _take(y, left, round(split.validation * len(left)), split.seed, "validation")
+    validation, rest = _take(y, rest, round(split.validation * len(rest)), split.seed, "validation")
     _require(y[validation], classes, f"split.validation={split.validation}", "validation", len(y))
-    _require(y[left], classes, f"split.validation={split.validation}", "training", len(y))
+    _require(y[rest], classes, f"split.validation={split.validation}", "training", len(y))
     if split.train is not None:
-        if split.train > len(left):
+        if split.train > len(rest):
             raise InvalidRequest(
-                [f"split.train={split.train}: {len(left)} training examples are left after test and validation"]
+                [f"split.train={split.train}: {len(rest)} training examples are left after test and validation"]
             )
-        left, _ = _take(y, left, split.train, split.seed, "train")
-        _require(y[left], classes, f"split.train={split.train}", "training", len(y))
-    return Parts(left, validation, test)
+        rest, _ = _take(y, rest, split.train, split.seed, "train")
+        _require(y[rest], classes, f"split.train={split.train}", "training", len(y))
+    return Parts(rest, validation, test)
 
 
 def _take(y: Tensor, positions: Tensor, count: int, seed: int, purpose: str) -> tuple[Tensor, Tensor]:

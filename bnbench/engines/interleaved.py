@@ -27,8 +27,8 @@ def train_interleaved(
         probe: measures all networks that are at a pause.
     """
     running: dict[int, Iterator[Any]] = {
-        index: train(spec, network, own, _halt)
-        for index, (spec, network, own) in enumerate(zip(specs, networks, data, strict=True))
+        index: train(spec, network, run_data, _halt)
+        for index, (spec, network, run_data) in enumerate(zip(specs, networks, data, strict=True))
     }
     outcomes: list[tuple[int, Record]] = []
     while running:
@@ -42,8 +42,8 @@ def train_interleaved(
                     outcomes.append((index, record))
                 else:
                     yield [(index, record)]
-        found = probe(list(halts.values())) if halts else []
-        for index, readings in zip(halts, found, strict=True):
+        answers = probe(list(halts.values())) if halts else []
+        for index, readings in zip(halts, answers, strict=True):
             yield [(index, reading) for reading in readings]
         running = {index: running[index] for index in halts}
     yield outcomes

@@ -71,17 +71,17 @@ class LaneRecords:
                     self._evaluation(lane, pause.step, (losses[column], accuracies[column], val_loss, val_accuracy)),
                 )
             if bad is not None or not math.isfinite(val_loss):
-                trained = pause.step - pause.start if bad is None else bad
-                done = self._progress(lane, pause.start + trained, before + sum(sizes[:trained]))
+                steps = pause.step - pause.start if bad is None else bad
+                progress = self._progress(lane, pause.start + steps, before + sum(sizes[:steps]))
                 diverged_step = pause.step if bad is None else pause.start + bad + 1
-                yield lane, end_of_run(done, self.classes, self.parameters, diverged_step)
+                yield lane, end_of_run(progress, self.classes, self.parameters, diverged_step)
 
     def at_end(self, lanes: Sequence[int], alive: Collection[int], test: Scores) -> Iterator[tuple[int, Outcome]]:
         """Index and outcome of the runs that did not diverge."""
         for lane, score in zip(lanes, test, strict=True):
             if lane in alive:
-                done = self._progress(lane, self.timeline.total, self.examples)
-                yield lane, end_of_run(done, self.classes, self.parameters, None, self._latest[lane], score)
+                progress = self._progress(lane, self.timeline.total, self.examples)
+                yield lane, end_of_run(progress, self.classes, self.parameters, None, self._latest[lane], score)
 
     def _evaluation(self, lane: int, step: int, scores: tuple[float, float, float, float]) -> Evaluation:
         spec, timeline = self.specs[lane], self.timeline

@@ -12,7 +12,7 @@ from bnbench.engines.lane_records import LaneRecords, Pause
 from bnbench.native import NativeSteps
 from bnbench.native.guard import SHARE
 from bnbench.native.guarded import GuardedSteps
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec, stack_key, stream
 from bnbench.stacking import Folded, fold, prove, set_streams
 from bnbench.stacking.batches import NATIVE_BLOCK_BYTES, LaneBatches
@@ -124,8 +124,8 @@ def _stack(
 ) -> Stack:
     """Runs before their first step, as one network."""
     spec, device, dtype = specs[0], data.train.y.device, dtype_of(specs[0])
-    wanted = device.type == "cuda" if options.wide is None else options.wide
-    wide = wanted and _may_be_wide(spec, networks[0], data.shape)
+    beside = device.type == "cuda" if options.wide is None else options.wide
+    wide = beside and _may_be_wide(spec, networks[0], data.shape)
     network = fold([network.to(dtype) for network in networks], wide).train()
     vmap_lanes(spec, network, data.shape)
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device, torch_only=True) for lane in specs])

@@ -2,7 +2,8 @@
 
 from bnbench.launch.in_process import inline
 from bnbench.launch.launcher import Done, Launcher, Spent
-from bnbench.launch.processes import NoWorkers, local, prestart
+from bnbench.launch.processes import local
+from bnbench.launch.starting import NoWorkers, prestart
 
 LAUNCHERS: dict[str, Launcher] = {"inline": inline, "local": local}
 

@@ -1,4 +1,4 @@
-"""What every launcher is: it takes a function and tasks, runs them somewhere, and knows no machine learning."""
+"""The interface of launchers: they take a function and tasks, run them somewhere, and know no machine learning."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from torch import fx, nn
 
 from bnbench.errors import Impossible
 from bnbench.models.replacement import LastAxisNorm
-from bnbench.norms.activation import activates, without_activation
+from bnbench.norms.common.activation import activates, without_activation
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU)
 FUNCTIONS = frozenset({"relu", "relu_", "relu6", "silu", "hardswish", "gelu"})
@@ -24,8 +24,8 @@ class NormTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """True if a layer is one step of the trace."""
-        own = isinstance(m, LastAxisNorm) or any(m is norm for norm in self._norms)
-        return own or super().is_leaf_module(m, module_qualified_name)
+        is_norm = isinstance(m, LastAxisNorm) or any(m is norm for norm in self._norms)
+        return is_norm or super().is_leaf_module(m, module_qualified_name)
 
 
 def take_over_activations(network: nn.Module, norms: Sequence[nn.Module], name: str) -> None:

@@ -26,7 +26,7 @@ from bnbench.models.preparation import prepare, prepares
 from bnbench.models.registry import MODELS
 from bnbench.models.residual import residual_branches
 from bnbench.models.training import restrict_training
-from bnbench.norms.bias import cancels_bias
+from bnbench.norms.common.bias import cancels_bias
 from bnbench.spec import Choice, Train, stream
 
 

@@ -10,9 +10,9 @@ from torch.nn.modules.conv import _ConvNd
 from bnbench.foreign import is_bug
 from bnbench.models.activation_removal import NormTracer
 from bnbench.models.replacement import LastAxisNorm
-from bnbench.norms.bias import cancels
-from bnbench.norms.copying import copied
-from bnbench.norms.reparametrization import weighted_layers
+from bnbench.norms.common.bias import cancels
+from bnbench.norms.common.copying import copied
+from bnbench.norms.common.reparametrization import weighted_layers
 
 PASSING = frozenset({"permute", "movedim", "transpose", "contiguous", "add", "iadd"})
 """Functions that may come between a layer and its norm, by name: a constant of each channel stays one."""
@@ -33,9 +33,9 @@ def freeze_cancelled_biases(network: nn.Module, norms: Sequence[nn.Module]) -> N
         return
     paths = {id(layer): path for path, layer in network.named_modules()}
     trial = copied(network)  # a layer may keep what it is traced with
-    own = [trial.get_submodule(paths[id(norm)]) for norm in norms if id(norm) in paths]
+    copies = [trial.get_submodule(paths[id(norm)]) for norm in norms if id(norm) in paths]
     try:
-        graph = NormTracer(own).trace(trial)
+        graph = NormTracer(copies).trace(trial)
     except (Exception, SystemExit) as error:  # whatever a forward pass does with what stands for its input
         if is_bug(error):
             raise

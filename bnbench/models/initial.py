@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.reparametrization import weighted_layers
+from bnbench.norms.common.reparametrization import weighted_layers
 from bnbench.spec import stream
 
 Init = Literal["he", "xavier", "normal"]

@@ -9,11 +9,12 @@ from typing import Literal, get_args
 from torch import nn
 
 from bnbench.errors import Impossible
+from bnbench.limits import above, at_least, at_most
 from bnbench.models.initial import Init
-from bnbench.norms.activation import activates, without_activation
-from bnbench.norms.bias import wants_bias
-from bnbench.norms.checks import above, among, at_least, at_most, require
-from bnbench.norms.reparametrization import WeightOnlyNorm
+from bnbench.norms.common.activation import activates, without_activation
+from bnbench.norms.common.bias import wants_bias
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.reparametrization import WeightOnlyNorm
 
 Activation = Literal["relu", "sigmoid", "tanh", "gelu", "none"]
 Placement = Literal["before", "after"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from bnbench.norms.branch import Branch
+from bnbench.norms.common.branch import Branch
 
 
 def prepares(norm: nn.Module) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnbench.norms.bias import wants_bias
+from bnbench.norms.common.bias import wants_bias
 
 
 class LastAxisNorm(nn.Module):
@@ -34,7 +34,7 @@ def replace_norms(
         norm: makes the new layer for a number of channels.
         channels_first: the subclass of ``nn.LayerNorm`` that works on ``[N, C, H, W]``; others work on the last axis.
     """
-    made = []
+    norms = []
     for path, old in list(network.named_modules()):
         if isinstance(old, _BatchNorm):
             new = place = norm(old.num_features)
@@ -44,8 +44,8 @@ def replace_norms(
         else:
             continue
         network.set_submodule(path, place)
-        made.append(new)
-    return made
+        norms.append(new)
+    return norms
 
 
 def add_biases(network: nn.Module, norms: list[nn.Module]) -> None:

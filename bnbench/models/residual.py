@@ -5,17 +5,17 @@ from __future__ import annotations
 from torch import nn
 
 from bnbench.models.resnet import BasicBlock
-from bnbench.norms.branch import Branch
+from bnbench.norms.common.branch import Branch
 
 
 def residual_branches(network: nn.Module) -> list[Branch]:
     """The branches of this package's residual networks and of torchvision's ResNet family, in order; else none."""
-    own = [
+    branches = [
         Branch((block.conv1, block.conv2), (block.norm1, block.norm2))
         for block in network.modules()
         if isinstance(block, BasicBlock)
     ]
-    return own or _torchvision_branches(network)
+    return branches or _torchvision_branches(network)
 
 
 def _torchvision_branches(network: nn.Module) -> list[Branch]:

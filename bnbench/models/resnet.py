@@ -8,13 +8,14 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnbench.limits import at_least, at_most
 from bnbench.models.cnn import conv3x3
 from bnbench.models.initial import HE, Network
 from bnbench.models.layer_block import MOST_UNITS
 from bnbench.models.zero_gamma import zero_weight
-from bnbench.norms.activation import activates, without_activation
-from bnbench.norms.bias import wants_bias
-from bnbench.norms.checks import at_least, at_most, require
+from bnbench.norms.common.activation import activates, without_activation
+from bnbench.norms.common.bias import wants_bias
+from bnbench.norms.common.checks import require
 
 
 class SubsampleAndPad(nn.Module):

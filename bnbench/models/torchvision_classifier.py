@@ -13,7 +13,7 @@ from bnbench.models.activation_removal import take_over_activations
 from bnbench.models.preparation import prepares
 from bnbench.models.replacement import add_biases, replace_norms
 from bnbench.models.zero_gamma import zero_weight
-from bnbench.norms.checks import among, require
+from bnbench.norms.common.checks import among, require
 from bnbench.norms.none import NoNorm
 
 
@@ -128,11 +128,11 @@ def use_norm(network: nn.Module, norm: Callable[[int], nn.Module], name: str) ->
     """Replace the norms; raises :class:`Impossible` if there are none, unless none are wanted."""
     from torchvision.models.convnext import LayerNorm2d
 
-    made = replace_norms(network, norm, LayerNorm2d)
-    if made:
-        add_biases(network, made)
-        take_over_activations(network, made, name)
-        require_called_layers(network, made, name)
+    norms = replace_norms(network, norm, LayerNorm2d)
+    if norms:
+        add_biases(network, norms)
+        take_over_activations(network, norms, name)
+        require_called_layers(network, norms, name)
     elif not is_none(norm):
         raise Impossible(
             f"model.name={name} has no normalization layers to replace; choose norm=none, "

@@ -8,8 +8,8 @@ from typing import get_args
 from torch import nn
 
 from bnbench.errors import Impossible
-from bnbench.norms.checks import among, require
-from bnbench.norms.reparametrization import weighted_layers
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.reparametrization import weighted_layers
 from bnbench.spec import Train
 
 
@@ -31,16 +31,16 @@ def restrict_training(network: nn.Module, norms: Sequence[nn.Module], train: Tra
     require(among("train", train, get_args(Train)))
     if train == "all":
         return
-    own = {id(parameter) for norm in norms for parameter in norm.parameters()}
+    trained_ids = {id(parameter) for norm in norms for parameter in norm.parameters()}
     layers = weighted_layers(network)
     for layer in layers.values():
-        own |= {id(item) for name, item in layer.named_parameters() if name not in ("weight", "bias")}
-    if train == "affine" and not any(id(parameter) in own for parameter in network.parameters()):
+        trained_ids |= {id(item) for name, item in layer.named_parameters() if name not in ("weight", "bias")}
+    if train == "affine" and not any(id(parameter) in trained_ids for parameter in network.parameters()):
         raise Impossible(
             "train=affine needs a norm with parameters, and this one has none: choose norm.affine=both, scale or "
             "shift where the norm has it, another norm, or train=affine_and_classifier or all"
         )
     if train == "affine_and_classifier":
-        own |= {id(parameter) for parameter in list(layers.values())[-1].parameters()}
+        trained_ids |= {id(parameter) for parameter in list(layers.values())[-1].parameters()}
     for parameter in network.parameters():
-        parameter.requires_grad_(id(parameter) in own)
+        parameter.requires_grad_(id(parameter) in trained_ids)

@@ -15,13 +15,13 @@ from bnbench.foreign import is_bug
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.native import structures as c
 from bnbench.native.graph import CustomLayer, Graph, NotNative, Output
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
+from bnbench.norms.common.stacking import PerExample
 from bnbench.norms.group import GroupNorm
 from bnbench.norms.instance import InstanceNorm
 from bnbench.norms.layer import LayerNorm
 from bnbench.norms.none import NoNorm
 from bnbench.norms.rms import RMSNorm
-from bnbench.norms.stacking_helpers import PerExample
 from bnbench.stacking import LaneByLane
 from bnbench.stacking.layers.batch_norm import FoldedBatchNorm
 from bnbench.stacking.layers.convolution import FoldedConv2d

@@ -10,12 +10,12 @@ import ctypes
 import torch
 from torch import Tensor
 
-from bnbench.errors import Impossible
 from bnbench.native.codegen.compiled_layer import Code, code_of
 from bnbench.native.compiler import library
 from bnbench.native.graph import NotNative
 from bnbench.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
 from bnbench.native.tracer import graph_of
+from bnbench.norms.common.checks import require_values
 from bnbench.spec import AdamW, RunSpec
 from bnbench.stacking import Folded
 from bnbench.stacking.optimizers import LaneAdam, LaneOptimizer, LaneSgd
@@ -125,8 +125,10 @@ class NativeSteps:
         for layer in self._layers:
             if layer.kind == NORM and layer.over == BATCH and not layer.fixed:
                 smallest = batch % layer.chunk or layer.chunk if layer.chunk else batch
-                if smallest * layer.shape.height * layer.shape.width < 2:
-                    raise Impossible(
-                        f"batch statistics need at least two values per channel; a batch of {batch} gives one: use a "
-                        "batch of at least 2, whose last one and whose chunks have more than one example"
-                    )
+                image = layer.shape.channels, layer.shape.height, layer.shape.width
+                require_values(
+                    smallest * layer.shape.height * layer.shape.width,
+                    "batch statistics: each channel",
+                    (batch, *image),
+                    "use a batch of at least 2, whose last one and whose chunks have more than one example",
+                )

@@ -2,10 +2,11 @@
 
 from torch import nn
 
-from bnbench.norms.activation import activates, without_activation
-from bnbench.norms.affine import Affine, shifts
 from bnbench.norms.batch import BatchNorm
 from bnbench.norms.batch_instance import BatchInstanceNorm
+from bnbench.norms.common.activation import activates, without_activation
+from bnbench.norms.common.affine import Affine, shifts
+from bnbench.norms.common.running import RunningStatistics
 from bnbench.norms.dynamic_tanh import DynamicTanh
 from bnbench.norms.evonorm_b0 import EvoNormB0
 from bnbench.norms.evonorm_s0 import EvoNormS0
@@ -21,7 +22,6 @@ from bnbench.norms.none import NoNorm
 from bnbench.norms.precise import PreciseBatchNorm
 from bnbench.norms.renorm import BatchRenorm
 from bnbench.norms.rms import RMSNorm
-from bnbench.norms.running import RunningStatistics
 from bnbench.norms.scaled_weight_standardization import ScaledWeightStandardization
 from bnbench.norms.spectral_normalization import SpectralNormalization
 from bnbench.norms.switchable import SwitchableNorm

@@ -11,12 +11,12 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, beside, full_precision, scale_and_shift
-from bnbench.norms.checks import among, require, require_values
-from bnbench.norms.modulation import center, modulate
-from bnbench.norms.moments import pooled, position_dims, unbiased
-from bnbench.norms.running import RunningStatistics
-from bnbench.norms.stacking_helpers import widened
+from bnbench.norms.common.affine import Affine, broadcast_channels, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.fused_ops import center, modulate
+from bnbench.norms.common.moments import pooled, position_dims, unbiased
+from bnbench.norms.common.running import RunningStatistics
+from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts
 
 
@@ -54,7 +54,7 @@ class BatchInstanceNorm(RunningStatistics):
         require_values(
             positions,
             "norm=batch_instance: each channel of an example",
-            x,
+            x.shape,
             "use a larger image, fewer strides or norm=batch",
         )
         self.rho.data.clamp_(0, 1)  # a clamp within the graph would give a gate that has left [0, 1] no gradient back
@@ -65,13 +65,13 @@ class BatchInstanceNorm(RunningStatistics):
             self.take_up(batch_mean.detach().view(1, -1), unbiased(batch_var.detach().view(1, -1), count))
         else:
             assert self.running_mean is not None and self.running_var is not None
-            batch_mean, batch_var = beside(self.running_mean, x), beside(self.running_var, x)
-        batch_scale = beside(self.rho, x) * (batch_var + self.eps).rsqrt()
-        scale = batch_scale + (1 - beside(self.rho, x)) * (var + self.eps).rsqrt()
+            batch_mean, batch_var = broadcast_channels(self.running_mean, x), broadcast_channels(self.running_var, x)
+        batch_scale = broadcast_channels(self.rho, x) * (batch_var + self.eps).rsqrt()
+        scale = batch_scale + (1 - broadcast_channels(self.rho, x)) * (var + self.eps).rsqrt()
         shift = scale_and_shift((mean - batch_mean) * batch_scale, self.weight, self.bias)
         return modulate(centered, scale_and_shift(scale, self.weight, None), shift).to(x.dtype)
 
     @staticmethod
     def fold(lanes: Sequence[BatchInstanceNorm]) -> nn.Module:
         """K norms as one of ``K * C`` channels."""
-        return widened(lanes, "num_features")
+        return stacked(lanes, "num_features")

@@ -11,10 +11,11 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, AffineNorm, beside, full_precision, scale_and_shift
-from bnbench.norms.checks import above, among, require
-from bnbench.norms.running import per_channel
-from bnbench.norms.stacking_helpers import widened
+from bnbench.limits import above
+from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.running import per_channel
+from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts
 
 
@@ -46,10 +47,10 @@ class DynamicTanh(AffineNorm):
         """Squash x ``[N, C, *]``."""
         full, alpha = full_precision(x), full_precision(self.alpha)
         if alpha.dim():  # a number per lane
-            alpha = beside(per_channel(alpha, self.num_features), x)
+            alpha = broadcast_channels(per_channel(alpha, self.num_features), x)
         return scale_and_shift((alpha * full).tanh(), self.weight, self.bias).to(x.dtype)
 
     @staticmethod
     def fold(lanes: Sequence[DynamicTanh]) -> nn.Module:
         """K norms as one of ``K * C`` channels, with K numbers ``alpha [K]``."""
-        return widened(lanes, "num_features")
+        return stacked(lanes, "num_features")

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, beside, full_precision, scale_and_shift
-from bnbench.norms.checks import among, require, require_values
-from bnbench.norms.modulation import center, divide, modulate
-from bnbench.norms.moments import pooled, position_dims, unbiased
-from bnbench.norms.running import RunningStatistics
-from bnbench.norms.stacking_helpers import widened
+from bnbench.norms.common.affine import Affine, broadcast_channels, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.fused_ops import center, divide, modulate
+from bnbench.norms.common.moments import pooled, position_dims, unbiased
+from bnbench.norms.common.running import RunningStatistics
+from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts
 
 
@@ -67,7 +67,7 @@ class EvoNormB0(RunningStatistics):
         require_values(
             positions,
             "norm=evonorm_b0: each channel of an example",
-            x,
+            x.shape,
             "use a larger image, fewer strides or norm=evonorm_s0",
         )
         _, mean, var = center(full, position_dims(x))
@@ -76,13 +76,13 @@ class EvoNormB0(RunningStatistics):
             self.take_up(unbiased(batch_var.detach().view(1, -1), len(x) * positions))
         else:
             assert self.running_var is not None
-            batch_var = beside(self.running_var, x)
+            batch_var = broadcast_channels(self.running_var, x)
         batch_std = (batch_var + self.eps).sqrt()
-        slope = beside(self.v, x)
+        slope = broadcast_channels(self.v, x)
         divisor = F.relu(modulate(full, slope, (var + self.eps).sqrt() - batch_std)) + batch_std
         return scale_and_shift(divide(full, divisor), self.weight, self.bias).to(x.dtype)
 
     @staticmethod
     def fold(lanes: Sequence[EvoNormB0]) -> nn.Module:
         """K norms as one of ``K * C`` channels."""
-        return widened(lanes, "num_features")
+        return stacked(lanes, "num_features")

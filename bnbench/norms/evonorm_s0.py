@@ -11,12 +11,13 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, AffineNorm, beside, full_precision, scale_and_shift
-from bnbench.norms.checks import above, among, at_least, require
+from bnbench.limits import above, at_least
+from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.fused_ops import center, modulate, swish
+from bnbench.norms.common.moments import pooled, position_dims
+from bnbench.norms.common.stacking import stacked
 from bnbench.norms.group import require_group_values, require_groups
-from bnbench.norms.modulation import center, modulate, swish
-from bnbench.norms.moments import pooled, position_dims
-from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 
@@ -73,10 +74,11 @@ class EvoNormS0(AffineNorm):
         shape = (len(x), self.groups, -1)
         _, var = pooled(mean.reshape(shape), var.reshape(shape), 2)
         scale = (var + self.eps).rsqrt().expand(*shape[:2], self.num_features // self.groups).reshape(mean.shape)
-        bias = None if self.bias is None else beside(self.bias, x)
-        return modulate(swish(full, beside(self.v, x)), scale_and_shift(scale, self.weight, None), bias).to(x.dtype)
+        bias = None if self.bias is None else broadcast_channels(self.bias, x)
+        activation = swish(full, broadcast_channels(self.v, x))
+        return modulate(activation, scale_and_shift(scale, self.weight, None), bias).to(x.dtype)
 
     @staticmethod
     def fold(lanes: Sequence[EvoNormS0]) -> nn.Module:
         """K norms as one of ``K * C`` channels in K times the groups."""
-        return widened(lanes, "num_features", "groups")
+        return stacked(lanes, "num_features", "groups")

@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, AffineNorm, beside, full_precision, scale_and_shift
-from bnbench.norms.checks import above, among, require, require_values
-from bnbench.norms.modulation import mean_square, modulate
-from bnbench.norms.moments import position_dims
-from bnbench.norms.stacking_helpers import widened
+from bnbench.limits import above
+from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.fused_ops import mean_square, modulate
+from bnbench.norms.common.moments import position_dims
+from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts
 
 LEARNED_EPS = 1e-4
@@ -70,19 +71,19 @@ class FilterResponseNorm(AffineNorm):
             require_values(
                 x.shape[2:].numel(),
                 "norm=frn: each channel of an example",
-                x,
+                x.shape,
                 "use a larger image, fewer strides or norm.learn_eps=true",
             )
         full = full_precision(x)
-        eps = self.eps if self.learned_eps is None else self.eps + beside(self.learned_eps, x).abs()
+        eps = self.eps if self.learned_eps is None else self.eps + broadcast_channels(self.learned_eps, x).abs()
         scale = scale_and_shift((mean_square(full, position_dims(x)) + eps).rsqrt(), self.weight, None)
-        shift = None if self.bias is None else beside(self.bias, x)
+        shift = None if self.bias is None else broadcast_channels(self.bias, x)
         if self.tau is None:
             return modulate(full, scale, shift).to(x.dtype)
-        tau = beside(self.tau, x)
+        tau = broadcast_channels(self.tau, x)
         return (F.relu(modulate(full, scale, -tau if shift is None else shift - tau)) + tau).to(x.dtype)
 
     @staticmethod
     def fold(lanes: Sequence[FilterResponseNorm]) -> nn.Module:
         """K norms as one of ``K * C`` channels."""
-        return widened(lanes, "num_features")
+        return stacked(lanes, "num_features")

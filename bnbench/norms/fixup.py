@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.errors import Impossible
-from bnbench.norms.affine import full_precision
-from bnbench.norms.branch import Branch
-from bnbench.norms.input_bias import ShiftedConv2d, ShiftedLinear
-from bnbench.norms.reparametrization import weighted_layers
-from bnbench.norms.stacking_helpers import widened
+from bnbench.norms.common.affine import full_precision
+from bnbench.norms.common.branch import Branch
+from bnbench.norms.common.input_bias import ShiftedConv2d, ShiftedLinear
+from bnbench.norms.common.reparametrization import weighted_layers
+from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts
 
 
@@ -54,9 +54,9 @@ class Fixup(nn.Module):
         """Scale and shift x ``[N, C, *]`` by a scalar each, or one per lane for equal blocks of channels."""
         y = full_precision(x)
         if self.weight is not None:
-            y = (blocks(y, self.weight) * beside(self.weight, y)).flatten(1, 2)
+            y = (blocks(y, self.weight) * broadcast_lanes(self.weight, y)).flatten(1, 2)
         if self.bias is not None:
-            y = (blocks(y, self.bias) + beside(self.bias, y)).flatten(1, 2)
+            y = (blocks(y, self.bias) + broadcast_lanes(self.bias, y)).flatten(1, 2)
         return y.to(x.dtype)
 
     def prepare(self, network: nn.Module, branches: Sequence[Branch]) -> None:
@@ -75,7 +75,7 @@ class Fixup(nn.Module):
     @staticmethod
     def fold(lanes: Sequence[Fixup]) -> nn.Module:
         """K layers as one of ``K * C`` channels."""
-        return widened(lanes, "num_features")
+        return stacked(lanes, "num_features")
 
 
 def blocks(x: Tensor, scalar_K: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def blocks(x: Tensor, scalar_K: Tensor) -> Tensor:
     return torch.unflatten(x, 1, (len(scalar_K), -1))
 
 
-def beside(scalar_K: Tensor, x: Tensor) -> Tensor:
+def broadcast_lanes(scalar_K: Tensor, x: Tensor) -> Tensor:
     """A scalar per lane, in float32 or better, beside the :func:`blocks` of x ``[N, K * C, *]``."""
     return full_precision(scalar_K).view(-1, *[1] * (x.dim() - 1))
 

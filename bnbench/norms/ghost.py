@@ -10,10 +10,10 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from bnbench.errors import Impossible
-from bnbench.norms.affine import Affine
-from bnbench.norms.checks import among, at_least, require
-from bnbench.norms.running import RunningStatistics, batch_norm, scratch
+from bnbench.limits import at_least
+from bnbench.norms.common.affine import Affine
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.running import RunningStatistics, batch_norm, scratch
 from bnbench.schema.facts import Facts
 
 LARGE_CHUNK = 2**16
@@ -97,9 +97,10 @@ def require_chunks(x: Tensor, chunk: int) -> None:
     """Raise :class:`Impossible` if a chunk of x ``[N, C, *]`` has one value per channel."""
     positions = x[0, 0].numel()
     smallest = len(x) % chunk or chunk
-    if smallest * positions < 2:
-        raise Impossible(
-            f"ghost batch normalization needs at least two values per channel in every chunk; a batch of {len(x)} in "
-            f"chunks of {chunk} has a chunk of one example with one position: choose norm.chunk of at least 2 and "
-            "batch_size so that their remainder is not 1, or drop_last=true where the last batch is the smaller one"
-        )
+    require_values(
+        smallest * positions,
+        f"norm=ghost: each channel of every chunk of {chunk}",
+        x.shape,
+        "choose norm.chunk of at least 2 and batch_size so that their remainder is not 1, or drop_last=true where the "
+        "last batch is the smaller one",
+    )

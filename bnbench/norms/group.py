@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnbench.errors import Impossible
-from bnbench.norms.affine import Affine, AffineNorm, full_precision
-from bnbench.norms.checks import above, among, at_least, require, require_values
-from bnbench.norms.stacking_helpers import PerExample
+from bnbench.limits import above, at_least
+from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.stacking import PerExample
 from bnbench.schema.facts import Facts
 
 
@@ -73,7 +74,7 @@ def require_group_values(groups: int, x: Tensor) -> None:
     require_values(
         x[0].numel() // groups if len(x) else 2,
         f"norm.groups={groups}: each group of an example",
-        x,
+        x.shape,
         "use fewer groups, a wider layer or a larger image",
     )
 

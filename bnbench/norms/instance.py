@@ -8,9 +8,10 @@ from typing import get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, AffineNorm, full_precision
-from bnbench.norms.checks import above, among, require, require_values
-from bnbench.norms.stacking_helpers import PerExample
+from bnbench.limits import above
+from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.stacking import PerExample
 from bnbench.schema.facts import Facts
 
 
@@ -41,7 +42,7 @@ class InstanceNorm(AffineNorm):
         require_values(
             x.shape[2:].numel(),
             "norm=instance: each channel of an example",
-            x,
+            x.shape,
             "use a larger image, fewer strides or norm=layer",
         )
         return instance_norm(x, self.weight, self.bias, self.eps)

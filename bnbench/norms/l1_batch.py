@@ -11,12 +11,12 @@ from typing import ClassVar, get_args
 
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, beside, full_precision, scale_and_shift
-from bnbench.norms.checks import among, require
-from bnbench.norms.modulation import center, mean_absolute, modulate
-from bnbench.norms.moments import channel_dims
-from bnbench.norms.running import RunningStatistics, require_batch
-from bnbench.norms.stacking_helpers import widened
+from bnbench.norms.common.affine import Affine, broadcast_channels, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.fused_ops import center, mean_absolute, modulate
+from bnbench.norms.common.moments import channel_dims
+from bnbench.norms.common.running import RunningStatistics, require_batch
+from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts
 
 NORMAL = math.sqrt(math.pi / 2)
@@ -62,11 +62,12 @@ class L1BatchNorm(RunningStatistics):
             self.take_up(mean.detach().view(1, -1), deviation.detach().view(1, -1))
         else:
             assert self.running_mean is not None and self.running_deviation is not None
-            centered, deviation = full - beside(self.running_mean, x), beside(self.running_deviation, x)[None]
+            centered = full - broadcast_channels(self.running_mean, x)
+            deviation = broadcast_channels(self.running_deviation, x)[None]
         scale = scale_and_shift((deviation + self.eps).reciprocal(), self.weight, None)
-        return modulate(centered, scale, None if self.bias is None else beside(self.bias, x)).to(x.dtype)
+        return modulate(centered, scale, None if self.bias is None else broadcast_channels(self.bias, x)).to(x.dtype)
 
     @staticmethod
     def fold(lanes: Sequence[L1BatchNorm]) -> nn.Module:
         """K norms as one of ``K * C`` channels."""
-        return widened(lanes, "num_features")
+        return stacked(lanes, "num_features")

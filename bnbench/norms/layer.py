@@ -8,10 +8,11 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, AffineNorm, full_precision
-from bnbench.norms.checks import above, among, require, require_values
+from bnbench.limits import above
+from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.stacking import PerExample
 from bnbench.norms.group import group_norm
-from bnbench.norms.stacking_helpers import PerExample
 from bnbench.schema.facts import Facts
 
 Over = Literal["all", "channels"]
@@ -52,7 +53,7 @@ class LayerNorm(AffineNorm):
         require_values(
             x[0].numel() if everything else self.num_features,
             f"norm.over={self.over}: each mean",
-            x,
+            x.shape,
             "use a wider layer" + (" or a larger image" if everything else ""),
         )
         if self.over == "all":

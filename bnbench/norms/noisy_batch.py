@@ -10,9 +10,10 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from bnbench.norms.affine import Affine, full_precision
-from bnbench.norms.checks import among, at_least, require
-from bnbench.norms.running import RunningStatistics
+from bnbench.limits import at_least
+from bnbench.norms.common.affine import Affine, full_precision
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.running import RunningStatistics
 from bnbench.schema.facts import Facts
 
 

@@ -6,9 +6,9 @@ from typing import get_args
 
 from torch import Tensor
 
-from bnbench.norms.affine import Affine
-from bnbench.norms.checks import among, require
-from bnbench.norms.running import RunningStatistics
+from bnbench.norms.common.affine import Affine
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.running import RunningStatistics
 from bnbench.schema.facts import Facts
 
 

@@ -11,11 +11,12 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from bnbench.norms.affine import Affine, full_precision
-from bnbench.norms.checks import among, at_least, require
-from bnbench.norms.modulation import center
-from bnbench.norms.moments import channel_dims
-from bnbench.norms.running import RunningStatistics, per_channel
+from bnbench.limits import at_least
+from bnbench.norms.common.affine import Affine, full_precision
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.fused_ops import center
+from bnbench.norms.common.moments import channel_dims
+from bnbench.norms.common.running import RunningStatistics, per_channel
 from bnbench.schema.facts import Facts
 
 

@@ -8,11 +8,12 @@ from typing import get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, AffineNorm, beside, full_precision, scale_and_shift
-from bnbench.norms.checks import above, among, require
+from bnbench.limits import above
+from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.fused_ops import mean_square, modulate
+from bnbench.norms.common.stacking import PerExample
 from bnbench.norms.layer import Over
-from bnbench.norms.modulation import mean_square, modulate
-from bnbench.norms.stacking_helpers import PerExample
 from bnbench.schema.facts import Facts
 
 
@@ -59,7 +60,7 @@ def rms_norm(x: Tensor, over: Over, weight_C: Tensor | None, bias_C: Tensor | No
     full = full_precision(x)
     if over == "all":
         inverse = (mean_square(full, tuple(range(1, x.dim()))) + eps).rsqrt()
-        shift = None if bias_C is None else beside(bias_C, x)
+        shift = None if bias_C is None else broadcast_channels(bias_C, x)
         return modulate(full, scale_and_shift(inverse, weight_C, None), shift).to(x.dtype)
     y = F.rms_norm(full.movedim(1, -1), x.shape[1:2], eps=eps).movedim(-1, 1)
     return scale_and_shift(y, weight_C, bias_C).to(x.dtype)

@@ -8,10 +8,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bnbench.norms.affine import full_precision
-from bnbench.norms.branch import Branch
-from bnbench.norms.checks import above, require
-from bnbench.norms.reparametrization import Reparametrization, WeightOnlyNorm, per_output, reparametrize, require_inputs
+from bnbench.limits import above
+from bnbench.norms.common.affine import full_precision
+from bnbench.norms.common.branch import Branch
+from bnbench.norms.common.checks import require
+from bnbench.norms.common.reparametrization import (
+    Reparametrization,
+    WeightOnlyNorm,
+    per_output,
+    reparametrize,
+    require_inputs,
+)
 from bnbench.norms.weight_standardization import standardized
 from bnbench.schema.facts import Facts
 

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.affine import full_precision
-from bnbench.norms.branch import Branch
-from bnbench.norms.checks import above, at_least, require
-from bnbench.norms.reparametrization import Reparametrization, WeightOnlyNorm, reparametrize
+from bnbench.limits import above, at_least
+from bnbench.norms.common.affine import full_precision
+from bnbench.norms.common.branch import Branch
+from bnbench.norms.common.checks import require
+from bnbench.norms.common.reparametrization import Reparametrization, WeightOnlyNorm, reparametrize
 from bnbench.schema.facts import Facts
 
 FIRST_ITERATIONS = 15

@@ -11,12 +11,12 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, full_precision, scale_and_shift
-from bnbench.norms.checks import among, require, require_values
-from bnbench.norms.modulation import center, modulate
-from bnbench.norms.moments import pooled, position_dims, unbiased
-from bnbench.norms.running import RunningStatistics
-from bnbench.norms.stacking_helpers import widened
+from bnbench.norms.common.affine import Affine, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.fused_ops import center, modulate
+from bnbench.norms.common.moments import pooled, position_dims, unbiased
+from bnbench.norms.common.running import RunningStatistics
+from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts
 
 Moments = tuple[Tensor, Tensor]
@@ -61,17 +61,17 @@ class SwitchableNorm(RunningStatistics):
         require_values(
             positions,
             "norm=switchable: each channel of an example",
-            x,
+            x.shape,
             "use a larger image, fewer strides or norm=layer",
         )
-        centered, *own = center(full_precision(x), position_dims(x))
-        mean, var = (value.reshape(len(x), self.lanes, -1) for value in own)
+        centered, *moments = center(full_precision(x), position_dims(x))
+        mean, var = (value.reshape(len(x), self.lanes, -1) for value in moments)
         kinds = (mean, var), pooled(mean, var, 2), self._batch(mean, var, positions)
-        left = mean - weighted(self.mean_weight, [mean for mean, _ in kinds])
+        offset = mean - weighted(self.mean_weight, [mean for mean, _ in kinds])
         scale = (weighted(self.var_weight, [var for _, var in kinds]) + self.eps).rsqrt()
         shape = (len(x), -1, *[1] * (x.dim() - 2))
-        scale, left = scale.reshape(shape), left.reshape(shape)
-        shift = scale_and_shift(left * scale, self.weight, self.bias)
+        scale, offset = scale.reshape(shape), offset.reshape(shape)
+        shift = scale_and_shift(offset * scale, self.weight, self.bias)
         return modulate(centered, scale_and_shift(scale, self.weight, None), shift).to(x.dtype)
 
     def _batch(self, mean_NKC: Tensor, var_NKC: Tensor, positions: int) -> Moments:
@@ -86,7 +86,7 @@ class SwitchableNorm(RunningStatistics):
     @staticmethod
     def fold(lanes: Sequence[SwitchableNorm]) -> nn.Module:
         """K norms as one of ``K * C`` channels, with three weights for each of them."""
-        return widened(lanes, "num_features", "lanes")
+        return stacked(lanes, "num_features", "lanes")
 
 
 def weighted(weight: Tensor, values: Sequence[Tensor]) -> Tensor:

@@ -12,10 +12,10 @@ from torch import Tensor, distributed
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from bnbench.norms.affine import Affine, beside, full_precision, scale_and_shift
-from bnbench.norms.checks import among, require, require_values
-from bnbench.norms.moments import channel_dims
-from bnbench.norms.running import RunningStatistics
+from bnbench.norms.common.affine import Affine, broadcast_channels, full_precision, scale_and_shift
+from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.moments import channel_dims
+from bnbench.norms.common.running import RunningStatistics
 from bnbench.schema.facts import Facts
 
 
@@ -56,19 +56,21 @@ class SyncBatchNorm(RunningStatistics):
         values = torch.full((1,), x.numel() // x.shape[1], dtype=full.dtype, device=x.device)
         sums = total(torch.cat([full.sum(dims), values]))
         sum_C, count = sums[:-1], sums[-1].detach()
-        require_values(int(count.item()), "norm=sync: each channel", x, "use a batch of at least 2 in all processes")
+        require_values(
+            int(count.item()), "norm=sync: each channel", x.shape, "use a batch of at least 2 in all processes"
+        )
         mean_C = sum_C / count
-        centered = full - beside(mean_C, x)
+        centered = full - broadcast_channels(mean_C, x)
         var_C = total(centered.square().sum(dims)) / count
         self.take_up(mean_C.detach()[None], (var_C * count / (count - 1)).detach()[None])
-        y = centered * beside((var_C + self.eps).rsqrt(), x)
+        y = centered * broadcast_channels((var_C + self.eps).rsqrt(), x)
         return scale_and_shift(y, self.weight, self.bias).to(x.dtype)
 
 
 def total(value: Tensor) -> Tensor:
     """The sum over all processes, whose gradient is the sum of theirs."""
-    summed: Tensor = Total.apply(value)
-    return summed
+    result: Tensor = Total.apply(value)
+    return result
 
 
 class Total(Function):
@@ -77,14 +79,14 @@ class Total(Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
         """Sum a copy."""
-        summed = value.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
-        return summed
+        result = value.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(result)
+        return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """The gradient of this process's value, which went into the sums of all."""
-        summed = gradient.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
-        return summed
+        result = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(result)
+        return result

@@ -8,9 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.affine import full_precision
-from bnbench.norms.branch import Branch
-from bnbench.norms.reparametrization import Reparametrization, WeightOnlyNorm, inner_axes, per_output, reparametrize
+from bnbench.norms.common.affine import full_precision
+from bnbench.norms.common.branch import Branch
+from bnbench.norms.common.reparametrization import (
+    Reparametrization,
+    WeightOnlyNorm,
+    inner_axes,
+    per_output,
+    reparametrize,
+)
 from bnbench.schema.facts import Facts
 
 

@@ -9,13 +9,14 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.affine import Affine, full_precision
-from bnbench.norms.branch import Branch
-from bnbench.norms.checks import above, among, at_least, require
+from bnbench.limits import above, at_least
+from bnbench.norms.common.affine import Affine, full_precision
+from bnbench.norms.common.branch import Branch
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.common.reparametrization import Reparametrization, inner_axes, reparametrize, require_inputs
+from bnbench.norms.common.running import RunningStatistics
+from bnbench.norms.common.stacking import stacked
 from bnbench.norms.group import group_norm, require_groups
-from bnbench.norms.reparametrization import Reparametrization, inner_axes, reparametrize, require_inputs
-from bnbench.norms.running import RunningStatistics
-from bnbench.norms.stacking_helpers import widened
 from bnbench.schema.facts import Facts
 
 Statistics = Literal["group", "batch"]
@@ -87,7 +88,7 @@ class WeightStandardization(RunningStatistics):
     @staticmethod
     def fold(lanes: Sequence[WeightStandardization]) -> nn.Module:
         """K norms as one of ``K * C`` channels."""
-        return widened(lanes, "num_features", "groups")
+        return stacked(lanes, "num_features", "groups")
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def covariate_shift_distribution(pause: Pause) -> list[Value]:
 
 
 def is_activation(layer: nn.Module) -> bool:
-    """Whether a layer is one of torch's activation functions, as ReLU and Sigmoid are."""
+    """Say that a layer is one of torch's activation functions, as ReLU and Sigmoid are."""
     kinds = (kind.__module__ for kind in type(layer).__mro__)
     return "torch.nn.modules.activation" in kinds and not list(layer.children())
 

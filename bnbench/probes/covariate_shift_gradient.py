@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes.layers import called_layers, weights
 from bnbench.probes.pause import Pause, Value, flat, loss_and_gradients, trained, training_batches
 from bnbench.training.optimizer import make_optimizer
 
 
 def covariate_shift_gradient(pause: Pause) -> list[Value]:
-    """How the gradient of each layer's weights changes when the layers below it take their step.
+    """Change of the gradient of each layer's weights when the layers below it take their step.
 
     ``G = dL/dW_i`` at ``W_1, ..., W_k``; ``G'`` is the same with ``W_1, ..., W_{i-1}`` after a step on the same batch.
     ``gradient`` is ``|G|``, ``difference`` ``|G' - G|``, ``relative_difference`` ``|G' - G| / |G|``, and ``cosine``
@@ -51,7 +51,7 @@ def _after_step(pause: Pause, gradients: dict[str, Tensor]) -> nn.Module:
 
 
 def _change(path: str, before_P: Tensor, after_P: Tensor) -> list[Value]:
-    """What became of a gradient of P numbers."""
+    """Change of a gradient of P numbers."""
     difference = (after_P - before_P).norm()
     return [
         Value(path, "gradient", before_P.norm().item()),

@@ -1,4 +1,4 @@
-"""How gradients and activations grow or vanish from layer to layer."""
+"""Growth or decay of gradients and activations from layer to layer."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes.pause import WHOLE, Pause, Value, flat, loss_and_gradients, trained, training_batches
 
 LENGTHS = tuple(2 ** (exponent / 2) for exponent in range(-2, 5))
@@ -18,7 +18,7 @@ LENGTHS = tuple(2 ** (exponent / 2) for exponent in range(-2, 5))
 
 
 def landscape(pause: Pause) -> list[Value]:
-    """How far loss and gradient change along the gradient, from a half to four learning rates of this moment.
+    """Change of loss and gradient along the gradient, from a half to four learning rates of this moment.
 
     A step length is a multiple of the gradient of one batch; the same batch is looked at all along. The values are
     those of :func:`along_gradient`, and ``length_shortest`` and ``length_longest``.

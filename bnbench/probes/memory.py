@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes.pause import WHOLE, Batch, Pause, Value, loss_of, training_batches
 from bnbench.probes.training_step import TrainingStep
 

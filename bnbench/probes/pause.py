@@ -1,4 +1,4 @@
-"""What a probe is given, and the losses and gradients that probes ask of it.
+"""The input of a probe, and the losses and gradients that probes ask of it.
 
 N batch, C channels, H, W.
 """
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.data import Data, draw_epoch, order_of, training_batch
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec, effective_lr, stream
 from bnbench.training.forward import dtype_of, forward
 from bnbench.training.randomness import GlobalStream, generator
@@ -30,7 +30,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Value(NamedTuple):
-    """What a probe found: the path of a layer or ``network``, the name of a quantity, and the number."""
+    """One measurement of a probe: the path of a layer or ``network``, the name of a quantity, and the number."""
 
     layer: str
     name: str

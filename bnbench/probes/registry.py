@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from bnbench.data import Data
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes.covariate_shift_distribution import covariate_shift_distribution
 from bnbench.probes.covariate_shift_gradient import covariate_shift_gradient
 from bnbench.probes.gradient_flow import gradient_flow
@@ -49,7 +49,7 @@ def take(spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Readi
 
 
 def take_interleaved(halts: Sequence[Halt]) -> list[list[Reading]]:
-    """What :func:`take` says of each of several runs that are at a pause side by side."""
+    """The values of :func:`take` for each of several runs that are at a pause side by side."""
     readings: list[list[Reading]] = [[] for _ in halts]
     for name in dict.fromkeys(name for halt in halts for name in halt.spec.probes):
         own = [index for index, halt in enumerate(halts) if name in halt.spec.probes]
@@ -61,7 +61,7 @@ def take_interleaved(halts: Sequence[Halt]) -> list[list[Reading]]:
 
 
 def _values(name: ProbeName, halts: Sequence[Halt]) -> list[list[Value]]:
-    """What one probe says of networks that it measures together."""
+    """The values of one probe for networks that it measures together."""
     pauses = [
         Pause(halt.spec, copied(halt.network).train(), halt.data, halt.step, stream(halt.spec.seed, "probe", name))
         for halt in halts

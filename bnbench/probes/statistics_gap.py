@@ -1,4 +1,4 @@
-"""What the running statistics of a network are worth at evaluation (Wu & Johnson 2021, section 3)."""
+"""The worth of a network's running statistics at evaluation (Wu & Johnson 2021, section 3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes.pause import WHOLE, Pause, Value, loss_of, training_batches
 from bnbench.spec import RunSpec
 from bnbench.training.evaluation import evaluate

@@ -30,7 +30,7 @@ def step_time(pause: Pause) -> list[Value]:
 
 
 def step_times(pauses: Sequence[Pause]) -> list[list[Value]]:
-    """What :func:`step_time` says of each of several networks that take turns, and ``step_in_turns``.
+    """The values of :func:`step_time` for each of several networks that take turns, and ``step_in_turns``.
 
     That is the median over turns of a network's share of its turn, times the median of the turns, in seconds; a turn
     is the geometric mean of the steps in it. What slows all steps of a turn down is in no share, so the ratio of two

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes.pause import Batch, Pause, loss_of, trained
 from bnbench.training.optimizer import make_optimizer
 

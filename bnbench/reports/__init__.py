@@ -1,7 +1,8 @@
-"""Reports: neutral views of the results, and one file per output format."""
+"""Reports: neutral views of the results, and one file per output format. The numbers are those of analysis."""
 
+from bnbench.analysis import Options
 from bnbench.reports.formats import FORMATS, render
-from bnbench.reports.options import Options
+from bnbench.reports.plain import plain_text
 from bnbench.reports.terminal import print_views
 from bnbench.reports.view import Cell, Column, ReportView, Table
 from bnbench.reports.views import VIEWS, report
@@ -14,6 +15,7 @@ __all__ = [
     "Options",
     "ReportView",
     "Table",
+    "plain_text",
     "print_views",
     "render",
     "report",

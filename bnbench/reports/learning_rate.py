@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import pandas as pd
 
-from bnbench.reports.accuracy import NOTHING, UNSTABLE, accuracy_cell, divergence_notes, seeds_note, summarize
-from bnbench.reports.levels import Level, level_text, level_texts
-from bnbench.reports.options import Options
-from bnbench.reports.rows import Rows, following, key_columns, labels, section_starts, sort_into_rows
-from bnbench.reports.trials import read_trials, uncounted
-from bnbench.reports.tuning import EDGE_NOTE, TRAINS, best_lr, lr_cell
-from bnbench.reports.view import Cell, Column, Mark, ReportView, Table
+from bnbench.analysis import LearningRateCurves, Options, analyze_learning_rate
+from bnbench.analysis.learning_rate import LearningRateCurve
+from bnbench.analysis.levels import level_digits, level_texts
+from bnbench.analysis.lr_choice import LearningRateChoice
+from bnbench.reports.cells import UNSTABLE, UNSTABLE_CELL, accuracy_cell, lr_cell, row_table
+from bnbench.reports.notes import divergence_notes, edge_notes, runs_notes, seeds_note
+from bnbench.reports.results import results
+from bnbench.reports.view import NOTHING, Cell, ReportView, Table
 
 TITLE = "Learning rate"
-USABLE = 0.95
 TRAINS_NOTE = (
     "largest lr: the largest that trains. Trains: no seed diverged, and the mean is above chance and at least halfway"
     " from chance to the row's best mean."
@@ -27,45 +26,7 @@ USABLE_NOTE = (
     " 95% of the way from chance to the row's best mean; its width is in decades (factors of ten)."
 )
 OPEN_NOTE = ">=: the range touches the edge of the grid and may go on beyond it."
-
-
-@dataclass(frozen=True, slots=True)
-class LearningRateRange:
-    """What a row's curve says; positions are indices into the row's own grid, lowest learning rate first.
-
-    Attributes:
-        largest: the largest learning rate that trains; None if none does.
-        low: first learning rate of the usable range; None if nothing trains.
-        high: last learning rate of the usable range; None if nothing trains.
-    """
-
-    largest: int | None
-    low: int | None
-    high: int | None
-
-
-def usable_range(means: list[float], diverged: list[float], best: int, chance: float) -> LearningRateRange:
-    """Find what trains and what is usable.
-
-    Args:
-        means: mean validation accuracy per learning rate of the row's grid, ascending.
-        diverged: share of the seeds that diverged, in the same order.
-        best: position of the best learning rate.
-        chance: accuracy of a uniform guess.
-    """
-    above = [(mean - chance) / (means[best] - chance) if means[best] > chance else 0.0 for mean in means]
-    alive = [share == 0 for share in diverged]
-    trains = [ok and share >= TRAINS - 1e-9 for ok, share in zip(alive, above, strict=True)]
-    usable = [ok and share >= USABLE - 1e-9 for ok, share in zip(alive, above, strict=True)]
-    largest = max((at for at, yes in enumerate(trains) if yes), default=None)
-    if not usable[best]:
-        return LearningRateRange(largest, None, None)
-    low = high = best
-    while low > 0 and usable[low - 1]:
-        low -= 1
-    while high + 1 < len(usable) and usable[high + 1]:
-        high += 1
-    return LearningRateRange(largest, low, high)
+NONE = Cell(words="none", mark="bad")
 
 
 def learning_rate(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> ReportView:
@@ -76,99 +37,79 @@ def learning_rate(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -
         metrics: not used.
         options: the baseline comes first among the rows.
     """
-    if runs.empty:
-        return ReportView(TITLE, notes=("There are no runs.",))
-    trials = read_trials(runs, options.baseline)
-    if trials.counted.empty:
-        return ReportView(TITLE, notes=("No run has finished.", *uncounted(trials)))
-    if trials.counted["lr"].nunique() < 2:
-        only = level_text(trials.levels["lr"][int(trials.counted["lr"].iloc[0])])
-        return ReportView(TITLE, notes=(f"All finished runs have lr={only}; sweep lr to see its effect.",))
-    rows = sort_into_rows(trials, aside=("lr",))
-    curves = summarize(rows.trials.counted, ["row", "lr"], "val")
-    best = best_lr(rows.trials.counted, ["row"], stable_first=True)
-    return ReportView(TITLE, (_curve_table(rows, curves, best), _range_table(rows, curves, best)), _notes(rows))
+    trials = results(TITLE, runs, options, swept="lr")
+    if isinstance(trials, ReportView):
+        return trials
+    numbers = analyze_learning_rate(trials)
+    return ReportView(TITLE, (_curve_table(numbers), _range_table(numbers)), _notes(numbers))
 
 
-def _notes(rows: Rows) -> tuple[str, ...]:
-    scaling = rows.trials.levels.get("lr_scaling", ("none",))
+def _notes(numbers: LearningRateCurves) -> tuple[str, ...]:
+    scaling = numbers.rows.trials.levels.get("lr_scaling", ("none",))
     scaled = () if scaling == ("none",) else ("lr is the value before scaling with the batch size.",)
-    return (*scaled, *following(rows), *uncounted(rows.trials))
+    return (*scaled, *runs_notes(numbers.rows))
 
 
-def _curve_table(rows: Rows, curves: pd.DataFrame, best: pd.DataFrame) -> Table:
-    levels = rows.trials.levels["lr"]
-    usual = int(curves["seeds"].max())
-    cells: dict[int, dict[int, Cell]] = {}
-    for (row, lr), *summary in curves.itertuples():
-        mark: Mark = "best" if best["lr"][row] == lr else ""
-        cells.setdefault(row, {})[lr] = accuracy_cell(summary, usual=usual, mark=mark)
-    names = labels(rows)
-    lines = [(*names[row], *(cells.get(row, {}).get(lr, NOTHING) for lr in range(len(levels)))) for row in names]
-    columns = (*key_columns(rows), *(Column(f"lr {text}") for text in level_texts(levels)))
-    notes = [seeds_note(usual, "Final validation accuracy in percent"), *divergence_notes(curves)]
-    title = "Validation accuracy by learning rate"
-    return Table(title, columns, tuple(lines), tuple(notes), section_starts(list(names.values())))
+def _curve_table(numbers: LearningRateCurves) -> Table:
+    cells = {row: _curve_cells(numbers, numbers.curves.get(row)) for row in numbers.rows.keys.index}
+    titles = [f"lr {text}" for text in level_texts(numbers.levels)]
+    accuracies = [accuracy for curve in numbers.curves.values() for accuracy in curve.accuracies.values()]
+    notes = (seeds_note(numbers.seeds, "Final validation accuracy in percent"), *divergence_notes(accuracies))
+    return row_table("Validation accuracy by learning rate", numbers.rows, titles, cells, notes)
 
 
-def _range_table(rows: Rows, curves: pd.DataFrame, best: pd.DataFrame) -> Table:
-    names = labels(rows)
-    by_row: dict[Any, pd.DataFrame] = {row: curve.droplevel("row") for row, curve in curves.groupby(level="row")}
-    lines = [
-        (*names[row], *(_range_cells(rows, row, by_row[row], best) if row in by_row else [NOTHING] * 6))
-        for row in names
-    ]
+def _curve_cells(numbers: LearningRateCurves, curve: LearningRateCurve | None) -> list[Cell]:
+    codes = range(len(numbers.levels))
+    if curve is None:
+        return [NOTHING for _ in codes]
+    best = curve.choice.code
+    return [accuracy_cell(curve.accuracies.get(code), numbers.seeds, "best" if code == best else "") for code in codes]
+
+
+def _range_table(numbers: LearningRateCurves) -> Table:
+    cells = {row: _range_cells(numbers, row) for row in numbers.rows.keys.index}
     titles = ["best lr", "val % at best", "largest lr", "usable range", "decades", "diverged"]
-    columns = (*key_columns(rows), *(Column(title) for title in titles))
-    open_ended = any(line[-2].text.startswith(">=") for line in lines)
-    notes = [
-        TRAINS_NOTE,
-        USABLE_NOTE,
-        *([OPEN_NOTE] if open_ended else []),
-        *([EDGE_NOTE] if best["edge"].any() else []),
-    ]
-    title = "Best, largest and usable learning rate"
-    return Table(title, columns, tuple(lines), tuple(notes), section_starts(list(names.values())))
+    usable = [numbers.usable(row) for row in numbers.curves]
+    open_ended = any(width is not None and width.open_ended for width in usable)
+    notes = [TRAINS_NOTE, USABLE_NOTE, *([OPEN_NOTE] if open_ended else [])]
+    notes += edge_notes([curve.choice for curve in numbers.curves.values()])
+    return row_table("Best, largest and usable learning rate", numbers.rows, titles, cells, notes)
 
 
-def _range_cells(rows: Rows, row: int, curve: pd.DataFrame, best: pd.DataFrame) -> list[Cell]:
-    levels = [rows.trials.levels["lr"][code] for code in curve.index]
-    chosen = int(best["lr"][row])
-    at = curve.index.get_loc(chosen)
-    seeds, diverged = curve["seeds"], curve["diverged"]
-    assert isinstance(at, int)
-    found = usable_range(curve["mean"].tolist(), (diverged / seeds).tolist(), at, float(rows.keys["chance"][row]))
-    unstable = curve["unstable"].tolist()
+def _range_cells(numbers: LearningRateCurves, row: int) -> list[Cell]:
+    curve = numbers.curves.get(row)
+    if curve is None:
+        return [NOTHING] * 6
+    diverged = Cell(curve.diverged / curve.runs, "share", n=curve.runs, mark="bad" if curve.diverged else "")
     return [
-        lr_cell(rows.trials.levels["lr"], chosen, bool(best["edge"][row]), unstable[at]),
-        accuracy_cell(curve.iloc[at].tolist()),
-        _largest_cell(levels, found, unstable),
-        *(_width_cells(levels, found) if not unstable[at] else [Cell(UNSTABLE, mark="bad")] * 2),
-        _diverged_cell(int(diverged.sum()), int(seeds.sum())),
+        lr_cell(numbers.levels, curve.choice),
+        accuracy_cell(curve.best),
+        _largest_cell(numbers, curve),
+        *_width_cells(numbers, row),
+        diverged,
     ]
 
 
-def _largest_cell(levels: list[Level], found: LearningRateRange, unstable: list[bool]) -> Cell:
-    cell = Cell("none", mark="bad") if found.largest is None else lr_cell(levels, found.largest)
-    if found.largest == len(levels) - 1:
-        return replace(cell, text=f">= {cell.text}")
-    first = 0 if found.largest is None else found.largest + 1
-    above = [text for text, wavers in zip(level_texts(levels)[first:], unstable[first:], strict=True) if wavers]
-    return replace(cell, text=f"{cell.text} ({UNSTABLE} at {', '.join(above)})") if above else cell
+def _largest_cell(numbers: LearningRateCurves, curve: LearningRateCurve) -> Cell:
+    levels = [numbers.levels[code] for code in curve.accuracies]
+    largest = curve.range.largest
+    cell = NONE if largest is None else lr_cell(levels, LearningRateChoice(largest))
+    if largest == len(levels) - 1:
+        return replace(cell, bound=">=")
+    texts = dict(zip(curve.accuracies, level_texts(levels), strict=True))
+    above = [texts[code] for code in curve.unstable_above]
+    return replace(cell, remarks=(f"({UNSTABLE} at {', '.join(above)})",)) if above else cell
 
 
-def _width_cells(levels: list[Level], found: LearningRateRange) -> tuple[Cell, Cell]:
-    if found.low is None or found.high is None:
-        return Cell("none", mark="bad"), NOTHING
-    low, high = float(levels[found.low] or 0), float(levels[found.high] or 0)
-    width = math.log10(high / low)
-    texts = level_texts(levels)
-    text = texts[found.low] if low == high else f"{texts[found.low]} to {texts[found.high]}"
-    open_ended = found.low == 0 or found.high == len(levels) - 1
-    sign = ">= " if open_ended else ""
-    upper = math.inf if open_ended else width
-    return Cell(text, value=text, low=low, high=high), Cell(f"{sign}{width:.1f}", value=width, low=width, high=upper)
-
-
-def _diverged_cell(diverged: int, n: int) -> Cell:
-    return Cell(f"{diverged}/{n}", value=diverged / n, n=n, mark="bad" if diverged else "")
+def _width_cells(numbers: LearningRateCurves, row: int) -> tuple[Cell, Cell]:
+    curve, width = numbers.curves[row], numbers.usable(row)
+    if curve.choice.unstable:
+        return UNSTABLE_CELL, UNSTABLE_CELL
+    if width is None:
+        return NONE, NOTHING
+    decades, high = width.decades, math.inf if width.open_ended else width.decades
+    digits = level_digits([numbers.levels[code] for code in curve.accuracies])
+    return (
+        Cell(unit="lr range", low=width.low, high=width.high, digits=digits),
+        Cell(decades, "decades", low=decades, high=high, bound=">=" if width.open_ended else ""),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from bnbench.reports.plain import plain_text
 from bnbench.reports.view import ReportView, Table
 from bnbench.text import harmless
 
@@ -41,7 +42,7 @@ def _table(table: Table) -> str:
     lines = [
         [escape(column.title) for column in table.columns],
         [":---" if column.key else "---:" for column in table.columns],
-        *([escape(cell.text) for cell in row] for row in table.rows),
+        *([escape(plain_text(cell)) for cell in row] for row in table.rows),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -14,6 +14,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from bnbench.console import plain_console
+from bnbench.reports.plain import plain_text
 from bnbench.reports.view import Mark, ReportView, Table
 
 STYLES: dict[Mark, str] = {"": "", "best": "bold green", "baseline": "dim", "bad": "yellow"}
@@ -60,15 +61,15 @@ def _notes(notes: Iterable[str], style: str = "dim") -> Iterator[RenderableType]
 
 
 def _table(table: Table, columns: Sequence[int]) -> RichTable:
-    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for at in columns:
         column = table.columns[at]
-        drawn.add_column(Text(column.title), justify="left" if column.key else "right", overflow="fold")
+        grid.add_column(Text(column.title), justify="left" if column.key else "right", overflow="fold")
     for number, row in enumerate(table.rows):
         if number in table.sections:
-            drawn.add_section()
-        drawn.add_row(*(Text(row[at].text, style=STYLES[row[at].mark]) for at in columns))
-    return drawn
+            grid.add_section()
+        grid.add_row(*(Text(plain_text(row[at]), style=STYLES[row[at].mark]) for at in columns))
+    return grid
 
 
 def split_columns(table: Table, width: int) -> list[list[int]]:
@@ -77,16 +78,16 @@ def split_columns(table: Table, width: int) -> list[list[int]]:
     keys = [at for at, column in enumerate(table.columns) if column.key]
     room = width - sum(widths[at] for at in keys)
     parts: list[list[int]] = [[]]
-    left = room
+    rest = room
     for at in (at for at in range(len(table.columns)) if at not in keys):
-        if parts[-1] and widths[at] > left:
+        if parts[-1] and widths[at] > rest:
             parts.append([])
-            left = room
+            rest = room
         parts[-1].append(at)
-        left -= widths[at]
+        rest -= widths[at]
     return [keys + part for part in parts]
 
 
 def _width(table: Table, at: int) -> int:
-    texts = [table.columns[at].title, *(row[at].text for row in table.rows)]
+    texts = [table.columns[at].title, *(plain_text(row[at]) for row in table.rows)]
     return max(map(cell_len, texts)) + GAP + 1

@@ -1,4 +1,4 @@
-"""What a report says, before anyone decides how it looks: the input of every output format."""
+"""A report before anyone decides how it looks: numbers and notes, the input of every output format."""
 
 from __future__ import annotations
 
@@ -6,29 +6,44 @@ from dataclasses import dataclass
 from typing import Literal
 
 Mark = Literal["", "best", "baseline", "bad"]
+Unit = Literal[
+    "plain", "percent", "signed percent", "lr", "lr range", "count", "magnitude", "ratio", "share", "decades"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One entry of a table: the text that people read, and the numbers behind it.
+    """One entry of a table: numbers, from which each output format makes its text.
 
     Attributes:
-        text: the entry as a person reads it, on one line.
-        value: the raw value: an accuracy or a drop as a fraction, a count, a ratio, a label; None where there is none.
+        value: an accuracy or a drop as a fraction, a count, a ratio, a label; None where there is none.
+        unit: of the numbers, which says how they are written: ``percent`` for fractions, ``share`` for hits of ``n``,
+            ``magnitude`` for large counts, ``lr range`` for ``low`` to ``high``.
         spread: standard deviation over seeds, in the unit of ``value``.
-        low: smallest value over seeds.
-        high: largest value over seeds; infinite when a seed missed its target.
+        low: smallest value over seeds, or the lower end of a range.
+        high: largest value over seeds, or the upper end; infinite when a seed missed its target, or nothing bounds it.
         n: seeds behind the value.
+        digits: significant digits that tell a learning rate from its neighbours.
+        bound: the sign in front of a value that is a lower bound.
+        words: a few words in place of the number: ``div 3/3``, ``n/a``.
+        remarks: a few words each, behind the number: ``edge``, ``n=2``.
         mark: what a format may set off by colour or weight.
     """
 
-    text: str
     value: float | str | None = None
+    unit: Unit = "plain"
     spread: float | None = None
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    digits: int = 3
+    bound: Literal["", ">", ">="] = ""
+    words: str = ""
+    remarks: tuple[str, ...] = ()
     mark: Mark = ""
+
+
+NOTHING = Cell()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,15 @@ from typing import cast, get_args
 
 import pandas as pd
 
+from bnbench.analysis import LearningRates, Options
+from bnbench.analysis.baseline import parse_baseline
+from bnbench.analysis.targets import parse_targets
+from bnbench.analysis.versions import Versions, select_versions
 from bnbench.errors import InvalidRequest, nearest
-from bnbench.reports.baseline import parse_baseline
-from bnbench.reports.coinciding import coinciding_norms
 from bnbench.reports.convergence import convergence
-from bnbench.reports.datasets import changed_data, without_fingerprint
 from bnbench.reports.learning_rate import learning_rate
-from bnbench.reports.levels import Level
-from bnbench.reports.options import LearningRates, Options
+from bnbench.reports.provenance import provenance_notes
 from bnbench.reports.small_batch import small_batch
-from bnbench.reports.targets import parse_targets
-from bnbench.reports.versions import Versions, told_apart
 from bnbench.reports.view import ReportView
 
 VIEWS: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Options], ReportView]] = {
@@ -56,21 +54,31 @@ def report(
     ]
     if lr not in get_args(LearningRates):
         problems.append(f"lr {lr!r}: {nearest(lr, list(get_args(LearningRates)))}")
-    shown = Versions(runs)
-    wanted: dict[str, Level] = {}
-    reached: tuple[float, ...] = ()
-    try:
-        shown = told_apart(runs, baseline, versions)
-        wanted = parse_baseline(shown.baseline, shown.runs)
-    except InvalidRequest as error:
-        problems += error.problems
-    try:
-        reached = parse_targets(targets)
-    except InvalidRequest as error:
-        problems += error.problems
+    shown, options = _read(runs, baseline, targets, lr, versions, problems)
     if problems:
         raise InvalidRequest(problems)
-    options = Options(wanted, reached, cast(LearningRates, lr))
-    found = [VIEWS[name](shown.runs, metrics, options) for name in views]
-    notes = (*shown.notes, *coinciding_norms(shown.runs), *without_fingerprint(shown.runs), *changed_data(shown.runs))
-    return [replace(view, notes=(*view.notes, *notes)) for view in found]
+    notes = provenance_notes(shown)
+    computed = [VIEWS[name](shown.runs, metrics, options) for name in views]
+    return [replace(view, notes=(*view.notes, *notes)) for view in computed]
+
+
+def _read(
+    runs: pd.DataFrame,
+    baseline: str | None,
+    targets: Iterable[str | float],
+    lr: str,
+    versions: bool,
+    problems: list[str],
+) -> tuple[Versions, Options]:
+    """The runs that are shown and the options of their views; all that is wrong is added to the problems."""
+    shown, options = Versions(runs), Options(lr=cast(LearningRates, lr))
+    try:
+        shown = select_versions(runs, baseline, versions)
+        options = replace(options, baseline=parse_baseline(shown.baseline, shown.runs))
+    except InvalidRequest as error:
+        problems += error.problems
+    try:
+        options = replace(options, targets=parse_targets(targets))
+    except InvalidRequest as error:
+        problems += error.problems
+    return shown, options

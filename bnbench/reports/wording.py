@@ -1,15 +1,10 @@
-"""How numbers are written for people."""
+"""Numbers written for people."""
 
 from __future__ import annotations
 
 import math
 
-
-def general(value: float) -> str:
-    """Six significant digits, no padding: ``0.01``, ``1e-5``, ``64``."""
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    return f"{value:.6g}".replace("e-0", "e-").replace("e+0", "e")
+from bnbench.text import general
 
 
 def percent(fraction: float) -> str:
@@ -45,6 +40,7 @@ def ratio(value: float) -> str:
     return f"{value:.{digits}f}x"
 
 
-def listing(words: list[str]) -> str:
-    """Words as a list in a sentence: ``a, b and c``."""
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+def signed_percent(fraction: float) -> str:
+    """A difference in percentage points with its sign: ``+1.2``, ``-0.3``, ``0.0``."""
+    text = percent(fraction)
+    return text if text == "0.0" or text.startswith("-") else f"+{text}"

@@ -1,4 +1,4 @@
-"""All that can be said without torch of what a run can be built from: built-in components as the package ships them."""
+"""The components of a run as they are known without torch: the built-in ones as the package ships them."""
 
 from bnbench.schema.augmentation import COMMON, Augmentation
 from bnbench.schema.describe import describe

@@ -1,4 +1,4 @@
-"""How images of any dataset can be augmented: the options that all datasets have."""
+"""The augmentation of images: the options that all datasets have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What every dataset can have.
+    """The augmentation of any dataset.
 
     Attributes:
         pad: random crops after padding by this many pixels; 0: none.
@@ -19,7 +19,7 @@ class Augmentation:
 
     @property
     def active(self) -> bool:
-        """Whether anything is drawn."""
+        """True if anything is drawn."""
         return self.pad > 0 or self.flip
 
 

@@ -82,7 +82,7 @@ def shown(value: Any, depth: int = 0) -> str:
 
 
 def _reads_otherwise(text: str) -> bool:
-    """Whether a text must be quoted, because it would be read as a number, true, false, null or nothing."""
+    """True for a text that must be quoted, as it would be read as a number, true, false, null or nothing."""
     try:
         float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What components say of themselves, as plain data: the program knows nothing else of a plugin."""
+"""Descriptions of components as plain data: the program knows nothing else of a plugin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLAIN = (bool, int, float, str, type(None))
 def describe(
     registries: Mapping[str, Mapping[str, Callable[..., Any]]], added: Mapping[str, frozenset[str]]
 ) -> Descriptions:
-    """Components by group and name, as all that the program knows of them.
+    """The descriptions of components by group and name.
 
     Args:
         registries: by group, all components by name.
@@ -37,7 +37,7 @@ def describe(
 
 
 def facts_of(norm: Callable[..., Any]) -> Facts | None:
-    """What a norm states of itself, if it does."""
+    """The facts that a norm states of itself, if it does."""
     facts = getattr(norm, "facts", None)
     return facts if isinstance(facts, Facts) else None
 
@@ -55,8 +55,10 @@ def _description(group: str, name: str, component: Callable[..., Any]) -> Descri
         except Mismatch as mismatch:
             raise PluginError(f"--plugin: {group} {name!r}, default {option}={default!r}: {mismatch}") from mismatch
     if group == "dataset":
-        if taken := sorted(set(options) & set(COMMON)):
-            raise PluginError(f"--plugin: dataset {name!r} must not have the option {taken[0]!r}; every dataset has it")
+        if names := sorted(set(options) & set(COMMON)):
+            raise PluginError(
+                f"--plugin: dataset {name!r} must not have the option {names[0]!r}, which every dataset has; rename it"
+            )
         options |= COMMON
     doc = inspect.getdoc(component)
     facts = facts_of(component) if group == "norm" else None

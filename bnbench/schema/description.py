@@ -1,4 +1,4 @@
-"""What the program knows of components: descriptions as plain data, whoever wrote them."""
+"""Descriptions of components as plain data, whoever wrote them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Descriptions = Mapping[tuple[str, str], Description]
 
 
 class Parts(Protocol):
-    """What a run can be built from beside the built-in components: those of a plugin, executed or not.
+    """The components beside the built-in ones: those of a plugin, executed or not.
 
     Attributes:
         added: by group, the names that come from a plugin.
@@ -52,7 +52,7 @@ class Parts(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What the program knows of a plugin that it has not executed; without one, nothing is added.
+    """A plugin that the program has not executed; without one, nothing is added.
 
     Attributes:
         added: by group, the names that come from a plugin.
@@ -66,9 +66,9 @@ class Known:
 
     @property
     def source_hash(self) -> str | None:
-        """Of the plugin's source and of what it imports from its folder; see :func:`plugin_source.source_hash`."""
+        """The hash of the plugin's source and of what it imports from its folder; None without a plugin."""
         return None if self.plugin is None else self.plugin.source_hash
 
     def uses_plugin(self, **names: str) -> bool:
-        """Whether one of the named components (``norm="mine"``) comes from the plugin."""
+        """True if one of the named components (``norm="mine"``) comes from the plugin."""
         return any(name in self.added.get(group, ()) for group, name in names.items())

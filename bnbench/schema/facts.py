@@ -1,4 +1,4 @@
-"""What a norm says of itself, for ``bnbench list norms`` and docs/norms.md."""
+"""Facts about norms, for ``bnbench list norms`` and docs/norms.md."""
 
 from __future__ import annotations
 

@@ -52,16 +52,16 @@ def option_defaults(group: str, component: Callable[..., Any]) -> Mapping[str, A
     Raises:
         PluginError: the component cannot be called as its group is, or an option has no default.
     """
-    given = GIVEN[group]
+    names = GIVEN[group]
     try:
         parameters = list(inspect.signature(component).parameters.values())
     except (TypeError, ValueError) as error:
         raise PluginError(f"has no signature to read options from: {error}") from error
     positional = [parameter for parameter in parameters if parameter.kind in _BY_POSITION]
-    if len(positional) < len(given) and not any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters):
-        raise PluginError(f"must take ({', '.join(given)}) by position")
-    taken = {parameter.name for parameter in positional[: len(given)]}
-    options = [item for item in parameters if item.name not in taken and item.kind in (*_BY_POSITION, *_BY_NAME)]
+    if len(positional) < len(names) and not any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters):
+        raise PluginError(f"must take ({', '.join(names)}) by position")
+    by_position = {parameter.name for parameter in positional[: len(names)]}
+    options = [item for item in parameters if item.name not in by_position and item.kind in (*_BY_POSITION, *_BY_NAME)]
     without = [item.name for item in options if item.default is Parameter.empty]
     if without:
         raise PluginError(f"option {', '.join(without)} needs a default value")

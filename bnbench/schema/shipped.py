@@ -46,7 +46,9 @@ def built_in() -> Shipped:
     """The schema that ships with the package."""
     tree = json.loads(SHIPPED.read_text(encoding="utf-8"))
     choices = {
-        (group, name): _decoded(said) for group, names in tree["choices"].items() for name, said in names.items()
+        (group, name): _decoded(description)
+        for group, names in tree["choices"].items()
+        for name, description in names.items()
     }
     return Shipped(tree["defaults"], tree["chosen"], choices, tree["probes"])
 
@@ -71,7 +73,7 @@ def _encoded(description: Description) -> Iterator[tuple[str, Any]]:
 
 
 def _decoded(tree: Mapping[str, Any]) -> Description:
-    types = {option: _type(said) for option, said in tree.get("types", {}).items()}
+    types = {option: _type(annotation) for option, annotation in tree.get("types", {}).items()}
     return Description(tree["options"], types, tree.get("doc", ""), Facts(**tree["facts"]) if "facts" in tree else None)
 
 

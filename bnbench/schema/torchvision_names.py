@@ -12,9 +12,9 @@ _REGISTERED = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULT
 
 @cache
 def torchvision_names() -> tuple[str, ...]:
-    """What ``torchvision.models.list_models`` names; none where torchvision is not there as source files."""
-    found = find_spec("torchvision")
-    folders = [Path(place, "models") for place in (found.submodule_search_locations or ())] if found else []
+    """The names of ``torchvision.models.list_models``; none where torchvision is not there as source files."""
+    spec = find_spec("torchvision")
+    folders = [Path(place, "models") for place in (spec.submodule_search_locations or ())] if spec else []
     files = [path for folder in folders for path in folder.glob("*.py")]
     return tuple(sorted(name for path in files for name in _REGISTERED.findall(path.read_text(encoding="utf-8"))))
 

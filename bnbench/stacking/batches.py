@@ -74,8 +74,8 @@ class LaneBatches:
         draws = {seed: draw_epoch(self._order, augmentation, *pair) for seed, pair in self._generators.items()}
         lanes = [draws[seed] for seed in self._seeds]
         parts = [[getattr(lane, name) for lane in lanes] for name in ("order", "dy", "dx", "flip")]
-        joined = [None if part[0] is None else torch.stack(part) for part in parts]
-        self._draws = Draws(*joined).to(self._data.train.y.device)  # type: ignore[arg-type]
+        stacks = [None if part[0] is None else torch.stack(part) for part in parts]
+        self._draws = Draws(*stacks).to(self._data.train.y.device)  # type: ignore[arg-type]
         self._block = None
 
     def _prepare(self, position: int) -> tuple[Tensor, Tensor]:

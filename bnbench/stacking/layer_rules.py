@@ -10,15 +10,15 @@ from torch import nn
 
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.norms.batch import BatchNorm
+from bnbench.norms.common.input_bias import ShiftedConv2d, ShiftedLinear
+from bnbench.norms.common.reparametrization import ReparametrizedConv2d, ReparametrizedLinear
+from bnbench.norms.common.stacking import PerExample, stacked
 from bnbench.norms.ghost import GhostBatchNorm
-from bnbench.norms.input_bias import ShiftedConv2d, ShiftedLinear
 from bnbench.norms.none import NoNorm
 from bnbench.norms.precise import PreciseBatchNorm
 from bnbench.norms.renorm import BatchRenorm
-from bnbench.norms.reparametrization import ReparametrizedConv2d, ReparametrizedLinear
 from bnbench.norms.scaled_weight_standardization import ScaledWeightStandardization
 from bnbench.norms.spectral_normalization import SpectralNormalization
-from bnbench.norms.stacking_helpers import PerExample, widened
 from bnbench.norms.sync import SyncBatchNorm
 from bnbench.norms.weight_normalization import WeightNormalization
 from bnbench.stacking.errors import CannotFold
@@ -37,14 +37,14 @@ Rule = Callable[[Sequence[Any]], nn.Module]
 
 def unchanged(lanes: Sequence[nn.Module]) -> nn.Module:
     """A layer that treats every example alike."""
-    return widened(lanes)
+    return stacked(lanes)
 
 
 def growing(*sizes: str) -> Rule:
     """The same layer on ``[N, K * C, *]``, of which some sizes grow by a factor K."""
 
     def fold(lanes: Sequence[nn.Module]) -> nn.Module:
-        return on_the_batch(widened(lanes, *sizes), len(lanes))
+        return on_the_batch(stacked(lanes, *sizes), len(lanes))
 
     return fold
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.stacking.errors import CannotFold
 from bnbench.stacking.layer_rules import fold_layer, rule_of
 from bnbench.stacking.layers.batch_norm import FoldedBatchNorm, count_batches
@@ -75,7 +75,7 @@ def fold(networks: Sequence[nn.Module], wide: bool = False) -> Folded:
     Raises:
         CannotFold: the networks differ in more than numbers, or a layer cannot be folded.
     """
-    require_alike(networks)
+    require_same_architecture(networks)
     first = networks[0]
     layers = dict(layers_to_fold(first))
     require_separate(layers)
@@ -105,21 +105,21 @@ def unfold(folded: Folded, lane: int, template: nn.Module | None = None) -> nn.M
         joint = dict(tensors_of(folded.network.get_submodule(path)))
         for name, tensor in tensors_of(layer):
             value = torch.unflatten(joint[name].detach(), 0, (folded.lanes, -1))[lane].reshape(tensor.shape).clone()
-            trained = isinstance(tensor, nn.Parameter)
-            new = nn.Parameter(value, tensor.requires_grad) if trained else value
+            is_parameter = isinstance(tensor, nn.Parameter)
+            new = nn.Parameter(value, tensor.requires_grad) if is_parameter else value
             setattr(network.get_submodule(path), name, new)
     return network
 
 
 def select(folded: Folded, lanes: Sequence[int]) -> Folded:
     """A folded network of some of the lanes, in the given order; it shares no tensors with the old one."""
-    chosen = fold([unfold(folded, lane) for lane in lanes], folded.wide)
+    selection = fold([unfold(folded, lane) for lane in lanes], folded.wide)
     streams = streams_of(folded)
     if streams is not None:
-        set_streams(chosen, [streams[lane] for lane in lanes])
-    for old, new in zip(lane_by_lane_layers(folded), lane_by_lane_layers(chosen), strict=True):
+        set_streams(selection, [streams[lane] for lane in lanes])
+    for old, new in zip(lane_by_lane_layers(folded), lane_by_lane_layers(selection), strict=True):
         new.vmapped = old.vmapped
-    return chosen.train(folded.training)
+    return selection.train(folded.training)
 
 
 def set_streams(folded: Folded, streams: Sequence[Stream] | None) -> None:
@@ -149,27 +149,27 @@ def layers_to_fold(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.
     if rule_of(module) or not (children or isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)):
         yield path, module
         return
-    own = [name for name, _ in tensors_of(module)]
-    if own:
+    names = [name for name, _ in tensors_of(module)]
+    if names:
         where = path or "the network itself"
         raise CannotFold(
-            f"{where} ({type(module).__name__}) holds layers and also tensors of its own: {', '.join(own)}"
+            f"{where} ({type(module).__name__}) holds layers and also tensors of its own: {', '.join(names)}"
         )
     for name, child in children.items():
         yield from layers_to_fold(child, f"{path}.{name}" if path else name)
 
 
-def require_alike(networks: Sequence[nn.Module]) -> None:
+def require_same_architecture(networks: Sequence[nn.Module]) -> None:
     """Raise :class:`CannotFold` unless there are networks and they differ in numbers only."""
     if not networks:
         raise CannotFold("there must be at least one network to fold")
-    expected = anatomy(networks[0])
+    expected = architecture(networks[0])
     for number, network in enumerate(networks):
-        if anatomy(network) != expected:
+        if architecture(network) != expected:
             raise CannotFold(f"network {number} has other layers or shapes than network 0")
 
 
-def anatomy(network: nn.Module) -> list[object]:
+def architecture(network: nn.Module) -> list[object]:
     """The parts that must be equal: types of all layers, and names, shapes and types of all tensors."""
     return [
         (path, type(layer), [(name, tensor.shape, tensor.dtype) for name, tensor in tensors_of(layer)])

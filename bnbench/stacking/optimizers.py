@@ -190,8 +190,8 @@ class LaneSgd:
 
     def state_of(self, parameter: Tensor) -> tuple[Sequence[Tensor], bool]:
         """The velocity, if there is momentum; see :class:`LaneOptimizer`."""
-        for index, own in enumerate(self._parameters):
-            if own is parameter:
+        for index, candidate in enumerate(self._parameters):
+            if candidate is parameter:
                 return self._velocities[index : index + 1], self._decays[index]
         return [], False
 
@@ -204,8 +204,8 @@ class LaneSgd:
     def _take(self, network: Folded) -> None:
         self._parameters = trained(network)
         self._values = [lanes_of(parameter.detach(), network.lanes) for parameter in self._parameters]
-        kept = {} if self._whole else keep_factors(network)
-        self._factors: list[Factors] = [kept.get(id(parameter), []) for parameter in self._parameters]
+        factors = {} if self._whole else keep_factors(network)
+        self._factors: list[Factors] = [factors.get(id(parameter), []) for parameter in self._parameters]
         self._flat = None
 
 
@@ -284,8 +284,8 @@ class LaneAdam:
 
     def state_of(self, parameter: Tensor) -> tuple[Sequence[Tensor], bool]:
         """The means of the gradients and of their squares; see :class:`LaneOptimizer`."""
-        for index, own in enumerate(self._parameters):
-            if own is parameter:
+        for index, candidate in enumerate(self._parameters):
+            if candidate is parameter:
                 return [self._means[index], self._squares[index]], self._decays[index]
         return [], False
 

@@ -86,11 +86,11 @@ def differences(
             yield from unequal(f"{mode}: buffer ", buffers(network), buffers(unfold(folded, lane, network)))
 
 
-def unfollowed(drawn: Collection[str], training: bool) -> Iterator[str]:
+def unfollowed(generators: Collection[str], training: bool) -> Iterator[str]:
     """Reasons against lanes that draw from these generators: a lane has a stream of torch's, in training only."""
-    if not training and drawn:
-        yield f"evaluation: a layer draws random numbers ({', '.join(sorted(drawn))})"
-    elif others := sorted({*drawn} - {"torch"}):
+    if not training and generators:
+        yield f"evaluation: a layer draws random numbers ({', '.join(sorted(generators))})"
+    elif others := sorted({*generators} - {"torch"}):
         yield f"training: a layer draws from the global generators of {', '.join(others)}"
 
 

@@ -107,7 +107,7 @@ class Stack:
             self._limit_K = self._specs[0].divergence_factor * losses_SK[0].clamp(min=math.log(self._data.classes))
         bad_SK = ~(losses_SK <= self._limit_K)  # also true for nan
         at = bad_SK.int().argmax(0).tolist()
-        return [step if found else None for step, found in zip(at, bad_SK.any(0).tolist(), strict=True)]
+        return [step if is_bad else None for step, is_bad in zip(at, bad_SK.any(0).tolist(), strict=True)]
 
     def evaluate(self, examples: Examples) -> list[tuple[float, float]]:
         """Loss and accuracy by column; a single lane is evaluated as if it had companions."""
@@ -115,8 +115,8 @@ class Stack:
         with undrawn():
             if len(specs) >= MIN_LANES:
                 return evaluate_lanes(specs, self._network, self._data, examples)
-            doubled = select(self._network, [0] * MIN_LANES)
-            return evaluate_lanes(specs * MIN_LANES, doubled, self._data, examples)[:1]
+            pair = select(self._network, [0] * MIN_LANES)
+            return evaluate_lanes(specs * MIN_LANES, pair, self._data, examples)[:1]
 
     def measure(self, probe: Probe, step: int) -> list[tuple[int, Reading]]:
         """A probe's readings of each living lane, as a network of its own with its weights as one alone has them."""
@@ -136,11 +136,11 @@ class Stack:
         self._network = select(self._network, columns).train()
         if self._frozen:
             freeze_statistics(self._network)
-        chosen = torch.tensor(columns, device=self._lr_K1.device)
-        self._optimizer.select(self._network, chosen)
+        index = torch.tensor(columns, device=self._lr_K1.device)
+        self._optimizer.select(self._network, index)
         self._batches.select(columns)
         self._steps.select(self._network, self._batches.longest)
-        self._lr_K1, self._limit_K = self._lr_K1[chosen], self._limit_K[chosen]
+        self._lr_K1, self._limit_K = self._lr_K1[index], self._limit_K[index]
         self.lanes = [self.lanes[column] for column in columns]
 
     def settle(self) -> None:
@@ -162,5 +162,5 @@ class Stack:
         if not self._network.separable:
             return list(range(len(self.lanes)))
         living = [column for column, lane in enumerate(self.lanes) if lane in self.alive]
-        ended = [column for column, lane in enumerate(self.lanes) if lane not in self.alive]
-        return sorted(living + ended[: max(0, min_lanes - len(living))])
+        rest = [column for column, lane in enumerate(self.lanes) if lane not in self.alive]
+        return sorted(living + rest[: max(0, min_lanes - len(living))])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.foreign import is_bug
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.stacking.layers.per_lane import LaneByLane, same_config
 from bnbench.stacking.network import Folded
@@ -71,10 +71,10 @@ def _pass(layer: LaneByLane, x: Tensor) -> dict[str, Tensor]:
     """A layer's output for x, the gradients in a random direction, and its buffers afterwards."""
     x = x.clone().requires_grad_()
     y = layer(x)
-    wanted = [x, *(parameter for parameter in layer.parameters() if parameter.requires_grad)]
+    variables = [x, *(parameter for parameter in layer.parameters() if parameter.requires_grad)]
     direction = torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(1))
-    found = torch.autograd.grad(y, wanted, direction, allow_unused=True)
-    gradients = {f"gradient {number}": gradient for number, gradient in enumerate(found) if gradient is not None}
+    values = torch.autograd.grad(y, variables, direction, allow_unused=True)
+    gradients = {f"gradient {number}": gradient for number, gradient in enumerate(values) if gradient is not None}
     return {"output": y, **gradients, **{name: buffer.double() for name, buffer in layer.named_buffers()}}
 
 
@@ -83,9 +83,9 @@ def _inputs(spec: RunSpec, network: Folded, x_MCHW: Tensor) -> dict[LaneByLane, 
     """Inputs of the layers without a rule when a stack is evaluated on images; buffers are left as they were."""
     inputs: dict[LaneByLane, Tensor] = {}
 
-    def see(layer: nn.Module, given: tuple[Tensor]) -> None:
+    def see(layer: nn.Module, arguments: tuple[Tensor]) -> None:
         assert isinstance(layer, LaneByLane)
-        inputs[layer] = given[0]
+        inputs[layer] = arguments[0]
 
     layers = [layer for layer in network.modules() if isinstance(layer, LaneByLane)]
     if not layers:

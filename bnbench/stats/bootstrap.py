@@ -48,7 +48,7 @@ def bca_interval(
         return Interval(float(values_S[0]), float(values_S[0]))
     reckon = STATISTICS[statistic]
     left_out_S = [reckon(np.delete(values_S, at)) for at in range(values_S.size)]
-    found = stats.bootstrap(
+    limits = stats.bootstrap(
         (values_S,),
         reckon,
         confidence_level=confidence,
@@ -56,7 +56,7 @@ def bca_interval(
         method="percentile" if np.ptp(left_out_S) == 0 else "BCa",
         rng=generator,
     ).confidence_interval
-    return Interval(float(found.low), float(found.high))
+    return Interval(float(limits.low), float(limits.high))
 
 
 def studentized_interval(values: ArrayLike, generator: Generator, confidence: float = CONFIDENCE) -> Interval | None:
@@ -88,5 +88,5 @@ def studentized_interval(values: ArrayLike, generator: Generator, confidence: fl
 
 
 def _standard_error(values: Values) -> Values:
-    """Of the mean over the last axis."""
+    """Standard error of the mean over the last axis."""
     return np.asarray(values.std(axis=-1, ddof=1) / np.sqrt(values.shape[-1]))

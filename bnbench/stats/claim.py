@@ -31,14 +31,14 @@ class Claim:
     estimand: Estimand = "mean"
 
     def evidence(self, generator: Generator, alpha: float) -> Evidence:
-        """What the differences say; nothing if some have no value, or no mean."""
+        """The evidence of the differences; none if some have no value, or no mean."""
         if unusable(self) or not self.seeds:
             return NO_EVIDENCE
         return gather_evidence(self.differences, self.smallest_effect, generator, alpha, self.estimand)
 
     @property
     def seeds(self) -> int:
-        """How many differences there are, those without a value included."""
+        """The number of differences, those without a value included."""
         return np.asarray(self.differences).size
 
 
@@ -54,19 +54,19 @@ def require_smallest_effects(claims: Iterable[Claim]) -> None:
 
 
 def unusable(claim: Claim) -> str:
-    """Why the differences cannot be reckoned with; empty if they can."""
+    """The reason why nothing can be computed from the differences; empty if it can."""
     differences_S = np.asarray(claim.differences, dtype=float)
     if missing := int(np.isnan(differences_S).sum()):
         return f"{missing} of {plural(differences_S.size, 'seed')} without a value"
     infinite = int(np.isinf(differences_S).sum())
     if infinite and claim.estimand == "mean":
-        found = f"{infinite} of {plural(differences_S.size, 'difference')} infinite"
-        return f"{found}, so they have no mean; decide their median"
+        count = f"{infinite} of {plural(differences_S.size, 'difference')} infinite"
+        return f"{count}, so they have no mean; decide their median"
     return ""
 
 
 def too_few(claim: Claim, claims: int, alpha: float) -> str:
-    """Why p cannot reach alpha whatever the values, if so many claims are decided together; empty if it can."""
+    """The reason why p cannot reach alpha, if so many claims are decided together; empty if it can."""
     needed = seeds_needed(alpha / claims)
     if claim.seeds >= needed:
         return ""

@@ -1,4 +1,4 @@
-"""What the differences of one comparison say: effect, interval and the p-values of difference and equivalence."""
+"""The evidence of one comparison: effect, interval and the p-values of difference and equivalence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Estimand: TypeAlias = Literal["mean", "median"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of one effect.
+    """An effect and its uncertainty.
 
     Attributes:
         effect: mean or median difference, in the unit of the differences.

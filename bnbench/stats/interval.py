@@ -17,7 +17,7 @@ class Interval:
     high: float
 
     def excludes(self, value: float) -> bool:
-        """Whether a value lies outside."""
+        """Say that a value lies outside."""
         return value < self.low or value > self.high
 
     def hull(self, other: Interval) -> Interval:

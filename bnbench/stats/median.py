@@ -42,8 +42,8 @@ def median_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interv
     values_S = present(values)
     if values_S.size < seeds_needed(1 - confidence):
         return None
-    found = stats.quantile_test(values_S, q=0.0, p=0.5).confidence_interval(confidence)
-    return Interval(float(found.low), float(found.high))
+    limits = stats.quantile_test(values_S, q=0.0, p=0.5).confidence_interval(confidence)
+    return Interval(float(limits.low), float(limits.high))
 
 
 def sign_test(differences: ArrayLike, alternative: Alternative = "two-sided") -> float:

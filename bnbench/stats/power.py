@@ -1,4 +1,4 @@
-"""How small an effect a number of seeds can detect."""
+"""The smallest effect that a number of seeds can detect."""
 
 from __future__ import annotations
 

@@ -17,5 +17,5 @@ def success_rate(successes: int, runs: int, confidence: float = CONFIDENCE) -> E
     """
     from scipy import stats  # slow to import
 
-    found = stats.binomtest(successes, runs).proportion_ci(confidence, method="wilson")
-    return Estimate(successes / runs, Interval(float(found.low), float(found.high)))
+    limits = stats.binomtest(successes, runs).proportion_ci(confidence, method="wilson")
+    return Estimate(successes / runs, Interval(float(limits.low), float(limits.high)))

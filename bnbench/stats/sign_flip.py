@@ -72,7 +72,7 @@ def sign_flip_interval(differences: ArrayLike, generator: Generator, confidence:
 
 
 def _flips(n: int, generator: Generator) -> NDArray[np.float64]:
-    """Which signs are flipped (1) ``[P, S]``: all patterns, or random ones after the pattern that flips none."""
+    """Patterns of signs to flip (1) ``[P, S]``: all of them, or random ones after the pattern that flips none."""
     if n <= EXACT:
         return ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(float)
     return np.vstack([np.zeros(n), generator.integers(0, 2, (DRAWS, n))])

@@ -1,4 +1,4 @@
-"""How many times as fast: a baseline's steps to the target over an arm's."""
+"""Speed-ups: a baseline's steps to the target over an arm's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the statistics are taken of: one-dimensional arrays of float64 without missing values."""
+"""The input of the statistics: one-dimensional arrays of float64 without missing values."""
 
 from __future__ import annotations
 

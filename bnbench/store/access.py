@@ -1,4 +1,4 @@
-"""Whether a sweep can be kept where it is asked for, found before anything is planned or trained."""
+"""Checks of the place of a sweep, before anything is planned or trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the cells of tables may hold; a cell that is empty is a missing value and always allowed."""
+"""Rules for the cells of tables; a cell that is empty is a missing value and always allowed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Number:
     open: bool = False
 
     def holds(self, text: str) -> bool:
-        """Whether a text is such a number."""
+        """True for a text that is such a number."""
         try:
             value = math.nan if "_" in text else float(text)
         except ValueError:
@@ -40,7 +40,7 @@ class Number:
 
     @property
     def allowed(self) -> str:
-        """What is allowed, in words."""
+        """The allowed numbers in words."""
         if not math.isfinite(self.high):
             return "must be a number"
         kind = "whole number" if self.whole else "number"
@@ -59,7 +59,7 @@ POSITIVE = Number(low=1, whole=True)
 BOOLS = ("true", "false")
 
 Rule = Number | tuple[str, ...]
-"""What is allowed: a number, or one of some texts in any case."""
+"""The allowed cells: numbers, or some texts in any case."""
 
 ACCURACIES = ("train_accuracy", "val_accuracy", "best_val_accuracy", "test_accuracy")
 LOSSES = ("train_loss", "val_loss", "test_loss")
@@ -91,13 +91,13 @@ SERIES_RULES: dict[str, Number] = {
 }
 """By column of metrics.csv and probes.csv."""
 
-KEPT = ("status", "step")
+REQUIRED = ("status", "step")
 """Columns without missing values."""
 
 
 def fault(column: str, cell: str, rule: Rule) -> str | None:
-    """What is allowed in a cell that holds something else; None for one that is right."""
-    if cell == "" and column not in KEPT:
+    """The words for what a cell may hold if it holds something else; None for one that is right."""
+    if cell == "" and column not in REQUIRED:
         return None
     if isinstance(rule, Number):
         return None if rule.holds(cell) else rule.allowed

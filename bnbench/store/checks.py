@@ -1,4 +1,4 @@
-"""Whether a sweep's folder is whole: what its files say of each other."""
+"""Checks that a sweep's folder is whole: its files know of each other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sweep_folders(results: Path) -> list[Path]:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder holds a sweep, or what is left of one; one that cannot be looked into may."""
+    """True for a folder with a sweep, or the rest of one; one that cannot be looked into may have one."""
     return _may_be_sweep(folder) and not foreign(folder)
 
 

@@ -90,11 +90,11 @@ class RowAppender:
         self._stream.close()
 
     def _write(self, rows: Sequence[Sequence[str]]) -> None:
-        left = memoryview("".join(line(row) for row in rows).encode(errors="backslashreplace"))
+        rest = memoryview("".join(line(row) for row in rows).encode(errors="backslashreplace"))
         start = self._stream.tell()
         try:
-            while left:  # a nearly full disk takes a part before it refuses
-                left = left[self._stream.write(left) :]
+            while rest:  # a nearly full disk takes a part before it refuses
+                rest = rest[self._stream.write(rest) :]
         except OSError:
             self._stream.truncate(start)
             self._stream.seek(start)
@@ -177,7 +177,7 @@ def _cells(path: Path, number: int, whole_line: bytes, whole: bool) -> list[str]
 
 
 def content(path: Path) -> bytes:
-    """What a file of a results folder holds at one moment.
+    """The content of a file of a results folder at one moment.
 
     Raises:
         FileNotFoundError: there is no such file.

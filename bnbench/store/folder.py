@@ -63,10 +63,10 @@ def _newest_last(state: State, specs: Sequence[RunSpec]) -> bool:
         whether that changed anything.
     """
     newest = next((row["plugin"] for row in reversed(state.rows.values()) if row.get("plugin")), None)
-    asked = [run_id(spec) for spec in specs if spec.plugin not in (None, newest)]
-    for identity in asked:
+    identities = [run_id(spec) for spec in specs if spec.plugin not in (None, newest)]
+    for identity in identities:
         state.rows[identity] = state.rows.pop(identity)
-    return bool(asked)
+    return bool(identities)
 
 
 def restore_specs(folder: Path, specs: Sequence[RunSpec]) -> None:
@@ -79,7 +79,7 @@ def restore_specs(folder: Path, specs: Sequence[RunSpec]) -> None:
 
 
 def belongs_to_sweep(path: Path) -> bool:
-    """Whether a file is one of those that a sweep's folder is made of."""
+    """True for a file that a sweep's folder is made of."""
     if path.parent.name in PARTS:
         return (path.parent.parent / RUNS_TABLE).exists()
     return path.name in TABLES and (path.parent / RUNS_TABLE).exists()
@@ -111,11 +111,11 @@ def join(folder: Path) -> None:
 
 def run_columns(rows: Sequence[Row]) -> list[str]:
     """Identity, then the spec's columns with the options of a choice behind it, then the outcome."""
-    seen = dict.fromkeys(column for row in rows for column in row)
-    own = [column for column in seen if column not in IDENTITY and column not in OUTCOME]
-    position = {head: index for index, head in enumerate(dict.fromkeys(column.split(".")[0] for column in own))}
-    own.sort(key=lambda column: position[column.split(".")[0]])
-    return [*IDENTITY, *own, *OUTCOME]
+    columns = dict.fromkeys(column for row in rows for column in row)
+    middle = [column for column in columns if column not in IDENTITY and column not in OUTCOME]
+    position = {head: index for index, head in enumerate(dict.fromkeys(column.split(".")[0] for column in middle))}
+    middle.sort(key=lambda column: position[column.split(".")[0]])
+    return [*IDENTITY, *middle, *OUTCOME]
 
 
 def _write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:

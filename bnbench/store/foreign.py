@@ -25,24 +25,24 @@ COLUMNS = {
 }
 """By table, the columns that every version has written."""
 RUN_ID = re.compile(r"[r0-9a-f][0-9a-f]{11}")
-"""Of this version and of earlier ones."""
+"""The run_ids of this version and of earlier ones."""
 SHOWN = 4
 
 
 def foreign(folder: Path) -> str:
-    """Why nothing in a folder is a sweep's, though there are files of such names; empty where something may be.
+    """The reason that nothing in a folder is a sweep's, whatever its files are called; empty where something may be.
 
     A damaged sweep is none of these: one of its files still tells whose it is, or cannot be read.
     """
     if not os.access(folder, os.R_OK | os.X_OK):
         return ""
-    found = {name: _header(folder / name) for name in COLUMNS if (folder / name).is_file()}
-    if not (found or (folder / INVOCATIONS).is_file()) or _has_traces(folder):
+    headers = {name: _header(folder / name) for name in COLUMNS if (folder / name).is_file()}
+    if not (headers or (folder / INVOCATIONS).is_file()) or _has_traces(folder):
         return ""
-    if any(header is None or _is_ours(name, header) for name, header in found.items()):
+    if any(header is None or _is_ours(name, header) for name, header in headers.items()):
         return ""
-    name = next(iter(found), RUNS_TABLE)
-    here = [*found, *([INVOCATIONS] if (folder / INVOCATIONS).is_file() else [])]
+    name = next(iter(headers), RUNS_TABLE)
+    here = [*headers, *([INVOCATIONS] if (folder / INVOCATIONS).is_file() else [])]
     return (
         f"no sweep of bnbench: {', '.join(here)} {'is' if len(here) == 1 else 'are'} somebody else's (looked for: a"
         f" list of calls in {INVOCATIONS}, or the columns {', '.join(COLUMNS[name][:SHOWN])}, ... in {name})"
@@ -50,7 +50,7 @@ def foreign(folder: Path) -> str:
 
 
 def _has_traces(folder: Path) -> bool:
-    """Whether there is what tables are made of, or a list of calls, or what may be one."""
+    """True if there are parts of tables, or a list of calls, or a file that may be one."""
     if (folder / FOLDER).exists() or any(RUN_ID.fullmatch(path.stem) for path in (folder / SPECS).glob("*.yaml")):
         return True
     try:
@@ -71,6 +71,6 @@ def _header(path: Path) -> Sequence[str] | None:
 
 
 def _is_ours(name: str, header: Sequence[str]) -> bool:
-    """Whether a table has most of our columns: others may have some, and a damaged one may have lost some."""
+    """True for a table with most of our columns: others may have some, and a damaged one may have lost some."""
     columns = COLUMNS[name]
     return 2 * len({*columns} & {*header}) > len(columns)

@@ -36,7 +36,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def _fault(entry: Any) -> str | None:
-    """What is wrong with an entry, as far as anything depends on it."""
+    """The fault of an entry, as far as anything depends on it; None for one that is right."""
     if not isinstance(entry, dict):
         return f"must hold keys and values, not {type(entry).__name__}"
     if not _is_count(entry.get("runs", 0), 0):

@@ -1,4 +1,4 @@
-"""Who may write: one program at a time adds to a sweep, and nobody writes rows while they are joined.
+"""The right to write: one program at a time adds to a sweep, and nobody writes rows while they are joined.
 
 The operating system lets go of a dead program's locks.
 """
@@ -39,11 +39,11 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
         make_folder(folder)
     except OSError as error:
         raise _unfit(folder, error) from error
-    with _held(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, _in_use(folder)):
-        held = folder.stat()
+    with _hold(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, _in_use(folder)):
+        status = folder.stat()
 
         def check_there() -> None:
-            if not (folder.is_dir() and os.path.samestat(held, folder.stat())):
+            if not (folder.is_dir() and os.path.samestat(status, folder.stat())):
                 raise Gone(folder)
 
         yield check_there
@@ -64,7 +64,7 @@ def check_free(folder: Path) -> None:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a program is adding to the sweep at this moment.
+    """True while a program is adding to the sweep.
 
     Raises:
         Damaged: there is something else in place of the lock's file.
@@ -85,7 +85,7 @@ def writing(folder: Path) -> Iterator[None]:
     if not folder.is_dir():
         raise Gone(folder)
     refusal = f"the results in {folder} are being joined by another bnbench; wait for it"
-    with _held(folder / WRITERS, fcntl.LOCK_SH, WRITERS_PATIENCE, refusal):
+    with _hold(folder / WRITERS, fcntl.LOCK_SH, WRITERS_PATIENCE, refusal):
         yield
 
 
@@ -100,7 +100,7 @@ def nobody_writing(folder: Path) -> Iterator[None]:
     if not folder.is_dir():
         raise Gone(folder)
     refusal = f"a worker process of an earlier bnbench still writes to {folder}; end that process and try again"
-    with _held(folder / WRITERS, fcntl.LOCK_EX, WRITERS_PATIENCE, refusal):
+    with _hold(folder / WRITERS, fcntl.LOCK_EX, WRITERS_PATIENCE, refusal):
         yield
 
 
@@ -128,7 +128,7 @@ def _unfit(folder: Path, error: OSError) -> InvalidRequest:
 
 
 @contextmanager
-def _held(path: Path, kind: int, patience: float, refusal: str) -> Iterator[None]:
+def _hold(path: Path, kind: int, patience: float, refusal: str) -> Iterator[None]:
     try:
         stream = _opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         share(path)

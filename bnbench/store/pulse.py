@@ -1,4 +1,4 @@
-"""How far the runs are that train."""
+"""The progress of the runs that train."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TAIL = 4096
 
 @dataclass(frozen=True)
 class Pulse:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
         began: when it began to train, in seconds since the epoch.
@@ -35,8 +35,8 @@ class Pulse:
 
 
 def pulses(folder: Path) -> dict[str, Pulse]:
-    """By run_id, how far each run is that a worker of this sweep trains: of each segment those that began last."""
-    found: dict[str, Pulse] = {}
+    """By run_id, the progress of each run that a worker of this sweep trains: of each segment those that began last."""
+    progress: dict[str, Pulse] = {}
     for path in (folder / FOLDER).glob(f"*{ROWS}"):
         try:
             rows = list(read_rows(path, (*IDENTITY, "started_at")))
@@ -49,8 +49,8 @@ def pulses(folder: Path) -> dict[str, Pulse]:
             continue  # joined meanwhile, or nothing that can be told from
         ended = {row["run_id"] for row in rows if row["status"] != "running" and row["started_at"] >= began}
         pulse = Pulse(start, step, epoch, evaluated) if identity in latest else Pulse(start, 0, 0.0, start)
-        found |= dict.fromkeys(latest - ended, pulse)
-    return found
+        progress |= dict.fromkeys(latest - ended, pulse)
+    return progress
 
 
 def _last(path: Path) -> tuple[str, int, float]:

@@ -100,7 +100,7 @@ class Segment:
 
 
 def spec_path(folder: Path, spec: RunSpec) -> Path:
-    """Where a sweep keeps the full spec of a run."""
+    """The file in which a sweep keeps the full spec of a run."""
     return folder / SPECS / f"{run_id(spec)}.yaml"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from bnbench.errors import Gone
 
 GROUP = stat.S_IRGRP | stat.S_IWGRP
-"""What a group may do with a file."""
+"""The rights of a group to a file."""
 
 
 def make_folder(path: Path) -> None:
@@ -21,7 +21,7 @@ def make_folder(path: Path) -> None:
 
 
 def make_part(folder: Path, name: str) -> Path:
-    """Make a folder inside one that must be there; where it is.
+    """Make a folder inside one that must be there, and return its path.
 
     Raises:
         Gone: ``folder`` is not there.

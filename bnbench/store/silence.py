@@ -1,4 +1,4 @@
-"""Since when nothing has come from the runs that train."""
+"""The time without news from the runs that train."""
 
 from __future__ import annotations
 

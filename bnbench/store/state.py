@@ -1,4 +1,4 @@
-"""What a folder says of its runs at one moment: its tables and its segments, merged."""
+"""The runs of a folder at one moment: its tables and its segments, merged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_state(folder: Path, alive: bool | None = None) -> State:
     """Read segments, then tables (so that a join in between loses nothing), and merge them.
 
     Args:
-        alive: whether a program is training; without one, what is running was interrupted. None asks the lock.
+        alive: a program is training; without one, running runs were interrupted. None asks the lock.
     """
     before = is_locked(folder) if alive is None else alive
     segments = _read_segments(folder)
@@ -78,7 +78,7 @@ def merge(table: Iterable[Row], segments: Iterable[tuple[Path, Row]], metrics: P
 
 
 def rank(status: str) -> int:
-    """How much a status weighs against others of the same run: a result most, then a failure, then a beginning."""
+    """The weight of a status against others of the same run: a result most, then a failure, then a beginning."""
     return 2 if status in RESULTS else 0 if status in ("planned", "running") else 1
 
 
@@ -89,7 +89,7 @@ def series_lines(state: State, series: Series) -> Iterator[bytes]:
         Moved: that file is in the tables now.
         Damaged: that file is not as it was written.
     """
-    kept: dict[bytes, dict[bytes, tuple[int, bytes]]] = {identity.encode(): {} for identity in state.rows}
+    lines: dict[bytes, dict[bytes, tuple[int, bytes]]] = {identity.encode(): {} for identity in state.rows}
     vouched: dict[Path, set[bytes]] = {}
     for identity, path in state.source.items():
         vouched.setdefault(path, set()).add(identity.encode())
@@ -99,8 +99,8 @@ def series_lines(state: State, series: Series) -> Iterator[bytes]:
             identity_cell, step, _ = whole_line.split(b",", 2)
             if identity_cell in identities:
                 key = whole_line.rsplit(b",", len(series.columns) - series.key)[0]
-                kept[identity_cell].setdefault(key, (_step(path, step), whole_line))
-    return (whole_line for rows in kept.values() for _, whole_line in sorted(rows.values(), key=itemgetter(0)))
+                lines[identity_cell].setdefault(key, (_step(path, step), whole_line))
+    return (whole_line for rows in lines.values() for _, whole_line in sorted(rows.values(), key=itemgetter(0)))
 
 
 def _step(path: Path, cell: bytes) -> int:
@@ -142,13 +142,13 @@ def _read_segments(folder: Path) -> list[tuple[Path, Row]]:
     """All rows of all segments, each with its metrics file."""
     while True:
         try:
-            found = []
+            entries = []
             for path in sorted((folder / FOLDER).glob(f"*{ROWS}")):
                 rows = list(read_rows(path, (*IDENTITY, "finished_at")))
                 _check_rows(path, rows)
                 metrics = path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}")
-                found += [(metrics, row) for row in rows]
-            return found
+                entries += [(metrics, row) for row in rows]
+            return entries
         except FileNotFoundError:
             continue  # a join has moved them into the tables meanwhile
 
@@ -176,8 +176,8 @@ def _read_series(path: Path, series: Series) -> list[bytes]:
     if whole and not lines:
         raise Damaged(path, "it is empty")
     if lines and lines[0] != line(series.columns).encode():  # another version's columns, or saved by another program
-        found = read_rows(path, series.columns if whole else ("run_id", "step"), whole)
-        return [line([row.get(column, "") for column in series.columns]).encode() for row in found]
+        records = read_rows(path, series.columns if whole else ("run_id", "step"), whole)
+        return [line([row.get(column, "") for column in series.columns]).encode() for row in records]
     expected = len(series.columns)
     for number, whole_line in enumerate(lines, 1):
         if whole and number > 1 and whole_line == lines[0]:
@@ -188,7 +188,7 @@ def _read_series(path: Path, series: Series) -> list[bytes]:
 
 
 def _cells(whole_line: bytes) -> int:
-    """How many cells a line has; only the rare one with quotes needs to be read for that."""
+    """The number of a line's cells; only the rare one with quotes needs to be read for that."""
     if b'"' not in whole_line:
         return whole_line.count(b",") + 1
     try:

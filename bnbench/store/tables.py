@@ -87,7 +87,7 @@ def load_sweeps(folders: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def load_sweep_probes(folders: Sequence[Path]) -> pd.DataFrame:
-    """What probes measured in several sweeps, in one table; of a shared run, in the sweep in which it counts.
+    """The numbers of probes of several sweeps in one table; of a shared run, in the sweep in which it counts.
 
     Raises:
         InvalidRequest: one of them is not there.

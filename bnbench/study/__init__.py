@@ -4,12 +4,12 @@ from bnbench.study.catalog import SCALES, check_scale, load, names
 from bnbench.study.definition import Scale, ScaleName, Study, StudyClaim
 from bnbench.study.design import merged
 from bnbench.study.files import check_files, scorecard_files, write
-from bnbench.study.forecasts import Outlook, outlook
+from bnbench.study.forecasts import StudyForecast, forecast_study
 from bnbench.study.overrides import told_apart, varied
 from bnbench.study.parser import read_study
 from bnbench.study.registry import MEASURES
 from bnbench.study.row import Row
-from bnbench.study.runner import Findings, Place, check_places, conduct, execute, sweep_name
+from bnbench.study.runner import Findings, Place, check_places, execute, run_study, sweep_name
 from bnbench.study.scorecards import scorecard
 from bnbench.study.views import as_table, view
 
@@ -17,24 +17,24 @@ __all__ = [
     "MEASURES",
     "SCALES",
     "Findings",
-    "Outlook",
     "Place",
     "Row",
     "Scale",
     "ScaleName",
     "Study",
     "StudyClaim",
+    "StudyForecast",
     "as_table",
     "check_files",
     "check_places",
     "check_scale",
-    "conduct",
     "execute",
+    "forecast_study",
     "load",
     "merged",
     "names",
-    "outlook",
     "read_study",
+    "run_study",
     "scorecard",
     "scorecard_files",
     "sweep_name",

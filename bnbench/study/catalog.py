@@ -20,14 +20,14 @@ def names() -> list[str]:
     return sorted(path.stem for path in (conf_dir() / "study").glob(f"*{ENDING}"))
 
 
-def load(wanted: Sequence[str]) -> list[Study]:
+def load(words: Sequence[str]) -> list[Study]:
     """Studies by name, or by a file that ends in .yaml.
 
     Raises:
         InvalidRequest: listing all that is wrong with all of them.
     """
     studies, problems = [], []
-    for name in dict.fromkeys(wanted):
+    for name in dict.fromkeys(words):
         try:
             studies.append(read_study(_path(name)))
         except BnbenchError as error:

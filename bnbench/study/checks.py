@@ -1,10 +1,11 @@
-"""What must hold between the parts of a study."""
+"""Rules that hold between the parts of a study."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from bnbench.errors import nearest
+from bnbench.schema.convert import shown
 from bnbench.study.definition import Scale, Study, StudyClaim
 
 OWN_KEYS = ("lr", "seed", "probes", "device")
@@ -13,25 +14,25 @@ OWN_KEYS = ("lr", "seed", "probes", "device")
 
 def study_problems(study: Study) -> list[str]:
     """All that is wrong with a study whose parts have the right types, one sentence each."""
-    found = [problem for claim in study.claims for problem in _of_claim(study, claim)]
+    problems = [problem for claim in study.claims for problem in _claim_problems(study, claim)]
     for name, scale in study.scales.items():
-        found += [f"scales.{name}.{problem}" for problem in _of_scale(scale)]
+        problems += [f"scales.{name}.{problem}" for problem in _scale_problems(scale)]
     texts = {
         "fixed": study.fixed,
         **{f"arms.{name}": arm for name, arm in study.arms.items()},
         **{f"cells.{name}": cell for name, cell in study.cells.items()},
         **{f"scales.{name}.overrides": scale.overrides for name, scale in study.scales.items()},
     }
-    found += [problem for where, settings in texts.items() for problem in _of_settings(where, settings)]
-    return found
+    problems += [problem for where, settings in texts.items() for problem in _settings_problems(where, settings)]
+    return problems
 
 
-def _of_claim(study: Study, claim: StudyClaim) -> Iterator[str]:
+def _claim_problems(study: Study, claim: StudyClaim) -> Iterator[str]:
     where = f"claims.{claim.name}"
     if len(claim.compare) != 2 or claim.compare[0] == claim.compare[1]:
-        yield f"{where}.compare: must be two arms, the one that is claimed of first"
+        yield f"{where}.compare={shown(claim.compare)}: must be two arms, first the one that the claim is about"
     if len(claim.cells) not in (1, 2) or len(set(claim.cells)) != len(claim.cells):
-        yield f"{where}.cells: must be one cell, or two whose differences are compared"
+        yield f"{where}.cells={shown(claim.cells)}: must be one cell, or two different ones to compare"
     yield from (
         f"{where}.compare={arm}: {nearest(arm, [*study.arms])}" for arm in claim.compare if arm not in study.arms
     )
@@ -43,19 +44,19 @@ def _of_claim(study: Study, claim: StudyClaim) -> Iterator[str]:
         yield f"{where}.smallest_effect={claim.smallest_effect:g}: must be above {least:g} for a {claim.contrast}"
 
 
-def _of_scale(scale: Scale) -> Iterator[str]:
+def _scale_problems(scale: Scale) -> Iterator[str]:
     if not scale.lr or list(scale.lr) != sorted(set(scale.lr)) or scale.lr[0] <= 0:
-        yield "lr: must be learning rates above zero, ascending"
+        yield f"lr={shown(scale.lr)}: must be learning rates above zero, ascending, such as [0.01,0.1]"
     if scale.seeds < 1:
         yield f"seeds={scale.seeds}: must be at least 1"
     if scale.tuning_seeds < 1:
         yield f"tuning_seeds={scale.tuning_seeds}: must be at least 1"
 
 
-def _of_settings(where: str, settings: tuple[str, ...]) -> Iterator[str]:
+def _settings_problems(where: str, settings: tuple[str, ...]) -> Iterator[str]:
     for setting in settings:
         key, equals, _ = setting.partition("=")
         if not equals:
             yield f"{where}: {setting!r} must be a setting such as norm=batch"
         if key in OWN_KEYS:
-            yield f"{where}: {setting!r}: {key} is set by the study itself"
+            yield f"{where}: {setting!r}: {key} is set by the study itself; leave it out"

@@ -37,15 +37,15 @@ def compare(claim: StudyClaim, values: pd.Series[float], seeds: int) -> Comparis
         values: of the claim's measure, indexed by arm, cell and pair.
         seeds: how many pairs there should be; those without a value are NaN.
     """
-    found = dict(zip(values.index.tolist(), values.tolist(), strict=True))
+    value_of = dict(zip(values.index.tolist(), values.tolist(), strict=True))
     values_S = {
-        group: np.array([found.get((*group, pair), math.nan) for pair in range(seeds)]) for group in claim.groups
+        group: np.array([value_of.get((*group, pair), math.nan) for pair in range(seeds)]) for group in claim.groups
     }
     differences = [_difference(claim, values_S, cell) for cell in claim.cells]
     centre = np.median if claim.measure.estimand == "median" else np.mean
     with np.errstate(invalid="ignore"):
         both = differences[0] - differences[1] if len(differences) == 2 else differences[0]
-        return Comparison(both, {group: float(centre(own_S)) for group, own_S in values_S.items()})
+        return Comparison(both, {group: float(centre(group_S)) for group, group_S in values_S.items()})
 
 
 def _difference(claim: StudyClaim, values_S: dict[Group, Values], cell: str) -> Values:
@@ -55,7 +55,7 @@ def _difference(claim: StudyClaim, values_S: dict[Group, Values], cell: str) -> 
 
 
 def signed(claim: StudyClaim, differences: Values) -> Claim:
-    """What is to be decided: differences that are positive where they speak for the claim."""
+    """The claim to be decided: differences that are positive where they speak for it."""
     sign = 1.0 if claim.expect == "higher" else -1.0
     smallest = math.log(claim.smallest_effect) if claim.contrast == "ratio" else claim.smallest_effect
     return Claim(sign * differences, smallest, claim.measure.estimand)

@@ -1,4 +1,4 @@
-"""What a study is: claims, the arms and cells that they compare, and how much is trained at each scale."""
+"""A study as data: claims, the arms and cells that they compare, and the amount of training at each scale."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONLY_CELL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is trained.
+    """An amount of training.
 
     Attributes:
         lr: learning rates that are tried in every cell, ascending; with a single one nothing is tuned.

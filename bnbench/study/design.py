@@ -1,4 +1,4 @@
-"""Which runs a study consists of, and what each of them is for."""
+"""The runs that a study consists of, and the purpose of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bnbench.study.definition import Scale, Study
 TUNING = 1000
 """The first tuning seed; reporting seeds start at zero."""
 APART = 10_000
-"""How far apart the seeds of two arms are that do not share theirs."""
+"""The distance between the seeds of two arms that do not share theirs."""
 
 RIVALS = {"steps": "epochs", "epochs": "steps"}
 """Keys of which a run has one."""
@@ -66,11 +66,11 @@ def counterparts(table: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
         table: of trials; where arms have several learning rates, their first ones are one group, and so on.
     """
     rank = table.groupby(["arm", "cell", "pair"], sort=False).cumcount()
-    seen: set[str] = set()
+    grouped: set[str] = set()
     groups = []
     for _, group in table.groupby(["pair", "cell", rank], sort=False)["run_id"]:
-        groups.append(tuple(name for name in dict.fromkeys(group) if name not in seen))
-        seen.update(group)
+        groups.append(tuple(name for name in dict.fromkeys(group) if name not in grouped))
+        grouped.update(group)
     return tuple(group for group in groups if group)
 
 
@@ -82,9 +82,9 @@ def merged(*layers: Sequence[str]) -> list[str]:
     """
     settings: dict[str, str] = {}
     for layer in layers:
-        chosen = {setting.partition("=")[0] for setting in layer}
-        chosen |= {RIVALS[key] for key in chosen if key in RIVALS}
-        settings = {key: text for key, text in settings.items() if key.partition(".")[0] not in chosen}
+        keys = {setting.partition("=")[0] for setting in layer}
+        keys |= {RIVALS[key] for key in keys if key in RIVALS}
+        settings = {key: text for key, text in settings.items() if key.partition(".")[0] not in keys}
         settings |= {setting.partition("=")[0]: setting for setting in layer}
     return list(settings.values())
 
@@ -93,10 +93,10 @@ def _trials(
     study: Study, scale: Scale, rates: Rates, parts: Parts, first: int, seeds: int, probes: Iterable[str]
 ) -> Trials:
     requests, lines = [], []
-    for (arm, cell), tried in rates.items():
+    for (arm, cell), grid in rates.items():
         start = first + (0 if study.paired else APART * list(study.arms).index(arm))
-        own = [f"lr={','.join(map(repr, tried))}", f"seed={','.join(map(str, range(start, start + seeds)))}", *probes]
-        settings = merged(study.fixed, scale.overrides, study.cells[cell], study.arms[arm], own)
+        axes = [f"lr={','.join(map(repr, grid))}", f"seed={','.join(map(str, range(start, start + seeds)))}", *probes]
+        settings = merged(study.fixed, scale.overrides, study.cells[cell], study.arms[arm], axes)
         requests.append(compose_request(settings, parts))
         lines += [(arm, cell, spec.seed - start, spec.lr, run_id(spec)) for spec in requests[-1].specs]
     problems = [f"study {study.name}: {problem}" for request in requests for problem in request.problems]

@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from bnbench.reports.time_to_target import TOLERANCE
+from bnbench.analysis.time_to_target import TOLERANCE
 from bnbench.reports.wording import target
 from bnbench.spec import ProbeName
 from bnbench.stats import Estimand
-from bnbench.study.measure import Measure, Tables, placed
+from bnbench.study.measure import Measure, Tables, align
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class FinalAccuracy(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return "test accuracy"
 
     @property
@@ -33,7 +33,7 @@ class FinalAccuracy(Measure):
 
     def values(self, tables: Tables) -> pd.Series[float]:
         """Accuracy as a fraction."""
-        return placed(tables.runs, tables.runs.drop_duplicates("run_id").set_index("run_id")["test"])
+        return align(tables.runs, tables.runs.drop_duplicates("run_id").set_index("run_id")["test"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class StepsToTarget(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return f"steps to {target(self.target)} validation accuracy"
 
     @property
@@ -57,7 +57,7 @@ class StepsToTarget(Measure):
         """Steps."""
         hits = tables.metrics[tables.metrics["val_accuracy"] >= self.target - TOLERANCE]
         first = hits.groupby("run_id")["step"].min().reindex(tables.runs["run_id"].unique())
-        return placed(tables.runs, first.fillna(np.inf))
+        return align(tables.runs, first.fillna(np.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class GeneralizationGap(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return f"validation loss less training loss, once training loss is {self.train_loss:g},"
 
     @property
@@ -80,4 +80,4 @@ class GeneralizationGap(Measure):
         """Difference of losses; NaN where the training loss is never reached."""
         there = tables.metrics[tables.metrics["train_loss"] <= self.train_loss]
         first = there.sort_values("step").drop_duplicates("run_id").set_index("run_id")
-        return placed(tables.runs, first["val_loss"] - first["train_loss"])
+        return align(tables.runs, first["val_loss"] - first["train_loss"])

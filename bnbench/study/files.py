@@ -34,7 +34,7 @@ UNDECIDED = "inconclusive"
 def scorecard_files(
     studies: Sequence[str], scale: ScaleName, results: Path, changes: Sequence[str] = ()
 ) -> tuple[Path, Path]:
-    """Where the scorecard of some studies is kept: as CSV, and as Markdown.
+    """Paths of the scorecard of some studies: as CSV, and as Markdown.
 
     p-values are adjusted for all claims that are decided together, so each set of studies has files of its own, in
     whatever order it is named; those of all studies that come with bnbench name none.
@@ -78,7 +78,7 @@ def write(
 
 
 def _left_out(table: Path, text: Path, new: pd.DataFrame) -> str:
-    """Why what is there must not be replaced by a new table; empty if nothing would be lost."""
+    """The reason why the files that exist must not be replaced by a new table; empty if nothing would be lost."""
     try:
         whole = content(table)
         old = pd.read_csv(io.BytesIO(whole), dtype=str, keep_default_na=False)

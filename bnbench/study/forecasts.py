@@ -1,4 +1,4 @@
-"""What a study will take, before anything is trained."""
+"""The size of a study, before anything is trained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bnbench.study.runner import Place, sweep_name
 
 
 @dataclass(frozen=True)
-class Outlook:
+class StudyForecast:
     """The size of a study.
 
     Attributes:
@@ -31,7 +31,9 @@ class Outlook:
     detectable: float
 
 
-def outlook(study: Study, scale: ScaleName, place: Place, prestart: session.Prestart | None = None) -> Outlook:
+def forecast_study(
+    study: Study, scale: ScaleName, place: Place, prestart: session.Prestart | None = None
+) -> StudyForecast:
     """Count the runs of a study and plan them, writing nothing.
 
     Args:
@@ -59,4 +61,4 @@ def outlook(study: Study, scale: ScaleName, place: Place, prestart: session.Pres
     alpha = ALPHA / len(study.claims)
     detectable = remembered("detectable", [amounts.seeds, alpha], lambda: detectable_effect(amounts.seeds, alpha))
     tuning = sum(len(request.specs) for request in requests[:-1])
-    return Outlook(plan, tuning, len(reporting.specs), detectable)
+    return StudyForecast(plan, tuning, len(reporting.specs), detectable)

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 
 import pandas as pd
 
-from bnbench.reports.learning_rate import LearningRateRange, usable_range
+from bnbench.analysis.lr_range import LearningRateRange, usable_range
 from bnbench.spec import ProbeName
 from bnbench.study.measure import PLACE, Measure, Side, Tables
 
@@ -18,24 +18,24 @@ Place = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What the runs of one seed at all learning rates of a cell say.
+    """The runs of one seed at all learning rates of a cell.
 
     Attributes:
         lr: the learning rates, ascending.
-        found: the largest that trains and the usable range; None if a run has no result.
+        range: the largest that trains and the usable range; None if a run has no result.
     """
 
     lr: list[float]
-    found: LearningRateRange | None
+    range: LearningRateRange | None
 
     @property
     def open_sides(self) -> set[Side]:
         """The ends of the grid that the usable range, or the largest learning rate, touches."""
-        if self.found is None:
+        if self.range is None:
             return set()
         last = len(self.lr) - 1
-        sides: set[Side] = {"low"} if self.found.low == 0 else set()
-        return sides | ({"high"} if last in (self.found.high, self.found.largest) else set())
+        sides: set[Side] = {"low"} if self.range.low == 0 else set()
+        return sides | ({"high"} if last in (self.range.high, self.range.largest) else set())
 
 
 def curves(runs: pd.DataFrame) -> dict[Place, Curve]:
@@ -48,8 +48,8 @@ def _curve(runs: pd.DataFrame) -> Curve:
     if not runs["counted"].all():
         return Curve(runs["lr"].tolist(), None)
     best = accuracies.index(max(accuracies))
-    found = usable_range(accuracies, runs["diverged"].astype(float).tolist(), best, float(runs["chance"].iloc[0]))
-    return Curve(runs["lr"].tolist(), found)
+    limits = usable_range(accuracies, runs["diverged"].astype(float).tolist(), best, float(runs["chance"].iloc[0]))
+    return Curve(runs["lr"].tolist(), limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class UsableDecades(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return "width of the usable learning rates, in decades,"
 
     @property
@@ -77,12 +77,12 @@ class UsableDecades(Measure):
 
 
 def _width(curve: Curve) -> float:
-    found = curve.found
-    if found is None or curve.open_sides & {"low"} or found.high == len(curve.lr) - 1:
+    limits = curve.range
+    if limits is None or curve.open_sides & {"low"} or limits.high == len(curve.lr) - 1:
         return math.nan
-    if found.low is None or found.high is None:
+    if limits.low is None or limits.high is None:
         return 0.0
-    return math.log10(curve.lr[found.high] / curve.lr[found.low])
+    return math.log10(curve.lr[limits.high] / curve.lr[limits.low])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class LargestLearningRate(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return "the largest learning rate that trains"
 
     @property
@@ -110,9 +110,9 @@ class LargestLearningRate(Measure):
 
 
 def _largest(curve: Curve) -> float:
-    if curve.found is None or curve.found.largest == len(curve.lr) - 1:
+    if curve.range is None or curve.range.largest == len(curve.lr) - 1:
         return math.nan
-    return 0.0 if curve.found.largest is None else curve.lr[curve.found.largest]
+    return 0.0 if curve.range.largest is None else curve.lr[curve.range.largest]
 
 
 def _series(values: dict[Place, float]) -> pd.Series[float]:

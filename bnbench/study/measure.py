@@ -1,4 +1,4 @@
-"""What can be read off the runs of a study: one value per arm, cell and seed."""
+"""Measures of the runs of a study: one value per arm, cell and seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Side = Literal["low", "high"]
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What was trained for a study.
+    """The results of a study.
 
     Attributes:
         runs: a line per run that counts: ``arm``, ``cell``, ``pair``, ``lr``, ``run_id``, ``counted`` (it is a result),
@@ -36,27 +36,27 @@ class Measure(ABC):
     """One number of a run, or of the runs of one seed at all learning rates."""
 
     every_lr: ClassVar[bool] = False
-    """Whether reporting seeds are trained at every learning rate, not at the chosen one alone."""
+    """Reporting seeds are trained at every learning rate, not at the chosen one alone."""
     estimand: ClassVar[Estimand] = "mean"
     percent: ClassVar[bool] = False
-    """Whether the value is a share."""
+    """The value is a share."""
 
     @property
     @abstractmethod
     def phrase(self) -> str:
-        """What the value is, in a few words."""
+        """The value in a few words."""
 
     @property
     @abstractmethod
     def probes(self) -> tuple[ProbeName, ...]:
-        """What must be measured inside training."""
+        """The probes that must measure inside training."""
 
     @abstractmethod
     def values(self, tables: Tables) -> pd.Series[float]:
         """The values, indexed by arm, cell and pair; NaN where a run has none."""
 
 
-def placed(runs: pd.DataFrame, of_run: pd.Series[float]) -> pd.Series[float]:
+def align(runs: pd.DataFrame, by_run: pd.Series[float]) -> pd.Series[float]:
     """Values by run_id as values by arm, cell and pair; NaN for a run that is not a result."""
-    values = runs["run_id"].map(of_run).where(runs["counted"]).astype(float)
+    values = runs["run_id"].map(by_run).where(runs["counted"]).astype(float)
     return values.set_axis(pd.MultiIndex.from_frame(runs[PLACE]))

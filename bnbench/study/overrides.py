@@ -20,13 +20,13 @@ from bnbench.study.definition import Scale, Study
 from bnbench.study.design import RIVALS, merged
 
 AMOUNTS = ("seeds", "tuning_seeds")
-"""How much is trained, as in a scale of a study's file."""
+"""Amounts of training, as in a scale of a study's file."""
 OWNED = {
     "lr": "is tuned over the grid of the scale; another grid needs a study file of your own",
     "seed": "is counted up by the study; how many there are is said by seeds=20 and tuning_seeds=5",
     "probes": "are those that the claims measure",
 }
-"""What a study sets itself, in every run anew."""
+"""Keys that a study sets itself, in every run anew."""
 READABLE = 40
 """Characters of the settings that a name shows."""
 
@@ -51,29 +51,29 @@ def varied(studies: Sequence[Study], texts: Sequence[str], parts: Parts) -> list
     """
     problems: list[str] = []
     composer = Composer(parts)
-    found = [
+    pairs = [
         (_canonical(text, setting), setting) for text in texts for setting in parse([text], composer.names, problems)
     ]
-    keys = [setting.key for _, setting in found]
+    keys = [setting.key for _, setting in pairs]
     problems += [f"{key} is set more than once" for key in dict.fromkeys(keys) if keys.count(key) > 1]
-    problems += _arms(composer).problems(setting for _, setting in found if setting.key not in AMOUNTS)
-    problems += [problem for text, setting in found for problem in _refusals(text, setting)]
+    problems += _arms(composer).problems(setting for _, setting in pairs if setting.key not in AMOUNTS)
+    problems += [problem for text, setting in pairs for problem in _refusals(text, setting)]
     problems += [
         f"study {study.name}: {problem}"
         for study in studies
-        for text, setting in found
+        for text, setting in pairs
         for problem in _conflicts(study, text, setting.key)
     ]
     if problems:
         raise InvalidRequest(problems)
-    amounts: dict[str, Any] = {setting.key: setting.values[0] for _, setting in found if setting.key in AMOUNTS}
-    settings = [text for text, setting in found if setting.key not in AMOUNTS]
-    changes = tuple(sorted(text for text, setting in found if setting.key != "device"))
+    amounts: dict[str, Any] = {setting.key: setting.values[0] for _, setting in pairs if setting.key in AMOUNTS}
+    settings = [text for text, setting in pairs if setting.key not in AMOUNTS]
+    changes = tuple(sorted(text for text, setting in pairs if setting.key != "device"))
     return [_changed(study, settings, amounts, changes) for study in studies]
 
 
 def suffix(changes: Sequence[str]) -> str:
-    """What the names of a changed study's files end in: the settings as far as they are readable, and a digest."""
+    """The end of the names of a changed study's files: the settings as far as they are readable, and a digest."""
     if not changes:
         return ""
     words = re.sub(r"[^A-Za-z0-9.]+", "-", " ".join(changes))[:READABLE].strip("-.")
@@ -102,12 +102,12 @@ def _refusals(text: str, setting: Setting) -> Iterator[str]:
 
 
 def _conflicts(study: Study, text: str, key: str) -> Iterator[str]:
-    """Why a key is not the user's to set: the arms or cells of the study set it, and would win."""
+    """Complaints about a key that the arms or cells of the study set, and would win."""
     head = key.partition(".")[0]
     rivals = {key, RIVALS.get(key, key), *([head] if head in GROUPS else [])}
     for part, sets in (("arms", study.arms), ("cells", study.cells)):
-        own = [setting.partition("=")[0] for settings in sets.values() for setting in settings]
-        clash = next((name for name in own if name in rivals), None)
+        keys = [setting.partition("=")[0] for settings in sets.values() for setting in settings]
+        clash = next((name for name in keys if name in rivals), None)
         if clash is not None:
             each = ", ".join(f"{name} ({' '.join(settings)})" for name, settings in sets.items() if settings)
             shared = f"{' '.join(study.fixed[:3])} ..." if study.fixed else "dataset=digits"
@@ -115,8 +115,8 @@ def _conflicts(study: Study, text: str, key: str) -> Iterator[str]:
 
 
 def _changed(study: Study, settings: Sequence[str], amounts: dict[str, Any], changes: tuple[str, ...]) -> Study:
-    def scale(own: Scale) -> Scale:
-        return replace(own, overrides=tuple(merged(own.overrides, settings)), **amounts)
+    def changed(scale: Scale) -> Scale:
+        return replace(scale, overrides=tuple(merged(scale.overrides, settings)), **amounts)
 
-    scales = {name: scale(own) for name, own in study.scales.items()}
+    scales = {name: changed(scale) for name, scale in study.scales.items()}
     return replace(study, scales=scales, changes=changes)

@@ -18,8 +18,8 @@ from bnbench.study.definition import ONLY_CELL, Scale, ScaleName, Study, StudyCl
 from bnbench.study.registry import MEASURES
 
 SETTINGS = tuple[str, ...]
-GIVEN = ("name", "changes")
-"""What a file does not say of what it holds."""
+IMPLIED = ("name", "changes")
+"""Fields of a study that its file does not hold."""
 Record = TypeVar("Record")
 
 
@@ -57,14 +57,14 @@ def _study(name: str, tree: Any, problems: list[str]) -> Study | None:
         _checked(ScaleName, f"scales.{key}", key, problems): _record(Scale, f"scales.{key}", value, {}, problems)
         for key, value in _mapping("scales", tree, problems).items()
     }
-    made = {
+    known = {
         "name": name,
         "changes": (),
         "claims": tuple(claims.values()),
         "scales": scales,
         **{part: _settings(part, _mapping(part, tree, problems), problems) for part in ("arms", "cells")},
     }
-    return _record(Study, "", _without(made, tree), made, problems)
+    return _record(Study, "", _without(known, tree), known, problems)
 
 
 def _claim(name: Any, tree: Any, problems: list[str]) -> StudyClaim | None:
@@ -72,15 +72,15 @@ def _claim(name: Any, tree: Any, problems: list[str]) -> StudyClaim | None:
     if not isinstance(tree, dict):
         problems.append(f"{where}: must hold {', '.join(_keys(StudyClaim))}")
         return None
-    made = {"name": str(name)}
+    known = {"name": str(name)}
     if "measure" in tree:
-        made["measure"] = _measure(f"{where}.measure", tree["measure"], problems)
-    return _record(StudyClaim, where, _without(made, tree), made, problems)
+        known["measure"] = _measure(f"{where}.measure", tree["measure"], problems)
+    return _record(StudyClaim, where, _without(known, tree), known, problems)
 
 
-def _without(made: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
-    """What a tree holds beside the fields that are made already; also what it must not say of them."""
-    return {key: value for key, value in tree.items() if key not in made or key in GIVEN}
+def _without(known: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a tree beside the fields that are known already; also those that it must not have."""
+    return {key: value for key, value in tree.items() if key not in known or key in IMPLIED}
 
 
 def _measure(where: str, tree: Any, problems: list[str]) -> Any:
@@ -104,22 +104,22 @@ def _mapping(key: str, tree: Mapping[str, Any], problems: list[str]) -> Mapping[
     return {}
 
 
-def _record(kind: type[Record], where: str, tree: Any, made: Mapping[str, Any], problems: list[str]) -> Record | None:
-    """A dataclass from a mapping and from the fields that are ``made`` already; None if something is wrong."""
+def _record(kind: type[Record], where: str, tree: Any, known: Mapping[str, Any], problems: list[str]) -> Record | None:
+    """A dataclass from a mapping and from the fields that are ``known`` already; None if something is wrong."""
     prefix = f"{where}." if where else ""
     if not isinstance(tree, dict):
         problems.append(f"{where}: must hold {', '.join(_keys(kind))}")
         return None
     before = len(problems)
-    known = [key for key in _keys(kind) if key not in GIVEN or key not in made]
-    problems += [f"{prefix}{shown(key)}: unknown; {nearest(str(key), known)}" for key in tree if key not in known]
+    allowed = [key for key in _keys(kind) if key not in IMPLIED or key not in known]
+    problems += [f"{prefix}{shown(key)}: unknown; {nearest(str(key), allowed)}" for key in tree if key not in allowed]
     needed = [field.name for field in fields(cast(Any, kind)) if field.default is MISSING]
-    problems += [f"{prefix}{key}: is missing" for key in needed if key not in tree and key not in made]
+    problems += [f"{prefix}{key}: is missing" for key in needed if key not in tree and key not in known]
     types = field_types(cast(type, kind))
     values = {
-        key: _checked(types[key], f"{prefix}{key}", value, problems) for key, value in tree.items() if key in known
+        key: _checked(types[key], f"{prefix}{key}", value, problems) for key, value in tree.items() if key in allowed
     }
-    return kind(**values, **made) if len(problems) == before else None
+    return kind(**values, **known) if len(problems) == before else None
 
 
 def _keys(kind: type) -> list[str]:

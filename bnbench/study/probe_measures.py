@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bnbench.spec import ProbeName
-from bnbench.study.measure import Measure, Tables, placed
+from bnbench.study.measure import Measure, Tables, align
 
 PERCENTILES = ["p15", "p50", "p85"]
 
@@ -34,30 +34,30 @@ class ProbeValue(Measure):
 
     @property
     def probes(self) -> tuple[ProbeName, ...]:
-        """What must be measured."""
+        """The probe that must measure."""
         return (self.probe,)
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         text = self.called or self.name.replace("_", " ")
         return text if self.ideal is None else f"the distance of {text} from {self.ideal:g} (in logarithms)"
 
     def values(self, tables: Tables) -> pd.Series[float]:
         """The number, in its own unit."""
-        own = tables.probes[(tables.probes["probe"] == self.probe) & (tables.probes["name"] == self.name)]
-        own = own if self.layer is None else own[own["layer"] == self.layer]
-        pauses = own.groupby(["run_id", "step"])["value"].mean().groupby("run_id")
+        lines = tables.probes[(tables.probes["probe"] == self.probe) & (tables.probes["name"] == self.name)]
+        lines = lines if self.layer is None else lines[lines["layer"] == self.layer]
+        pauses = lines.groupby(["run_id", "step"])["value"].mean().groupby("run_id")
         of_run = pauses.mean() if self.at == "mean" else pauses.first() if self.at == "first" else pauses.last()
         if self.ideal is not None:
             with np.errstate(divide="ignore"):
                 of_run = np.log(of_run / self.ideal).abs()
-        return placed(tables.runs, of_run)
+        return align(tables.runs, of_run)
 
 
 @dataclass(frozen=True, slots=True)
 class PercentileDrift(Measure):
-    """How far the inputs of activation functions drift in training (Ioffe & Szegedy 2015, figure 1).
+    """Drift of the inputs of activation functions in training (Ioffe & Szegedy 2015, figure 1).
 
     Mean over units and the 15th, 50th and 85th percentile of ``|last - first|``, in standard deviations of the unit
     before training.
@@ -65,17 +65,17 @@ class PercentileDrift(Measure):
 
     @property
     def phrase(self) -> str:
-        """What the value is."""
+        """The value in a few words."""
         return "drift of the activations' inputs, in standard deviations,"
 
     @property
     def probes(self) -> tuple[ProbeName, ...]:
-        """What must be measured."""
+        """The probe that must measure."""
         return ("covariate_shift_distribution",)
 
     def values(self, tables: Tables) -> pd.Series[float]:
         """Drift in standard deviations."""
-        own = tables.probes[tables.probes["probe"] == self.probes[0]].sort_values("step")
-        ends = own.groupby(["run_id", "layer", "name"])["value"].agg(["first", "last"]).unstack("name")
+        lines = tables.probes[tables.probes["probe"] == self.probes[0]].sort_values("step")
+        ends = lines.groupby(["run_id", "layer", "name"])["value"].agg(["first", "last"]).unstack("name")
         moved = (ends["last"] - ends["first"])[PERCENTILES].abs().T.mean() / ends["first"]["std"]
-        return placed(tables.runs, moved.groupby("run_id").mean())
+        return align(tables.runs, moved.groupby("run_id").mean())

@@ -22,12 +22,12 @@ from bnbench.study.tables import read_tables
 from bnbench.study.tuning import MOST_EXTENSIONS, Grids, Tuning, tune, widened
 
 Train = Callable[[Study, str, session.Plan], session.Summary]
-"""Trains what is pending of a plan, and is told which part of which study it is."""
+"""Trains what is pending of a plan, and is told which stage of which study it is."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where studies are carried out, and the user's own components."""
+    """The folders in which studies are carried out, and the user's own components."""
 
     results: Path
     data: Path
@@ -36,13 +36,13 @@ class Place:
 
     @cached_property
     def components(self) -> Known:
-        """What runs are built from: a plugin is read once, and what becomes of its file meanwhile changes nothing."""
+        """The components of the runs: a plugin is read once, and a later change of its file changes nothing."""
         return known_components(self.plugin)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study came to, before its claims are decided.
+    """The results of a study, before its claims are decided.
 
     Attributes:
         tables: reporting runs at the chosen learning rate.
@@ -74,7 +74,7 @@ def check_places(studies: Sequence[Study], scale: ScaleName, place: Place) -> No
         store.check_place(expanded(place.results, "--results"), sweep_name(study, scale))
 
 
-def conduct(study: Study, scale: ScaleName, place: Place, train: Train) -> Findings:
+def run_study(study: Study, scale: ScaleName, place: Place, train: Train) -> Findings:
     """Train what a study still lacks: tuning runs, then reporting runs at the chosen learning rates.
 
     Raises:
@@ -149,7 +149,7 @@ class _Course:
             tables = self.reporting({group: grids[group[1]] for group in swept})
         return tables
 
-    def _execute(self, trials: Trials, what: str, interleaved: bool = False) -> tuple[Path, pd.DataFrame]:
+    def _execute(self, trials: Trials, stage: str, interleaved: bool = False) -> tuple[Path, pd.DataFrame]:
         """Train what is pending; the sweep's folder, and the table with the identities that the runs have there."""
         plan = session.plan_request(
             trials.request,
@@ -160,7 +160,7 @@ class _Course:
         )
         table = trials.table.assign(run_id=trials.table["run_id"].replace(dict(plan.identities)))
         groups = counterparts(table) if interleaved else ()
-        summary = self.train(self.study, what, replace(plan, interleaved=groups))
+        summary = self.train(self.study, stage, replace(plan, interleaved=groups))
         if summary.interrupted:
             raise KeyboardInterrupt
         self.statuses |= summary.statuses

@@ -16,41 +16,41 @@ from bnbench.study.row import Row
 from bnbench.study.runner import Findings
 
 SEED = 0
-"""Of the generator that draws resamples: the same runs give the same scorecard."""
+"""Seed of the generator that draws resamples: the same runs give the same scorecard."""
 
 
-def scorecard(found: Sequence[Findings]) -> list[Row]:
+def scorecard(studies: Sequence[Findings]) -> list[Row]:
     """Decide all claims together; p-values are adjusted for their number (Holm 1979)."""
-    asked = [(one, claim) for one in found for claim in one.study.claims]
-    compared = [_compared(one, claim) for one, claim in asked]
-    claims = [signed(claim, numbers.differences) for (_, claim), numbers in zip(asked, compared, strict=True)]
+    pairs = [(findings, claim) for findings in studies for claim in findings.study.claims]
+    comparisons = [_comparison(findings, claim) for findings, claim in pairs]
+    claims = [signed(claim, numbers.differences) for (_, claim), numbers in zip(pairs, comparisons, strict=True)]
     decisions = decide_together(claims, np.random.default_rng(SEED))
     return [
-        row_of(one, claim, numbers, decision)
-        for (one, claim), numbers, decision in zip(asked, compared, decisions, strict=True)
+        row_of(findings, claim, numbers, decision)
+        for (findings, claim), numbers, decision in zip(pairs, comparisons, decisions, strict=True)
     ]
 
 
-def _compared(found: Findings, claim: StudyClaim) -> Comparison:
-    tables = found.curves if claim.measure.every_lr else found.tables
-    return compare(claim, claim.measure.values(tables), found.study.scales[found.scale].seeds)
+def _comparison(findings: Findings, claim: StudyClaim) -> Comparison:
+    tables = findings.curves if claim.measure.every_lr else findings.tables
+    return compare(claim, claim.measure.values(tables), findings.study.scales[findings.scale].seeds)
 
 
-def row_of(found: Findings, claim: StudyClaim, numbers: Comparison, decision: Decision) -> Row:
+def row_of(findings: Findings, claim: StudyClaim, numbers: Comparison, decision: Decision) -> Row:
     """A claim as it was decided, its numbers with the sign of arm less baseline."""
-    own = [group for group in claim.groups if not claim.measure.every_lr]
-    doubts = [found.tuning.problems[group] for group in own if group in found.tuning.problems]
+    tuned = [group for group in claim.groups if not claim.measure.every_lr]
+    doubts = [findings.tuning.problems[group] for group in tuned if group in findings.tuning.problems]
     if claim.measure.every_lr and np.isnan(numbers.differences).any():
-        doubts += _open_ends(found, claim)
+        doubts += _open_ends(findings, claim)
     if doubts:
         decision = replace(decision, verdict="inconclusive", reason="; ".join(dict.fromkeys(doubts)))
     interval = decision.interval
     limits = (
         [_possible(claim, unsigned(claim, end)) for end in (interval.low, interval.high)] if interval else [math.nan]
     )
-    lr = {group: found.tuning.chosen[group] for group in own if group in found.tuning.chosen}
+    lr = {group: findings.tuning.chosen[group] for group in tuned if group in findings.tuning.chosen}
     effect = unsigned(claim, decision.effect)
-    return Row(found.study.name, claim, decision, effect, min(limits), max(limits), numbers.centres, lr)
+    return Row(findings.study.name, claim, decision, effect, min(limits), max(limits), numbers.centres, lr)
 
 
 def _possible(claim: StudyClaim, limit: float) -> float:
@@ -61,9 +61,9 @@ def _possible(claim: StudyClaim, limit: float) -> float:
     return min(max(limit, -most), most)
 
 
-def _open_ends(found: Findings, claim: StudyClaim) -> list[str]:
+def _open_ends(findings: Findings, claim: StudyClaim) -> list[str]:
     """The arms whose learning rates go on beyond the grid."""
-    found_curves = curves(found.curves.runs)
+    found_curves = curves(findings.curves.runs)
     ends = {(arm, cell): curve.lr for (arm, cell, _), curve in found_curves.items() if curve.open_sides}
     return [
         f"learning rates of {arm} that train go on beyond the grid {lr[0]:g} to {lr[-1]:g}"

@@ -1,4 +1,4 @@
-"""What the store has of the runs of a study."""
+"""The runs of a study as the store holds them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnbench import store
-from bnbench.reports.trials import read_trials
+from bnbench.analysis import read_trials
 from bnbench.study.measure import Tables
 
 
@@ -19,12 +19,12 @@ def read_tables(folder: Path, table: pd.DataFrame) -> Tables:
         table: ``arm``, ``cell``, ``pair``, ``lr`` and ``run_id``; a line per use of a run.
     """
     runs, metrics = store.load_sweeps([folder])
-    own = set(table["run_id"])
-    runs = runs[runs["run_id"].isin(own)]
+    names = set(table["run_id"])
+    runs = runs[runs["run_id"].isin(names)]
     outcomes = read_trials(runs).frame[["run_id", "counted", "diverged", "val", "test", "chance"]]
     probes = store.load_probes(folder)
     return Tables(
         table.merge(outcomes, on="run_id"),
-        metrics[metrics["run_id"].isin(own)],
-        probes[probes["run_id"].isin(own)],
+        metrics[metrics["run_id"].isin(names)],
+        probes[probes["run_id"].isin(names)],
     )

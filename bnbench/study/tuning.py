@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from bnbench.reports.trials import read_trials
-from bnbench.reports.tuning import best_lr
+from bnbench.analysis import read_trials
+from bnbench.analysis.lr_choice import best_lr
 from bnbench.study.design import Group, Rates
 from bnbench.study.measure import Side
 from bnbench.text import plural
 
 MOST_EXTENSIONS = 2
-"""How often a grid may grow."""
+"""The most times that a grid may grow."""
 
 Grids = dict[str, list[float]]
 """The learning rates that all arms of a cell are trained at, ascending."""
@@ -49,15 +49,15 @@ def tune(
     grids = {cell: list(lr) for _, cell in groups}
     if not groups or len(lr) == 1:
         return Tuning(grids, dict.fromkeys(groups, lr[0]))
-    found, missing = choose(*train({(arm, cell): grids[cell] for arm, cell in groups}))
+    choices, missing = choose(*train({(arm, cell): grids[cell] for arm, cell in groups}))
     for _ in range(MOST_EXTENSIONS):
-        sides = open_sides(grids, found)
+        sides = open_sides(grids, choices)
         if not sides:
             break
         grids = widened(grids, sides)
-        found, missing = choose(*train({(arm, cell): grids[cell] for arm, cell in groups}))
-    problems = {group: text for group in groups if (text := _problem(group, grids, found, missing))}
-    return Tuning(grids, found, problems)
+        choices, missing = choose(*train({(arm, cell): grids[cell] for arm, cell in groups}))
+    problems = {group: text for group in groups if (text := _problem(group, grids, choices, missing))}
+    return Tuning(grids, choices, problems)
 
 
 def choose(table: pd.DataFrame, runs: pd.DataFrame) -> tuple[dict[Group, float], dict[Group, int]]:
@@ -68,18 +68,18 @@ def choose(table: pd.DataFrame, runs: pd.DataFrame) -> tuple[dict[Group, float],
         runs: as in runs.csv.
     """
     trials = read_trials(runs)
-    placed = table[["arm", "cell", "run_id"]].merge(trials.frame, on="run_id")
-    best = best_lr(placed[placed["counted"]], ["arm", "cell"])
-    lost = placed[~placed["counted"]].groupby(["arm", "cell"]).size()
+    runs = table[["arm", "cell", "run_id"]].merge(trials.frame, on="run_id")
+    best = best_lr(runs[runs["counted"]], ["arm", "cell"])
+    missing = runs[~runs["counted"]].groupby(["arm", "cell"]).size()
     rates = {code: float(level or 0) for code, level in enumerate(trials.levels["lr"])}
-    chosen = {group: rates[code] for group, code in zip(best.index.tolist(), best["lr"].tolist(), strict=True)}
-    return chosen, dict(zip(lost.index.tolist(), lost.tolist(), strict=True))
+    choices = {group: rates[choice.code] for group, choice in best.items()}
+    return choices, dict(zip(missing.index.tolist(), missing.tolist(), strict=True))
 
 
-def open_sides(grids: Grids, chosen: Mapping[Group, float]) -> set[tuple[str, Side]]:
+def open_sides(grids: Grids, choices: Mapping[Group, float]) -> set[tuple[str, Side]]:
     """The ends of grids that are somebody's choice."""
-    low: set[tuple[str, Side]] = {(cell, "low") for (_, cell), lr in chosen.items() if lr <= grids[cell][0]}
-    return low | {(cell, "high") for (_, cell), lr in chosen.items() if lr >= grids[cell][-1]}
+    low: set[tuple[str, Side]] = {(cell, "low") for (_, cell), lr in choices.items() if lr <= grids[cell][0]}
+    return low | {(cell, "high") for (_, cell), lr in choices.items() if lr >= grids[cell][-1]}
 
 
 def widened(grids: Grids, sides: Collection[tuple[str, Side]]) -> Grids:
@@ -96,16 +96,16 @@ def _rounded(lr: float) -> float:
     return float(f"{lr:.2g}")
 
 
-def _problem(group: Group, grids: Grids, chosen: Mapping[Group, float], missing: Mapping[Group, int]) -> str:
+def _problem(group: Group, grids: Grids, choices: Mapping[Group, float], missing: Mapping[Group, int]) -> str:
     arm, cell = group
     grid = grids[cell]
-    if group in missing or group not in chosen:
-        lost = plural(missing[group], "tuning run") if group in missing else "all tuning runs"
+    if group in missing or group not in choices:
+        amount = plural(missing[group], "tuning run") if group in missing else "all tuning runs"
         verb = "has" if missing.get(group) == 1 else "have"
-        return f"{lost} of {arm} {verb} no result, so its learning rate is open"
-    if grid[0] < chosen[group] < grid[-1]:
+        return f"{amount} of {arm} {verb} no result, so its learning rate is open"
+    if grid[0] < choices[group] < grid[-1]:
         return ""
     return (
-        f"the best learning rate of {arm}, {chosen[group]:g}, is at the end of the grid {grid[0]:g} to {grid[-1]:g},"
+        f"the best learning rate of {arm}, {choices[group]:g}, is at the end of the grid {grid[0]:g} to {grid[-1]:g},"
         f" which was widened {MOST_EXTENSIONS} times"
     )

@@ -37,12 +37,12 @@ def view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> 
 def _cells(row: Row) -> tuple[Cell, ...]:
     verdict = row.decision.verdict
     return (
-        Cell(row.study, value=row.study),
-        Cell(row.claim.name, value=row.claim.name),
-        Cell(verdict, value=verdict, mark=MARKS[verdict]),
-        Cell(effect(row), value=row.effect, low=row.low, high=row.high, n=row.decision.n),
-        Cell(interval(row) or "-"),
-        Cell(str(row.decision.n), value=row.decision.n),
+        Cell(row.study),
+        Cell(row.claim.name),
+        Cell(verdict, mark=MARKS[verdict]),
+        Cell(row.effect, low=row.low, high=row.high, n=row.decision.n, words=effect(row)),
+        Cell(low=row.low, high=row.high, words=interval(row)),
+        Cell(row.decision.n),
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from bnbench.reports.wording import general, percent
+from bnbench.reports.wording import percent
 from bnbench.stats import ALPHA
 from bnbench.study.definition import ONLY_CELL
 from bnbench.study.row import Row
-from bnbench.text import plural
+from bnbench.text import general, plural
 
 VERDICTS = {
     "supported": "Supported",
@@ -19,13 +19,13 @@ VERDICTS = {
 
 
 def sentence(row: Row) -> str:
-    """What was found, by how much and how sure, and why where that is not plain from the numbers."""
+    """The verdict with its size and certainty, and the reason where that is not plain from the numbers."""
     text = f"{VERDICTS[row.decision.verdict]}: {_finding(row)}"
     return f"{text} ({_doubt(row)})." if row.decision.verdict == "inconclusive" else f"{text}."
 
 
 def reason(row: Row) -> str:
-    """What decided, with the effect as the scorecard has it; the decision itself has it signed for the claim."""
+    """The reason of a verdict, with the effect signed as in the scorecard, not for the claim as in the decision."""
     decision = row.decision
     if "effect" not in decision.reason or decision.verdict == "inconclusive":
         return _doubt(row)
@@ -36,7 +36,7 @@ def reason(row: Row) -> str:
 
 
 def _doubt(row: Row) -> str:
-    """Why a verdict is inconclusive."""
+    """The reason why a verdict is inconclusive."""
     decision = row.decision
     if "effect" not in decision.reason:
         return decision.reason
@@ -54,17 +54,17 @@ def _least(row: Row) -> str:
 
 def _finding(row: Row) -> str:
     arm, baseline = row.claim.compare
-    what = row.claim.measure.phrase
+    quantity = row.claim.measure.phrase
     if math.isnan(row.effect):
-        return f"{what} of {arm} and {baseline} cannot be compared"
+        return f"{quantity} of {arm} and {baseline} cannot be compared"
     if len(row.claim.cells) == 2:
         first, second = row.claim.cells
-        change = f"the change of {what} from {baseline} to {arm}"
+        change = f"the change of {quantity} from {baseline} to {arm}"
         inside = f"{change} in {first} {_against(row)} that in {second}{_by(row)}"
     else:
         (cell,) = row.claim.cells
         where = "" if cell == ONLY_CELL else f" in {cell}"
-        inside = f"{what} with {arm}{where} {_against(row)} that with {baseline}{_by(row)}"
+        inside = f"{quantity} with {arm}{where} {_against(row)} that with {baseline}{_by(row)}"
     return f"{inside}{_certainty(row)}; {_centres(row)}"
 
 
@@ -77,7 +77,7 @@ def _against(row: Row) -> str:
 
 
 def _by(row: Row) -> str:
-    """How much a difference is, in the table's sign."""
+    """The size of a difference, in the table's sign."""
     return f" by {effect(row)}" if row.claim.contrast == "difference" else ""
 
 

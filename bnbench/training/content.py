@@ -155,7 +155,7 @@ class Walk:
             self._note(place, ("as", first))
             if layer != self._layer and first not in self._shared:
                 self._shared.add(first)
-                self.common |= {known for known in self.places if known.startswith(first)}
+                self.common |= {path for path in self.places if path.startswith(first)}
         else:
             self._seen[id(value)] = place, self._layer
             self._kept.append(value)  # so that its id stays its own

@@ -45,12 +45,12 @@ def evaluate_lanes(
     loss_K = torch.zeros(lanes, dtype=torch.float64, device=examples.y.device)
     right_K = torch.zeros(lanes, dtype=torch.int64, device=examples.y.device)
     with evaluation_mode(specs, network, data):
-        for x_NCHW, y_N, kept in _batches(examples, size, full):
+        for x_NCHW, y_N, count in _batches(examples, size, full):
             x_NCHW = normalize(x_NCHW, data.mean, data.std, dtype_of(spec)).repeat(lanes, 1, 1, 1)
-            logits_KNO = torch.unflatten(forward(spec, network, x_NCHW), 0, (lanes, -1))[:, :kept]
-            target_KN = y_N[:kept].expand(lanes, kept)
-            loss_KN = F.cross_entropy(logits_KNO.flatten(0, 1), target_KN.flatten(), reduction="none").view(lanes, kept)
-            loss_K += loss_KN.sum(1)
+            logits_KNO = torch.unflatten(forward(spec, network, x_NCHW), 0, (lanes, -1))[:, :count]
+            target_KN = y_N[:count].expand(lanes, count)
+            loss_M = F.cross_entropy(logits_KNO.flatten(0, 1), target_KN.flatten(), reduction="none")
+            loss_K += loss_M.view(lanes, count).sum(1)
             right_K += ((logits_KNO.argmax(2) == target_KN) & logits_KNO.isfinite().all(2)).sum(1)
     total = len(examples.y)
     return [(loss / total, right / total) for loss, right in zip(loss_K.tolist(), right_K.tolist(), strict=True)]
@@ -75,8 +75,8 @@ def _batches(examples: Examples, size: int, full: bool) -> Iterator[tuple[Tensor
     total = len(examples.y)
     for start in range(0, total, size):
         x_NCHW, y_N = examples.x[start : start + size], examples.y[start : start + size]
-        kept = len(y_N)
-        if full and kept < size:
-            filler = torch.arange(size - kept, device=y_N.device) % total
+        count = len(y_N)
+        if full and count < size:
+            filler = torch.arange(size - count, device=y_N.device) % total
             x_NCHW, y_N = torch.cat([x_NCHW, examples.x[filler]]), torch.cat([y_N, examples.y[filler]])
-        yield x_NCHW, y_N, kept
+        yield x_NCHW, y_N, count

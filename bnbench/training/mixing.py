@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.foreign import is_bug
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.training.module_state import lane_network
 from bnbench.training.randomness import randomize
 
@@ -59,9 +59,9 @@ def _differs(network: nn.Module, shape: tuple[int, int, int], dtype: torch.dtype
     exchanged_NCHW = x_NCHW.clone()
     exchanged_NCHW[list(OTHER)] = others_NCHW[list(OTHER)]
     expected = [part[list(SAME)] for part in _outputs(trial, x_NCHW)]
-    exchanged = [part[list(SAME)] for part in _outputs(trial, exchanged_NCHW)]
+    others = [part[list(SAME)] for part in _outputs(trial, exchanged_NCHW)]
     alone = _outputs(trial, x_NCHW[list(SAME)])
-    return not all(_alike(expected, received, TOLERANCE[dtype]) for received in (exchanged, alone))
+    return not all(_agree(expected, received, TOLERANCE[dtype]) for received in (others, alone))
 
 
 def _outputs(network: nn.Module, x_NCHW: Tensor) -> list[Tensor]:
@@ -83,7 +83,7 @@ def _outputs(network: nn.Module, x_NCHW: Tensor) -> list[Tensor]:
     return outputs
 
 
-def _alike(expected: Sequence[Tensor], received: Sequence[Tensor], tolerance: float) -> bool:
+def _agree(expected: Sequence[Tensor], received: Sequence[Tensor], tolerance: float) -> bool:
     return len(expected) == len(received) and all(
         torch.allclose(one, other, rtol=0, atol=tolerance * _magnitude(one), equal_nan=True)
         for one, other in zip(expected, received, strict=True)

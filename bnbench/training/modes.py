@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from bnbench.data import Data, normalize
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.training.content import PLAIN, own_attributes
 from bnbench.training.forward import dtype_of, forward
@@ -35,20 +35,20 @@ def kept_state(network: nn.Module) -> Iterator[None]:
     It makes no difference whether a layer changes a buffer in place or puts another tensor in its place.
     """
     buffers = [(module._buffers, dict(module._buffers)) for module in network.modules() if module._buffers]
-    for held, originals in buffers:
-        held.update({name: None if buffer is None else buffer.clone() for name, buffer in originals.items()})
+    for current, originals in buffers:
+        current.update({name: None if buffer is None else buffer.clone() for name, buffer in originals.items()})
     attributes = [(layer, own_attributes(layer)) for _, layer in layers_of(network)]
     _copy_attributes(network, attributes)
     try:
         yield
     finally:
-        for held, originals in buffers:
-            held.clear()
-            held.update(originals)
-        for layer, originals_of in attributes:
-            for name in own_attributes(layer).keys() - originals_of.keys():
+        for current, originals in buffers:
+            current.clear()
+            current.update(originals)
+        for layer, original_attributes in attributes:
+            for name in own_attributes(layer).keys() - original_attributes.keys():
                 del vars(layer)[name]
-            vars(layer).update(originals_of)
+            vars(layer).update(original_attributes)
 
 
 def _copy_attributes(network: nn.Module, attributes: list[tuple[nn.Module, dict[str, object]]]) -> None:
@@ -69,8 +69,8 @@ def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) ->
     tracking = [module for module in network.modules() if tracks_statistics(module)]
     statistics = statistics_of(specs[0], tracking)
 
-    def show(shown: nn.Module, x_NCHW: Tensor) -> None:
-        forward(specs[0], shown, normalize(x_NCHW, data.mean, data.std, dtype_of(specs[0])))
+    def show(copy: nn.Module, x_NCHW: Tensor) -> None:
+        forward(specs[0], copy, normalize(x_NCHW, data.mean, data.std, dtype_of(specs[0])))
 
     with not_training(network), kept_state(network):
         if statistics == "batch":

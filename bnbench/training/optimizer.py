@@ -26,10 +26,10 @@ def make_optimizer(optim: Optim, network: nn.Module, lr: float) -> torch.optim.O
 def parameter_groups(optim: Optim, network: nn.Module) -> list[dict[str, Any]]:
     """Parameters with and without weight decay; a group may be empty."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    marked = list(zip(parameters, decays(optim, network), strict=True))
+    pairs = list(zip(parameters, decays(optim, network), strict=True))
     return [
-        {"params": [item for item, decay in marked if decay], "weight_decay": optim.weight_decay},
-        {"params": [item for item, decay in marked if not decay], "weight_decay": 0.0},
+        {"params": [item for item, decay in pairs if decay], "weight_decay": optim.weight_decay},
+        {"params": [item for item, decay in pairs if not decay], "weight_decay": 0.0},
     ]
 
 

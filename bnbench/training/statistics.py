@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.data import Data
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.training.randomness import generator
 
@@ -38,8 +38,8 @@ def tracks_statistics(module: nn.Module) -> bool:
 
 def not_recomputed(module: nn.Module) -> list[str]:
     """The running statistics of a layer that cannot be recomputed from its inputs."""
-    known = {*RECOMPUTED, *averages_of(module)}
-    return [name for name in running_statistics(module) if name not in known]
+    recomputable = {*RECOMPUTED, *averages_of(module)}
+    return [name for name in running_statistics(module) if name not in recomputable]
 
 
 def averages_of(module: nn.Module) -> Mapping[str, Callable[[Tensor], Tensor]]:
@@ -50,8 +50,8 @@ def averages_of(module: nn.Module) -> Mapping[str, Callable[[Tensor], Tensor]]:
 
 def statistics_of(spec: RunSpec, tracking: Sequence[nn.Module]) -> str:
     """The stand-in for batch statistics: a layer with ``recomputes`` has no running ones to go by."""
-    asked = spec.evaluate.statistics
-    return "recomputed" if asked == "running" and any(getattr(m, "recomputes", False) for m in tracking) else asked
+    choice = spec.evaluate.statistics
+    return "recomputed" if choice == "running" and any(getattr(m, "recomputes", False) for m in tracking) else choice
 
 
 def freeze_statistics(network: nn.Module) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program
+from tests.products import whole
 
 SMALL = ("model=mlp", "model.width=8", "model.depth=1", "batch_size=256")
 PLUGIN = """
@@ -59,8 +60,18 @@ def statuses(folder: Path) -> dict[str, int]:
     return found
 
 
-@pytest.mark.parametrize("jobs", [(), ("--jobs", "1"), ("--jobs", "2"), ("--launcher", "inline")], ids=" ".join)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "jobs"),
+    [
+        *((case, jobs) for case in CASES for jobs in (("--jobs", "2"), ("--launcher", "inline"))),
+        *(
+            pytest.param(case, jobs, marks=() if case == "failure" else whole)
+            for case in CASES
+            for jobs in ((), ("--jobs", "1"))
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
 def test_nothing_is_trained_twice(program: Program, tmp_path: Path, case: str, jobs: tuple[str, ...]):
     overrides, code, expected = CASES[case]
     (tmp_path / "plugin.py").write_text(PLUGIN)

@@ -21,10 +21,13 @@ from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program
 from tests.native.test_compilation import forget
 from tests.native.test_compilation import program as executable
-from tests.test_kept import ANOTHER, DAMAGES, Damage, as_root
+from tests.products import whole
+from tests.test_kept import ANOTHER, DAMAGES, Damage, _make_a_folder, _open, _remove, _turn_a_bit, as_root
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 
+HERE = (_turn_a_bit, _make_a_folder, _remove, _open)
+"""A damage of each kind; test_kept.py and test_compilation.py have all of them."""
 RUNS = (*SMALL, "norm=batch", "seed=0,1")
 
 
@@ -93,7 +96,10 @@ def files(folder: Path) -> list[Path]:
     return found
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "damage", [damage if damage in HERE else pytest.param(*getattr(damage, "values", [damage]), marks=[
+        *getattr(damage, "marks", []), whole]) for damage in DAMAGES]
+)  # fmt: skip
 def test_damaged_files(sweep: Sweeps, damage: Damage):
     def damage_all(root: Path) -> None:
         for path in files(root / "cache"):

@@ -88,8 +88,8 @@ def problems(overrides, zips=(), excludes=()):
         # the device
         ("device=gpu", ["device=gpu: must be auto, cpu, cuda"]),
         ("device=null", ["device=null: must be auto"]),
-        ("device=cpu,cuda", ["device=cpu,cuda: is given once and not swept"]),
-        ("device=cpu device=cpu", ["device=cpu,cpu: is given once"]),
+        ("device=cpu,cuda", ["device=cpu,cuda: must be one device, as it is not swept; name it once"]),
+        ("device=cpu device=cpu", ["device=cpu,cpu: must be one device"]),
         # grammar
         ("lr", ["'lr' is not an override", "Write key=value"]),
         ([""], ["'' is not an override"]),
@@ -147,7 +147,7 @@ def test_overrides(overrides, parts):
         ([""], ["--zip no settings given"]),
         (["lr=1,2 lr=3,4"], ["lr is set more than once"]),
         (["lr=1,2 seed=0,1", "lr=1,2 epochs=4,8"], ["lr is set more than once"]),
-        (["device=cpu,cuda seed=0,1"], ["--zip device: is not swept"]),
+        (["device=cpu,cuda seed=0,1"], ["--zip device: is not swept; give it as a setting of its own, once"]),
         (["lr=1,2 seed='0,1"], ["--zip ", "is not an override"]),
         (["lr=1,2 sed=0,1"], ["sed: unknown key", "did you mean 'seed'?"]),
         (["norm=grup,batch lr=1,2"], ["norm=grup: unknown norm"]),
@@ -174,10 +174,10 @@ def test_a_key_inside_and_outside_of_a_zip():
         (["lr=true"], "--exclude lr=true: must be a finite number"),
         (["norm.groups=a"], "--exclude norm.groups=a: must be a whole number"),
         (["~seed"], "--exclude seed=null: must be a whole number"),
-        (["device=cpu"], "--exclude device: is no part of a run"),
+        (["device=cpu"], "--exclude device: is no part of a run; leave it out"),
         (["norm"], "--exclude 'norm' is not an override"),
-        (["norm=batch,group"], "the sweep is empty: every run is excluded"),
-        (["seed=0", "seed=1"], "the sweep is empty: every run is excluded"),
+        (["norm=batch,group"], "the sweep is empty: every run is excluded; take away an --exclude"),
+        (["seed=0", "seed=1"], "the sweep is empty: every run is excluded; take away an --exclude"),
     ],
 )
 def test_excludes(excludes, part):

@@ -57,7 +57,7 @@ def put(**values):
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
-        (lose("lr"), ["lr: is missing"]),
+        (lose("lr"), ["lr: is missing; a spec names every key"]),
         (put(learning_rate=1), ["learning_rate: unknown"]),
         (put(lr=0), ["lr=0.0: must be a finite number above 0"]),
         (put(lr="1"), ["lr='1': must be a finite number"]),

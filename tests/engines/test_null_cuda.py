@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from bnbench.norms import NORMS
 from tests.engines.test_recording import DRAWS
 from tests.null_cuda.runtime import NullCuda
+from tests.products import MECHANISMS
 
 UNRECORDED = "steps are not recorded, which is slower"
 WAITS = f"{UNRECORDED}: a layer waits for the GPU, to read a value or to bring one there"
@@ -49,7 +51,8 @@ def test_a_layer_that_waits_is_told_and_spoils_no_later_recording(seen: Any) -> 
 
 
 def test_all_norms_are_captured_except_those_that_draw(null_cuda: NullCuda) -> None:
-    settings = [[f"model={model}", f"norm={norm}"] for norm in NORMS for model in ("mlp", "cnn", "resnet20")]
+    pairs = [*itertools.product(("mlp", "cnn"), NORMS), *(("resnet20", norm) for norm in MECHANISMS)]
+    settings = [[f"model={model}", f"norm={norm}"] for model, norm in pairs]
     found = null_cuda.ask("captured", json.dumps(settings))
     assert {words.partition("norm=")[2] for words, *_ in found} == {*NORMS}
     for words, graphs, told in found:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engines import train_stack
-from bnbench.norms import NORMS
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
 from bnbench.training import Outcome, Record
@@ -23,6 +22,7 @@ from tests.conftest import load_data, make_spec
 from tests.engines.tape import Tape
 from tests.engines.test_stacked import SHORT, alone, assert_equal, lanes_of, small
 from tests.norms.refusals import is_expected
+from tests.products import products
 
 DRAWS = "steps are not recorded, which is slower: a layer draws random numbers"
 
@@ -46,8 +46,7 @@ def with_norm(norm: type[nn.Module]) -> Components:
     return Components({**registries, "norm": {**registries["norm"], "none": norm}}, {})
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20"])
+@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"]))
 def test_recorded_steps_are_the_reference(model: str, norm: str):
     spec = make_spec(
         f"model={model}", f"norm={norm}", "precision=fp64", "steps=12", "lr=0.001", "batch_size=16",

@@ -15,6 +15,7 @@ from bnbench.spec import RunSpec, Sgd
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.norms.refusals import is_expected
+from tests.products import products, whole
 
 SHORT = ("model=mlp", "model.width=16", "precision=fp64", "steps=20")
 
@@ -63,28 +64,27 @@ def small(data: Data, count: int) -> Data:
     return dataclasses.replace(data, train=train_part, validation=validation, test=test)
 
 
-MOBILENET = "model=torchvision model.name=mobilenet_v2"
+RESNET18, MOBILENET = "torchvision model.name=resnet18", "torchvision model.name=mobilenet_v2"
+ON_MOBILENET = [
+    pytest.param(MOBILENET, norm, marks=() if norm in ("batch", "spectral", "evonorm_b0") else whole) for norm in NORMS
+]
+"""Depthwise convolutions, their computed weights, and activations that a norm takes over."""
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize(
-    "model",
-    ["model=mlp", "model=cnn", "model=resnet20", "model=torchvision model.name=resnet18",
-     MOBILENET],
-)  # fmt: skip
+@pytest.mark.parametrize(("model", "norm"), [*products(["mlp", "cnn", "resnet20", RESNET18]), *ON_MOBILENET])
 def test_lanes_agree_with_their_reference_runs(model: str, norm: str, request: pytest.FixtureRequest):
     """The last stages of a large network have one pixel: batches of 4 would make batch norm amplify rounding a
     thousandfold per step; batches of 16 do not, and for MobileNetV2 a small learning rate. Standardized weights sum to
     zero, and without a norm behind them the uniform background of digits would be rounding noise before a ReLU, as
     would what ReLU6 cuts off; a synthetic image has no background, and small weights reach no six.
     """
-    large = "torchvision" in model
+    large, longer = "torchvision" in model, request.config.getoption("--whole")
     synthetic = large or norm == "scaled_ws"
     batch, size = 16, 32 if large else 64
-    steps, lr = 3 if large and not request.config.getoption("--whole") else 20, 1e-5 if model == MOBILENET else 1e-3
+    steps, lr = 20 if longer else 3 if large else 10, 1e-5 if model == MOBILENET else 1e-3
     spec = make_spec(
-        *model.split(), f"norm={norm}", "precision=fp64", f"steps={steps}", f"lr={lr}",
-        f"batch_size={batch}", "evaluate.unit=steps", "evaluate.every=10",
+        *f"model={model}".split(), f"norm={norm}", "precision=fp64", f"steps={steps}", f"lr={lr}",
+        f"batch_size={batch}", "evaluate.unit=steps", "evaluate.every=5",
         *(["dataset=synthetic", "dataset.examples=300", f"dataset.size={32 if large else 8}"] if synthetic else []),
         *(["norm.activation_gain=1"] if norm == "scaled_ws" else []),
     )  # fmt: skip
@@ -93,7 +93,7 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str, request: p
     if refused:
         assert is_expected(norm, refused["run"])
         return
-    specs = lanes_of(spec)
+    specs = lanes_of(spec, 2 if large and not longer else 3)
     for ours, lane in zip(stacked(specs, data), specs, strict=True):
         assert_equal(ours, alone(lane, data))
 
@@ -151,8 +151,7 @@ MODELS = {"mlp": ("model=mlp", "model.width=64"), "cnn": ("model=cnn",), "resnet
 """A lane's weights begin at multiples of 64 bytes: products may be rounded differently where they do not."""
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("model", "norm"), products(MODELS))
 def test_a_lane_that_diverges_never_changes_a_bit_of_its_neighbours(model: str, norm: str):
     """It is dropped at the first pause: from then on a smaller stack is compared with the whole one."""
     spec = make_spec(*MODELS[model], f"norm={norm}", "epochs=3", "batch_size=64", "divergence_factor=5")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.launch.processes import METHOD, local
+from bnbench.launch.processes import local
+from bnbench.launch.starting import METHOD
 from tests.launch import tasks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,7 +68,7 @@ def test_a_worker_that_dies_after_its_task_loses_none() -> None:
 
 
 def test_workers_that_cannot_start_are_told_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["bnbench.launch.processes"], "serve", tasks.serve_nobody)
+    monkeypatch.setattr(sys.modules["bnbench.launch.starting"], "serve", tasks.serve_nobody)
     ends = list(local(tasks.square, [1, 2, 3], 2))
     assert sorted(done.index for done in ends) == [0, 1, 2]
     assert {done.error for done in ends} == {"the worker process ended with exit code 4"}

@@ -15,6 +15,7 @@ from bnbench.models import MODELS, build
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms import NORMS
 from bnbench.spec import Choice
+from tests.products import whole
 
 SHAPE = (3, 32, 32)
 
@@ -110,7 +111,7 @@ ARMS = [
 ]
 CHEAP = [(arm, network) for arm in ARMS for network in NETWORKS if network[0] != "torchvision"]
 LARGE = [
-    ((norm, {"affine": "none"}), network)
+    pytest.param((norm, {"affine": "none"}), network, marks=() if norm == "batch" else whole)
     for norm in ("batch", "instance", "layer")
     for network in NETWORKS
     if network[0] == "torchvision"

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from bnbench.errors import Impossible
 from bnbench.models import build
 from bnbench.norms import NORMS, Fixup
-from bnbench.norms.input_bias import ShiftedConv2d, ShiftedLinear
+from bnbench.norms.common.input_bias import ShiftedConv2d, ShiftedLinear
 from bnbench.spec import Choice
 
 

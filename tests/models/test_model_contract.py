@@ -14,14 +14,14 @@ from bnbench.models import MODELS, build
 from bnbench.norms import NORMS, NoNorm, activates
 from bnbench.spec import Choice
 from tests.norms.refusals import is_expected
+from tests.products import BETWEEN, products, whole
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 SHAPE, CLASSES = (1, 16, 16), 5
 every_model = pytest.mark.parametrize("model", MODELS)
-
-
-PAIRS = [(model, norm) for model in MODELS for norm in NORMS if norm != "fixup" or model not in ("mlp", "cnn")]
-every_pair = pytest.mark.parametrize(("model", "norm"), PAIRS)
+every_pair = pytest.mark.parametrize(
+    ("model", "norm"), [pair for pair in products(MODELS) if pair.values not in (("mlp", "fixup"), ("cnn", "fixup"))]
+)
 
 
 class RandomNorm(nn.Module):
@@ -94,7 +94,7 @@ def shapes(network):
     return {key: value.shape for key, value in network.state_dict().items()}
 
 
-@every_model
+@pytest.mark.parametrize("model", [pytest.param(model, marks=whole if model in BETWEEN else ()) for model in MODELS])
 def test_norms_share_initial_weights(model):
     reference = layers(make(model))
     for name, norm in [*NORMS.items(), ("random", RandomNorm)]:

@@ -11,6 +11,7 @@ from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms import NORMS, BatchNorm, LayerNorm, activates
 from bnbench.spec import Choice, stream
 from tests.norms.refusals import is_expected
+from tests.products import products
 
 SMALL = ["resnet18", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "regnet_y_400mf"]
 LARGE = ["vgg11_bn", "convnext_tiny", "vit_b_16", "swin_t", "regnet_x_400mf"]
@@ -48,9 +49,9 @@ def test_fixup_is_for_residual_branches_that_are_known(name):
 @pytest.mark.parametrize(
     ("name", "norm"),
     [
-        (name, norm)
-        for name in SMALL + LARGE
-        for norm in NORMS
+        pair
+        for pair in products(SMALL + LARGE)
+        for name, norm in [pair.values]
         if not (name in ATTENTION and norm in ON_WEIGHTS) and (norm != "fixup" or name == "resnet18")
     ],
 )

@@ -9,7 +9,7 @@ from bnbench.engines import train
 from bnbench.errors import Impossible, InvalidRequest
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
-from bnbench.norms.affine import AffineNorm
+from bnbench.norms.common.affine import AffineNorm
 from bnbench.spec import Choice
 from tests.conftest import load_data, make_spec
 

@@ -17,8 +17,7 @@ from bnbench.native import c_compiler, layer_rules, library, prove_native, struc
 from bnbench.native import compiler as compilation
 from bnbench.native.compiler import FLAGS, REALS, UNITS
 from bnbench.native.graph import Graph, Output
-from bnbench.norms import NORMS
-from bnbench.norms.stacking_helpers import PerExample
+from bnbench.norms.common.stacking import PerExample
 from bnbench.plan.case import Case
 from bnbench.plan.feasibility import obstacles
 from bnbench.plan.proofs import trains_natively
@@ -26,6 +25,7 @@ from bnbench.spec import RunSpec
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import MODELS, alone, assert_equal, lanes_of, small, stacked
+from tests.products import products, whole
 
 NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
 """Norms that the compiled code knows."""
@@ -46,12 +46,11 @@ def proof(spec: RunSpec, data: Data) -> str | None:
     return prove_native(spec, build, data.shape, data.classes, min(8, spec.batch_size))
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20"])
+@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"]))
 def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     spec = make_spec(
-        f"model={model}", f"norm={norm}", "precision=fp64", "steps=20", "lr=0.001", "batch_size=16",
-        "evaluate.unit=steps", "evaluate.every=10",
+        f"model={model}", f"norm={norm}", "precision=fp64", "steps=10", "lr=0.001", "batch_size=16",
+        "evaluate.unit=steps", "evaluate.every=5",
     )  # fmt: skip
     data = small(load_data(spec), 64)
     if obstacles({"run": spec}, components(), lambda spec: data):
@@ -260,7 +259,7 @@ class Guarded:
 
     def __init__(self, folder: Path) -> None:
         made = folder / "guarded.so"
-        flags = [*FLAGS, "-shared", f"-DGAP={self.GAP}", "-DREAL=float"]
+        flags = [*FLAGS, "-O1", "-shared", f"-DGAP={self.GAP}", "-DREAL=float"]
         command = [c_compiler() or "", *flags, *map(str, UNITS), "-lm"]
         subprocess.run([*command, "-o", str(made)], check=True)
         self.loaded, self.trained = compilation._declared(ctypes.CDLL(str(made))), 0
@@ -300,10 +299,20 @@ def test_nothing_is_written_outside_its_place(
     trains_within_its_places(spec, guarded, monkeypatch)
 
 
-@pytest.mark.parametrize("batch", [1, 5])
-@pytest.mark.parametrize("train", ["all", "affine"])
+@pytest.mark.parametrize(
+    ("model", "train", "batch"),
+    [
+        ("mlp", "all", 1),
+        ("mlp", "affine", 5),
+        ("cnn", "affine", 1),
+        ("cnn", "all", 5),
+        *(
+            pytest.param(*setting, marks=whole)
+            for setting in (("mlp", "affine", 1), ("mlp", "all", 5), ("cnn", "all", 1), ("cnn", "affine", 5))
+        ),
+    ],
+)
 @pytest.mark.parametrize("norm", ["renorm", "l1_batch", "dyt", "evonorm_s0"])
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
 def test_translated_layers_write_nothing_outside_their_places(
     monkeypatch: pytest.MonkeyPatch, guarded: Guarded, model: str, norm: str, train: str, batch: int
 ):
@@ -327,6 +336,7 @@ def test_the_code_compiles_without_a_warning(real: str, tmp_path):
     command = [
         c_compiler() or "",
         *FLAGS,
+        "-O1",
         "-shared",
         "-Wall",
         "-Wextra",

@@ -14,7 +14,7 @@ IMPOSSIBLE = {
     "ghost remainder": (
         {"chunk": 4},
         (9, 8),
-        "a batch of 9 in chunks of 4 has a chunk of one example with one position",
+        "each channel of every chunk of 4 needs at least two values",
     ),
     "ghost chunk=1": ({"chunk": 1}, (4, 8), "choose norm.chunk of at least 2"),
     "renorm": ({}, (1, 8), "gives 1"),
@@ -83,15 +83,15 @@ def test_all_problems_at_once():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("batch", {"eps": 0.0}, r"norm\.eps=0\.0: must be above 0"),
+        ("batch", {"eps": 0.0}, r"norm\.eps=0\.0: must be a finite number above 0"),
         ("batch", {"momentum": 1.5}, r"norm\.momentum=1\.5"),
         ("ghost", {"chunk": 0}, r"norm\.chunk=0: must be at least 1"),
         ("group", {"groups": 0}, r"norm\.groups=0: must be at least 1"),
         ("layer", {"over": "channel"}, r"norm\.over=channel: did you mean 'channels'\? Allowed: all, channels"),
         ("rms", {"over": "x"}, r"norm\.over=x: Allowed"),
         ("evonorm_s0", {"groups": 0}, r"norm\.groups=0: must be at least 1"),
-        ("frn", {"eps": -1.0}, r"norm\.eps=-1\.0: must be above 0"),
-        ("dyt", {"alpha": 0.0}, r"norm\.alpha=0\.0: must be above 0"),
+        ("frn", {"eps": -1.0}, r"norm\.eps=-1\.0: must be a finite number above 0"),
+        ("dyt", {"alpha": 0.0}, r"norm\.alpha=0\.0: must be a finite number above 0"),
         ("noisy_batch", {"scale": 0.5}, r"norm\.scale=0\.5: must be at least 1"),
         ("noisy_batch", {"shift_spread": -0.1}, r"norm\.shift_spread=-0\.1: must be at least 0"),
         ("switchable", {"momentum": 0.0}, r"norm\.momentum=0\.0"),

@@ -6,7 +6,7 @@ from torch.autograd import gradcheck
 from torch.utils.checkpoint import checkpoint
 
 from bnbench.norms import NORMS
-from bnbench.norms.running import take_up
+from bnbench.norms.common.running import take_up
 
 C = 3
 

@@ -9,7 +9,7 @@ from torch.autograd import gradcheck
 
 from bnbench.errors import Impossible
 from bnbench.norms import NORMS
-from bnbench.norms.reparametrization import weighted_layers
+from bnbench.norms.common.reparametrization import weighted_layers
 from bnbench.stacking import LaneByLane, fold, unfold
 from tests.norms import weight_oracles
 

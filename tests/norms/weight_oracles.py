@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
-from bnbench.norms.branch import Branch
+from bnbench.norms.common.branch import Branch
 
 
 class Standardized(nn.Module):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.probes import PROBES
 from bnbench.stacking import fold, select, unfold
 from tests.conftest import Program

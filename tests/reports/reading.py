@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bnbench.reports import plain_text
 from bnbench.reports.view import Cell, ReportView, Table
 
 
@@ -9,7 +10,9 @@ def lookup(table: Table) -> dict[str, dict[str, Cell]]:
     """Rows by their joined labels, entries by column title."""
     titles = [column.title for column in table.columns]
     keys = sum(column.key for column in table.columns)
-    return {" | ".join(cell.text for cell in row[:keys]): dict(zip(titles, row, strict=True)) for row in table.rows}
+    return {
+        " | ".join(plain_text(cell) for cell in row[:keys]): dict(zip(titles, row, strict=True)) for row in table.rows
+    }
 
 
 def all_notes(view: ReportView) -> str:

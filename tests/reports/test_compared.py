@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bnbench.reports import VIEWS, Options, ReportView
+from bnbench.reports import VIEWS, Options, ReportView, plain_text
 
-from .frames import metrics_of, runs_of
+from ..analysis.frames import metrics_of, runs_of
 from .reading import all_notes, lookup
 
 OTHERS: dict[str, tuple[Any, Any]] = {
@@ -45,7 +45,10 @@ def shown(view: str, runs: pd.DataFrame, **options: Any) -> ReportView:
 
 
 def texts(view: ReportView, title: str) -> set[str]:
-    return {row[title].text for row in lookup(view.tables[-1] if title == "usable range" else view.tables[0]).values()}
+    return {
+        plain_text(row[title])
+        for row in lookup(view.tables[-1] if title == "usable range" else view.tables[0]).values()
+    }
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -80,7 +83,9 @@ def test_a_baseline_is_at_equal_other_settings(name: str) -> None:
         ("small-batch", "vs baseline", both),
     ):
         found = shown(view, trained, baseline={"norm": "none"})
-        assert {row[title].text for table in found.tables[:2] for row in lookup(table).values() if title in row} == {
+        assert {
+            plain_text(row[title]) for table in found.tables[:2] for row in lookup(table).values() if title in row
+        } == {
             "baseline",
             "n/a",
         }
@@ -105,7 +110,7 @@ def test_a_baseline_in_another_sweep_is_one() -> None:
 def test_an_option_as_baseline_leaves_the_others_equal(option: str, other: str, value: Any, second: str) -> None:
     runs = sweeps(other, value, **{option: (2, 4)}, norm=("group", "group"), model=("mlp", "mlp"))
     found = shown("convergence", runs, baseline={option: 2})
-    assert [row["speed-up"].text for row in lookup(found.tables[0]).values()] == ["baseline", second]
+    assert [plain_text(row["speed-up"]) for row in lookup(found.tables[0]).values()] == ["baseline", second]
 
 
 def test_another_component_has_other_options() -> None:

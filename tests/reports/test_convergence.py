@@ -3,10 +3,11 @@ from typing import Any
 
 import pandas as pd
 
+from bnbench.analysis import Options
+from bnbench.reports import plain_text
 from bnbench.reports.convergence import convergence
-from bnbench.reports.options import Options
 
-from .frames import metrics_of, runs_of
+from ..analysis.frames import metrics_of, runs_of
 from .reading import all_notes, lookup
 
 NONE = {"norm": "none"}
@@ -21,26 +22,26 @@ def test_the_first_evaluation_at_the_target_counts() -> None:
     runs = runs_of(*({"seed": seed} for seed in range(3)))
     metrics = metrics_of({"r0": [0.5, 0.9, 0.8], "r1": [0.91], "r2": [0.5, 0.6, 0.7, 0.95]})
     row = table_of(runs, metrics)["all"]
-    assert row["reached"].text == "3/3"
-    assert row["steps"].text == "200 [100-400]"
-    assert row["epochs"].text == "2 [1-4]"
-    assert row["examples"].text == "12.8k [6.4k-25.6k]"
+    assert plain_text(row["reached"]) == "3/3"
+    assert plain_text(row["steps"]) == "200 [100-400]"
+    assert plain_text(row["epochs"]) == "2 [1-4]"
+    assert plain_text(row["examples"]) == "12.8k [6.4k-25.6k]"
     assert (row["steps"].value, row["steps"].low, row["steps"].high) == (200, 100, 400)
 
 
 def test_a_miss_counts_as_infinity() -> None:
     runs = runs_of(*({"seed": seed} for seed in range(3)))
     row = table_of(runs, metrics_of({"r0": [0.9], "r1": [0.5, 0.9], "r2": [0.5] * 9}))["all"]
-    assert (row["reached"].text, row["steps"].text) == ("2/3", "200 [100-never]")
+    assert (plain_text(row["reached"]), plain_text(row["steps"])) == ("2/3", "200 [100-never]")
     row = table_of(runs, metrics_of({"r0": [0.9], "r1": [0.5] * 9, "r2": [0.5] * 9}))["all"]
-    assert (row["reached"].text, row["steps"].text) == ("1/3", "never [100-never]")
+    assert (plain_text(row["reached"]), plain_text(row["steps"])) == ("1/3", "never [100-never]")
     row = table_of(runs.iloc[:2], metrics_of({"r0": [0.9], "r1": [0.5] * 9}))["all"]
-    assert (row["reached"].text, row["steps"].text) == ("1/2", "never [100-never]")
+    assert (plain_text(row["reached"]), plain_text(row["steps"])) == ("1/2", "never [100-never]")
 
 
 def test_a_run_without_evaluations_is_a_miss() -> None:
     runs = runs_of({}, {"seed": 1, "status": "diverged", "steps_done": 3})
-    assert table_of(runs, metrics_of({"r0": [0.9]}))["all"]["reached"].text == "1/2"
+    assert plain_text(table_of(runs, metrics_of({"r0": [0.9]}))["all"]["reached"]) == "1/2"
 
 
 def test_speed_up_against_the_baseline_in_the_table() -> None:
@@ -48,7 +49,7 @@ def test_speed_up_against_the_baseline_in_the_table() -> None:
     runs["model"] = ["mlp", "mlp", "mlp", "mlp", "cnn"]
     runs["steps_done"] = 640
     found = table_of(runs, metrics_of({"r0": [0.1, 0.9], "r1": [0.9], "r3": [0.5]}), baseline=NONE)
-    texts = {name: row["speed-up"].text for name, row in found.items()}
+    texts = {name: plain_text(row["speed-up"]) for name, row in found.items()}
     assert texts == {
         "mlp | none": "baseline",
         "mlp | batch": "2.0x",
@@ -57,8 +58,8 @@ def test_speed_up_against_the_baseline_in_the_table() -> None:
         "cnn | none": "baseline",
     }
     found = table_of(runs, metrics_of({"r1": [0.1, 0.9]}), baseline=NONE)
-    assert found["mlp | batch"]["speed-up"].text == "> 3.2x"
-    assert found["mlp | group"]["speed-up"].text == "-"
+    assert plain_text(found["mlp | batch"]["speed-up"]) == "> 3.2x"
+    assert plain_text(found["mlp | group"]["speed-up"]) == "-"
 
 
 def test_each_row_is_at_its_best_lr_by_validation_not_test() -> None:
@@ -69,7 +70,7 @@ def test_each_row_is_at_its_best_lr_by_validation_not_test() -> None:
     )
     metrics = metrics_of({"r0": [0.95], "r1": [0.1, 0.9]})
     row = table_of(runs, metrics)["all"]
-    assert (row["lr"].text, row["test %"].text, row["steps"].text) == ("0.1", "60.0", "200")
+    assert (plain_text(row["lr"]), plain_text(row["test %"]), plain_text(row["steps"])) == ("0.1", "60.0", "200")
     assert set(table_of(runs, metrics, lr="all")) == {"0.01", "0.1", "1"}
 
 
@@ -78,7 +79,7 @@ def test_the_edge_of_the_grid_is_marked_and_ties_go_to_the_lower_lr() -> None:
         {"lr": 0.01, "val_accuracy": 0.8}, {"lr": 0.1, "val_accuracy": 0.8}, {"lr": 1.0, "val_accuracy": 0.7}
     )
     view = convergence(runs, metrics_of({"r0": [0.8]}), Options(targets=(0.5,)))
-    assert lookup(view.tables[0])["all"]["lr"].text == "0.01 edge"
+    assert plain_text(lookup(view.tables[0])["all"]["lr"]) == "0.01 edge"
     assert "edge: the best lr is the lowest or highest of its grid" in all_notes(view)
 
 
@@ -92,8 +93,8 @@ def test_accuracies_have_their_spread_and_fewer_seeds_show() -> None:
     batch = [{"seed": seed, "val_accuracy": 0.9 + 0.01 * seed} for seed in range(3)]
     group = [{"norm": "group", "seed": 0, "status": "diverged"}, {"norm": "group", "seed": 1, "val_accuracy": 0.5}]
     found = table_of(runs_of(*batch, *group), metrics_of({"r0": [0.9]}))
-    assert found["batch"]["val %"].text == "91.0 ± 1.0"
-    assert found["group"]["val %"].text == "50.0 n=1 unstable, div 1/2"
+    assert plain_text(found["batch"]["val %"]) == "91.0 ± 1.0"
+    assert plain_text(found["group"]["val %"]) == "50.0 n=1 unstable, div 1/2"
 
 
 def test_derived_targets_per_dataset() -> None:
@@ -110,7 +111,7 @@ def test_derived_targets_per_dataset() -> None:
 
 def test_an_arm_without_results_stays_visible() -> None:
     runs = runs_of({}, {"norm": "group", "status": "impossible", "val_accuracy": math.nan})
-    assert table_of(runs, metrics_of({"r0": [0.9]}))["group"]["reached"].text == "no result"
+    assert plain_text(table_of(runs, metrics_of({"r0": [0.9]}))["group"]["reached"]) == "no result"
 
 
 def test_nothing_to_say() -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bnbench.analysis.rows import labels, sort_into_rows
+from bnbench.analysis.trials import read_trials
 from bnbench.reports import VIEWS, Options
-from bnbench.reports.rows import labels, sort_into_rows
-from bnbench.reports.trials import read_trials
 
-from .frames import metrics_of, runs_of
+from ..analysis.frames import metrics_of, runs_of
 
 SPECS = st.fixed_dictionaries(
     {
@@ -43,7 +43,7 @@ def test_only_the_seed_varies_inside_a_cell(specs: list[dict[str, Any]], aside: 
     rows = sort_into_rows(read_trials(sweep_of(specs, seeds=2)), aside)
     inside = rows.trials.frame.groupby(["row", *aside])[FACTORS].nunique()
     assert inside.to_numpy().max() == 1
-    names = [tuple(cell.text for cell in cells) for cells in labels(rows).values()]
+    names = list(labels(rows).values())
     assert len(set(names)) == len(names) == len(rows.keys)
 
 

@@ -1,4 +1,5 @@
 import io
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,8 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bnbench.analysis import read_trials
+from bnbench.analysis.rows import sort_into_rows
+from bnbench.errors import InvalidRequest
 from bnbench.reports import VIEWS, render, report
+from bnbench.reports.notes import runs_notes, uncounted_notes
 
+from ..analysis.frames import runs_of
 from .generator import make_sweep
 
 FACTORS: dict[str, Sequence[Any]] = {
@@ -56,5 +62,25 @@ def test_every_view_answers_to_nothing() -> None:
 
 
 def test_reports_never_load_torch() -> None:
-    code = "import sys, bnbench.reports; sys.exit('torch' in sys.modules)"
+    code = "import sys, bnbench.analysis, bnbench.reports; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_all_wrong_requests_are_told_at_once(sweep: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        report(*sweep, views=["convergense"], baseline="norm", targets=["95"], lr="bset")
+    assert len(error.value.problems) == 4
+
+
+def test_runs_that_are_no_results_are_counted_out_loud() -> None:
+    statuses = ["completed", "failed", "failed", "impossible", "out_of_memory"]
+    runs = runs_of(*({"status": status, "seed": seed} for seed, status in enumerate(statuses)))
+    trials = read_trials(runs)
+    assert uncounted_notes(trials) == ("4 of 5 runs are not counted: 2 failed, 1 impossible, 1 out of memory.",)
+    without = read_trials(runs_of({"val_accuracy": math.nan}, {"seed": 1}))
+    assert uncounted_notes(without) == ("1 of 2 runs is not counted: 1 without validation accuracy.",)
+
+
+def test_columns_that_follow_from_the_rows_are_told_below() -> None:
+    rows = sort_into_rows(read_trials(runs_of({"batch_size": 16, "epochs": 5}, {"batch_size": 64, "epochs": 20})), ())
+    assert runs_notes(rows) == ("Varies as well, but is fixed by what is shown: epochs.",)

@@ -8,14 +8,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bnbench.reports import VIEWS, Cell, Options, report
-from bnbench.reports.accuracy import UNSTABLE_NOTE, is_unstable
+from bnbench.analysis.accuracy import is_unstable
+from bnbench.reports import VIEWS, Cell, Options, plain_text, report
 from bnbench.reports.convergence import convergence
 from bnbench.reports.learning_rate import learning_rate
+from bnbench.reports.notes import UNSTABLE_NOTE
 from bnbench.reports.small_batch import small_batch
 from bnbench.study.tuning import choose
 
-from .frames import metrics_of, runs_of
+from ..analysis.frames import metrics_of, runs_of
 from .reading import all_notes, lookup
 
 NO_METRICS = metrics_of({})
@@ -43,7 +44,7 @@ def ranges_of(*cells: list[dict[str, Any]]) -> tuple[dict[str, Cell], dict[str, 
 
 
 def texts(row: dict[str, Cell], *titles: str) -> list[str]:
-    return [row[title].text for title in titles]
+    return [plain_text(row[title]) for title in titles]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_the_number_is_that_of_the_seeds_that_did_not_diverge(
 ) -> None:
     row, _ = ranges_of(cell(0.9, 0.9, 0.9, lr=0.1), cell(*accuracies, lr=1.0))
     found = row["lr 1"]
-    assert (found.text, found.n, found.mark) == (text, n, "bad")
+    assert (plain_text(found), found.n, found.mark) == (text, n, "bad")
     assert found.value == pytest.approx(value)
     assert found.spread == (None if spread is None else pytest.approx(spread))
 
@@ -93,7 +94,7 @@ def test_one_that_does_not_train_is_not() -> None:
     assert texts(ranges, "best lr", "val % at best") == ["1 unstable", "90.0 ± 0.0 n=2 unstable, div 1/3"]
     assert texts(ranges, "largest lr", "usable range", "decades") == ["none (unstable at 1)", "unstable", "unstable"]
     assert (ranges["best lr"].value, ranges["usable range"].value, ranges["decades"].value) == (1.0, None, None)
-    assert ranges["diverged"].text == "4/9"
+    assert plain_text(ranges["diverged"]) == "4/9"
 
 
 def test_where_nothing_is_above_chance_the_lower_of_equals_is_chosen() -> None:
@@ -149,7 +150,7 @@ def test_no_drop_rests_on_an_unstable_cell() -> None:
         "rms": ["10.0 ± 0.0", "+10.0 ± 0.0"],
     }
     row = lookup(view.tables[0])["batch"]
-    assert row["batch 4"].text == "75.0 ± 7.1 n=2 unstable, div 1/3"
+    assert plain_text(row["batch 4"]) == "75.0 ± 7.1 n=2 unstable, div 1/3"
     assert row["batch 4"].value == pytest.approx(0.75)
     assert (row["drop 64 to 4"].value, row["vs baseline"].value) == (None, None)
 
@@ -179,7 +180,7 @@ def test_each_batch_has_its_own_stable_learning_rate() -> None:
     accuracies, chosen = (lookup(table)["all"] for table in small_batch(runs, NO_METRICS, Options()).tables)
     assert texts(chosen, "batch 4", "batch 64") == ["0.1 edge", "1 edge unstable"]
     assert texts(accuracies, "batch 4", "batch 64") == ["60.0 ± 0.0", "90.0 n=1 unstable, div 1/2"]
-    assert accuracies["drop 64 to 4"].text == "unstable"
+    assert plain_text(accuracies["drop 64 to 4"]) == "unstable"
 
 
 def converging(none: Sequence[float | None], batch: Sequence[float | None]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -203,13 +204,13 @@ def test_times_of_an_unstable_row_are_compared_with_nothing() -> None:
     assert batch["val %"].value == pytest.approx(0.9)
     assert batch["speed-up"].value is None
     # The fastest is the fastest of the stable rows.
-    assert (found["none"]["steps"].text, found["none"]["steps"].mark) == ("300", "best")
+    assert (plain_text(found["none"]["steps"]), found["none"]["steps"].mark) == ("300", "best")
 
 
 def test_no_speed_up_rests_on_an_unstable_baseline() -> None:
     runs, metrics = converging((0.9, None, 0.9), (0.9, 0.9, 0.9))
     found = lookup(convergence(runs, metrics, Options(targets=(0.9,), baseline=NONE)).tables[0])
-    assert (found["none"]["speed-up"].text, found["batch"]["speed-up"].text) == ("baseline", "unstable")
+    assert (plain_text(found["none"]["speed-up"]), plain_text(found["batch"]["speed-up"])) == ("baseline", "unstable")
 
 
 def test_all_seeds_diverged_is_a_property() -> None:
@@ -245,7 +246,7 @@ def test_every_view_says_what_unstable_is_where_there_is_some(view: str, lr: str
         )
         metrics = metrics_of({run: [0.5, 0.9] for run in runs["run_id"]})
         (found,) = report(runs, metrics, [view], lr=lr)
-        written = " ".join(entry.text for table in found.tables for row in table.rows for entry in row)
+        written = " ".join(plain_text(entry) for table in found.tables for row in table.rows for entry in row)
         assert ("unstable, div 1/3" in written) == told
         assert ("unstable" in written) == told
         assert (UNSTABLE_NOTE in all_notes(found)) == told

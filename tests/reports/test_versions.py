@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from bnbench.errors import InvalidRequest
-from bnbench.reports import ReportView, report
+from bnbench.reports import ReportView, plain_text, report
 
-from .frames import metrics_of, runs_of
+from ..analysis.frames import metrics_of, runs_of
 
 FIRST, SECOND = "a" * 64, "b" * 64
 EDITED = (
@@ -31,7 +31,10 @@ def norms(view: ReportView) -> dict[str, list[str]]:
     """The cells of each row by its norm, or by all that names it."""
     (table,) = view.tables
     keys = sum(column.key for column in table.columns)
-    return {" ".join(cell.text for cell in row[:keys]): [cell.text for cell in row[keys:]] for row in table.rows}
+    return {
+        " ".join(plain_text(cell) for cell in row[:keys]): [plain_text(cell) for cell in row[keys:]]
+        for row in table.rows
+    }
 
 
 def test_the_newest_version_is_shown_and_the_others_are_told():
@@ -100,7 +103,7 @@ def test_models_and_datasets_have_versions_and_what_is_built_in_has_none():
     assert told == ["model=tiny", "dataset=blobs"]
     tables = convergence(runs_of(*rows), versions=True).tables
     assert [table.title for table in tables] == [f"blobs@{number}: to 90% validation accuracy" for number in (1, 2)]
-    named = [[tuple(cell.text for cell in row[:2]) for row in table.rows] for table in tables]
+    named = [[tuple(plain_text(cell) for cell in row[:2]) for row in table.rows] for table in tables]
     assert named == [[(f"tiny@{number}", "batch"), (f"tiny@{number}", "none")] for number in (1, 2)]
 
 

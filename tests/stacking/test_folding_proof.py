@@ -12,6 +12,7 @@ from bnbench.norms import NORMS
 from bnbench.spec import Choice
 from bnbench.stacking import prove
 from tests.norms.refusals import is_expected
+from tests.products import products
 
 SMALL = {"mlp": {"width": 12}, "cnn": {"width": 4}, "resnet20": {"width": 4}}
 
@@ -20,8 +21,7 @@ def ours(model: str, norm: str, seed: int, **options) -> nn.Module:
     return build(Choice(model, SMALL[model]), partial(NORMS[norm], **options), (2, 9, 9), 5, seed)
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize(("model", "norm"), products(SMALL))
 def test_every_norm_in_every_model_is_proved(model, norm):
     reason = prove(lambda seed: ours(model, norm, seed), (2, 9, 9), 5)
     refused = (model == "mlp" and not NORMS[norm].facts.vectors) or (model in ("mlp", "cnn") and norm == "fixup")

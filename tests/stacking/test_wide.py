@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train_stack
-from bnbench.norms import NORMS
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import Adam, AdamW, RunSpec
 from bnbench.stacking import fold, prove, select
@@ -29,6 +28,7 @@ from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import alone, assert_equal, lanes_of, small
 from tests.norms.refusals import is_expected
+from tests.products import products
 
 LANES, BATCH = 3, 2
 
@@ -44,8 +44,7 @@ def wide(specs: Sequence[RunSpec], data: Data) -> list[list[Record]]:
     return found
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20"])
+@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"]))
 def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     """An image without a uniform background: standardized weights make rounding noise of one before a ReLU."""
     spec = make_spec(

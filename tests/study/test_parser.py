@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bnbench.errors import InvalidRequest
-from bnbench.study import SCALES, Place, load, merged, names, outlook, read_study
+from bnbench.study import SCALES, Place, forecast_study, load, merged, names, read_study
 from tests.study.files import TREE, study_file
 
 SCIENCE = (
@@ -29,7 +29,7 @@ def test_a_study_is_complete_and_can_be_planned(name: str, tmp_path: Path):
     assert set(study.scales) == set(SCALES) and study.not_tested
     assert study.scales["cpu"].seeds == study.scales["gpu"].seeds == 10
     for scale in ("smoke", "cpu"):
-        found = outlook(study, scale, Place(tmp_path, tmp_path))
+        found = forecast_study(study, scale, Place(tmp_path, tmp_path))
         assert not found.plan.impossible and found.reporting
         tuned = any(not claim.measure.every_lr for claim in study.claims) and len(study.scales[scale].lr) > 1
         assert bool(found.tuning) == tuned
@@ -43,7 +43,7 @@ def test_the_gpu_scale_fits_images_of_its_size(name: str, tmp_path: Path):
     assert "dataset=cifar10" in scale.overrides
     drawn = ["dataset=synthetic", "dataset.examples=8000"]
     overrides = tuple(merged(scale.overrides, drawn))
-    found = outlook(
+    found = forecast_study(
         replace(study, scales={"gpu": replace(scale, overrides=overrides)}), "gpu", Place(tmp_path, tmp_path)
     )
     assert not found.plan.impossible and found.reporting >= 20
@@ -57,13 +57,18 @@ SPOILED = [
     (("claims", "accuracy", "measure"), {"steps_to_target": {}}, ["measure.steps_to_target.target: is missing"]),
     (("claims", "accuracy", "measure"), {"test_accuracy": {"of": 1}}, ["measure.test_accuracy.of: unknown"]),
     (("claims", "accuracy", "compare"), ["batch", "nome"], ["compare=nome: did you mean 'none'?"]),
-    (("claims", "accuracy", "compare"), ["batch"], ["compare: must be two arms"]),
+    (("claims", "accuracy", "compare"), ["batch"], ["claims.accuracy.compare=[batch]: must be two arms"]),
+    (("claims", "accuracy", "cells"), ["all", "all"], ["claims.accuracy.cells=[all,all]: must be one cell, or two"]),
     (("claims", "accuracy", "cells"), ["small"], ["cells=small: ", "Allowed: all"]),
     (("claims", "accuracy", "smallest_effect"), 0, ["smallest_effect=0: must be above 0 for a difference"]),
     (("scales", "large"), {}, ["scales.large=large: not allowed", "smoke, cpu, gpu", "scales.large.lr: is missing"]),
-    (("scales", "cpu", "lr"), [0.1, 0.01], ["scales.cpu.lr: must be learning rates above zero, ascending"]),
+    (("scales", "cpu", "lr"), [0.1, 0.01], ["scales.cpu.lr=[0.1,0.01]: must be learning rates above zero, ascending"]),
     (("scales", "cpu", "seeds"), 0, ["scales.cpu.seeds=0: must be at least 1"]),
-    (("fixed",), ["lr=0.1", "batch"], ["lr is set by the study itself", "'batch' must be a setting such as"]),
+    (
+        ("fixed",),
+        ["lr=0.1", "batch"],
+        ["lr is set by the study itself; leave it out", "'batch' must be a setting such as"],
+    ),
     (("not_testd",), [], ["not_testd: unknown; did you mean 'not_tested'?"]),
     (("claims",), {}, ["claims: must be names with their content"]),
 ]
@@ -109,4 +114,4 @@ def test_settings_are_checked_as_a_sweep_s_are(tmp_path: Path):
     tree = {**TREE, "arms": {"batch": ["norm=bath"], "none": ["norm=none", "norm.epps=1"]}}
     study = read_study(study_file(tmp_path, tree))
     with pytest.raises(InvalidRequest, match=r"(?s)study mine: norm=bath: unknown norm.*did you mean 'batch'.*epps"):
-        outlook(study, "cpu", Place(tmp_path, tmp_path))
+        forecast_study(study, "cpu", Place(tmp_path, tmp_path))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bnbench import session, store
-from bnbench.study import Findings, Place, Study, conduct, execute, scorecard
+from bnbench.study import Findings, Place, Study, execute, run_study, scorecard
 from tests.study.files import TREE, claim_of, study_of
 
 NOISY = '''
@@ -47,7 +47,7 @@ class Trainer:
 
 def conducted(study: Study, folder: Path, plugin: Path | None = None) -> tuple[Findings, Trainer]:
     trainer = Trainer()
-    return conduct(study, "cpu", Place(folder / "results", folder / "data", plugin), trainer), trainer
+    return run_study(study, "cpu", Place(folder / "results", folder / "data", plugin), trainer), trainer
 
 
 def test_an_arm_against_itself_is_never_supported_or_contradicted(tmp_path: Path):
@@ -104,7 +104,7 @@ def test_a_study_reports_on_the_code_that_it_tuned(tmp_path: Path):
             return super().__call__(study, what, plan)
 
     trainer = Spoiler()
-    found = conduct(study, "cpu", Place(tmp_path / "results", tmp_path / "data", plugin), trainer)
+    found = run_study(study, "cpu", Place(tmp_path / "results", tmp_path / "data", plugin), trainer)
     assert trainer.given[-1] == ("reporting", 12) and found.failures == 0
     assert len(set(store.load_runs(tmp_path / "results" / "study-mine-cpu")["plugin"].dropna())) == 1
 
@@ -133,7 +133,7 @@ def test_an_interrupt_stops_the_study(tmp_path: Path):
         return session.Summary(plan.folder, {}, 0, interrupted=True)
 
     with pytest.raises(KeyboardInterrupt):
-        conduct(study_of(tmp_path), "cpu", Place(tmp_path / "results", tmp_path), stop)
+        run_study(study_of(tmp_path), "cpu", Place(tmp_path / "results", tmp_path), stop)
 
 
 def test_probes_are_in_reporting_runs_only(tmp_path: Path):
@@ -166,8 +166,8 @@ def test_a_study_that_is_alone_measures_the_arms_of_a_seed_in_turns(tmp_path: Pa
 
     place = Place(tmp_path / "results", tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        conduct(study, "cpu", place, train)
-    found = conduct(study, "cpu", place, train)
+        run_study(study, "cpu", place, train)
+    found = run_study(study, "cpu", place, train)
     first, second = given
     specs = [[first.specs[name] for name in group] for group in first.interleaved]
     assert [[(spec.norm.name, spec.seed) for spec in group] for group in specs] == [

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnbench.reports import render
+from bnbench.reports import plain_text, render
 from bnbench.stats import decide
 from bnbench.study import Findings, Study, as_table, load, names, scorecard, view
 from bnbench.study.contrast import Comparison
@@ -188,7 +188,7 @@ def test_a_sentence_has_the_sign_of_the_effect_and_of_its_interval(study: Study,
     decision = decide(favour * numbers.differences, smallest, np.random.default_rng(0), estimand=claim.measure.estimand)
     row = row_of(Findings(study, "cpu", NOTHING, NOTHING, Tuning({}, {}, {}), 0), claim, numbers, decision)
     lines = as_table([row]).to_dict("records")[0]
-    cells = [cell.text for cell in view([row], "cpu").tables[0].rows[0]]
+    cells = [plain_text(cell) for cell in view([row], "cpu").tables[0].rows[0]]
     shown, limits = cells[3], cells[4]
     neutral = 1 if claim.contrast == "ratio" else 0
     higher = (share > 0) == (claim.expect == "higher")

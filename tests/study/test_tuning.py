@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bnbench.study.tuning import tune, widened
-from tests.reports.frames import runs_of
+from tests.analysis.frames import runs_of
 
 Group = tuple[str, str]
 

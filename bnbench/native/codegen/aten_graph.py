@@ -5,8 +5,7 @@ N batch of a lane, C channels, H, W.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -44,8 +43,9 @@ def calls_of(layer: nn.Module) -> Calls:
     count = len(tensors) - len(buffers)
 
     def forward(x: Tensor, *layer_tensors: Tensor) -> list[Tensor]:
-        with holding(layer, dict(zip(tensors, layer_tensors, strict=True))):
-            return [layer(x), *(layer._buffers[name] for name in buffers)]
+        state = dict(zip(tensors, layer_tensors, strict=True))
+        y = torch.func.functional_call(layer, state, (x,))
+        return [y, *(state[name] for name in buffers)]  # a buffer that the layer has replaced is the new one
 
     def backward(x: Tensor, gradient: Tensor, *layer_tensors: Tensor) -> list[Tensor]:
         copies = [tensor.detach().clone() for tensor in (x, *layer_tensors)]
@@ -69,19 +69,6 @@ def operations_of(layer: nn.Module, x: Tensor) -> tuple[fx.Graph, fx.Graph]:
     if name := changed(before, state_of(layer)):
         raise Untranslatable(f"{name}, which a step changes or which cannot be compared")
     return forward, backward
-
-
-@contextmanager
-def holding(layer: nn.Module, tensors: dict[str, Tensor]) -> Iterator[None]:
-    """Let a layer have these parameters and buffers for a while."""
-    parameters, buffers = dict(layer._parameters), dict(layer._buffers)
-    for name, tensor in tensors.items():
-        (layer._parameters if name in parameters else layer._buffers)[name] = tensor  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        layer._parameters.update(parameters)
-        layer._buffers.update(buffers)
 
 
 def _operations(function: Call, *inputs: Tensor) -> fx.Graph:

@@ -25,7 +25,7 @@ from bnbench.native.codegen.emitter import emit
 from bnbench.native.codegen.lowering import lower
 from bnbench.native.compiler import library
 from bnbench.native.graph import NotNative
-from bnbench.norms.copying import copied
+from bnbench.norms.common.copying import copied
 from bnbench.stacking.layers.per_lane import tensors_of
 from bnbench.stacking.proof import magnitude
 from bnbench.training.module_state import changed, state_of
@@ -68,8 +68,8 @@ def code_of(layer: nn.Module, x: Tensor) -> Code:
     with torch.random.fork_rng([]):
         folder = None if key is None else kept_folder("translations")
         path = None if folder is None else folder / f"{key}.c"
-        known = None if path is None else kept_text(path)
-        code = None if known is None else _loaded(layer, x, known)
+        stored = None if path is None else kept_text(path)
+        code = None if stored is None else _loaded(layer, x, stored)
         if code is None:
             source = _translated(layer, x)
             code = _loaded(layer, x, source)
@@ -120,8 +120,8 @@ def _key(layer: nn.Module, x: Tensor) -> str | None:
     if settings is None:
         return None
     shapes = [(name, tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in tensors_of(layer)]
-    told = type(layer).__module__, type(layer).__qualname__, settings, shapes, tuple(x.shape), torch.__version__
-    return hashlib.sha256(repr((*told, _sources())).encode()).hexdigest()[:24]
+    identity = type(layer).__module__, type(layer).__qualname__, settings, shapes, tuple(x.shape), torch.__version__
+    return hashlib.sha256(repr((*identity, _sources())).encode()).hexdigest()[:24]
 
 
 @cache
@@ -141,8 +141,8 @@ def _agrees(call: Call, function: Any, arguments: Sequence[Tensor], workspace: i
     scratch = torch.full((workspace + 1,), float("nan"), dtype=arguments[0].dtype)
     function(_addresses(inputs), _addresses(received), ctypes.c_void_p(scratch.data_ptr()))
     return all(
-        magnitude(mine - wanted) <= TOLERANCE[scratch.dtype] * max(magnitude(wanted), FLOOR)
-        for mine, wanted in zip(received, expected, strict=True)
+        magnitude(result - reference) <= TOLERANCE[scratch.dtype] * max(magnitude(reference), FLOOR)
+        for result, reference in zip(received, expected, strict=True)
     )
 
 

@@ -60,11 +60,11 @@ def _store(loops: Store) -> list[str]:
 def _reduction(loops: Reduction) -> list[str]:
     """Totals begin, take in all numbers, and are scaled."""
     total, result, count = loops.total, loops.result, math.prod(loops.shape)
-    scaled = "" if loops.factor == 1 else f" * ({total.kind}){loops.factor!r}"
+    factor = "" if loops.factor == 1 else f" * ({total.kind}){loops.factor!r}"
     return [
         f"    for (int64_t i = 0; i < {count}; i++) {total.name}[i] = {STARTS[loops.reducer]};",
         *_totals(loops),
-        f"    for (int64_t i = 0; i < {count}; i++) {result.name}[i] = (REAL)({total.name}[i]{scaled});",
+        f"    for (int64_t i = 0; i < {count}; i++) {result.name}[i] = (REAL)({total.name}[i]{factor});",
     ]
 
 

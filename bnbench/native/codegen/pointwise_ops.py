@@ -23,8 +23,8 @@ def pointwise(schedule: Schedule, node: fx.Node, template: str, *operands: Any) 
 
 def from_table(schedule: Schedule, node: fx.Node, name: str, *operands: Any, **options: Any) -> Value:
     """An operation of the table."""
-    known = name in OP_TABLE and (name not in BOOLEAN or tensor_of(node).dtype == torch.bool)
-    if not known or set(options) - {"alpha"}:
+    translatable = name in OP_TABLE and (name not in BOOLEAN or tensor_of(node).dtype == torch.bool)
+    if not translatable or set(options) - {"alpha"}:
         raise Untranslatable(str(node.target))
     return pointwise(schedule, node, OP_TABLE[name], *operands)
 

@@ -43,7 +43,7 @@ class LaneSteps:
     ) -> None:
         self._recorder, self._records = recorder, recorder is not None
         self._step, self._longest, self._classes, self._tell = step, longest, classes, tell
-        self._made: Counter[int] = Counter()
+        self._steps_by_size: Counter[int] = Counter()
         self._recordings: dict[int, Recording] = {}
         self._state: PythonState | None = None
 
@@ -52,21 +52,21 @@ class LaneSteps:
         if self._recorder is None:
             return self._step.run_block(x_SMCHW, y_SKN, lr_SK1)
         block, size = (x_SMCHW, y_SKN, lr_SK1), y_SKN.shape[2]
-        early = max(0, WARM_UP - self._made[size])
-        self._made[size] += len(y_SKN)
+        early = max(0, WARM_UP - self._steps_by_size[size])
+        self._steps_by_size[size] += len(y_SKN)
         with self._recorder.stream():
             first = zip(*(part[:early] for part in block), strict=True)
             answers = [self._warm_up(self._recorder, *inputs) for inputs in first]
             if len(y_SKN) > early:
-                left = [part[early:] for part in block]
-                answers.append(self._runner(size, block).run_block(*left))
+                rest = [part[early:] for part in block]
+                answers.append(self._runner(size, block).run_block(*rest))
             losses, logits = zip(*answers, strict=True)
             return torch.cat(losses), torch.cat(logits)
 
     def select(self, network: Folded, longest: int) -> None:
         """Go on with some lanes only, which are this network."""
         self._step.network, self._longest, self._state = network, longest, None
-        self._made.clear()
+        self._steps_by_size.clear()
         self._recordings.clear()
 
     def settle(self) -> None:

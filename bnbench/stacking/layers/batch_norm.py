@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.affine import full_precision
-from bnbench.norms.checks import require_values
+from bnbench.norms.common.affine import full_precision
+from bnbench.norms.common.checks import require_values
+from bnbench.norms.common.running import take_up
+from bnbench.norms.common.stacking import take_tensors
 from bnbench.norms.ghost import require_chunks
 from bnbench.norms.renorm import Corrections
-from bnbench.norms.running import take_up
-from bnbench.norms.stacking_helpers import take_tensors
 from bnbench.stacking.layers.layout import lanes_in_last_channels, last_lanes_in_batch
 
 
@@ -66,7 +66,7 @@ class FoldedBatchNorm(nn.Module):
         if self.training and self.chunk is not None:
             return self._normalize_chunks(wide, self.chunk, weight, bias).to(x.dtype)
         values = x.numel() // (self.lanes * x.shape[1])
-        require_values(values, "batch statistics: each channel", x, "use a batch of at least 2")
+        require_values(values, "batch statistics: each channel", x.shape, "use a batch of at least 2")
         if self.training and self.corrections is not None:
             weight, bias = self._corrected(wide, weight, bias)
         normalized: tuple[Tensor, Tensor, Tensor] = NormalizeLanes.apply(wide, weight, bias, self.lanes, self.eps)
@@ -87,7 +87,7 @@ class FoldedBatchNorm(nn.Module):
 
         The network counts the batches, of all its layers at once: see :func:`count_batches`.
         """
-        require_values(x[:, 0].numel(), "batch statistics: each channel", x, "use a batch of at least 2")
+        require_values(x[:, 0].numel(), "batch statistics: each channel", x.shape, "use a batch of at least 2")
         running = (self.running_mean, self.running_var) if self.training else (None, None)
         return F.batch_norm(x, *running, self.weight, self.bias, True, self.momentum or 0.0, self.eps)
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.reparametrization import Reparametrization
+from bnbench.norms.common.reparametrization import Reparametrization
 
 Factors = list[tuple[Tensor, Tensor]]
 """Pairs of outputs' gradients ``[K, M, O]`` and inputs ``[K, M, F]``: a weight's gradient is the sum of their products.
@@ -39,11 +39,11 @@ def keep_factors(network: nn.Module) -> dict[int, Factors]:
 
     A weight that is computed from a trained one needs a gradient of its own.
     """
-    kept: dict[int, Factors] = {}
+    factors: dict[int, Factors] = {}
     for layer in network.modules():
         if isinstance(layer, FactoredLayer) and layer.reparametrization is None:
-            layer.factors = kept[id(layer.weight)] = []
-    return kept
+            layer.factors = factors[id(layer.weight)] = []
+    return factors
 
 
 def lane_product(x_KMF: Tensor, weight_KOF: Tensor, factors: Factors | None) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.stacking_helpers import take_tensors
+from bnbench.norms.common.stacking import take_tensors
 from bnbench.stacking.layers.batched_matmul import FactoredLayer, lane_product
 from bnbench.stacking.layers.layout import lanes_in_batch, lanes_in_channels
 from bnbench.stacking.layers.windows import Windows, convolve_windows
@@ -145,7 +145,7 @@ class FoldedConv2d(FactoredLayer):
     def _lane_by_lane(self, x: Tensor, weight: Tensor) -> Tensor:
         x, padding = self._padded(x)
         parts = zip(x.chunk(self.lanes), weight.chunk(self.lanes), strict=True)
-        return torch.cat([F.conv2d(part, own, None, self.stride, padding, self.dilation) for part, own in parts])
+        return torch.cat([F.conv2d(part, kernel, None, self.stride, padding, self.dilation) for part, kernel in parts])
 
     def _in_groups(self, x: Tensor, weight: Tensor) -> Tensor:
         x, padding = self._padded(lanes_in_channels(x, self.lanes))
@@ -202,8 +202,8 @@ class Patches(torch.autograd.Function):
         for row in range(kernel[0]):
             for column in range(kernel[1]):
                 top, left = row * dilation[0], column * dilation[1]
-                seen = x_BHWC[:, top : top + spans[0] : stride[0], left : left + spans[1] : stride[1]]
-                seen += windows[:, :, :, row, column]
+                patch = x_BHWC[:, top : top + spans[0] : stride[0], left : left + spans[1] : stride[1]]
+                patch += windows[:, :, :, row, column]
         return (x_BHWC.permute(0, 3, 1, 2), *(None,) * 5)
 
 

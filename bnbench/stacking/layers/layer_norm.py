@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.norms.stacking_helpers import take_tensors
+from bnbench.norms.common.stacking import take_tensors
 
 
 class FoldedLayerNorm(nn.Module):

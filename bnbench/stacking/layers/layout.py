@@ -59,8 +59,8 @@ def on_the_channels(layer: Layer, lanes: int) -> Layer:
         layer.register_forward_hook(partial(_to_channels, lanes))
         return layer
     for hooks in (layer._forward_pre_hooks, layer._forward_hooks):
-        ours = [key for key, hook in hooks.items() if isinstance(hook, partial) and hook.func in (_before, _after)]
-        for key in ours:
+        keys = [key for key, hook in hooks.items() if isinstance(hook, partial) and hook.func in (_before, _after)]
+        for key in keys:
             del hooks[key]
     return layer
 

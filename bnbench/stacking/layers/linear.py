@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from bnbench.norms.stacking_helpers import take_tensors
+from bnbench.norms.common.stacking import take_tensors
 from bnbench.stacking.errors import CannotFold
 from bnbench.stacking.layers.batched_matmul import FactoredLayer, lane_product, wide_product
 

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from bnbench.norms.copying import copied
-from bnbench.norms.stacking_helpers import joined, take_tensors
+from bnbench.norms.common.copying import copied
+from bnbench.norms.common.stacking import joined, take_tensors
 from bnbench.stacking.errors import CannotFold
 from bnbench.training.module_state import state_of
 
@@ -56,14 +56,14 @@ class LaneByLane(nn.Module):
         return torch.cat(outputs)
 
     def _forward_vmapped(self, x_KN: Tensor) -> Tensor:
-        def call(own: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            with self._with_tensors(0, own) as member:
+        def call(tensors: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            with self._with_tensors(0, tensors) as member:
                 y = member(x)
                 return y, {name: buffer for name, buffer in member._buffers.items() if buffer is not None}
 
-        own = self._by_lane()
-        y_KN, buffers = torch.vmap(call)(own, x_KN)
-        _write_back(own, buffers)
+        tensors = self._by_lane()
+        y_KN, buffers = torch.vmap(call)(tensors, x_KN)
+        _write_back(tensors, buffers)
         return y_KN.flatten(0, 1)
 
     def lane_layers(self) -> tuple[nn.Module, ...]:
@@ -76,15 +76,15 @@ class LaneByLane(nn.Module):
 
     def first(self, count: int) -> LaneByLane:
         """A layer of some of the lanes, without streams; it shares no tensors with this one."""
-        chosen = copied(self)
-        chosen._members, chosen._streams = chosen._members[:count], None
+        layer = copied(self)
+        layer._members, layer._streams = layer._members[:count], None
         for name, tensor in self._by_lane().items():
             part = joined(list(tensor[:count]))
             if name in self._parameters:
-                chosen._parameters[name] = nn.Parameter(part, tensor.requires_grad)
+                layer._parameters[name] = nn.Parameter(part, tensor.requires_grad)
             else:
-                chosen._buffers[name] = part
-        return chosen
+                layer._buffers[name] = part
+        return layer
 
     def set_streams(self, streams: Sequence[Stream] | None) -> None:
         """Set one context manager per lane, entered around each call in training; None for no streams."""
@@ -98,25 +98,25 @@ class LaneByLane(nn.Module):
     @contextmanager
     def lane(self, number: int) -> Iterator[nn.Module]:
         """A lane's layer with its slices of the joint tensors; buffers that it replaces are written back."""
-        own = {name: tensor[number] for name, tensor in self._by_lane().items()}
-        with self._with_tensors(number, own) as member:
+        slices = {name: tensor[number] for name, tensor in self._by_lane().items()}
+        with self._with_tensors(number, slices) as member:
             yield member
-            _write_back(own, member._buffers)
+            _write_back(slices, member._buffers)
 
     def _by_lane(self) -> dict[str, Tensor]:
         """The joint tensors with the lanes as a dimension of their own, the first.
 
         What is done in place to a buffer counts as a change for this call only, not for the other lanes' gradients.
         """
-        own = ((name, joint if name in self._parameters else joint.data) for name, joint in tensors_of(self))
-        return {name: joint.view(len(self._members), *self._shapes[name]) for name, joint in own}
+        joints = ((name, joint if name in self._parameters else joint.data) for name, joint in tensors_of(self))
+        return {name: joint.view(len(self._members), *self._shapes[name]) for name, joint in joints}
 
     @contextmanager
-    def _with_tensors(self, number: int, own: Mapping[str, Tensor]) -> Iterator[nn.Module]:
+    def _with_tensors(self, number: int, tensors: Mapping[str, Tensor]) -> Iterator[nn.Module]:
         """A lane's layer with these parameters and buffers."""
         member = self._members[number]
         member.training = self.training
-        for name, tensor in own.items():
+        for name, tensor in tensors.items():
             (member._parameters if name in self._parameters else member._buffers)[name] = tensor  # type: ignore[assignment]
         try:
             yield member
@@ -128,19 +128,19 @@ class LaneByLane(nn.Module):
 
 
 @torch.no_grad()
-def _write_back(own: Mapping[str, Tensor], buffers: Mapping[str, Tensor | None]) -> None:
+def _write_back(tensors: Mapping[str, Tensor], buffers: Mapping[str, Tensor | None]) -> None:
     """Keep the buffers that a layer replaced, and did not change in place."""
-    if late := sorted(buffers.keys() - own.keys()):
+    if late := sorted(buffers.keys() - tensors.keys()):
         raise CannotFold(f"a layer gets buffers when it is called: {', '.join(late)}")
     for name, new in buffers.items():
-        if new is not None and new is not own[name]:
-            own[name].copy_(new)
+        if new is not None and new is not tensors[name]:
+            tensors[name].copy_(new)
 
 
 def tensors_of(layer: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """A layer's own parameters and buffers by name."""
-    for own in (layer._parameters, layer._buffers):
-        yield from ((name, tensor) for name, tensor in own.items() if tensor is not None)
+    for group in (layer._parameters, layer._buffers):
+        yield from ((name, tensor) for name, tensor in group.items() if tensor is not None)
 
 
 def without_tensors(layer: nn.Module) -> nn.Module:

@@ -45,21 +45,21 @@ class Windows(NamedTuple):
         else:
             padded_KNHWC = x_NHWKC.new_zeros(lanes, batch, rows, columns, channels)
             padded_KNHWC[:, :, top : top + height, left : left + width] = x_KNHWC
-        return self._seen(padded_KNHWC).reshape(lanes, -1, math.prod(self.kernel) * channels)
+        return self._patch_view(padded_KNHWC).reshape(lanes, -1, math.prod(self.kernel) * channels)
 
-    def gathered(self, gradient_KMF: Tensor, shape: Sequence[int]) -> Tensor:
+    def scatter(self, gradient_KMF: Tensor, shape: Sequence[int]) -> Tensor:
         """The gradient of x ``[N, H, W, K, C]`` from that of the patches: they are added where they overlap."""
         batch, height, width, lanes, channels = shape
         (top, left), (rows, columns) = self.corner, self.padded
         sum_KNHWC = gradient_KMF.new_zeros(lanes, batch, rows, columns, channels)
         windows = gradient_KMF.view(lanes, batch, *self.positions, *self.kernel, channels)
-        seen = self._seen(sum_KNHWC)
+        patches = self._patch_view(sum_KNHWC)
         for row in range(self.kernel[0]):
             for column in range(self.kernel[1]):
-                seen[:, :, :, :, row, column].add_(windows[:, :, :, :, row, column])
+                patches[:, :, :, :, row, column].add_(windows[:, :, :, :, row, column])
         return sum_KNHWC[:, :, top : top + height, left : left + width].permute(1, 2, 3, 0, 4)
 
-    def _seen(self, padded_KNHWC: Tensor) -> Tensor:
+    def _patch_view(self, padded_KNHWC: Tensor) -> Tensor:
         """The same memory as ``[K, N, Y, X, R, S, C]``."""
         lane, example, row, column, channel = padded_KNHWC.stride()
         (down, across), (far_down, far_across) = self.stride, self.dilation
@@ -68,7 +68,7 @@ class Windows(NamedTuple):
         shape = lanes, batch, *self.positions, *self.kernel, channels
         return padded_KNHWC.as_strided(shape, (lane, example, *steps, channel))
 
-    def turned(self, height: int, width: int) -> Windows:
+    def transposed(self, height: int, width: int) -> Windows:
         """The window of the gradient of images of H and W on that of the outputs, where the stride is 1."""
         down, across = (dilation * (size - 1) for dilation, size in zip(self.dilation, self.kernel, strict=True))
         corner = down - self.corner[0], across - self.corner[1]
@@ -120,11 +120,11 @@ class ConvolvedWindows(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             weight_gradient = torch.bmm(gradient_KMO.transpose(1, 2), patches_KMF).view(weight_KORSC.shape)
         if ctx.needs_input_grad[0] and windows.stride == (1, 1):
-            seen_KMF = windows.turned(height, width).patches(gradients[0])
+            gradient_patches_KMF = windows.transposed(height, width).patches(gradients[0])
             weight_KRSOC = weight_KORSC.flip(2, 3).permute(0, 2, 3, 1, 4)
-            x_gradient = seen_KMF.new_empty(ctx.shape)
-            turned_KFC = weight_KRSOC.reshape(lanes, -1, channels)
-            product_into(x_gradient.flatten(0, 2).transpose(0, 1), seen_KMF, turned_KFC)
+            x_gradient = gradient_patches_KMF.new_empty(ctx.shape)
+            flipped_KFC = weight_KRSOC.reshape(lanes, -1, channels)
+            product_into(x_gradient.flatten(0, 2).transpose(0, 1), gradient_patches_KMF, flipped_KFC)
         elif ctx.needs_input_grad[0]:
-            x_gradient = windows.gathered(torch.bmm(gradient_KMO, weight_KORSC.flatten(2)), ctx.shape)
+            x_gradient = windows.scatter(torch.bmm(gradient_KMO, weight_KORSC.flatten(2)), ctx.shape)
         return x_gradient, weight_gradient, None

@@ -1,0 +1,135 @@
+"""The baseline: what the user wrote, and the row that each row is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bnbench.analysis.factors import COMPONENTS, head, varying
+from bnbench.analysis.levels import Level, level_text, same, typed
+from bnbench.analysis.rows import Rows
+from bnbench.analysis.trials import read_trials
+from bnbench.errors import InvalidRequest, nearest
+from bnbench.text import listing
+
+Baseline = Mapping[str, Level]
+
+
+def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
+    """Read ``norm=none`` or several such conditions separated by blanks.
+
+    Raises:
+        InvalidRequest: a part is not ``factor=value``, or names a factor or value that the runs do not have, or all
+            runs meet the conditions, so that none is left to compare.
+    """
+    if text is None:
+        return {}
+    if not text.strip():
+        raise InvalidRequest(["baseline '': must be factor=value, for example norm=none"])
+    if runs.empty:
+        return {}
+    trials = read_trials(runs)
+    varied = varying(trials.frame, trials.columns)
+    names = varied or trials.columns
+    conditions: dict[str, Level] = {}
+    problems: list[str] = []
+    for part in text.split():
+        name, equals, written = part.partition("=")
+        if not (name and equals and written):
+            problems.append(f"baseline {part!r}: must be factor=value, for example norm=none")
+        elif name not in trials.levels:
+            problems.append(f"baseline {part!r}: {name!r} is not a factor of these runs; {nearest(name, names)}")
+        elif not any(same(level, typed(name, written)) for level in trials.levels[name]):
+            allowed = [level_text(level) for level in trials.levels[name] if level is not None]
+            problems.append(f"baseline {part!r}: no run has {part}; {nearest(written, allowed)}")
+        else:
+            conditions[name] = typed(name, written)
+    if not problems and all(len(trials.levels[name]) == 1 for name in conditions):
+        factors = [name for name in varied if name == head(name) or head(name) not in varied]
+        vary = f"what varies is {', '.join(factors)}" if factors else "these runs do not vary at all"
+        problems.append(f"baseline {text!r}: every run has it, so there is nothing to compare; {vary}")
+    if problems:
+        raise InvalidRequest(problems)
+    return conditions
+
+
+def baseline_text(baseline: Baseline) -> str:
+    """The baseline as a user would type it."""
+    return " ".join(f"{name}={level_text(level)}" for name, level in baseline.items())
+
+
+def is_comparable(rows: Rows, baseline: Baseline) -> bool:
+    """Say that the baseline tells rows apart; not so for what a table has on its columns or chooses within a row."""
+    groups = rows.trials.frame.groupby("row")
+    return bool(baseline) and all(int(groups[name].nunique().max()) == 1 for name in baseline)
+
+
+def compared_rows(rows: Rows, baseline: Baseline) -> dict[int, int]:
+    """As :func:`baseline_rows`; nothing where the baseline does not tell rows apart.
+
+    Raises:
+        InvalidRequest: several rows with equal other settings match the baseline.
+    """
+    return baseline_rows(rows, baseline) if is_comparable(rows, baseline) else {}
+
+
+def baseline_rows(rows: Rows, baseline: Baseline) -> dict[int, int]:
+    """The row that each row is compared with: the baseline at equal other settings; absent if there is none.
+
+    Another component may have other options; within one component, options that the baseline does not name are equal.
+
+    Raises:
+        InvalidRequest: several rows with equal other settings match the baseline.
+    """
+    equal, options = _settings(rows, baseline)
+    place = rows.keys.groupby(equal).ngroup() if equal else pd.Series(0, index=rows.keys.index)
+    matches = np.ones(len(rows.keys), dtype=bool)
+    for name, level in baseline.items():
+        code = next(code for code, other in enumerate(rows.trials.levels[name]) if same(level, other))
+        matches &= (rows.keys[name] == code).to_numpy()
+    places = place[matches]
+    if places.duplicated().any():
+        _refuse(rows, baseline, matches, equal)
+    row_of_place = dict(zip(places.tolist(), places.index.tolist(), strict=True))
+    every = zip(place.index.tolist(), place.tolist(), strict=True)
+    pairs = {row: row_of_place[at] for row, at in every if at in row_of_place}
+    return {row: other for row, other in pairs.items() if not _differing(rows, options, row, other)}
+
+
+def unmatched_settings(rows: Rows, baseline: Baseline, compared: Mapping[int, int]) -> list[str]:
+    """The settings in which rows that are compared with nothing differ from the baseline; none if there are no such."""
+    if not compared or all(row in compared for row in rows.keys.index):
+        return []
+    return [name for part in _settings(rows, baseline) for name in part]
+
+
+def _settings(rows: Rows, baseline: Baseline) -> tuple[list[str], list[str]]:
+    """Names that must be equal to be compared: settings of any two rows, and options of two that have their component.
+
+    What the baseline names may differ, with a dataset what its files hold, and with a component its options. A sweep's
+    name is no setting where the settings tell the same.
+    """
+    heads = {head(name) for name in baseline}
+    owners = heads & {*COMPONENTS}
+    free = {*baseline, *owners, *(() if "sweep" in rows.factors else ("sweep",))}
+    free |= {"data", "dataset.path"} if heads & {"dataset", "data"} else set()
+    names = [name for name in (*rows.factors, *rows.follows) if name not in free]
+    return [name for name in names if head(name) not in owners], [name for name in names if head(name) in owners]
+
+
+def _differing(rows: Rows, options: list[str], row: int, other: int) -> bool:
+    """Say that two rows differ in options of a component that they have in common."""
+    ours, theirs = rows.keys.loc[row], rows.keys.loc[other]
+    return any(ours[head(name)] == theirs[head(name)] and ours[name] != theirs[name] for name in options)
+
+
+def _refuse(rows: Rows, baseline: Baseline, matches: NDArray[np.bool_], equal: list[str]) -> None:
+    inside = varying(rows.keys[matches], [name for name in rows.factors if name not in equal])
+    options = []
+    for name in inside:
+        levels = [level_text(rows.trials.levels[name][code]) for code in sorted(rows.keys[matches][name].unique())]
+        options.append(f"{name}= one of {', '.join(levels)}")
+    raise InvalidRequest([f"baseline {baseline_text(baseline)!r}: matches several rows; add {listing(options)}"])

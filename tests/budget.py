@@ -1,0 +1,87 @@
+"""CPU seconds of the tests by folder, held to those of budget.toml by ``pytest --budget``, as ``make test`` does."""
+
+from __future__ import annotations
+
+import os
+import time
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+TABLE = tomllib.loads(Path(__file__).with_name("budget.toml").read_text())
+SLOWEST = 5
+
+
+def cpu_seconds() -> float:
+    """Those of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def loop_seconds() -> float:
+    """Those of a loop that tells how fast the machine is."""
+    began = time.process_time()
+    sum(number % 7 for number in range(6_000_000))
+    return time.process_time() - began
+
+
+def folder_of(test: str) -> str:
+    """The folder of a test below tests/, or "." of a file that is in none."""
+    parts = test.partition("::")[0].split("/")
+    return parts[1] if len(parts) > 2 else "."
+
+
+def overruns(tests: Mapping[str, float], budgets: Mapping[str, float], tolerance: float) -> list[str]:
+    """A paragraph for each folder whose tests, in CPU seconds, take more than its budget times the tolerance."""
+    folders: dict[str, Counter[str]] = defaultdict(Counter)
+    for test, seconds in tests.items():
+        folders[folder_of(test)][test] += seconds
+    return [
+        "\n  ".join(
+            [
+                f"tests/{folder}: {found.total():.0f} CPU seconds, and {budgets[folder] * tolerance:.0f} are allowed: "
+                f"{budgets[folder]:g} by tests/budget.toml, times {tolerance:.1f} for this machine. The slowest:",
+                *(f"{seconds:.1f} {test}" for test, seconds in found.most_common(SLOWEST)),
+            ]
+        )
+        for folder, found in sorted(folders.items())
+        if found.total() > budgets[folder] * tolerance
+    ]
+
+
+class Budget:
+    """Adds up what each test took in its worker, and fails a session in which a folder took too much."""
+
+    def __init__(self) -> None:
+        self.before, self.loop, self.problems = 0.0, loop_seconds(), list[str]()
+        self.tests: Counter[str] = Counter()
+
+    def pytest_collection_finish(self) -> None:
+        self.before = cpu_seconds()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Iterator[None]:
+        report = yield
+        now = cpu_seconds()
+        report.cpu_seconds, self.before = now - self.before, now
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.tests[report.nodeid] += getattr(report, "cpu_seconds", 0.0)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        slower = max(1.0, self.loop / TABLE["loop"], loop_seconds() / TABLE["loop"])
+        self.problems = overruns(self.tests, TABLE["seconds"], slower * TABLE["tolerance"])
+        if self.problems and not session.exitstatus:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        folders: Counter[str] = Counter()
+        for test, seconds in self.tests.items():
+            folders[folder_of(test)] += seconds
+        terminalreporter.section("CPU seconds")
+        terminalreporter.line(", ".join(f"{folder} {seconds:.0f}" for folder, seconds in folders.most_common()))
+        for problem in self.problems:
+            terminalreporter.line(problem, red=True)

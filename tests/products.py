@@ -1,0 +1,42 @@
+"""Products of models and norms: all of the shallow models, and of the deep ones a norm for each mechanism.
+
+A deep network adds to a shallow one its residual branches, its depth and its size. None of them sees more of a norm
+than the mechanism by which it acts, so the other norms with deep networks are for ``--whole``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from bnbench.norms import NORMS
+
+MECHANISMS = {
+    "none": "no layer at all",
+    "batch": "running statistics of the batch",
+    "group": "statistics of each example",
+    "noisy_batch": "numbers that are drawn",
+    "ws": "computed weights",
+    "spectral": "computed weights with buffers",
+    "evonorm_b0": "an activation of its own",
+    "fixup": "branches that are rebuilt",
+}
+SHALLOW = ("mlp", "cnn")
+BETWEEN = ("resnet32", "resnet44", "resnet56")
+"""They differ in depth alone from ResNets that are tried."""
+whole = pytest.mark.whole
+
+
+def is_tried(model: str, norm: str) -> bool:
+    """Tell pairs that are tried without ``--whole``."""
+    return model in SHALLOW or (norm in MECHANISMS and model not in BETWEEN)
+
+
+def products(models: Iterable[str], norms: Iterable[str] = NORMS) -> list[ParameterSet]:
+    """Pairs of a model and a norm; those that only ``--whole`` tries are marked."""
+    norms = list(norms)
+    return [
+        pytest.param(model, norm, marks=() if is_tried(model, norm) else whole) for model in models for norm in norms
+    ]

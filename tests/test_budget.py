@@ -1,0 +1,31 @@
+"""The tests are within their budget, and a folder that is not is named with its slowest tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.budget import TABLE, overruns
+
+TESTS = {
+    "tests/cli/test_a.py::test_one[a/b]": 3.0,
+    "tests/cli/test_b.py::test_two": 4.0,
+    "tests/test_c.py::test_three": 2.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "folders"), [(1.0, ["tests/.", "tests/cli"]), (1.5, ["tests/.", "tests/cli"]), (2.0, [])]
+)
+def test_a_folder_over_its_budget_is_named_with_its_slowest_tests(tolerance: float, folders: list[str]):
+    found = overruns(TESTS, {"cli": 4.0, ".": 1.0}, tolerance)
+    assert [text.partition(":")[0] for text in found] == folders
+    assert not folders or found[-1].splitlines()[1:] == ["  4.0 " + "tests/cli/test_b.py::test_two",
+                                                         "  3.0 " + "tests/cli/test_a.py::test_one[a/b]"]  # fmt: skip
+
+
+def test_every_folder_has_a_budget_and_all_are_ten_minutes_on_two_cores():
+    here = Path(__file__).parent
+    assert {path.parent.name for path in here.glob("*/test_*.py")} | {"."} == set(TABLE["seconds"])
+    assert sum(TABLE["seconds"].values()) <= 1150
