@@ -22,7 +22,7 @@ test: $(VENV)/installed-dev  ## run all tests
 quick: $(VENV)/installed-dev  ## the part of the tests that other Pythons are held to, in minutes; VENV and PYTHON say which
 	$(BIN)/pytest -n 2 --dist worksteal $(QUICK_TESTS)
 
-whole: $(VENV)/installed-dev  ## run the tests with all norms in all networks, and the largest for 20 steps, in an hour
+whole: $(VENV)/installed-dev  ## run the tests with all norms in all networks, and the largest for 20 steps
 	$(BIN)/pytest -n 2 --dist worksteal --whole
 
 lint: $(VENV)/installed-dev  ## style, types, layers, spelling and the links of the documents

@@ -12,7 +12,7 @@ from bnbench.norms import NORMS
 from bnbench.spec import Choice
 from bnbench.stacking import prove
 from tests.norms.refusals import is_expected
-from tests.products import products
+from tests.products import products, whole
 
 SMALL = {"mlp": {"width": 12}, "cnn": {"width": 4}, "resnet20": {"width": 4}}
 
@@ -48,9 +48,9 @@ def from_torchvision(name: str, seed: int) -> nn.Module:
         "squeezenet1_1",
         "shufflenet_v2_x0_5",
         pytest.param("densenet121", marks=pytest.mark.slow),
-        pytest.param("resnet18", marks=pytest.mark.slow),
-        pytest.param("resnext50_32x4d", marks=pytest.mark.slow),
-        pytest.param("vgg11_bn", marks=pytest.mark.slow),
+        pytest.param("resnet18", marks=whole),
+        pytest.param("resnext50_32x4d", marks=whole),
+        pytest.param("vgg11_bn", marks=whole),
     ],
 )
 def test_torchvision_networks_are_proved(name):
