@@ -108,8 +108,7 @@ def checked_plan(
         prestart.begin()
     inquiry = _Inquiry(specs, parts, paths.data, prestart)
     examination = Examination() if request.is_unclear else _examined(inquiry, bool(specs_with_data), problems)
-    reasons = examination.impossible
-    impossible = {identity: reasons[identity] for identity in specs if identity in reasons}
+    impossible = {key: examination.impossible[key] for key in specs if key in examination.impossible}
     if problems or len(impossible) == len(specs):
         raise InvalidRequest(_refusals(inquiry, impossible, problems))
     pending = {identity: specs[identity] for identity in untrained if identity not in impossible}
@@ -118,9 +117,8 @@ def checked_plan(
     notes += likely_failures(pending, examination.failing)
     if pending and (devices := gpus(device)):
         _check_room(pending, paths.data, devices)
-    identities = {
-        run_id(old): run_id(new) for old, new in zip(request.specs, specs_with_data, strict=True) if old is not new
-    }
+    changed = [pair for pair in zip(request.specs, specs_with_data, strict=True) if pair[0] is not pair[1]]
+    identities = {run_id(old): run_id(new) for old, new in changed}
     request = replace(request, specs=tuple(specs.values()), notes=tuple(dict.fromkeys(notes)))
     where = folder, parts, paths.plugin, paths.data, device
     return Plan(request, specs, *where, known, pending, impossible, identities=identities)

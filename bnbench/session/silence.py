@@ -48,8 +48,7 @@ def watched(
                     signal.pthread_kill(threading.main_thread().ident or 0, GONE)
                 return
             with suppress(OSError, BnbenchError):  # the folder may go at any moment, which the next look tells
-                silent = _silent_runs(folder, specs)
-                if silent:
+                if silent := _silent_runs(folder, specs):
                     last_sign = time.monotonic()
                 else:
                     silent = dict.fromkeys(specs.values(), time.monotonic() - last_sign)
