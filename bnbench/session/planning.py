@@ -37,6 +37,7 @@ from bnbench.plan import (
     summarized,
     until_last,
 )
+from bnbench.plan.readiness import foreseen, is_lasting
 from bnbench.plugins import known_components
 from bnbench.remembered import machine, remembered
 from bnbench.schema import Known
@@ -71,6 +72,23 @@ class Estimate:
 
     seconds: float
     engines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms on which runs are divided into stacks.
+
+    Attributes:
+        workers: how many train at a time.
+        lanes: runs trained as one network; None as many as is quick.
+        known: how many are trained together at most, by stack key, as it was found before; counts only without lanes.
+        compiles: whether compilers are waited for.
+    """
+
+    workers: int
+    lanes: int | None = None
+    known: Mapping[str, int] = field(default_factory=dict)
+    compiles: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,7 +164,7 @@ class Plan:
             machine(),
             date.today().isocalendar()[:2],
         ]
-        known: Any = remembered("estimate", about, lambda: [*self._measured(workers, lanes, rounds)])
+        known: Any = remembered("estimate", about, lambda: [*self._measured(workers, lanes, rounds)], is_lasting)
         return Estimate(*known)
 
     def _measured(self, workers: int, lanes: int | None, rounds: int) -> tuple[float, list[str]]:
@@ -160,8 +178,10 @@ class Plan:
         device = torch.device(self.device.name)
         loading = time.monotonic() - start
         dividing, divided = self._timed_division(workers, lanes)
-        executions = {key: one for found in divided for key, one in found.value.executions.items()}
-        planned = stacks(self.pending, executions, workers, spread=lanes is None)
+        every = Division({}, {})
+        for answer in divided:
+            every.add(answer.value)
+        planned = stacks(self.pending, every.executions, workers, spread=lanes is None)
         seconds: list[float] = []
         starts: list[float] = []
         for found in divided:
@@ -177,42 +197,36 @@ class Plan:
             starts.append(max(time.monotonic() - asked - spent, 0.0))
         starting = max(max(starts, default=0.0), sum(starts) / workers)
         whole = loading + rounds * (dividing + starting) + until_last(seconds, workers)
-        return whole, engine_lines(self.pending, executions)
+        return whole, engine_lines(self.pending, foreseen(planned, self.pending, every))
 
     def _timed_division(self, workers: int, lanes: int | None) -> tuple[float, list[Answer]]:
         """How the runs are divided, and the seconds that it takes whoever trains: what was slow is known by then."""
         seconds = math.inf
-        known = self.known_lanes()
+        terms = Terms(workers, lanes, self.known_lanes())
         while True:
             start, before = time.monotonic(), seconds
-            divided = list(self.divide(self.pending, workers, lanes, known))
+            divided = list(self.divide(self.pending, terms))
             seconds = time.monotonic() - start
             if seconds < SOON or before < math.inf:
                 return seconds, divided
 
-    def divide(
-        self,
-        pending: Mapping[str, RunSpec],
-        workers: int,
-        lanes: int | None,
-        known: Mapping[str, int],
-        waits: Waits | None = None,
-    ) -> Iterator[Answer]:
-        """A :class:`Division` of what is pending: as the same command found before, or found now.
-
-        Args:
-            lanes: runs trained as one network; None as many as is quick.
-            known: as of :meth:`known_lanes`; counts only if ``lanes`` is None.
-            waits: see :func:`ask`.
-        """
+    def division(self, terms: Terms) -> Question:
+        """The question that comes to a :class:`Division` on some terms."""
         imported_whole("bnbench.plan.choice")
         import torch
 
         from bnbench.plan.choice import Means, division
 
-        device = torch.device(self.device.name)
-        question = partial(division, means=Means(workers, lanes, device), known=known if lanes is None else {})
-        for told in self.ask(question, pending, True, waits):
+        means = Means(terms.workers, terms.lanes, torch.device(self.device.name), terms.compiles)
+        return partial(division, means=means, known=terms.known if terms.lanes is None else {})
+
+    def divide(self, pending: Mapping[str, RunSpec], terms: Terms, waits: Waits | None = None) -> Iterator[Answer]:
+        """A :class:`Division` of what is pending: as the same command found before, or found now.
+
+        Args:
+            waits: see :func:`ask`.
+        """
+        for told in self.ask(self.division(terms), pending, True, waits):
             if told.error is None:
                 yield told
                 continue
