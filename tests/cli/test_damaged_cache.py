@@ -98,7 +98,6 @@ def test_damaged_files(sweep: Sweeps, damage: Damage):
 
     expected = sweep()
     assert expected.engines == {"native"} and expected.lines == []
-    assert sweep("--dry-run", damage=damage_all).lines == [], "it compiles nothing"
     found = sweep(damage=damage_all)
     native = sweep.kept / "native"
     assert found.lines == [f"note: compiled code in {native} is not as it was written; it is compiled anew"]
@@ -106,6 +105,7 @@ def test_damaged_files(sweep: Sweeps, damage: Damage):
     assert found.losses == expected.losses and found.engines == {"native"}
     assert {kept_text(path) for path in files(sweep.kept / "proofs")} == {"proved"}
     assert sweep() == expected
+    assert sweep("--dry-run", damage=damage_all).lines == [], "it compiles nothing"
 
 
 @pytest.mark.parametrize("change", [lambda path: path.chmod(0o777), pytest.param(
