@@ -24,7 +24,7 @@ from bnbench.environment import timestamp
 from bnbench.foreign import foreign_line
 from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
-from bnbench.native import Mismatch
+from bnbench.native import Mismatch, NotNative, only_loaded
 from bnbench.notices import heard
 from bnbench.plan.case import lacks_memory
 from bnbench.plan.execution import Engine, Execution
@@ -113,7 +113,7 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
 
     A stack that raises is halved and tried again, so that a lack of memory costs time only, and a run that fails fails
     alone: what a single run raises is written as its status, with the traceback under logs/. Runs that compiled code
-    trains otherwise than torch are all trained again, without it.
+    trains otherwise than torch, or not at all, are all trained again, without it. No compiler is started here.
 
     Args:
         watch: is shown each record as well.
@@ -129,8 +129,9 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
         specs = attempt.specs
         with Segment(task.folder, name) as segment, heard(partial(_log_for_all, segment, specs)):
             try:
-                ended, left = _train(task, attempt, segment, watch)
-            except Mismatch as error:
+                with only_loaded():
+                    ended, left = _train(task, attempt, segment, watch)
+            except (Mismatch, NotNative) as error:
                 _log_for_all(segment, specs, f"trained again by torch: {error}")
                 ended, left = [], ()
                 waiting = [one.by_torch() for one in (*waiting, attempt)]
@@ -152,6 +153,7 @@ def _train(
 
     Raises:
         Mismatch: compiled code trains them otherwise than torch; no result of any of them was written.
+        NotNative: there is no compiled code for them, as where it was removed after it was planned; likewise.
     """
     specs, native = attempt.specs, attempt.engine == "native"
     device = resolve_device(task.device)
@@ -184,7 +186,7 @@ def _train(
                     segment.finish(results)
                     results.clear()
                 ended |= {spec: End(spec, row["status"]) for spec, row in final}
-    except (KeyboardInterrupt, Mismatch):
+    except (KeyboardInterrupt, Mismatch, NotNative):
         raise
     except BaseException as error:  # a plugin may also call sys.exit
         segment.finish(results)

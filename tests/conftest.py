@@ -20,6 +20,7 @@ from bnbench.cli import main
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import Data
+from bnbench.native import library
 from bnbench.spec import RunSpec
 from tests.budget import Budget
 from tests.null_cuda.runtime import NullCuda, build, missing
@@ -91,8 +92,19 @@ class Result:
 Program = Callable[..., Result]
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compiled code in this session's cache, from the start: else the first sweeps would be trained by torch."""
+    here = tmp_path_factory.getbasetemp()
+    with ((here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / ".compiling").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        library(torch.float64)
+
+
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Program:
+def program(
+    compiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Program:
     """The program, called in this process in an empty folder."""
     monkeypatch.chdir(tmp_path)
 

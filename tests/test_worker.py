@@ -4,18 +4,20 @@ import itertools
 from pathlib import Path
 
 import pytest
+import torch
 
 from bnbench import store
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.launch import local
-from bnbench.native import c_compiler
+from bnbench.native import c_compiler, library
 from bnbench.plan import ALONE, Execution
 from bnbench.session.dispatch import dispatch
 from bnbench.spec import run_id
 from bnbench.training import Evaluation, Outcome, Reading
 from bnbench.worker import Task, work
 from tests.engines.tape import Tape
+from tests.native.test_compilation import forget
 
 STACKED, INTERLEAVED = Execution("stacked", 8), Execution("interleaved")
 
@@ -66,12 +68,13 @@ def test_why_a_stack_is_not_recorded_is_in_the_log_of_each_run(tmp_path: Path, m
         assert text.startswith("steps are not recorded, which is slower: RuntimeError: operation not permitted")
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_a_run_that_is_left_of_a_stack_is_trained_by_its_engine(tmp_path: Path, compiled: bool):
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.usefixtures("compiled")
+def test_a_run_that_is_left_of_a_stack_is_trained_by_its_engine(tmp_path: Path, native: bool):
     words = ["norm=batch", "model=mlp", "model.width=8", "epochs=2", "probes=[gradient_flow]"]
     ((spec,), seen) = compose_request(words, components()).specs, []
     store.plan(tmp_path / "results", (spec,), {}, {})
-    native = compiled and c_compiler() is not None
+    native = native and c_compiler() is not None
     execution = Execution("native" if native else "stacked", 2)
     (end,) = work(Task((spec,), execution, tmp_path / "results", "session", tmp_path, None, "cpu", ""), seen.append)
     assert end.status == "completed"
@@ -85,6 +88,7 @@ def test_a_run_that_is_left_of_a_stack_is_trained_by_its_engine(tmp_path: Path, 
     ]
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("engine", ["reference", "stacked", "native"])
 def test_the_seconds_of_a_stack_are_shared_by_the_runs_that_live(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
@@ -120,6 +124,30 @@ def test_a_run_that_compiled_code_fails_is_trained_by_the_reference_engine(
     (end,) = work(Task((spec,), STACKED, tmp_path / "results", "session", tmp_path, None, "cpu", ""))
     assert end.status == "completed"
     assert store.load_runs(tmp_path / "results")["engine"].tolist() == ["reference"]
+
+
+@pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
+@pytest.mark.parametrize("norm", ["batch", "frn"])
+def test_a_worker_starts_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, norm: str):
+    """Without code for a stack, of its layers or of one that is translated, torch trains it."""
+    if norm == "frn":
+        library(torch.float32)
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    forget()
+    calls: list[object] = []
+    monkeypatch.setattr("bnbench.native.compilation._started", lambda *asked: calls.append(asked))
+    specs = compose_request(["model=cnn", "model.width=3", "steps=5", f"norm={norm}", "seed=0,1"], components()).specs
+    store.plan(tmp_path / "results", specs, {}, {})
+    ends = work(Task(specs, Execution("native", 2), tmp_path / "results", "session", tmp_path, None, "cpu", ""))
+    assert [end.status for end in ends] == ["completed"] * 2 and calls == []
+    assert store.load_runs(tmp_path / "results")["engine"].tolist() == ["stacked"] * 2
+    reasons = {(tmp_path / "results/logs" / f"{run_id(spec)}.log").read_text() for spec in specs}
+    reason = "FilterResponseNorm, which is not compiled yet" if norm == "frn" else "a machine without compiled code"
+    assert reasons == {f"trained again by torch: {reason}\n"}
+    monkeypatch.undo()
+    forget()
 
 
 def test_interleaved_runs_are_single_runs_that_end_together(tmp_path: Path):

@@ -9,44 +9,21 @@ import hashlib
 import os
 import platform
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from functools import cache
-from multiprocessing import parent_process
 from pathlib import Path
 
 import torch
 
-from bnbench.kept import PRIVATE, is_sealed, keep, kept_folders, kept_text, make_folder, put, seal
+from bnbench.kept import is_sealed, kept_folders, make_folder
+from bnbench.native.compilation import SOURCES, Failure, asked_version, compile_into, flags
 from bnbench.native.structures import require_same_layout
 from bnbench.notices import notice
 
-SOURCES = Path(__file__).parent / "src"
-UNITS = (SOURCES / "train.c", SOURCES / "gemm.c")
-"""Compiled side by side, in about the same time."""
-COMMON_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC")
-FLAGS = (*COMMON_FLAGS, "-fno-trapping-math")
-LAYER_FLAGS = (*COMMON_FLAGS, "-fopenmp-simd", "-fno-tree-loop-if-convert")
-"""For translated layers, in which gcc 12 gets some conditions in loops wrong when it makes vectors of them."""
 REALS = {torch.float32: "float", torch.float64: "double"}
-ENTRIES, LAYER_ENTRIES = ("plan", "train", "layout"), ("forward", "backward", "workspace")
-"""Functions and values that a library must have."""
-LOAD = """
-import ctypes, sys
-for path in sys.argv[2:]:
-    for entry in sys.argv[1].split():
-        getattr(ctypes.CDLL(path), entry)
-"""
-SECONDS = 120.0
-"""Longest that a compiler may take for a library."""
-PATIENCE = 20.0
-"""Seconds for what takes an instant."""
-RECENT = 600.0
-"""Seconds for which workers do not try again what has failed."""
+HASTE = 3.0
+"""Seconds for which training waits for a compiler's version, which takes an instant."""
 ROOM = 2**24
 """Bytes that a disk must have left for compiled code."""
 
@@ -59,13 +36,28 @@ def c_compiler() -> str | None:
     return next(filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))), None)
 
 
-class _Failure(Exception):
-    """The reason for which a compiler made no library, as the end of a sentence that begins with the compiler."""
+_compiles: ContextVar[bool] = ContextVar("compiles", default=True)
 
 
-@cache
+@contextlib.contextmanager
+def only_loaded() -> Iterator[None]:
+    """Start no compiler in a block, which takes seconds: code is there by then, or torch trains."""
+    token = _compiles.set(False)
+    try:
+        yield
+    finally:
+        _compiles.reset(token)
+
+
+def may_compile() -> bool:
+    """True outside of :func:`only_loaded`."""
+    return _compiles.get()
+
+
 def library(dtype: torch.dtype, source: str | None = None) -> ctypes.CDLL | None:
     """The functions of ``src/``, or of a source, for numbers of a type; None without a C compiler, or if it fails.
+
+    Within :func:`only_loaded` there are none either as long as nobody has compiled them.
 
     ``src/`` is compiled for all types side by side, as a proof needs float64; a source for the one that is asked for.
 
@@ -73,47 +65,54 @@ def library(dtype: torch.dtype, source: str | None = None) -> ctypes.CDLL | None
     version, the sources and the processor, or where that cannot be, in a private folder for temporary files. It is
     loaded only if nobody else can have written it and it is as the compiler left it.
     """
-    path = _compiled(source, tuple(REALS.values()) if source is None else (REALS[dtype],))
+    if (dtype, source) not in _loaded:
+        reals = tuple(REALS.values()) if source is None else (REALS[dtype],)
+        folder = _compiled(source, reals) if may_compile() else _found(source, reals)
+        if folder is None and not may_compile():  # which may be otherwise soon
+            return None
+        _loaded.update({(of, source): None for of, real in REALS.items() if folder is None and real in reals})
+        if folder is not None:
+            _loaded[dtype, source] = _opened(folder / f"{REALS[dtype]}.so", source)
+    return _loaded[dtype, source]
+
+
+_loaded: dict[tuple[torch.dtype, str | None], ctypes.CDLL | None] = {}
+"""Libraries of this process, by type of numbers and source; None where they were compiled in vain."""
+
+
+def _opened(path: Path, source: str | None) -> ctypes.CDLL | None:
     try:
-        loaded = None if path is None else ctypes.CDLL(str(path / f"{REALS[dtype]}.so"))
+        loaded = ctypes.CDLL(str(path))
     except OSError:
         return None
-    return _declared(loaded) if loaded is not None and source is None else loaded
+    return _declared(loaded) if source is None else loaded
 
 
-@cache
+def can_compile() -> bool:
+    """True if there is a compiler, whether it works or not, and a place for what it makes."""
+    return c_compiler() is not None and bool(kept_folders("native"))
+
+
+def _found(source: str | None, reals: Sequence[str]) -> Path | None:
+    """The folder of libraries that are there; a compiler is asked for its version at most, and not for long."""
+    command, places = c_compiler(), kept_folders("native")
+    if command is None or not any(map(Path.is_dir, places)) or _quick_version(command) is None:
+        return None
+    key = _key(command, source, reals)
+    return next((place / key for place in places if is_sealed(place / key)), None)
+
+
 def _compiled(source: str | None, reals: tuple[str, ...]) -> Path | None:
-    """The folder with a library for each of some types of numbers, compiled side by side if they are not there.
-
-    A worker does not try again what has failed a short while ago: the program that it works for has.
-    """
+    """The folder with a library for each of some types of numbers, compiled side by side if they are not there."""
     command, places = c_compiler(), kept_folders("native")
     if command is None or not places:
         return None
-    failures = [place / f"{_hash(command, _flags(source), source)}.failed" for place in places]
     try:
-        if parent_process() is not None and (known := next(filter(None, map(_recent, failures)), None)):
-            raise _Failure(known)
-        found = _found_or_compiled(command, source, reals, places)
-    except (OSError, _Failure) as error:
-        reason = str(error) if isinstance(error, _Failure) else f"cannot be used: {error}"
-        for failure in failures:
-            keep(failure, reason)
+        return _found_or_compiled(command, source, reals, places)
+    except (OSError, Failure) as error:
+        reason = str(error) if isinstance(error, Failure) else f"cannot be used: {error}"
         notice(f"the C compiler {command} {reason}; torch trains instead")
         return None
-    for failure in failures:
-        with contextlib.suppress(OSError):
-            failure.unlink()
-    return found
-
-
-def _recent(failure: Path) -> str | None:
-    """Why a compiler failed a short while ago, if it did."""
-    try:
-        seconds = time.time() - failure.stat().st_mtime
-    except OSError:
-        return None
-    return kept_text(failure) if abs(seconds) < RECENT else None
 
 
 def _found_or_compiled(command: str, source: str | None, reals: Sequence[str], places: Sequence[Path]) -> Path:
@@ -121,7 +120,7 @@ def _found_or_compiled(command: str, source: str | None, reals: Sequence[str], p
 
     Raises:
         OSError: in none of them can anything be written.
-        _Failure: the compiler makes no libraries.
+        Failure: the compiler makes no libraries.
     """
     folders = [place / _key(command, source, reals) for place in places]
     if found := next(filter(is_sealed, folders), None):
@@ -134,7 +133,7 @@ def _found_or_compiled(command: str, source: str | None, reals: Sequence[str], p
             make_folder(folder.parent)
             if shutil.disk_usage(folder.parent).free < ROOM:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            _compile(command, source, reals, folder)
+            compile_into(command, source, reals, folder)
         except OSError as error:
             problems.append(error)
             continue
@@ -149,24 +148,28 @@ def _key(command: str, source: str | None, reals: Sequence[str]) -> str:
     """The name of the folder for the libraries that a compiler makes here."""
     files = sorted(SOURCES.glob("*.[ch]")) if source is None else ()
     contents = [(path.name, path.read_bytes()) for path in files]
-    return _hash(command, _flags(source), _version(command), _processor(), source, contents, tuple(reals))
+    return _hash(command, flags(source), _version(command), _processor(), source, contents, tuple(reals))
 
 
 def _hash(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
-def _flags(source: str | None) -> tuple[str, ...]:
-    return FLAGS if source is None else LAYER_FLAGS
+@cache
+def _version(command: str) -> bytes:
+    """A compiler's own words on its version. Raises :class:`Failure`."""
+    if (known := _quick_version(command)) is not None:
+        return known
+    return asked_version(command)
 
 
 @cache
-def _version(command: str) -> bytes:
-    """A compiler's own words on its version. Raises :class:`_Failure`."""
+def _quick_version(command: str) -> bytes | None:
+    """A compiler's own words on its version; None if it does not find them at once."""
     try:
-        return subprocess.run([command, "--version"], capture_output=True, check=True, timeout=PATIENCE).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        raise _Failure(f"does not say its version ({' '.join(str(error).split())})") from error
+        return asked_version(command, HASTE)
+    except Failure:
+        return None
 
 
 @cache
@@ -177,89 +180,6 @@ def _processor() -> str:
     except OSError:
         return platform.machine() + platform.processor()
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))}))
-
-
-def _compile(command: str, source: str | None, reals: Sequence[str], folder: Path) -> None:
-    """Compile into a folder, whole or not at all.
-
-    Raises:
-        OSError: nothing can be written there.
-        _Failure: the compiler makes no libraries.
-    """
-    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as scratch:
-        new = Path(scratch) / folder.name
-        new.mkdir(PRIVATE)
-        libraries = {real: new / f"{real}.so" for real in reals}
-        if source is None:
-            _compile_units(command, libraries, Path(scratch))
-        else:
-            code = new / "layer.c"
-            code.write_text(source, encoding="utf-8")
-            links = {real: _link(command, LAYER_FLAGS, real, [code], path) for real, path in libraries.items()}
-            _run(links, Path(scratch))
-        _try_to_load(list(libraries.values()), ENTRIES if source is None else LAYER_ENTRIES)
-        seal(new)
-        if not is_sealed(folder):  # else another process was quicker
-            put(new, folder)
-
-
-def _compile_units(command: str, libraries: Mapping[str, Path], scratch: Path) -> None:
-    """Compile ``src/`` for each type of numbers, all units side by side. Raises :class:`_Failure`."""
-    objects = {real: [scratch / f"{real}-{unit.stem}.o" for unit in UNITS] for real in libraries}
-    units = {
-        path.stem: [command, *FLAGS, f"-DREAL={real}", "-c", str(unit), "-o", str(path)]
-        for real, paths in objects.items()
-        for unit, path in zip(UNITS, paths, strict=True)
-    }
-    _run(units, scratch)
-    _run({real: _link(command, FLAGS, real, objects[real], path) for real, path in libraries.items()}, scratch)
-
-
-def _link(command: str, flags: Sequence[str], real: str, inputs: Sequence[Path], library: Path) -> list[str]:
-    """The command that makes a library of sources or objects."""
-    return [command, *flags, "-shared", f"-DREAL={real}", *map(str, inputs), "-lm", "-o", str(library)]
-
-
-def _run(commands: Mapping[str, Sequence[str]], scratch: Path) -> None:
-    """Run compilers side by side, which keep their temporary files in a folder. Raises :class:`_Failure`."""
-    deadline, processes = time.monotonic() + SECONDS, []
-    environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}
-    try:
-        for name, words in commands.items():
-            with (scratch / f"{name}.log").open("wb") as log:
-                processes.append(
-                    subprocess.Popen(
-                        words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-                    )
-                )
-        for name, process in zip(commands, processes, strict=True):
-            if process.wait(max(0.0, deadline - time.monotonic())) != 0:
-                raise _Failure(f"fails: {_complaint(scratch / f'{name}.log', process.returncode)}")
-    except subprocess.TimeoutExpired:
-        raise _Failure(f"takes more than {SECONDS:g} s") from None
-    finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):  # what has ended stays as it is
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _complaint(log: Path, code: int) -> str:
-    """The first error among what a compiler has said."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    errors = [line for line in lines if "error:" in line] or lines
-    return errors[0].strip() if errors else f"exit code {code}"
-
-
-def _try_to_load(libraries: Sequence[Path], entries: Sequence[str]) -> None:
-    """Load libraries in another process, which a broken one may end. Raises :class:`_Failure`."""
-    words = [sys.executable, "-I", "-S", "-c", LOAD, " ".join(entries), *map(str, libraries)]
-    try:
-        done = subprocess.run(words, capture_output=True, check=False, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        raise _Failure(f"makes what cannot be loaded within {PATIENCE:g} s") from None
-    if done.returncode != 0:
-        raise _Failure("makes nothing that can be loaded")
 
 
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:

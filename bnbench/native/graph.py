@@ -26,6 +26,10 @@ class NotNative(Exception):
     """The compiled code does not know a layer; the message says which."""
 
 
+class NotReady(NotNative):
+    """Code that has not been compiled yet, where it may only be loaded; see :func:`only_loaded`."""
+
+
 @dataclass(frozen=True)
 class Output:
     """The output of a layer.

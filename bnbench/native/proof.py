@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bnbench.errors import described
 from bnbench.foreign import is_bug
-from bnbench.native.graph import NotNative
+from bnbench.native.graph import NotNative, NotReady
 from bnbench.native.steps import NativeSteps
 from bnbench.spec import RunSpec, Sgd
 from bnbench.stacking import CannotFold, Folded, fold, unequal
@@ -65,9 +65,14 @@ def prove_native(
     Returns:
         None if losses, gradients, parameters and buffers agree to 1e-9 relative, else the first difference, or why
         there are no compiled steps.
+
+    Raises:
+        NotReady: code is not compiled yet, and may not be here.
     """
     try:
         return next(differences(replace(spec, precision="fp64"), build, image, classes, batch, translate), None)
+    except NotReady:
+        raise
     except (CannotFold, NotNative) as error:
         return str(error)
     except (Exception, SystemExit) as error:  # a plugin's network may raise anything

@@ -49,7 +49,7 @@ class NativeSteps:
         if spec.precision == "bf16" or spec.grad_clip is not None:
             raise NotNative("bf16 or clipped gradients")
         if loaded is None:
-            raise NotNative("a machine without a C compiler")
+            raise NotNative("a machine without compiled code")
         self._dtype = dtype_of(spec)
         self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
         self._smoothing = spec.label_smoothing
@@ -61,7 +61,7 @@ class NativeSteps:
         """Make S steps with x [S, M, C, H, W], y [S, K, N], lr [S, K, 1]: losses [S, M] and logits [S, M, O]."""
         steps, lanes, batch = y_SKN.shape
         self._require_values(batch)
-        self._translate(batch)
+        self.translate(batch)
         losses_SM = lr_SK1.new_empty(steps, lanes * batch)
         logits_SMO = lr_SK1.new_empty(steps, lanes * batch, self._classes)
         tensors = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous(), losses_SM, logits_SMO
@@ -100,8 +100,12 @@ class NativeSteps:
         self._layers = (Layer * len(self._graph.layers))(*self._graph.layers)
         self._codes: dict[tuple[int, int], Code] = {}
 
-    def _translate(self, batch: int) -> None:
-        """Give the layers that need it code for a size of batch."""
+    def translate(self, batch: int) -> None:
+        """Give the layers that need it code for a size of batch.
+
+        Raises:
+            NotNative: one of them has no translation; or, as :class:`NotReady`, it may not be compiled here.
+        """
         for custom in self._graph.custom_layers:
             key = custom.index, batch
             if key not in self._codes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +11,10 @@ import torch
 from bnbench.components import Components
 from bnbench.data import Data
 from bnbench.global_state import preserved_global_state
+from bnbench.native import only_loaded
 from bnbench.notices import step
 from bnbench.plan.case import CPU, Case
-from bnbench.plan.execution import ALONE, Division, Execution
+from bnbench.plan.execution import ALONE, NOT_READY, Division, Execution
 from bnbench.plan.lanes import quick_lanes
 from bnbench.plan.proofs import folds, unfoldable, why_not_native
 from bnbench.plan.size import likely_seconds
@@ -30,11 +32,13 @@ class Means:
         workers: how many train at a time; on GPUs they share their memory.
         lanes: runs per stack; None lets the size of a network's activations decide, or a few measured steps.
         device: where they will be trained.
+        compiles: whether to wait for compilers; else only code that is there trains.
     """
 
     workers: int = 1
     lanes: int | None = None
     device: torch.device = CPU
+    compiles: bool = True
 
 
 @preserved_global_state()
@@ -51,12 +55,23 @@ def division(
         specs: by run_id.
         known: by stack key, how many runs are trained together at most, as it was found before.
     """
+    with nullcontext() if means.compiles else only_loaded():
+        return _division(specs, components, data, means, known or {})
+
+
+def _division(
+    specs: Mapping[str, RunSpec],
+    components: Components,
+    data: Callable[[RunSpec], Data],
+    means: Means,
+    known: Mapping[str, int],
+) -> Division:
     kinds: dict[tuple[object, ...], tuple[Execution, float]] = {}
     executions: dict[str, Execution] = {}
     sizes: dict[str, float] = {}
     groups = by_stack_key(specs)
     for number, (key, members) in enumerate(groups.items(), 1):
-        spec, most = specs[members[0]], (known or {}).get(key)
+        spec, most = specs[members[0]], known.get(key)
         kind = (kind_key(spec), len(members) > 1, most)
         if kind not in kinds:
             step(f"proving {arm(spec)} batch_size={spec.batch_size} ({number} of {len(groups)} kinds)")
@@ -80,13 +95,14 @@ def _execution(case: Case, means: Means, runs: int, known: int | None) -> Execut
     slow = why_not_native(case)
     native = slow is None and folds(case)
     if not (has_companions or native):
-        return ALONE
+        return Execution(reasons=(slow,)) if slow == NOT_READY else ALONE
     lanes = lanes or quick_lanes(case, -(-runs // means.workers), means.workers, native)
     looked_at = lanes > 1 or case.spec.plugin is not None
     if looked_at and (reason := unfoldable(case)) is not None:
         return Execution(reasons=(reason,))
     if lanes == 1:
-        return ALONE
+        return Execution(reasons=(slow,)) if slow == NOT_READY else ALONE
     if native:
         return Execution("native", lanes)
-    return Execution("stacked", lanes, (f"not compiled: {slow}",) if case.device.type == "cpu" else ())
+    why = slow if slow == NOT_READY else f"not compiled: {slow}"
+    return Execution("stacked", lanes, (why,) if case.device.type == "cpu" else ())

@@ -8,6 +8,10 @@ from typing import Literal
 Engine = Literal["reference", "stacked", "native", "interleaved"]
 
 
+NOT_READY = "compiled code was not ready"
+"""The reason for which torch trains what compiled code may train a little later."""
+
+
 @dataclass(frozen=True)
 class Execution:
     """The way in which runs with one stack key are trained.
@@ -22,6 +26,11 @@ class Execution:
     engine: Engine = "reference"
     lanes: int = 1
     reasons: tuple[str, ...] = ()
+
+    @property
+    def is_unready(self) -> bool:
+        """True if compiled code may train the runs once it is there."""
+        return NOT_READY in self.reasons
 
 
 ALONE = Execution()
@@ -38,3 +47,8 @@ class Division:
 
     executions: dict[str, Execution]
     sizes: dict[str, float]
+
+    def add(self, other: Division) -> None:
+        """Take in a division of others, or of some of these anew."""
+        self.executions.update(other.executions)
+        self.sizes.update(other.sizes)

@@ -16,8 +16,19 @@ import torch
 
 from bnbench.components import BUILT_IN
 from bnbench.kept import keep, kept_folder, kept_text
-from bnbench.native import c_compiler, library, prove_native
+from bnbench.native import (
+    NotNative,
+    NotReady,
+    c_compiler,
+    can_compile,
+    library,
+    may_compile,
+    prove_native,
+    translate_ahead,
+)
 from bnbench.plan.case import Case
+from bnbench.plan.execution import NOT_READY
+from bnbench.plan.feasibility import last_batch
 from bnbench.plan.size import likely_seconds
 from bnbench.spec import as_tree
 from bnbench.stacking import prove
@@ -53,23 +64,44 @@ def trains_natively(case: Case) -> bool:
 def why_not_native(case: Case) -> str | None:
     """The reason for which compiled code does not train a case's network; None if it is proved to do it as torch does.
 
-    Proofs are kept as those of :func:`unfoldable`.
+    Proofs are kept as those of :func:`unfoldable`. Within :func:`only_loaded` the reason is :data:`NOT_READY` where
+    something is to be compiled first.
     """
     spec = case.spec
     if case.device.type != "cpu":
         return f"it trains on the CPU, not on {case.device.type}"
     if spec.precision == "bf16" or spec.grad_clip is not None:
         return "it knows neither bf16 nor clipped gradients"
+    if library(torch.float64) is None:  # which may be otherwise another time, and is not kept
+        return _why_no_library()
     batch = min(spec.batch_size, BATCH)
     translate = likely_seconds(case) >= WORTH_TRANSLATING
-    own = [as_tree(spec)["optim"], spec.label_smoothing, spec.freeze_statistics is None, translate, c_compiler()]
-    if library(torch.float64) is None:  # which may be otherwise another time, and is not kept
-        return "there is no C compiler that works" if c_compiler() else "there is no C compiler"
+    asked = [as_tree(spec)["optim"], spec.label_smoothing, spec.freeze_statistics is None, translate, c_compiler()]
+    batches = sorted({spec.batch_size, last_batch(spec, case.data)} - {0})
 
     def proof() -> str | None:
         return prove_native(spec, case.build, case.data.shape, case.data.classes, batch, translate)
 
-    return _answer(_kept(case, batch, own), proof)
+    def translation() -> str | None:
+        try:
+            translate_ahead(spec, case.build, case.data.shape, case.data.classes, batches)
+        except NotReady:
+            raise
+        except NotNative as error:
+            return str(error)
+        return None
+
+    try:
+        reason = _answer(_kept(case, batch, asked), proof)
+        return reason or _answer(_kept(case, batch, [*asked, batches, spec.precision]), translation)
+    except NotReady:
+        return NOT_READY
+
+
+def _why_no_library() -> str:
+    if not c_compiler():
+        return "there is no C compiler"
+    return "there is no C compiler that works" if may_compile() or not can_compile() else NOT_READY
 
 
 def _answer(kept: Path | None, proof: Callable[[], str | None]) -> str | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bnbench import store
@@ -25,7 +24,17 @@ No traceback was left. The worker trained this run alone, and died {at}:
 """What is known of a run whose worker died."""
 
 
-def dispatch(tasks: Sequence[Task], launch: Launcher, devices: Sequence[str]) -> Generator[list[End], None, None]:
+Ready = Callable[["Task"], "Task"]
+"""Gives a task as it is to be trained if it begins now."""
+
+
+def _as_it_is(task: Task) -> Task:
+    return task
+
+
+def dispatch(
+    tasks: Sequence[Task], launch: Launcher, devices: Sequence[str], ready: Ready = _as_it_is
+) -> Generator[list[End], None, None]:
     """How the runs of each task ended, as they end.
 
     A stack whose worker died, or spoiled its process, is halved and tried again once the others are through, as
@@ -33,6 +42,7 @@ def dispatch(tasks: Sequence[Task], launch: Launcher, devices: Sequence[str]) ->
 
     Args:
         devices: one per worker, which has it as long as it lives.
+        ready: is asked when a worker takes a task, but for one that has failed before.
 
     Raises:
         BnbenchError: as the launcher does.
@@ -41,9 +51,10 @@ def dispatch(tasks: Sequence[Task], launch: Launcher, devices: Sequence[str]) ->
 
     while tasks:
         again: list[Task] = []
-        with closing(launch(work, tasks, len(devices), _kind, partial(_placed, devices))) as told:
+        begun: dict[int, Task] = {}
+        with closing(launch(work, tasks, len(devices), _kind, _placed(devices, ready, begun))) as told:
             for done in told:
-                task = tasks[done.index]
+                task = begun.get(id(tasks[done.index]), tasks[done.index])
                 if done.error is None:
                     ends, left = done.value, _missing(task, done.value)
                 else:
@@ -54,12 +65,17 @@ def dispatch(tasks: Sequence[Task], launch: Launcher, devices: Sequence[str]) ->
                     again += _halves(task, left)
                 if ends:
                     yield ends
-        tasks = again
+        tasks, ready = again, _as_it_is
 
 
-def _placed(devices: Sequence[str], task: Task, place: int) -> Task:
-    """A task for the worker with a place."""
-    return replace(task, device=devices[place])
+def _placed(devices: Sequence[str], ready: Ready, begun: dict[int, Task]) -> Callable[[Task, int], Task]:
+    """A function that gives a task as the worker with a place has it; ``begun`` takes that, by the task's ``id``."""
+
+    def placed(task: Task, place: int) -> Task:
+        begun[id(task)] = replace(ready(task), device=devices[place])
+        return begun[id(task)]
+
+    return placed
 
 
 def _missing(task: Task, ends: Sequence[End]) -> list[RunSpec]:

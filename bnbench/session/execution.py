@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ from bnbench.devices import gpus
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.launch import LAUNCHERS, local
-from bnbench.notices import followed
+from bnbench.notices import followed, step
 from bnbench.plan import ALONE, Division, Execution, stacks
-from bnbench.session.dispatch import dispatch
-from bnbench.session.plan import Plan
+from bnbench.plan.grouping import Stack
+from bnbench.plan.readiness import is_worth_waiting, niceness
+from bnbench.session.dispatch import Ready, dispatch
+from bnbench.session.plan import Plan, Terms
+from bnbench.session.preparation import Preparation
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.silence import Silent, watched
 from bnbench.session.watching import Watch
@@ -101,28 +105,59 @@ def _train(
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     workers = worker_count(plan, jobs, launcher)
-    most = most_lanes(lanes)
+    terms = Terms(workers, most_lanes(lanes), compiles=launcher == "inline")
     ended = 0
     try:
-        groups = _interleaved(plan, pending)
-        with followed(shown.prepare):
-            found = Division({}, {}) if groups else _divided(plan, pending, workers, most, shown.wait)
-        grouped = groups or stacks(pending, found.executions, workers, spread=most is None)
-        tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.executions)
-        foreign = any(task.plugin for task in tasks)  # a user's code may end its process
-        here = workers == 1 and jobs is None and plan.device.type == "cpu"
-        launch = LAUNCHERS["local" if foreign else "inline" if here else launcher]
-        shown.begin(tasks, workers, found.sizes)
-        with closing(dispatch(tasks, launch, _devices(plan, workers))) as told:
-            for ends in told:
-                for end in ends:
-                    ended += 1
-                    shown.end(end)
-                if fail_fast and any(end.status in store.FAILURES for end in ends):
-                    break
+        with _grouped(plan, pending, terms, shown) as (grouped, found, ready):
+            tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.executions)
+            foreign = any(task.plugin for task in tasks)  # a user's code may end its process
+            here = workers == 1 and jobs is None and plan.device.type == "cpu"
+            launch = LAUNCHERS["local" if foreign else "inline" if here else launcher]
+            shown.begin(tasks, workers, found.sizes)
+            with closing(dispatch(tasks, launch, _devices(plan, workers), ready)) as told:
+                for ends in told:
+                    for end in ends:
+                        ended += 1
+                        shown.end(end)
+                    if fail_fast and any(end.status in store.FAILURES for end in ends):
+                        break
     except KeyboardInterrupt:
         return ended, True
     return ended, False
+
+
+@contextmanager
+def _grouped(
+    plan: Plan, pending: Mapping[str, RunSpec], terms: Terms, shown: Watch
+) -> Iterator[tuple[Sequence[Stack], Division, Ready]]:
+    """The stacks of pending runs, or the groups in which they are trained in turns; see :func:`_prepared`."""
+    if groups := _interleaved(plan, pending):
+        yield groups, Division({}, {}), lambda task: task
+        return
+    with followed(shown.prepare), _prepared(plan, pending, terms, shown.wait) as prepared:
+        yield prepared
+
+
+@contextmanager
+def _prepared(
+    plan: Plan, pending: Mapping[str, RunSpec], terms: Terms, waits: Waits
+) -> Iterator[tuple[Sequence[Stack], Division, Ready]]:
+    """The stacks of pending runs, how they are trained, and what a task becomes by code that is compiled meanwhile.
+
+    The lanes that are found are entered in sweep.yaml, but for those of torch where compiled code is not ready.
+    """
+    terms = replace(terms, known=plan.known_lanes() if terms.lanes is None else {})
+    found = _divided(plan, pending, terms, waits)
+    planned = _stacks(pending, found, terms)
+    late = {name: spec for name, spec in pending.items() if found.executions[stack_key(spec)].is_unready}
+    question = plan.division(replace(terms, compiles=True))
+    with closing(Preparation(plan, question, late, niceness(planned, pending, found))) as preparation:
+        if is_worth_waiting(planned, pending, found):
+            step("compiling")
+            found.add(preparation.wait())
+            planned = _stacks(pending, found, terms)
+        _enter_lanes(plan, pending, found, terms)
+        yield planned, found, preparation.current
 
 
 def execute_run(
@@ -138,13 +173,13 @@ def execute_run(
     with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
         (identity,) = plan.pending
         try:
-            found = _divided(plan, plan.pending, 1, None, lambda waiting: None)
-            (task,) = _tasks(plan, [list(plan.pending.values())], found.executions)
-            if task.plugin is None and plan.device.type == "cpu":
-                (end,) = work(task, watch)
-            else:
-                with closing(dispatch([task], partial(local, heard=watch), _devices(plan, 1))) as told:
-                    (end,) = next(told)
+            with _prepared(plan, plan.pending, Terms(1), lambda waiting: None) as (_, found, ready):
+                (task,) = _tasks(plan, [list(plan.pending.values())], found.executions)
+                if task.plugin is None and plan.device.type == "cpu":
+                    (end,) = work(ready(task), watch)
+                else:
+                    with closing(dispatch([task], partial(local, heard=watch), _devices(plan, 1), ready)) as told:
+                        (end,) = next(told)
             status = end.status
         except KeyboardInterrupt:
             status = "interrupted"
@@ -197,24 +232,34 @@ def _interleaved(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, 
     return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.interleaved else []
 
 
-def _divided(plan: Plan, pending: Mapping[str, RunSpec], workers: int, most: int | None, waits: Waits) -> Division:
-    """How the pending runs are divided into stacks; what was found for that is entered in sweep.yaml."""
+def _divided(plan: Plan, pending: Mapping[str, RunSpec], terms: Terms, waits: Waits) -> Division:
+    """The division of the pending runs into stacks."""
     imported_whole("bnbench.training")
     from bnbench.training import release_memory
 
-    whole, known = Division({}, {}), plan.known_lanes() if most is None else {}
-    for told in plan.divide(pending, workers, most, known, waits):
-        whole.executions.update(told.value.executions)
-        whole.sizes.update(told.value.sizes)
+    whole = Division({}, {})
+    for told in plan.divide(pending, terms, waits):
+        whole.add(told.value)
     release_memory()  # of what was proved and measured
-    if most is None:
-        groups = by_stack_key(pending)
-        sure = {
-            key: one.lanes for key, one in whole.executions.items() if one.lanes > 1 or len(groups.get(key, ())) > 1
-        }
-        if lanes := known | sure:
-            store.update_last_entry(plan.folder, {"lanes": lanes})
     return whole
+
+
+def _stacks(pending: Mapping[str, RunSpec], found: Division, terms: Terms) -> Sequence[Stack]:
+    return stacks(pending, found.executions, terms.workers, spread=terms.lanes is None)
+
+
+def _enter_lanes(plan: Plan, pending: Mapping[str, RunSpec], found: Division, terms: Terms) -> None:
+    """Enter in sweep.yaml how many runs are trained together, as far as that was found out."""
+    if terms.lanes is not None:
+        return
+    groups = by_stack_key(pending)
+    sure = {
+        key: one.lanes
+        for key, one in found.executions.items()
+        if not one.is_unready and (one.lanes > 1 or len(groups.get(key, ())) > 1)
+    }
+    if lanes := {**terms.known, **sure}:
+        store.update_last_entry(plan.folder, {"lanes": lanes})
 
 
 def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], executions: Mapping[str, Execution]) -> list[Task]:

@@ -20,6 +20,23 @@ from bnbench.whole import imported_whole
 
 
 @dataclass(frozen=True)
+class Terms:
+    """Terms on which runs are divided into stacks.
+
+    Attributes:
+        workers: processes that train at a time.
+        lanes: runs trained as one network; None as many as is quick.
+        known: the most runs trained together, by stack key, as it was found before; counts only without lanes.
+        compiles: compilers are waited for.
+    """
+
+    workers: int
+    lanes: int | None = None
+    known: Mapping[str, int] = field(default_factory=dict)
+    compiles: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
     """The runs of a request: finished, impossible, held back, or to be trained.
 
@@ -76,29 +93,23 @@ class Plan:
                 known |= entry.get("lanes", {})
         return known
 
-    def divide(
-        self,
-        pending: Mapping[str, RunSpec],
-        workers: int,
-        lanes: int | None,
-        known: Mapping[str, int],
-        waits: Waits | None = None,
-    ) -> Iterator[Answer]:
-        """A :class:`Division` of what is pending: as the same command found before, or found now.
-
-        Args:
-            lanes: runs trained as one network; None as many as is quick.
-            known: as of :meth:`known_lanes`; counts only if ``lanes`` is None.
-            waits: see :func:`ask`.
-        """
+    def division(self, terms: Terms) -> Question:
+        """The question that comes to a :class:`Division` on some terms."""
         imported_whole("bnbench.plan.choice")
         import torch
 
         from bnbench.plan.choice import Means, division
 
-        device = torch.device(self.device.name)
-        question = partial(division, means=Means(workers, lanes, device), known=known if lanes is None else {})
-        for answer in self.ask(question, pending, True, waits):
+        means = Means(terms.workers, terms.lanes, torch.device(self.device.name), terms.compiles)
+        return partial(division, means=means, known=terms.known if terms.lanes is None else {})
+
+    def divide(self, pending: Mapping[str, RunSpec], terms: Terms, waits: Waits | None = None) -> Iterator[Answer]:
+        """A :class:`Division` of what is pending: as the same command found before, or found now.
+
+        Args:
+            waits: see :func:`ask`.
+        """
+        for answer in self.ask(self.division(terms), pending, True, waits):
             if answer.error is None:
                 yield answer
                 continue

@@ -14,10 +14,11 @@ from bnbench.asking import Answer, ask_at_once
 from bnbench.devices import CPU
 from bnbench.environment import age, cores
 from bnbench.launch import local, prestart
-from bnbench.plan import engine_lines, stacks, until_last
+from bnbench.plan import Division, engine_lines, stacks, until_last
 from bnbench.plan.grouping import Stack
+from bnbench.plan.readiness import foreseen, is_lasting
 from bnbench.remembered import finding_seconds, machine, remembered
-from bnbench.session.plan import Plan
+from bnbench.session.plan import Plan, Terms
 from bnbench.session.provenance import is_settled
 from bnbench.spec import RunSpec, kind_key
 from bnbench.whole import import_seconds, imported_whole
@@ -94,7 +95,7 @@ def estimate(plan: Plan, way: Way) -> Estimate:
         *(way.workers, way.lanes, way.rounds, cores(), plan.known_lanes(), machine()),
         date.today().isocalendar()[:2],
     ]
-    return Estimate(planning, **remembered("estimate", about, lambda: _measured(plan, way)))
+    return Estimate(planning, **remembered("estimate", about, lambda: _measured(plan, way), is_lasting))
 
 
 def _measured(plan: Plan, way: Way) -> dict[str, Any]:
@@ -113,8 +114,10 @@ def _measured(plan: Plan, way: Way) -> dict[str, Any]:
     loading = import_seconds()
     if in_workers:
         list(local(abs, [0], 1))  # until the server can start processes
-    executions = {key: execution for answer in divisions for key, execution in answer.value.executions.items()}
-    groups = stacks(plan.pending, executions, way.workers, spread=way.lanes is None)
+    whole = Division({}, {})
+    for answer in divisions:
+        whole.add(answer.value)
+    groups = stacks(plan.pending, whole.executions, way.workers, spread=way.lanes is None)
     training, starting = _timed_steps(plan, way, divisions, groups, in_workers)
     if in_workers and cores() == 1:
         starting += loading
@@ -123,17 +126,17 @@ def _measured(plan: Plan, way: Way) -> dict[str, Any]:
         "dividing": way.rounds * dividing,
         "starting": way.rounds * starting,
         "training": until_last(training, way.workers),
-        "engines": engine_lines(plan.pending, executions),
+        "engines": engine_lines(plan.pending, foreseen(groups, plan.pending, whole)),
     }
 
 
 def _timed_division(plan: Plan, way: Way) -> tuple[float, list[Answer]]:
     """Divide the runs; the seconds without imports that it takes whoever trains, for whom what was slow is known."""
-    known = plan.known_lanes()
+    terms = Terms(way.workers, way.lanes, plan.known_lanes())
 
     def timed() -> tuple[float, list[Answer]]:
         start = time.monotonic() - import_seconds()
-        answers = list(plan.divide(plan.pending, way.workers, way.lanes, known))
+        answers = list(plan.divide(plan.pending, terms))
         return time.monotonic() - import_seconds() - start, answers
 
     seconds, answers = timed()

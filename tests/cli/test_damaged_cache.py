@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +13,7 @@ import pytest
 
 import bnbench
 from bnbench.kept import is_sealed, kept_text
-from bnbench.native import c_compiler
-from bnbench.native import compiler as compilation
+from bnbench.native import c_compiler, compilation
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program
 from tests.native.test_compilation import forget
@@ -107,14 +104,14 @@ def test_damaged_files(sweep: Sweeps, damage: Damage):
 
     expected = sweep()
     assert expected.engines == {"native"} and expected.lines == []
-    for words in (("--dry-run",), ()):
-        found = sweep(*words, damage=damage_all)
-        native = sweep.kept / "native"
-        assert found.lines == [f"note: compiled code in {native} is not as it was written; it is compiled anew"]
-        assert all(is_sealed(folder) for folder in native.iterdir()) and len(list(native.iterdir())) == 1
+    found = sweep(damage=damage_all)
+    native = sweep.kept / "native"
+    assert found.lines == [f"note: compiled code in {native} is not as it was written; it is compiled anew"]
+    assert all(is_sealed(folder) for folder in native.iterdir()) and len(list(native.iterdir())) == 1
     assert found.losses == expected.losses and found.engines == {"native"}
     assert {kept_text(path) for path in files(sweep.kept / "proofs")} == {"proved"}
     assert sweep() == expected
+    assert sweep("--dry-run", damage=damage_all).lines == [], "it compiles nothing"
 
 
 @pytest.mark.parametrize("change", [lambda path: path.chmod(0o777), pytest.param(
@@ -149,24 +146,3 @@ def test_python_is_warned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.undo()
         forget()
     assert {row["engine"] for row in rows(str(tmp_path / "results/s/runs.csv"))} == {"stacked"}
-
-
-def test_a_compiler_that_makes_nothing(tmp_path: Path):
-    """The program has found that out, and says it; no worker tries again."""
-    command = executable(tmp_path / "cc", f'echo "$1" >> {tmp_path}/calls')
-    environment = {**os.environ, "CC": command, "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONWARNINGS": "ignore"}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-    words = ["sweep", "--name", "s", "--jobs", "2", *RUNS, "batch_size=32,64"]
-    done = subprocess.run(
-        [sys.executable, "-m", "bnbench", *words],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stderr == f"note: the C compiler {command} makes nothing that can be loaded; torch trains instead\n"
-    assert {row["engine"] for row in rows(str(tmp_path / "results/s/runs.csv"))} == {"stacked"}
-    assert (tmp_path / "calls").read_text().splitlines() == ["--version", *["-O3"] * 6], (
-        "two units and a library for each precision"
-    )

@@ -19,8 +19,7 @@ import pytest
 import torch
 
 from bnbench.kept import is_sealed
-from bnbench.native import c_compiler, library
-from bnbench.native import compiler as compilation
+from bnbench.native import c_compiler, compilation, compiler, library, only_loaded
 from bnbench.notices import heard
 from tests.test_kept import ANOTHER, DAMAGES, Damage, another_user, as_root
 
@@ -30,12 +29,12 @@ const int64_t workspace = {answer}, width = sizeof(REAL);
 void forward(void) {{}}
 void backward(void) {{}}
 """
-CACHES = (c_compiler, library, compilation._compiled)
 
 
 def forget() -> None:
     """Be as another process, which has loaded nothing."""
-    for cached in CACHES:
+    compiler._loaded.clear()
+    for cached in (c_compiler, compiler._version, compiler._quick_version):
         cached.cache_clear()
 
 
@@ -184,7 +183,7 @@ def test_a_compiler_that_does_not_work_costs_one_line(
     assert values == [None] and time.monotonic() - began < 20
     (line,) = dict.fromkeys(told)
     assert line.startswith(f"the C compiler {command} {reason}") and line.endswith("; torch trains instead")
-    assert [path.suffix for path in cache.iterdir()] == [".failed"], "no library is kept, and nothing left over"
+    assert not cache.exists() or not list(cache.iterdir()), "no library is kept, and nothing left over"
     assert _alive(command) == []
     monkeypatch.delenv("CC")
     assert answers() == ([7], []), "another compiler is asked"
@@ -199,23 +198,57 @@ def _alive(word: str) -> list[str]:
     return found
 
 
-def test_a_worker_does_not_try_again_what_has_failed(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    command = program(tmp_path / "compiler", f'echo "$1" >> {tmp_path}/calls; test "$1" = --version')
-    monkeypatch.setenv("CC", command)
-    monkeypatch.setattr(compilation, "parent_process", lambda: None)
-    _, told = answers()
+def test_where_code_is_only_loaded_no_compiler_is_started(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """But for its version, once there is something; what is compiled meanwhile is loaded in the same process."""
+    monkeypatch.setenv("CC", program(tmp_path / "compiler", f'echo "$1" >> {tmp_path}/calls; cc "$@"'))
+    forget()
+    with only_loaded():
+        assert library(torch.float32, SOURCE.format(answer=7)) is None
+        assert not cache.exists() and not (tmp_path / "calls").exists()
+        assert library(torch.float32) is None
+    assert answers() == ([7], [])
     calls = (tmp_path / "calls").read_text()
-    monkeypatch.setattr(compilation, "parent_process", lambda: "a program")
-    assert answers() == ([None], told) and (tmp_path / "calls").read_text() == calls
-    for failure in tmp_path.rglob("*.failed"):
-        os.utime(failure, (time.time() - compilation.RECENT - 1,) * 2)
-    assert answers() == ([None], told) and len((tmp_path / "calls").read_text()) > len(calls)
-    program(tmp_path / "compiler", 'cc "$@"')
-    assert answers()[0] == [None], "a worker goes by what the program has found"
-    monkeypatch.setattr(compilation, "parent_process", lambda: None)
-    assert answers() == ([7], [])
-    monkeypatch.setattr(compilation, "parent_process", lambda: "a program")
-    assert answers() == ([7], [])
+    with only_loaded():
+        assert answers() == ([7], []) and answers(8) == ([None], [])
+    assert set((tmp_path / "calls").read_text().removeprefix(calls).split()) == {"--version"}
+
+
+def test_a_compiler_that_hangs_does_not_hold_up_what_only_loads(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    answers()
+    monkeypatch.setenv("CC", program(tmp_path / "compiler", "sleep 600"))
+    monkeypatch.setattr(compiler, "HASTE", 0.2)
+    began = time.monotonic()
+    with only_loaded():
+        assert answers() == ([None], []) and time.monotonic() - began < 10
+
+
+COMPILE_SRC = """
+import torch
+from bnbench.native import compilation, library
+compilation.cores = lambda: 4
+print(library(torch.float32) is not None)
+"""
+
+
+def test_units_that_are_compiled_outlive_who_is_killed(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The next one goes on from there."""
+    wait = f"while ! test -e {tmp_path}/go; do sleep 0.1; done"
+    script = f'echo "$*" >> {tmp_path}/calls; case "$*" in *-c*gemm.c*) {wait};; esac; exec cc "$@" -O0'
+    monkeypatch.setenv("CC", program(tmp_path / "compiler", script))
+    words, here = [sys.executable, "-c", COMPILE_SRC], Path(__file__).parents[2]
+    with subprocess.Popen(words, cwd=here) as first:
+        while len(list(cache.glob("*-train/digests"))) < 2:
+            assert first.poll() is None
+            time.sleep(0.05)
+        first.kill()
+    (tmp_path / "go").touch()
+    (tmp_path / "calls").unlink()
+    assert subprocess.run(words, cwd=here, capture_output=True, text=True, check=True).stdout == "True\n"
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [sum(unit in call for call in calls) for unit in ("/train.c", "/gemm.c")] == [0, 2]
+    assert [is_sealed(path) for path in cache.iterdir() if not path.name.startswith("scratch-")] == [True]
 
 
 def test_a_full_folder_for_temporary_files_is_not_needed(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.errors import Impossible
-from bnbench.native import c_compiler, layer_rules, library, prove_native, structures
-from bnbench.native import compiler as compilation
-from bnbench.native.compiler import FLAGS, REALS, UNITS
+from bnbench.native import c_compiler, compiler, layer_rules, library, prove_native, structures
+from bnbench.native.compilation import FLAGS, UNITS
+from bnbench.native.compiler import REALS
 from bnbench.native.graph import Graph, Output
 from bnbench.norms.common.stacking import PerExample
 from bnbench.plan.case import Case
@@ -25,6 +25,7 @@ from bnbench.spec import RunSpec
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import MODELS, alone, assert_equal, lanes_of, small, stacked
+from tests.native.test_compilation import forget
 from tests.products import products, whole
 
 NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
@@ -262,7 +263,7 @@ class Guarded:
         flags = [*FLAGS, "-O1", "-shared", f"-DGAP={self.GAP}", "-DREAL=float"]
         command = [c_compiler() or "", *flags, *map(str, UNITS), "-lm"]
         subprocess.run([*command, "-o", str(made)], check=True)
-        self.loaded, self.trained = compilation._declared(ctypes.CDLL(str(made))), 0
+        self.loaded, self.trained = compiler._declared(ctypes.CDLL(str(made))), 0
 
     def plan(self, job: Any) -> int:
         self.size: int = self.loaded.plan(job)
@@ -366,28 +367,22 @@ def test_a_compiler_that_does_not_work_makes_no_library(monkeypatch: pytest.Monk
     program.chmod(0o755)
     monkeypatch.setenv("CC", str(program))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    caches = (c_compiler, library, compilation._compiled)
-    for cached in caches:
-        cached.cache_clear()
+    forget()
     try:
         assert c_compiler() == str(program) and library(torch.float32) is None
         assert not list(tmp_path.rglob("*.so"))
     finally:
         monkeypatch.undo()
-        for cached in caches:
-            cached.cache_clear()
+        forget()
 
 
 def test_without_a_compiler_torch_trains(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BNBENCH_NATIVE", "off")
-    caches = (c_compiler, library, compilation._compiled)
-    for cached in caches:
-        cached.cache_clear()
+    forget()
     try:
         assert c_compiler() is None
         spec = make_spec("model=mlp")
         assert not trains_natively(Case(spec, components(), load_data(spec)))
     finally:
         monkeypatch.undo()
-        for cached in caches:
-            cached.cache_clear()
+        forget()

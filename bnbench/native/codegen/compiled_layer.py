@@ -23,8 +23,8 @@ from bnbench.native.codegen.aten_graph import Call, calls_of, operations_of
 from bnbench.native.codegen.aten_ops import PRELUDE
 from bnbench.native.codegen.emitter import emit
 from bnbench.native.codegen.lowering import lower
-from bnbench.native.compiler import library
-from bnbench.native.graph import NotNative
+from bnbench.native.compiler import library, may_compile
+from bnbench.native.graph import NotNative, NotReady
 from bnbench.norms.common.copying import copied
 from bnbench.stacking.layers.per_lane import tensors_of
 from bnbench.stacking.proof import magnitude
@@ -60,7 +60,8 @@ def code_of(layer: nn.Module, x: Tensor) -> Code:
         x: [N, C] or [N, C, H, W], some input.
 
     Raises:
-        NotNative: it depends on values, draws numbers, changes in Python, or does what has no translation.
+        NotNative: it depends on values, draws numbers, changes in Python, or does what has no translation; or, as
+            :class:`NotReady`, it is not compiled yet and may not be here.
     """
     key = _key(layer, x)
     if key is not None and (x.dtype, key) in _known:
@@ -70,6 +71,8 @@ def code_of(layer: nn.Module, x: Tensor) -> Code:
         path = None if folder is None else folder / f"{key}.c"
         stored = None if path is None else kept_text(path)
         code = None if stored is None else _loaded(layer, x, stored)
+        if code is None and path is not None and not may_compile():
+            raise NotReady(f"{type(layer).__name__}, which is not compiled yet")
         if code is None:
             source = _translated(layer, x)
             code = _loaded(layer, x, source)
@@ -101,6 +104,8 @@ def _loaded(layer: nn.Module, x: Tensor, source: str) -> Code | None:
     """Code from a source, if it does what the layer does: the source may be of another layer that looks the same."""
     loaded, calls = library(x.dtype, source), calls_of(layer)
     if loaded is None:
+        if not may_compile():
+            raise NotReady(f"{type(layer).__name__}, which is not compiled yet")
         return None
     try:
         workspace, before = ctypes.c_int64.in_dll(loaded, "workspace").value, state_of(layer)
