@@ -7,7 +7,7 @@ import socket
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -155,12 +155,77 @@ def _train(
         Mismatch: compiled code trains them otherwise than torch; no result of any of them was written.
         NotNative: there is no compiled code for them, as where it was removed after it was planned; likewise.
     """
-    specs, native = attempt.specs, attempt.engine == "native"
-    device = resolve_device(task.device)
-    facts = {
+    specs, device = attempt.specs, resolve_device(task.device)
+    book = _Book(segment, _facts(task, attempt, device), waits=attempt.engine == "native")
+    segment.start(specs, book.facts)
+    if task.execution.reasons and task.execution.engine == "reference":
+        _log_for_all(segment, specs, f"trained alone, which is slower: {book.facts['engine_reason']}")
+    try:
+        with current(device):
+            for rows in _rows(task, attempt, device, watch, partial(_log_for_all, segment, specs)):
+                book.write(rows)
+    except (KeyboardInterrupt, Mismatch, NotNative):
+        raise
+    except BaseException as error:  # a plugin may also call sys.exit
+        book.close()
+        if len(specs) > 1 or not attempt.is_alone:
+            return list(book.ended.values()), tuple(spec for spec in specs if spec not in book.ended)
+        line = foreign_line(error).strip() if task.plugin else ""
+        book.fail(specs[0], error, brief(error) + (f" ({line})" if line else ""))
+    book.close()
+    return list(book.ended.values()), ()
+
+
+@dataclass
+class _Book:
+    """What is written of an attempt.
+
+    Attributes:
+        facts: columns that are equal for all its runs.
+        waits: results are written at the end only: those of compiled code count once all has stood the comparisons.
+        ended: the runs with a result.
+    """
+
+    segment: Segment
+    facts: dict[str, Any]
+    waits: bool
+    ended: dict[RunSpec, End] = field(default_factory=dict)
+    _results: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, rows: Sequence[tuple[RunSpec, dict[str, Any]]]) -> None:
+        """Write rows, each to the table that it is of."""
+        final = [(spec, row) for spec, row in rows if "status" in row]
+        readings = [{"run_id": run_id(spec), **row} for spec, row in rows if "probe" in row]
+        others = [{"run_id": run_id(spec), **row} for spec, row in rows if not {"status", "probe"} & row.keys()]
+        self.segment.readings(readings)
+        self.segment.evaluation(others)
+        self._results += [
+            {"run_id": run_id(spec), **self.facts, **row, "finished_at": timestamp()} for spec, row in final
+        ]
+        self.ended |= {spec: End(spec, row["status"]) for spec, row in final}
+        if not self.waits:
+            self.close()
+
+    def fail(self, spec: RunSpec, error: BaseException, message: str) -> None:
+        """Write the failure of a run, with the traceback under logs/."""
+        self.segment.log(run_id(spec), traceback.format_exc())
+        row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
+        self._results.append({"run_id": run_id(spec), **self.facts, **row})
+        self.ended[spec] = End(spec, row["status"], message)
+
+    def close(self) -> None:
+        """Write the results that have waited."""
+        if self._results:
+            self.segment.finish(self._results)
+            self._results.clear()
+
+
+def _facts(task: Task, attempt: Attempt, device: torch.device) -> dict[str, Any]:
+    """The columns of runs.csv that are equal for all runs of an attempt."""
+    return {
         "engine": "reference" if attempt.is_alone else attempt.engine,
         "engine_reason": "; ".join(task.execution.reasons),
-        "lanes": 1 if attempt.is_alone else len(specs),
+        "lanes": 1 if attempt.is_alone else len(attempt.specs),
         "device": str(device),
         "started_at": timestamp(),
         "host": socket.gethostname(),
@@ -168,41 +233,6 @@ def _train(
         "torch": torch.__version__,
         "git_commit": task.git_commit,
     }
-    segment.start(specs, facts)
-    if task.execution.reasons and task.execution.engine == "reference":
-        _log_for_all(segment, specs, f"trained alone, which is slower: {facts['engine_reason']}")
-    ended: dict[RunSpec, End] = {}
-    results: list[dict[str, Any]] = []
-    try:
-        with current(device):
-            for rows in _rows(task, attempt, device, watch, partial(_log_for_all, segment, specs)):
-                final = [(spec, row) for spec, row in rows if "status" in row]
-                readings = [{"run_id": run_id(spec), **row} for spec, row in rows if "probe" in row]
-                others = [{"run_id": run_id(spec), **row} for spec, row in rows if not {"status", "probe"} & row.keys()]
-                segment.readings(readings)
-                segment.evaluation(others)
-                results += [{"run_id": run_id(spec), **facts, **row, "finished_at": timestamp()} for spec, row in final]
-                if results and not native:
-                    segment.finish(results)
-                    results.clear()
-                ended |= {spec: End(spec, row["status"]) for spec, row in final}
-    except (KeyboardInterrupt, Mismatch, NotNative):
-        raise
-    except BaseException as error:  # a plugin may also call sys.exit
-        segment.finish(results)
-        left = tuple(spec for spec in specs if spec not in ended)
-        if len(specs) > 1 or not attempt.is_alone:
-            return list(ended.values()), left
-        (spec,) = specs
-        line = foreign_line(error).strip() if task.plugin else ""
-        message = brief(error) + (f" ({line})" if line else "")
-        segment.log(run_id(spec), traceback.format_exc())
-        row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
-        segment.finish([{"run_id": run_id(spec), **facts, **row}])
-        ended[spec] = End(spec, row["status"], message)
-        return list(ended.values()), ()
-    segment.finish(results)  # what compiled code found counts once all of it has stood the comparisons
-    return list(ended.values()), ()
 
 
 def _anew(task: Task, spec: RunSpec) -> Components:

@@ -62,7 +62,8 @@ SWEEP = ("sweep", "--name", "s", "model=mlp", "model.depth=1", "model.width=8", 
 def parts(here: Path, slow: str) -> dict[str, float]:
     """The parts of an estimate with a delay at something, and the ages of the process before and behind it."""
     program = PROGRAM.format(delay=DELAYS[slow].format(seconds=SLEEP))
-    environment = {**os.environ, "XDG_CACHE_HOME": str(here / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    cache, path = str(here / "cache"), os.pathsep.join(sys.path)
+    environment = {**os.environ, "XDG_CACHE_HOME": cache, "PYTHONPATH": path, "BNBENCH_NATIVE": "off"}
     subprocess.run([sys.executable, "-c", program, *SWEEP], cwd=here, env=environment, check=True, timeout=300)
     answer: dict[str, float] = json.loads((here / "estimate.json").read_text())
     return answer
