@@ -26,7 +26,6 @@ from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
 from bnbench.native import Mismatch, NotNative, only_loaded
 from bnbench.notices import heard
-from bnbench.plan.case import lacks_memory
 from bnbench.plan.execution import Engine, Execution
 from bnbench.plugin_source import Plugin
 from bnbench.probes import take, take_interleaved
@@ -39,6 +38,7 @@ from bnbench.training import (
     Record,
     brief,
     current,
+    lacks_memory,
     loss_of,
     now,
     prepare_process,

@@ -1,4 +1,4 @@
-"""Convergence: how fast, and how surely, each row reaches a target validation accuracy."""
+"""Numbers on convergence: how fast, and how surely, each row reaches a target validation accuracy."""
 
 from __future__ import annotations
 

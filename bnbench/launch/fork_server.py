@@ -1,4 +1,4 @@
-"""Preloaded by the fork server: a process that the system refuses it is told by the program, in one line."""
+"""Preloaded by the fork server, which then prints no traceback where the system refuses it a process: the program tells it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bnbench.data import Examples
-from bnbench.plan.case import Case, is_its_own
+from bnbench.foreign import is_bug
+from bnbench.plan.case import Case
 from bnbench.plan.measurement import measure_steps
 from bnbench.training import prepare_process
 
@@ -37,7 +38,7 @@ def seconds_per_lane(case: Case, lanes: int, native: bool = False) -> float:
         networks = [case.build(seed) for seed in range(lanes)]
         seconds = measure_steps(specs, networks, small, engine, STEPS)
     except (Exception, SystemExit) as error:
-        if not is_its_own(error, case.spec):
+        if is_bug(error):
             raise
         return math.inf
     return math.inf if seconds is None else seconds[1] / STEPS / lanes

@@ -13,8 +13,8 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from bnbench.components import Components
 from bnbench.errors import Impossible
+from bnbench.foreign import is_bug
 from bnbench.global_state import preserved_global_state
-from bnbench.plan.case import is_its_own
 from bnbench.plan.examination import MOST_PARAMETERS, TOO_LARGE
 from bnbench.spec import RunSpec
 from bnbench.training.statistics import not_recomputed, running_statistics, statistics_of, tracks_statistics
@@ -77,7 +77,7 @@ def wrong_axes(spec: RunSpec, components: Components, x: Tensor) -> str | None:
             found = norm(x.shape[1], **spec.norm.options).to(x.dtype)(given)
             return isinstance(found, Tensor) and found.shape == given.shape
         except (Exception, SystemExit) as error:
-            if not is_its_own(error, spec):
+            if is_bug(error):
                 raise
             return False
 

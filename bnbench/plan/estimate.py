@@ -12,9 +12,10 @@ import torch
 from bnbench.components import Components
 from bnbench.data import Data, Examples, order_of
 from bnbench.errors import BnbenchError
+from bnbench.foreign import is_bug
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
-from bnbench.plan.case import Case, is_its_own
+from bnbench.plan.case import Case
 from bnbench.plan.execution import ALONE, Division, Execution
 from bnbench.plan.grouping import STEP_OVERHEAD, Stack
 from bnbench.plan.measurement import measure_steps
@@ -184,7 +185,7 @@ def _measure(case: Case, execution: Execution, runs: int) -> _Pace:
     except BnbenchError:
         raise
     except (Exception, SystemExit) as error:
-        if not is_its_own(error, case.spec):
+        if is_bug(error):
             raise
         return _Pace(0.0, 0.0, 0.0, 0.0, 0.0, native=False)
 

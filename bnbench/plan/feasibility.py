@@ -19,7 +19,6 @@ from bnbench.errors import Impossible, InvalidRequest, message_of
 from bnbench.foreign import foreign_line, is_foreign
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
-from bnbench.plan.case import lacks_memory
 from bnbench.plan.contract import (
     limited_parameters,
     require_logits,
@@ -31,6 +30,7 @@ from bnbench.plan.contract import (
 from bnbench.plan.examination import TOO_LARGE
 from bnbench.spec import MOST_STEPS, RunSpec, arm
 from bnbench.text import plural
+from bnbench.training import lacks_memory
 from bnbench.training.forward import dtype_of
 from bnbench.training.timeline import timeline_of
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from bnbench.foreign import is_bug
 from bnbench.plan.calibration import quickest, seconds_per_lane
-from bnbench.plan.case import Case, is_its_own
+from bnbench.plan.case import Case
 from bnbench.plan.proofs import folds
 from bnbench.plan.size import lane_bytes
 from bnbench.training import gpus, memory_of
@@ -36,7 +37,7 @@ def quick_lanes(case: Case, runs: int, workers: int, native: bool) -> int:
     try:
         per_lane = lane_bytes(case)
     except (Exception, SystemExit) as error:
-        if not is_its_own(error, case.spec):
+        if is_bug(error):
             raise
         return 1  # a component that fails will fail its own run
     if native:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bnbench.plan.case import Case, is_its_own
+from bnbench.foreign import is_bug
+from bnbench.plan.case import Case
 
 STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8
 """Cost of a step of a run alone on a core whatever it holds, and of each value that its layers put out, roughly."""
@@ -22,7 +23,7 @@ def likely_seconds(case: Case) -> float:
     try:
         return seconds_alone(case)
     except (Exception, SystemExit) as error:
-        if not is_its_own(error, case.spec):
+        if is_bug(error):
             raise
         return 0.0
 

@@ -1,4 +1,4 @@
-"""Convergence: how fast, and how surely, each row reaches a target validation accuracy."""
+"""The view of convergence: how fast, and how surely, each row reaches a target validation accuracy."""
 
 from __future__ import annotations
 

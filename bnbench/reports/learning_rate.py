@@ -1,4 +1,4 @@
-"""Learning rate: the whole curve of each row, its best and largest learning rate, and how wide the usable range is."""
+"""The view of learning rate: the whole curve of each row, its best and largest learning rate, and how wide the usable range is."""
 
 from __future__ import annotations
 

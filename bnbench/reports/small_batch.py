@@ -1,4 +1,4 @@
-"""Small batch: test accuracy by batch size, each cell at its own best learning rate, and what small batches cost."""
+"""The view of small batch: test accuracy by batch size, each cell at its own best learning rate, and what small batches cost."""
 
 from __future__ import annotations
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 
 import torch
 
-from bnbench.errors import InvalidRequest, described
+from bnbench.errors import InvalidRequest, described, message_of
 
+TORCH_NO_MEMORY = "can't allocate memory"
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """Options of ``mallopt(3)``."""
 
@@ -84,6 +85,13 @@ def loss_of(device: torch.device) -> str | None:
     except RuntimeError as error:
         return _first_line(error)
     return None
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """True for each way in which Python and torch say that memory is lacking."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and TORCH_NO_MEMORY in message_of(error)
 
 
 def brief(error: BaseException) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from bnbench.components import Components, components
 from bnbench.plan import Division
 from bnbench.plan.calibration import seconds_per_lane
-from bnbench.plan.case import CPU, Case, is_its_own
+from bnbench.plan.case import CPU, Case
 from bnbench.plan.contract import wrong_axes
 from bnbench.plan.estimate import stack_seconds
 from bnbench.plan.lanes import quick_lanes
@@ -68,16 +67,3 @@ def test_a_users_error_is_left_to_its_run_and_a_bug_is_raised(place: str, monkey
         parts = with_norm(None)
     with pytest.raises(TypeError, match="NoneType"):
         ask(Case(SPEC, parts, data))
-
-
-@pytest.mark.parametrize("plugin", [None, "0123456789ab"])
-def test_an_error_of_torch_is_that_of_a_plugin_where_there_is_one(plugin: str | None):
-    with pytest.raises(RuntimeError) as caught:
-        nn.Linear(2, 2)(torch.ones(3, 3))
-    error = caught.value.with_traceback(caught.value.__traceback__ and caught.value.__traceback__.tb_next)
-    assert is_its_own(error, replace(SPEC, plugin=plugin)) is (plugin is not None)
-
-
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError(), RuntimeError("can't allocate memory")])
-def test_a_lack_of_memory_is_no_bug(error: BaseException):
-    assert is_its_own(error, SPEC)
