@@ -22,7 +22,7 @@ from bnbench.whole import imported_whole
 
 IMPORTED = ("bnbench.plugins", "bnbench.plan.feasibility")
 """Modules of a process that answers."""
-LONG = 30.0
+SILENT_SECONDS = 30.0
 """Seconds without a sign of life that are worth telling of what trains, and that an import may take."""
 EARLY = 10.0
 """Seconds without a sign of life that are worth telling of what is tried before training."""
@@ -46,7 +46,7 @@ class Answer:
 
 
 class _Hung(Exception):
-    """A process has not answered for :data:`LONG`."""
+    """A process has not answered for :data:`SILENT_SECONDS`."""
 
 
 def ask(
@@ -64,7 +64,7 @@ def ask(
         data: the folder of the datasets.
         measures: whether the answer takes time: arms are then asked one after the other, and once.
         waits: by default, whoever hears notices is told of an arm from which nothing comes for :data:`EARLY`, or
-            :data:`LONG` if it measures.
+            :data:`SILENT_SECONDS` if it measures.
 
     Raises:
         BnbenchError: as the question does.
@@ -82,7 +82,9 @@ def ask(
     if plugin is None or len(built_in) == len(specs):
         return
     inquiries = [Inquiry(question, arm, plugin, data) for arm in _plugin_arms(specs)]
-    for reply in _answers(inquiries, 1 if measures else cores(), waits or _named(LONG if measures else EARLY)):
+    for reply in _answers(
+        inquiries, 1 if measures else cores(), waits or _named(SILENT_SECONDS if measures else EARLY)
+    ):
         if reply.error is None or measures:
             yield reply
         else:
@@ -102,7 +104,8 @@ def ask_of_import(question: Question, plugin: Plugin) -> Any:
     """The answer, about no specs, of a process that has imported a plugin.
 
     Raises:
-        PluginError: the process died, wrote what is no answer, or gave none for :data:`LONG`; or as the question does.
+        PluginError: the process died, wrote what is no answer, or gave none for :data:`SILENT_SECONDS`; or as the
+            question does.
     """
     reason = ""
     with _trace() as trace:
@@ -111,7 +114,7 @@ def ask_of_import(question: Question, plugin: Plugin) -> Any:
                 inquiry = Inquiry(question, {}, plugin, Path(), trace, exactly)
                 (reply,) = _answers([inquiry], 1, longest=_while_imported(plugin))
             except _Hung:
-                reason = reason or f"it has not ended after {LONG:.0f} s"
+                reason = reason or f"it has not ended after {SILENT_SECONDS:.0f} s"
                 break
             except BnbenchError as error:
                 raise PluginError(str(error)) from error
@@ -129,7 +132,7 @@ def ask_at_once(questions: Sequence[tuple[Question, Specs]], parts: Known, data:
     """
     plugins = [parts.plugin if any(spec.plugin for spec in specs.values()) else None for _, specs in questions]
     inquiries = [Inquiry(*asked, plugin, data) for asked, plugin in zip(questions, plugins, strict=True)]
-    return [reply for reply in _answers(inquiries, len(inquiries), _named(LONG)) if reply.error is None]
+    return [reply for reply in _answers(inquiries, len(inquiries), _named(SILENT_SECONDS)) if reply.error is None]
 
 
 def _ask_again(question: Question, specs: Specs, plugin: Plugin, data: Path, waits: Waits) -> Iterator[Answer]:
@@ -171,7 +174,7 @@ def _while_imported(plugin: Plugin) -> Callable[[float], None]:
     silence = _silence(EARLY)
 
     def tell(seconds: float) -> None:
-        if seconds >= LONG:
+        if seconds >= SILENT_SECONDS:
             raise _Hung
         silence(seconds, lambda: f"--plugin {plugin.file} for {seconds:.0f} s while it is imported")
 

@@ -26,7 +26,7 @@ from bnbench.foreign import foreign_line, line_of
 from bnbench.global_state import preserved_global_state, seeded_generators
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS
-from bnbench.plugin_modules import Beside, read_plugin, show_lines, unchanged, use
+from bnbench.plugin_modules import SiblingModules, read_plugin, show_lines, unchanged, use
 from bnbench.plugin_source import Plugin, source_hash
 from bnbench.schema import Descriptions, describe
 from bnbench.spec import RunSpec, stream
@@ -130,7 +130,7 @@ class _Loaded:
 
     components: Components
     source: bytes
-    beside: Beside
+    beside: SiblingModules
 
     def is_current(self, plugin: Path | Plugin) -> bool:
         """True if a plugin holds just this: its source as it was read, or its files now."""
@@ -143,7 +143,7 @@ _plugins: dict[Path, _Loaded] = {}
 
 
 def _load(plugin: Plugin) -> _Loaded:
-    file, beside = plugin.file, Beside(plugin.file.parent, dict(plugin.beside))
+    file, beside = plugin.file, SiblingModules(plugin.file.parent, dict(plugin.beside))
     for path, source in {file: plugin.source, **beside.sources}.items():
         show_lines(path, source)
     use(beside)
@@ -167,7 +167,7 @@ def _load(plugin: Plugin) -> _Loaded:
     return _Loaded(parts, plugin.source, beside)
 
 
-def _execute(plugin: Path, source: bytes, name: str, beside: Beside) -> ModuleType:
+def _execute(plugin: Path, source: bytes, name: str, beside: SiblingModules) -> ModuleType:
     """Run exactly the bytes that were hashed; an import could take older ones from a bytecode file, and leaves one."""
     module = ModuleType(name)
     module.__file__ = str(plugin)

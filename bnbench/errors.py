@@ -8,6 +8,8 @@ from pathlib import Path
 
 RESTORE = "restore it from a copy, or move the sweep's folder away and train again"
 
+TORCH_NO_MEMORY = "can't allocate memory"
+
 
 class BnbenchError(Exception):
     """The request cannot be carried out; the message is all that the user needs to see."""
@@ -82,3 +84,10 @@ def nearest(value: str, allowed: Sequence[str]) -> str:
         return f"{hint}Allowed: {', '.join(allowed)}"
     close = {known[name] for name in get_close_matches(value.lower(), known, n=SHOWN, cutoff=0.0)}
     return f"{hint}Allowed: {', '.join(name for name in allowed if name in close)}, ... ({len(allowed)} in all)"
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """True for each way in which Python and torch say that memory is lacking."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and TORCH_NO_MEMORY in message_of(error)

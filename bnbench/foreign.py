@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from types import FrameType
 
+from bnbench.errors import lacks_memory
 from bnbench.plugin_modules import KNOWN
 
 
@@ -15,15 +16,21 @@ def is_foreign(error: BaseException) -> bool:
     return any(map(_is_foreign, _frames(error)))
 
 
-def is_bug(error: BaseException) -> bool:
-    """True if this program's code raised an error that it did not mean to, while no user's code was running.
+def is_bug(error: BaseException, has_user_code: bool = True) -> bool:
+    """True if this program raised an error that it did not mean to, while no user's code was running.
 
-    It means those that it has a class for. One that torch raises is no bug: it may lie in a user's choice of torch's
-    layers, or in the outputs of the user's.
+    It means those that it has a class for, and those of a lack of memory.
+
+    Args:
+        has_user_code: a plugin may take part, which leaves no frame where it consists of torch's layers: an error that
+            torch raises is no bug then. Without, it is one, but in networks of torchvision, as some fail on small images.
     """
-    intended = type(error).__module__.startswith("bnbench.") or isinstance(error, RuntimeError | MemoryError)
-    raising = deque((frame for frame in _frames(error) if frame.f_code.co_name != "__getattr__"), maxlen=1)
-    return not intended and not is_foreign(error) and any(_root(frame) == "bnbench" for frame in raising)
+    if type(error).__module__.startswith("bnbench.") or lacks_memory(error) or is_foreign(error):
+        return False
+    roots = [_root(frame) for frame in _frames(error) if frame.f_code.co_name != "__getattr__"]
+    if has_user_code:
+        return not isinstance(error, RuntimeError) and roots[-1:] == ["bnbench"]
+    return "torchvision" not in roots
 
 
 def foreign_line(error: BaseException) -> str:

@@ -28,7 +28,7 @@ Sources = dict[Path, bytes]
 
 
 @dataclass(frozen=True, eq=False)
-class Beside:
+class SiblingModules:
     """The modules beside a plugin.
 
     Attributes:
@@ -111,11 +111,11 @@ def _known_spec(name: str, places: Sequence[Path], sources: Sources) -> ModuleSp
     return spec
 
 
-_current: Beside | None = None
+_current: SiblingModules | None = None
 _first, _last = _Finder(first=True), _Finder(first=False)
 
 
-def use(beside: Beside) -> None:
+def use(beside: SiblingModules) -> None:
     """Let ``import`` find the modules beside a plugin, and no longer those beside another."""
     global _current
     last = _current
@@ -208,12 +208,12 @@ def _is_in(folder: Path, name: str, file: str | None, package: Sequence[str] | N
     return any(place.resolve() in expected for place in places)
 
 
-def _names(beside: Beside) -> set[str]:
+def _names(beside: SiblingModules) -> set[str]:
     """The packages and modules that sources are of."""
     return {path.relative_to(beside.folder).parts[0].removesuffix(".py") for path in beside.sources}
 
 
-def _imported(beside: Beside) -> dict[str, ModuleType]:
+def _imported(beside: SiblingModules) -> dict[str, ModuleType]:
     """The modules beside a plugin that are imported."""
     tops = _names(beside)
     for name, module in list(sys.modules.items()):

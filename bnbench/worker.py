@@ -21,6 +21,7 @@ from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train, train_interleaved, train_stack
 from bnbench.environment import timestamp
+from bnbench.errors import lacks_memory
 from bnbench.foreign import foreign_line
 from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
@@ -38,8 +39,7 @@ from bnbench.training import (
     Record,
     brief,
     current,
-    lacks_memory,
-    loss_of,
+    device_failure,
     now,
     prepare_process,
     resolve_device,
@@ -137,7 +137,7 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
                 waiting = [one.by_torch() for one in (*waiting, attempt)]
                 name = f"{name}-{uuid.uuid4().hex[:6]}"
         ends += ended
-        if (loss := loss_of(torch.device(task.device))) is not None:
+        if (loss := device_failure(torch.device(task.device))) is not None:
             raise Spent(ends, SPENT.format(task=task, loss=loss))
         if left:
             waiting += reversed(halves(attempt, left))

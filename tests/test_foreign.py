@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bnbench.errors import Impossible
 from bnbench.foreign import is_bug
 from bnbench.models import build
-from bnbench.models.cancelled import freeze_cancelled_biases
+from bnbench.models.redundant_biases import freeze_cancelled_biases
 from bnbench.native import NotNative, c_compiler
 from bnbench.native.codegen.compiled_layer import code_of
 from bnbench.native.graph import Graph, Output
@@ -28,8 +28,8 @@ from bnbench.stacking.graph_capture.runner import LaneSteps
 from bnbench.stacking.optimizers import make_lane_optimizer
 from bnbench.stacking.step import LaneStep
 from bnbench.stacking.vmap import _agrees
+from bnbench.training.batch_dependence import mixes_examples
 from bnbench.training.content import Incomparable, Walk
-from bnbench.training.mixing import mixes_examples
 from bnbench.training.optimizer import decays
 from tests.conftest import make_spec
 from tests.engines.tape import Tape

@@ -1,4 +1,4 @@
-"""Numbers on learning rate: the whole curve of each row, its best and largest learning rate, and how wide the usable range is."""
+"""Numbers on learning rates: the curve of each row, its best and largest rate, and the width of the usable range."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from bnbench.analysis.time_to_target import Times
-from bnbench.stats import Reading, ratio_of_medians
+from bnbench.stats import RatioKind, ratio_of_medians
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class SpeedUp:
         value: the ratio; NaN without one.
     """
 
-    reading: Reading | Literal["baseline", "unmatched", "unstable"]
+    reading: RatioKind | Literal["baseline", "unmatched", "unstable"]
     value: float = math.nan
 
 

@@ -97,7 +97,7 @@ def _estimate(plan: session.Plan, way: _Way) -> session.Estimate:
     from bnbench import session
 
     workers = session.worker_count(plan, way.jobs, way.launcher)
-    return session.estimate(plan, session.Way(workers, session.most_lanes(way.lanes)))
+    return session.estimate(plan, session.Way(workers, session.max_lanes(way.lanes)))
 
 
 def _show(plan: session.Plan, is_named: bool, full: bool) -> None:

@@ -11,7 +11,7 @@ from bnbench.config.grammar import Setting
 from bnbench.config.grid import Cell
 from bnbench.config.keys import NESTED
 from bnbench.errors import nearest
-from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.convert import WrongType, convert, shown
 from bnbench.schema.fields import OPEN, field_types
 from bnbench.schema.torchvision_names import torchvision_names
 from bnbench.spec import Choice, RunSpec
@@ -86,7 +86,7 @@ class Builder:
     def _convert(self, key: str, annotation: Any, value: Any) -> Any:
         try:
             return convert(annotation, value)
-        except Mismatch as mismatch:
+        except WrongType as mismatch:
             needed = f"cannot be left out, with ~{key} or null; " if value is None else ""
             values = self._given.get(key, (value,))
             slip = slips.rewritten(key, annotation, value, values)

@@ -9,7 +9,7 @@ from typing import Any
 from bnbench.config.compose import GROUPS, Composer
 from bnbench.config.grammar import Setting, parse, split
 from bnbench.config.keys import NESTED, Arms
-from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.convert import WrongType, convert, shown
 from bnbench.schema.fields import field_types
 from bnbench.spec import RunSpec, Value, flatten
 
@@ -74,7 +74,7 @@ def _values(setting: Setting, arms: Arms, composer: Composer, wrong: list[str]) 
             try:
                 converted.add(convert(annotation, value))
                 break
-            except Mismatch as mismatch:
+            except WrongType as mismatch:
                 reason = reason or str(mismatch)
         else:
             wrong.extend([f"{setting.key}={shown(value)}: {reason}"] if reason else [])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, get_origin
 
-from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.convert import WrongType, convert, shown
 
 LONGEST = 200
 """Characters of a text that is looked at; nobody writes longer ones by hand."""
@@ -145,7 +145,7 @@ def _number(text: str) -> Any:
 def _mismatch(annotation: Any, value: Any) -> str | None:
     try:
         convert(annotation, value)
-    except Mismatch as mismatch:
+    except WrongType as mismatch:
         return str(mismatch)
     return None
 

@@ -14,7 +14,7 @@ from bnbench.config.keys import NESTED
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.paths import content
 from bnbench.schema import Parts
-from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.convert import WrongType, convert, shown
 from bnbench.schema.fields import field_types
 from bnbench.spec import RunSpec, check
 
@@ -100,6 +100,6 @@ def _value(key: str, value: Any, composer: Composer, problems: list[str]) -> Any
 def _convert(key: str, annotation: Any, value: Any, problems: list[str]) -> Any:
     try:
         return convert(annotation, value)
-    except Mismatch as mismatch:
+    except WrongType as mismatch:
         problems.append(f"{key}={shown(value)}: {mismatch}")
         return None

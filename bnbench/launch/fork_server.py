@@ -1,4 +1,4 @@
-"""Preloaded by the fork server, which then prints no traceback where the system refuses it a process: the program tells it."""
+"""Preloaded by the fork server: where the system refuses it a process, the program tells it, not a traceback."""
 
 from __future__ import annotations
 

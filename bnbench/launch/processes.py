@@ -18,7 +18,7 @@ from bnbench.launch.launcher import Done, as_it_is, same_kind
 from bnbench.launch.starting import start_process
 from bnbench.launch.workers import Worker, collect, dismiss, hand, heard_of
 
-LOOK = 1.0
+POLL_SECONDS = 1.0
 """Seconds from one look at tasks in hand to the next."""
 
 
@@ -38,7 +38,8 @@ def local(
 
     Args:
         heard: is given what the function tells on the way; it is then called as ``function(task, tell)``.
-        waited: is told at each :data:`LOOK` for how many seconds each task has been in hand. What it raises ends all.
+        waited: is told every :data:`POLL_SECONDS` for how many seconds each task has been in hand. What it raises ends
+            all.
     """
     assert jobs >= 1, "somebody must work"
     crew = _Crew(function, jobs, heard is not None)
@@ -49,7 +50,7 @@ def local(
             yield from _hand_out(crew, lambda index, place: placed(tasks[index], place))
             if waited is not None:
                 waited(crew.in_hand())
-            for worker in heard_of(crew.workers, None if waited is None else LOOK):
+            for worker in heard_of(crew.workers, None if waited is None else POLL_SECONDS):
                 done = collect(worker, heard)
                 if done is None:
                     continue

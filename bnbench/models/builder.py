@@ -20,9 +20,9 @@ from torch import nn
 
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.global_state import seeded_generators
-from bnbench.models.cancelled import freeze_cancelled_biases
 from bnbench.models.initial import Network, draw_weights
 from bnbench.models.preparation import prepare, prepares
+from bnbench.models.redundant_biases import freeze_cancelled_biases
 from bnbench.models.registry import MODELS
 from bnbench.models.residual import residual_branches
 from bnbench.models.training import restrict_training

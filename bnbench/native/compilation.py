@@ -36,7 +36,7 @@ SECONDS = 120.0
 """Longest that a compiler may take for a library."""
 PATIENCE = 20.0
 """Seconds for what takes an instant."""
-LOOK = 0.02
+POLL_SECONDS = 0.02
 """Seconds from one look at compilers to the next."""
 SCRATCH, OBJECT = "scratch-", "unit.o"
 """The beginning of the names of scratch folders; a unit that was kept."""
@@ -177,7 +177,7 @@ def _run(
             if not over:
                 if time.monotonic() > deadline:
                     raise Failure(f"takes more than {patience:g} s")
-                time.sleep(LOOK)
+                time.sleep(POLL_SECONDS)
     finally:
         for process in running.values():
             _end(process)

@@ -5,7 +5,7 @@ The names here need no torch; what builds networks is in modules of its own, imp
 
 from bnbench.plan.examination import Examination, examine, examine_options, lasts, likely_failures, summarized
 from bnbench.plan.execution import ALONE, Division, Execution
-from bnbench.plan.grouping import engine_lines, stacks, until_last
+from bnbench.plan.grouping import engine_lines, makespan, stacks
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "last_line",
     "lasts",
     "likely_failures",
+    "makespan",
     "stacks",
     "summarized",
-    "until_last",
 ]

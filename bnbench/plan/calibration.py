@@ -38,7 +38,7 @@ def seconds_per_lane(case: Case, lanes: int, native: bool = False) -> float:
         networks = [case.build(seed) for seed in range(lanes)]
         seconds = measure_steps(specs, networks, small, engine, STEPS)
     except (Exception, SystemExit) as error:
-        if is_bug(error):
+        if is_bug(error, case.spec.plugin is not None):
             raise
         return math.inf
     return math.inf if seconds is None else seconds[1] / STEPS / lanes

@@ -185,7 +185,7 @@ def _measure(case: Case, execution: Execution, runs: int) -> _Pace:
     except BnbenchError:
         raise
     except (Exception, SystemExit) as error:
-        if is_bug(error):
+        if is_bug(error, case.spec.plugin is not None):
             raise
         return _Pace(0.0, 0.0, 0.0, 0.0, 0.0, native=False)
 

@@ -67,9 +67,9 @@ def examine_options(specs: Mapping[str, RunSpec], components: Components, load: 
 
 def _examined(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
     """Findings about specs with the same data; without these, those that need none."""
-    from bnbench.plan.equal_arms import steps
     from bnbench.plan.feasibility import obstacles, wrong_options
     from bnbench.plan.first_step import failures
+    from bnbench.plan.step_counts import steps
 
     found = Examination()
 

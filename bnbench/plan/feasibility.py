@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bnbench.components import Components
 from bnbench.data import Augmentation, Data, Examples, Order, order_of
-from bnbench.errors import Impossible, InvalidRequest, message_of
+from bnbench.errors import Impossible, InvalidRequest, lacks_memory, message_of
 from bnbench.foreign import foreign_line, is_foreign
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
@@ -30,7 +30,6 @@ from bnbench.plan.contract import (
 from bnbench.plan.examination import TOO_LARGE
 from bnbench.spec import MOST_STEPS, RunSpec, arm
 from bnbench.text import plural
-from bnbench.training import lacks_memory
 from bnbench.training.forward import dtype_of
 from bnbench.training.timeline import timeline_of
 

@@ -68,7 +68,7 @@ def _spread(planned: list[Stack], cost: Callable[[Stack], float], workers: int) 
         if len(largest) <= 1:
             break
         current = [*(stack for stack in current if stack is not largest), *_parts(largest, 2)]
-        if until_last([*map(cost, current)], workers) < 0.98 * until_last([*map(cost, best)], workers):
+        if makespan([*map(cost, current)], workers) < 0.98 * makespan([*map(cost, best)], workers):
             best = current
     return best
 
@@ -79,7 +79,7 @@ def _cost(spec: RunSpec, lanes: int) -> float:
     return steps * (STEP_OVERHEAD + lanes)
 
 
-def until_last(seconds: Sequence[float], workers: int) -> float:
+def makespan(seconds: Sequence[float], workers: int) -> float:
     """Seconds until the last of the workers is through with all stacks, the longest first."""
     ends = [0.0] * workers
     for value in sorted(seconds, reverse=True):

@@ -28,7 +28,7 @@ Question = Callable[[Mapping[str, RunSpec], "Components", Load], Any]
 """A function of a module, of specs by run_id, what they are built from, and what loads their data."""
 
 ROOM = mmap.PAGESIZE
-LOOK = 1.0
+POLL_SECONDS = 1.0
 """Seconds from one look at where the code is to the next."""
 
 
@@ -112,7 +112,7 @@ def _looked_at(keep: Callable[[FrameType], bool]) -> Iterator[None]:
     over, here = threading.Event(), threading.get_ident()
 
     def look() -> None:
-        while not over.wait(LOOK):
+        while not over.wait(POLL_SECONDS):
             frame = sys._current_frames().get(here)
             while frame is not None and not keep(frame):
                 frame = frame.f_back

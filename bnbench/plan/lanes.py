@@ -37,7 +37,7 @@ def quick_lanes(case: Case, runs: int, workers: int, native: bool) -> int:
     try:
         per_lane = lane_bytes(case)
     except (Exception, SystemExit) as error:
-        if is_bug(error):
+        if is_bug(error, case.spec.plugin is not None):
             raise
         return 1  # a component that fails will fail its own run
     if native:

@@ -35,7 +35,7 @@ COMPILED_FIRST, UNTIL_READY = "compiled first, which takes some seconds", "until
 
 
 @dataclass(frozen=True)
-class Request:
+class CompileJob:
     """An inquiry whose answer may take compilers, and the niceness with which it is found."""
 
     inquiry: Inquiry
@@ -43,14 +43,14 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Reply:
+class CompileReply:
     """The answer to an inquiry, and what was noticed on the way."""
 
     value: Any
     notices: tuple[str, ...]
 
 
-def reply(request: Request) -> Reply:
+def reply(request: CompileJob) -> CompileReply:
     """Answer in a process of low priority, which ends in order on SIGTERM."""
     signal.signal(signal.SIGTERM, _leave)
     os.nice(request.niceness)
@@ -59,7 +59,7 @@ def reply(request: Request) -> Reply:
     told: list[str] = []
     with heard(told.append):
         value = answer(request.inquiry)
-    return Reply(value, tuple(told))
+    return CompileReply(value, tuple(told))
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -23,7 +23,7 @@ def likely_seconds(case: Case) -> float:
     try:
         return seconds_alone(case)
     except (Exception, SystemExit) as error:
-        if is_bug(error):
+        if is_bug(error, case.spec.plugin is not None):
             raise
         return 0.0
 

@@ -1,4 +1,4 @@
-"""The view of small batch: test accuracy by batch size, each cell at its own best learning rate, and what small batches cost."""
+"""The view of small batches: test accuracy by batch size, each at its best learning rate, and what they cost."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Unknown:
         return self.name
 
 
-class Mismatch(Exception):
+class WrongType(Exception):
     """A value has the wrong type; the message completes "name=value: "."""
 
 
@@ -45,7 +45,7 @@ def convert(annotation: Any, value: Any) -> Value:
     Equal results have equal types (never 1 beside 1.0 or true), so that equal specs have one identity.
 
     Raises:
-        Mismatch: the value has another type or is not among the allowed ones.
+        WrongType: the value has another type or is not among the allowed ones.
     """
     origin = get_origin(annotation)
     if origin in (Union, types.UnionType):
@@ -102,15 +102,15 @@ def _convert_union(members: tuple[Any, ...], value: Any) -> Value:
     for kind in kinds:
         try:
             return convert(kind, value)
-        except Mismatch as mismatch:
+        except WrongType as mismatch:
             reasons.append(str(mismatch))
-    raise Mismatch(" or ".join([*reasons, "null"] if type(None) in members else reasons))
+    raise WrongType(" or ".join([*reasons, "null"] if type(None) in members else reasons))
 
 
 def _convert_literal(allowed: tuple[Any, ...], value: Any) -> Value:
     if any(value == item and type(value) is type(item) for item in allowed):
         return cast(Value, value)
-    raise Mismatch(f"not allowed; {nearest(str(value), [shown(item) for item in allowed])}")
+    raise WrongType(f"not allowed; {nearest(str(value), [shown(item) for item in allowed])}")
 
 
 def _convert_list(members: tuple[Any, ...], value: Any) -> Value:
@@ -118,16 +118,16 @@ def _convert_list(members: tuple[Any, ...], value: Any) -> Value:
         raise _unsupported("tuple of a fixed length")
     if not isinstance(value, list | tuple):
         example = get_args(members[0])[:1] or (0.5, 0.75)
-        raise Mismatch(f"must be a list such as {shown(example)}")
+        raise WrongType(f"must be a list such as {shown(example)}")
     return tuple(cast(float, _convert_item(members[0], item)) for item in value)
 
 
 def _convert_item(annotation: Any, item: Any) -> Value:
     try:
         return convert(annotation, item)
-    except Mismatch as mismatch:
+    except WrongType as mismatch:
         subject = f"{shown(item)} is" if get_origin(annotation) is Literal else "each item"
-        raise Mismatch(f"{subject} {mismatch}") from None
+        raise WrongType(f"{subject} {mismatch}") from None
 
 
 def _convert_scalar(annotation: Any, value: Any) -> Value:
@@ -148,19 +148,19 @@ def _convert_scalar(annotation: Any, value: Any) -> Value:
 def _convert_float(value: Any) -> float:
     finite = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
     if not finite:
-        raise Mismatch("must be a finite number such as 0.1")
+        raise WrongType("must be a finite number such as 0.1")
     if abs(value) > LARGEST_FLOAT32:
-        raise Mismatch("must be a finite number that float32 can hold, at most 3.4e38")
+        raise WrongType("must be a finite number that float32 can hold, at most 3.4e38")
     return float(value) + 0.0  # no negative zero, which equals zero but has another identity
 
 
 def _expect(right: bool, value: Any, message: str) -> Value:
     if right:
         return cast(Value, value)
-    raise Mismatch(message)
+    raise WrongType(message)
 
 
-def _unsupported(annotation: Any) -> Mismatch:
+def _unsupported(annotation: Any) -> WrongType:
     kinds: Iterable[str] = ("bool", "int", "float", "str", "Literal[...]", "tuple[float, ...]", "one of these | None")
     name = getattr(annotation, "__name__", None) if isinstance(annotation, type) else None
-    return Mismatch(f"its type {name or annotation} is not one that a command line can set: {', '.join(kinds)}")
+    return WrongType(f"its type {name or annotation} is not one that a command line can set: {', '.join(kinds)}")

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from bnbench.errors import PluginError
 from bnbench.schema.augmentation import COMMON
-from bnbench.schema.convert import Mismatch, Unknown, convert
+from bnbench.schema.convert import Unknown, WrongType, convert
 from bnbench.schema.description import Description, Descriptions
 from bnbench.schema.facts import Facts
 from bnbench.schema.fields import option_defaults, option_types
@@ -52,7 +52,7 @@ def _description(group: str, name: str, component: Callable[..., Any]) -> Descri
     for option, default in defaults.items():
         try:
             options[option] = _plain(convert(kinds[option], default))
-        except Mismatch as mismatch:
+        except WrongType as mismatch:
             raise PluginError(f"--plugin: {group} {name!r}, default {option}={default!r}: {mismatch}") from mismatch
     if group == "dataset":
         if names := sorted(set(options) & set(COMMON)):

@@ -1,6 +1,6 @@
 """A sweep from request to results: what is asked for, less what is finished, goes to the workers and into the store."""
 
-from bnbench.session.execution import check_execution, execute, execute_run, most_lanes, worker_count
+from bnbench.session.execution import check_execution, execute, execute_run, max_lanes, worker_count
 from bnbench.session.growth import extension
 from bnbench.session.inputs import Grid, Paths, Prestart
 from bnbench.session.plan import Plan
@@ -26,7 +26,7 @@ __all__ = [
     "execute",
     "execute_run",
     "extension",
-    "most_lanes",
+    "max_lanes",
     "plan_request",
     "plan_run",
     "plan_sweep",

@@ -28,7 +28,7 @@ Rows = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class _Inquiry:
+class _Examiner:
     """Runs whose networks are tried.
 
     Attributes:
@@ -106,7 +106,7 @@ def checked_plan(
     untrained = [identity for identity in specs if known.get(identity) not in skip]
     if prestart is not None and prestart.to_train and untrained and not problems:
         prestart.begin()
-    inquiry = _Inquiry(specs, parts, paths.data, prestart)
+    inquiry = _Examiner(specs, parts, paths.data, prestart)
     examination = Examination() if request.is_unclear else _examined(inquiry, bool(specs_with_data), problems)
     impossible = {key: examination.impossible[key] for key in specs if key in examination.impossible}
     if problems or len(impossible) == len(specs):
@@ -146,7 +146,7 @@ def _with_fingerprints(specs: Sequence[RunSpec], data: Path, problems: list[str]
         return []
 
 
-def _examined(inquiry: _Inquiry, has_data: bool, problems: list[str]) -> Examination:
+def _examined(inquiry: _Examiner, has_data: bool, problems: list[str]) -> Examination:
     """The examination of runs, without data of their options alone; its problems go to ``problems``."""
     try:
         examination = inquiry.examination() if has_data else Examination(problems=inquiry.wrong_options())
@@ -156,7 +156,7 @@ def _examined(inquiry: _Inquiry, has_data: bool, problems: list[str]) -> Examina
     return examination
 
 
-def _refusals(inquiry: _Inquiry, impossible: Mapping[str, str], problems: Sequence[str]) -> list[str]:
+def _refusals(inquiry: _Examiner, impossible: Mapping[str, str], problems: Sequence[str]) -> list[str]:
     """All that is wrong; where no run is possible, also the options that were not come to in building a network."""
     reasons = {identity: reason for identity, reason in impossible.items() if reason not in problems}
     options = inquiry.wrong_options() if len(impossible) == len(inquiry.specs) else []
@@ -176,11 +176,11 @@ def _notes(specs: Mapping[str, RunSpec], possible: Examination) -> list[str]:
 
 def _check_room(pending: Mapping[str, RunSpec], data: Path, devices: Sequence[Device]) -> None:
     """See :func:`check_room`."""
-    imported_whole("bnbench.plan.room")
+    imported_whole("bnbench.plan.gpu_memory")
     import torch
 
     from bnbench.components import components
-    from bnbench.plan.room import check_room
+    from bnbench.plan.gpu_memory import check_room
 
     here = components()
     check_room(pending, here, partial(here.load, root=data), [torch.device(gpu.name) for gpu in devices])

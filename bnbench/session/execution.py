@@ -105,7 +105,7 @@ def _train(
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     workers = worker_count(plan, jobs, launcher)
-    terms = Terms(workers, most_lanes(lanes), compiles=launcher == "inline")
+    terms = Terms(workers, max_lanes(lanes), compiles=launcher == "inline")
     ended = 0
     try:
         with _grouped(plan, pending, terms, shown) as (grouped, found, ready):
@@ -196,7 +196,7 @@ def worker_count(plan: Plan, jobs: int | None = None, launcher: str = "local") -
     return max(1, min(jobs or len(gpus(plan.device)) or cores(), len(plan.pending)))
 
 
-def most_lanes(lanes: str) -> int | None:
+def max_lanes(lanes: str) -> int | None:
     """Runs that are trained as one network at most; None if that is to be found out."""
     return _LANES[lanes] if lanes in _LANES else int(lanes)
 

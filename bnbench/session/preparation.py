@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bnbench.launch import Beside, NoWorkers
+from bnbench.launch import BackgroundTask, NoWorkers
 from bnbench.notices import notice
 from bnbench.plan import Division, Execution, Inquiry, Question, Refusal
-from bnbench.plan.readiness import Reply, Request, reply
+from bnbench.plan.readiness import CompileJob, CompileReply, reply
 from bnbench.session.plan import Plan
 from bnbench.spec import RunSpec, stack_key
 
@@ -29,8 +29,8 @@ class Preparation:
     """
 
     def __init__(self, plan: Plan, question: Question, specs: Mapping[str, RunSpec], niceness: int) -> None:
-        self._waiting = deque(Request(inquiry, niceness) for inquiry in _inquiries(plan, question, specs))
-        self._process: Beside | None = None
+        self._waiting = deque(CompileJob(inquiry, niceness) for inquiry in _inquiries(plan, question, specs))
+        self._process: BackgroundTask | None = None
         self._found: dict[str, Execution] = {}
         self._sizes: dict[str, float] = {}
         self._next()
@@ -68,7 +68,7 @@ class Preparation:
             return False
         self._process.close()
         self._process = None
-        if isinstance(done.value, Reply):
+        if isinstance(done.value, CompileReply):
             for text in done.value.notices:
                 notice(text)
             if not isinstance(done.value.value, Refusal):
@@ -81,7 +81,7 @@ class Preparation:
         """Let the next process begin; a machine that lets none be started trains by torch."""
         if self._waiting:
             try:
-                self._process = Beside(reply, self._waiting.popleft())
+                self._process = BackgroundTask(reply, self._waiting.popleft())
             except NoWorkers:
                 self._waiting.clear()
 

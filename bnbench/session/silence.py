@@ -11,13 +11,13 @@ from pathlib import Path
 from types import FrameType
 
 from bnbench import store
-from bnbench.asking import LONG
+from bnbench.asking import SILENT_SECONDS
 from bnbench.errors import BnbenchError, Gone
 from bnbench.spec import RunSpec
 
 GONE = signal.SIGURG
 """Interrupts the main thread: Ctrl-C's own signal is ignored by a program that a script began in the background."""
-LOOK = 1.0
+POLL_SECONDS = 1.0
 """Seconds from one look to the next."""
 Silent = Mapping[RunSpec, float]
 """Runs from which nothing has come, and for how many seconds."""
@@ -27,7 +27,7 @@ Silent = Mapping[RunSpec, float]
 def watched(
     folder: Path, specs: Mapping[str, RunSpec], tell: Callable[[Silent], None], check_there: Callable[[], None]
 ) -> Iterator[None]:
-    """Tell at each look, from a thread of its own, which runs have been silent for :data:`LONG`; mostly none.
+    """Tell at each look, from a thread of its own, which runs have been silent for :data:`SILENT_SECONDS`; mostly none.
 
     Before any run has begun, as while networks are proved and measured, all of them are silent. Once the folder is
     gone, the main thread is interrupted as by Ctrl-C, if that is what trains: nothing that comes could be kept.
@@ -42,7 +42,7 @@ def watched(
     def look() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
         last_sign = time.monotonic()
-        while not over.wait(LOOK):
+        while not over.wait(POLL_SECONDS):
             if _is_gone(check_there):
                 if trains:
                     signal.pthread_kill(threading.main_thread().ident or 0, GONE)
@@ -52,7 +52,7 @@ def watched(
                     last_sign = time.monotonic()
                 else:
                     silent = dict.fromkeys(specs.values(), time.monotonic() - last_sign)
-                tell({spec: seconds for spec, seconds in silent.items() if seconds >= LONG})
+                tell({spec: seconds for spec, seconds in silent.items() if seconds >= SILENT_SECONDS})
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()

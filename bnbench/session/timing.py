@@ -14,7 +14,7 @@ from bnbench.asking import Answer, ask_at_once
 from bnbench.devices import CPU
 from bnbench.environment import age, cores
 from bnbench.launch import local, prestart
-from bnbench.plan import Division, engine_lines, stacks, until_last
+from bnbench.plan import Division, engine_lines, makespan, stacks
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import foreseen, is_lasting
 from bnbench.remembered import finding_seconds, machine, remembered
@@ -125,7 +125,7 @@ def _measured(plan: Plan, way: Way) -> dict[str, Any]:
         "loading": loading,
         "dividing": way.rounds * dividing,
         "starting": way.rounds * starting,
-        "training": until_last(training, way.workers),
+        "training": makespan(training, way.workers),
         "engines": engine_lines(plan.pending, foreseen(groups, plan.pending, whole)),
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnbench import store
-from bnbench.asking import LONG
+from bnbench.asking import SILENT_SECONDS
 from bnbench.session.forecast import Forecast, Job, Reached
 from bnbench.session.progress import Progress
 from bnbench.session.silence import Silent
@@ -81,7 +81,7 @@ class Watch:
     def look(self, silent: Silent) -> None:
         """Look at the runs in training; before that, among silent ones, at those that are tried."""
         if self._waiting:
-            silent = {spec: seconds for spec, seconds in self._waiting.items() if seconds >= LONG}
+            silent = {spec: seconds for spec, seconds in self._waiting.items() if seconds >= SILENT_SECONDS}
         pulses = store.pulses(self._folder)
         with self._lock:
             pulses = {

@@ -15,7 +15,7 @@ from bnbench.stats.power import detectable_effect
 from bnbench.stats.profiles import performance_profile, profile_score, time_ratios
 from bnbench.stats.proportion import success_rate
 from bnbench.stats.sign_flip import sign_flip_interval, sign_flip_test
-from bnbench.stats.speed_up import Reading, paired_speed_up, ratio_of_medians
+from bnbench.stats.speed_up import RatioKind, paired_speed_up, ratio_of_medians
 
 __all__ = [
     "ALPHA",
@@ -25,7 +25,7 @@ __all__ = [
     "Estimand",
     "Estimate",
     "Interval",
-    "Reading",
+    "RatioKind",
     "SurvivalCurve",
     "Verdict",
     "bca_interval",

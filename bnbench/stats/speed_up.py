@@ -12,10 +12,10 @@ from bnbench.stats.interval import CONFIDENCE, Estimate, Interval
 from bnbench.stats.median import median_interval, median_with_misses
 from bnbench.stats.values import present
 
-Reading: TypeAlias = Literal["ratio", "above", "never", "neither", "unknown"]
+RatioKind: TypeAlias = Literal["ratio", "above", "never", "neither", "unknown"]
 
 
-def ratio_of_medians(arm: float, baseline: float, baseline_spent: float) -> tuple[Reading, float]:
+def ratio_of_medians(arm: float, baseline: float, baseline_spent: float) -> tuple[RatioKind, float]:
     """Median steps of the baseline over median steps of the arm, when either may never reach the target.
 
     Args:

@@ -11,7 +11,7 @@ import yaml
 
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.paths import content
-from bnbench.schema.convert import Mismatch, convert, shown
+from bnbench.schema.convert import WrongType, convert, shown
 from bnbench.schema.fields import field_types
 from bnbench.study.checks import study_problems
 from bnbench.study.definition import ONLY_CELL, Scale, ScaleName, Study, StudyClaim
@@ -129,6 +129,6 @@ def _keys(kind: type) -> list[str]:
 def _checked(annotation: Any, where: str, value: Any, problems: list[str]) -> Any:
     try:
         return convert(annotation, value)
-    except Mismatch as mismatch:
+    except WrongType as mismatch:
         problems.append(f"{where}={shown(value)}: {mismatch}")
         return None

@@ -11,9 +11,8 @@ from contextlib import contextmanager, suppress
 
 import torch
 
-from bnbench.errors import InvalidRequest, described, message_of
+from bnbench.errors import InvalidRequest, described
 
-TORCH_NO_MEMORY = "can't allocate memory"
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """Options of ``mallopt(3)``."""
 
@@ -76,7 +75,7 @@ def current(device: torch.device) -> Iterator[None]:
             torch.cuda.set_device(before)
 
 
-def loss_of(device: torch.device) -> str | None:
+def device_failure(device: torch.device) -> str | None:
     """The reason why a device takes nothing more from this process: after an assert on a GPU each call raises."""
     if device.type != "cuda":
         return None
@@ -85,13 +84,6 @@ def loss_of(device: torch.device) -> str | None:
     except RuntimeError as error:
         return _first_line(error)
     return None
-
-
-def lacks_memory(error: BaseException) -> bool:
-    """True for each way in which Python and torch say that memory is lacking."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and TORCH_NO_MEMORY in message_of(error)
 
 
 def brief(error: BaseException) -> str:

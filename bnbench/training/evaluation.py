@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from bnbench.data import Data, Examples, normalize
 from bnbench.spec import RunSpec
+from bnbench.training.batch_dependence import mixes_examples
 from bnbench.training.forward import dtype_of, forward
-from bnbench.training.mixing import mixes_examples
 from bnbench.training.modes import evaluation_mode
 from bnbench.training.randomness import generator
 

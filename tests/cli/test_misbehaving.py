@@ -132,7 +132,7 @@ def test_an_import_ends_its_own_process_only(
 ):
     if deed in HANGING:
         monkeypatch.setattr(asking, "EARLY", 1.0)
-        monkeypatch.setattr(asking, "LONG", 3.0)
+        monkeypatch.setattr(asking, "SILENT_SECONDS", 3.0)
     plugin = at_import(tmp_path, deed)
     result = program("list", "norms", "--plugin", plugin.name)
     assert result.code == 2 and result.err.count("error: --plugin ") == 1 and result.out == "", result.err
@@ -171,7 +171,9 @@ def test_every_command_outlives_an_import(tmp_path: Path, words: tuple[str, ...]
     assert not (tmp_path / "results").exists()
 
 
-IMPATIENT = "from bnbench import asking; asking.EARLY = asking.LONG = 1.0; from bnbench.cli import main; main()"
+IMPATIENT = (
+    "from bnbench import asking; asking.EARLY = asking.SILENT_SECONDS = 1.0; from bnbench.cli import main; main()"
+)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

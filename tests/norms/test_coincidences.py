@@ -11,8 +11,8 @@ from bnbench.coincidences import coincidences, sentences
 from bnbench.components import components
 from bnbench.engines.reference import train
 from bnbench.norms import NORMS
-from bnbench.plan.equal_arms import steps
 from bnbench.plan.feasibility import obstacles
+from bnbench.plan.step_counts import steps
 from bnbench.reports import report
 from bnbench.spec import RunSpec, flatten
 from bnbench.training.records import Evaluation

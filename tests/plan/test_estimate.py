@@ -8,7 +8,7 @@ import torch
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engines import StackOptions, train, train_stack
-from bnbench.plan import stacks, until_last
+from bnbench.plan import makespan, stacks
 from bnbench.plan.case import Case
 from bnbench.plan.choice import Means, division
 from bnbench.plan.estimate import stack_seconds
@@ -31,7 +31,7 @@ def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def estimate_seconds(specs, parts, data, device, workers=1, lanes=None, known=None, **named) -> float:
     found = division(specs, parts, data, Means(workers, lanes, device), known)
     planned = stacks(specs, found.executions, workers, spread=lanes is None)
-    return until_last(stack_seconds(specs, parts, data, device, planned, found, **named).seconds, workers)
+    return makespan(stack_seconds(specs, parts, data, device, planned, found, **named).seconds, workers)
 
 
 def specs_of(*overrides: str) -> dict[str, RunSpec]:

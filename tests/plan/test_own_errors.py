@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.components import Components, components
+from bnbench.foreign import is_bug
 from bnbench.plan import Division
 from bnbench.plan.calibration import seconds_per_lane
 from bnbench.plan.case import CPU, Case
@@ -67,3 +68,16 @@ def test_a_users_error_is_left_to_its_run_and_a_bug_is_raised(place: str, monkey
         parts = with_norm(None)
     with pytest.raises(TypeError, match="NoneType"):
         ask(Case(SPEC, parts, data))
+
+
+@pytest.mark.parametrize("has_user_code", [False, True])
+def test_an_error_of_torch_is_that_of_a_plugin_where_there_is_one(has_user_code: bool):
+    with pytest.raises(RuntimeError) as caught:
+        nn.Linear(2, 2)(torch.ones(3, 3))
+    error = caught.value.with_traceback(caught.value.__traceback__ and caught.value.__traceback__.tb_next)
+    assert is_bug(error, has_user_code) is not has_user_code
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError(), RuntimeError("can't allocate memory")])
+def test_a_lack_of_memory_is_no_bug(error: BaseException):
+    assert not is_bug(error, has_user_code=False)

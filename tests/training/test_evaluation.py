@@ -10,8 +10,8 @@ from bnbench.data import Examples
 from bnbench.norms import NORMS
 from bnbench.spec import RunSpec, stream
 from bnbench.stacking import fold
+from bnbench.training.batch_dependence import mixes_examples
 from bnbench.training.evaluation import evaluate, evaluate_lanes
-from bnbench.training.mixing import mixes_examples
 from bnbench.training.modes import evaluation_mode
 from bnbench.training.module_state import changed, state_of
 from bnbench.training.statistics import tracks_statistics

@@ -17,7 +17,7 @@ GRACE = 0.5
 """Seconds that a task has to clean up when it is ended before it is done."""
 
 
-class Beside:
+class BackgroundTask:
     """One task of one process, which is asked now and then whether it is done.
 
     Args:
