@@ -96,7 +96,7 @@ def _plugin_arms(specs: Specs) -> list[Specs]:
     arms: dict[object, dict[str, RunSpec]] = {}
     for identity, spec in specs.items():
         if spec.plugin is not None:
-            arms.setdefault((spec.norm.name, spec.model.name, spec.dataset.name), {})[identity] = spec
+            arms.setdefault(spec.component_names, {})[identity] = spec
     return list(arms.values())
 
 

@@ -23,7 +23,7 @@ def is_bug(error: BaseException, has_user_code: bool = True) -> bool:
 
     Args:
         has_user_code: a plugin may take part, which leaves no frame where it consists of torch's layers: an error that
-            torch raises is no bug then. Without, it is one, but in networks of torchvision, as some fail on small images.
+            torch raises is no bug then. Without, it is one, but in networks of torchvision: some fail on small images.
     """
     if type(error).__module__.startswith("bnbench.") or lacks_memory(error) or is_foreign(error):
         return False

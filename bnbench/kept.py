@@ -14,6 +14,7 @@ import shutil
 import stat
 import tempfile
 import uuid
+from functools import cache
 from pathlib import Path
 
 from bnbench.notices import notice
@@ -21,6 +22,7 @@ from bnbench.notices import notice
 DIGESTS = "digests"
 """The file that holds the digests of the others of its folder."""
 PRIVATE = 0o700
+SOURCES = (".py", ".c", ".h", ".json")
 
 
 def kept_folders(name: str) -> list[Path]:
@@ -173,3 +175,13 @@ def _write(path: Path, content: bytes) -> None:
 def _digest(path: Path, text: bytes) -> bytes:
     """A digest of a text and of what it is about: that of another thing is none for this."""
     return hashlib.sha256(os.fsencode("/".join(path.parts[-2:])) + b"\0" + text).hexdigest().encode()
+
+
+@cache
+def source_hash(*parts: str) -> str:
+    """A hash of the package's sources, or of those in some folders of it."""
+    package, digest = Path(__file__).parent, hashlib.sha256()
+    for folder in (package / part for part in parts or (".",)):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in SOURCES):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -9,16 +9,13 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import TypeVar
 
-from bnbench.kept import keep, kept_folder, kept_text
+from bnbench.kept import keep, kept_folder, kept_text, source_hash
 from bnbench.whole import import_seconds
 
 PACKAGES = ("torch", "torchvision", "scikit-learn", "numpy", "scipy")
-SOURCES = (".py", ".c", ".h", ".json")
 Plain = TypeVar("Plain")
 
 _seconds = 0.0
@@ -44,7 +41,7 @@ def remembered(
     folder = kept_folder("answers")
     if folder is None:
         return find()
-    key = json.dumps([question, *about, _sources(), *map(version, PACKAGES)])
+    key = json.dumps([question, *about, source_hash(), *map(version, PACKAGES)])
     path = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
     known = kept_text(path)
     if known is not None:
@@ -63,13 +60,3 @@ def machine() -> list[object]:
     """The properties on which the speed of this machine depends, as far as they are known without trying."""
     settings = [os.environ.get(name) for name in ("BNBENCH_NATIVE", "CC", "OMP_NUM_THREADS", "MKL_NUM_THREADS")]
     return [platform.node(), platform.machine(), shutil.which(settings[1] or "cc"), *settings]
-
-
-@cache
-def _sources() -> str:
-    """A hash of the package."""
-    folder = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in SOURCES):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

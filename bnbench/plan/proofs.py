@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from bnbench.components import BUILT_IN
-from bnbench.kept import keep, kept_folder, kept_text
+from bnbench.kept import keep, kept_folder, kept_text, source_hash
 from bnbench.native import (
     NotNative,
     NotReady,
@@ -36,6 +35,8 @@ from bnbench.stacking import prove
 BATCH = 8
 """Examples that a proof needs at most."""
 PROVED = "proved"
+SUBJECTS = "norms", "models", "training", "stacking", "native", "engines"
+"""Folders of the code that a proof is about."""
 """Text that is kept of a proof that found nothing against it."""
 WORTH_TRANSLATING = 0.5
 """Seconds that torch takes for a run alone from which it pays to translate layers that compiled code does not know."""
@@ -54,11 +55,6 @@ def unfoldable(case: Case) -> str | None:
     """
     batch = min(case.spec.batch_size, BATCH)
     return _answer(_kept(case, batch), lambda: prove(case.build, case.data.shape, batch))
-
-
-def trains_natively(case: Case) -> bool:
-    """True if compiled code is proved to train a case's network as torch does."""
-    return why_not_native(case) is None
 
 
 def why_not_native(case: Case) -> str | None:
@@ -135,16 +131,5 @@ def _kept(case: Case, batch: int, also: Sequence[object] = ()) -> Path | None:
         version("torchvision"),
         *also,
     ]
-    key = hashlib.sha256(json.dumps([*asked, _sources()]).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([*asked, source_hash(*SUBJECTS)]).encode()).hexdigest()[:24]
     return folder / key
-
-
-@cache
-def _sources() -> str:
-    """A hash of the code that a proof is about."""
-    folder = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for part in ("norms", "models", "training", "stacking", "native", "engines"):
-        for path in sorted(path for suffix in ("py", "c", "h") for path in (folder / part).rglob(f"*.{suffix}")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -86,11 +86,7 @@ def _missing(task: Task, ends: Sequence[End]) -> list[RunSpec]:
 
 def _kind(task: Task) -> Hashable:
     """Which of a user's components a task executes: what they do to their process must reach no other run's."""
-    return frozenset(
-        (spec.plugin, spec.norm.name, spec.model.name, spec.dataset.name)
-        for spec in task.specs
-        if spec.plugin is not None
-    )
+    return frozenset((spec.plugin, *spec.component_names) for spec in task.specs if spec.plugin is not None)
 
 
 def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:

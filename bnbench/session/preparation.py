@@ -90,7 +90,6 @@ def _inquiries(plan: Plan, question: Question, specs: Mapping[str, RunSpec]) -> 
     """The question about built-in components, then about each arm of a user's: none spoils another one's process."""
     arms: dict[tuple[str, str, str] | None, dict[str, RunSpec]] = {}
     for identity, spec in specs.items():
-        names = (spec.norm.name, spec.model.name, spec.dataset.name)
-        arms.setdefault(names if spec.plugin else None, {})[identity] = spec
+        arms.setdefault(spec.component_names if spec.plugin else None, {})[identity] = spec
     for arm in sorted(arms, key=lambda arm: arm is not None):
         yield Inquiry(question, arms[arm], plan.components.plugin if arm else None, plan.data)

@@ -177,6 +177,11 @@ class RunSpec:
     plugin: str | None = None
     data: str | None = None
 
+    @property
+    def component_names(self) -> tuple[str, str, str]:
+        """Those of norm, model and dataset, which may be a user's."""
+        return self.norm.name, self.model.name, self.dataset.name
+
 
 def effective_lr(spec: RunSpec) -> float:
     """The peak learning rate that the optimizer sees, after scaling with the batch."""

@@ -20,7 +20,7 @@ from bnbench.native.graph import Graph, Output
 from bnbench.norms.common.stacking import PerExample
 from bnbench.plan.case import Case
 from bnbench.plan.feasibility import obstacles
-from bnbench.plan.proofs import trains_natively
+from bnbench.plan.proofs import why_not_native
 from bnbench.spec import RunSpec
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
@@ -56,7 +56,7 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     data = small(load_data(spec), 64)
     if obstacles({"run": spec}, components(), lambda spec: data):
         return  # refused, as tests/norms holds
-    assert trains_natively(Case(spec, components(), data)) == (norm in NATIVE)
+    assert (why_not_native(Case(spec, components(), data)) is None) == (norm in NATIVE)
     assert (proof(spec, data) is None) == (norm in NATIVE | TRANSLATED)
     if norm in NATIVE | TRANSLATED:
         specs = lanes_of(spec)
@@ -180,7 +180,7 @@ def test_float32_lanes_have_the_reference_curve():
 def test_what_is_not_known_is_told_and_trained_by_torch(settings: list[str], reason: str):
     spec = make_spec("batch_size=8", *settings)
     data = load_data(spec)
-    assert not trains_natively(Case(spec, components(), data))
+    assert why_not_native(Case(spec, components(), data)) is not None
     found = proof(spec, data)
     assert found is not None and reason in found
 
@@ -356,8 +356,8 @@ def test_a_compiler_that_fails_is_asked_again_another_time(monkeypatch: pytest.M
     data = load_data(spec)
     with monkeypatch.context() as broken:
         broken.setattr("bnbench.plan.proofs.library", lambda dtype: None)
-        assert not trains_natively(Case(spec, components(), data))
-    assert trains_natively(Case(spec, components(), data))
+        assert why_not_native(Case(spec, components(), data)) is not None
+    assert why_not_native(Case(spec, components(), data)) is None
 
 
 @pytest.mark.parametrize("trouble", ["fails", "is no compiler"])
@@ -382,7 +382,7 @@ def test_without_a_compiler_torch_trains(monkeypatch: pytest.MonkeyPatch):
     try:
         assert c_compiler() is None
         spec = make_spec("model=mlp")
-        assert not trains_natively(Case(spec, components(), load_data(spec)))
+        assert why_not_native(Case(spec, components(), load_data(spec))) is not None
     finally:
         monkeypatch.undo()
         forget()

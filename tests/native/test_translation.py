@@ -24,7 +24,7 @@ from bnbench.native.codegen.aten_ops import OP_TABLE
 from bnbench.native.codegen.compiled_layer import code_of
 from bnbench.norms import NORMS
 from bnbench.plan.case import Case
-from bnbench.plan.proofs import trains_natively
+from bnbench.plan.proofs import why_not_native
 from bnbench.spec import Sgd
 from bnbench.training import Outcome
 from tests.conftest import load_data, make_spec
@@ -399,11 +399,11 @@ def test_a_lane_that_diverges_changes_no_bit_of_its_neighbours():
 def test_lanes_of_what_has_no_translation_are_trained_by_torch(norm):
     spec = make_spec("model=mlp", "norm=none", "batch_size=8", "epochs=30")
     parts = with_norm(norm if norm is not Clamping else lambda features: Clamping())
-    assert not trains_natively(Case(spec, parts, load_data(spec)))
+    assert why_not_native(Case(spec, parts, load_data(spec))) is not None
 
 
 def test_a_short_run_is_not_worth_it():
     data = load_data(make_spec())
     for epochs, worth in ((2, False), (50, True)):
         spec = make_spec("model=mlp", "norm=none", "batch_size=32", f"epochs={epochs}")
-        assert trains_natively(Case(spec, with_norm(Batch), data)) is worth
+        assert (why_not_native(Case(spec, with_norm(Batch), data)) is None) is worth

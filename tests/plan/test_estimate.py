@@ -12,7 +12,7 @@ from bnbench.plan import makespan, stacks
 from bnbench.plan.case import Case
 from bnbench.plan.choice import Means, division
 from bnbench.plan.estimate import stack_seconds
-from bnbench.plan.proofs import trains_natively
+from bnbench.plan.proofs import why_not_native
 from bnbench.spec import RunSpec, run_id, stack_key
 from bnbench.training import prepare_process
 from tests.conftest import load_data
@@ -56,7 +56,7 @@ def test_the_estimate_of_a_stack_is_of_the_size_of_the_truth():
     members = list(specs.values())
     data = load_data(members[0])
     start = time.thread_time()
-    native = trains_natively(Case(members[0], PARTS, data))
+    native = why_not_native(Case(members[0], PARTS, data)) is None
     list(train_stack(members, [PARTS.build(spec, data) for spec in members], data, options=StackOptions(native=native)))
     truth = time.thread_time() - start
     estimate = estimate_seconds(specs, PARTS, load_data, CPU)

@@ -9,8 +9,6 @@ import ctypes
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 
 from bnbench.errors import message_of
 from bnbench.foreign import is_bug
-from bnbench.kept import keep, kept_folder, kept_text
+from bnbench.kept import keep, kept_folder, kept_text, source_hash
 from bnbench.native.codegen.aten_graph import Call, calls_of, operations_of
 from bnbench.native.codegen.aten_ops import PRELUDE
 from bnbench.native.codegen.emitter import emit
@@ -126,16 +124,7 @@ def _key(layer: nn.Module, x: Tensor) -> str | None:
         return None
     shapes = [(name, tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in tensors_of(layer)]
     identity = type(layer).__module__, type(layer).__qualname__, settings, shapes, tuple(x.shape), torch.__version__
-    return hashlib.sha256(repr((*identity, _sources())).encode()).hexdigest()[:24]
-
-
-@cache
-def _sources() -> str:
-    """A hash of the code that translates."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return hashlib.sha256(repr((*identity, source_hash("native/codegen"))).encode()).hexdigest()[:24]
 
 
 def _agrees(call: Call, function: Any, arguments: Sequence[Tensor], workspace: int) -> bool:
