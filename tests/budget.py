@@ -41,13 +41,13 @@ def overruns(tests: Mapping[str, float], budgets: Mapping[str, float], tolerance
     return [
         "\n  ".join(
             [
-                f"tests/{folder}: {found.total():.0f} CPU seconds, and {budgets[folder] * tolerance:.0f} are allowed: "
-                f"{budgets[folder]:g} by tests/budget.toml, times {tolerance:.1f} for this machine. The slowest:",
+                f"tests/{folder}: {found.total():.0f} CPU seconds, and {budgets.get(folder, 0.0) * tolerance:.0f} are allowed: "
+                f"{budgets.get(folder, 0.0):g} by tests/budget.toml, times {tolerance:.1f} for this machine. The slowest:",
                 *(f"{seconds:.1f} {test}" for test, seconds in found.most_common(SLOWEST)),
             ]
         )
         for folder, found in sorted(folders.items())
-        if found.total() > budgets[folder] * tolerance
+        if found.total() > budgets.get(folder, 0.0) * tolerance
     ]
 
 

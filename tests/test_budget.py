@@ -25,6 +25,11 @@ def test_a_folder_over_its_budget_is_named_with_its_slowest_tests(tolerance: flo
                                                          "  3.0 " + "tests/cli/test_a.py::test_one[a/b]"]  # fmt: skip
 
 
+def test_a_folder_without_a_budget_is_over_it():
+    (problem,) = overruns(TESTS, {".": 9.0}, 2.0)
+    assert problem.startswith("tests/cli: 7 CPU seconds, and 0 are allowed: 0 by tests/budget.toml")
+
+
 def test_every_folder_has_a_budget_and_all_are_ten_minutes_on_two_cores():
     here = Path(__file__).parent
     assert {path.parent.name for path in here.glob("*/test_*.py")} | {"."} == set(TABLE["seconds"])
