@@ -38,17 +38,16 @@ def overruns(tests: Mapping[str, float], budgets: Mapping[str, float], tolerance
     folders: dict[str, Counter[str]] = defaultdict(Counter)
     for test, seconds in tests.items():
         folders[folder_of(test)][test] += seconds
-    return [
-        "\n  ".join(
-            [
-                f"tests/{folder}: {found.total():.0f} CPU seconds, and {budgets.get(folder, 0.0) * tolerance:.0f} are allowed: "
-                f"{budgets.get(folder, 0.0):g} by tests/budget.toml, times {tolerance:.1f} for this machine. The slowest:",
-                *(f"{seconds:.1f} {test}" for test, seconds in found.most_common(SLOWEST)),
-            ]
-        )
-        for folder, found in sorted(folders.items())
-        if found.total() > budgets.get(folder, 0.0) * tolerance
-    ]
+    problems = []
+    for folder, seconds in sorted(folders.items()):
+        budget = budgets.get(folder, 0.0)
+        if seconds.total() > budget * tolerance:
+            problems.append(
+                f"tests/{folder}: {seconds.total():.0f} CPU seconds, and {budget * tolerance:.0f} are allowed: "
+                f"{budget:g} by tests/budget.toml, times {tolerance:.1f} for this machine. The slowest:"
+            )
+            problems[-1] += "".join(f"\n  {each:.1f} {test}" for test, each in seconds.most_common(SLOWEST))
+    return problems
 
 
 class Budget:
