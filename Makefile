@@ -17,7 +17,7 @@ demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its
 	$(BIN)/bnbench report demo --baseline norm=none --target 90%
 
 test: $(VENV)/installed-dev  ## run all tests
-	$(BIN)/pytest -n 3 --dist worksteal --budget
+	$(BIN)/pytest -n 2 --dist worksteal --budget
 
 quick: $(VENV)/installed-dev  ## the part of the tests that other Pythons are held to, in minutes; VENV and PYTHON say which
 	$(BIN)/pytest -n 2 --dist worksteal $(QUICK_TESTS)

@@ -1,4 +1,4 @@
-"""The fork server of these tests, which knows their tasks but not torch, is not left to the tests behind them."""
+"""The fork server that these tests start, which has no torch, is not left to the tests behind them."""
 
 from collections.abc import Iterator
 from multiprocessing import forkserver
@@ -8,9 +8,10 @@ import pytest
 
 
 @pytest.fixture(scope="module", autouse=True)
-def server_of_its_own() -> Iterator[None]:
-    """Fork servers begin with the first process: one that other tests started is as wrong here."""
+def server_is_left_to_nobody() -> Iterator[None]:
+    """A server is there from the first process on, and imports nothing more for later ones."""
     server: Any = forkserver._forkserver
-    server._stop()
+    earlier = server._forkserver_pid
     yield
-    server._stop()
+    if server._forkserver_pid != earlier:
+        server._stop()

@@ -66,7 +66,10 @@ def test_the_estimate_of_a_stack_is_of_the_size_of_the_truth():
 
 def test_two_workers_take_half_as_long_and_a_single_run_is_not_divided():
     specs = specs_of("model=mlp", "batch_size=8", "seed=range(32)", "epochs=4")
-    one, two = (estimate_seconds(specs, PARTS, load_data, CPU, workers, lanes=1) for workers in (1, 2))
+    rounds = [
+        [estimate_seconds(specs, PARTS, load_data, CPU, workers, lanes=1) for workers in (1, 2)] for _ in range(3)
+    ]
+    one, two = map(min, *rounds)  # of a machine with neighbours
     assert one / 4 < two < one
     single = specs_of("model=mlp", "batch_size=8", "epochs=4")
     alone, beside = (estimate_seconds(single, PARTS, load_data, CPU, workers) for workers in (1, 4))
