@@ -9,7 +9,7 @@ from bnbench.config import joined
 from bnbench.remembered import remembered
 from bnbench.stats import ALPHA, detectable_effect
 from bnbench.study.definition import ScaleName, Study
-from bnbench.study.design import groups, reporting_trials, tuning_trials
+from bnbench.study.design import groups, in_all, reporting_trials, tuning_trials
 from bnbench.study.runner import Place, sweep_name
 
 
@@ -45,11 +45,11 @@ def forecast_study(
     amounts, parts = study.scales[scale], place.components
     tuned, swept = groups(study, every_lr=False), groups(study, every_lr=True)
     middle = (amounts.lr[len(amounts.lr) // 2],)
-    rates = dict.fromkeys(tuned, middle) | dict.fromkeys(swept, amounts.lr)
+    rates = in_all(dict.fromkeys(tuned, middle) | dict.fromkeys(swept, amounts.lr), amounts.seeds)
     reporting = reporting_trials(study, amounts, rates, parts).request
     requests = [reporting]
     if tuned and len(amounts.lr) > 1:
-        whole = dict.fromkeys(tuned, amounts.lr)
+        whole = in_all(dict.fromkeys(tuned, amounts.lr), amounts.seeds)
         requests.insert(0, tuning_trials(study, amounts, whole, parts).request)
     plan = session.plan_request(
         joined(requests),

@@ -11,7 +11,7 @@ from bnbench.reports.view import Mark
 from bnbench.study.definition import ScaleName
 from bnbench.study.design import Group
 from bnbench.study.row import Row
-from bnbench.study.wording import effect, interval, reason, sentence
+from bnbench.study.wording import chosen, effect, interval, reason, sentence
 from bnbench.text import plural
 
 MARKS: dict[str, Mark] = {"supported": "best", "contradicted": "bad", "no difference": "", "inconclusive": "baseline"}
@@ -71,13 +71,13 @@ def as_table(rows: Sequence[Row]) -> pd.DataFrame:
                 "published": row.claim.published,
                 "sentence": sentence(row),
                 "reason": reason(row),
-                "learning_rates": _by_group(row.lr),
-                "values": _by_group(row.centres),
+                "learning_rates": _by_group({group: chosen(rates) for group, rates in row.lr.items()}),
+                "values": _by_group({group: f"{value:.6g}" for group, value in row.centres.items()}),
             }
             for row in rows
         ]
     )
 
 
-def _by_group(numbers: dict[Group, float]) -> str:
-    return " ".join(f"{arm}@{cell}={value:.6g}" for (arm, cell), value in numbers.items())
+def _by_group(texts: dict[Group, str]) -> str:
+    return " ".join(f"{arm}@{cell}={text}" for (arm, cell), text in texts.items())

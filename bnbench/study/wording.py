@@ -122,3 +122,9 @@ def _centres(row: Row) -> str:
         text = f"{100 * value:.1f}%" if row.claim.measure.percent else _short(value)
         parts.append(f"{arm} {text}" + (f" ({cell})" if len(row.claim.cells) == 2 else ""))
     return f"{kind}: {', '.join(parts)}"
+
+
+def chosen(rates: tuple[float, ...]) -> str:
+    """The learning rates that replicates chose: ``0.3``, or ``0.3(0.1..1)`` with the lowest and the highest."""
+    middle = sorted(rates)[len(rates) // 2]
+    return f"{middle:g}" + (f"({min(rates):g}..{max(rates):g})" if min(rates) < max(rates) else "")

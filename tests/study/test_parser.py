@@ -63,7 +63,7 @@ SPOILED = [
     (("claims", "accuracy", "smallest_effect"), 0, ["smallest_effect=0: must be above 0 for a difference"]),
     (("scales", "large"), {}, ["scales.large=large: not allowed", "smoke, cpu, gpu", "scales.large.lr: is missing"]),
     (("scales", "cpu", "lr"), [0.1, 0.01], ["scales.cpu.lr=[0.1,0.01]: must be learning rates above zero, ascending"]),
-    (("scales", "cpu", "seeds"), 0, ["scales.cpu.seeds=0: must be at least 1"]),
+    (("scales", "cpu", "seeds"), 0, ["scales.cpu.seeds=0: must be a whole number from 1 to 1000"]),
     (
         ("fixed",),
         ["lr=0.1", "batch"],
