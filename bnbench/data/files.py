@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bnbench.data.options import MOST_BYTES, printable
 from bnbench.errors import BnbenchError
-from bnbench.kept import keep, kept_folder, kept_text
 from bnbench.paths import irregular
+from bnbench.user_cache import keep, kept_folder, kept_text
 
 MOST_IMAGE_BYTES = 2**30
 """Size of one image file at most."""

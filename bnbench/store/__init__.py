@@ -10,7 +10,7 @@ from bnbench.store.folder import (
     renew,
     restore_specs,
 )
-from bnbench.store.foreign import foreign
+from bnbench.store.foreign_files import foreign
 from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import is_locked, locked
 from bnbench.store.pulse import Pulse, pulses

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bnbench import session
 from bnbench.config import joined
-from bnbench.remembered import remembered
+from bnbench.memoization import remembered
 from bnbench.stats import ALPHA, detectable_effect
 from bnbench.study.definition import ScaleName, Study
 from bnbench.study.design import groups, reporting_trials, tuning_trials

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 
 MOST_PLACES = 100_000
 """Places that are looked at before a layer's state counts as one that cannot be compared."""

@@ -17,8 +17,8 @@ from bnbench.components import components
 from bnbench.data import files as data_files
 from bnbench.data import fingerprint, load
 from bnbench.errors import BnbenchError
-from bnbench.kept import kept_folder
 from bnbench.spec import Choice, Split
+from bnbench.user_cache import kept_folder
 from tests.conftest import make_spec
 
 IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")

@@ -15,7 +15,7 @@ import pytest
 from bnbench.store import Segment, join, load_runs, locked, plan
 from bnbench.store.files import replacing
 from tests.store.sweeps import make_spec, train
-from tests.test_kept import another_user, as_root
+from tests.test_user_cache import another_user, as_root
 
 GROUP = 23456
 """A group that the users below are in."""
