@@ -75,8 +75,8 @@ def checked_rows(folder: Path, alive: bool | None = None) -> dict[str, Row]:
     # Before runs.csv: a program that extends the sweep enters runs there first.
     history, elsewhere = read_history(folder), dict(_elsewhere(folder))
     rows = read_state(folder, alive).rows
-    planned = max((entry.get("runs", 0) for entry in history), default=0)
-    lost = [f"{INVOCATIONS} says {planned}"] if len(rows) < planned else []
+    entered = max((entry.get("runs", 0) for entry in history), default=0)
+    lost = [f"{INVOCATIONS} says {entered}"] if len(rows) < entered else []
     for place, identities in elsewhere.items():
         if unknown := sorted(identities - rows.keys()):
             more = [f"{len(unknown) - SHOWN} more"] if len(unknown) > SHOWN else []

@@ -191,7 +191,7 @@ def test_no_cell_steers_a_terminal(program: Program, tmp_path: Path):
 def test_names_are_whole_in_a_pipe(program: Program, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "40")
     name = "n" * 100
-    store.plan(Path("results") / name, [make_spec()], {}, {})
+    store.enter_runs(Path("results") / name, [make_spec()], {}, {})
     assert name in program("ls").out
 
 
