@@ -6,7 +6,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 seed=range(3) epochs=5
 # what differs from one Python to the next: syntax trees, paths, pickles, processes, tables, words of the program
 QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py tests/test_global_state.py \
-	tests/test_kept.py tests/test_spec.py tests/test_plugins.py tests/cli/test_output.py
+	tests/test_user_cache.py tests/test_spec.py tests/test_plugins.py tests/cli/test_output.py
 # what people read: documents, help texts, messages and docstrings; tests hold wrong words on purpose
 SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 
@@ -34,7 +34,7 @@ lint: $(VENV)/installed-dev  ## style, types, layers, spelling and the links of 
 	$(BIN)/python docs/links.py
 
 schema: $(VENV)/installed  ## write what the program says without torch, after a change of options, defaults or docstrings
-	$(BIN)/python -m bnbench.shipping
+	$(BIN)/python -m bnbench.schema_writer
 
 bench: $(VENV)/installed-bench  ## time whole sweeps beside plain scripts, Lightning and Hydra; QUICK=1 takes three minutes
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)

@@ -134,7 +134,9 @@ def main(
     coverage = [covered(findings, replicates, size) for size in SIZES]
     for position, name in enumerate(coverage[0]):
         false = sum(wrong(rows[position]) for rows in studies)
-        print(f"| {name} | {false} of {len(studies)} | " + " | ".join(f"{100 * one[name]:.1f}" for one in coverage) + " |")
+        print(
+            f"| {name} | {false} of {len(studies)} | " + " | ".join(f"{100 * one[name]:.1f}" for one in coverage) + " |"
+        )
     print(f"\nstudies with any false verdict: {sum(any(map(wrong, rows)) for rows in studies)} of {len(studies)}\n")
     found = verdicts(trained(planted(replicates), folder), replicates, 10)
     print("A planted effect (eps = 0.3) and a copy, 10 replicates\n\n| claim | verdicts |\n|---|---|")

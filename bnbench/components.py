@@ -21,8 +21,8 @@ from typing import Any
 from torch import nn
 
 from bnbench.data import DATASETS, Data, load
+from bnbench.error_origin import foreign_line, line_of
 from bnbench.errors import BnbenchError, PluginError, described
-from bnbench.foreign import foreign_line, line_of
 from bnbench.global_state import preserved_global_state, seeded_generators
 from bnbench.models import MODELS, build
 from bnbench.norms import NORMS

@@ -20,6 +20,12 @@ def at_least(name: str, value: float | None, bound: float) -> list[str]:
     return [] if right else [f"{name}={value}: must be at least {bound}"]
 
 
+def whole_at_least(name: str, value: float, bound: int) -> list[str]:
+    """A whole number, the bound or above it; for values whose type nobody has looked at."""
+    right = isinstance(value, int) and not isinstance(value, bool) and value >= bound
+    return [] if right else [f"{name}={value}: must be a whole number, {bound} or more"]
+
+
 def at_most(name: str, value: float | None, bound: float) -> list[str]:
     """A number, the bound or below it."""
     shown = f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
@@ -40,3 +46,8 @@ def share(name: str, value: float, below_one: bool = False) -> list[str]:
     """A number from 0 to 1, or to below 1."""
     allowed = 0 <= value < 1 if below_one else 0 <= value <= 1
     return [] if allowed else [f"{name}={value}: must be from 0 to {'below 1' if below_one else '1'}"]
+
+
+def positive_share(name: str, value: float | None) -> list[str]:
+    """A number above 0 and up to 1."""
+    return [] if value is None or 0 < value <= 1 else [f"{name}={value}: must be above 0 and at most 1"]

@@ -21,7 +21,7 @@ from bnbench.errors import PluginError
 from bnbench.paths import content
 from bnbench.plugin_source import Plugin, parsed, source_hash
 
-KNOWN = sys.stdlib_module_names | {"bnbench", "torch", "torchvision", "__main__"}
+PROGRAM_PACKAGES = sys.stdlib_module_names | {"bnbench", "torch", "torchvision", "__main__"}
 """Packages whose code is not a user's."""
 
 Sources = dict[Path, bytes]
@@ -186,7 +186,7 @@ def _names_in(source: bytes) -> set[str]:
 def _files(folder: Path, name: str) -> Iterator[Path]:
     """The source files of a module or package, if that is what ``import`` finds beside the plugin."""
     module, package = folder / f"{name}.py", folder / name
-    if name in KNOWN or not (module.is_file() or package.is_dir()):
+    if name in PROGRAM_PACKAGES or not (module.is_file() or package.is_dir()):
         return
     installed = PathFinder.find_spec(name)
     if installed is not None and not _is_in(folder, name, installed.origin, installed.submodule_search_locations):

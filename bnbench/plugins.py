@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnbench.asking import Specs, ask_of_import
 from bnbench.errors import PluginError
+from bnbench.isolation import Specs, ask_of_import
 from bnbench.plan.inquiry import Load
 from bnbench.plugin_modules import read_plugin, unchanged
 from bnbench.plugin_source import Plugin

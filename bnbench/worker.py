@@ -21,8 +21,8 @@ from bnbench.components import Components, components
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train, train_interleaved, train_stack
 from bnbench.environment import timestamp
+from bnbench.error_origin import foreign_line
 from bnbench.errors import lacks_memory
-from bnbench.foreign import foreign_line
 from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
 from bnbench.native import Mismatch, NotNative, only_loaded

@@ -11,7 +11,7 @@ from bnbench.config.hydra import composed
 from bnbench.schema import SHIPPED, Known, built_in, encode
 from bnbench.schema.convert import convert
 from bnbench.schema.fields import option_types
-from bnbench.shipping import current
+from bnbench.schema_writer import current
 from bnbench.spec import run_id, stack_key
 from bnbench.store.segment import write_spec
 

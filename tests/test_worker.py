@@ -59,7 +59,7 @@ def test_why_a_stack_is_not_recorded_is_in_the_log_of_each_run(tmp_path: Path, m
     words = ["norm=reading", "model=mlp", "model.width=8", "epochs=1", "batch_size=128", "seed=0,1"]
     specs = compose_request(words, components(plugin)).specs
     folder = tmp_path / "results"
-    store.plan(folder, specs, {}, {})
+    store.enter_runs(folder, specs, {}, {})
     monkeypatch.setattr("bnbench.engines.stacked.recorder_for", lambda device: Tape())
     ends = work(Task(specs, STACKED, folder, "session", tmp_path, components(plugin).plugin, "cpu", ""))
     assert [end.status for end in ends] == ["completed", "completed"]
@@ -73,7 +73,7 @@ def test_why_a_stack_is_not_recorded_is_in_the_log_of_each_run(tmp_path: Path, m
 def test_a_run_that_is_left_of_a_stack_is_trained_by_its_engine(tmp_path: Path, native: bool):
     words = ["norm=batch", "model=mlp", "model.width=8", "epochs=2", "probes=[gradient_flow]"]
     ((spec,), seen) = compose_request(words, components()).specs, []
-    store.plan(tmp_path / "results", (spec,), {}, {})
+    store.enter_runs(tmp_path / "results", (spec,), {}, {})
     native = native and c_compiler() is not None
     execution = Execution("native" if native else "stacked", 2)
     (end,) = work(Task((spec,), execution, tmp_path / "results", "session", tmp_path, None, "cpu", ""), seen.append)
@@ -101,7 +101,7 @@ def test_the_seconds_of_a_stack_are_shared_by_the_runs_that_live(
     words = ["norm=none", "model=mlp", "model.width=8", "epochs=3", "lr=0.01,0.02,1e9", "probes=[gradient_flow]"]
     specs = compose_request(words, components()).specs
     specs = specs[:1] if engine == "reference" else specs
-    store.plan(tmp_path / "results", specs, {}, {})
+    store.enter_runs(tmp_path / "results", specs, {}, {})
     work(Task(specs, Execution(engine, 3), tmp_path / "results", "session", tmp_path, None, "cpu", ""))
     runs = store.load_runs(tmp_path / "results").set_index("lr")
     assert set(runs["engine"]) == {engine}
@@ -119,7 +119,7 @@ def test_a_run_that_compiled_code_fails_is_trained_by_the_reference_engine(
         raise MemoryError
 
     (spec,) = compose_request(["model=mlp", "model.width=8", "epochs=1"], components()).specs
-    store.plan(tmp_path / "results", (spec,), {}, {})
+    store.enter_runs(tmp_path / "results", (spec,), {}, {})
     monkeypatch.setattr("bnbench.worker.train_stack", fail)
     (end,) = work(Task((spec,), STACKED, tmp_path / "results", "session", tmp_path, None, "cpu", ""))
     assert end.status == "completed"
@@ -139,7 +139,7 @@ def test_a_worker_starts_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyP
     calls: list[object] = []
     monkeypatch.setattr("bnbench.native.compilation._started", lambda *asked: calls.append(asked))
     specs = compose_request(["model=cnn", "model.width=3", "steps=5", f"norm={norm}", "seed=0,1"], components()).specs
-    store.plan(tmp_path / "results", specs, {}, {})
+    store.enter_runs(tmp_path / "results", specs, {}, {})
     ends = work(Task(specs, Execution("native", 2), tmp_path / "results", "session", tmp_path, None, "cpu", ""))
     assert [end.status for end in ends] == ["completed"] * 2 and calls == []
     assert store.load_runs(tmp_path / "results")["engine"].tolist() == ["stacked"] * 2
@@ -153,7 +153,7 @@ def test_a_worker_starts_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_interleaved_runs_are_single_runs_that_end_together(tmp_path: Path):
     words = ["norm=batch,none", "model=mlp", "model.width=8", "epochs=1", "probes=[step_time]"]
     specs = compose_request(words, components()).specs
-    store.plan(tmp_path / "results", specs, {}, {})
+    store.enter_runs(tmp_path / "results", specs, {}, {})
     ends = work(Task(specs, INTERLEAVED, tmp_path / "results", "session", tmp_path, None, "cpu", ""))
     assert [end.status for end in ends] == ["completed", "completed"]
     runs = store.load_runs(tmp_path / "results")
@@ -167,7 +167,7 @@ def test_of_interleaved_runs_one_that_fails_fails_alone(tmp_path: Path):
     plugin.write_text(BROKEN)
     words = ["norm=batch,broken,none", "model=mlp", "model.depth=1", "model.width=8", "epochs=1", "probes=[memory]"]
     specs = compose_request(words, components(plugin)).specs
-    store.plan(tmp_path / "results", specs, {}, {})
+    store.enter_runs(tmp_path / "results", specs, {}, {})
     ends = work(
         Task(specs, INTERLEAVED, tmp_path / "results", "session", tmp_path, components(plugin).plugin, "cpu", "")
     )
@@ -217,7 +217,7 @@ def test_no_run_begins_with_what_another_left_in_globals(tmp_path: Path):
     tables = []
     for name in ("together", "apart"):
         folder = tmp_path / name
-        store.plan(folder, specs, {}, {})
+        store.enter_runs(folder, specs, {}, {})
         tasks = [
             Task((spec,), ALONE, folder, f"session{seed}", tmp_path, components(plugin).plugin, "cpu", "")
             for seed, spec in enumerate(specs)
@@ -268,7 +268,7 @@ def test_a_run_that_fails_changes_no_number_of_the_others(tmp_path: Path, how: s
     for seeds in ("8,9,10,11", "8,10,11"):
         folder = tmp_path / seeds
         specs = compose_request([*words, f"seed={seeds}"], components(plugin)).specs
-        store.plan(folder, specs, {}, {})
+        store.enter_runs(folder, specs, {}, {})
         task = Task(specs, STACKED, folder, "session", tmp_path, components(plugin).plugin, "cpu", "")
         ends = [end for told in dispatch([task], local, ["cpu"]) for end in told]
         assert {end.spec.seed for end in ends if end.status == "failed"} == {9} & {spec.seed for spec in specs}

@@ -22,7 +22,7 @@ from torch import Tensor
 from bnbench.data.files import content_hash
 from bnbench.data.options import MOST_BYTES
 from bnbench.data.raw import Raw, as_raw
-from bnbench.kept import put
+from bnbench.user_cache import put
 
 FOLDER = ".bnbench-cache"
 _VERSION = 2

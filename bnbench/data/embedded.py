@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from bnbench.data.options import at_least, fits
+from bnbench.data.options import fits
 from bnbench.data.raw import Raw
 from bnbench.errors import InvalidRequest
+from bnbench.limits import whole_at_least
 from bnbench.spec import stream
 
 CHUNK = 1024
@@ -53,7 +54,9 @@ def synthetic(root: Path, *, examples: int = 2048, channels: int = 3, size: int 
         InvalidRequest: an option is too small, or all together take too much memory.
     """
     options = [("examples", examples, classes), ("channels", channels, 1), ("size", size, 1), ("classes", classes, 2)]
-    problems = [problem for name, value, bound in options for problem in at_least(name, value, bound)]
+    problems = [
+        problem for name, value, bound in options for problem in whole_at_least(f"dataset.{name}", value, bound)
+    ]
     settings = " ".join(f"dataset.{name}={value}" for name, value, _ in options)
     bytes_per_pixel = examples + 4 * classes + 8 * min(examples, CHUNK)  # images, prototypes, noise for a chunk
     if problems := problems or [*fits(settings, channels * size**2 * bytes_per_pixel + 8 * examples)]:

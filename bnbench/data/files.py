@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bnbench.data.options import MOST_BYTES, printable
 from bnbench.errors import BnbenchError
-from bnbench.kept import keep, kept_folder, kept_text
 from bnbench.paths import irregular
+from bnbench.user_cache import keep, kept_folder, kept_text
 
 MOST_IMAGE_BYTES = 2**30
 """Size of one image file at most."""
@@ -43,8 +43,8 @@ def file_status(path: str | Path, most: int = MOST_BYTES) -> os.stat_result:
 def content_hash(files: Files, most: int = MOST_BYTES) -> str:
     """SHA-256 of the names and contents of files, in hexadecimal.
 
-    It is kept under ``$XDG_CACHE_HOME/bnbench/data`` for their paths, sizes, times and inodes, so files that were not
-    touched are read once only.
+    It is kept under ``$XDG_CACHE_HOME/bnbench/fingerprints`` for their paths, sizes, times and inodes, so files that
+    were not touched are read once only.
 
     Args:
         files: by name.
@@ -54,27 +54,17 @@ def content_hash(files: Files, most: int = MOST_BYTES) -> str:
         BnbenchError: one cannot be read, or would never end.
     """
     signature = _signature(files, most)
-    folder = kept_folder("data")
+    folder = kept_folder("fingerprints")
     file = None if folder is None else folder / signature
-    digest = _known.get(signature) or (file and _stored_hash(file))
+    digest = _known.get(signature) or (file and kept_text(file))
     if not digest:
         digest = _digest(files)
         if _signature(files, most) != signature:  # changed meanwhile: whoever asks again will learn it
             return digest
         if file is not None:
-            keep(file, f"{digest} {_seal(signature, digest)}")
+            keep(file, digest)
     _known[signature] = digest
     return digest
-
-
-def _stored_hash(file: Path) -> str | None:
-    """The hash in a file that was kept; None without one, or if it is not as it was written."""
-    digest, _, seal = (kept_text(file) or "").partition(" ")
-    return digest if seal == _seal(file.name, digest) else None
-
-
-def _seal(signature: str, known: str) -> str:
-    return hashlib.sha256(f"{signature} {known}".encode()).hexdigest()
 
 
 _known: dict[str, str] = {}

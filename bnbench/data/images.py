@@ -19,10 +19,11 @@ from torch import Tensor
 
 from bnbench.data.cache import Source, cached
 from bnbench.data.files import MOST_IMAGE_BYTES, Files
-from bnbench.data.options import at_least, fits, neighbours, printable
+from bnbench.data.options import fits, neighbours, printable
 from bnbench.data.pixels import Bytes, shown
 from bnbench.data.raw import Raw
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
+from bnbench.limits import whole_at_least
 from bnbench.text import plural
 
 _TEST_NAMES = ("test", "val", "valid", "validation")
@@ -74,7 +75,7 @@ def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
             what images show is lost in 8 bits or without transparency.
         BnbenchError: an image cannot be decoded, or its black and white are not known, as those of floats.
     """
-    if problems := [*at_least("size", size, 1)]:
+    if problems := whole_at_least("dataset.size", size, 1):
         raise InvalidRequest(problems)
     folder = root / path
     train, test = _find(folder)

@@ -19,6 +19,7 @@ from bnbench.data.measures import in_float32, statistics
 from bnbench.data.raw import Raw, as_raw
 from bnbench.data.split import divide
 from bnbench.errors import BnbenchError, InvalidRequest, nearest
+from bnbench.limits import whole_at_least
 from bnbench.schema.augmentation import COMMON, Augmentation
 from bnbench.spec import Choice, Domain, Split
 
@@ -64,8 +65,7 @@ def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> 
         if key not in allowed:
             yield f"dataset.{key}: unknown option. {nearest(key, allowed)}"
     pad, flip = options.get("pad", 0), options.get("flip", False)
-    if isinstance(pad, bool) or not isinstance(pad, int) or pad < 0:
-        yield f"dataset.pad={pad}: must be a whole number of pixels, 0 or more"
+    yield from whole_at_least("dataset.pad", pad, 0)
     if not isinstance(flip, bool):
         yield f"dataset.flip={flip}: must be true or false"
 

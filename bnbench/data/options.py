@@ -7,13 +7,6 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-
-def at_least(name: str, value: int, bound: int) -> Iterator[str]:
-    """A sentence if the option ``dataset.name`` is not a whole number of at least ``bound``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < bound:
-        yield f"dataset.{name}={value}: must be a whole number, {bound} or more"
-
-
 MOST_BYTES = 16 * 2**30
 """Memory that making a dataset may take."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import fx, nn
 from torch.nn.modules.conv import _ConvNd
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.models.activation_removal import NormTracer
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms.common.bias import cancels

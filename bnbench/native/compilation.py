@@ -15,7 +15,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 
 from bnbench.environment import cores
-from bnbench.kept import PRIVATE, is_sealed, put, seal
+from bnbench.user_cache import PRIVATE, is_sealed, put, seal
 
 SOURCES = Path(__file__).parent / "src"
 UNITS = (SOURCES / "train.c", SOURCES / "gemm.c")

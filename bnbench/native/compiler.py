@@ -16,10 +16,10 @@ from pathlib import Path
 
 import torch
 
-from bnbench.kept import is_sealed, kept_folders, make_folder
 from bnbench.native.compilation import SOURCES, Failure, asked_version, compile_into, flags
 from bnbench.native.structures import require_same_layout
 from bnbench.notices import notice
+from bnbench.user_cache import is_sealed, kept_folders, make_folder
 
 REALS = {torch.float32: "float", torch.float64: "double"}
 HASTE = 3.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.native import structures as c
 from bnbench.native.graph import CustomLayer, Graph, NotNative, Output

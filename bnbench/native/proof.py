@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from bnbench.error_origin import is_bug
 from bnbench.errors import described
-from bnbench.foreign import is_bug
 from bnbench.native.graph import NotNative, NotReady
 from bnbench.native.steps import NativeSteps
 from bnbench.spec import RunSpec, Sgd

@@ -8,8 +8,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from bnbench.error_origin import is_bug
 from bnbench.errors import message_of
-from bnbench.foreign import is_bug
 from bnbench.native import structures as c
 from bnbench.native.graph import Graph, Image, NotNative, Output, State
 from bnbench.native.layer_rules import RULES, add, custom_layer, flatten, keeps_shape

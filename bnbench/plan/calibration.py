@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bnbench.data import Examples
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.plan.case import Case
 from bnbench.plan.measurement import measure_steps
 from bnbench.training import prepare_process

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from bnbench.components import Components
+from bnbench.error_origin import is_bug
 from bnbench.errors import Impossible
-from bnbench.foreign import is_bug
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.examination import MOST_PARAMETERS, TOO_LARGE
 from bnbench.spec import RunSpec

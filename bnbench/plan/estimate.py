@@ -11,8 +11,8 @@ import torch
 
 from bnbench.components import Components
 from bnbench.data import Data, Examples, order_of
+from bnbench.error_origin import is_bug
 from bnbench.errors import BnbenchError
-from bnbench.foreign import is_bug
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
 from bnbench.plan.case import Case

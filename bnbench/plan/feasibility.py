@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from bnbench.components import Components
 from bnbench.data import Augmentation, Data, Examples, Order, order_of
+from bnbench.error_origin import foreign_line, is_foreign
 from bnbench.errors import Impossible, InvalidRequest, lacks_memory, message_of
-from bnbench.foreign import foreign_line, is_foreign
 from bnbench.global_state import preserved_global_state
 from bnbench.notices import step
 from bnbench.plan.contract import (

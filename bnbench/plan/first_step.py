@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from bnbench.components import Components
 from bnbench.data import Data
+from bnbench.error_origin import foreign_line, is_foreign
 from bnbench.errors import described
-from bnbench.foreign import foreign_line, is_foreign
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.contract import limited_parameters
 from bnbench.plan.feasibility import SMALL, last_batch, network_key

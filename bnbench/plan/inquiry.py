@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from bnbench.errors import BnbenchError
-from bnbench.plugin_modules import KNOWN
+from bnbench.plugin_modules import PROGRAM_PACKAGES
 from bnbench.plugin_source import Plugin
 from bnbench.spec import RunSpec
 
@@ -83,7 +83,7 @@ def _followed(inquiry: Inquiry) -> Iterator[None]:
 
     def keep(frame: FrameType) -> bool:
         file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
-        if not file.startswith(own) or name.partition(".")[0] in KNOWN:
+        if not file.startswith(own) or name.partition(".")[0] in PROGRAM_PACKAGES:
             return False
         memory[:] = f"{frame.f_lineno}:{file}".encode(errors="surrogateescape").ljust(ROOM, b"\0")[:ROOM]
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.plan.calibration import quickest, seconds_per_lane
 from bnbench.plan.case import Case
 from bnbench.plan.proofs import folds

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 
 from bnbench.components import BUILT_IN
-from bnbench.kept import keep, kept_folder, kept_text, source_hash
 from bnbench.native import (
     NotNative,
     NotReady,
@@ -31,6 +30,7 @@ from bnbench.plan.feasibility import last_batch
 from bnbench.plan.size import likely_seconds
 from bnbench.spec import as_tree
 from bnbench.stacking import prove
+from bnbench.user_cache import keep, kept_folder, kept_text, source_hash
 
 BATCH = 8
 """Examples that a proof needs at most."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.plan.case import Case
 
 STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8

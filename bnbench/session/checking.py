@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 
 from bnbench import store
-from bnbench.asking import ask
 from bnbench.coincidences import sentences
 from bnbench.config import Request
 from bnbench.devices import CPU, Device, gpus, resolved
 from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.imports import imported_whole
+from bnbench.isolation import ask
+from bnbench.memoization import remembered
 from bnbench.notices import step
 from bnbench.plan import Examination, Question, examine, examine_options, lasts, likely_failures, summarized
-from bnbench.remembered import remembered
 from bnbench.schema import Known
 from bnbench.session.inputs import Paths, Prestart
 from bnbench.session.plan import Plan
 from bnbench.session.provenance import earlier_data, earlier_sources, fingerprinted, is_settled, same_data
 from bnbench.spec import RunSpec, flatten, run_id
-from bnbench.whole import imported_whole
 
 Rows = Mapping[str, Mapping[str, str]]
 """The table of a sweep's runs, by run_id."""

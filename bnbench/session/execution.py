@@ -11,23 +11,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bnbench import store
-from bnbench.asking import Waits
 from bnbench.devices import gpus
 from bnbench.environment import cores, environment, git_commit
 from bnbench.errors import InvalidRequest, nearest
+from bnbench.imports import imported_whole
+from bnbench.isolation import Waits
 from bnbench.launch import LAUNCHERS, local
 from bnbench.notices import followed, step
 from bnbench.plan import ALONE, Division, Execution, stacks
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import is_worth_waiting, niceness
 from bnbench.session.dispatch import Ready, dispatch
+from bnbench.session.monitor import Silent, watched
 from bnbench.session.plan import Plan, Terms
 from bnbench.session.preparation import Preparation
 from bnbench.session.progress import Progress, Summary
-from bnbench.session.silence import Silent, watched
-from bnbench.session.watching import Watch
+from bnbench.session.progress_tracker import ProgressTracker
 from bnbench.spec import RunSpec, by_stack_key, stack_key
-from bnbench.whole import imported_whole
 
 if TYPE_CHECKING:
     from bnbench.training import Record
@@ -85,7 +85,7 @@ def execute(
     with _entered(plan) as check_there:
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
-        shown = Watch(plan.folder, pending, len(plan.impossible), watch)
+        shown = ProgressTracker(plan.folder, pending, len(plan.impossible), watch)
         shown.look({})
         with watched(plan.folder, pending, shown.look, check_there):
             ended, interrupted = _train(plan, pending, launcher, jobs, lanes, fail_fast, shown)
@@ -101,7 +101,7 @@ def _train(
     jobs: int | None,
     lanes: str,
     fail_fast: bool,
-    shown: Watch,
+    shown: ProgressTracker,
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     workers = worker_count(plan, jobs, launcher)
@@ -128,7 +128,7 @@ def _train(
 
 @contextmanager
 def _grouped(
-    plan: Plan, pending: Mapping[str, RunSpec], terms: Terms, shown: Watch
+    plan: Plan, pending: Mapping[str, RunSpec], terms: Terms, shown: ProgressTracker
 ) -> Iterator[tuple[Sequence[Stack], Division, Ready]]:
     """The stacks of pending runs, or the groups in which they are trained in turns; see :func:`_prepared`."""
     if groups := _interleaved(plan, pending):
@@ -216,7 +216,7 @@ def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
     """
     with store.locked(plan.folder) as check_there:
         store.join(plan.folder)
-        store.plan(plan.folder, plan.request.specs, plan.impossible, _invocation(plan))
+        store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan))
         store.restore_specs(plan.folder, plan.request.specs)
         try:
             yield check_there

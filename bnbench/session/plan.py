@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bnbench import store
-from bnbench.asking import Answer, Waits, ask
 from bnbench.config import Request
 from bnbench.devices import Device
+from bnbench.imports import imported_whole
+from bnbench.isolation import Answer, Waits, ask
 from bnbench.plan import Division, Execution, Question, summarized
 from bnbench.schema import Known
 from bnbench.spec import RunSpec, stack_key
-from bnbench.whole import imported_whole
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 from bnbench import store
 from bnbench.config import compose_request
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
+from bnbench.imports import imported_whole
 from bnbench.schema import Known, Parts, built_in
 from bnbench.spec import Choice, RunSpec
 from bnbench.text import plural
-from bnbench.whole import imported_whole
 
 PATH = "dataset.path"
 WITHOUT_FILES = ("digits", "synthetic")

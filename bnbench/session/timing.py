@@ -10,18 +10,18 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from bnbench.asking import Answer, ask_at_once
 from bnbench.devices import CPU
 from bnbench.environment import age, cores
+from bnbench.imports import import_seconds, imported_whole
+from bnbench.isolation import Answer, ask_at_once
 from bnbench.launch import local, prestart
+from bnbench.memoization import finding_seconds, machine, remembered
 from bnbench.plan import Division, engine_lines, makespan, stacks
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import foreseen, is_lasting
-from bnbench.remembered import finding_seconds, machine, remembered
 from bnbench.session.plan import Plan, Terms
 from bnbench.session.provenance import is_settled
 from bnbench.spec import RunSpec, kind_key
-from bnbench.whole import import_seconds, imported_whole
 
 MEASURING = "bnbench.worker", "bnbench.plan.estimate"
 """Modules of the processes that measure steps."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from bnbench.error_origin import is_bug
 from bnbench.errors import described
-from bnbench.foreign import is_bug
 from bnbench.stacking.errors import CannotFold
 from bnbench.stacking.network import Folded, fold, set_streams, unfold
 from bnbench.training.module_state import python_state

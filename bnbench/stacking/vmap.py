@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.stacking.layers.per_lane import LaneByLane, same_config

@@ -3,14 +3,8 @@
 from bnbench.store.access import check_name, check_place, check_writable
 from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
-from bnbench.store.folder import (
-    belongs_to_sweep,
-    join,
-    plan,
-    renew,
-    restore_specs,
-)
-from bnbench.store.foreign import foreign
+from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
+from bnbench.store.foreign_files import foreign
 from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import is_locked, locked
 from bnbench.store.pulse import Pulse, pulses
@@ -33,6 +27,7 @@ __all__ = [
     "check_place",
     "check_writable",
     "checked_rows",
+    "enter_runs",
     "foreign",
     "foreign_folders",
     "is_locked",
@@ -44,7 +39,6 @@ __all__ = [
     "load_sweep_probes",
     "load_sweeps",
     "locked",
-    "plan",
     "pulses",
     "rank",
     "read_history",

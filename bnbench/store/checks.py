@@ -9,7 +9,7 @@ from pathlib import Path
 from bnbench.errors import Damaged, InvalidRequest
 from bnbench.notices import notice
 from bnbench.paths import irregular
-from bnbench.store.foreign import RUN_ID, foreign
+from bnbench.store.foreign_files import RUN_ID, foreign
 from bnbench.store.history import INVOCATIONS, read_history
 from bnbench.store.segment import FOLDER, LOGS, SPECS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
@@ -75,8 +75,8 @@ def checked_rows(folder: Path, alive: bool | None = None) -> dict[str, Row]:
     # Before runs.csv: a program that extends the sweep enters runs there first.
     history, elsewhere = read_history(folder), dict(_elsewhere(folder))
     rows = read_state(folder, alive).rows
-    planned = max((entry.get("runs", 0) for entry in history), default=0)
-    lost = [f"{INVOCATIONS} says {planned}"] if len(rows) < planned else []
+    entered = max((entry.get("runs", 0) for entry in history), default=0)
+    lost = [f"{INVOCATIONS} says {entered}"] if len(rows) < entered else []
     for place, identities in elsewhere.items():
         if unknown := sorted(identities - rows.keys()):
             more = [f"{len(unknown) - SHOWN} more"] if len(unknown) > SHOWN else []

@@ -1,4 +1,4 @@
-"""The results folder of one sweep: planning it, and joining its segments into its tables."""
+"""The results folder of one sweep: entering its runs, and joining its segments into its tables."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from bnbench.store.state import RUNS_TABLE, Row, State, read_state, series_lines
 JOINED = ".joined"
 
 
-def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], invocation: Mapping[str, Any]) -> None:
+def enter_runs(
+    folder: Path, specs: Sequence[RunSpec], refusals: Mapping[str, str], invocation: Mapping[str, Any]
+) -> None:
     """Enter runs into runs.csv, those that have a result excepted. The caller holds the sweep.
 
     Args:
         specs: the runs asked for.
-        impossible: by run_id, why a run cannot be trained.
+        refusals: by run_id, the error of each run that has the status ``impossible``.
         invocation: what was asked, for sweep.yaml.
     """
     make_folder(folder)
@@ -38,8 +40,8 @@ def plan(folder: Path, specs: Sequence[RunSpec], impossible: Mapping[str, str], 
         if known.get("status") in RESULTS:
             continue
         row = {"run_id": identity} | {column: text(value) for column, value in flatten(spec).items()}
-        if identity in impossible:
-            row |= {"status": "impossible", "error": text(impossible[identity])}
+        if identity in refusals:
+            row |= {"status": "impossible", "error": text(refusals[identity])}
         elif known.get("status", "impossible") == "impossible":
             row |= {"status": "planned", "error": ""}
         state.rows[identity] = known | row

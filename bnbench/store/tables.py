@@ -13,7 +13,7 @@ from bnbench.store.checks import checked_rows, is_sweep, sweep_folders
 from bnbench.store.columns import RUN_TYPES
 from bnbench.store.files import line
 from bnbench.store.folder import run_columns
-from bnbench.store.foreign import foreign
+from bnbench.store.foreign_files import foreign
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import RUNS_TABLE, Moved, rank, read_state, series_lines
 from bnbench.text import plural

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bnbench import session
 from bnbench.config import joined
 from bnbench.errors import InvalidRequest
-from bnbench.remembered import remembered
+from bnbench.memoization import remembered
 from bnbench.stats import ALPHA, detectable_effect, seeds_needed
 from bnbench.study.catalog import family_size
 from bnbench.study.definition import ScaleName, Study

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.norms.common.copying import copied
 from bnbench.training.module_state import lane_network
 from bnbench.training.randomness import randomize

@@ -30,7 +30,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
+from bnbench.plugin_modules import PROGRAM_PACKAGES
 
 MOST_PLACES = 100_000
 """Places that are looked at before a layer's state counts as one that cannot be compared."""
@@ -38,8 +39,8 @@ MOST_PLACES = 100_000
 LONG = 100
 """Values from which a list is noted as a whole."""
 
-KNOWN = sys.stdlib_module_names | {"bnbench", "numpy", "torch", "torchvision"}
-"""Packages whose classes and functions keep nothing of a layer."""
+STATELESS_PACKAGES = PROGRAM_PACKAGES - {"__main__"} | {"numpy"}
+"""Packages whose classes and functions keep nothing of a layer: numpy's as well, but not those of a script."""
 CHANGING = {"random", "time", "datetime", "secrets", "uuid"}
 """Modules among them whose functions give another answer at another time."""
 KEEPING = {"os", "sys", "builtins", "gc", "threading", "multiprocessing", "socket", "tempfile", "shelve", "sqlite3"}
@@ -282,7 +283,7 @@ class Walk:
         drawing = root == "numpy" and "random" in (*names, *value.__name__.split("."))
         if root in CHANGING | KEEPING or drawing:
             self._note(place, Incomparable(f"module {value.__name__}", stateless=root not in KEEPING))
-        elif root not in KNOWN:
+        elif root not in STATELESS_PACKAGES:
             inside = {name: vars(value)[name] for name in sorted(names) if name in vars(value)}
             for name, item in inside.items():
                 self.visit(f"{place}.{name}", item)
@@ -291,7 +292,7 @@ class Walk:
         """A function in C, which is bound to an object or belongs to a module."""
         owner = getattr(value, "__self__", None)
         module = (getattr(value, "__module__", None) or "").partition(".")[0]
-        if module in CHANGING | KEEPING - {"builtins"} or (module and module.lstrip("_") not in KNOWN):
+        if module in CHANGING | KEEPING - {"builtins"} or (module and module.lstrip("_") not in STATELESS_PACKAGES):
             self._note(place, Incomparable(f"function of {module}", stateless=module not in KEEPING))
             return
         self._note(place, ("built in", getattr(value, "__name__", repr(value))))
@@ -316,7 +317,7 @@ class Walk:
 
 def belongs_to_user(value: Any) -> bool:
     """True if a class or function is a user's."""
-    return str(getattr(value, "__module__", "")).partition(".")[0].lstrip("_") not in KNOWN
+    return str(getattr(value, "__module__", "")).partition(".")[0].lstrip("_") not in STATELESS_PACKAGES
 
 
 def _is_transparent(kind: type) -> bool:

@@ -160,7 +160,7 @@ def test_names_that_are_no_plain_folder_names(program: Program, tmp_path: Path, 
 
 def test_names_of_any_script_and_a_hundred_letters(program: Program, tmp_path: Path):
     for name in ("größe-1.2_b", "実験", "x" * 100):
-        store.plan(tmp_path / "results" / name, [make_spec()], {}, {})
+        store.enter_runs(tmp_path / "results" / name, [make_spec()], {}, {})
         assert program("sweep", "--name", name, "--dry-run").code == 0
 
 
@@ -190,7 +190,7 @@ def test_how_to_train_is_checked_before_the_plan_is_told(program: Program):
 def test_a_damaged_sweep_is_refused_whole(program: Program, tmp_path: Path):
     folder = tmp_path / "results" / "s"
     for name in ("runs.csv", "sweep.yaml"):
-        store.plan(folder, [make_spec()], {}, {})
+        store.enter_runs(folder, [make_spec()], {}, {})
         (folder / name).write_bytes(b"\x00\xff{\n")
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         result = program(*SWEEP, "norm=none")

@@ -40,7 +40,7 @@ def test_reading_results_never_loads_torch(words, tmp_path: Path):
         "import sys\nsys.argv = ['bnbench', *sys.argv[1:]]\nfrom bnbench.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules"
     )
-    store.plan(tmp_path / "results" / "s", [make_spec()], {}, {})
+    store.enter_runs(tmp_path / "results" / "s", [make_spec()], {}, {})
     subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, check=True, capture_output=True)
 
 
@@ -136,7 +136,7 @@ def test_report_to_a_file_and_as_markdown(program: Program):
 
 
 def test_a_sweep_may_be_given_as_its_folder(program: Program, monkeypatch: pytest.MonkeyPatch):
-    store.plan(Path("results/s"), [make_spec()], {}, {})
+    store.enter_runs(Path("results/s"), [make_spec()], {}, {})
     named = program("report", "s").out
     assert program("report", "./results/s/").out == named
     monkeypatch.chdir("results/s")
@@ -145,7 +145,7 @@ def test_a_sweep_may_be_given_as_its_folder(program: Program, monkeypatch: pytes
 
 def test_a_damaged_sweep_hides_no_other(program: Program):
     for name in ("bad", "good"):
-        store.plan(Path("results", name), [make_spec()], {}, {})
+        store.enter_runs(Path("results", name), [make_spec()], {}, {})
     Path("results/bad/runs.csv").write_text("nothing\n")
     listed = program("ls")
     assert listed.code == 1 and "damaged: " in listed.out and "results/bad/runs.csv" in listed.out

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 import bnbench
-from bnbench.kept import is_sealed, kept_text
 from bnbench.native import c_compiler, compilation
+from bnbench.user_cache import is_sealed, kept_text
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program
 from tests.native.test_compilation import forget
 from tests.native.test_compilation import program as executable
 from tests.products import whole
-from tests.test_kept import ANOTHER, DAMAGES, Damage, _make_a_folder, _open, _remove, _turn_a_bit, as_root
+from tests.test_user_cache import ANOTHER, DAMAGES, Damage, _make_a_folder, _open, _remove, _turn_a_bit, as_root
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 
 HERE = (_turn_a_bit, _make_a_folder, _remove, _open)
-"""A damage of each kind; test_kept.py and test_compilation.py have all of them."""
+"""A damage of each kind; test_user_cache.py and test_compilation.py have all of them."""
 RUNS = (*SMALL, "norm=batch", "seed=0,1")
 
 

@@ -30,7 +30,7 @@ FOREIGN: dict[str, tuple[dict[str, str], str]] = {
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_a_folder_of_somebody_else_is_no_damaged_sweep(program: Program, kind: str):
     files, says = FOREIGN[kind]
-    store.plan(Path("results/mine"), [make_spec()], {}, {})
+    store.enter_runs(Path("results/mine"), [make_spec()], {}, {})
     other = Path("results/other")
     for name, text in files.items():
         (other / name).parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def test_a_folder_of_somebody_else_is_no_damaged_sweep(program: Program, kind: s
 @pytest.mark.parametrize("kept", ["runs.csv", "metrics.csv", "probes.csv", "sweep.yaml", "specs", "segments"])
 def test_what_is_left_of_a_sweep_is_no_foreign_folder(tmp_path: Path, kept: str):
     spec, folder = make_spec(), tmp_path / "s"
-    store.plan(folder, [spec], {}, {"runs": 1})
+    store.enter_runs(folder, [spec], {}, {"runs": 1})
     train(folder, spec, "one")
     if kept != "segments":
         store.join(folder)
@@ -77,7 +77,7 @@ def test_a_run_of_several_sweeps_is_shown_with_all_their_names(program: Program,
     spec = make_spec()
     for name in ("first", "second"):
         folder = Path("results", name)
-        store.plan(folder, [spec], {}, {})
+        store.enter_runs(folder, [spec], {}, {})
         if finished in (name, "both"):
             train(folder, spec, "one")
             store.join(folder)

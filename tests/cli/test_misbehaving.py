@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bnbench import asking
+from bnbench import isolation
 from bnbench.errors import PluginError
 from bnbench.plugins import known_components
 from tests.cli.misbehaving import ENDING, HANGING, HARMLESS, NORMS, RAISING, WRITING
@@ -131,8 +131,8 @@ def test_an_import_ends_its_own_process_only(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str
 ):
     if deed in HANGING:
-        monkeypatch.setattr(asking, "EARLY", 1.0)
-        monkeypatch.setattr(asking, "SILENT_SECONDS", 3.0)
+        monkeypatch.setattr(isolation, "EARLY", 1.0)
+        monkeypatch.setattr(isolation, "SILENT_SECONDS", 3.0)
     plugin = at_import(tmp_path, deed)
     result = program("list", "norms", "--plugin", plugin.name)
     assert result.code == 2 and result.err.count("error: --plugin ") == 1 and result.out == "", result.err
@@ -172,7 +172,8 @@ def test_every_command_outlives_an_import(tmp_path: Path, words: tuple[str, ...]
 
 
 IMPATIENT = (
-    "from bnbench import asking; asking.EARLY = asking.SILENT_SECONDS = 1.0; from bnbench.cli import main; main()"
+    "from bnbench import isolation; isolation.EARLY = isolation.SILENT_SECONDS = 1.0; "
+    "from bnbench.cli import main; main()"
 )
 
 

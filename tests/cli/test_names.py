@@ -107,7 +107,7 @@ def test_another_grid_needs_consent(program: Program, tmp_path: Path):
 )
 def test_the_same_grid_and_a_part_of_it_need_none(program: Program, words: tuple[str, ...]):
     specs = [make_spec(*SMALL, f"norm={norm}", f"seed={seed}") for norm in ("none", "batch") for seed in (0, 1)]
-    store.plan(Path("results/s"), specs, {}, {})
+    store.enter_runs(Path("results/s"), specs, {}, {})
     done = program(*SWEEP, *words)
     assert done.code == 0, done.err
     assert "extends" not in done.out and len(rows("results/s/runs.csv")) == 4
@@ -136,7 +136,7 @@ def test_an_option_that_a_plugin_has_got_since_is_another_grid_once_it_is_swept(
     ("answer", "code"), [(b"y\n", 0), (b"n\n", 2), (b"\n", 2), (b"\x04", 2), (b"\x03", 130)], ids=repr
 )
 def test_a_person_at_a_terminal_is_asked(program: Program, tmp_path: Path, answer: bytes, code: int):
-    store.plan(tmp_path / "results/s", [make_spec(*SMALL, "norm=none")], {}, {})
+    store.enter_runs(tmp_path / "results/s", [make_spec(*SMALL, "norm=none")], {}, {})
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "bnbench", *SWEEP, "norm=batch"]
     environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}

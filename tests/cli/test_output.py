@@ -21,7 +21,7 @@ REPORT = ("report", "s", "--out")
 def planned(tmp_path: Path) -> Path:
     """A sweep to report on, though nothing of it is trained."""
     folder = tmp_path / "results" / "s"
-    store.plan(folder, [make_spec()], {}, {})
+    store.enter_runs(folder, [make_spec()], {}, {})
     return folder
 
 

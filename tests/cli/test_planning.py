@@ -46,14 +46,14 @@ NORMS = {"slow": Slow}
 
 def garbled(name: str) -> Callable[[Path], object]:
     def damage(results: Path) -> None:
-        store.plan(results / "s", [make_spec()], {}, {})
+        store.enter_runs(results / "s", [make_spec()], {}, {})
         (results / "s" / name).write_bytes(b"\x00\xff{\n")
 
     return damage
 
 
 def lost(results: Path) -> None:
-    store.plan(results / "s", [make_spec()], {}, {"runs": 2})
+    store.enter_runs(results / "s", [make_spec()], {}, {"runs": 2})
 
 
 PLACES: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -154,7 +154,7 @@ def test_the_names_of_torchvision_are_its_own():
 @pytest.fixture
 def planned(tmp_path: Path) -> Path:
     """A sweep to report on, though nothing of it is trained."""
-    store.plan(tmp_path / "results" / "s", [make_spec()], {}, {})
+    store.enter_runs(tmp_path / "results" / "s", [make_spec()], {}, {})
     return tmp_path
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bnbench import session, store
-from bnbench.kept import keep, kept_folder, kept_text
+from bnbench.user_cache import keep, kept_folder, kept_text
 from tests.cli.test_hostile import controls
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program, make_spec
@@ -191,14 +191,14 @@ def test_no_cell_steers_a_terminal(program: Program, tmp_path: Path):
 def test_names_are_whole_in_a_pipe(program: Program, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "40")
     name = "n" * 100
-    store.plan(Path("results") / name, [make_spec()], {}, {})
+    store.enter_runs(Path("results") / name, [make_spec()], {}, {})
     assert name in program("ls").out
 
 
 @pytest.mark.parametrize("how", [("run",), ("sweep", "--jobs", "1"), ("sweep", "--launcher", "inline")], ids=" ".join)
 def test_a_layer_that_hangs_is_named(program: Program, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]):
-    monkeypatch.setattr(session.silence, "POLL_SECONDS", 0.1)
-    monkeypatch.setattr(session.silence, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(session.monitor, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(session.monitor, "SILENT_SECONDS", 1.0)
     plugin = PLUGIN.replace(
         "return x * 1.0", "self.calls += 1\n        time.sleep(2 * (self.calls == 4))\n        return x"
     )
@@ -208,7 +208,7 @@ def test_a_layer_that_hangs_is_named(program: Program, monkeypatch: pytest.Monke
     assert result.code == 0, result.err
     told = [line for line in result.out.splitlines() if line.startswith("nothing from ")]
     assert 1 <= len(told) <= 6 and all("norm=mine model=mlp dataset=digits seed=0 for " in line for line in told)
-    monkeypatch.setattr(session.silence, "SILENT_SECONDS", 600.0)
+    monkeypatch.setattr(session.monitor, "SILENT_SECONDS", 600.0)
     assert "nothing from" not in program(*how, "--name", "t", *SMALL).out
 
 

@@ -11,7 +11,7 @@ import torch
 
 from bnbench.data.cache import FOLDER, Source, cached
 from bnbench.data.raw import Raw
-from tests.test_kept import DAMAGES, Damage
+from tests.test_user_cache import DAMAGES, Damage
 
 
 def _raw(seed: int = 0) -> Raw:

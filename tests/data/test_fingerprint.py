@@ -17,8 +17,8 @@ from bnbench.components import components
 from bnbench.data import files as data_files
 from bnbench.data import fingerprint, load
 from bnbench.errors import BnbenchError
-from bnbench.kept import kept_folder
 from bnbench.spec import Choice, Split
+from bnbench.user_cache import kept_folder
 from tests.conftest import make_spec
 
 IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -130,9 +130,9 @@ def test_files_are_read_once(tmp_path: Path, reads: list[str]) -> None:
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"zz" * 32, b"0" * 64, b"0" * 64 + b" " + b"0" * 64])
 def test_a_damaged_file_of_what_was_kept_is_harmless(content: bytes, tmp_path: Path, reads: list[str]) -> None:
     write_npz(tmp_path / "data.npz")
-    before = {*(kept_folder("data") or tmp_path).glob("*")}
+    before = {*(kept_folder("fingerprints") or tmp_path).glob("*")}
     first = fingerprint(choice_of("npz", "data.npz"), tmp_path)
-    (kept,) = {*(kept_folder("data") or tmp_path).glob("*")} - before
+    (kept,) = {*(kept_folder("fingerprints") or tmp_path).glob("*")} - before
     kept.write_bytes(content)
     data_files._known.clear()
     assert fingerprint(choice_of("npz", "data.npz"), tmp_path) == first

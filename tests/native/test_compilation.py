@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from bnbench.kept import is_sealed
 from bnbench.native import c_compiler, compilation, compiler, library, only_loaded
 from bnbench.notices import heard
-from tests.test_kept import ANOTHER, DAMAGES, Damage, another_user, as_root
+from bnbench.user_cache import is_sealed
+from tests.test_user_cache import ANOTHER, DAMAGES, Damage, another_user, as_root
 
 SOURCE = """
 #include <stdint.h>

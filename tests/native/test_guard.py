@@ -158,7 +158,7 @@ def test_runs_that_fail_a_comparison_are_all_trained_again(tmp_path: Path, monke
     folders = []
     for name, faulty in (("wrong", True), ("right", False)):
         folders.append(folder := tmp_path / name)
-        store.plan(folder, specs, {}, {})
+        store.enter_runs(folder, specs, {}, {})
         with monkeypatch.context() as patch:
             if faulty:
                 plant(patch, scaled_weight)

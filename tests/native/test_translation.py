@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnbench.errors import Impossible
-from bnbench.kept import keep
 from bnbench.native import NotNative, c_compiler, library
 from bnbench.native.codegen import compiled_layer as translated
 from bnbench.native.codegen.aten_graph import operations_of
@@ -27,13 +26,14 @@ from bnbench.plan.case import Case
 from bnbench.plan.proofs import why_not_native
 from bnbench.spec import Sgd
 from bnbench.training import Outcome
+from bnbench.user_cache import keep
 from tests.conftest import load_data, make_spec
 from tests.engines.test_recording import Counting, Drawing, Reading, Remembering, with_norm
 from tests.engines.test_stacked import alone, assert_equal, lanes_of, small, stacked
 from tests.native.test_native import TRANSLATED
 from tests.products import whole
 from tests.stacking.test_vmap import Batch, Largest, Own, Unlike
-from tests.test_kept import DAMAGES, Damage
+from tests.test_user_cache import DAMAGES, Damage
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 

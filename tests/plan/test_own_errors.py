@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.components import Components, components
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.plan import Division
 from bnbench.plan.calibration import seconds_per_lane
 from bnbench.plan.case import CPU, Case

@@ -6,12 +6,12 @@ from torch import nn
 
 from bnbench.components import Components, components
 from bnbench.config import compose_request
-from bnbench.kept import keep, kept_text
 from bnbench.native import c_compiler
 from bnbench.plan import ALONE, Execution, stacks
 from bnbench.plan.choice import Means, division
 from bnbench.plan.size import activations
 from bnbench.spec import run_id, stack_key
+from bnbench.user_cache import keep, kept_text
 from tests.conftest import load_data
 
 SMALL = ("model=mlp", "epochs=1")

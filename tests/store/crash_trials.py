@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnbench.spec import run_id
-from bnbench.store import RESULTS, join, load_metrics, load_probes, load_runs, locked, plan, statuses
+from bnbench.store import RESULTS, enter_runs, join, load_metrics, load_probes, load_runs, locked, statuses
 from tests.store.sweeps import expected_metrics, expected_probes, final, make_spec, train
 
 BATCH = 6
@@ -33,7 +33,7 @@ def write(folder: Path, told: int) -> None:
         with locked(folder):
             join(folder)
             specs = SPECS[:size]
-            plan(folder, specs, {}, {"runs": size})
+            enter_runs(folder, specs, {}, {"runs": size})
             known, session = statuses(folder), uuid.uuid4().hex
             for index, spec in enumerate(spec for spec in specs if known[run_id(spec)] not in RESULTS):
                 status = random.choice(["completed", "completed", "failed", "running"])
@@ -69,7 +69,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
     instants = random.Random(seed)
     finished: set[str] = set()
     reads, most_segments = 0, 0
-    plan(folder, [], {}, {})
+    enter_runs(folder, [], {}, {})
     for kill in range(kills):
         news, told = os.pipe()
         writer = os.fork()

@@ -13,11 +13,11 @@ from bnbench.spec import run_id
 from bnbench.store import (
     Segment,
     belongs_to_sweep,
+    enter_runs,
     join,
     load_metrics,
     load_runs,
     load_sweeps,
-    plan,
     read_history,
     restore_specs,
     statuses,
@@ -32,7 +32,7 @@ NOISE = bytes(range(256)) * 40
 def sweep(tmp_path: Path) -> Path:
     """Three completed runs, joined."""
     folder = tmp_path / "sweep"
-    plan(folder, SPECS, {}, {"runs": 3})
+    enter_runs(folder, SPECS, {}, {"runs": 3})
     for spec in SPECS:
         train(folder, spec, "one")
     join(folder)
@@ -61,7 +61,7 @@ def test_a_damaged_table_of_runs_is_named_and_left_alone(sweep: Path, change, sa
     path.write_bytes(change(path.read_bytes()))
     train(sweep, SPECS[0], "two")
     before = content(sweep)
-    for use in (statuses, load_runs, load_metrics, join, lambda folder: plan(folder, SPECS, {}, {})):
+    for use in (statuses, load_runs, load_metrics, join, lambda folder: enter_runs(folder, SPECS, {}, {})):
         with pytest.raises(Damaged) as caught:
             use(sweep)
         assert str(path) in str(caught.value) and "restore it from a copy" in str(caught.value)
@@ -130,7 +130,7 @@ def test_a_segment_that_is_none_is_named(sweep: Path) -> None:
 
 def test_noise_behind_the_rows_of_a_segment_is_passed_over(sweep: Path) -> None:
     spec = make_spec(9)
-    plan(sweep, [*SPECS, spec], {}, {})
+    enter_runs(sweep, [*SPECS, spec], {}, {})
     train(sweep, spec, "two")
     for path in (sweep / "segments").iterdir():
         path.write_bytes(path.read_bytes() + b"\x00\xff\n" + NOISE[:100])
@@ -148,7 +148,7 @@ def test_noise_behind_the_rows_of_a_segment_is_passed_over(sweep: Path) -> None:
 def test_a_damaged_sweep_file_is_named_before_anything_is_written(sweep: Path, text: str, says: str) -> None:
     (sweep / "sweep.yaml").write_text(text)
     before = content(sweep)
-    for use in (read_history, lambda folder: plan(folder, [make_spec(9)], {}, {})):
+    for use in (read_history, lambda folder: enter_runs(folder, [make_spec(9)], {}, {})):
         with pytest.raises(Damaged, match=says):
             use(sweep)
     assert content(sweep) == before
@@ -156,7 +156,7 @@ def test_a_damaged_sweep_file_is_named_before_anything_is_written(sweep: Path, t
 
 @pytest.mark.parametrize("kept", [0, EVALUATIONS - 1])
 def test_completed_runs_without_their_last_evaluation_are_not_taken_for_misses(tmp_path: Path, kept: int) -> None:
-    plan(tmp_path, SPECS, {}, {})
+    enter_runs(tmp_path, SPECS, {}, {})
     for spec in SPECS:
         with Segment(tmp_path, "one") as segment:
             segment.start([spec], {})
@@ -176,7 +176,7 @@ def test_spec_files_that_were_deleted_come_back(sweep: Path) -> None:
     written = content(sweep / "specs")
     for path in [*written][:2]:
         path.unlink()
-    plan(sweep, [*SPECS, make_spec(9)], {}, {})
+    enter_runs(sweep, [*SPECS, make_spec(9)], {}, {})
     restore_specs(sweep, [*SPECS, make_spec(9)])
     assert content(sweep / "specs") == written
     assert yaml.safe_load(next(iter(written)).read_text())["lr"] == 0.003

@@ -1,4 +1,4 @@
-"""A join or a plan that stops before or after any step leaves a folder that reads the same, and the next completes."""
+"""A join or entry of runs that stops at any step leaves a folder that reads the same, and the next completes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from bnbench.spec import run_id
-from bnbench.store import Segment, join, load_metrics, load_probes, load_runs, plan, statuses
+from bnbench.store import Segment, enter_runs, join, load_metrics, load_probes, load_runs, statuses
 from tests.store.sweeps import make_spec, train
 
 STEPS = ("replace", "rename", "unlink", "rmdir", "fsync", "open", "mkdir")
@@ -66,7 +66,7 @@ def before_read(number: int, action: Callable[[], None]) -> Iterator[None]:
 
 def fill(folder: Path) -> None:
     """A sweep with runs of every kind: joined and not, repeated, failed, killed, told dead by another segment."""
-    plan(folder, SPECS[:5], {}, {})
+    enter_runs(folder, SPECS[:5], {}, {})
     train(folder, SPECS[0], "a", "completed", second=1)
     train(folder, SPECS[1], "a", "failed", second=1)
     train(folder, SPECS[2], "b", "running")
@@ -112,14 +112,14 @@ def test_a_plan_that_stops_anywhere(tmp_path: Path, after: bool) -> None:
         known, metrics = statuses(folder), load_metrics(folder)
         try:
             with crash_at(number, after):
-                plan(folder, SPECS, {}, {"second": 2})
+                enter_runs(folder, SPECS, {}, {"second": 2})
         except Crash:
             pass
         else:
             break
         assert statuses(folder) in (known, {**known, run_id(SPECS[5]): "planned"})
         pd.testing.assert_frame_equal(load_metrics(folder), metrics)
-        plan(folder, SPECS, {}, {"second": 2})
+        enter_runs(folder, SPECS, {}, {"second": 2})
         assert statuses(folder) == {**known, run_id(SPECS[5]): "planned"}
         pd.testing.assert_frame_equal(load_metrics(folder), metrics)
     assert number > 4

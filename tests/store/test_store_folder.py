@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bnbench.spec import run_id
-from bnbench.store import Segment, join, load_metrics, load_runs, locked, plan, statuses
+from bnbench.store import Segment, enter_runs, join, load_metrics, load_runs, locked, statuses
 from tests.store.sweeps import evaluations, expected_metrics, final, make_spec, train
 
 SPECS = [make_spec(seed) for seed in range(4)]
@@ -21,7 +21,7 @@ def metrics_of(folder: Path) -> pd.DataFrame:
 def test_a_sweep_from_plan_to_join(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     assert statuses(folder) == {}
-    plan(folder, SPECS, {IDS[3]: "cannot be"}, {"runs": 4})
+    enter_runs(folder, SPECS, {IDS[3]: "cannot be"}, {"runs": 4})
     assert statuses(folder) == dict(zip(IDS, ["planned", "planned", "planned", "impossible"], strict=True))
     with locked(folder):
         train(folder, SPECS[0], "one")
@@ -39,7 +39,7 @@ def test_a_sweep_from_plan_to_join(tmp_path: Path) -> None:
 
 
 def test_running_without_a_program_is_interrupted(tmp_path: Path) -> None:
-    plan(tmp_path, SPECS[:1], {}, {})
+    enter_runs(tmp_path, SPECS[:1], {}, {})
     train(tmp_path, SPECS[0], "one", "running")
     assert statuses(tmp_path) == {IDS[0]: "interrupted"}
     with locked(tmp_path):
@@ -47,10 +47,10 @@ def test_running_without_a_program_is_interrupted(tmp_path: Path) -> None:
 
 
 def test_a_plan_keeps_results_and_failures_and_forgets_what_was_impossible(tmp_path: Path) -> None:
-    plan(tmp_path, SPECS, {IDS[2]: "cannot be", IDS[3]: "cannot be"}, {"first": 1})
+    enter_runs(tmp_path, SPECS, {IDS[2]: "cannot be", IDS[3]: "cannot be"}, {"first": 1})
     train(tmp_path, SPECS[0], "one")
     train(tmp_path, SPECS[1], "one", "failed")
-    plan(tmp_path, SPECS, {IDS[0]: "cannot be", IDS[3]: "still not"}, {"second": 2})
+    enter_runs(tmp_path, SPECS, {IDS[0]: "cannot be", IDS[3]: "still not"}, {"second": 2})
     for _ in range(2):
         assert list(statuses(tmp_path).values()) == ["completed", "failed", "planned", "impossible"]
         assert load_runs(tmp_path)["error"].fillna("").tolist() == ["", "Boom: of course", "", "still not"]
@@ -73,7 +73,7 @@ def test_a_plan_keeps_results_and_failures_and_forgets_what_was_impossible(tmp_p
 @pytest.mark.parametrize("joined", [False, True])
 def test_which_attempt_counts(tmp_path: Path, first: str, second: str, counts: int, joined: bool) -> None:
     (spec, *_), (identity, *_) = SPECS, IDS
-    plan(tmp_path, [spec], {}, {})
+    enter_runs(tmp_path, [spec], {}, {})
     train(tmp_path, spec, "first", first, second=1)
     if joined:
         join(tmp_path)
@@ -94,7 +94,7 @@ def test_which_attempt_counts(tmp_path: Path, first: str, second: str, counts: i
 def test_a_death_told_by_another_segment_outlives_a_crash_while_joined_segments_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan(tmp_path, SPECS[:1], {}, {})
+    enter_runs(tmp_path, SPECS[:1], {}, {})
     train(tmp_path, SPECS[0], "worker", "running")
     with Segment(tmp_path, "aaa") as segment:
         segment.finish([{"run_id": IDS[0], "status": "failed", "error": "killed"}])
@@ -108,7 +108,7 @@ def test_a_death_told_by_another_segment_outlives_a_crash_while_joined_segments_
 
 
 def test_a_join_removes_what_the_dead_left_half_written_and_nothing_else(tmp_path: Path) -> None:
-    plan(tmp_path, SPECS[:1], {}, {})
+    enter_runs(tmp_path, SPECS[:1], {}, {})
     train(tmp_path, SPECS[0], "one")
     for name in (".runs.csv.1.tmp", ".metrics.csv.2.tmp", "specs/.abc.yaml.3.tmp", ".mine.md.4.tmp"):
         (tmp_path / name).touch()
@@ -117,7 +117,7 @@ def test_a_join_removes_what_the_dead_left_half_written_and_nothing_else(tmp_pat
 
 
 def test_metrics_that_were_removed_by_hand_are_missed_and_nothing_else(tmp_path: Path) -> None:
-    plan(tmp_path, SPECS[:2], {}, {})
+    enter_runs(tmp_path, SPECS[:2], {}, {})
     train(tmp_path, SPECS[0], "one")
     train(tmp_path, SPECS[1], "two")
     (tmp_path / "segments" / "one.metrics.csv").unlink()
@@ -128,5 +128,5 @@ def test_metrics_that_were_removed_by_hand_are_missed_and_nothing_else(tmp_path:
 
 def test_a_sweep_file_that_was_emptied_by_hand(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").touch()
-    plan(tmp_path, SPECS, {}, {"runs": 4})
+    enter_runs(tmp_path, SPECS, {}, {"runs": 4})
     assert yaml.safe_load((tmp_path / "sweep.yaml").read_text()) == [{"runs": 4}]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnbench.spec import run_id
-from bnbench.store import Segment, join, load_metrics, plan
+from bnbench.store import Segment, enter_runs, join, load_metrics
 from bnbench.store.columns import METRICS
 from tests.store.sweeps import evaluations, final, make_spec
 
@@ -17,7 +17,7 @@ SPECS = [make_spec(seed) for seed in range(3)]
 def test_metrics_stand_in_the_order_of_the_runs_whoever_wrote_them_when(tmp_path: Path) -> None:
     tables = []
     for name, order in (("one", SPECS), ("two", SPECS[::-1])):
-        plan(tmp_path / name, SPECS, {}, {})
+        enter_runs(tmp_path / name, SPECS, {}, {})
         for spec in order:
             with Segment(tmp_path / name, f"worker{spec.seed % 2 if name == 'one' else 0}") as segment:
                 segment.evaluation(evaluations(spec)[:: 1 if name == "one" else -1])
@@ -32,7 +32,7 @@ def test_metrics_stand_in_the_order_of_the_runs_whoever_wrote_them_when(tmp_path
 
 
 def test_an_evaluation_that_was_written_twice_counts_once(tmp_path: Path) -> None:
-    plan(tmp_path, SPECS[:1], {}, {})
+    enter_runs(tmp_path, SPECS[:1], {}, {})
     with Segment(tmp_path, "one") as segment:
         segment.evaluation([row for row in evaluations(SPECS[0]) for _ in range(2)])
         segment.finish([final(SPECS[0])])

@@ -9,7 +9,7 @@ import pytest
 
 from bnbench.errors import Damaged
 from bnbench.spec import run_id
-from bnbench.store import Segment, join, load_probes, load_sweep_probes, plan
+from bnbench.store import Segment, enter_runs, join, load_probes, load_sweep_probes
 from bnbench.store.columns import PROBES
 from tests.store.sweeps import evaluations, expected_probes, final, make_spec, readings, train
 
@@ -21,7 +21,7 @@ def ordered(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_readings_before_and_after_joining(tmp_path: Path) -> None:
-    plan(tmp_path, SPECS, {}, {})
+    enter_runs(tmp_path, SPECS, {}, {})
     for spec in SPECS:
         train(tmp_path, spec, f"worker{spec.seed % 2}")
     for _ in range(2):
@@ -34,7 +34,7 @@ def test_readings_before_and_after_joining(tmp_path: Path) -> None:
 
 
 def test_without_readings_there_is_no_file_and_an_empty_table(tmp_path: Path) -> None:
-    plan(tmp_path, SPECS[:1], {}, {})
+    enter_runs(tmp_path, SPECS[:1], {}, {})
     with Segment(tmp_path, "one") as segment:
         segment.evaluation(evaluations(SPECS[0]))
         segment.readings([])
@@ -49,7 +49,7 @@ def test_without_readings_there_is_no_file_and_an_empty_table(tmp_path: Path) ->
 @pytest.mark.parametrize("joined", [False, True])
 def test_the_readings_are_those_of_the_attempt_that_counts_and_each_counts_once(tmp_path: Path, joined: bool) -> None:
     (spec, *_) = SPECS
-    plan(tmp_path, [spec], {}, {})
+    enter_runs(tmp_path, [spec], {}, {})
     train(tmp_path, spec, "first", "failed", second=1)
     if joined:
         join(tmp_path)
@@ -62,7 +62,7 @@ def test_the_readings_are_those_of_the_attempt_that_counts_and_each_counts_once(
 
 
 def test_a_value_that_is_not_finite_stays_a_number(tmp_path: Path) -> None:
-    plan(tmp_path, SPECS[:1], {}, {})
+    enter_runs(tmp_path, SPECS[:1], {}, {})
     rows = readings(SPECS[0])[:3]
     with Segment(tmp_path, "one") as segment:
         segment.readings([{**row, "value": value} for row, value in zip(rows, ("nan", "inf", 0.1 + 0.2), strict=True)])
@@ -86,7 +86,7 @@ def test_a_value_that_is_not_finite_stays_a_number(tmp_path: Path) -> None:
     ids=["empty", "cut", "cells", "step"],
 )
 def test_a_damaged_table_is_named_and_left_alone(tmp_path: Path, change, says: str) -> None:
-    plan(tmp_path, SPECS, {}, {})
+    enter_runs(tmp_path, SPECS, {}, {})
     train(tmp_path, SPECS[0], "one")
     join(tmp_path)
     path = tmp_path / "probes.csv"
@@ -102,8 +102,8 @@ def test_a_damaged_table_is_named_and_left_alone(tmp_path: Path, change, says: s
 
 def test_readings_of_several_sweeps_with_a_run_in_common(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    plan(first, SPECS[:2], {}, {})
-    plan(second, SPECS[1:], {}, {})
+    enter_runs(first, SPECS[:2], {}, {})
+    enter_runs(second, SPECS[1:], {}, {})
     train(first, SPECS[0], "one")
     train(first, SPECS[1], "one", "failed")
     train(second, SPECS[1], "one")

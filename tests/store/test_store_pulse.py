@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bnbench.spec import run_id
-from bnbench.store import Segment, plan, pulses
+from bnbench.store import Segment, enter_runs, pulses
 from tests.store.sweeps import FACTS, evaluations, final, make_spec
 
 LATER = {**FACTS, "started_at": "2026-01-01T00:01:00.000+00:00"}
@@ -13,7 +13,7 @@ BEGAN = 1767225600.0
 def test_the_stack_that_began_last_is_as_far_as_its_last_evaluation(tmp_path: Path) -> None:
     specs = [make_spec(seed) for seed in range(5)]
     names = [run_id(spec) for spec in specs]
-    plan(tmp_path, specs, {}, {})
+    enter_runs(tmp_path, specs, {}, {})
     assert pulses(tmp_path) == {}
     with Segment(tmp_path, "one") as segment, Segment(tmp_path, "two") as another:
         segment.start(specs[:2], FACTS)

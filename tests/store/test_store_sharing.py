@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.store import Segment, join, load_runs, locked, plan
+from bnbench.store import Segment, enter_runs, join, load_runs, locked
 from bnbench.store.files import replacing
 from tests.store.sweeps import make_spec, train
-from tests.test_kept import another_user, as_root
+from tests.test_user_cache import another_user, as_root
 
 GROUP = 23456
 """A group that the users below are in."""
@@ -36,7 +36,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 def fill(folder: Path) -> None:
     """Everything that a sweep's folder can hold."""
     with locked(folder):
-        plan(folder, [make_spec(0), make_spec(1)], {}, {})
+        enter_runs(folder, [make_spec(0), make_spec(1)], {}, {})
         train(folder, make_spec(0), "one")
         join(folder)
         with Segment(folder, "two") as segment:

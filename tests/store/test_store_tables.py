@@ -9,7 +9,7 @@ import pytest
 
 from bnbench.errors import InvalidRequest
 from bnbench.spec import flatten, run_id
-from bnbench.store import OUTCOME, Segment, join, load_metrics, load_runs, load_sweeps, plan, statuses
+from bnbench.store import OUTCOME, Segment, enter_runs, join, load_metrics, load_runs, load_sweeps, statuses
 from bnbench.store.columns import METRICS, RUN_TYPES, SPEC_TEXTS
 from bnbench.store.files import line
 from tests.store.sweeps import FACTS, evaluations, expected_metrics, final, make_spec, train
@@ -17,7 +17,7 @@ from tests.store.sweeps import FACTS, evaluations, expected_metrics, final, make
 
 def test_columns_and_values_come_back_as_they_were(tmp_path: Path) -> None:
     specs = [make_spec(0), make_spec(1, "group", groups=8, affine=True, mode="none"), make_spec(2, "mine", mode="4")]
-    plan(tmp_path, specs, {}, {})
+    enter_runs(tmp_path, specs, {}, {})
     for index, spec in enumerate(specs[:2]):
         train(tmp_path, spec, f"segment{index}")
     for _ in range(2):
@@ -42,10 +42,10 @@ def test_columns_and_values_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_types_do_not_depend_on_what_happens_to_be_there(tmp_path: Path) -> None:
-    plan(tmp_path, [], {}, {})
+    enter_runs(tmp_path, [], {}, {})
     assert load_runs(tmp_path).empty
     nothing, no_metrics = load_runs(tmp_path), load_metrics(tmp_path)
-    plan(tmp_path, [make_spec(0)], {}, {})
+    enter_runs(tmp_path, [make_spec(0)], {}, {})
     planned = load_runs(tmp_path)
     train(tmp_path, make_spec(0), "one")
     finished, metrics = load_runs(tmp_path), load_metrics(tmp_path)
@@ -67,7 +67,7 @@ def test_a_run_id_that_looks_like_a_number_stays_a_text(tmp_path: Path, monkeypa
     specs = [make_spec(seed) for seed in range(len(identities))]
     for module in ("folder", "segment"):
         monkeypatch.setattr(f"bnbench.store.{module}.run_id", lambda spec: identities[spec.seed])
-    plan(tmp_path, specs, {}, {})
+    enter_runs(tmp_path, specs, {}, {})
     for identity, spec in zip(identities, specs, strict=True):
         with Segment(tmp_path, "one") as segment:
             segment.start([spec], FACTS)
@@ -81,7 +81,7 @@ def test_a_run_id_that_looks_like_a_number_stays_a_text(tmp_path: Path, monkeypa
 
 def test_a_loss_that_is_not_finite_leaves_its_column_numeric(tmp_path: Path) -> None:
     spec = make_spec(0)
-    plan(tmp_path, [spec], {}, {})
+    enter_runs(tmp_path, [spec], {}, {})
     losses = [float("nan"), float("inf"), 0.1 + 0.2]
     with Segment(tmp_path, "one") as segment:
         segment.evaluation([{**row, "val_loss": loss} for row, loss in zip(evaluations(spec), losses, strict=True)])
@@ -96,7 +96,7 @@ def test_a_loss_that_is_not_finite_leaves_its_column_numeric(tmp_path: Path) -> 
 
 def test_tables_that_another_program_saved(tmp_path: Path) -> None:
     specs = [make_spec(0), make_spec(1)]
-    plan(tmp_path, specs, {}, {})
+    enter_runs(tmp_path, specs, {}, {})
     for spec in specs:
         train(tmp_path, spec, "one")
     join(tmp_path)
@@ -112,7 +112,7 @@ def test_tables_that_another_program_saved(tmp_path: Path) -> None:
 def test_an_unknown_sweep_names_the_others(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="there are no sweeps"):
         load_runs(tmp_path / "mine")
-    plan(tmp_path / "yours", [], {}, {})
+    enter_runs(tmp_path / "yours", [], {}, {})
     with pytest.raises(InvalidRequest, match=r"no sweep 'mine' in .*; there are: yours"):
         load_metrics(tmp_path / "mine")
 
@@ -120,8 +120,8 @@ def test_an_unknown_sweep_names_the_others(tmp_path: Path) -> None:
 def test_a_run_in_two_sweeps_counts_once_and_where_it_has_a_result(tmp_path: Path) -> None:
     specs = [make_spec(0), make_spec(1, "group", groups=2), make_spec(2)]
     first, second = tmp_path / "first", tmp_path / "second"
-    plan(first, specs[:2], {}, {})
-    plan(second, specs[1:], {}, {})
+    enter_runs(first, specs[:2], {}, {})
+    enter_runs(second, specs[1:], {}, {})
     train(first, specs[0], "one")
     train(first, specs[1], "one", "failed")
     train(second, specs[1], "one")
@@ -137,8 +137,8 @@ def test_a_run_in_two_sweeps_counts_once_and_where_it_has_a_result(tmp_path: Pat
 
 
 def test_sweeps_of_which_one_is_empty(tmp_path: Path) -> None:
-    plan(tmp_path / "empty", [], {}, {})
-    plan(tmp_path / "full", [make_spec(0)], {}, {})
+    enter_runs(tmp_path / "empty", [], {}, {})
+    enter_runs(tmp_path / "full", [make_spec(0)], {}, {})
     train(tmp_path / "full", make_spec(0), "one")
     runs, metrics = load_sweeps([tmp_path / "empty", tmp_path / "full"])
     assert len(runs) == 1
@@ -151,7 +151,7 @@ def test_sweeps_of_which_one_is_empty(tmp_path: Path) -> None:
 def test_two_thousand_runs_load_and_join_in_seconds(tmp_path: Path) -> None:
     specs = [make_spec(seed) for seed in range(2000)]
     start = time.process_time()
-    plan(tmp_path, specs, {}, {})
+    enter_runs(tmp_path, specs, {}, {})
     planned = time.process_time()
     with Segment(tmp_path, "one") as segment:
         for spec in specs:

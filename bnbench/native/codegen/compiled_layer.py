@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bnbench.error_origin import is_bug
 from bnbench.errors import message_of
-from bnbench.foreign import is_bug
-from bnbench.kept import keep, kept_folder, kept_text, source_hash
 from bnbench.native.codegen.aten_graph import Call, calls_of, operations_of
 from bnbench.native.codegen.aten_ops import PRELUDE
 from bnbench.native.codegen.emitter import emit
@@ -27,6 +26,7 @@ from bnbench.norms.common.copying import copied
 from bnbench.stacking.layers.per_lane import tensors_of
 from bnbench.stacking.proof import magnitude
 from bnbench.training.module_state import changed, state_of
+from bnbench.user_cache import keep, kept_folder, kept_text, source_hash
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-2}
 ENTRIES = "forward", "backward"

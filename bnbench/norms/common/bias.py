@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.norms.common.affine import shifts
 
 SHAPES = ((4, 3, 2), (4,))

@@ -14,11 +14,6 @@ def require(*problems: Iterable[str]) -> None:
         raise InvalidRequest(sentences)
 
 
-def share(name: str, value: float | None) -> list[str]:
-    """The problem that a number is not above 0 and at most 1, if so; None is no problem."""
-    return [] if value is None or 0 < value <= 1 else [f"{name}={value}: must be above 0 and at most 1"]
-
-
 def among(name: str, value: str, allowed: Sequence[str]) -> list[str]:
     """The problem that a name is not one of those allowed, if it is not."""
     return [] if value in allowed else [f"{name}={value}: {nearest(value, allowed)}"]

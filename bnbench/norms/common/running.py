@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnbench.limits import above
+from bnbench.limits import above, positive_share
 from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
-from bnbench.norms.common.checks import require, require_values, share
+from bnbench.norms.common.checks import require, require_values
 
 
 class RunningStatistics(AffineNorm):
@@ -39,7 +39,7 @@ class RunningStatistics(AffineNorm):
     num_batches_tracked: Tensor | None
 
     def __init__(self, num_features: int, eps: float, momentum: float | None, affine: Affine, track: bool) -> None:
-        require(above("norm.eps", eps, 0), share("norm.momentum", momentum))
+        require(above("norm.eps", eps, 0), positive_share("norm.momentum", momentum))
         super().__init__(num_features, eps, affine)
         self.momentum = momentum
         for name in self.running:

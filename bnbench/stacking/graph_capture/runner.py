@@ -12,7 +12,7 @@ from traceback import clear_frames
 import torch
 from torch import Tensor
 
-from bnbench.foreign import is_bug
+from bnbench.error_origin import is_bug
 from bnbench.stacking import Folded, set_streams, streams_of
 from bnbench.stacking.graph_capture.captured_step import Recorder, Recording
 from bnbench.stacking.step import LaneStep

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import FrameType
 
 from bnbench import store
-from bnbench.asking import SILENT_SECONDS
 from bnbench.errors import BnbenchError, Gone
+from bnbench.isolation import SILENT_SECONDS
 from bnbench.spec import RunSpec
 
 GONE = signal.SIGURG

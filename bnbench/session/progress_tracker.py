@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnbench import store
-from bnbench.asking import SILENT_SECONDS
+from bnbench.isolation import SILENT_SECONDS
 from bnbench.session.forecast import Forecast, Job, Reached
+from bnbench.session.monitor import Silent
 from bnbench.session.progress import Progress
-from bnbench.session.silence import Silent
 from bnbench.spec import RunSpec, flatten, run_id, stack_key
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MEANT = ("norm", "model", "dataset", "batch_size")
 """Columns that name a stack, as far as they vary."""
 
 
-class Watch:
+class ProgressTracker:
     """Tells the progress of a sweep from two threads, one at a time.
 
     Args:

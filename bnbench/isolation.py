@@ -12,13 +12,13 @@ from typing import Any
 
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, PluginError
+from bnbench.imports import imported_whole
 from bnbench.launch import local, prestart
 from bnbench.notices import Doubling, notice
 from bnbench.plan import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plugin_source import Plugin
 from bnbench.schema import Known
 from bnbench.spec import RunSpec, arm
-from bnbench.whole import imported_whole
 
 IMPORTED = ("bnbench.plugins", "bnbench.plan.feasibility")
 """Modules of a process that answers."""

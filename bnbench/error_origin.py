@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from types import FrameType
 
 from bnbench.errors import lacks_memory
-from bnbench.plugin_modules import KNOWN
+from bnbench.plugin_modules import PROGRAM_PACKAGES
 
 
 def is_foreign(error: BaseException) -> bool:
@@ -50,7 +50,7 @@ def _frames(error: BaseException) -> Iterable[FrameType]:
 
 
 def _is_foreign(frame: FrameType) -> bool:
-    return _root(frame) not in KNOWN
+    return _root(frame) not in PROGRAM_PACKAGES
 
 
 def _root(frame: FrameType) -> str:

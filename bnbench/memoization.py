@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TypeVar
 
-from bnbench.kept import keep, kept_folder, kept_text, source_hash
-from bnbench.whole import import_seconds
+from bnbench.imports import import_seconds
+from bnbench.user_cache import keep, kept_folder, kept_text, source_hash
 
 PACKAGES = ("torch", "torchvision", "scikit-learn", "numpy", "scipy")
 Plain = TypeVar("Plain")

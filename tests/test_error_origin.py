@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bnbench.error_origin import is_bug
 from bnbench.errors import Impossible
-from bnbench.foreign import is_bug
 from bnbench.models import build
 from bnbench.models.redundant_biases import freeze_cancelled_biases
 from bnbench.native import NotNative, c_compiler

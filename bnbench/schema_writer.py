@@ -1,4 +1,4 @@
-"""Write the schema that ships with the package, from the code and conf/: ``python -m bnbench.shipping``."""
+"""Write the schema that ships with the package, from the code and conf/: ``python -m bnbench.schema_writer``."""
 
 from __future__ import annotations
 

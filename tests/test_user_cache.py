@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bnbench.kept import is_sealed, keep, kept_folder, kept_folders, kept_text, make_folder, put, seal, untrusted
 from bnbench.notices import heard
+from bnbench.user_cache import is_sealed, keep, kept_folder, kept_folders, kept_text, make_folder, put, seal, untrusted
 
 ANOTHER = 12345
 """A user who is neither root nor, as a rule, this one."""
