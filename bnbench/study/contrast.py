@@ -58,7 +58,7 @@ def signed(claim: StudyClaim, differences: Values) -> Claim:
     """The claim to be decided: differences that are positive where they speak for it."""
     sign = 1.0 if claim.expect == "higher" else -1.0
     smallest = math.log(claim.smallest_effect) if claim.contrast == "ratio" else claim.smallest_effect
-    return Claim(sign * differences, smallest, claim.measure.estimand)
+    return Claim.of(sign * differences, smallest, claim.measure.estimand)
 
 
 def unsigned(claim: StudyClaim, value: float) -> float:
