@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bnbench.stats import Claim
+from bnbench.stats import Claim, Trained
 from bnbench.study.definition import StudyClaim
 from bnbench.study.design import Group
 
 Values = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,13 @@ class Comparison:
         low: the least that the difference of each replicate can be ``[S]``.
         high: the most that it can be ``[S]``; the same where it is known.
         centres: mean (or median, as the measure has it) of each arm in each cell.
-        trained: of the arm and of the baseline, which replicates trained without diverging ``[S]``; None where the
-            measure does not ask.
+        trained: which runs trained without diverging; None where the measure does not ask.
     """
 
     low: Values
     high: Values
     centres: dict[Group, float]
-    trained: tuple[Flags, Flags] | None = None
+    trained: Trained | None = None
 
 
 def compare(claim: StudyClaim, values: pd.DataFrame, diverged: pd.Series[bool], replicates: int) -> Comparison:
@@ -62,14 +60,14 @@ def _of_group(values: pd.DataFrame, group: Group, replicates: int) -> tuple[Valu
     return there["low"].to_numpy(), there["high"].to_numpy()
 
 
-def _trained(claim: StudyClaim, diverged: pd.Series[bool], replicates: int) -> tuple[Flags, Flags]:
+def _trained(claim: StudyClaim, diverged: pd.Series[bool], replicates: int) -> Trained:
     """The replicates in which no run of an arm diverged, whatever the cell."""
     flags = diverged.to_dict()
     arm_S, baseline_S = (
         np.array([not any(flags.get((arm, cell, pair), False) for cell in claim.cells) for pair in range(replicates)])
         for arm in claim.compare
     )
-    return arm_S, baseline_S
+    return Trained(arm_S, baseline_S, float(len(claim.cells)))
 
 
 def _difference(claim: StudyClaim, bounds_S: dict[Group, tuple[Values, Values]], cell: str) -> tuple[Values, Values]:

@@ -9,7 +9,7 @@ from bnbench import session
 from bnbench.config import joined
 from bnbench.errors import InvalidRequest
 from bnbench.memoization import remembered
-from bnbench.stats import ALPHA, detectable_effect, seeds_needed
+from bnbench.stats import ALPHA, detectable_effect, fewest_replicates
 from bnbench.study.catalog import family_size
 from bnbench.study.definition import ScaleName, Study
 from bnbench.study.design import groups, in_all, reporting_trials, tuning_trials
@@ -47,7 +47,7 @@ def check_replicates(studies: Sequence[Study], scale: ScaleName) -> None:
     problems = []
     for study in studies if scale != TRIAL else []:
         replicates, claims = study.scales[scale].seeds, family_size(study)
-        needed = seeds_needed(ALPHA / claims)
+        needed = fewest_replicates(ALPHA / claims)
         if replicates < needed:
             together = "one claim" if claims == 1 else f"{claims} claims that are adjusted for each other"
             problems.append(

@@ -73,7 +73,7 @@ def test_runs_without_a_result_are_a_failure(program: Program, tmp_path: Path):
     result = program("study", "run", str(path), "--scale", "smoke", "--jobs", "1")
     assert result.code == 1
     table = pd.read_csv("results/study-scorecard-smoke-mine.csv")
-    assert table["verdict"].tolist() == ["inconclusive"] and "2 of 2 seeds without a value" in table["reason"][0]
+    assert table["verdict"].tolist() == ["inconclusive"] and "2 of 2 replicates without a value" in table["reason"][0]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
-"""Bootstrap intervals against all resamples there are, Student's interval, and the laws they obey."""
+"""Intervals of a mean: BCa against all resamples there are, and the laws that all obey."""
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bnbench.stats import Interval, bca_interval, mean_interval, sign_flip_interval, studentized_interval
+from bnbench.stats import Interval, bca_interval, mean_interval
 
-METHODS = {"bca": bca_interval, "studentized": studentized_interval, "mean": mean_interval}
+METHODS = {"bca": bca_interval, "mean": mean_interval}
 MICE = np.array([94, 197, 16, 38, 99, 141, 23])
 """Survival of the seven treated mice, days; Efron & Tibshirani 1993, table 2.1."""
 
@@ -49,34 +49,6 @@ def test_bca_where_leaving_one_out_changes_nothing():
     values = np.array([0.0, 1, 1, 1, 1, 1, 1, 2])
     found = bca_interval(values, generator(), "median")
     assert found.low <= 1 <= found.high
-
-
-def test_studentized_interval_of_normal_values_is_students():
-    values = scipy_stats.norm.ppf((np.arange(40) + 0.5) / 40)
-    student = scipy_stats.ttest_1samp(values, 0).confidence_interval()
-    found = studentized_interval(values, generator())
-    assert (found.low, found.high) == pytest.approx((student.low, student.high), abs=0.02)
-
-
-def test_studentized_limits_from_all_resamples():
-    values = MICE[:5].astype(float)
-    resamples = np.array(np.meshgrid(*[values] * 5)).reshape(5, -1).T
-    errors = resamples.std(axis=1, ddof=1) / 5**0.5
-    t = (resamples.mean(axis=1) - values.mean())[errors > 0] / errors[errors > 0]
-    low_t, high_t = np.quantile(t, [0.1, 0.9])
-    error = values.std(ddof=1) / 5**0.5
-    found = studentized_interval(values, generator(), 0.8)
-    assert (found.low, found.high) == pytest.approx(
-        (values.mean() - high_t * error, values.mean() - low_t * error), abs=0.1 * error
-    )
-
-
-def test_the_interval_of_a_mean_holds_both_of_its_parts():
-    differences = skewed()
-    whole, flipped = mean_interval(differences, generator()), sign_flip_interval(differences, generator())
-    studentized = studentized_interval(differences, generator())
-    assert whole == Interval(min(flipped.low, studentized.low), max(flipped.high, studentized.high))
-    assert studentized.high > flipped.high, "a long right tail may hide a larger mean"
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)

@@ -124,8 +124,8 @@ def test_equal_arms_do_not_differ(tmp_path: Path):
 @pytest.mark.parametrize(
     ("batch", "problems", "reason"),
     [
-        (0.95 + NOISE[:9], None, "1 of 10 seeds without a value"),
-        (np.append(0.95 + NOISE[:9], math.nan), None, "1 of 10 seeds without a value"),
+        (0.95 + NOISE[:9], None, "1 of 10 replicates without a value"),
+        (np.append(0.95 + NOISE[:9], math.nan), None, "1 of 10 replicates without a value"),
         (0.95 + NOISE, {("none", "all"): "the grid is too narrow"}, "the grid is too narrow"),
     ],
 )
