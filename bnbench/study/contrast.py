@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -27,12 +27,14 @@ class Comparison:
         low: the least that the difference of each replicate can be ``[S]``.
         high: the most that it can be ``[S]``; the same where it is known.
         centres: mean (or median, as the measure has it) of each arm in each cell.
+        missed: how many values of each arm in each cell have no upper limit, such as a target that was not reached.
         trained: which runs trained without diverging; None where the measure does not ask.
     """
 
     low: Values
     high: Values
     centres: dict[Group, float]
+    missed: dict[Group, int] = field(default_factory=dict)
     trained: Trained | None = None
 
 
@@ -51,7 +53,8 @@ def compare(claim: StudyClaim, values: pd.DataFrame, diverged: pd.Series[bool], 
     with np.errstate(invalid="ignore"):
         centres = {group: _middle(float(centre(low)), float(centre(high))) for group, (low, high) in bounds_S.items()}
     trained = _trained(claim, diverged, replicates) if claim.measure.splits else None
-    return Comparison(low_S, high_S, centres, trained)
+    missed = {group: int(np.isposinf(high_S).sum()) for group, (_, high_S) in bounds_S.items()}
+    return Comparison(low_S, high_S, centres, missed, trained)
 
 
 def _of_group(values: pd.DataFrame, group: Group, replicates: int) -> tuple[Values, Values]:

@@ -46,6 +46,7 @@ class StepsToTarget(Measure):
 
     target: float
     estimand: ClassVar[Estimand] = "median"
+    missed: ClassVar[str] = "never reached"
 
     @property
     def phrase(self) -> str:
@@ -76,6 +77,7 @@ class GeneralizationGap(Measure):
 
     train_loss: float
     estimand: ClassVar[Estimand] = "median"
+    missed: ClassVar[str] = "never got there"
 
     @property
     def phrase(self) -> str:

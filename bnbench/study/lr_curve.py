@@ -83,6 +83,7 @@ class CurveMeasure(Measure):
 
     every_lr: ClassVar[bool] = True
     estimand: ClassVar[Estimand] = "median"
+    missed: ClassVar[str] = "beyond the grid"
 
     @property
     def probes(self) -> tuple[ProbeName, ...]:

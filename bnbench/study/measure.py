@@ -41,6 +41,8 @@ class Measure(ABC):
     estimand: ClassVar[Estimand] = "mean"
     percent: ClassVar[bool] = False
     """The value is a share."""
+    missed: ClassVar[str] = "infinite"
+    """The name of a value without an upper limit."""
     splits: ClassVar[bool] = False
     """The value of a run that diverges is far from those of runs that train, so both are told."""
 

@@ -61,7 +61,9 @@ def row_of(findings: Findings, claim: StudyClaim, numbers: Comparison, decision:
     )
     lr = {group: tuple(findings.tuning.chosen[group].values()) for group in tuned if group in findings.tuning.chosen}
     effect = unsigned(claim, decision.effect)
-    return Row(findings.study.name, claim, decision, effect, min(limits), max(limits), numbers.centres, lr)
+    return Row(
+        findings.study.name, claim, decision, effect, min(limits), max(limits), numbers.centres, numbers.missed, lr
+    )
 
 
 def _possible(claim: StudyClaim, limit: float) -> float:

@@ -6,7 +6,9 @@ import math
 
 from bnbench.reports.wording import percent
 from bnbench.stats import ALPHA
+from bnbench.study.contrast import unsigned
 from bnbench.study.definition import ONLY_CELL
+from bnbench.study.design import Group
 from bnbench.study.row import Row
 from bnbench.text import general, plural
 
@@ -40,12 +42,11 @@ def _doubt(row: Row) -> str:
     decision = row.decision
     if "effect" not in decision.reason:
         return decision.reason
-    if decision.p > ALPHA:
-        return f"neither a difference (p = {decision.p:.2g}) nor its absence is shown"
-    there = f"there is a difference (p = {decision.p:.2g}), but"
-    if decision.interval is not None and decision.interval.excludes(0.0):
-        return f"{there} it may be below the smallest worth the name, {_least(row)}"
-    return f"{there} its interval holds none"
+    if decision.p <= ALPHA:
+        there = f"there is a difference (p = {decision.p:.2g})"
+        return f"{there}, but it may be below the smallest worth the name, {_least(row)}"
+    corrected = "" if decision.raw_p > ALPHA else f", {decision.raw_p:.2g} for this claim alone"
+    return f"neither a difference (p = {decision.p:.2g}{corrected}) nor its absence is shown"
 
 
 def _least(row: Row) -> str:
@@ -60,7 +61,29 @@ def _finding(row: Row) -> str:
         return f"{quantity} of {arm} and {baseline} cannot be compared ({replicates})"
     says = _interaction(row) if len(row.claim.cells) == 2 else _comparison(row)
     limits = "" if math.isnan(row.low) else f" (95% interval {interval(row)})"
-    return f"across {replicates}, {says}{limits}; {_centres(row)}"
+    return f"across {replicates}, {says}{limits}; {'; '.join([_centres(row), *_failures(row)])}"
+
+
+def _failures(row: Row) -> list[str]:
+    """How many runs missed a target, and how many diverged."""
+    arm, baseline = row.claim.compare
+    n, divergence = row.decision.n, row.decision.divergence
+    texts = [
+        f"{row.claim.measure.missed}: {_place(row, group)} in {count} of {n}"
+        for group, count in row.missed.items()
+        if count
+    ]
+    if divergence is None:
+        return texts
+    texts.append(f"trained: {arm} {divergence.arm_trained} of {n}, {baseline} {divergence.baseline_trained} of {n}")
+    if not math.isnan(divergence.both):
+        texts.append(f"where both trained, {_signed(row, unsigned(row.claim, divergence.both))} on average")
+    return texts
+
+
+def _place(row: Row, group: Group) -> str:
+    arm, cell = group
+    return f"{arm} ({cell})" if len(row.claim.cells) == 2 else arm
 
 
 def _comparison(row: Row) -> str:
@@ -69,11 +92,11 @@ def _comparison(row: Row) -> str:
     (cell,) = row.claim.cells
     where = "" if cell == ONLY_CELL else f" in {cell}"
     quantity = row.claim.measure.phrase.rstrip(",")
+    if row.claim.contrast == "ratio" and row.effect in (0, math.inf):
+        finite, infinite = (arm, baseline) if row.effect == 0 else (baseline, arm)
+        return f"{quantity}{where}: {row.claim.measure.missed} with {infinite}, unlike with {finite}"
     if row.claim.contrast == "ratio":
-        if row.effect in (0, math.inf):
-            never = baseline if row.effect == 0 else arm
-            return f"{quantity}{where} were reached with {arm if row.effect == 0 else baseline}, and never with {never}"
-        return f"{quantity}{where} with {arm} was {number(row, row.effect)} times that with {baseline}"
+        return f"{quantity}{where} with {arm} was {limit(row)}{number(row, row.effect)} times that with {baseline}"
     return f"{quantity}{where} was {_apart(row, 'higher', 'lower')} with {arm} {_than(row)} with {baseline}"
 
 
@@ -95,7 +118,8 @@ def _apart(row: Row, higher: str, lower: str) -> str:
     size = number(row, abs(row.effect))
     if not any(digit in size for digit in "123456789"):
         return "as high" if higher == "higher" else "as much"
-    return f"{size} {higher if row.effect > 0 else lower}"
+    bound = limit(row) if row.effect > 0 else {"at most ": "at least ", "at least ": "at most ", "": ""}[limit(row)]
+    return f"{bound}{size} {higher if row.effect > 0 else lower}"
 
 
 def _than(row: Row) -> str:
@@ -111,7 +135,17 @@ def effect(row: Row) -> str:
     """The effect with its sign, or as a factor; ``-`` if there is none."""
     if math.isnan(row.effect):
         return "-"
-    return f"{'x ' if row.claim.contrast == 'ratio' else ''}{_signed(row, row.effect)}"
+    return f"{limit(row)}{'x ' if row.claim.contrast == 'ratio' else ''}{_signed(row, row.effect)}"
+
+
+def limit(row: Row) -> str:
+    """``at most``, ``at least``: what an effect is that misses leave open on one side."""
+    bounds = row.decision.bounds
+    low, high = sorted(unsigned(row.claim, end) for end in (bounds.low, bounds.high))
+    if low == high or math.isnan(row.effect):
+        return ""
+    nothing = 0.0 if row.claim.contrast == "ratio" else -math.inf
+    return "at most " if low == nothing else "at least " if math.isinf(high) else ""
 
 
 def _signed(row: Row, value: float) -> str:
@@ -124,20 +158,22 @@ def number(row: Row, value: float) -> str:
     """A number in the unit of the claim: three digits; accuracies in percentage points."""
     if row.claim.measure.percent and row.claim.contrast == "difference":
         return f"{percent(value)} points"
-    return _short(value)
+    return _short(row, value)
 
 
-def _short(value: float) -> str:
-    return general(float(f"{value:.3g}")) if math.isfinite(value) else str(value).replace("inf", "infinite")
+def _short(row: Row, value: float) -> str:
+    if math.isfinite(value):
+        return general(float(f"{value:.3g}"))
+    return f"minus {row.claim.measure.missed}" if value < 0 else row.claim.measure.missed
 
 
 def _centres(row: Row) -> str:
     kind = "median" if row.claim.measure.estimand == "median" else "mean"
-    parts = []
-    for (arm, cell), value in row.centres.items():
-        text = f"{100 * value:.1f}%" if row.claim.measure.percent else _short(value)
-        parts.append(f"{arm} {text}" + (f" ({cell})" if len(row.claim.cells) == 2 else ""))
-    return f"{kind}: {', '.join(parts)}"
+    return f"{kind}: {', '.join(f'{_place(row, group)} {_centre(row, value)}' for group, value in row.centres.items())}"
+
+
+def _centre(row: Row, value: float) -> str:
+    return f"{100 * value:.1f}%" if row.claim.measure.percent else _short(row, value)
 
 
 def chosen(rates: tuple[float, ...]) -> str:

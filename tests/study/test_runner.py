@@ -82,7 +82,7 @@ def test_tuning_then_reporting_and_the_second_time_nothing(tmp_path: Path):
     study = study_of(tmp_path)
     first, trainer = conducted(study, tmp_path)
     *tuning, (last, count) = trainer.given
-    assert {what for what, _ in tuning} == {"tuning"} and tuning[0] == ("tuning", 12)
+    assert {what for what, _ in tuning} == {"tuning"} and tuning[0] == ("tuning", 72)
     assert (last, count) == ("reporting", 12)
     folder = tmp_path / "results" / "study-mine-cpu"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
