@@ -26,6 +26,7 @@ from bnbench.plan.feasibility import obstacles
 from bnbench.spec import run_id
 from bnbench.store.lock import locked
 from bnbench.study import Place, check_places, load
+from tests import warm
 from tests.cli.test_progress import on_a_terminal, screen
 from tests.conftest import load_data, make_spec
 
@@ -122,7 +123,7 @@ def begin(here: Path, *words: str) -> subprocess.Popen[str]:
     """The program as on a machine that remembers nothing: planning takes its time."""
     (here / "slow.py").write_text(PLUGIN)
     path = os.pathsep.join(filter(None, sys.path))
-    return subprocess.Popen(
+    return warm.Popen(
         [sys.executable, "-c", HASTY, *words], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(here / "cache")},
     )  # fmt: skip
