@@ -8,9 +8,9 @@ import torch
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.engines import StackOptions, train, train_stack
-from bnbench.plan import makespan, stacks
+from bnbench.plan import Resources, makespan, stacks
 from bnbench.plan.case import Case
-from bnbench.plan.choice import Means, division
+from bnbench.plan.choice import division
 from bnbench.plan.estimate import stack_seconds
 from bnbench.plan.proofs import why_not_native
 from bnbench.spec import RunSpec, run_id, stack_key
@@ -29,7 +29,7 @@ def _own_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def estimate_seconds(specs, parts, data, device, workers=1, lanes=None, known=None, **named) -> float:
-    found = division(specs, parts, data, Means(workers, lanes, device), known)
+    found = division(specs, parts, data, Resources(workers, lanes, known=known or {}))
     planned = stacks(specs, found.executions, workers, spread=lanes is None)
     return makespan(stack_seconds(specs, parts, data, device, planned, found, **named).seconds, workers)
 
@@ -86,7 +86,7 @@ def test_limits_that_were_found_before_are_used():
 def test_what_there_is_no_time_to_measure_is_taken_by_its_size():
     """The most work is measured; the small network is two hundred times smaller, and not taken for its like."""
     specs = specs_of("model=mlp", "model.depth=2", "model.width=4,512", "batch_size=64", "epochs=3", "grad_clip=1")
-    found = division(specs, PARTS, load_data, Means(1, 1))
+    found = division(specs, PARTS, load_data, Resources(1, 1))
     planned = stacks(specs, found.executions, 1)
     full, guessed = (
         stack_seconds(specs, PARTS, load_data, CPU, planned, found, budget=budget).seconds for budget in (10.0, 0.0)

@@ -24,9 +24,9 @@ from bnbench.environment import age
 {delay}
 real = session.estimate
 
-def estimate(plan, way):
+def estimate(plan, resources):
     before = age()
-    answer = real(plan, way)
+    answer = real(plan, resources)
     facts = {{"age": before, "later": age(), "seconds": answer.seconds}}
     json.dump({{**asdict(answer), **facts}}, open("estimate.json", "w"))
     return answer
