@@ -29,6 +29,7 @@ from bnbench.plan.case import Case
 from bnbench.plan.execution import NOT_READY
 from bnbench.plan.feasibility import last_batch
 from bnbench.plan.size import likely_seconds
+from bnbench.remembered import finding
 from bnbench.spec import as_tree
 from bnbench.stacking import prove
 
@@ -105,9 +106,11 @@ def _answer(kept: Path | None, proof: Callable[[], str | None]) -> str | None:
     known = None if kept is None else kept_text(kept)
     if known is not None:
         return None if known == PROVED else known
+    is_kept = finding()
     reason = proof()
     if kept is not None:
         keep(kept, reason or PROVED)
+        is_kept()
     return reason
 
 

@@ -27,9 +27,6 @@ MEASURING = "bnbench.worker", "bnbench.plan.estimate"
 """Modules of the processes that measure steps."""
 ENDING = 0.1
 """Seconds in which a process lets go of its modules, for each second in which it has imported them."""
-BRIEF = 0.1
-"""Seconds from which dividing runs is timed again: most of it is remembered then, as proofs and compiled code are."""
-
 ENOUGH_KINDS = 4
 """Kinds of stacks for each process that measures, from which none is measured twice."""
 
@@ -120,15 +117,14 @@ def _measured(plan: Plan, resources: Resources, rounds: int) -> dict[str, Any]:
 
 
 def _timed_division(plan: Plan, resources: Resources) -> tuple[float, list[Answer]]:
-    """Divide the runs; the seconds without imports that it takes whoever trains, for whom what was slow is known."""
+    """Divide the runs; the seconds that it takes whoever trains, without imports and without proofs that are kept."""
 
-    def timed() -> tuple[float, list[Answer]]:
-        start = time.monotonic() - import_seconds()
-        answers = list(plan.divide(plan.pending, replace(resources, compiles=False)))
-        return time.monotonic() - import_seconds() - start, answers
+    def clock() -> float:
+        return time.monotonic() - import_seconds() - finding_seconds()
 
-    seconds, answers = timed()
-    return (seconds, answers) if seconds < BRIEF else timed()
+    start = clock()
+    answers = list(plan.divide(plan.pending, replace(resources, compiles=False)))
+    return clock() - start, answers
 
 
 def _timed_steps(

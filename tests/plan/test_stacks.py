@@ -9,8 +9,8 @@ from bnbench.config import compose_request
 from bnbench.kept import keep, kept_text
 from bnbench.native import c_compiler
 from bnbench.plan import ALONE, Execution, Resources, stacks
+from bnbench.plan.case import activations
 from bnbench.plan.choice import division
-from bnbench.plan.size import activations
 from bnbench.spec import run_id, stack_key
 from tests.conftest import load_data
 
