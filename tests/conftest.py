@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from bnbench.asking import IMPORTED
 
 from bnbench.cli import main
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import Data
+from bnbench.isolation import IMPORTED
 from bnbench.launch import prestart
 from bnbench.native import library
 from bnbench.session import MEASURING

@@ -21,7 +21,7 @@ from bnbench.schema import Known
 from bnbench.session.inputs import Paths, Prestart
 from bnbench.session.plan import Plan
 from bnbench.session.provenance import earlier_data, earlier_sources, fingerprinted, is_settled, same_data
-from bnbench.spec import RunSpec, flatten, run_id
+from bnbench.spec import RunSpec, by_stack_key, flatten, run_id
 
 Rows = Mapping[str, Mapping[str, str]]
 """The table of a sweep's runs, by run_id."""
@@ -166,11 +166,9 @@ def _refusals(inquiry: _Examiner, impossible: Mapping[str, str], problems: Seque
 
 def _notes(specs: Mapping[str, RunSpec], possible: Examination) -> list[str]:
     """Notes on the data, and on norms that are another one at the settings of a run."""
-    coincide = sentences(
-        {**flatten(spec), "total_steps": possible.steps[identity]}
-        for identity, spec in specs.items()
-        if identity not in possible.impossible
-    )
+    trained = {identity: spec for identity, spec in specs.items() if identity not in possible.impossible}
+    alike = (members[0] for members in by_stack_key(trained).values())
+    coincide = sentences({**flatten(specs[one]), "total_steps": possible.steps[one]} for one in alike)
     return [*possible.notes, *coincide]
 
 
