@@ -10,7 +10,7 @@ from statistics import mean
 import torch
 
 from bnbench.components import Components
-from bnbench.data import Data, Examples, order_of
+from bnbench.data import Data, order_of, to_device
 from bnbench.error_origin import is_bug
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
@@ -245,8 +245,8 @@ def _lanes(execution: Execution, runs: int) -> int:
 
 def _pace(case: Case, execution: Execution, runs: int, likely: float) -> _Pace:
     spec, data, device = case.spec, case.data, case.device
-    few, sample = (Examples(data.validation.x[:size], data.validation.y[:size]).to(device) for size in (FEW, SAMPLE))
-    small = replace(data, validation=few, test=few).to(device)
+    few, sample = (data.validation[:size] for size in (FEW, SAMPLE))
+    small, sampled = to_device([replace(data, validation=part, test=part) for part in (few, sample)], device)
     engine, lanes = execution.engine, _lanes(execution, runs)
     if engine == "native":
         lanes = min(lanes, NATIVE_LANES)
@@ -257,7 +257,7 @@ def _pace(case: Case, execution: Execution, runs: int, likely: float) -> _Pace:
     steps = _steps(likely * lanes, device)
     first, whole = measure_steps(members, networks, small, engine, steps) or (0.0, 0.0)
     network = networks[0] if engine == "reference" else fold(networks)
-    between, alone = (_evaluation(members, network, small, examples) for examples in (few, sample))
+    between, alone = (_evaluation(members, network, part) for part in (small, sampled))
     warm, begin = max(first - whole, 0.0), 0.0
     interval = case.timeline.interval
     if whole - between < BRIEF and interval > steps:
@@ -279,13 +279,13 @@ def _steps(likely: float, device: torch.device) -> int:
     return MEASURED if device.type != "cpu" else max(FEWEST, min(MEASURED, math.ceil(2 * ENOUGH / (likely or 1.0))))
 
 
-def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, examples: Examples) -> float:
-    """Seconds of an evaluation; the first one warms up."""
+def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data) -> float:
+    """Seconds of an evaluation on the validation examples; the first one warms up."""
     marks = []
     for _ in range(2):
-        marks.append(now(data.train.y.device))
-        evaluate_lanes(specs, network, data, examples)
-    return now(data.train.y.device) - marks[1]
+        marks.append(now(data.device))
+        evaluate_lanes(specs, network, [data] * len(specs), [data.validation] * len(specs))
+    return now(data.device) - marks[1]
 
 
 def _seconds(case: Case, lanes: int, pace: _Pace) -> float:

@@ -30,7 +30,7 @@ def least_bytes(case: Case) -> int:
 
     The other half may be written over the first.
     """
-    examples = sum(part.x.nbytes + part.y.nbytes for part in (case.data.train, case.data.validation, case.data.test))
+    examples = sum(part.nbytes for part in (case.data.train, case.data.validation, case.data.test))
     weights = sum(parameter.nbytes for parameter in case.build().parameters())
     return examples + 2 * weights + lane_bytes(case) // 2
 

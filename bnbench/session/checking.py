@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from bnbench import store
@@ -177,8 +176,8 @@ def _check_room(pending: Mapping[str, RunSpec], data: Path, devices: Sequence[De
     imported_whole("bnbench.plan.gpu_memory")
     import torch
 
-    from bnbench.components import components
+    from bnbench.components import DataFolder, components
     from bnbench.plan.gpu_memory import check_room
 
     here = components()
-    check_room(pending, here, partial(here.load, root=data), [torch.device(gpu.name) for gpu in devices])
+    check_room(pending, here, DataFolder(here, data), [torch.device(gpu.name) for gpu in devices])

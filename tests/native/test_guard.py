@@ -33,7 +33,8 @@ ALWAYS = 1e12
 def guarded(specs: list[RunSpec], data: Data, share: float = ALWAYS) -> list[list[Record]]:
     found: list[list[Record]] = [[] for _ in specs]
     networks = [components().build(spec, data) for spec in specs]
-    for records in train_stack(specs, networks, data, options=StackOptions(native=True, guarded=share)):
+    options = StackOptions(native=True, guarded=share)
+    for records in train_stack(specs, networks, [data] * len(specs), options=options):
         for lane, record in records:
             found[lane].append(record)
     return found

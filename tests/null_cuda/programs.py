@@ -59,7 +59,7 @@ def stacked(spec: RunSpec, lanes: int, data: Data, parts: Components | None = No
     specs = [dataclasses.replace(spec, seed=seed) for seed in range(lanes)]
     networks = [(parts or components()).build(lane, data).to(device) for lane in specs]
     told: list[str] = []
-    for _ in train_stack(specs, networks, data.to(device), tell=told.append):
+    for _ in train_stack(specs, networks, [data.to(device)] * lanes, tell=told.append):
         pass
     return told
 

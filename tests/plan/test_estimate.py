@@ -58,7 +58,8 @@ def test_the_estimate_of_a_stack_is_of_the_size_of_the_truth():
     data = load_data(members[0])
     start = time.thread_time()
     native = why_not_native(Case(members[0], PARTS, data)) is None
-    list(train_stack(members, [PARTS.build(spec, data) for spec in members], data, options=StackOptions(native=native)))
+    networks = [PARTS.build(spec, data) for spec in members]
+    list(train_stack(members, networks, [data] * len(members), options=StackOptions(native=native)))
     truth = time.thread_time() - start
     estimate = estimate_seconds(specs, PARTS, load_data, CPU)
     assert truth / 3 < estimate < truth * 3
