@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from bnbench.components import Components, components
 from bnbench.config import compose_request
-from bnbench.data import Data, Examples
+from bnbench.data import Data
 from bnbench.engines import train, train_stack
 from bnbench.spec import RunSpec
 from bnbench.training import prepare_process
@@ -35,7 +35,7 @@ def main(
     parts = components()
     (spec,) = compose_request([*overrides, "optim.momentum=0.9"], parts).specs
     loaded = parts.load(spec, data)
-    few = Examples(loaded.validation.x[:8], loaded.validation.y[:8])
+    few = loaded.validation[:8]
     loaded = replace(loaded, validation=few, test=few)
     alone, stacked = _seconds(spec, parts, loaded, 1, steps), _seconds(spec, parts, loaded, lanes, steps)
     print(f"a step alone: {alone * 1e6:.0f} us; of {lanes} lanes: {stacked * 1e6:.0f} us, ", end="")
@@ -68,7 +68,7 @@ def _train(spec: RunSpec, parts: Components, data: Data, lanes: int, steps: int)
     short = replace(spec, steps=steps, epochs=None, evaluate=every, lr=1e-4)
     specs = [replace(short, seed=seed) for seed in range(lanes)]
     networks = [parts.build(lane, data) for lane in specs]
-    for _ in train_stack(specs, networks, data) if lanes > 1 else train(short, networks[0], data):
+    for _ in train_stack(specs, networks, [data] * lanes) if lanes > 1 else train(short, networks[0], data):
         pass
 
 

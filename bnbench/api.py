@@ -102,8 +102,7 @@ def sweep(
     plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
     if not extend and (there := session.extension(plan)):
         raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
-    here = jobs == 1 and plan.device.type == "cpu"
-    return session.execute(plan, launcher="inline" if here else "local", jobs=jobs)
+    return session.execute(plan, session.options_without_launcher(plan, jobs))
 
 
 def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:

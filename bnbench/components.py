@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
-from bnbench.data import DATASETS, Data, load
+from bnbench.data import DATASETS, Data, load, require_splits
 from bnbench.error_origin import foreign_line, line_of
 from bnbench.errors import BnbenchError, PluginError, described
 from bnbench.global_state import preserved_global_state, seeded_generators
@@ -32,6 +32,7 @@ from bnbench.schema import Descriptions, describe
 from bnbench.spec import RunSpec, stream
 
 Registry = Mapping[str, Callable[..., Any]]
+T = TypeVar("T")
 _NAME = re.compile(
     r"(?!(null|none|na|nan|inf|infinity|true|false|yes|no|on|off|y|n)$)[a-z][a-z0-9_]*", re.ASCII | re.IGNORECASE
 )
@@ -79,19 +80,33 @@ class Components:
         Raises:
             BnbenchError: there is no such data, or it cannot be used.
         """
+        known = self.registries["dataset"], spec.domains, spec.data
+        return self._of_dataset(spec, lambda: load(spec.dataset, spec.split, root, *known))
+
+    def require_splits(self, specs: Iterable[RunSpec], root: Path) -> None:
+        """Raise as :meth:`load` would for one of some specs, which differ in no more of their data than the split.
+
+        Raises:
+            InvalidRequest: with the problems of all splits.
+            BnbenchError: there is no such data, or it cannot be used.
+        """
+        splits = {spec.split: spec for spec in specs}
+        first = next(iter(splits.values()))
+        known = self.registries["dataset"], first.data
+        self._of_dataset(first, lambda: require_splits(first.dataset, list(splits), root, *known))
+
+    def _of_dataset(self, spec: RunSpec, read: Callable[[], T]) -> T:
+        """The result of reading a spec's dataset; a user's loader draws the same random numbers every time."""
         if not self.uses_plugin(dataset=spec.dataset.name):
-            return self._load(spec, root)
+            return read()
         try:
             with preserved_global_state(), seeded_generators(stream(0, "dataset", spec.dataset.name)):
-                return self._load(spec, root)
+                return read()
         except (BnbenchError, KeyboardInterrupt):
             raise
         except BaseException as error:
             message = f"dataset={spec.dataset.name} raised {described(error)}{foreign_line(error)}"
             raise PluginError(message) from error
-
-    def _load(self, spec: RunSpec, root: Path) -> Data:
-        return load(spec.dataset, spec.split, root, self.registries["dataset"], spec.domains, spec.data)
 
     def build(self, spec: RunSpec, data: Data) -> nn.Module:
         """The initialized network of a spec, on torch's default device."""
@@ -100,6 +115,22 @@ class Components:
             norm = preserved_global_state()(norm)
         with preserved_global_state() if self.uses_plugin(model=spec.model.name) else nullcontext():
             return build(spec.model, norm, data.shape, data.classes, spec.seed, self.registries["model"], spec.train)
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The folder of the datasets: called with a spec, it loads its data with some components."""
+
+    parts: Components
+    root: Path
+
+    def __call__(self, spec: RunSpec) -> Data:
+        """See :meth:`Components.load`."""
+        return self.parts.load(spec, self.root)
+
+    def require_splits(self, specs: Iterable[RunSpec]) -> None:
+        """See :meth:`Components.require_splits`."""
+        self.parts.require_splits(specs, self.root)
 
 
 def components(plugin: Path | Plugin | None = None, anew: bool = False) -> Components:

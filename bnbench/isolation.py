@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +71,12 @@ def ask(
     built_in = {identity: spec for identity, spec in specs.items() if spec.plugin is None}
     if built_in:
         imported_whole("bnbench.components", "bnbench.plan.feasibility")
-        from bnbench.components import components
+        from bnbench.components import DataFolder, components
         from bnbench.training import prepare_process
 
         prepare_process()
         here = components()
-        yield Answer(built_in, question(built_in, here, partial(here.load, root=data)))
+        yield Answer(built_in, question(built_in, here, DataFolder(here, data)))
     plugin = parts.plugin
     if plugin is None or len(built_in) == len(specs):
         return

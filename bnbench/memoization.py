@@ -26,6 +26,20 @@ def finding_seconds() -> float:
     return _seconds
 
 
+def finding() -> Callable[[], None]:
+    """Begin to find something; to be called once it is kept: counts the time since among :func:`finding_seconds`.
+
+    What was found and kept within counts once.
+    """
+    earlier, start = _seconds, time.monotonic() - import_seconds()
+
+    def is_kept() -> None:
+        global _seconds
+        _seconds = earlier + time.monotonic() - import_seconds() - start
+
+    return is_kept
+
+
 def remembered(
     question: str, about: Sequence[object], find: Callable[[], Plain], holds: Callable[[Plain], bool] = lambda _: True
 ) -> Plain:
@@ -47,12 +61,11 @@ def remembered(
     if known is not None:
         answer: Plain = json.loads(known)
         return answer
-    global _seconds
-    start = time.monotonic() - import_seconds()
+    is_kept = finding()
     answer = find()
     if holds(answer):
         keep(path, json.dumps(answer))
-        _seconds += time.monotonic() - import_seconds() - start
+        is_kept()
     return answer
 
 

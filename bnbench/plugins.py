@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from bnbench.errors import PluginError
 from bnbench.isolation import Specs, ask_of_import
-from bnbench.plan.inquiry import Load
 from bnbench.plugin_modules import read_plugin, unchanged
 from bnbench.plugin_source import Plugin
 from bnbench.schema import Descriptions, Known
 from bnbench.schema.fields import OPEN
 
 if TYPE_CHECKING:
-    from bnbench.components import Components
+    from bnbench.components import Components, DataFolder
 
 _known: dict[Path, Known] = {}
 
@@ -45,6 +44,6 @@ def _ask(read: Plugin) -> Known:
     raise PluginError(f"--plugin {read.file}: importing it failed: the process that did has given no answer")
 
 
-def _described(specs: Specs, parts: Components, load: Load) -> tuple[Plugin | None, Descriptions]:
+def _described(specs: Specs, parts: Components, load: DataFolder) -> tuple[Plugin | None, Descriptions]:
     """A plugin and the descriptions of its components; a :data:`Question`."""
     return parts.plugin, parts.described

@@ -18,7 +18,7 @@ import torch.fx.experimental.symbolic_shapes  # by torch's first gradient: proce
 from torch import nn
 
 from bnbench.components import Components, components
-from bnbench.data import Data
+from bnbench.data import Data, to_device
 from bnbench.engines import StackOptions, train, train_interleaved, train_stack
 from bnbench.environment import timestamp
 from bnbench.error_origin import foreign_line
@@ -260,16 +260,15 @@ def _rows(
     """
     specs = attempt.specs
     parts, probe = components(task.plugin), take if specs[0].probes else None
+    data = [parts.load(spec, task.data) for spec in specs]
+    on_device = to_device(data, device)
     if attempt.engine == "interleaved" and len(specs) > 1:
-        own = [parts.load(spec, task.data) for spec in specs]
-        built = [_anew(task, spec).build(spec, data).to(device) for spec, data in zip(specs, own, strict=True)]
-        for records in train_interleaved(specs, built, [data.to(device) for data in own], take_interleaved):
+        built = [_anew(task, spec).build(spec, split).to(device) for spec, split in zip(specs, data, strict=True)]
+        for records in train_interleaved(specs, built, on_device, take_interleaved):
             yield [(specs[index], asdict(record)) for index, record in records]
         return
-    data = parts.load(specs[0], task.data)
     fresh = _anew(task, specs[0])
-    networks = [fresh.build(spec, data).to(device) for spec in specs]
-    on_device = data.to(device)
+    networks = [fresh.build(spec, data[0]).to(device) for spec in specs]
     for records, seconds in _shared(specs, _trained(attempt, networks, on_device, probe, tell), device):
         if len(specs) == 1:
             for _, record in records:
@@ -299,13 +298,13 @@ def _shared(
 def _trained(
     attempt: Attempt,
     networks: Sequence[nn.Module],
-    data: Data,
+    data: Sequence[Data],
     probe: Probe | None,
     tell: Callable[[str], None],
 ) -> Iterator[list[tuple[int, Record]]]:
     """What the engine that trains a stack, or a run without companions, yields."""
     if attempt.is_alone:
-        yield from ([(0, record)] for record in train(attempt.specs[0], networks[0], data, probe))
+        yield from ([(0, record)] for record in train(attempt.specs[0], networks[0], data[0], probe))
     else:
         options = StackOptions(native=attempt.engine == "native")
         yield from train_stack(attempt.specs, networks, data, probe, tell, options)

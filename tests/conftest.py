@@ -20,7 +20,10 @@ from bnbench.cli import main
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import Data
+from bnbench.isolation import IMPORTED
+from bnbench.launch import prestart
 from bnbench.native import library
+from bnbench.session import MEASURING
 from bnbench.spec import RunSpec
 from tests.budget import Budget
 from tests.null_cuda.runtime import NullCuda, build, missing
@@ -101,9 +104,19 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
         library(torch.float64)
 
 
+@pytest.fixture(scope="session")
+def workers() -> None:
+    """A fork server for all commands of this process, with all that their workers import.
+
+    The first command would start one with what it needs itself, and each worker of the others would import the rest;
+    torch.optim imports torch._dynamo at its first step, in a second.
+    """
+    prestart("torch._dynamo", "bnbench.worker", "bnbench.plugins", *MEASURING, *IMPORTED)
+
+
 @pytest.fixture
 def program(
-    compiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    compiled: None, workers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Program:
     """The program, called in this process in an empty folder."""
     monkeypatch.chdir(tmp_path)

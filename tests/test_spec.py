@@ -9,7 +9,21 @@ from hypothesis import strategies as st
 
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.spec import Choice, Cosine, Sgd, Step, as_tree, check, effective_lr, flatten, run_id, stack_key, stream
+from bnbench.spec import (
+    Choice,
+    Cosine,
+    Sgd,
+    Step,
+    as_tree,
+    by_stack_key,
+    check,
+    effective_lr,
+    flatten,
+    kind_key,
+    run_id,
+    stack_key,
+    stream,
+)
 
 
 def spec_of(*overrides):
@@ -54,6 +68,28 @@ def test_what_runs_of_a_stack_may_differ_in():
         assert stack_key(replace(spec, **change)) == stack_key(spec)
     for change in ({"batch_size": 8}, {"norm": Choice.of("none")}, {"optim": replace(spec.optim, nesterov=True)}):
         assert stack_key(replace(spec, **change)) != stack_key(spec)
+
+
+@pytest.mark.parametrize(
+    ("settings", "may_differ"),
+    [
+        ([], True),
+        (["dataset.pad=1", "drop_last=false", "split.train=100"], True),
+        (["batches=single_class"], False),
+        (["domains=[plain,contrast_0.4]"], False),
+        (["domains=[plain,contrast_0.4]", "batches=alternating"], False),
+    ],
+    ids=str,
+)
+def test_runs_of_a_stack_may_differ_in_the_seed_of_their_split_where_its_sizes_are_all_that_counts(
+    settings: list[str], may_differ: bool
+):
+    spec = spec_of(*settings)
+    other, larger = (replace(spec, split=replace(spec.split, **change)) for change in ({"seed": 5}, {"test": 0.3}))
+    assert (stack_key(other) == stack_key(spec)) == (kind_key(other) == kind_key(spec)) == may_differ
+    assert len(by_stack_key({"a": spec, "b": other})) == 2 - may_differ
+    assert stack_key(larger) != stack_key(spec) and kind_key(larger) != kind_key(spec)
+    assert len(by_stack_key({"a": spec, "b": larger})) == 2
 
 
 def test_the_fingerprint_of_the_data_stands_for_their_path():

@@ -40,7 +40,9 @@ def _compared(model: str, norm: str, precision: str, device: torch.device, steps
     def stacked(record: bool) -> list[list[Record]]:
         found: list[list[Record]] = [[] for _ in specs]
         networks = [components().build(lane, data).to(device) for lane in specs]
-        for records in train_stack(specs, networks, there, tell=told.append, options=StackOptions(record=record)):
+        for records in train_stack(
+            specs, networks, [there] * LANES, tell=told.append, options=StackOptions(record=record)
+        ):
             for lane, item in records:
                 found[lane].append(item)
         return found

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bnbench.components import components
-from bnbench.data import Data, Examples
+from bnbench.data import Data
 from bnbench.engines import StackOptions, train_stack
 from bnbench.spec import RunSpec
 from bnbench.training import now
@@ -22,13 +22,13 @@ def steps_of(
     spec: RunSpec, data: Data, lanes: int, device: torch.device, steps: int, record: bool = True
 ) -> Iterator[list[Any]]:
     """A stack that pauses twice after so many steps: the first time it has warmed up and recorded its step."""
-    few = Examples(data.validation.x[:FEW], data.validation.y[:FEW])
+    few = data.validation[:FEW]
     small = replace(data, validation=few, test=few).to(device)
     every = replace(spec.evaluate, every=steps, unit="steps")
     short = replace(spec, steps=3 * steps, epochs=None, evaluate=every, lr=1e-4)
     specs = [replace(short, seed=seed) for seed in range(lanes)]
     networks = [components().build(lane, data).to(device) for lane in specs]
-    return train_stack(specs, networks, small, options=StackOptions(record=record))
+    return train_stack(specs, networks, [small] * lanes, options=StackOptions(record=record))
 
 
 def seconds_per_step(

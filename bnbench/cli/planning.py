@@ -48,20 +48,22 @@ def prestart_plugin(plugin: Path | None) -> None:
         prestart("bnbench.worker", "bnbench.plugins")
 
 
-def prestarted(jobs: int | None, to_train: bool) -> session.Prestart | None:
+def prestarted(jobs: int | None, to_train: bool, launcher: str = "local") -> session.Prestart | None:
     """The start of worker processes beside planning, if there will be any.
 
     Args:
         jobs: worker processes; by default one per processor core.
         to_train: or else to measure steps for an estimate.
+        launcher: that trains.
     """
     from bnbench.environment import cores
-    from bnbench.launch import prestart
+    from bnbench.launch import LAUNCHERS, prestart
     from bnbench.session import MEASURING, Prestart
 
-    if (jobs or cores()) == 1:
+    begin = LAUNCHERS[launcher].prestart
+    if begin is None or (jobs or cores()) == 1:
         return None
-    return Prestart(partial(prestart, "bnbench.worker") if to_train else partial(prestart, *MEASURING), to_train)
+    return Prestart(partial(begin, "bnbench.worker") if to_train else partial(prestart, *MEASURING), to_train)
 
 
 @contextmanager

@@ -56,13 +56,12 @@ def show(context: typer.Context, words: StudyWords = None, scale: Scale = "cpu",
         scale_name = study.check_scale(scale, [one])
         prestart = None if one.alone else prestarted(None, to_train=False)
         forecast = study.forecast_study(one, scale_name, study.Place(settings.results, settings.data, plugin), prestart)
-        workers = 1 if one.alone else session.worker_count(forecast.plan)
-        way = session.Way(workers, 1 if one.alone else None, 2 if forecast.tuning else 1)
-        seconds = session.estimate(forecast.plan, way).seconds
+        resources = study.training_options(one, forecast.plan).resources(forecast.plan)
+        seconds = session.estimate(forecast.plan, resources, 2 if forecast.tuning else 1).seconds
     for line in [*_design(one, scale_name), *_size(forecast)]:
         echo(line)
     amount = plural(len(forecast.plan.pending), "run")
-    echo(f"estimated time: {amount} left, {estimated(seconds, workers)}, without probes")
+    echo(f"estimated time: {amount} left, {estimated(seconds, resources.workers)}, without probes")
 
 
 def _size(forecast: StudyForecast) -> list[str]:
@@ -138,7 +137,7 @@ def run(
         prestart_plugin(plugin)
         from bnbench import session, study
 
-        session.check_execution(jobs=jobs)
+        session.TrainingOptions(jobs=jobs).check()
         studies = _asked([*(study.names() if every else []), *(words or [])], plugin)
         if not studies:
             raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])

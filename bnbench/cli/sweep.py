@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,34 +53,25 @@ def sweep(
     """
     start = time.monotonic()
     settings: Settings = context.obj
-    way = _Way(launcher, jobs, lanes, fail_fast)
     with planning(name or "") as show_no_more:
         _begin(settings, name, plugin, to_train=not dry_run)
         from bnbench import session
 
-        session.check_execution(launcher, jobs, lanes)
+        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast)
+        options.check()
         grid = session.Grid(overrides or (), zips or (), excludes or ())
         paths = session.Paths(settings.results, settings.data, plugin)
-        prestart = prestarted(jobs, to_train=not dry_run) if launcher == "local" else None
+        prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
         plan = session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
-        estimate = _estimate(plan, way) if dry_run else None
+        resources = options.resources(plan) if dry_run else None
+        estimate = session.estimate(plan, resources) if resources else None
         show_no_more()
         if not (extend or dry_run):
             _check_extension(plan)
     _show(plan, is_named=name is not None, full=dry_run)
-    if estimate is None:
-        raise typer.Exit(_train(plan, way, start, is_named=name is not None))
-    _show_estimate(plan, way, estimate, extend)
-
-
-@dataclass(frozen=True)
-class _Way:
-    """The options on where and how runs train; see :func:`bnbench.session.execute`."""
-
-    launcher: str
-    jobs: int | None
-    lanes: str
-    fail_fast: bool
+    if estimate is None or resources is None:
+        raise typer.Exit(_train(plan, options, start, is_named=name is not None))
+    _show_estimate(plan, resources.workers, estimate, extend)
 
 
 def _begin(settings: Settings, name: str | None, plugin: Path | None, to_train: bool) -> None:
@@ -90,14 +80,6 @@ def _begin(settings: Settings, name: str | None, plugin: Path | None, to_train: 
 
     check_place(settings.results, name, to_train=to_train)
     prestart_plugin(plugin)
-
-
-def _estimate(plan: session.Plan, way: _Way) -> session.Estimate:
-    """The time of the command that trains a plan, which has the display to import as well."""
-    from bnbench import session
-
-    workers = session.worker_count(plan, way.jobs, way.launcher)
-    return session.estimate(plan, session.Way(workers, session.max_lanes(way.lanes)))
 
 
 def _show(plan: session.Plan, is_named: bool, full: bool) -> None:
@@ -111,7 +93,7 @@ def _show(plan: session.Plan, is_named: bool, full: bool) -> None:
     show_plan(plan, name, full)
 
 
-def _train(plan: session.Plan, way: _Way, start: float, is_named: bool) -> int:
+def _train(plan: session.Plan, options: session.TrainingOptions, start: float, is_named: bool) -> int:
     """Train what is pending and show how it goes; the exit code.
 
     Args:
@@ -122,14 +104,14 @@ def _train(plan: session.Plan, way: _Way, start: float, is_named: bool) -> int:
     from bnbench.console import echo
 
     with told_if_interrupted(GOES_ON), SweepDisplay(start) as display:
-        summary = session.execute(plan, **asdict(way), watch=display.update)
+        summary = session.execute(plan, options, display.update)
     display.end(summary)
     if summary.interrupted and not is_named:
         echo(f"without a name it would be a new sweep: say --name {plan.folder.name}")
     return 130 if summary.interrupted else 1 if summary.failures else 0
 
 
-def _show_estimate(plan: session.Plan, way: _Way, estimate: session.Estimate, extend: bool) -> None:
+def _show_estimate(plan: session.Plan, workers: int, estimate: session.Estimate, extend: bool) -> None:
     """Show who trains a plan and how long it takes, below the plan itself."""
     from bnbench import session
     from bnbench.cli.display import estimated
@@ -137,7 +119,6 @@ def _show_estimate(plan: session.Plan, way: _Way, estimate: session.Estimate, ex
 
     for line in estimate.engines:
         echo(f"engine: {line}")
-    workers = session.worker_count(plan, way.jobs, way.launcher)
     echo(f"estimated time: {estimated(estimate.seconds, workers)}")
     if not extend and session.extension(plan):
         echo("to train them in this sweep, say --extend")

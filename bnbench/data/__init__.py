@@ -2,9 +2,10 @@
 
 from bnbench.data.batches import Draws, augment, draw_epoch, normalize, training_batch
 from bnbench.data.datasets import DATASETS, DESCRIPTIONS
-from bnbench.data.examples import Data, Examples
+from bnbench.data.examples import Data, Examples, to_device
 from bnbench.data.fingerprint import fingerprint
-from bnbench.data.loading import load
+from bnbench.data.lanes import LaneExamples, examples_of_lanes
+from bnbench.data.loading import load, require_splits
 from bnbench.data.orders import Grouped, Order, Shuffled, order_of, steps_per_epoch
 from bnbench.data.raw import Raw, as_raw
 from bnbench.data.shifts import SHIFTS, Shift
@@ -20,6 +21,7 @@ __all__ = [
     "Draws",
     "Examples",
     "Grouped",
+    "LaneExamples",
     "Order",
     "Raw",
     "Shift",
@@ -27,10 +29,13 @@ __all__ = [
     "as_raw",
     "augment",
     "draw_epoch",
+    "examples_of_lanes",
     "fingerprint",
     "load",
     "normalize",
     "order_of",
+    "require_splits",
     "steps_per_epoch",
+    "to_device",
     "training_batch",
 ]

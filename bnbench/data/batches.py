@@ -63,7 +63,7 @@ def training_batch(data: Data, draws: Draws, step: int, batch_size: int, dtype: 
     """
     here = slice(step * batch_size, (step + 1) * batch_size)
     index = draws.order[here]
-    x = normalize(data.train.x.index_select(0, index), data.mean, data.std, dtype)
+    x = normalize(data.train.images(index), data.mean, data.std, dtype)
     if draws.dy is not None and draws.dx is not None and draws.flip is not None:
         x = augment(x, data.augmentation.pad, draws.dy[here], draws.dx[here], draws.flip[here])
     return x, data.train.y.index_select(0, index)
@@ -73,13 +73,13 @@ def normalize(x: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype) -> Tenso
     """(x - mean) / std per channel, computed in float32 (float64 if asked for) and returned as ``dtype``.
 
     Args:
-        x: [N, C, H, W], not changed.
-        mean: [C] float32.
-        std: [C] float32.
+        x: [*, C, H, W], not changed.
+        mean: [*, C] float32, with axes of one image where several share it.
+        std: likewise.
         dtype: a floating-point type.
     """
     wide = torch.float64 if dtype == torch.float64 else torch.float32
-    return (x.to(wide) - mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1)).to(dtype)
+    return (x.to(wide) - mean[..., None, None]).div_(std[..., None, None]).to(dtype)
 
 
 def augment(x: Tensor, pad: int, dy: Tensor, dx: Tensor, flip: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ N examples, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -16,23 +17,45 @@ from bnbench.schema.augmentation import Augmentation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """x [N, C, H, W] uint8 or float32, y [N] int64, and the index of the domain [N] int64 where there are domains."""
+    """Labelled images: some of a source that other parts, and other splits of the same dataset, read as well.
 
-    x: Tensor
+    Attributes:
+        source: [M, C, H, W] uint8 or float32.
+        y: [N] int64.
+        domain: [N] int64, the index of the domain where there are domains.
+        positions: [N] int64, the images among the source; None takes all, in their order.
+    """
+
+    source: Tensor
     y: Tensor
     domain: Tensor | None = None
+    positions: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def __getitem__(self, index: slice | Tensor) -> Examples:
         """Some of the examples."""
-        return Examples(self.x[index], self.y[index], None if self.domain is None else self.domain[index])
+        y, domain = self.y[index], None if self.domain is None else self.domain[index]
+        if self.positions is not None:
+            return Examples(self.source, y, domain, self.positions[index])
+        if isinstance(index, slice):
+            return Examples(self.source[index], y, domain)
+        return Examples(self.source, y, domain, index)
 
-    def to(self, device: torch.device | str) -> Examples:
-        """The same examples on another device."""
-        domain = None if self.domain is None else self.domain.to(device)
-        return Examples(self.x.to(device), self.y.to(device), domain)
+    @property
+    def x(self) -> Tensor:
+        """[N, C, H, W], the images: a copy, unless they are all of the source."""
+        return self.source if self.positions is None else self.source.index_select(0, self.positions)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the images and labels."""
+        return len(self) * self.source[0].nbytes + self.y.nbytes
+
+    def images(self, index_B: Tensor) -> Tensor:
+        """[B, C, H, W], the images at some places of 0..N-1, copied."""
+        return self.source.index_select(0, index_B if self.positions is None else self.positions[index_B])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,10 +82,55 @@ class Data:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one example."""
-        return cast(tuple[int, int, int], tuple(self.train.x.shape[1:]))
+        return cast(tuple[int, int, int], tuple(self.train.source.shape[1:]))
+
+    @property
+    def device(self) -> torch.device:
+        """The device of all its tensors."""
+        return self.train.y.device
 
     def to(self, device: torch.device | str) -> Data:
         """The same data on another device."""
-        train, validation, test = (part.to(device) for part in (self.train, self.validation, self.test))
-        mean, std = self.mean.to(device), self.std.to(device)
-        return replace(self, train=train, validation=validation, test=test, mean=mean, std=std)
+        (there,) = to_device([self], device)
+        return there
+
+
+def to_device(data: Sequence[Data], device: torch.device | str) -> list[Data]:
+    """Splits of datasets on another device, where they share what they share here: one that is there is the same one.
+
+    Of a source only the images are copied that one of the parts has.
+    """
+    splits = [split for split in dict.fromkeys(data) if split.device != torch.device(device)]
+    parts = [part for split in splits for part in (split.train, split.validation, split.test)]
+    sources = {id(part.source): part.source for part in parts}
+    copies = {key: _copy([part for part in parts if part.source is source], device) for key, source in sources.items()}
+
+    def there(part: Examples) -> Examples:
+        source, place_M = copies[id(part.source)]
+        chosen = part.positions if place_M is None or part.positions is None else place_M[part.positions]
+        domain, positions = (None if index is None else index.to(device) for index in (part.domain, chosen))
+        return Examples(source, part.y.to(device), domain, positions)
+
+    moved = {
+        split: replace(
+            split,
+            train=there(split.train),
+            validation=there(split.validation),
+            test=there(split.test),
+            mean=split.mean.to(device),
+            std=split.std.to(device),
+        )
+        for split in splits
+    }
+    return [moved.get(split, split) for split in data]
+
+
+def _copy(parts: Sequence[Examples], device: torch.device | str) -> tuple[Tensor, Tensor | None]:
+    """The images of one source that some parts have, on a device, and each one's place there; None: as it was."""
+    source = parts[0].source
+    used_M = torch.zeros(len(source), dtype=torch.bool, device=source.device)
+    for part in parts:
+        used_M[slice(None) if part.positions is None else part.positions] = True
+    if bool(used_M.all()):
+        return source.to(device), None
+    return source[used_M].to(device), used_M.cumsum(0) - 1

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
-
-from torch import Tensor
+from typing import Any, NamedTuple
 
 from bnbench.data.datasets import DATASETS
 from bnbench.data.domains import enter, require_pixels
-from bnbench.data.examples import Data, Examples
+from bnbench.data.examples import Data
 from bnbench.data.fingerprint import fingerprint
-from bnbench.data.measures import in_float32, statistics
-from bnbench.data.raw import Raw, as_raw
-from bnbench.data.split import divide
+from bnbench.data.loaded import LoadedDataset
+from bnbench.data.measures import statistics
+from bnbench.data.raw import as_raw
 from bnbench.errors import BnbenchError, InvalidRequest, nearest
 from bnbench.limits import whole_at_least
 from bnbench.schema.augmentation import COMMON, Augmentation
@@ -32,7 +30,7 @@ def load(
     domains: tuple[Domain, ...] = (),
     known: str | None = None,
 ) -> Data:
-    """Load and divide a dataset; the last few results are kept, so do not write to their tensors.
+    """Load and divide a dataset; results are kept and share their images, so do not write to their tensors.
 
     Args:
         choice: name and options, the common ones included.
@@ -47,15 +45,49 @@ def load(
         DataMissing: the files are not there and cannot be downloaded.
         BnbenchError: the data have another fingerprint.
     """
+    source = _source(choice, root, datasets, known)
+    return _load_domains(split, domains, source) if domains else _dataset(source).divided(split)
+
+
+def require_splits(
+    choice: Choice,
+    splits: Iterable[Split],
+    root: Path,
+    datasets: Mapping[str, Callable[..., Any]] = DATASETS,
+    known: str | None = None,
+) -> None:
+    """Raise as :func:`load` does, for any of several splits; they are divided, and nothing else.
+
+    Raises:
+        InvalidRequest: with the problems of all splits.
+    """
+    dataset = _dataset(_source(choice, root, datasets, known))
+    problems: dict[str, None] = {}
+    for split in splits:
+        try:
+            dataset.divide(split)
+        except InvalidRequest as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise InvalidRequest(problems)
+
+
+class _Source(NamedTuple):
+    """A dataset before it is loaded, by its choice, the data folder, its loader, and the fingerprint it must have."""
+
+    choice: Choice
+    root: Path
+    loader: Callable[..., Any]
+    known: str | None
+
+
+def _source(choice: Choice, root: Path, datasets: Mapping[str, Callable[..., Any]], known: str | None) -> _Source:
     if choice.name not in datasets:
         raise InvalidRequest([f"dataset={choice.name}: unknown. {nearest(choice.name, sorted(datasets))}"])
     loader = datasets[choice.name]
     if problems := [*_option_problems(choice.options, loader)]:
         raise InvalidRequest(problems)
-    root = root.expanduser().absolute()
-    if domains:
-        return _load_domains(choice, split, root, loader, domains, known)
-    return _load(choice, split, root, loader, known)
+    return _Source(choice, root.expanduser().absolute(), loader, known)
 
 
 def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> Iterator[str]:
@@ -71,15 +103,8 @@ def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> 
 
 
 @lru_cache(maxsize=4)
-def _load_domains(
-    choice: Choice,
-    split: Split,
-    root: Path,
-    loader: Callable[..., Any],
-    domains: tuple[Domain, ...],
-    known: str | None,
-) -> Data:
-    data = _load(choice, split, root, loader, known)
+def _load_domains(split: Split, domains: tuple[Domain, ...], source: _Source) -> Data:
+    data = _dataset(source).divided(split)
     require_pixels(domains, *data.shape[1:])
     train, validation, test = (
         enter(part, data.std, domains, split.seed, name)
@@ -90,7 +115,8 @@ def _load_domains(
 
 
 @lru_cache(maxsize=4)
-def _load(choice: Choice, split: Split, root: Path, loader: Callable[..., Any], known: str | None) -> Data:
+def _dataset(source: _Source) -> LoadedDataset:
+    choice, root, loader, known = source
     loader_options = {key: value for key, value in choice.items if key not in COMMON}
     augmentation = Augmentation(**{key: value for key, value in choice.items if key in COMMON})  # type: ignore[arg-type]
     raw = as_raw(choice.name, loader(root, **loader_options))
@@ -103,28 +129,4 @@ def _load(choice: Choice, split: Split, root: Path, loader: Callable[..., Any], 
     if augmentation.pad >= min(raw.train_x.shape[2:]):
         height, width = raw.train_x.shape[2:]
         raise InvalidRequest([f"dataset.pad={augmentation.pad}: must be less than the images, {height}x{width} pixels"])
-    return _divided(raw, split, augmentation)
-
-
-def _divided(raw: Raw, split: Split, augmentation: Augmentation) -> Data:
-    parts = divide(raw.train_y, split, raw.classes, raw.test_x is not None)
-    raw = in_float32(raw, parts.train)
-    train, validation = _pick(raw, parts.train), _pick(raw, parts.validation)
-    if parts.test is not None:
-        test = _pick(raw, parts.test)
-    else:
-        test = Examples(cast(Tensor, raw.test_x), cast(Tensor, raw.test_y))
-    mean, std = statistics(train.x)
-    return Data(train, validation, test, len(raw.classes), mean, std, augmentation, _untested(raw, test))
-
-
-def _untested(raw: Raw, test: Examples) -> tuple[str, ...]:
-    """A note on classes without test examples; only an official test set can lack one."""
-    present = set(test.y.tolist())
-    absent = [name for label, name in enumerate(raw.classes) if label not in present]
-    listing = ", ".join([*map(repr, absent[:5]), *(["..."] if len(absent) > 5 else [])])
-    return (f"the test set has no example of {len(absent)} of {len(raw.classes)} classes: {listing}",) if absent else ()
-
-
-def _pick(raw: Raw, positions: Tensor) -> Examples:
-    return Examples(raw.train_x[positions].contiguous(), raw.train_y[positions])
+    return LoadedDataset(raw, augmentation)

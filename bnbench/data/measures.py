@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,27 +21,55 @@ def statistics(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
     return mean.float(), std.float()
 
 
-def in_float32(raw: Raw, training: Tensor) -> Raw:
-    """The same data with float32 images where they are float64; other data is returned as it is.
+def statistics_of_counts(counts_CV: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`statistics` of images with these :func:`counts`."""
+    mean, std = _rounded_off(*_moments_of_counts(counts_CV))
+    return mean.float(), std.float()
+
+
+def are_counted(x_NCHW: Tensor) -> bool:
+    """Say if the values of images are counted, which is many times faster where a histogram per channel is few."""
+    return x_NCHW.dtype == torch.uint8 and x_NCHW.shape[1] <= 4
+
+
+def counts(x_NCHW: Tensor) -> Tensor:
+    """[C, 256] float64, how often each channel of uint8 images has each value."""
+    channels = [x_NCHW[:, channel].reshape(-1) for channel in range(x_NCHW.shape[1])]
+    return torch.stack([torch.bincount(values, minlength=256) for values in channels]).double()
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Per channel, the value from which it is counted and the unit in which it is."""
+
+    center: tuple[float, ...]
+    unit: tuple[float, ...]
+
+
+def scale_in_float32(raw: Raw, rounding_C: Tensor, training: Tensor) -> Scale:
+    """The scale on which float32 tells the values of float64 images apart.
 
     A channel far from zero (or as small as 1e-40) would become a few values, or one: it is counted from its mean, in
     units of its standard deviation, which is rounded to a power of two, and the mean to a multiple of it, so that whole
     numbers stay exact. Other channels are cast, so values that float32 holds exactly are always kept.
 
     Args:
+        rounding_C: see :func:`rounding`.
         training: [N1] positions among ``raw.train_x`` of the training examples, which alone decide on mean and unit.
     """
-    if raw.train_x.dtype != torch.float64:
-        return raw
     mean_C, std_C = _moments(raw.train_x[training])
-    parts = [x_NCHW for x_NCHW in (raw.train_x, raw.test_x) if x_NCHW is not None]
-    rounded_C = torch.stack([_rounding(x_NCHW) for x_NCHW in parts]).amax(0)
     unit_C = torch.exp2(torch.log2(std_C).floor())
-    far_C = rounded_C > TOLERATED * std_C
+    far_C = rounding_C > TOLERATED * std_C
     center_C = torch.where(far_C, (mean_C / unit_C).round() * unit_C, 0.0)
     unit_C = torch.where(far_C, unit_C, 1.0)
-    train_x, *test_x = (_counted(x_NCHW, center_C, unit_C) for x_NCHW in parts)
-    return replace(raw, train_x=train_x, test_x=test_x[0] if test_x else None)
+    return Scale(tuple(center_C.tolist()), tuple(unit_C.tolist()))
+
+
+def in_float32(raw: Raw, scale: Scale) -> Raw:
+    """The same data with float32 images on a scale."""
+    center_C, unit_C = (torch.tensor(values, dtype=torch.float64) for values in (scale.center, scale.unit))
+    test_x = None if raw.test_x is None else _counted(raw.test_x, center_C, unit_C)
+    return replace(raw, train_x=_counted(raw.train_x, center_C, unit_C), test_x=test_x)
 
 
 def _counted(x_NCHW: Tensor, center_C: Tensor, unit_C: Tensor) -> Tensor:
@@ -49,29 +77,33 @@ def _counted(x_NCHW: Tensor, center_C: Tensor, unit_C: Tensor) -> Tensor:
     return torch.cat([chunk.div_(unit_C.view(-1, 1, 1)).float() for chunk in chunks])
 
 
-def _rounding(x_NCHW: Tensor) -> Tensor:
-    """[C] float64, by how much float32 moves a value at most."""
-    chunks = torch.split(x_NCHW, _CHUNK)
+def rounding(raw: Raw) -> Tensor:
+    """[C] float64, by how much float32 moves a value of the images at most."""
+    parts = [x_NCHW for x_NCHW in (raw.train_x, raw.test_x) if x_NCHW is not None]
+    chunks = [chunk for x_NCHW in parts for chunk in torch.split(x_NCHW, _CHUNK)]
     return torch.stack([(chunk.float().double() - chunk).abs_().amax((0, 2, 3)) for chunk in chunks]).amax(0)
 
 
 def _moments(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation as above, both [C] float64."""
-    if x_NCHW.dtype == torch.uint8 and x_NCHW.shape[1] <= 4:  # many times faster where a histogram per channel is few
-        mean, variance = _histogram_moments(x_NCHW)
-    else:
-        count = x_NCHW.numel() // x_NCHW.shape[1]
-        chunks = torch.split(x_NCHW, _CHUNK)
-        mean = torch.stack([chunk.double().sum((0, 2, 3)) for chunk in chunks]).sum(0) / count
-        centered = (chunk.double() - mean[:, None, None] for chunk in chunks)
-        variance = torch.stack([chunk.square_().sum((0, 2, 3)) for chunk in centered]).sum(0) / count
+    if are_counted(x_NCHW):
+        return _rounded_off(*_moments_of_counts(counts(x_NCHW)))
+    count = x_NCHW.numel() // x_NCHW.shape[1]
+    chunks = torch.split(x_NCHW, _CHUNK)
+    mean = torch.stack([chunk.double().sum((0, 2, 3)) for chunk in chunks]).sum(0) / count
+    centered = (chunk.double() - mean[:, None, None] for chunk in chunks)
+    variance = torch.stack([chunk.square_().sum((0, 2, 3)) for chunk in centered]).sum(0) / count
+    return _rounded_off(mean, variance)
+
+
+def _rounded_off(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation; 1 where the variance is rounding."""
     rounding = (mean.abs() * torch.finfo(torch.float64).eps * 8).square()
     return mean, torch.where(variance > rounding, variance.sqrt(), 1.0)
 
 
-def _histogram_moments(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    channels = [x_NCHW[:, channel].reshape(-1) for channel in range(x_NCHW.shape[1])]
-    counts_CV = torch.stack([torch.bincount(values, minlength=256) for values in channels]).double()
+def _moments_of_counts(counts_CV: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance, both [C] float64."""
     total, values_V = counts_CV.sum(1), torch.arange(256, dtype=torch.float64)
     mean = counts_CV @ values_V / total
     variance = (counts_CV * (values_V - mean[:, None]).square()).sum(1) / total

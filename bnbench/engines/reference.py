@@ -31,7 +31,7 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
         data: uint8 or float examples on the device of training.
         probe: measures at pauses; training does not depend on it.
     """
-    device = data.train.y.device
+    device = data.device
     network = network.to(dtype_of(spec)).to(memory_format=memory_format(spec, device)).train()
     order = order_of(spec, data.train)
     timeline = timeline_of(spec, order)

@@ -57,7 +57,7 @@ DEFAULT = StackOptions()
 def train_stack(
     specs: Sequence[RunSpec],
     networks: Sequence[nn.Module],
-    data: Data,
+    data: Sequence[Data],
     probe: Probe | None = None,
     tell: Tell = lambda reason: None,
     options: StackOptions = DEFAULT,
@@ -68,9 +68,10 @@ def train_stack(
     bit of the others.
 
     Args:
-        specs: they differ in lr, momentum, weight decay and seed only.
+        specs: they differ in lr, momentum, weight decay, seed and, where :func:`common_split` allows it, the seed of
+            their split only.
         networks: one per spec, initialized, on the device of ``data``; they are left as they are.
-        data: examples on the device of training.
+        data: one per spec, on the device of training: the same object for specs of one split.
         probe: measures each lane at pauses, as a network of its own.
         tell: is told why the steps are not recorded on a GPU, if they are not.
         options: how the steps are made.
@@ -84,13 +85,13 @@ def train_stack(
     """
     runs, min_lanes = len(specs), 1 if options.native else MIN_LANES
     if runs < min_lanes:  # a single run has the numbers of any stack
-        specs, networks = [*specs] * min_lanes, [*networks] * min_lanes
-    order = order_of(specs[0], data.train)
+        specs, networks, data = ([*part] * min_lanes for part in (specs, networks, data))
+    order = order_of(specs[0], data[0].train)
     timeline = timeline_of(specs[0], order)
     stack = _stack(specs, networks, data, order, timeline, tell, options)
     stack.alive = set(range(runs))
     parameters = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
-    records = LaneRecords(specs, timeline, data.classes, parameters)
+    records = LaneRecords(specs, timeline, data[0].classes, parameters)
 
     step = 0
     while step < timeline.total and stack.alive:
@@ -99,7 +100,7 @@ def train_stack(
         start, step = step, timeline.pause_after(step)
         metrics = stack.train(start, step)
         first_bad = stack.first_bad(metrics, first=start == 0)
-        pause = Pause(start, step, stack.lanes, metrics, first_bad, stack.evaluate(data.validation))
+        pause = Pause(start, step, stack.lanes, metrics, first_bad, stack.evaluate(lambda split: split.validation))
         new = list(records.at_pause(pause, stack.alive))
         stack.alive -= {lane for lane, record in new if isinstance(record, Outcome)}
         stack.drop_ended(min_lanes)
@@ -110,28 +111,28 @@ def train_stack(
     if stack.alive:
         if probe is not None:
             yield list(stack.measure(probe, step))
-        yield list(records.at_end(stack.lanes, stack.alive, stack.evaluate(data.test)))
+        yield list(records.at_end(stack.lanes, stack.alive, stack.evaluate(lambda split: split.test)))
 
 
 def _stack(
     specs: Sequence[RunSpec],
     networks: Sequence[nn.Module],
-    data: Data,
+    data: Sequence[Data],
     order: Order,
     timeline: Timeline,
     tell: Tell,
     options: StackOptions,
 ) -> Stack:
     """Runs before their first step, as one network."""
-    spec, device, dtype = specs[0], data.train.y.device, dtype_of(specs[0])
+    spec, device, dtype = specs[0], data[0].device, dtype_of(specs[0])
     beside = device.type == "cuda" if options.wide is None else options.wide
-    wide = beside and _may_be_wide(spec, networks[0], data.shape)
+    wide = beside and _may_be_wide(spec, networks[0], data[0].shape)
     network = fold([network.to(dtype) for network in networks], wide).train()
-    vmap_lanes(spec, network, data.shape)
+    vmap_lanes(spec, network, data[0].shape)
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device, torch_only=True) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
     batches = LaneBatches(specs, data, order, dtype, NATIVE_BLOCK_BYTES if options.native else None)
-    steps = _steps(specs, network, optimizer, data, batches, tell, options)
+    steps = _steps(specs, network, optimizer, data[0], batches, tell, options)
     return Stack(specs, data, timeline, network, optimizer, batches, steps)
 
 
@@ -148,7 +149,7 @@ def _steps(
     if options.native:
         native = NativeSteps(spec, network, optimizer, data.shape, data.classes)
         return GuardedSteps(specs, network, optimizer, native, options.guarded)
-    recorder = recorder_for(data.train.y.device) if options.record else None
+    recorder = recorder_for(data.device) if options.record else None
     return LaneSteps(LaneStep(spec, network, optimizer), recorder, batches.longest, data.classes, tell)
 
 

@@ -1,11 +1,11 @@
 """Launchers: where tasks run."""
 
 from bnbench.launch.background import BackgroundTask
-from bnbench.launch.in_process import inline
-from bnbench.launch.launcher import Done, Launcher, Spent
-from bnbench.launch.processes import local
+from bnbench.launch.in_process import INLINE
+from bnbench.launch.launcher import Done, Launch, Launcher, Spent
+from bnbench.launch.processes import LOCAL, local
 from bnbench.launch.starting import NoWorkers, prestart
 
-LAUNCHERS: dict[str, Launcher] = {"inline": inline, "local": local}
+LAUNCHERS: dict[str, Launcher] = {"inline": INLINE, "local": LOCAL}
 
-__all__ = ["LAUNCHERS", "BackgroundTask", "Done", "Launcher", "NoWorkers", "Spent", "local", "prestart"]
+__all__ = ["LAUNCHERS", "BackgroundTask", "Done", "Launch", "Launcher", "NoWorkers", "Spent", "local", "prestart"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from typing import Any
 
 from bnbench.errors import BnbenchError, described
-from bnbench.launch.launcher import Done, Spent, as_it_is, same_kind
+from bnbench.launch.launcher import Done, Launcher, Spent, as_it_is, same_kind
 
 
 def inline(
@@ -16,7 +16,7 @@ def inline(
     kinds: Callable[[Any], Hashable] = same_kind,
     placed: Callable[[Any, int], Any] = as_it_is,
 ) -> Generator[Done, None, None]:
-    """See :class:`Launcher`; ``jobs`` and ``kinds`` have no effect.
+    """See :class:`Launch`; ``jobs`` and ``kinds`` have no effect.
 
     Raises:
         BnbenchError: this process is spent.
@@ -32,3 +32,6 @@ def inline(
         else:
             done = Done(index, value)
         yield done
+
+
+INLINE = Launcher(inline, isolates=False, compiles=True)

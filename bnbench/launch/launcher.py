@@ -45,7 +45,7 @@ def as_it_is(task: Any, place: int) -> Any:
     return task
 
 
-class Launcher(Protocol):
+class Launch(Protocol):
     """Runs ``function(task)`` for each task and yields the ends as they come.
 
     Closing the iterator stops what still runs. A task's end is told once; a task that raises (SystemExit too) or whose
@@ -68,3 +68,24 @@ class Launcher(Protocol):
                 no two that live have the same one.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """A way to run tasks, with all that a program must know of it.
+
+    Attributes:
+        launch: runs the tasks.
+        isolates: tasks run in other processes, which a task may end or spoil.
+        compiles: code that tasks need is compiled before they begin; else beside them.
+        spares_one: it runs on this machine: a single worker that nobody asked for is spared, and this process has its
+            tasks.
+        prestart: lets what workers will need be imported while the program still plans, by names of modules; None where
+            nothing is to be started.
+    """
+
+    launch: Launch
+    isolates: bool
+    compiles: bool
+    spares_one: bool = False
+    prestart: Callable[..., None] | None = None

@@ -14,8 +14,8 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from bnbench.errors import described
-from bnbench.launch.launcher import Done, as_it_is, same_kind
-from bnbench.launch.starting import start_process
+from bnbench.launch.launcher import Done, Launcher, as_it_is, same_kind
+from bnbench.launch.starting import prestart, start_process
 from bnbench.launch.workers import Worker, collect, dismiss, hand, heard_of
 
 POLL_SECONDS = 1.0
@@ -31,7 +31,7 @@ def local(
     heard: Callable[[Any], None] | None = None,
     waited: Callable[[Mapping[int, float]], None] | None = None,
 ) -> Generator[Done, None, None]:
-    """See :class:`Launcher`; up to ``jobs`` processes, none of them a copy of this one.
+    """See :class:`Launch`; up to ``jobs`` processes, none of them a copy of this one.
 
     ``function`` and the tasks come from modules that can be imported; the program's main module is not one of them.
     A worker has tasks of one kind, and makes room for another one when there are no more of it.
@@ -124,3 +124,6 @@ def _hand_out(crew: _Crew, task_at: Callable[[int, int], Any]) -> Generator[Done
         if not hand(worker, index, message):
             crew.waiting.setdefault(worker.kind, deque()).appendleft(index)
             crew.workers.remove(worker)
+
+
+LOCAL = Launcher(local, isolates=True, compiles=False, spares_one=True, prestart=prestart)

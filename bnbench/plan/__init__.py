@@ -7,6 +7,7 @@ from bnbench.plan.examination import Examination, examine, examine_options, last
 from bnbench.plan.execution import ALONE, Division, Execution
 from bnbench.plan.grouping import engine_lines, makespan, stacks
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
+from bnbench.plan.resources import Resources
 
 __all__ = [
     "ALONE",
@@ -17,6 +18,7 @@ __all__ = [
     "Inquiry",
     "Question",
     "Refusal",
+    "Resources",
     "answer",
     "engine_lines",
     "examine",

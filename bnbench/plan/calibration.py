@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bnbench.data import Examples
 from bnbench.error_origin import is_bug
 from bnbench.plan.case import Case
 from bnbench.plan.measurement import measure_steps
@@ -29,7 +28,7 @@ def seconds_per_lane(case: Case, lanes: int, native: bool = False) -> float:
     """
     prepare_process()
     spec, data = case.spec, case.data
-    few = Examples(data.validation.x[:EVALUATED], data.validation.y[:EVALUATED])
+    few = data.validation[:EVALUATED]
     small = replace(data, validation=few, test=few)
     running = replace(spec, evaluate=replace(spec.evaluate, statistics="running"))
     specs = [replace(running, seed=seed) for seed in range(lanes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -34,7 +35,27 @@ class Case:
         spec = self.spec if seed is None else replace(self.spec, seed=seed)
         return self.components.build(spec, self.data)
 
+    @cached_property
+    def activations(self) -> int:
+        """Values that the network's layers put out for one example."""
+        return activations(self.build(), self.data.shape)
+
     @property
     def timeline(self) -> Timeline:
         """The steps of a run."""
         return timeline_of(self.spec, order_of(self.spec, self.data.train))
+
+
+@torch.no_grad()
+def activations(network: nn.Module, shape: tuple[int, int, int]) -> int:
+    """Values that the leaves of a network put out for one example of ``shape`` (C, H, W)."""
+    counted: list[int] = []
+    hooks = [
+        leaf.register_forward_hook(lambda module, inputs, output: counted.append(output.numel()))
+        for leaf in network.modules()
+        if not list(leaf.children())
+    ]
+    network.eval()(torch.zeros(1, *shape))
+    for hook in hooks:
+        hook.remove()
+    return sum(counted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 import torch
 
@@ -13,10 +12,11 @@ from bnbench.data import Data
 from bnbench.global_state import preserved_global_state
 from bnbench.native import only_loaded
 from bnbench.notices import step
-from bnbench.plan.case import CPU, Case
+from bnbench.plan.case import Case
 from bnbench.plan.execution import ALONE, NOT_READY, Division, Execution
 from bnbench.plan.lanes import quick_lanes
 from bnbench.plan.proofs import folds, unfoldable, why_not_native
+from bnbench.plan.resources import Resources
 from bnbench.plan.size import likely_seconds
 from bnbench.spec import RunSpec, arm, by_stack_key, kind_key
 
@@ -24,71 +24,51 @@ WORTH_PROVING = 5.0
 """Seconds that torch takes for a run alone from which it pays to prove that compiled code may train it."""
 
 
-@dataclass(frozen=True)
-class Means:
-    """Means by which runs are trained.
-
-    Attributes:
-        workers: how many train at a time; on GPUs they share their memory.
-        lanes: runs per stack; None lets the size of a network's activations decide, or a few measured steps.
-        device: where they will be trained.
-        compiles: whether to wait for compilers; else only code that is there trains.
-    """
-
-    workers: int = 1
-    lanes: int | None = None
-    device: torch.device = CPU
-    compiles: bool = True
-
-
 @preserved_global_state()
 def division(
     specs: Mapping[str, RunSpec],
     components: Components,
     data: Callable[[RunSpec], Data],
-    means: Means,
-    known: Mapping[str, int] | None = None,
+    resources: Resources,
 ) -> Division:
     """Find how runs are trained; a network is stacked, and compiled, only if it is proved to be right.
 
     Args:
         specs: by run_id.
-        known: by stack key, how many runs are trained together at most, as it was found before.
     """
-    with nullcontext() if means.compiles else only_loaded():
-        return _division(specs, components, data, means, known or {})
+    with nullcontext() if resources.compiles else only_loaded():
+        return _division(specs, components, data, resources)
 
 
 def _division(
     specs: Mapping[str, RunSpec],
     components: Components,
     data: Callable[[RunSpec], Data],
-    means: Means,
-    known: Mapping[str, int],
+    resources: Resources,
 ) -> Division:
     kinds: dict[tuple[object, ...], tuple[Execution, float]] = {}
     executions: dict[str, Execution] = {}
     sizes: dict[str, float] = {}
     groups = by_stack_key(specs)
     for number, (key, members) in enumerate(groups.items(), 1):
-        spec, most = specs[members[0]], known.get(key)
+        spec, most = specs[members[0]], resources.known.get(key)
         kind = (kind_key(spec), len(members) > 1, most)
         if kind not in kinds:
             step(f"proving {arm(spec)} batch_size={spec.batch_size} ({number} of {len(groups)} kinds)")
-            case = Case(spec, components, data(spec), means.device)
-            kinds[kind] = _execution(case, means, len(members), most), likely_seconds(case)
+            case = Case(spec, components, data(spec), torch.device(resources.device.name))
+            kinds[kind] = _execution(case, resources, len(members), most), likely_seconds(case)
         executions[key], sizes[key] = kinds[kind]
     return Division(executions, sizes)
 
 
-def _execution(case: Case, means: Means, runs: int, known: int | None) -> Execution:
+def _execution(case: Case, resources: Resources, runs: int, known: int | None) -> Execution:
     """The way in which runs of a kind are trained.
 
     Args:
         runs: of one stack key.
         known: how many are trained together at most, as it was found before.
     """
-    lanes = known or means.lanes
+    lanes = known or resources.lanes
     has_companions = runs > 1 or known is not None
     if lanes == 1 or not (has_companions or (lanes is None and likely_seconds(case) >= WORTH_PROVING)):
         return ALONE
@@ -96,7 +76,7 @@ def _execution(case: Case, means: Means, runs: int, known: int | None) -> Execut
     native = slow is None and folds(case)
     if not (has_companions or native):
         return Execution(reasons=(slow,)) if slow == NOT_READY else ALONE
-    lanes = lanes or quick_lanes(case, -(-runs // means.workers), means.workers, native)
+    lanes = lanes or quick_lanes(case, -(-runs // resources.workers), resources.workers, native)
     looked_at = lanes > 1 or case.spec.plugin is not None
     if looked_at and (reason := unfoldable(case)) is not None:
         return Execution(reasons=(reason,))

@@ -10,7 +10,7 @@ from statistics import mean
 import torch
 
 from bnbench.components import Components
-from bnbench.data import Data, Examples, order_of
+from bnbench.data import Data, order_of, to_device
 from bnbench.error_origin import is_bug
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
@@ -26,12 +26,14 @@ from bnbench.training import now, prepare_process
 from bnbench.training.evaluation import evaluate_lanes
 from bnbench.training.timeline import timeline_of
 
-MEASURED, FEW, SAMPLE = 10, 8, 256
-"""Steps that are measured after as many that warm up; examples of the evaluations between them, and of one by itself.
+FEWEST, MEASURED = 3, 10
+"""Steps that are measured after as many that warm up, at least and at most."""
+FEW, SAMPLE = 8, 256
+"""Examples of the evaluations between them, and of one by itself."""
+BRIEF, ENOUGH, MORE = 0.025, 0.05, 20
+"""Seconds below which these steps are too few, those that are then measured, and how many times as many steps at most.
 """
-BRIEF, MORE = 0.05, 20
-"""Seconds below which so many steps are too few to measure, and how many times as many are measured then at most."""
-NATIVE_LANES = 8
+NATIVE_LANES = 4
 """Lanes that are measured at most where compiled code takes them one after another."""
 
 
@@ -91,6 +93,18 @@ class _Planned:
         """The case of a stack."""
         return Case(self.spec(stack), self.components, self.data(self.spec(stack)), self.device)
 
+    def size(self, stack: Stack) -> float:
+        """Seconds that torch takes for each run of a stack, roughly."""
+        return self.found.sizes[stack_key(self.spec(stack))]
+
+    def step(self, stack: Stack) -> float:
+        """Seconds that torch takes for a step of each run of a stack, roughly."""
+        return self.step_of(self.spec(stack))
+
+    def step_of(self, spec: RunSpec) -> float:
+        """Seconds that torch takes for a step of a run, roughly."""
+        return self.found.sizes[stack_key(spec)] / timeline_of(spec, order_of(spec, self.data(spec).train)).total
+
     def execution(self, stack: Stack) -> Execution:
         """The way in which a stack is trained."""
         return self.found.executions.get(stack_key(self.spec(stack)), ALONE)
@@ -104,12 +118,12 @@ def stack_seconds(
     device: torch.device,
     planned: Sequence[Stack],
     found: Division,
-    budget: float = 10.0,
+    budget: float = 1.5,
 ) -> Measured:
     """Measure the time that each stack of a plan takes a worker, without that of probes.
 
     Of each distinct network and batch size the largest stack is measured for a few steps until ``budget`` seconds are
-    spent, those first that there is most to do of; the rest take as much longer than measured ones as they are larger.
+    spent; see :func:`_by_worth` for the order, and :func:`_likely` for the rest.
 
     Args:
         specs: by run_id.
@@ -126,50 +140,70 @@ def stack_seconds(
     for stack in planned:
         case = plan.case(stack)
         known = measured.get(kind_key(case.spec))
-        pace = known[1] if known else _likely(case.spec, list(measured.values()), found.sizes, data)
+        pace = known[1] if known else _likely(plan, stack, list(measured.values()))
         seconds.append(_seconds(case, _lanes(plan.execution(stack), len(stack)), pace))
     warm = next((pace.warm for _, pace in measured.values()), 0.0)
     return Measured(seconds, now(device) - start - warm)
 
 
 def _measured(plan: _Planned, deadline: float) -> dict[tuple[object, ...], tuple[RunSpec, _Pace]]:
-    """The pace of one stack of each kind, those first that there is most to do of, one at least."""
+    """The pace of one stack of each kind, in the order of :func:`_by_worth`, one at least."""
     alike: dict[tuple[object, ...], list[Stack]] = {}
     for stack in plan.stacks:
         alike.setdefault(kind_key(plan.spec(stack)), []).append(stack)
-    amounts = {
-        key: sum(plan.found.sizes[stack_key(plan.spec(stack))] * len(stack) for stack in members)
-        for key, members in alike.items()
-    }
     measured: dict[tuple[object, ...], tuple[RunSpec, _Pace]] = {}
-    for key in sorted(alike, key=amounts.__getitem__, reverse=True):
+    for key in _by_worth(plan, alike):
         if measured and now(plan.device) > deadline:
             break
         largest = max(alike[key], key=len)
         spec = plan.spec(largest)
         step(f"measuring {arm(spec)} batch_size={spec.batch_size} ({len(measured) + 1} of {len(alike)} kinds)")
-        measured[key] = spec, _measure(plan.case(largest), plan.execution(largest), len(largest))
+        measured[key] = spec, _measure(plan.case(largest), plan.execution(largest), len(largest), plan.step(largest))
     return measured
 
 
-def _likely(
-    spec: RunSpec,
-    measured: Sequence[tuple[RunSpec, _Pace]],
-    sizes: Mapping[str, float],
-    data: Callable[[RunSpec], Data],
-) -> _Pace:
-    """The pace of what was not measured: that of measured stacks, of the same model if there are any, by size."""
+def _by_worth(plan: _Planned, alike: Mapping[tuple[object, ...], Sequence[Stack]]) -> list[tuple[object, ...]]:
+    """The kinds of stacks, those first without which least is known: of each network the batch size with most to do.
 
-    def size(of: RunSpec) -> float:
-        return sizes[stack_key(of)] / timeline_of(of, order_of(of, data(of).train)).total
+    Those with the other end of its batch sizes come next, as a line through both tells of those between; then the rest.
+    """
+    amounts = {key: sum(plan.size(stack) * len(stack) for stack in members) for key, members in alike.items()}
+    networks: dict[object, list[tuple[object, ...]]] = {}
+    for key in sorted(alike, key=amounts.__getitem__, reverse=True):
+        networks.setdefault(_network(plan.spec(alike[key][0])), []).append(key)
+    ranks: dict[tuple[object, ...], int] = {}
+    for keys in networks.values():
+        batches = {key: math.log(plan.spec(alike[key][0]).batch_size) for key in keys}
+        first = keys[0]
+        other = max(keys, key=lambda key: abs(batches[key] - batches[first]))
+        ranks |= {key: 0 if key == first else 1 if key == other else 2 for key in keys}
+    return sorted(alike, key=lambda key: (ranks[key], -amounts[key]))
 
-    near = [pair for pair in measured if pair[0].model == spec.model] or measured
-    larger = [size(spec) / (size(other) or 1.0) for other, _ in near]
+
+def _network(spec: RunSpec) -> tuple[object, ...]:
+    """Equal for runs whose steps are of one kind but for the size of the batch."""
+    return spec.norm, spec.model, spec.train, spec.dataset, spec.precision, type(spec.optim), spec.grad_clip is None
+
+
+def _likely(plan: _Planned, stack: Stack, measured: Sequence[tuple[RunSpec, _Pace]]) -> _Pace:
+    """The pace of what was not measured: that of other batch sizes of its network if there are any.
+
+    Else that of measured stacks, of the same model if there are any, by size.
+    """
+    spec = plan.spec(stack)
+    same = [pair for pair in measured if _network(pair[0]) == _network(spec)]
+    near = same or [pair for pair in measured if pair[0].model == spec.model] or measured
+    steps = {other.batch_size: pace.step for other, pace in same}
+    factors = [plan.step(stack) / (plan.step_of(other) or 1.0) for other, _ in near]
     return _Pace(
-        mean(pace.step * factor for (_, pace), factor in zip(near, larger, strict=True)),
-        mean(
+        _at(spec.batch_size, steps)
+        if len(steps) > 1
+        else mean(pace.step * factor for (_, pace), factor in zip(near, factors, strict=True)),
+        mean(pace.example for _, pace in same)
+        if same
+        else mean(
             pace.example * factor * other.batch_size / spec.batch_size
-            for (other, pace), factor in zip(near, larger, strict=True)
+            for (other, pace), factor in zip(near, factors, strict=True)
         ),
         mean(pace.build for _, pace in near),
         mean(pace.begin for _, pace in near),
@@ -178,10 +212,24 @@ def _likely(
     )
 
 
-def _measure(case: Case, execution: Execution, runs: int) -> _Pace:
-    """The pace of a stack; a component that fails will fail its own run, and takes no time."""
+def _at(batch: int, steps: Mapping[int, float]) -> float:
+    """Seconds of a step with a batch, on the line through those of the two nearest batch sizes.
+
+    Never less than in proportion to the batch of the smaller, nor less than the seconds of a smaller batch.
+    """
+    low, high = sorted(sorted(steps, key=lambda known: abs(math.log(known / batch)))[:2])
+    line = steps[low] + (steps[high] - steps[low]) * (batch - low) / (high - low)
+    return max(line, steps[low] * min(batch / low, 1.0))
+
+
+def _measure(case: Case, execution: Execution, runs: int, likely: float) -> _Pace:
+    """The pace of a stack; a component that fails will fail its own run, and takes no time.
+
+    Args:
+        likely: seconds that torch takes for a step of each run, roughly.
+    """
     try:
-        return _pace(case, execution, runs)
+        return _pace(case, execution, runs, likely)
     except BnbenchError:
         raise
     except (Exception, SystemExit) as error:
@@ -195,10 +243,10 @@ def _lanes(execution: Execution, runs: int) -> int:
     return max(runs, MIN_LANES) if execution.engine == "stacked" else runs
 
 
-def _pace(case: Case, execution: Execution, runs: int) -> _Pace:
+def _pace(case: Case, execution: Execution, runs: int, likely: float) -> _Pace:
     spec, data, device = case.spec, case.data, case.device
-    few, sample = (Examples(data.validation.x[:size], data.validation.y[:size]).to(device) for size in (FEW, SAMPLE))
-    small = replace(data, validation=few, test=few).to(device)
+    few, sample = (data.validation[:size] for size in (FEW, SAMPLE))
+    small, sampled = to_device([replace(data, validation=part, test=part) for part in (few, sample)], device)
     engine, lanes = execution.engine, _lanes(execution, runs)
     if engine == "native":
         lanes = min(lanes, NATIVE_LANES)
@@ -206,14 +254,14 @@ def _pace(case: Case, execution: Execution, runs: int) -> _Pace:
     start = now(device)
     networks = [case.build(member.seed).to(device) for member in members]
     built = now(device) - start
-    steps = MEASURED
+    steps = _steps(likely * lanes, device)
     first, whole = measure_steps(members, networks, small, engine, steps) or (0.0, 0.0)
     network = networks[0] if engine == "reference" else fold(networks)
-    between, alone = (_evaluation(members, network, small, examples) for examples in (few, sample))
+    between, alone = (_evaluation(members, network, part) for part in (small, sampled))
     warm, begin = max(first - whole, 0.0), 0.0
     interval = case.timeline.interval
     if whole - between < BRIEF and interval > steps:
-        more = min(BRIEF / max(whole - between, BRIEF / MORE), MORE)
+        more = min(ENOUGH / max(whole - between, ENOUGH / MORE), MORE)
         steps = min(math.ceil(more * steps), interval)
         again, whole = measure_steps(members, networks, small, engine, steps) or (0.0, 0.0)
         begin = max(again - whole, 0.0)
@@ -222,13 +270,22 @@ def _pace(case: Case, execution: Execution, runs: int) -> _Pace:
     return _Pace(step, example, built / lanes, begin, max(warm - begin, 0.0), engine == "native")
 
 
-def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, examples: Examples) -> float:
-    """Seconds of an evaluation; the first one warms up."""
+def _steps(likely: float, device: torch.device) -> int:
+    """Steps to begin with: a GPU needs as many until they are recorded; on a CPU few tell of those that take long.
+
+    Args:
+        likely: seconds that torch takes for a step of the stack on a core, roughly.
+    """
+    return MEASURED if device.type != "cpu" else max(FEWEST, min(MEASURED, math.ceil(2 * ENOUGH / (likely or 1.0))))
+
+
+def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data) -> float:
+    """Seconds of an evaluation on the validation examples; the first one warms up."""
     marks = []
     for _ in range(2):
-        marks.append(now(data.train.y.device))
-        evaluate_lanes(specs, network, data, examples)
-    return now(data.train.y.device) - marks[1]
+        marks.append(now(data.device))
+        evaluate_lanes(specs, network, [data] * len(specs), [data.validation] * len(specs))
+    return now(data.device) - marks[1]
 
 
 def _seconds(case: Case, lanes: int, pace: _Pace) -> float:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bnbench.errors import BnbenchError
-from bnbench.plan.inquiry import Load
-from bnbench.spec import RunSpec, arm
+from bnbench.spec import RunSpec, arm, common_split
 
 if TYPE_CHECKING:
-    from bnbench.components import Components
+    from bnbench.components import Components, DataFolder
     from bnbench.data import Data
 
 
@@ -47,26 +46,26 @@ class Examination:
         self.problems += other.problems
 
 
-def examine(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
+def examine(specs: Mapping[str, RunSpec], components: Components, load: DataFolder) -> Examination:
     """Find what is impossible, what fails, how long the rest is, and notes on the data; a :data:`Question`."""
     by_data: dict[object, dict[str, RunSpec]] = {}
     for identity, spec in specs.items():
-        by_data.setdefault((spec.dataset, spec.split), {})[identity] = spec
+        by_data.setdefault((spec.dataset, common_split(spec)), {})[identity] = spec
     found = Examination()
     for group in by_data.values():
         found.add(_examined(group, components, load))
     return found
 
 
-def examine_options(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
+def examine_options(specs: Mapping[str, RunSpec], components: Components, load: DataFolder) -> Examination:
     """Find what is wrong without any data; a :data:`Question`."""
     from bnbench.plan.feasibility import wrong_options
 
     return Examination(problems=wrong_options(specs, components))
 
 
-def _examined(specs: Mapping[str, RunSpec], components: Components, load: Load) -> Examination:
-    """Findings about specs with the same data; without these, those that need none."""
+def _examined(specs: Mapping[str, RunSpec], components: Components, load: DataFolder) -> Examination:
+    """Findings about specs whose data differ in the seed of the split at most; without these, those that need none."""
     from bnbench.plan.feasibility import obstacles, wrong_options
     from bnbench.plan.first_step import failures
     from bnbench.plan.step_counts import steps
@@ -79,6 +78,7 @@ def _examined(specs: Mapping[str, RunSpec], components: Components, load: Load) 
         return loaded
 
     try:
+        load.require_splits(specs.values())
         found.impossible = obstacles(specs, components, noted)
         possible = {identity: spec for identity, spec in specs.items() if identity not in found.impossible}
         found.failing = failures(possible, components, noted)

@@ -28,7 +28,7 @@ from bnbench.plan.contract import (
     wrong_axes,
 )
 from bnbench.plan.examination import TOO_LARGE
-from bnbench.spec import MOST_STEPS, RunSpec, arm
+from bnbench.spec import MOST_STEPS, RunSpec, arm, common_split
 from bnbench.text import plural
 from bnbench.training.forward import dtype_of
 from bnbench.training.timeline import timeline_of
@@ -67,7 +67,7 @@ def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callab
 def network_key(spec: RunSpec) -> tuple[object, ...]:
     """All that decides if a network takes its batches: equal for specs that differ only in lr, seed or the like."""
     order_key = (spec.domains, spec.batches, spec.batch_size, spec.drop_last)
-    data_key = (spec.dataset, spec.split, order_key, spec.precision)
+    data_key = (spec.dataset, common_split(spec), order_key, spec.precision)
     return spec.norm, spec.model, spec.train, settings_of_statistics(spec), data_key
 
 

@@ -20,11 +20,9 @@ from bnbench.plugin_source import Plugin
 from bnbench.spec import RunSpec
 
 if TYPE_CHECKING:
-    from bnbench.components import Components
-    from bnbench.data import Data
+    from bnbench.components import Components, DataFolder
 
-Load = Callable[[RunSpec], "Data"]
-Question = Callable[[Mapping[str, RunSpec], "Components", Load], Any]
+Question = Callable[[Mapping[str, RunSpec], "Components", "DataFolder"], Any]
 """A function of a module, of specs by run_id, what they are built from, and what loads their data."""
 
 ROOM = mmap.PAGESIZE
@@ -59,14 +57,14 @@ class Refusal:
 
 def answer(inquiry: Inquiry) -> Any:
     """The answer to a question, or a :class:`Refusal`."""
-    from bnbench.components import components
+    from bnbench.components import DataFolder, components
     from bnbench.training import prepare_process
 
     prepare_process()
     with _followed(inquiry):
         try:
             parts = components(inquiry.plugin)
-            return inquiry.question(inquiry.specs, parts, lambda spec: parts.load(spec, inquiry.data))
+            return inquiry.question(inquiry.specs, parts, DataFolder(parts, inquiry.data))
         except BnbenchError as error:
             return Refusal(str(error))
 

@@ -25,7 +25,7 @@ def measure_steps(
 
     Args:
         networks: one per spec.
-        data: on the device of training.
+        data: of all specs, on the device of training.
         engine: ``reference`` for a single run, ``stacked`` or ``native``.
         steps: that are timed.
     """
@@ -34,11 +34,11 @@ def measure_steps(
         replace(spec, steps=3 * steps, epochs=None, evaluate=every, divergence_factor=LARGEST_LOSS, lr=TINY_LR)
         for spec in specs
     ]
-    start = now(data.train.y.device)
+    start = now(data.device)
     records: Iterator[object] = (
-        train_stack(short, networks, data, options=StackOptions(native=engine == "native"))
+        train_stack(short, networks, [data] * len(short), options=StackOptions(native=engine == "native"))
         if engine != "reference"
         else train(short[0], networks[0], data)
     )
-    pauses = [start, *(now(data.train.y.device) for _ in itertools.islice(records, 2))]
+    pauses = [start, *(now(data.device) for _ in itertools.islice(records, 2))]
     return (pauses[1] - pauses[0], pauses[2] - pauses[1]) if len(pauses) == 3 else None

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from bnbench.components import BUILT_IN
+from bnbench.memoization import finding
 from bnbench.native import (
     NotNative,
     NotReady,
@@ -105,9 +106,11 @@ def _answer(kept: Path | None, proof: Callable[[], str | None]) -> str | None:
     known = None if kept is None else kept_text(kept)
     if known is not None:
         return None if known == PROVED else known
+    is_kept = finding()
     reason = proof()
     if kept is not None:
         keep(kept, reason or PROVED)
+        is_kept()
     return reason
 
 

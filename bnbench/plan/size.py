@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
 from bnbench.error_origin import is_bug
 from bnbench.plan.case import Case
 
@@ -33,26 +30,11 @@ def least_bytes(case: Case) -> int:
 
     The other half may be written over the first.
     """
-    examples = sum(part.x.nbytes + part.y.nbytes for part in (case.data.train, case.data.validation, case.data.test))
+    examples = sum(part.nbytes for part in (case.data.train, case.data.validation, case.data.test))
     weights = sum(parameter.nbytes for parameter in case.build().parameters())
     return examples + 2 * weights + lane_bytes(case) // 2
 
 
 def lane_bytes(case: Case) -> int:
     """Bytes of what the layers of a network put out for a batch."""
-    return 4 * case.spec.batch_size * activations(case.build(), case.data.shape)
-
-
-@torch.no_grad()
-def activations(network: nn.Module, shape: tuple[int, int, int]) -> int:
-    """Values that the leaves of a network put out for one example of ``shape`` (C, H, W)."""
-    counted: list[int] = []
-    hooks = [
-        leaf.register_forward_hook(lambda module, inputs, output: counted.append(output.numel()))
-        for leaf in network.modules()
-        if not list(leaf.children())
-    ]
-    network.eval()(torch.zeros(1, *shape))
-    for hook in hooks:
-        hook.remove()
-    return sum(counted)
+    return 4 * case.spec.batch_size * case.activations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bnbench.data import Data, order_of
-from bnbench.spec import RunSpec
+from bnbench.spec import RunSpec, common_split
 from bnbench.training.timeline import timeline_of
 
 
@@ -14,7 +14,7 @@ def steps(specs: Mapping[str, RunSpec], data: Callable[[RunSpec], Data]) -> dict
     known: dict[tuple[object, ...], int] = {}
     found: dict[str, int] = {}
     for identity, spec in specs.items():
-        own = (spec.dataset, spec.split, spec.domains, spec.batches, spec.batch_size)
+        own = (spec.dataset, common_split(spec), spec.domains, spec.batches, spec.batch_size)
         key = (*own, spec.drop_last, spec.epochs, spec.steps)
         if key not in known:
             known[key] = timeline_of(spec, order_of(spec, data(spec).train)).total

@@ -56,7 +56,7 @@ class Pause:
     @property
     def device(self) -> torch.device:
         """The device of training."""
-        return self.data.train.y.device
+        return self.data.device
 
     @property
     def lr(self) -> float:

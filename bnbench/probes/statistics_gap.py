@@ -61,7 +61,7 @@ def _mean_loss(pause: Pause, mode: str) -> float:
 def _drifts(pause: Pause) -> list[Value]:
     tracking = {path: layer for path, layer in pause.network.named_modules() if tracks_statistics(layer)}
     running = {path: _moments(layer) for path, layer in tracking.items()}
-    with evaluation_mode([with_statistics(pause.spec, "recomputed")], pause.network, pause.data):
+    with evaluation_mode([with_statistics(pause.spec, "recomputed")], pause.network, [pause.data]):
         population = {path: _moments(layer) for path, layer in tracking.items()}
     values = []
     for path, (running_mean_C, running_std_C) in running.items():

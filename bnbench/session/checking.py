@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from bnbench import store
@@ -21,7 +20,7 @@ from bnbench.schema import Known
 from bnbench.session.inputs import Paths, Prestart
 from bnbench.session.plan import Plan
 from bnbench.session.provenance import earlier_data, earlier_sources, fingerprinted, is_settled, same_data
-from bnbench.spec import RunSpec, flatten, run_id
+from bnbench.spec import RunSpec, by_stack_key, flatten, run_id
 
 Rows = Mapping[str, Mapping[str, str]]
 """The table of a sweep's runs, by run_id."""
@@ -166,11 +165,9 @@ def _refusals(inquiry: _Examiner, impossible: Mapping[str, str], problems: Seque
 
 def _notes(specs: Mapping[str, RunSpec], possible: Examination) -> list[str]:
     """Notes on the data, and on norms that are another one at the settings of a run."""
-    coincide = sentences(
-        {**flatten(spec), "total_steps": possible.steps[identity]}
-        for identity, spec in specs.items()
-        if identity not in possible.impossible
-    )
+    trained = {identity: spec for identity, spec in specs.items() if identity not in possible.impossible}
+    alike = (members[0] for members in by_stack_key(trained).values())
+    coincide = sentences({**flatten(specs[one]), "total_steps": possible.steps[one]} for one in alike)
     return [*possible.notes, *coincide]
 
 
@@ -179,8 +176,8 @@ def _check_room(pending: Mapping[str, RunSpec], data: Path, devices: Sequence[De
     imported_whole("bnbench.plan.gpu_memory")
     import torch
 
-    from bnbench.components import components
+    from bnbench.components import DataFolder, components
     from bnbench.plan.gpu_memory import check_room
 
     here = components()
-    check_room(pending, here, partial(here.load, root=data), [torch.device(gpu.name) for gpu in devices])
+    check_room(pending, here, DataFolder(here, data), [torch.device(gpu.name) for gpu in devices])

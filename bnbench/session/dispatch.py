@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bnbench import store
 from bnbench.environment import timestamp
 from bnbench.errors import Gone
-from bnbench.launch import Launcher
+from bnbench.launch import Launch
 from bnbench.spec import RunSpec, arm, run_id
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _as_it_is(task: Task) -> Task:
 
 
 def dispatch(
-    tasks: Sequence[Task], launch: Launcher, devices: Sequence[str], ready: Ready = _as_it_is
+    tasks: Sequence[Task], launch: Launch, devices: Sequence[str], ready: Ready = _as_it_is
 ) -> Generator[list[End], None, None]:
     """How the runs of each task ended, as they end.
 

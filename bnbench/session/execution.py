@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -12,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from bnbench import store
 from bnbench.devices import gpus
-from bnbench.environment import cores, environment, git_commit
-from bnbench.errors import InvalidRequest, nearest
+from bnbench.environment import environment, git_commit
 from bnbench.imports import imported_whole
 from bnbench.isolation import Waits
-from bnbench.launch import LAUNCHERS, local
+from bnbench.launch import local
 from bnbench.notices import followed, step
-from bnbench.plan import ALONE, Division, Execution, stacks
+from bnbench.plan import ALONE, Division, Execution, Resources, stacks
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import is_worth_waiting, niceness
 from bnbench.session.dispatch import Ready, dispatch
 from bnbench.session.monitor import Silent, watched
-from bnbench.session.plan import Plan, Terms
+from bnbench.session.options import TrainingOptions
+from bnbench.session.plan import Plan
 from bnbench.session.preparation import Preparation
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.progress_tracker import ProgressTracker
@@ -33,49 +32,17 @@ if TYPE_CHECKING:
     from bnbench.training import Record
     from bnbench.worker import Task
 
-_LANES = {"auto": None, "off": 1}
-_LANE_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
 
-
-def check_execution(launcher: str = "local", jobs: int | None = None, lanes: str = "auto") -> None:
-    """Check how a plan is to be carried out; see :func:`execute`.
-
-    Raises:
-        InvalidRequest: listing all that is wrong.
-    """
-    problems = []
-    if launcher not in LAUNCHERS:
-        problems.append(f"launcher={launcher}: unknown; {nearest(launcher, list(LAUNCHERS))}")
-    if jobs is not None and jobs < 1:
-        problems.append(f"jobs={jobs}: must be at least 1")
-    if lanes not in _LANES and not _LANE_COUNT.fullmatch(lanes):
-        problems.append(f"lanes={lanes}: must be auto, off, or a number of runs, at least 1")
-    if problems:
-        raise InvalidRequest(problems)
-
-
-def execute(
-    plan: Plan,
-    *,
-    launcher: str = "local",
-    jobs: int | None = None,
-    lanes: str = "auto",
-    fail_fast: bool = False,
-    watch: Callable[[Progress], None] = lambda progress: None,
-) -> Summary:
+def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], None] = lambda progress: None) -> Summary:
     """Train what is pending and join the results. A finished plan changes nothing.
 
     Args:
-        launcher: on a GPU ``local`` leaves no training to this process, which an assert in a kernel would spoil.
-        jobs: worker processes; by default one per processor core, or one per GPU in use.
-        lanes: runs trained as one network: ``auto``, ``off`` or a number.
-        fail_fast: stop at the first failure.
         watch: is shown the progress at the start, at the end of each run, and each second, from another thread.
 
     Raises:
         BnbenchError: the folder is in use, or gone before all was trained, or a GPU takes no more from this process.
     """
-    check_execution(launcher, jobs, lanes)
+    options.check()
     if len(plan.finished) == len(plan.specs):
         with store.locked(plan.folder):
             store.join(plan.folder)  # a program that was killed may have left finished rows in segments
@@ -88,38 +55,28 @@ def execute(
         shown = ProgressTracker(plan.folder, pending, len(plan.impossible), watch)
         shown.look({})
         with watched(plan.folder, pending, shown.look, check_there):
-            ended, interrupted = _train(plan, pending, launcher, jobs, lanes, fail_fast, shown)
+            ended, interrupted = _train(plan, pending, options, shown)
     statuses = store.statuses(plan.folder)
     asked = {identity: statuses[identity] for identity in plan.specs}
     return Summary(plan.folder, asked, ended, interrupted)
 
 
 def _train(
-    plan: Plan,
-    pending: Mapping[str, RunSpec],
-    launcher: str,
-    jobs: int | None,
-    lanes: str,
-    fail_fast: bool,
-    shown: ProgressTracker,
+    plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions, shown: ProgressTracker
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
-    workers = worker_count(plan, jobs, launcher)
-    terms = Terms(workers, max_lanes(lanes), compiles=launcher == "inline")
+    resources = options.resources(plan)
     ended = 0
     try:
-        with _grouped(plan, pending, terms, shown) as (grouped, found, ready):
+        with _grouped(plan, pending, resources, shown) as (grouped, found, ready):
             tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.executions)
-            foreign = any(task.plugin for task in tasks)  # a user's code may end its process
-            here = workers == 1 and jobs is None and plan.device.type == "cpu"
-            launch = LAUNCHERS["local" if foreign else "inline" if here else launcher]
-            shown.begin(tasks, workers, found.sizes)
-            with closing(dispatch(tasks, launch, _devices(plan, workers), ready)) as told:
+            shown.begin(tasks, resources.workers, found.sizes)
+            with closing(dispatch(tasks, options.launch(plan), _devices(plan, resources.workers), ready)) as told:
                 for ends in told:
                     for end in ends:
                         ended += 1
                         shown.end(end)
-                    if fail_fast and any(end.status in store.FAILURES for end in ends):
+                    if options.fail_fast and any(end.status in store.FAILURES for end in ends):
                         break
     except KeyboardInterrupt:
         return ended, True
@@ -128,35 +85,34 @@ def _train(
 
 @contextmanager
 def _grouped(
-    plan: Plan, pending: Mapping[str, RunSpec], terms: Terms, shown: ProgressTracker
+    plan: Plan, pending: Mapping[str, RunSpec], resources: Resources, shown: ProgressTracker
 ) -> Iterator[tuple[Sequence[Stack], Division, Ready]]:
     """The stacks of pending runs, or the groups in which they are trained in turns; see :func:`_prepared`."""
     if groups := _interleaved(plan, pending):
         yield groups, Division({}, {}), lambda task: task
         return
-    with followed(shown.prepare), _prepared(plan, pending, terms, shown.wait) as prepared:
+    with followed(shown.prepare), _prepared(plan, pending, resources, shown.wait) as prepared:
         yield prepared
 
 
 @contextmanager
 def _prepared(
-    plan: Plan, pending: Mapping[str, RunSpec], terms: Terms, waits: Waits
+    plan: Plan, pending: Mapping[str, RunSpec], resources: Resources, waits: Waits
 ) -> Iterator[tuple[Sequence[Stack], Division, Ready]]:
     """The stacks of pending runs, how they are trained, and what a task becomes by code that is compiled meanwhile.
 
     The lanes that are found are entered in sweep.yaml, but for those of torch where compiled code is not ready.
     """
-    terms = replace(terms, known=plan.known_lanes() if terms.lanes is None else {})
-    found = _divided(plan, pending, terms, waits)
-    planned = _stacks(pending, found, terms)
+    found = _divided(plan, pending, resources, waits)
+    planned = _stacks(pending, found, resources)
     late = {name: spec for name, spec in pending.items() if found.executions[stack_key(spec)].is_unready}
-    question = plan.division(replace(terms, compiles=True))
+    question = plan.division(replace(resources, compiles=True))
     with closing(Preparation(plan, question, late, niceness(planned, pending, found))) as preparation:
         if is_worth_waiting(planned, pending, found):
             step("compiling")
             found.add(preparation.wait())
-            planned = _stacks(pending, found, terms)
-        _enter_lanes(plan, pending, found, terms)
+            planned = _stacks(pending, found, resources)
+        _enter_lanes(plan, pending, found, resources)
         yield planned, found, preparation.current
 
 
@@ -172,8 +128,9 @@ def execute_run(
 
     with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
         (identity,) = plan.pending
+        resources = TrainingOptions(jobs=1).resources(plan)
         try:
-            with _prepared(plan, plan.pending, Terms(1), lambda waiting: None) as (_, found, ready):
+            with _prepared(plan, plan.pending, resources, lambda waiting: None) as (_, found, ready):
                 (task,) = _tasks(plan, [list(plan.pending.values())], found.executions)
                 if task.plugin is None and plan.device.type == "cpu":
                     (end,) = work(ready(task), watch)
@@ -184,21 +141,6 @@ def execute_run(
         except KeyboardInterrupt:
             status = "interrupted"
     return Summary(plan.folder, {identity: status}, 1, status == "interrupted")
-
-
-def worker_count(plan: Plan, jobs: int | None = None, launcher: str = "local") -> int:
-    """How many processes train a plan: one per core or GPU unless told, and no more than there are runs.
-
-    ``inline`` trains in this one alone, but for a user's components, which are never trained here.
-    """
-    if launcher == "inline" and not any(spec.plugin for spec in plan.pending.values()):
-        return 1
-    return max(1, min(jobs or len(gpus(plan.device)) or cores(), len(plan.pending)))
-
-
-def max_lanes(lanes: str) -> int | None:
-    """Runs that are trained as one network at most; None if that is to be found out."""
-    return _LANES[lanes] if lanes in _LANES else int(lanes)
 
 
 def _devices(plan: Plan, workers: int) -> list[str]:
@@ -232,25 +174,25 @@ def _interleaved(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, 
     return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.interleaved else []
 
 
-def _divided(plan: Plan, pending: Mapping[str, RunSpec], terms: Terms, waits: Waits) -> Division:
+def _divided(plan: Plan, pending: Mapping[str, RunSpec], resources: Resources, waits: Waits) -> Division:
     """The division of the pending runs into stacks."""
     imported_whole("bnbench.training")
     from bnbench.training import release_memory
 
     whole = Division({}, {})
-    for told in plan.divide(pending, terms, waits):
+    for told in plan.divide(pending, resources, waits):
         whole.add(told.value)
     release_memory()  # of what was proved and measured
     return whole
 
 
-def _stacks(pending: Mapping[str, RunSpec], found: Division, terms: Terms) -> Sequence[Stack]:
-    return stacks(pending, found.executions, terms.workers, spread=terms.lanes is None)
+def _stacks(pending: Mapping[str, RunSpec], found: Division, resources: Resources) -> Sequence[Stack]:
+    return stacks(pending, found.executions, resources.workers, spread=resources.lanes is None)
 
 
-def _enter_lanes(plan: Plan, pending: Mapping[str, RunSpec], found: Division, terms: Terms) -> None:
+def _enter_lanes(plan: Plan, pending: Mapping[str, RunSpec], found: Division, resources: Resources) -> None:
     """Enter in sweep.yaml how many runs are trained together, as far as that was found out."""
-    if terms.lanes is not None:
+    if resources.lanes is not None:
         return
     groups = by_stack_key(pending)
     sure = {
@@ -258,7 +200,7 @@ def _enter_lanes(plan: Plan, pending: Mapping[str, RunSpec], found: Division, te
         for key, one in found.executions.items()
         if not one.is_unready and (one.lanes > 1 or len(groups.get(key, ())) > 1)
     }
-    if lanes := {**terms.known, **sure}:
+    if lanes := {**resources.known, **sure}:
         store.update_last_entry(plan.folder, {"lanes": lanes})
 
 

@@ -14,26 +14,9 @@ from bnbench.config import Request
 from bnbench.devices import Device
 from bnbench.imports import imported_whole
 from bnbench.isolation import Answer, Waits, ask
-from bnbench.plan import Division, Execution, Question, summarized
+from bnbench.plan import Division, Execution, Question, Resources, summarized
 from bnbench.schema import Known
 from bnbench.spec import RunSpec, stack_key
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Terms on which runs are divided into stacks.
-
-    Attributes:
-        workers: processes that train at a time.
-        lanes: runs trained as one network; None as many as is quick.
-        known: the most runs trained together, by stack key, as it was found before; counts only without lanes.
-        compiles: compilers are waited for.
-    """
-
-    workers: int
-    lanes: int | None = None
-    known: Mapping[str, int] = field(default_factory=dict)
-    compiles: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,23 +76,22 @@ class Plan:
                 known |= entry.get("lanes", {})
         return known
 
-    def division(self, terms: Terms) -> Question:
-        """The question that comes to a :class:`Division` on some terms."""
+    def division(self, resources: Resources) -> Question:
+        """The question that comes to a :class:`Division` among some resources."""
         imported_whole("bnbench.plan.choice")
-        import torch
+        from bnbench.plan.choice import division
 
-        from bnbench.plan.choice import Means, division
+        return partial(division, resources=resources)
 
-        means = Means(terms.workers, terms.lanes, torch.device(self.device.name), terms.compiles)
-        return partial(division, means=means, known=terms.known if terms.lanes is None else {})
-
-    def divide(self, pending: Mapping[str, RunSpec], terms: Terms, waits: Waits | None = None) -> Iterator[Answer]:
+    def divide(
+        self, pending: Mapping[str, RunSpec], resources: Resources, waits: Waits | None = None
+    ) -> Iterator[Answer]:
         """A :class:`Division` of what is pending: as the same command found before, or found now.
 
         Args:
             waits: see :func:`ask`.
         """
-        for answer in self.ask(self.division(terms), pending, True, waits):
+        for answer in self.ask(self.division(resources), pending, True, waits):
             if answer.error is None:
                 yield answer
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from statistics import fmean
@@ -16,10 +16,10 @@ from bnbench.imports import import_seconds, imported_whole
 from bnbench.isolation import Answer, ask_at_once
 from bnbench.launch import local, prestart
 from bnbench.memoization import finding_seconds, machine, remembered
-from bnbench.plan import Division, engine_lines, makespan, stacks
+from bnbench.plan import Division, Resources, engine_lines, makespan, stacks
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import foreseen, is_lasting
-from bnbench.session.plan import Plan, Terms
+from bnbench.session.plan import Plan
 from bnbench.session.provenance import is_settled
 from bnbench.spec import RunSpec, kind_key
 
@@ -27,26 +27,8 @@ MEASURING = "bnbench.worker", "bnbench.plan.estimate"
 """Modules of the processes that measure steps."""
 ENDING = 0.1
 """Seconds in which a process lets go of its modules, for each second in which it has imported them."""
-BRIEF = 0.1
-"""Seconds from which dividing runs is timed again: most of it is remembered then, as proofs and compiled code are."""
-
 ENOUGH_KINDS = 4
 """Kinds of stacks for each process that measures, from which none is measured twice."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """The means by which a plan is trained.
-
-    Attributes:
-        workers: processes that train at a time.
-        lanes: runs trained as one network; None as many as is quick.
-        rounds: parts of the plan that are trained one after the other.
-    """
-
-    workers: int
-    lanes: int | None = None
-    rounds: int = 1
 
 
 @dataclass(frozen=True)
@@ -80,71 +62,73 @@ class Estimate:
         return self.planning + self.loading + self.dividing + self.starting + self.training + self.ending
 
 
-def estimate(plan: Plan, way: Way) -> Estimate:
+def estimate(plan: Plan, resources: Resources, rounds: int = 1) -> Estimate:
     """Estimate the time of the command that trains a plan, called by the process that has planned it.
 
     Steps of built-in components are measured once on this machine; the answer is taken again for the rest of the week.
+    No compiler is waited for.
+
+    Args:
+        rounds: parts of the plan that are trained one after the other.
     """
     planning = age() - import_seconds() - finding_seconds()
     if not plan.pending:
         return Estimate(planning)
     if plan.device != CPU or not all(map(is_settled, plan.pending.values())):
-        return Estimate(planning, **_measured(plan, way))
+        return Estimate(planning, **_measured(plan, resources, rounds))
     about = [
         [*plan.pending],
-        *(way.workers, way.lanes, way.rounds, cores(), plan.known_lanes(), machine()),
+        *(resources.workers, resources.lanes, rounds, cores(), resources.known, machine()),
         date.today().isocalendar()[:2],
     ]
-    return Estimate(planning, **remembered("estimate", about, lambda: _measured(plan, way), is_lasting))
+    return Estimate(planning, **remembered("estimate", about, lambda: _measured(plan, resources, rounds), is_lasting))
 
 
-def _measured(plan: Plan, way: Way) -> dict[str, Any]:
+def _measured(plan: Plan, resources: Resources, rounds: int) -> dict[str, Any]:
     """The attributes of an :class:`Estimate` beside ``planning``, measured now.
 
     As many processes measure a few steps as will train. They start from a server that imports torch beside this
     process, and has done so when the runs are divided, unless both share one core.
     """
     in_workers = plan.device.type == "cpu" and (
-        way.workers > 1 or any(spec.plugin is not None for spec in plan.pending.values())
+        resources.workers > 1 or any(spec.plugin is not None for spec in plan.pending.values())
     )
     if in_workers:
         prestart(*MEASURING)
     imported_whole("bnbench.plan.estimate")
-    dividing, divisions = _timed_division(plan, way)
+    dividing, divisions = _timed_division(plan, resources)
     loading = import_seconds()
     if in_workers:
         list(local(abs, [0], 1))  # until the server can start processes
     whole = Division({}, {})
     for answer in divisions:
         whole.add(answer.value)
-    groups = stacks(plan.pending, whole.executions, way.workers, spread=way.lanes is None)
-    training, starting = _timed_steps(plan, way, divisions, groups, in_workers)
+    groups = stacks(plan.pending, whole.executions, resources.workers, spread=resources.lanes is None)
+    training, starting = _timed_steps(plan, resources, divisions, groups, in_workers)
     if in_workers and cores() == 1:
         starting += loading
     return {
         "loading": loading,
-        "dividing": way.rounds * dividing,
-        "starting": way.rounds * starting,
-        "training": makespan(training, way.workers),
+        "dividing": rounds * dividing,
+        "starting": rounds * starting,
+        "training": makespan(training, resources.workers),
         "engines": engine_lines(plan.pending, foreseen(groups, plan.pending, whole)),
     }
 
 
-def _timed_division(plan: Plan, way: Way) -> tuple[float, list[Answer]]:
-    """Divide the runs; the seconds without imports that it takes whoever trains, for whom what was slow is known."""
-    terms = Terms(way.workers, way.lanes, plan.known_lanes())
+def _timed_division(plan: Plan, resources: Resources) -> tuple[float, list[Answer]]:
+    """Divide the runs; the seconds that it takes whoever trains, without imports and without proofs that are kept."""
 
-    def timed() -> tuple[float, list[Answer]]:
-        start = time.monotonic() - import_seconds()
-        answers = list(plan.divide(plan.pending, terms))
-        return time.monotonic() - import_seconds() - start, answers
+    def clock() -> float:
+        return time.monotonic() - import_seconds() - finding_seconds()
 
-    seconds, answers = timed()
-    return (seconds, answers) if seconds < BRIEF else timed()
+    start = clock()
+    answers = list(plan.divide(plan.pending, replace(resources, compiles=False)))
+    return clock() - start, answers
 
 
 def _timed_steps(
-    plan: Plan, way: Way, divisions: Sequence[Answer], groups: Sequence[Stack], in_workers: bool
+    plan: Plan, resources: Resources, divisions: Sequence[Answer], groups: Sequence[Stack], in_workers: bool
 ) -> tuple[list[float], float]:
     """Seconds of each stack, and those until workers begin with them."""
     import torch
@@ -158,7 +142,7 @@ def _timed_steps(
         question = partial(stack_seconds, device=torch.device(plan.device.name), found=answer.value)
         start = time.monotonic()
         if in_workers:
-            shares = _shares(answer.specs, members, min(way.workers, cores()))
+            shares = _shares(answer.specs, members, min(resources.workers, cores()))
             questions = [(partial(question, planned=share), _representatives(answer.specs, share)) for share in shares]
             measurements = ask_at_once(questions, plan.components, plan.data)
         else:
@@ -172,7 +156,7 @@ def _timed_steps(
                 times.setdefault(stack, []).append(seconds)
         spent = fmean(measurement.value.spent for measurement in measurements) if measurements else 0.0
         starts.append(max(time.monotonic() - start - spent, 0.0))
-    return [*map(fmean, times.values())], max(*starts, sum(starts) / way.workers)
+    return [*map(fmean, times.values())], max(*starts, sum(starts) / resources.workers)
 
 
 def _shares(specs: Mapping[str, RunSpec], stacks: Sequence[Stack], processes: int) -> list[list[Stack]]:

@@ -5,7 +5,7 @@ content.
 """
 
 from bnbench.spec.checks import MOST_STEPS, check
-from bnbench.spec.identity import by_stack_key, kind_key, run_id, stack_key, stream
+from bnbench.spec.identity import by_stack_key, common_split, kind_key, run_id, stack_key, stream
 from bnbench.spec.optim import OPTIMS, Adam, AdamW, Optim, Sgd
 from bnbench.spec.run import (
     PROBE_NAMES,
@@ -50,6 +50,7 @@ __all__ = [
     "as_tree",
     "by_stack_key",
     "check",
+    "common_split",
     "effective_lr",
     "flatten",
     "kind_key",

@@ -6,10 +6,10 @@ import hashlib
 import json
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
-from bnbench.spec.run import RunSpec
+from bnbench.spec.run import RunSpec, Split
 from bnbench.spec.tree import as_tree
 
 SCHEMA_VERSION = 4
@@ -27,12 +27,24 @@ def run_id(spec: RunSpec) -> str:
     return f"r{_digest(_identity(spec))[:11]}"
 
 
+def common_split(spec: RunSpec) -> Split:
+    """The split as far as runs of one network must share it: its seed is 0 where each may have its own.
+
+    The sizes of all parts are the same for every seed, and so are the steps of shuffled batches. Those of batches of
+    one class or domain depend on how many examples of it are for training, and images that enter domains are other ones
+    for each seed: there the seed stays.
+    """
+    return replace(spec.split, seed=0) if spec.batches == "shuffled" and not spec.domains else spec.split
+
+
 def stack_key(spec: RunSpec) -> str:
     """Identity of what runs must have in common to be trained as one network.
 
-    A run's own learning rate, momentum, weight decay and seed are left out.
+    A run's own learning rate, momentum, weight decay and seed are left out, and the seed of its split where
+    :func:`common_split` does.
     """
     tree = _identity(spec)
+    tree["split"]["seed"] = common_split(spec).seed
     del tree["lr"], tree["seed"]
     (optim,) = tree["optim"].values()
     optim.pop("momentum", None)
@@ -40,18 +52,19 @@ def stack_key(spec: RunSpec) -> str:
     return f"s{_digest(tree)[:11]}"
 
 
-_BESIDE_LR_AND_SEED: Callable[[RunSpec], tuple[object, ...]] = operator.attrgetter(
-    *(field.name for field in fields(RunSpec) if field.name not in ("lr", "seed"))
+_IN_COMMON: Callable[[RunSpec], tuple[object, ...]] = operator.attrgetter(
+    *(field.name for field in fields(RunSpec) if field.name not in ("lr", "seed", "split"))
 )
 
 
 def by_stack_key(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
-    """The run_ids of each stack key, which is found once for all specs that differ in learning rate and seed only."""
+    """The run_ids of each stack key, which is found once for all specs that differ in learning rate and seeds only."""
     groups: dict[str, list[str]] = {}
     keys: dict[tuple[object, ...], str] = {}
     for identity, spec in specs.items():
         options = (*spec.norm.items, *spec.model.items, *spec.dataset.items)
-        settings = (_BESIDE_LR_AND_SEED(spec), *(type(value) for _, value in options))  # as 1, 1.0 and True are equal
+        types = (type(value) for _, value in options)  # as 1, 1.0 and True are equal
+        settings = (_IN_COMMON(spec), common_split(spec), *types)
         if settings not in keys:
             keys[settings] = stack_key(spec)
         groups.setdefault(keys[settings], []).append(identity)
@@ -61,10 +74,11 @@ def by_stack_key(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
 def kind_key(spec: RunSpec) -> tuple[object, ...]:
     """Equal for runs whose networks, steps and amounts of work are of one kind.
 
-    They differ in numbers of the optimizer and the schedule, in the seed, and in how they are evaluated.
+    They differ in numbers of the optimizer and the schedule, in the seed, in that of the split where
+    :func:`common_split` leaves it out, and in how they are evaluated.
     """
     return (
-        *(spec.norm, spec.model, spec.train, spec.dataset, spec.split, spec.data, spec.domains, spec.batches),
+        *(spec.norm, spec.model, spec.train, spec.dataset, common_split(spec), spec.data, spec.domains, spec.batches),
         *(spec.batch_size, spec.drop_last, spec.epochs, spec.steps, spec.precision, spec.label_smoothing),
         *(type(spec.optim), spec.grad_clip is None, spec.freeze_statistics, spec.plugin),
     )

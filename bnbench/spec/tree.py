@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -49,19 +48,16 @@ def arm(spec: RunSpec) -> str:
 
 def flatten(spec: RunSpec) -> dict[str, Value]:
     """The spec as dotted columns: ``norm`` holds the chosen name, ``norm.groups`` an option of it."""
-    return dict(_columns(spec))
-
-
-def _columns(spec: RunSpec) -> Iterator[tuple[str, Value]]:
+    columns: dict[str, Value] = {}
     for name in _FIELDS[RunSpec]:
         value = getattr(spec, name)
-        match value:
-            case str() | int() | float() | tuple() | None:
-                yield name, value
-            case Choice():
-                yield name, value.name
-                yield from ((f"{name}.{key}", option) for key, option in value.items)
-            case _:
-                if not isinstance(value, Split | Evaluate):
-                    yield name, kind_name(value)
-                yield from ((f"{name}.{part}", getattr(value, part)) for part in _FIELDS[type(value)])
+        if isinstance(value, Choice):
+            columns[name] = value.name
+            columns.update((f"{name}.{key}", option) for key, option in value.items)
+        elif (parts := _FIELDS.get(type(value))) is not None:
+            if type(value) in _KINDS:
+                columns[name] = kind_name(value)
+            columns.update((f"{name}.{part}", getattr(value, part)) for part in parts)
+        else:
+            columns[name] = value
+    return columns

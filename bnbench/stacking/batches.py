@@ -5,12 +5,14 @@ N batch of a lane, K lanes, M = K * N, S steps of a block, C channels, H, W.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from bnbench.data import Data, Draws, Order, augment, draw_epoch, normalize
+from bnbench.data import Data, Draws, Order, augment, draw_epoch, examples_of_lanes
 from bnbench.spec import RunSpec
 from bnbench.training.randomness import generator
 
@@ -22,13 +24,20 @@ NATIVE_BLOCK_BYTES = 2**22
 
 
 class LaneBatches:
-    """The data order and augmentation of every lane: lanes with one seed share them."""
+    """The data order and augmentation of every lane, shared by lanes of one seed, and the examples of its split."""
 
     def __init__(
-        self, specs: Sequence[RunSpec], data: Data, order: Order, dtype: torch.dtype, block_bytes: int | None = None
+        self,
+        specs: Sequence[RunSpec],
+        data: Sequence[Data],
+        order: Order,
+        dtype: torch.dtype,
+        block_bytes: int | None = None,
     ) -> None:
-        self._data, self._order, self._dtype, self._batch_size = data, order, dtype, specs[0].batch_size
-        self._block_bytes = BLOCK_BYTES[data.train.x.device.type] if block_bytes is None else block_bytes
+        self._train = examples_of_lanes(data, [lane.train for lane in data])
+        self._augmentation, self._image_size = data[0].augmentation, math.prod(data[0].shape)
+        self._order, self._dtype, self._batch_size = order, dtype, specs[0].batch_size
+        self._block_bytes = BLOCK_BYTES[data[0].device.type] if block_bytes is None else block_bytes
         self._seeds = [spec.seed for spec in specs]
         self._generators = {seed: (generator(seed, "order"), generator(seed, "augment")) for seed in self._seeds}
         self._draws = Draws(torch.empty(0))
@@ -37,8 +46,7 @@ class LaneBatches:
     @property
     def longest(self) -> int:
         """The most steps of a block."""
-        data = self._data
-        bytes_of_one = self._dtype.itemsize * len(self._seeds) * self._batch_size * data.train.x[0].numel()
+        bytes_of_one = self._dtype.itemsize * len(self._seeds) * self._batch_size * self._image_size
         fitting = self._block_bytes // bytes_of_one
         return max(1, min(fitting, self._order.steps))
 
@@ -67,20 +75,21 @@ class LaneBatches:
         index = torch.tensor(columns, device=self._draws.order.device)
         parts = (self._draws.order, self._draws.dy, self._draws.dx, self._draws.flip)
         self._draws = Draws(*(part[index] if part is not None else None for part in parts))  # type: ignore[arg-type]
+        self._train = self._train.select(index)
 
     def _draw(self) -> None:
-        """Draw the next epoch of every seed; ``order`` and the rest become [K, examples]."""
-        augmentation = self._data.augmentation
-        draws = {seed: draw_epoch(self._order, augmentation, *pair) for seed, pair in self._generators.items()}
+        """Draw the next epoch of every seed; all become [K, examples], ``order`` as places among those of all lanes."""
+        draws = {seed: draw_epoch(self._order, self._augmentation, *pair) for seed, pair in self._generators.items()}
         lanes = [draws[seed] for seed in self._seeds]
         parts = [[getattr(lane, name) for lane in lanes] for name in ("order", "dy", "dx", "flip")]
         stacks = [None if part[0] is None else torch.stack(part) for part in parts]
-        self._draws = Draws(*stacks).to(self._data.train.y.device)  # type: ignore[arg-type]
+        drawn = Draws(*stacks).to(self._train.joined.y.device)  # type: ignore[arg-type]
+        self._draws = replace(drawn, order=drawn.order + self._train.start_K[:, None])
         self._block = None
 
     def _prepare(self, position: int) -> tuple[Tensor, Tensor]:
         """The batches of the next block; a smaller last batch of an epoch is a block of its own."""
-        data, draws, size = self._data, self._draws, self._batch_size
+        train, draws, size = self._train, self._draws, self._batch_size
         steps = max(1, min(draws.order.shape[1] // size - position, self.longest))
         here = slice(position * size, (position + steps) * size)
 
@@ -89,7 +98,7 @@ class LaneBatches:
             return torch.unflatten(part[:, here], 1, (steps, -1)).transpose(0, 1).flatten()
 
         index = in_steps(draws.order)
-        x = normalize(data.train.x[index], data.mean, data.std, self._dtype)
+        x = train.normalize(train.joined.images(index), self._dtype, steps)
         if draws.dy is not None and draws.dx is not None and draws.flip is not None:
-            x = augment(x, data.augmentation.pad, *map(in_steps, (draws.dy, draws.dx, draws.flip)))
-        return torch.unflatten(x, 0, (steps, -1)), data.train.y[index].view(steps, len(self._seeds), -1)
+            x = augment(x, self._augmentation.pad, *map(in_steps, (draws.dy, draws.dx, draws.flip)))
+        return torch.unflatten(x, 0, (steps, -1)), train.joined.y[index].view(steps, len(self._seeds), -1)

@@ -6,7 +6,7 @@ N batch of a lane, K lanes, M = K * N, C channels, H, W, S steps of a block or b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -51,7 +51,7 @@ class Stack:
 
     Args:
         specs: of all runs, with one stack key.
-        data: on the device of training.
+        data: of each, on the device of training.
         timeline: of the runs.
         network: trained in place.
         optimizer: of the network.
@@ -66,7 +66,7 @@ class Stack:
     def __init__(
         self,
         specs: Sequence[RunSpec],
-        data: Data,
+        data: Sequence[Data],
         timeline: Timeline,
         network: Folded,
         optimizer: LaneOptimizer,
@@ -104,28 +104,28 @@ class Stack:
         """
         losses_SK = metrics.losses()
         if first:
-            self._limit_K = self._specs[0].divergence_factor * losses_SK[0].clamp(min=math.log(self._data.classes))
+            self._limit_K = self._specs[0].divergence_factor * losses_SK[0].clamp(min=math.log(self._data[0].classes))
         bad_SK = ~(losses_SK <= self._limit_K)  # also true for nan
         at = bad_SK.int().argmax(0).tolist()
         return [step if is_bad else None for step, is_bad in zip(at, bad_SK.any(0).tolist(), strict=True)]
 
-    def evaluate(self, examples: Examples) -> list[tuple[float, float]]:
-        """Loss and accuracy by column; a single lane is evaluated as if it had companions."""
-        specs = [self._specs[lane] for lane in self.lanes]
+    def evaluate(self, part: Callable[[Data], Examples]) -> list[tuple[float, float]]:
+        """Loss and accuracy by column on a part of its data; a single lane is evaluated as if it had companions."""
+        is_single = len(self.lanes) < MIN_LANES
+        lanes = self.lanes * MIN_LANES if is_single else self.lanes
+        specs, data = [self._specs[lane] for lane in lanes], [self._data[lane] for lane in lanes]
         with undrawn():
-            if len(specs) >= MIN_LANES:
-                return evaluate_lanes(specs, self._network, self._data, examples)
-            pair = select(self._network, [0] * MIN_LANES)
-            return evaluate_lanes(specs * MIN_LANES, pair, self._data, examples)[:1]
+            network = select(self._network, [0] * MIN_LANES) if is_single else self._network
+            return evaluate_lanes(specs, network, data, [part(split) for split in data])[: len(self.lanes)]
 
     def measure(self, probe: Probe, step: int) -> list[tuple[int, Reading]]:
         """A probe's readings of each living lane, as a network of its own with its weights as one alone has them."""
         readings: list[tuple[int, Reading]] = []
         for column, lane in enumerate(self.lanes):
             if lane in self.alive:
-                layout = memory_format(self._specs[lane], self._data.train.y.device)
+                layout = memory_format(self._specs[lane], self._data[lane].device)
                 alone = unfold(self._network, column).to(memory_format=layout)
-                readings += [(lane, reading) for reading in probe(self._specs[lane], alone, self._data, step)]
+                readings += [(lane, reading) for reading in probe(self._specs[lane], alone, self._data[lane], step)]
         return readings
 
     def drop_ended(self, min_lanes: int = MIN_LANES) -> None:

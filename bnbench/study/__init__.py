@@ -9,7 +9,7 @@ from bnbench.study.overrides import told_apart, varied
 from bnbench.study.parser import read_study
 from bnbench.study.registry import MEASURES
 from bnbench.study.row import Row
-from bnbench.study.runner import Findings, Place, check_places, execute, run_study, sweep_name
+from bnbench.study.runner import Findings, Place, check_places, execute, run_study, sweep_name, training_options
 from bnbench.study.scorecards import scorecard
 from bnbench.study.views import as_table, view
 
@@ -40,6 +40,7 @@ __all__ = [
     "scorecard_files",
     "sweep_name",
     "told_apart",
+    "training_options",
     "varied",
     "view",
     "write",

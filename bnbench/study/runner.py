@@ -105,9 +105,14 @@ def execute(
         jobs: worker processes; 1 trains in this process, unless on a GPU.
         watch: is shown the progress.
     """
-    jobs = 1 if study.alone else jobs
-    launcher = "inline" if jobs == 1 and plan.device.type == "cpu" else "local"
-    return session.execute(plan, launcher=launcher, jobs=jobs, lanes="off" if study.alone else "auto", watch=watch)
+    return session.execute(plan, training_options(study, plan, jobs), watch)
+
+
+def training_options(study: Study, plan: session.Plan, jobs: int | None = None) -> session.TrainingOptions:
+    """The way in which the runs of a study are trained; see :func:`execute`."""
+    if study.alone:
+        return session.options_without_launcher(plan, 1, "off")
+    return session.options_without_launcher(plan, jobs)
 
 
 @dataclass

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnbench.data import Data, Examples, normalize
+from bnbench.data import Data, Examples, LaneExamples, examples_of_lanes
 from bnbench.spec import RunSpec
 from bnbench.training.batch_dependence import mixes_examples
 from bnbench.training.forward import dtype_of, forward
@@ -28,31 +28,36 @@ def evaluate(spec: RunSpec, network: nn.Module, data: Data, examples: Examples) 
     training's size, in one random order for all runs. An output that is not finite is never right. The network is left
     as it was: its parameters, its buffers, its mode, and what its layers keep in Python.
     """
-    ((loss, accuracy),) = evaluate_lanes([spec], network, data, examples)
+    ((loss, accuracy),) = evaluate_lanes([spec], network, [data], [examples])
     return loss, accuracy
 
 
 @torch.no_grad()
 def evaluate_lanes(
-    specs: Sequence[RunSpec], network: nn.Module, data: Data, examples: Examples
+    specs: Sequence[RunSpec], network: nn.Module, data: Sequence[Data], examples: Sequence[Examples]
 ) -> list[tuple[float, float]]:
-    """:func:`evaluate` for each lane of a stack; ``network`` maps [K*N, C, H, W] to logits [K*N, classes]."""
-    spec, lanes = specs[0], len(specs)
-    full = spec.evaluate.statistics == "batch" or mixes_examples(network, data.shape)
-    alone = EVALUATION_BATCH if lanes == 1 else lane_batch(spec, examples.y.device)
-    size = spec.batch_size if full else alone
-    examples = _shuffled(examples, spec.split.seed) if full else examples
-    loss_K = torch.zeros(lanes, dtype=torch.float64, device=examples.y.device)
-    right_K = torch.zeros(lanes, dtype=torch.int64, device=examples.y.device)
+    """:func:`evaluate` for each lane of a stack; ``network`` maps [K*N, C, H, W] to logits [K*N, classes].
+
+    Args:
+        data: of each lane; the same object for lanes of one split.
+        examples: of each lane's data, equally many.
+    """
+    spec, lanes, device = specs[0], len(specs), data[0].device
+    full = spec.evaluate.statistics == "batch" or mixes_examples(network, data[0].shape)
+    alone = EVALUATION_BATCH if lanes == 1 else lane_batch(spec, device)
+    part, total = examples_of_lanes(data, examples), len(examples[0])
+    order_DN = _order(specs, part, total, full).to(device) + part.start_D[:, None]
+    loss_K = torch.zeros(lanes, dtype=torch.float64, device=device)
+    right_K = torch.zeros(lanes, dtype=torch.int64, device=device)
     with evaluation_mode(specs, network, data):
-        for x_NCHW, y_N, count in _batches(examples, size, full):
-            x_NCHW = normalize(x_NCHW, data.mean, data.std, dtype_of(spec)).repeat(lanes, 1, 1, 1)
+        for index_DN, count in _batches(order_DN, spec.batch_size if full else alone, full):
+            x_DNCHW = torch.unflatten(part.joined.images(index_DN.flatten()), 0, index_DN.shape)
+            x_NCHW = part.normalize_splits(x_DNCHW, dtype_of(spec))[part.split_K].flatten(0, 1)
             logits_KNO = torch.unflatten(forward(spec, network, x_NCHW), 0, (lanes, -1))[:, :count]
-            target_KN = y_N[:count].expand(lanes, count)
+            target_KN = part.joined.y[index_DN[part.split_K, :count]]
             loss_M = F.cross_entropy(logits_KNO.flatten(0, 1), target_KN.flatten(), reduction="none")
             loss_K += loss_M.view(lanes, count).sum(1)
             right_K += ((logits_KNO.argmax(2) == target_KN) & logits_KNO.isfinite().all(2)).sum(1)
-    total = len(examples.y)
     return [(loss / total, right / total) for loss, right in zip(loss_K.tolist(), right_K.tolist(), strict=True)]
 
 
@@ -64,19 +69,24 @@ def lane_batch(spec: RunSpec, device: torch.device) -> int:
     return LANE_BATCH if device.type == "cpu" else max(LANE_BATCH, min(LANE_BATCH_OF_GPU, 16 * spec.batch_size))
 
 
-def _shuffled(examples: Examples, seed: int) -> Examples:
-    """Examples in random order: a folder of images has them by class."""
-    order = torch.randperm(len(examples.y), generator=generator(seed, "evaluation"))
-    return examples[order.to(examples.y.device)]
+def _order(specs: Sequence[RunSpec], part: LaneExamples, total: int, full: bool) -> Tensor:
+    """[D, N] int64, the order of each split's examples: random in whole batches, as a folder of images is by class."""
+    seeds = dict(zip(part.split_K.tolist(), (spec.split.seed for spec in specs), strict=True))
+    return torch.stack(
+        [
+            torch.randperm(total, generator=generator(seeds[split], "evaluation")) if full else torch.arange(total)
+            for split in range(len(seeds))
+        ]
+    )
 
 
-def _batches(examples: Examples, size: int, full: bool) -> Iterator[tuple[Tensor, Tensor, int]]:
+def _batches(order_DN: Tensor, size: int, full: bool) -> Iterator[tuple[Tensor, int]]:
     """Batches and how many of each count; with ``full`` a short last batch is filled up from the start."""
-    total = len(examples.y)
+    total = order_DN.shape[1]
     for start in range(0, total, size):
-        x_NCHW, y_N = examples.x[start : start + size], examples.y[start : start + size]
-        count = len(y_N)
+        index_DN = order_DN[:, start : start + size]
+        count = index_DN.shape[1]
         if full and count < size:
-            filler = torch.arange(size - count, device=y_N.device) % total
-            x_NCHW, y_N = torch.cat([x_NCHW, examples.x[filler]]), torch.cat([y_N, examples.y[filler]])
-        yield x_NCHW, y_N, count
+            filler = torch.arange(size - count, device=order_DN.device) % total
+            index_DN = torch.cat([index_DN, order_DN[:, filler]], 1)
+        yield index_DN, count

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
-from bnbench.data import Data, normalize
+from bnbench.data import Data, examples_of_lanes
 from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.training.content import PLAIN, own_attributes
@@ -64,18 +64,23 @@ def _copy_attributes(network: nn.Module, attributes: list[tuple[nn.Module, dict[
 
 
 @contextlib.contextmanager
-def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Data) -> Iterator[None]:
-    """Switch to evaluation with the statistics that the lanes' specs ask for, and restore everything afterwards."""
+def evaluation_mode(specs: Sequence[RunSpec], network: nn.Module, data: Sequence[Data]) -> Iterator[None]:
+    """Switch to evaluation with the statistics that the lanes' specs ask for, and restore everything afterwards.
+
+    Args:
+        data: of each lane; the same object for lanes of one split.
+    """
     tracking = [module for module in network.modules() if tracks_statistics(module)]
     statistics = statistics_of(specs[0], tracking)
-
-    def show(copy: nn.Module, x_NCHW: Tensor) -> None:
-        forward(specs[0], copy, normalize(x_NCHW, data.mean, data.std, dtype_of(specs[0])))
-
     with not_training(network), kept_state(network):
         if statistics == "batch":
             for module in tracking:
                 module.train()
         elif statistics == "recomputed" and tracking:
-            recompute(specs, network, data, show)
+            train = examples_of_lanes(data, [lane.train for lane in data])
+
+            def show(copy: nn.Module, x_NCHW: Tensor) -> None:
+                forward(specs[0], copy, train.normalize(x_NCHW, dtype_of(specs[0])))
+
+            recompute(specs, network, train, show)
         yield

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from bnbench.data import Data
+from bnbench.data import LaneExamples
 from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
 from bnbench.training.randomness import generator
@@ -62,7 +62,7 @@ def freeze_statistics(network: nn.Module) -> None:
 
 
 @torch.no_grad()
-def recompute(specs: Sequence[RunSpec], network: nn.Module, data: Data, show: Show) -> None:
+def recompute(specs: Sequence[RunSpec], network: nn.Module, train: LaneExamples, show: Show) -> None:
     """Replace running statistics by those of the population, over training batches with frozen weights.
 
     As Wu & Johnson 2021 (section 3) and fvcore's ``update_bn_stats``: layers normalize with batch statistics, and the
@@ -73,17 +73,17 @@ def recompute(specs: Sequence[RunSpec], network: nn.Module, data: Data, show: Sh
     Args:
         specs: of the lanes of a network, or of the one run.
         network: in evaluation mode; nothing but running statistics is changed.
-        data: whose training images are shown, in batches of the training size.
+        train: the training examples of the lanes, which are shown in batches of the training size.
         show: gives them to a network.
     """
     trial = copied(network)
     populations = [Population(layer) for layer in trial.modules() if tracks_statistics(layer)]
     for population in populations:
         population.layer.train()
-    _pass(specs, trial, data, show, {population.layer: population.see for population in populations})
+    _pass(specs, trial, train, show, {population.layer: population.see for population in populations})
     centering = {population.layer: population.see_centered for population in populations if population.averages}
     if centering:
-        _pass(specs, trial, data, show, centering)
+        _pass(specs, trial, train, show, centering)
     tracking = filter(tracks_statistics, network.modules())
     for layer, population in zip(tracking, populations, strict=True):
         for name, running in running_statistics(layer).items():
@@ -153,7 +153,7 @@ def _axes(x_KNC: Tensor) -> tuple[int, ...]:
 def _pass(
     specs: Sequence[RunSpec],
     network: nn.Module,
-    data: Data,
+    train: LaneExamples,
     show: Show,
     see: Mapping[nn.Module, Callable[[nn.Module, tuple[Tensor, ...]], None]],
 ) -> None:
@@ -166,16 +166,16 @@ def _pass(
     with ExitStack() as hooks:
         for layer, hook in see.items():
             hooks.enter_context(layer.register_forward_pre_hook(hook))
-        for x_NCHW in _batches(specs, data):
+        for x_NCHW in _batches(specs, train):
             show(network, x_NCHW)
             for layer, name, value in buffers:
                 layer._buffers[name] = value.clone()
 
 
-def _batches(specs: Sequence[RunSpec], data: Data) -> Iterator[Tensor]:
+def _batches(specs: Sequence[RunSpec], train: LaneExamples) -> Iterator[Tensor]:
     """Training images in whole batches, shuffled for each lane, as they are stored."""
-    spec, device = specs[0], data.train.y.device
-    orders = [torch.randperm(len(data.train.y), generator=generator(lane.seed, "recompute")) for lane in specs]
+    spec, device = specs[0], train.split_K.device
+    orders = [torch.randperm(train.count, generator=generator(lane.seed, "recompute")) for lane in specs]
     for index_KN in torch.split(torch.stack(orders), spec.batch_size, 1)[: spec.evaluate.recompute_batches]:
-        if index_KN.shape[1] == min(spec.batch_size, len(data.train.y)):
-            yield data.train.x[index_KN.flatten().to(device)]
+        if index_KN.shape[1] == min(spec.batch_size, train.count):
+            yield train.joined.images((index_KN.to(device) + train.start_K[:, None]).flatten())

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bnbench.native import c_compiler
+from tests import warm
 from tests.cli.test_sweep import rows
 from tests.native.test_compilation import _alive
 from tests.native.test_compilation import program as executable
@@ -55,7 +56,7 @@ class Here:
     def started(self, waits: str, *words: str) -> Iterator[subprocess.Popen[str]]:
         """A program at work, in a group of its own."""
         command = [sys.executable, "-c", PROGRAM, waits, *words]
-        with subprocess.Popen(
+        with warm.Popen(
             command,
             cwd=self.folder,
             env=self._environment,

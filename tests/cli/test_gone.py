@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.conftest import Program
 
 LONG = ("model=mlp", "model.width=16", "epochs=1000000", "evaluate.every=20")
@@ -25,6 +26,8 @@ COMMANDS = {
     "run": ("run", "--name", "s", *LONG),
 }
 PATIENCE = 60.0
+IN_THE_BACKGROUND = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+"""As a shell begins what a script puts behind: Ctrl-C does not reach it."""
 
 
 def wait_for(folder: Path) -> None:
@@ -35,23 +38,6 @@ def wait_for(folder: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("nothing was trained")
-
-
-def in_the_background() -> None:
-    """As a shell begins what a script puts behind: Ctrl-C does not reach it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def processes(mark: str) -> list[str]:
-    """The processes that live with this text in their environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark.encode() in path.read_bytes():
-                found.append(path.parent.name)
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.parametrize(
@@ -66,12 +52,12 @@ def processes(mark: str) -> list[str]:
     ],
 )
 def test_a_folder_that_goes_while_it_is_written_to(program: Program, tmp_path: Path, command: str, what: str):
-    folder, elsewhere, mark = tmp_path / "results/s", tmp_path / "results/t", uuid.uuid4().hex
+    folder, elsewhere, before = tmp_path / "results/s", tmp_path / "results/t", warm.living()
     words = [sys.executable, "-m", "bnbench", *COMMANDS[command]]
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "MARK": mark}
-    process = subprocess.Popen(
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    process = warm.Popen(
         words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=in_the_background,
+        preexec_fn=IN_THE_BACKGROUND,
     )  # fmt: skip
     wait_for(folder)
     if what == "removed":
@@ -88,9 +74,9 @@ def test_a_folder_that_goes_while_it_is_written_to(program: Program, tmp_path: P
     assert err.startswith(f"error: {folder} was renamed, moved or removed while it was written to")
     assert folder.exists() == (what == "replaced") and not (folder.exists() and list(folder.iterdir()))
     deadline = time.monotonic() + 10
-    while processes(mark) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert processes(mark) == []
+    while warm.living() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not warm.living() - before
     if what == "renamed":
         elsewhere.rename(folder)
         known = program("ls")

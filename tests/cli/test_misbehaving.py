@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bnbench import isolation
 from bnbench.errors import PluginError
 from bnbench.plugins import known_components
+from tests import warm
 from tests.cli.misbehaving import ENDING, HANGING, HARMLESS, NORMS, RAISING, WRITING
 from tests.conftest import Program
 
@@ -34,16 +36,16 @@ class Outcome:
     runs: dict[str, dict[str, str]]
 
 
-def call(folder: Path, place: str, *words: str) -> Outcome:
+def call(folder: Path, place: str, *words: str, start: Callable[..., Any] = warm.run) -> Outcome:
     """A call of the program in a folder, which must leave no process and no file behind but its results."""
-    mark, temporary = uuid.uuid4().hex, folder / "temporary"
+    before, temporary = warm.living(), folder / "temporary"
     temporary.mkdir(exist_ok=True)
-    environment = {**os.environ, "MISBEHAVES": place, "MARK": mark, "TMPDIR": str(temporary)}
-    done = subprocess.run(
+    environment = {**os.environ, "MISBEHAVES": place, "TMPDIR": str(temporary)}
+    done = start(
         [sys.executable, "-m", "bnbench", *words], cwd=folder, env=environment, capture_output=True, timeout=500,
         stdin=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
-    check_all_ended(mark)
+    check_all_ended(before)
     assert [path for path in temporary.iterdir() if not path.name.startswith("torchinductor")] == []  # torch's cache
     table = folder / "results/s/runs.csv"
     rows = list(csv.DictReader(table.read_text().splitlines())) if table.exists() else []
@@ -51,23 +53,12 @@ def call(folder: Path, place: str, *words: str) -> Outcome:
     return Outcome(done.returncode, done.stdout, done.stderr, {row["norm"]: row for row in rows})
 
 
-def check_all_ended(mark: str) -> None:
+def check_all_ended(before: set[int]) -> None:
+    """Wait until no process is left that was not there before."""
     deadline = time.monotonic() + 10
-    while left := marked(mark):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
-
-
-def marked(mark: str) -> list[str]:
-    """The processes whose environment has a mark."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-    return found
+    while left := warm.living() - before:
+        assert time.monotonic() < deadline, [Path(f"/proc/{process}/cmdline").read_text() for process in left]
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +78,9 @@ def test_each_arm_bears_what_it_does_alone(tmp_path: Path, alone: dict[str, str]
         else [norm for norm in NORMS if norm not in HANGING]
     )
     found = call(
-        tmp_path, place, "sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, f"norm=batch,none,{','.join(norms)}"
-    )
+        tmp_path, place, "sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, f"norm=batch,none,{','.join(norms)}",
+        start=subprocess.run if place == "init" else warm.run,
+    )  # fmt: skip
     assert found.code == 1 and found.runs.keys() == {"batch", "none", *norms}, found.err[-2000:]
     assert "Traceback" not in found.err and "bug" not in found.err
     for norm in ENDING.keys() & norms:
@@ -183,20 +175,20 @@ IMPATIENT = (
     ("dividing", "nothing from norm=loops model=mlp dataset=digits seed=0 and 1 other run for "),
 ])  # fmt: skip
 def test_a_silent_arm_is_named_and_can_be_interrupted(tmp_path: Path, place: str, says: str):
-    mark, output = uuid.uuid4().hex, tmp_path / "output"
+    before, output = warm.living(), tmp_path / "output"
     words = ["sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, "norm=batch,raises,loops", "seed=0,1"]
     with output.open("w") as stream:
-        process = subprocess.Popen(
+        process = warm.Popen(
             [sys.executable, "-uc", IMPATIENT, *words], cwd=tmp_path, stdout=stream, stderr=stream,
-            env={**os.environ, "MISBEHAVES": place, "MARK": mark},
+            env={**os.environ, "MISBEHAVES": place},
         )  # fmt: skip
     deadline = time.monotonic() + 120
     while says not in output.read_text():
         assert time.monotonic() < deadline and process.poll() is None, output.read_text()
-        time.sleep(0.1)
+        time.sleep(0.05)
     asked = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130 and time.monotonic() - asked < 10
-    check_all_ended(mark)
+    check_all_ended(before)
     assert (tmp_path / "results").exists() == (place == "dividing")
     assert "Traceback" not in output.read_text()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -17,6 +16,8 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.errors import InvalidRequest
 from bnbench.session.naming import free_name
+from tests import warm
+from tests.cli.test_progress import TAKE_TERMINAL
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program, make_spec
 
@@ -140,9 +141,9 @@ def test_a_person_at_a_terminal_is_asked(program: Program, tmp_path: Path, answe
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "bnbench", *SWEEP, "norm=batch"]
     environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}
-    with subprocess.Popen(
+    with warm.Popen(
         words, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=environment, start_new_session=True,
-        preexec_fn=_take_terminal,
+        preexec_fn=TAKE_TERMINAL,
     ) as process:  # fmt: skip
         os.close(theirs)
         said = _read_until(ours, b"[y/n]")
@@ -153,13 +154,6 @@ def test_a_person_at_a_terminal_is_asked(program: Program, tmp_path: Path, answe
     os.close(ours)
     assert len(rows("results/s/runs.csv")) == (2 if code == 0 else 1)
     assert b"Traceback" not in said
-
-
-def _take_terminal() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _read_until(terminal: int, end: bytes | None) -> bytes:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 PROGRAM = """
 import multiprocessing, tempfile
 {refusal}
@@ -61,7 +63,7 @@ COMMANDS = [
 def call(here: Path, refusal: str, *words: str) -> subprocess.CompletedProcess[str]:
     (here / "plugin.py").write_text(PLUGIN)
     program = PROGRAM.format(refusal=REFUSALS[refusal][0])
-    return subprocess.run(
+    return warm.run(
         [sys.executable, "-c", program, *words], cwd=here, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip

@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bnbench import store
+from tests import warm
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program, RoomFor, make_spec
 
@@ -85,14 +88,18 @@ def test_a_file_that_may_not_be_written_is_left_alone(program: Program, planned:
 
 
 @pytest.mark.parametrize(
-    "words", [("run", "--name", "s", *SMALL), ("sweep", "--name", "s", "--jobs", "1", *SMALL, "seed=0,1"), ("--help",)]
+    ("start", "words"),
+    [
+        (warm.run, ("run", "--name", "s", *SMALL)),
+        (warm.run, ("sweep", "--name", "s", "--jobs", "1", *SMALL, "seed=0,1")),
+        (subprocess.run, ("--help",)),
+    ],
+    ids=["run", "sweep", "help"],
 )
-def test_a_reader_that_leaves_stops_nothing(tmp_path: Path, words: tuple[str, ...]):
+def test_a_reader_that_leaves_stops_nothing(tmp_path: Path, start: Callable[..., Any], words: tuple[str, ...]):
     news, told = os.pipe()
     os.close(news)
-    result = subprocess.run(
-        [*BNBENCH, *words], cwd=tmp_path, stdout=told, stderr=subprocess.PIPE, text=True, check=False
-    )
+    result = start([*BNBENCH, *words], cwd=tmp_path, stdout=told, stderr=subprocess.PIPE, text=True, check=False)
     os.close(told)
     assert (result.returncode, result.stderr) == (0, "")
     if "--name" in words:
@@ -120,13 +127,13 @@ def test_a_plugin_that_closes_standard_output(tmp_path: Path, how: str):
         f"import os, sys\nfrom torch import nn\n{how}\nNORMS = {{'mine': nn.Identity}}\n"
     )
     words = [*BNBENCH, "run", "--name", "s", *SMALL, "--plugin", "closing.py"]
-    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = warm.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_interrupted_before_any_run_ended_it_says_so(tmp_path: Path):
     words = [*BNBENCH, "sweep", "--name", "s", "model=mlp", "epochs=5000", "--launcher", "inline"]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with warm.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         segments = tmp_path / "results/s/segments"
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not any(segments.glob("*.metrics.csv")):

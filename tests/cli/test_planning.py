@@ -19,13 +19,14 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.errors import BnbenchError
 from bnbench.notices import followed
-from bnbench.plan import stacks
-from bnbench.plan.choice import Means, division
+from bnbench.plan import Resources, stacks
+from bnbench.plan.choice import division
 from bnbench.plan.estimate import stack_seconds
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import run_id
 from bnbench.store.lock import locked
 from bnbench.study import Place, check_places, load
+from tests import warm
 from tests.cli.test_progress import on_a_terminal, screen
 from tests.conftest import load_data, make_spec
 
@@ -122,7 +123,7 @@ def begin(here: Path, *words: str) -> subprocess.Popen[str]:
     """The program as on a machine that remembers nothing: planning takes its time."""
     (here / "slow.py").write_text(PLUGIN)
     path = os.pathsep.join(filter(None, sys.path))
-    return subprocess.Popen(
+    return warm.Popen(
         [sys.executable, "-c", HASTY, *words], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(here / "cache")},
     )  # fmt: skip
@@ -196,7 +197,7 @@ def test_each_step_names_the_arm_and_how_many_there_are():
     steps: list[str] = []
     with followed(steps.append):
         obstacles(specs, parts, load_data)
-        found = division(specs, parts, load_data, Means(1))
+        found = division(specs, parts, load_data, Resources(1))
         planned = stacks(specs, found.executions, 1)
         stack_seconds(specs, parts, load_data, torch.device("cpu"), planned, found)
     arms = [f"norm={norm} model=mlp dataset=digits batch_size=64" for norm in ("none", "group")]

@@ -206,7 +206,7 @@ def test_a_sweep_trains_the_code_with_which_it_began(tmp_path: Path, afterwards:
         put(code, BESIDE)
         planned = plan(name)
         put(code, BESIDE if name == "before" else AFTERWARDS[afterwards])
-        session.execute(planned, launcher="inline" if jobs == 1 else "local", jobs=jobs)
+        session.execute(planned, session.options_without_launcher(planned, jobs))
         tables[name] = store.load_runs(planned.folder), store.load_metrics(planned.folder)
     assert set(tables["after"][0]["plugin"]) == {planned.components.source_hash}
     compared = ["run_id", "status", "error", "val_accuracy", "test_accuracy"]

@@ -8,12 +8,13 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from bnbench.cli.display import SweepDisplay
 from bnbench.cli.status import Status, clock
 from bnbench.session import Progress
 from bnbench.worker import End
+from tests import warm
 from tests.conftest import make_spec
 
 NOW = "layer x 32 (stack of 16), group x 32 (stack of 16)"
@@ -84,18 +86,24 @@ def test_a_pipe_gets_a_line_at_the_start_now_and_then_and_at_the_end(
     ]
 
 
+TAKE_TERMINAL = partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0)
+"""What a session does to have its standard input as the terminal that signals come from."""
 WORDS = ["sweep", "--name", "s", "--jobs", "2", "model=mlp", "norm=none,group", "seed=range(4)"]
 
 
-def on_a_terminal(folder: Path, columns: int, words: list[str], interrupt: bytes | None, term: str = "xterm") -> bytes:
+def on_a_terminal(
+    folder: Path, columns: int, words: list[str], interrupt: bytes | None, term: str = "xterm",
+    start: Callable[..., subprocess.Popen[bytes]] = warm.Popen,
+) -> bytes:  # fmt: skip
     """What the program writes to a terminal, where Ctrl-C is typed as soon as ``interrupt`` is read."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-        variables = {**inherited, "TERM": term, "PYTHONWARNINGS": "ignore"}
-        os.execve(sys.executable, [sys.executable, "-m", "bnbench", *words], variables)
+    terminal, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    child = start(
+        [sys.executable, "-m", "bnbench", *words], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs,
+        env={**inherited, "TERM": term, "PYTHONWARNINGS": "ignore"}, start_new_session=True, preexec_fn=TAKE_TERMINAL,
+    )  # fmt: skip
+    os.close(theirs)
     seen, deadline = b"", time.monotonic() + 240
     try:
         while time.monotonic() < deadline:
@@ -111,8 +119,9 @@ def on_a_terminal(folder: Path, columns: int, words: list[str], interrupt: bytes
                 os.write(terminal, b"\x03")
                 interrupt = None
     finally:
-        os.kill(child, signal.SIGKILL) if time.monotonic() >= deadline else None
-        os.waitpid(child, 0)
+        if time.monotonic() >= deadline:
+            child.kill()
+        child.wait()
         os.close(terminal)
     return seen
 
@@ -139,9 +148,11 @@ def screen(written: bytes, columns: int) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("columns", [50, 80, 120])
-def test_interrupted_on_a_terminal_a_sweep_leaves_one_bar(tmp_path: Path, columns: int):
-    written = on_a_terminal(tmp_path, columns, [*WORDS, "epochs=2000"], b"stack of")
+@pytest.mark.parametrize(("columns", "start"), [(50, subprocess.Popen), (80, warm.Popen), (120, warm.Popen)])
+def test_interrupted_on_a_terminal_a_sweep_leaves_one_bar(
+    tmp_path: Path, columns: int, start: Callable[..., subprocess.Popen[bytes]]
+):
+    written = on_a_terminal(tmp_path, columns, [*WORDS, "epochs=2000"], b"stack of", start=start)
     lines = screen(written, columns)
     assert lines[0] == "planning s ..."
     assert sum("0/8" in line for line in lines) == 1, (lines, written)

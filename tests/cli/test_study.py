@@ -14,6 +14,7 @@ import pytest
 
 import bnbench
 from bnbench.study import load, names
+from tests import warm
 from tests.conftest import Program
 from tests.study.files import TREE, study_file
 
@@ -159,7 +160,7 @@ def test_an_interrupted_study_leaves_its_scorecard_alone(program: Program, tmp_p
     before = scorecards()
     study_file(tmp_path, {**TREE, "scales": scales, "fixed": [*TREE["fixed"][:-1], "epochs=100000"]})
     words = [sys.executable, "-m", "bnbench", "study", "run", str(path), "--scale", "smoke", "--jobs", "1"]
-    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = warm.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not list(Path("results/study-mine-smoke/segments").glob("*.runs.csv")):
         time.sleep(0.1)

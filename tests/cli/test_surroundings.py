@@ -12,6 +12,7 @@ import pytest
 
 from bnbench import session, store
 from bnbench.user_cache import keep, kept_folder, kept_text
+from tests import warm
 from tests.cli.test_hostile import controls
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program, make_spec
@@ -217,7 +218,7 @@ def test_a_temporary_folder_with_a_long_path(tmp_path: Path):
     folder = tmp_path / ("long" * 30)
     folder.mkdir()
     words = ["sweep", "--name", "s", "--jobs", "2", "model=mlp", "epochs=1", "seed=0,1"]
-    done = subprocess.run(
+    done = warm.run(
         [sys.executable, "-m", "bnbench", *words], cwd=tmp_path, env={**os.environ, "TMPDIR": str(folder)},
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip

@@ -17,6 +17,7 @@ import yaml
 from bnbench import store, worker
 from bnbench.native import c_compiler
 from bnbench.session.dispatch import dispatch
+from tests import warm
 from tests.conftest import Program
 
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
@@ -325,14 +326,12 @@ def test_running_a_run_again_replaces_its_row(program: Program):
 def test_killed_at_any_moment_a_sweep_is_finished_by_the_next_one(tmp_path: Path):
     words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", *SMALL, "norm=none,batch,group", "seed=range(6)"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    for seconds in (6.0, 7.0, 8.5):
-        process = subprocess.Popen(
-            words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
-        )
+    for seconds in (0.5, 1.0, 2.0):
+        process = warm.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    finished = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    finished = warm.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     runs = rows(str(tmp_path / "results/s/runs.csv"))
     metrics = rows(str(tmp_path / "results/s/metrics.csv"))

@@ -1,13 +1,13 @@
 """Components of a plugin that end, copy or interrupt the process that trains them."""
 
 import os
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program
 
@@ -79,7 +79,7 @@ def test_a_copy_of_the_process_writes_nothing(tmp_path: Path, plugin: tuple[str,
     words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", *how, *plugin, "model=mlp", "epochs=2"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     words += ["norm=calling", f"norm.then={then}", "seed=0,1"]
-    result = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    result = warm.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr and result.stdout.count("2 completed") == 1
     runs, metrics = (rows(str(tmp_path / f"results/s/{name}.csv")) for name in ("runs", "metrics"))

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from bnbench.components import components
 from bnbench.data import files as data_files
-from bnbench.data import fingerprint, load
+from bnbench.data import fingerprint, load, loading
 from bnbench.errors import BnbenchError
 from bnbench.spec import Choice, Split
 from bnbench.user_cache import kept_folder
@@ -143,12 +144,15 @@ def test_data_that_change_after_planning_are_not_trained_on(tmp_path: Path) -> N
     write_npz(tmp_path / "data.npz")
     choice, split = choice_of("npz", "data.npz"), Split(0, 0.2, 0.2, None)
     first = fingerprint(choice, tmp_path)
-    assert len(load(choice, split, tmp_path, known=first).train) == 26
+    before = load(choice, split, tmp_path, known=first).train
+    assert len(before) == 26
     write_npz(tmp_path / "data.npz", seed=1)
+    assert load(choice, replace(split, seed=1), tmp_path, known=first).train.source is before.source
+    loading._dataset.cache_clear()  # as in another process
     with pytest.raises(BnbenchError, match="dataset=npz: its files have changed"):
-        load(choice, Split(1, 0.2, 0.2, None), tmp_path, known=first)
+        load(choice, replace(split, seed=1), tmp_path, known=first)
     second = load(choice, split, tmp_path, known=fingerprint(choice, tmp_path))  # not what was loaded before
-    assert second.train.y.tolist() != load(choice, split, tmp_path, known=first).train.y.tolist()
+    assert second.train.y.tolist() != before.y.tolist()
 
 
 def pipe(path: Path) -> None:

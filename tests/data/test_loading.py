@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnbench.data import DATASETS, Augmentation, Data, Raw, as_raw, load
+from bnbench.data import DATASETS, Augmentation, Data, Examples, Raw, as_raw, load, require_splits, to_device
+from bnbench.data.examples import _copy
 from bnbench.data.measures import statistics
 from bnbench.data.split import divide, stratified_order
 from bnbench.errors import InvalidRequest
@@ -206,6 +207,84 @@ def test_results_are_kept_and_move_together() -> None:
     assert all(tensor.device.type == "meta" for tensor in tensors)
     assert moved.shape == data.shape == (1, 8, 8)
     assert (moved.classes, moved.augmentation) == (data.classes, data.augmentation)
+
+
+def _parts(data: Data) -> tuple[Examples, Examples, Examples]:
+    return data.train, data.validation, data.test
+
+
+@pytest.mark.parametrize("official", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_splits_share_one_copy_of_the_images(dtype: Any, official: bool) -> None:
+    x, y = np.random.default_rng(0).integers(0, 256, (90, 2, 3, 3)).astype(dtype), np.arange(90) % 3
+    value = Raw(x[:60], y[:60], x[60:], y[60:]) if official else (x, y)
+    calls = []
+
+    def mine(root: Path) -> Any:
+        calls.append(root)
+        return value
+
+    splits = [load(Choice.of("mine"), _split(seed), Path("absent"), {"mine": mine}) for seed in range(6)]
+    sources = {id(part.source) for data in splits for part in _parts(data)}
+    assert (len(sources), len(calls)) == (2 if official else 1, 1)
+    for seed, data in enumerate(splits):
+        parts = divide(torch.from_numpy(y[:60] if official else y), _split(seed), ("a", "b", "c"), official)
+        for part, positions in zip(_parts(data), (parts.train, parts.validation, parts.test), strict=True):
+            expected = x[60:] if positions is None else x[positions.numpy()]
+            np.testing.assert_array_equal(part.x.numpy(), expected.astype(data.train.x.numpy().dtype))
+        mean, std = statistics(data.train.x)
+        assert torch.equal(data.mean, mean) and torch.equal(data.std, std)
+
+
+def test_some_of_some_examples() -> None:
+    train = _digits(_split()).train
+    index = torch.tensor([5, 0, 7])
+    for part in (train[2:20][index], train[torch.arange(2, 20)][index]):
+        assert torch.equal(part.x, train.x[2 + index]) and torch.equal(part.y, train.y[2 + index])
+        assert torch.equal(part.images(index[:1] - 5), train.x[2 + index[:1]])
+        assert part.nbytes == part.x.nbytes + part.y.nbytes == 3 * 64 + 3 * 8
+
+
+@pytest.mark.parametrize("train", [100, None])
+def test_splits_that_move_share_what_they_shared(train: int | None) -> None:
+    """Images that no part has stay behind."""
+    first, second = (_digits(_split(seed, train=train)) for seed in (0, 1))
+    parts = [*_parts(first), *_parts(second)]
+    used = {place for part in parts if part.positions is not None for place in part.positions.tolist()}
+    moved = to_device([first, second, first], "meta")
+    assert moved[0] is moved[2] and moved[0] is not moved[1]
+    assert {id(part.source) for data in moved for part in _parts(data)} == {id(moved[0].train.source)}
+    assert len(moved[0].train.source) == len(used) == (1797 if train is None else len(used)) <= 1797
+    assert to_device(moved, "meta") == moved
+    source, place_M = _copy(parts, "cpu")
+    for part in parts:
+        assert part.positions is not None
+        assert torch.equal(source[part.positions if place_M is None else place_M[part.positions]], part.x)
+
+
+def test_all_splits_are_required_at_once() -> None:
+    """A seed may be refused that others are not: which of equally rare classes comes first is drawn."""
+    x, y = _numbered([8, 2, 2, 2])
+    splits = [_split(seed, validation=0.3, test=0.3, train=4) for seed in range(12)]
+
+    def refusal(splits: list[Split]) -> list[str]:
+        try:
+            require_splits(Choice.of("mine"), splits, Path("absent"), {"mine": mine})
+        except InvalidRequest as error:
+            return list(error.problems)
+        return []
+
+    def mine(root: Path) -> Any:
+        return x, y
+
+    each = [refusal([split]) for split in splits]
+    for split, problems in zip(splits, each, strict=True):
+        try:
+            load(Choice.of("mine"), split, Path("absent"), {"mine": mine})
+            assert not problems
+        except InvalidRequest as error:
+            assert problems == list(error.problems)
+    assert refusal(splits) == list(dict.fromkeys(problem for problems in each for problem in problems))
 
 
 @pytest.mark.parametrize(

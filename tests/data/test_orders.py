@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnbench.data import Examples, Grouped, Shuffled, order_of, steps_per_epoch
+from bnbench.data import Augmentation, Data, Examples, Grouped, Shuffled, order_of, steps_per_epoch
 from tests.conftest import load_data, make_spec
 
 
@@ -134,5 +134,6 @@ def test_some_examples_keep_their_domains():
         part = examples[chosen]
         assert part.y.tolist() == [2, 3, 4] and part.domain is not None and part.domain.tolist() == [0, 1, 0]
     assert Examples(examples.x, examples.y)[:2].domain is None
-    moved = examples.to("meta").domain
+    whole = Data(examples, examples, examples, 2, torch.zeros(1), torch.ones(1), Augmentation())
+    moved = whole.to("meta").train.domain
     assert moved is not None and moved.device.type == "meta"

@@ -38,7 +38,8 @@ def stacked(
     networks = [build(spec, data).to(GPU) for spec in specs]
     found: list[list[Record]] = [[] for _ in specs]
     told: list[str] = []
-    for records in train_stack(specs, networks, data.to(GPU), tell=told.append, options=StackOptions(record=record)):
+    there = [data.to(GPU)] * len(specs)
+    for records in train_stack(specs, networks, there, tell=told.append, options=StackOptions(record=record)):
         for lane, item in records:
             found[lane].append(item)
     return found, told

@@ -82,7 +82,7 @@ def test_lanes_that_are_left_stay_frozen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Folded, "forward", watched)
     lanes = [components().build(lane, data) for lane in specs]
     found: list[list[Record]] = [[], [], []]
-    for records in train_stack(specs, lanes, data):
+    for records in train_stack(specs, lanes, [data] * len(specs)):
         for number, record in records:
             found[number].append(record)
     assert networks[0].lanes == 3 and networks[-1].lanes == 2

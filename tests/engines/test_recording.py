@@ -28,14 +28,16 @@ DRAWS = "steps are not recorded, which is slower: a layer draws random numbers"
 
 
 def recorded(
-    specs: Sequence[RunSpec], data: Data, tape: Tape, told: list[str], parts: Components | None = None
+    specs: Sequence[RunSpec], data: Data | Sequence[Data], tape: Tape, told: list[str], parts: Components | None = None
 ) -> list[list[Record]]:
-    """What a stack yields whose steps are recorded on a tape."""
+    """What a stack yields whose steps are recorded on a tape; all lanes have one split, or each its own."""
     build = (parts or components()).build
     found: list[list[Record]] = [[] for _ in specs]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bnbench.engines.stacked.recorder_for", lambda device: tape)
-        for records in train_stack(specs, [build(spec, data) for spec in specs], data, tell=told.append):
+        splits = [data] * len(specs) if isinstance(data, Data) else data
+        networks = [build(spec, split) for spec, split in zip(specs, splits, strict=True)]
+        for records in train_stack(specs, networks, splits, tell=told.append):
             for lane, record in records:
                 found[lane].append(record)
     return found
@@ -134,7 +136,8 @@ def test_float32_and_bfloat16_are_the_bits_of_steps_as_they_come():
         data, tape = small(load_data(spec), 64), Tape()
         specs = lanes_of(spec)
         as_they_come: list[list[Record]] = [[] for _ in specs]
-        for records in train_stack(specs, [components().build(lane, data) for lane in specs], data):
+        networks = [components().build(lane, data) for lane in specs]
+        for records in train_stack(specs, networks, [data] * len(specs)):
             for lane, record in records:
                 as_they_come[lane].append(record)
         assert recorded(specs, data, tape, []) == as_they_come

@@ -35,11 +35,13 @@ def lanes_of(spec: RunSpec, count: int = 3) -> list[RunSpec]:
 
 
 def stacked(
-    specs: Sequence[RunSpec], data: Data, native: bool = False, parts: Components | None = None
+    specs: Sequence[RunSpec], data: Data | Sequence[Data], native: bool = False, parts: Components | None = None
 ) -> list[list[Record]]:
-    build = (parts or components()).build
+    """The records of each lane; all have one split, or each the one that is at its place."""
+    splits = [data] * len(specs) if isinstance(data, Data) else data
+    networks = [(parts or components()).build(spec, split) for spec, split in zip(specs, splits, strict=True)]
     found: list[list[Record]] = [[] for _ in specs]
-    for records in train_stack(specs, [build(spec, data) for spec in specs], data, options=StackOptions(native=native)):
+    for records in train_stack(specs, networks, splits, options=StackOptions(native=native)):
         for lane, record in records:
             found[lane].append(record)
     return found

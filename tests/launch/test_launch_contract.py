@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,19 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from bnbench.cli.options import Launcher
 from bnbench.errors import BnbenchError
-from bnbench.launch import LAUNCHERS, Done, Launcher
+from bnbench.launch import LAUNCHERS, Done, Launch
 from bnbench.launch.in_process import inline
 from tests.launch import tasks
 
 
 @pytest.fixture(params=LAUNCHERS)
-def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
-    yield LAUNCHERS[request.param]
+def launcher(request: pytest.FixtureRequest) -> Iterator[Launch]:
+    yield LAUNCHERS[request.param].launch
     assert not multiprocessing.active_children()
 
 
-def test_every_task_ends_once_and_errors_are_told(launcher: Launcher) -> None:
+def test_every_task_ends_once_and_errors_are_told(launcher: Launch) -> None:
     numbers = [3, -1, 4, -1, 5, 9, 2, 6]
     ends = list(launcher(tasks.square, numbers, 2))
     assert sorted(done.index for done in ends) == list(range(len(numbers)))
@@ -33,17 +36,17 @@ def test_every_task_ends_once_and_errors_are_told(launcher: Launcher) -> None:
         assert done == Done(done.index, None if error else number * number, error)
 
 
-def test_a_task_that_leaves_python_is_an_error(launcher: Launcher) -> None:
+def test_a_task_that_leaves_python_is_an_error(launcher: Launch) -> None:
     ends = {done.index: done for done in launcher(tasks.leave, [0, 3, 0], 2)}
     assert ends == {0: Done(0, 0), 1: Done(1, None, "SystemExit: 3"), 2: Done(2, 0)}
 
 
-def test_a_task_is_placed_before_it_is_carried_out(launcher: Launcher) -> None:
+def test_a_task_is_placed_before_it_is_carried_out(launcher: Launch) -> None:
     ends = list(launcher(tasks.where, [(0.0, -1)] * 3, 1, placed=tasks.put))
     assert [done.value[1] for done in ends] == [0, 0, 0]
 
 
-def test_the_order_of_the_tasks_does_not_matter(launcher: Launcher) -> None:
+def test_the_order_of_the_tasks_does_not_matter(launcher: Launch) -> None:
     numbers = list(range(-2, 6))
     shuffled = random.Random(0).sample(numbers, len(numbers))
     one, other = (
@@ -53,17 +56,30 @@ def test_the_order_of_the_tasks_does_not_matter(launcher: Launcher) -> None:
     assert one == other
 
 
-def test_nothing_to_do(launcher: Launcher) -> None:
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_a_launcher_isolates_tasks_if_it_says_so(name: str) -> None:
+    ends = list(LAUNCHERS[name].launch(tasks.identify, [0, 1], 2))
+    assert all(isinstance(done.value, int) for done in ends)
+    assert (os.getpid() not in {done.value for done in ends}) is LAUNCHERS[name].isolates
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_the_help_names_every_launcher(name: str) -> None:
+    (option,) = Launcher.__metadata__  # type: ignore[attr-defined]
+    assert re.search(rf"\b{name}\b", option.help)
+
+
+def test_nothing_to_do(launcher: Launch) -> None:
     assert list(launcher(tasks.square, [], 2)) == []
 
 
-def test_nothing_starts_before_it_is_asked_for(launcher: Launcher, tmp_path: Path) -> None:
+def test_nothing_starts_before_it_is_asked_for(launcher: Launch, tmp_path: Path) -> None:
     with closing(launcher(tasks.mark, [(tmp_path, 0)], 2)):  # type: ignore[type-var]
         time.sleep(0.05)
     assert not list(tmp_path.iterdir())
 
 
-def test_closing_stops_everything(launcher: Launcher, tmp_path: Path) -> None:
+def test_closing_stops_everything(launcher: Launch, tmp_path: Path) -> None:
     start = time.monotonic()
     with closing(launcher(tasks.mark, [(tmp_path, number) for number in range(4)], 2)) as ends:  # type: ignore[type-var]
         assert next(ends) == Done(0, 0)
@@ -75,7 +91,7 @@ def test_closing_stops_everything(launcher: Launcher, tmp_path: Path) -> None:
     assert {name for name in before if name.startswith("ended")} == {"ended-0"}
 
 
-def test_an_error_of_the_one_who_asks_stops_everything(launcher: Launcher, tmp_path: Path) -> None:
+def test_an_error_of_the_one_who_asks_stops_everything(launcher: Launch, tmp_path: Path) -> None:
     def consume() -> None:
         with closing(launcher(tasks.mark, [(tmp_path, number) for number in range(3)], 2)) as ends:  # type: ignore[type-var]
             for _ in ends:

@@ -31,7 +31,7 @@ from tests.engines.test_stacked import small
 from tests.null_cuda.counters import clear, counter, counters, nodes
 
 GPU = "cuda:0"
-STEPS = ("steps=8", "evaluate.unit=steps", "evaluate.every=8", "divergence_factor=1e30")
+STEPS = ("steps=5", "evaluate.unit=steps", "evaluate.every=5", "divergence_factor=1e30")
 
 
 class Bringing(nn.Module):
@@ -59,7 +59,7 @@ def stacked(spec: RunSpec, lanes: int, data: Data, parts: Components | None = No
     specs = [dataclasses.replace(spec, seed=seed) for seed in range(lanes)]
     networks = [(parts or components()).build(lane, data).to(device) for lane in specs]
     told: list[str] = []
-    for _ in train_stack(specs, networks, data.to(device), tell=told.append):
+    for _ in train_stack(specs, networks, [data.to(device)] * lanes, tell=told.append):
         pass
     return told
 
@@ -148,9 +148,10 @@ def other() -> dict[str, int]:
     return {"used": used, "streams": streams, "synchronizations": counter("synchronizations0")}
 
 
-def engine() -> dict[str, Any]:
-    """What stacks come to, one after the other in a process."""
-    return {program.__name__: program() for program in (sizes, block, memory, waiting, other)}
+def engine(cases: str) -> dict[str, Any]:
+    """What stacks come to, one after the other in a process; those of some settings last."""
+    counted = {program.__name__: program() for program in (sizes, block, memory, waiting, other)}
+    return {**counted, "captured": captured(cases)}
 
 
 def refusals(cases: str, folder: str) -> list[tuple[int, str, list[str]]]:

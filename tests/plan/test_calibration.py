@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.components import Components, components
-from bnbench.plan import stacks
+from bnbench.devices import Device
+from bnbench.plan import Resources, stacks
 from bnbench.plan.calibration import quickest, seconds_per_lane
 from bnbench.plan.case import Case
-from bnbench.plan.choice import Means, division
+from bnbench.plan.choice import division
 from bnbench.spec import run_id
 from tests.conftest import load_data, make_spec
 
@@ -43,7 +44,7 @@ def test_a_deep_network_is_tried_with_more_lanes_than_fit_the_caches(monkeypatch
         for seed in range(12)
         if (spec := make_spec("model=resnet20", "grad_clip=1", "batch_size=32", "steps=50", f"seed={seed}"))
     }
-    found = stacks(specs, division(specs, components(), load_data, Means(2)).executions, workers=2)
+    found = stacks(specs, division(specs, components(), load_data, Resources(2)).executions, workers=2)
     assert asked == [([1, 6], 6 * 50)]
     assert [len(stack) for stack in found] == [6, 6]
 
@@ -83,5 +84,5 @@ def test_a_gpu_is_filled(monkeypatch: pytest.MonkeyPatch, free: int, count: int,
     monkeypatch.setattr(sys.modules["bnbench.plan.lanes"], "memory_of", lambda gpu: (free, 2 * free))
     spec = make_spec("model=cnn", "batch_size=32", "steps=100")
     specs = {run_id(lane): lane for seed in range(80 * workers) if (lane := replace(spec, seed=seed))}
-    found = division(specs, components(), load_data, Means(workers, None, torch.device(device)))
+    found = division(specs, components(), load_data, Resources(workers, None, Device(device)))
     assert [one.lanes for one in found.executions.values()] == [lanes]

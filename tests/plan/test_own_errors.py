@@ -48,7 +48,7 @@ def _estimated(case: Case) -> list[float]:
 Ask = Callable[[Case], Any]
 PLACES: dict[str, tuple[Ask, Any, str]] = {
     "seconds of a lane": (lambda case: seconds_per_lane(case, 2), math.inf, "bnbench.plan.calibration.measure_steps"),
-    "seconds of a run": (likely_seconds, 0.0, "bnbench.plan.size.activations"),
+    "seconds of a run": (likely_seconds, 0.0, "bnbench.plan.case.activations"),
     "quick lanes": (lambda case: quick_lanes(case, 4, 2, False), 1, "bnbench.plan.lanes.lane_bytes"),
     "estimate": (_estimated, [0.0], "bnbench.plan.estimate.measure_steps"),
     "axes": (lambda case: wrong_axes(case.spec, case.components, torch.ones(4, 3)), None, ""),

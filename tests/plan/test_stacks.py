@@ -7,9 +7,9 @@ from torch import nn
 from bnbench.components import Components, components
 from bnbench.config import compose_request
 from bnbench.native import c_compiler
-from bnbench.plan import ALONE, Execution, stacks
-from bnbench.plan.choice import Means, division
-from bnbench.plan.size import activations
+from bnbench.plan import ALONE, Execution, Resources, stacks
+from bnbench.plan.case import activations
+from bnbench.plan.choice import division
 from bnbench.spec import run_id, stack_key
 from bnbench.user_cache import keep, kept_text
 from tests.conftest import load_data
@@ -18,7 +18,7 @@ SMALL = ("model=mlp", "epochs=1")
 
 
 def _division(specs, workers: int, lanes: int | None, parts: Components | None = None) -> dict[str, Execution]:
-    return division(specs, parts or components(), load_data, Means(workers, lanes)).executions
+    return division(specs, parts or components(), load_data, Resources(workers, lanes)).executions
 
 
 def executions(*overrides: str, workers: int = 2, lanes: int | None = None, parts: Components | None = None):
@@ -83,7 +83,7 @@ def test_limits_that_are_known_are_not_looked_for():
     request = compose_request([*SMALL, "seed=range(4)"], components())
     specs = {run_id(spec): spec for spec in request.specs}
     known = {stack_key(request.specs[0]): 3}
-    found = division(specs, components(), load_data, Means(2), known).executions
+    found = division(specs, components(), load_data, Resources(2, known=known)).executions
     assert {key: one.lanes for key, one in found.items()} == known
 
 

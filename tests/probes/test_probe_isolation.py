@@ -89,7 +89,8 @@ def test_the_stacked_engine_trains_the_same_with_probes(model: str, norm: str):
 
 def stacked(specs: Sequence[RunSpec], data: Data, build: Build, probed: bool) -> list[tuple[int, Record]]:
     networks = [build(spec, data) for spec in specs]
-    return [pair for pairs in train_stack(specs, networks, data, take if probed else None) for pair in pairs]
+    trained = train_stack(specs, networks, [data] * len(specs), take if probed else None)
+    return [pair for pairs in trained for pair in pairs]
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ from bnbench.environment import age
 {delay}
 real = session.estimate
 
-def estimate(plan, way):
+def estimate(plan, resources):
     before = age()
-    answer = real(plan, way)
+    answer = real(plan, resources)
     facts = {{"age": before, "later": age(), "seconds": answer.seconds}}
     json.dump({{**asdict(answer), **facts}}, open("estimate.json", "w"))
     return answer
@@ -55,7 +55,18 @@ from bnbench.session import planning
 compose = planning.compose_request
 planning.compose_request = lambda *parts: (time.sleep({seconds}), compose(*parts))[1]
 """
-DELAYS = {"nothing": "", "trying networks": TRYING, "importing torch": IMPORTING, "composing": COMPOSING}
+PROVING = """
+from bnbench.plan import proofs
+prove = proofs.prove
+proofs.prove = lambda *parts: (time.sleep({seconds}), prove(*parts))[1]
+"""
+DELAYS = {
+    "nothing": "",
+    "trying networks": TRYING,
+    "importing torch": IMPORTING,
+    "composing": COMPOSING,
+    "proving": PROVING,
+}
 SWEEP = ("sweep", "--name", "s", "model=mlp", "model.depth=1", "model.width=8", "steps=2", "seed=0,1", "--dry-run")
 
 
@@ -86,6 +97,11 @@ def test_a_delay_counts_where_the_later_process_has_it_as_well(tmp_path: Path, s
     if part != "planning":
         assert told["planning"] <= told["age"] - SLEEP
     assert told["seconds"] >= told["planning"] + told["loading"] + told["training"]
+
+
+def test_a_proof_that_is_kept_is_no_part_of_it(tmp_path: Path):
+    told = parts(tmp_path, "proving")
+    assert told["later"] - told["age"] > SLEEP > told["dividing"]
 
 
 def test_asked_again_it_is_another_planning_and_the_same_rest(tmp_path: Path):

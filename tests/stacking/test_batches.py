@@ -1,12 +1,12 @@
 """Every lane of a block sees what the reference engine would give its run."""
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
 
 from bnbench.data import Data, draw_epoch, order_of, training_batch
-from bnbench.spec import RunSpec
+from bnbench.spec import RunSpec, common_split
 from bnbench.stacking.batches import LaneBatches
 from bnbench.training.randomness import generator
 from tests.conftest import load_data, make_spec
@@ -26,6 +26,7 @@ def reference_batches(spec: RunSpec, data: Data) -> list[tuple[torch.Tensor, tor
     return found
 
 
+@pytest.mark.parametrize("splits", [(0, 0, 0), (0, 1, 1), (2, 0, 1)], ids=str)
 @pytest.mark.parametrize("most", [1, 3, 1000])
 @pytest.mark.parametrize(
     "settings",
@@ -39,12 +40,14 @@ def reference_batches(spec: RunSpec, data: Data) -> list[tuple[torch.Tensor, tor
     ],
     ids=" ".join,
 )
-def test_blocks_hold_the_batches_of_each_run(settings: list[str], most: int):
+def test_blocks_hold_the_batches_of_each_run(settings: list[str], most: int, splits: tuple[int, int, int]):
     spec = make_spec(*settings)
-    data = small(load_data(spec), 130)
-    specs = [dataclasses.replace(spec, seed=seed) for seed in (4, 2, 4)]
-    expected = [reference_batches(lane, data) for lane in specs]
-    order = order_of(spec, data.train)
+    if common_split(replace(spec, split=replace(spec.split, seed=1))).seed == 1:
+        splits = 0, 0, 0
+    by_split = {seed: small(load_data(replace(spec, split=replace(spec.split, seed=seed))), 130) for seed in splits}
+    specs, data = [replace(spec, seed=seed) for seed in (4, 2, 4)], [by_split[seed] for seed in splits]
+    expected = [reference_batches(lane, split) for lane, split in zip(specs, data, strict=True)]
+    order = order_of(spec, data[0].train)
     per_epoch = order.steps
     batches, step = LaneBatches(specs, data, order, torch.float32), 0
     chosen = list(range(3))
@@ -63,6 +66,6 @@ def test_blocks_hold_the_batches_of_each_run(settings: list[str], most: int):
 def test_a_block_ends_with_its_epoch():
     spec = make_spec("batch_size=30", "drop_last=false")
     data = small(load_data(spec), 130)
-    batches = LaneBatches([spec], data, order_of(spec, data.train), torch.float32)
+    batches = LaneBatches([spec], [data], order_of(spec, data.train), torch.float32)
     sizes = [tuple(batches.take(position, 1000)[1].shape) for position in (0, 4, 0)]
     assert sizes == [(4, 1, 30), (1, 1, 10), (4, 1, 30)]

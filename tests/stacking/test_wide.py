@@ -38,7 +38,8 @@ def wide(specs: Sequence[RunSpec], data: Data) -> list[list[Record]]:
     build = components().build
     found: list[list[Record]] = [[] for _ in specs]
     assert prove(lambda seed: build(specs[0], data), data.shape, BATCH, True) is None
-    for records in train_stack(specs, [build(spec, data) for spec in specs], data, options=StackOptions(wide=True)):
+    networks = [build(spec, data) for spec in specs]
+    for records in train_stack(specs, networks, [data] * len(specs), options=StackOptions(wide=True)):
         for lane, record in records:
             found[lane].append(record)
     return found

@@ -42,7 +42,7 @@ class Trainer:
 
     def __call__(self, study: Study, what: str, plan: session.Plan) -> session.Summary:
         self.given.append((what, len(plan.pending)))
-        return session.execute(plan, launcher="inline", jobs=1)
+        return session.execute(plan, session.TrainingOptions("inline", 1))
 
 
 def conducted(study: Study, folder: Path, plugin: Path | None = None) -> tuple[Findings, Trainer]:

@@ -72,7 +72,7 @@ def test_recomputed_statistics_are_those_of_so_many_training_batches_together():
     first_norm = next(module for module in network.modules() if hasattr(module, "running_mean"))
     inputs: list[torch.Tensor] = []
     hook = first_norm.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
-    with torch.no_grad(), evaluation_mode([spec], network, data):
+    with torch.no_grad(), evaluation_mode([spec], network, [data]):
         mean, variance = first_norm.running_mean.clone(), first_norm.running_var.clone()
     hook.remove()
     assert len(inputs) == 4
@@ -103,7 +103,7 @@ def test_precise_norm_is_evaluated_with_recomputed_statistics(lanes):
     for specs in (precise, plain):
         networks = [components().build(spec, data).double().train() for spec in specs]
         network = fold(networks) if lanes > 1 else networks[0]
-        found.append(evaluate_lanes(specs, network, data, data.test))
+        found.append(evaluate_lanes(specs, network, [data] * lanes, [data.test] * lanes))
     assert found[0] == found[1]
     running = dataclasses.replace(plain[0], evaluate=precise[0].evaluate)
     assert evaluate(running, components().build(running, data).double(), data, data.test) != found[0][0]
@@ -158,7 +158,7 @@ def test_statistics_are_recomputed_for_a_batch_larger_than_the_training_set():
     first = next(layer for layer in network.modules() if tracks_statistics(layer))
     seen: list[torch.Tensor] = []
     handle = first.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].detach()))
-    with evaluation_mode([spec], network, data):
+    with evaluation_mode([spec], network, [data]):
         (inputs,) = seen
         assert len(inputs) == len(data.train.y)
         torch.testing.assert_close(first.running_mean, inputs.mean(0))

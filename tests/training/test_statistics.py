@@ -134,7 +134,7 @@ def test_statistics_of_the_first_layer_are_those_of_all_examples(model: str, nor
     data = load_data(specs[0])
     networks = [network_of(spec, data, custom) for spec in specs]
     whole = fold(networks) if lanes > 1 else networks[0]
-    with torch.no_grad(), evaluation_mode(specs, whole, data):
+    with torch.no_grad(), evaluation_mode(specs, whole, [data] * lanes):
         found = [unfold(whole, lane) for lane in range(lanes)] if isinstance(whole, Folded) else [whole]
         for spec, network, after in zip(specs, networks, found, strict=True):
             before, _ = first_norm(network)
@@ -168,7 +168,7 @@ def test_statistics_behind_the_first_layer_are_those_of_fvcore(batch: int):
     with torch.no_grad():
         for x in images(spec, data):
             oracle(x)
-        with evaluation_mode([spec], network, data):
+        with evaluation_mode([spec], network, [data]):
             for path, seen in moments.items():
                 mean = torch.stack([mean for mean, _ in seen]).mean(0)
                 square = torch.stack([mean.square() + var for mean, var in seen]).mean(0)
@@ -183,7 +183,7 @@ def test_batches_of_one_have_a_variance_where_channels_have_positions():
     data = load_data(spec)
     network = network_of(spec, data, None)
     before, layer = first_norm(network)
-    with torch.no_grad(), evaluation_mode([spec], network, data):
+    with torch.no_grad(), evaluation_mode([spec], network, [data]):
         x_CM = pooled(torch.cat([before(x) for x in images(spec, data)]))
         torch.testing.assert_close(layer.running_var, x_CM.var(1, correction=0), rtol=1e-10, atol=1e-10)
 
@@ -202,7 +202,7 @@ def test_the_variance_of_tracked_instance_norms_is_that_within_examples():
     for lanes in (1, 3):
         specs = [spec_of("batch", "cnn", 4, seed) for seed in range(lanes)]
         network = fold([Tracked().double() for _ in specs]) if lanes > 1 else Tracked().double()
-        with torch.no_grad(), evaluation_mode(specs, network, data):
+        with torch.no_grad(), evaluation_mode(specs, network, [data] * lanes):
             layer = next(filter(tracks_statistics, network.modules()))
             for lane, one in enumerate(specs):
                 x = torch.cat(images(one, data))
@@ -231,13 +231,13 @@ def test_renorm_is_corrected_in_the_pass_as_at_the_next_step_of_training():
         with torch.no_grad():
             apart(x)
         hook.remove()
-    with torch.no_grad(), evaluation_mode([spec], network, data):
+    with torch.no_grad(), evaluation_mode([spec], network, [data]):
         x_CM = pooled(torch.cat(inputs))
         torch.testing.assert_close(network.layer1.norm.running_mean, x_CM.mean(1), rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(network.layer1.norm.running_var, x_CM.var(1, correction=0), rtol=1e-10, atol=1e-10)
         assert network.layer1.norm.num_batches_tracked == 10_000
     plain = network_of(spec_of("batch", "mlp", 8), data, None)
-    with torch.no_grad(), evaluation_mode([spec], plain, data):
+    with torch.no_grad(), evaluation_mode([spec], plain, [data]):
         assert not torch.allclose(plain.layer1.norm.running_var, network.layer1.norm.running_var, rtol=1e-3)
 
 
@@ -251,7 +251,7 @@ def test_what_a_layer_counts_in_python_does_not_go_on(lanes: int):
         evaluate(specs[0], network, data, data.validation)
         assert network.layer0.norm.calls == 0
     else:
-        with torch.no_grad(), evaluation_mode(specs, network, data):
+        with torch.no_grad(), evaluation_mode(specs, network, [data] * lanes):
             assert all(unfold(network, lane).layer0.norm.calls == 0 for lane in range(lanes))
 
 
@@ -261,7 +261,7 @@ def test_the_variance_does_not_cancel():
     data = load_data(spec)
     network = nn.Sequential(NORMS["batch"](1).double(), nn.Flatten(), nn.Linear(64, 10).double())
     network[0].register_forward_pre_hook(lambda layer, inputs: inputs[0] + 1e6)
-    with torch.no_grad(), evaluation_mode([spec], network, data):
+    with torch.no_grad(), evaluation_mode([spec], network, [data]):
         x = torch.cat(images(spec, data))
         assert network[0].running_var.item() == pytest.approx(x.var(correction=0).item(), rel=1e-8)
         assert forward(spec, network, x.to(dtype_of(spec))).isfinite().all()
