@@ -1,7 +1,6 @@
 """Pure functions of arrays: intervals, paired tests, times to a target, aggregates, and the rule for a verdict."""
 
 from bnbench.stats.aggregates import interquartile_mean, probability_of_improvement
-from bnbench.stats.bootstrap import bca_interval
 from bnbench.stats.censored import SurvivalCurve, expected_running_time, kaplan_meier
 from bnbench.stats.claim import Claim
 from bnbench.stats.decision import Decision, Verdict, decide, decide_together
@@ -32,7 +31,6 @@ __all__ = [
     "SurvivalCurve",
     "Trained",
     "Verdict",
-    "bca_interval",
     "benjamini_hochberg",
     "decide",
     "decide_together",

@@ -108,7 +108,7 @@ def test_more_is_never_said_of_less_that_is_known(values, estimand):
 def test_misses_cost_little_power(n, least):
     """Twice as fast, a spread of a third, and a budget that the slower arm exceeds in half of the replicates."""
     random = np.random.default_rng(0)
-    draws, verdicts = Draws(random), []
+    draws, verdicts = Draws(random, 999, 999), []
     for _ in range(200):
         arm = np.exp(random.normal(0, 0.33, n))
         baseline = 2 * np.exp(random.normal(0, 0.33, n))

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from bnbench.stats import Draws, mean_interval, sign_flip_interval, sign_flip_test
+from bnbench.stats import Draws, Interval, mean_interval, sign_flip_interval, sign_flip_test
 from bnbench.stats.mean import infer_mean
 from bnbench.stats.stretched_t import FAR, NEAR, stretched_t
 
@@ -42,6 +42,32 @@ def test_a_long_tail_may_hide_a_larger_mean():
     assert whole.low <= flipped.low and whole.high > flipped.high
     tail_toward_zero = 8 - values
     assert infer_mean(tail_toward_zero - 6, Draws(generator())).p() > sign_flip_test(tail_toward_zero - 6, generator())
+
+
+def skewed():
+    return generator().lognormal(size=10)
+
+
+def test_the_same_generator_gives_the_same_interval():
+    assert mean_interval(skewed(), generator(3)) == mean_interval(skewed(), generator(3))
+
+
+def test_it_moves_and_turns_with_the_values():
+    found, moved = mean_interval(skewed(), generator()), mean_interval(10 * skewed() + 3, generator())
+    assert (moved.low, moved.high) == pytest.approx((10 * found.low + 3, 10 * found.high + 3))
+    turned = mean_interval(-skewed(), generator(1))
+    assert (-turned.high, -turned.low) == pytest.approx((found.low, found.high), abs=0.1 * (found.high - found.low))
+
+
+def test_more_confidence_is_wider():
+    wide, narrow = (mean_interval(skewed(), generator(), confidence=confidence) for confidence in (0.95, 0.8))
+    assert wide.low < narrow.low < skewed().mean() < narrow.high < wide.high
+
+
+def test_equal_values_give_a_point_and_too_few_none():
+    assert mean_interval([0.1] * 10, generator()) == Interval(0.1, 0.1)
+    assert mean_interval([1.0, 2.0, 3.0, 4.0, 5.0], generator()) is None
+    assert mean_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], generator()) is not None
 
 
 few = st.lists(st.floats(-50, 100).map(lambda value: round(value, 2)), min_size=6, max_size=20)

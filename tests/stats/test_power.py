@@ -14,9 +14,9 @@ from bnbench.stats import Draws, decide, detectable_effect, fewest_replicates, r
 def test_it_is_the_power_of_the_rule(n, alpha, power):
     effect = detectable_effect(n, alpha, power)
     random = np.random.default_rng(1)
-    draws = Draws(random)
-    p = [decide(random.normal(effect, 1, n), 0.01, draws).p for _ in range(600)]
-    assert np.mean(np.array(p) <= alpha) == pytest.approx(power, abs=3.5 * math.sqrt(power * (1 - power) / 600))
+    draws = Draws(random, 1_999, 1_999)
+    p = [decide(random.normal(effect, 1, n), 0.01, draws).p for _ in range(400)]
+    assert np.mean(np.array(p) <= alpha) == pytest.approx(power, abs=3.5 * math.sqrt(power * (1 - power) / 400))
 
 
 def test_ten_replicates_rarely_find_one_standard_deviation_among_23_claims():
@@ -34,14 +34,14 @@ def test_too_few_replicates_detect_nothing():
     assert detectable_effect(10, 0.05 / 26) == math.inf > detectable_effect(10, 0.05 / 25)
 
 
-@pytest.mark.parametrize("n", [10, 14, 20, 40])
+@pytest.mark.parametrize("n", [14, 40])
 def test_it_takes_little_time(n):
     begin = time.process_time()
     detectable_effect(n, 0.05 / 23)
     assert time.process_time() - begin < 1
 
 
-@pytest.mark.parametrize(("effect", "alpha"), [(1.0, 0.05), (1.0, 0.05 / 23), (0.4, 0.05), (20.0, 0.01)])
+@pytest.mark.parametrize(("effect", "alpha"), [(1.0, 0.05 / 23), (0.5, 0.05), (20.0, 0.01)])
 def test_as_many_as_needed_and_no_more(effect, alpha):
     n = replicates_needed(effect, alpha)
     assert detectable_effect(n, alpha) <= effect < detectable_effect(n - 1, alpha)
