@@ -50,6 +50,10 @@ def test_a_layer_that_waits_is_told_and_spoils_no_later_recording(seen: Any) -> 
     assert seen["waiting"] == [[WAITS], [WAITS], [f"{UNRECORDED}: {REFUSED}"], []]
 
 
+def test_a_stack_of_several_splits_is_captured_once_and_copies_its_images_once(seen: Any) -> None:
+    assert seen["splits"] == {"told": [], "captures": 1, "copies": 1}
+
+
 def test_all_norms_are_captured_except_those_that_draw(null_cuda: NullCuda) -> None:
     pairs = [*itertools.product(("mlp", "cnn"), NORMS), *(("resnet20", norm) for norm in MECHANISMS)]
     settings = [[f"model={model}", f"norm={norm}"] for model, norm in pairs]
