@@ -10,7 +10,7 @@ QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py te
 # what people read: documents, help texts, messages and docstrings; tests hold wrong words on purpose
 SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 
-.PHONY: demo test quick whole lint schema bench reference picture clean
+.PHONY: demo test quick whole lint schema bench calibration reference picture clean
 
 demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its tables
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
@@ -38,6 +38,10 @@ schema: $(VENV)/installed  ## write what the program says without torch, after a
 
 bench: $(VENV)/installed-bench  ## time whole sweeps beside plain scripts, Lightning and Hydra; QUICK=1 takes three minutes
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+calibration: $(VENV)/installed  ## how often verdicts are wrong, by simulation and on real runs: the tables of docs/statistics.md
+	$(BIN)/python -m benchmarks.calibration
+	$(BIN)/python -m benchmarks.real_runs
 
 reference: $(VENV)/installed  ## decide all claims at cpu scale, in minutes, and keep scorecard and runs
 	$(BIN)/bnbench study run --all --scale cpu
