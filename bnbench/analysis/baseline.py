@@ -109,7 +109,9 @@ def unmatched_settings(rows: Rows, baseline: Baseline, compared: Mapping[int, in
     baselines = [keys[row] for row in rows.keys.index[_matches(rows, baseline)]]
     names: set[str] = set()
     for row in alone:
-        names.update(min([_unequal(keys[row], other, equal, options) for other in baselines], key=lambda one: len(one)))
+        unequal = [_unequal(keys[row], other, equal, options) for other in baselines]
+        fewest: list[str] = min(unequal, key=len)
+        names.update(fewest)
     return [name for name in (*equal, *options) if name in names]
 
 
