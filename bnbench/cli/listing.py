@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bnbench.cli.options import Plugin
+from bnbench.cli.options import KIND_NAMES, Kind, Plugin
 from bnbench.cli.settings import Settings
 from bnbench.console import echo
 from bnbench.errors import Damaged, InvalidRequest, nearest
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bnbench.config import Composer
 
 KINDS = {"norms": "norm", "models": "model", "datasets": "dataset", "optims": "optim", "schedules": "schedule"}
-OTHERS = ("settings", "probes", "studies")
 ROWS_FROM = 110
 """Columns of a terminal from which four columns of a table can be read."""
 
@@ -63,15 +62,14 @@ def not_read(error: Damaged | OSError) -> str:
 
 
 def list_components(
-    kind: Annotated[
-        str,
-        typer.Argument(metavar="KIND", help="settings, norms, models, datasets, optims, schedules, probes or studies"),
-    ],
+    kind: Kind = "",
     plugin: Plugin = None,
 ) -> None:
     """List all settings, what a run can be built from, what can be measured inside it, and studies."""
-    if kind not in (*KINDS, *OTHERS):
-        raise InvalidRequest([f"list {kind}: {nearest(kind, [*KINDS, *OTHERS])}"])
+    if not kind:
+        raise InvalidRequest([f"list: name a kind, as in bnbench list norms: {', '.join(KIND_NAMES)}"])
+    if kind not in KIND_NAMES:
+        raise InvalidRequest([f"list {kind}: {nearest(kind, KIND_NAMES)}"])
     from bnbench.console import plain_console
 
     console = plain_console()

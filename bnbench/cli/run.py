@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.options import Overrides, Plugin
+from bnbench.cli.options import Overrides, Plugin, RunName
 from bnbench.cli.planning import INTERRUPTED, planning, prestart_plugin, told_if_interrupted
 from bnbench.cli.settings import Settings, path_of
 
@@ -15,7 +15,7 @@ from bnbench.cli.settings import Settings, path_of
 def run(
     context: typer.Context,
     overrides: Overrides = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="The sweep that the run belongs to.")] = "runs",
+    name: RunName = "runs",
     source: Annotated[
         Path | None,
         typer.Option("--from", parser=path_of("--from"), metavar="SPEC.yaml", help="Repeat the run of a spec file."),

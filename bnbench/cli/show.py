@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from bnbench.cli.listing import not_read, table_of
+from bnbench.cli.options import RunId
 from bnbench.cli.settings import Settings
 from bnbench.console import echo
 from bnbench.errors import Damaged, InvalidRequest
@@ -46,7 +47,7 @@ class _Entry:
 
 def show(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or the beginning of one.")],
+    run: RunId,
 ) -> None:
     """Show everything that is known of one run."""
     from bnbench import store
