@@ -15,20 +15,27 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
+from benchmarks.calibration_cases import CASES, RATES, TOGETHER, Case
 from bnbench.stats import (
+    CONFIDENCE,
+    Draws,
     Interval,
-    bca_interval,
     decide,
+    decide_together,
     mean_interval,
     median_interval,
     sign_flip_interval,
-    studentized_interval,
 )
+from bnbench.stats.stretched_t import stretched_t
 
 Draw: TypeAlias = Callable[[Generator, int], NDArray[np.float64]]
+Table: TypeAlias = dict[str, dict[str, float]]
 
 SKEWED, VERY_SKEWED = 0.5, 1.0
 """Standard deviations of the logarithm of a lognormal variable: skewness 1.8 and 6.2."""
+SIZES = (10, 20, 40)
+PATTERNS = 1_999
+"""Random patterns of signs: fewer than a verdict draws, for speed."""
 
 DISTRIBUTIONS: dict[str, tuple[Draw, float, float]] = {
     "normal": (lambda random, n: random.normal(size=n), 0.0, 0.0),
@@ -41,17 +48,21 @@ DISTRIBUTIONS: dict[str, tuple[Draw, float, float]] = {
 """How n differences are drawn, their mean and their median."""
 
 
-def student_interval(values: NDArray[np.float64], random: Generator) -> Interval:
+def student_interval(values: NDArray[np.float64], draws: Draws) -> Interval:
     """Student's t interval, for comparison; draws nothing."""
-    found = scipy_stats.ttest_1samp(values, 0.0).confidence_interval()
-    return Interval(float(found.low), float(found.high))
+    limits = scipy_stats.ttest_1samp(values, 0.0).confidence_interval()
+    return Interval(float(limits.low), float(limits.high))
 
 
-MEANS: dict[str, Callable[[NDArray[np.float64], Generator], Interval | None]] = {
+def stretched_interval(values: NDArray[np.float64], draws: Draws) -> Interval:
+    """The interval of the second judge alone."""
+    return stretched_t(values, draws).interval(CONFIDENCE)
+
+
+MEANS: dict[str, Callable[[NDArray[np.float64], Draws], Interval | None]] = {
     "Student's t": student_interval,
-    "BCa": bca_interval,
     "sign-flip": sign_flip_interval,
-    "studentized": studentized_interval,
+    "stretched t": stretched_interval,
     "mean_interval": mean_interval,
 }
 
@@ -65,14 +76,19 @@ OUTCOMES: dict[str, Draw] = {
 """How the outcomes of n runs of one arm are drawn; both arms of an A/A comparison alike."""
 
 
+def draws_of(random: Generator) -> Draws:
+    """Patterns and resamples that all comparisons of a table share."""
+    return Draws(random, PATTERNS)
+
+
 def coverage(name: str, simulations: int, n: int, random: Generator) -> dict[str, float]:
     """Share of the 95% intervals that hold the mean, or for ``median_interval`` the median, by method."""
     draw, mean, middle = DISTRIBUTIONS[name]
-    held = dict.fromkeys([*MEANS, "median_interval"], 0)
+    held, draws = dict.fromkeys([*MEANS, "median_interval"], 0), draws_of(random)
     for _ in range(simulations):
         values = draw(random, n)
         for method, interval in MEANS.items():
-            held[method] += _holds(interval(values, random), mean)
+            held[method] += _holds(interval(values, draws), mean)
         held["median_interval"] += _holds(median_interval(values), middle)
     return {method: hits / simulations for method, hits in held.items()}
 
@@ -83,10 +99,10 @@ def _holds(interval: Interval | None, value: float) -> bool:
 
 def verdicts(differences: Iterable[NDArray[np.float64]], smallest: float, random: Generator) -> dict[str, float]:
     """Share of each verdict over simulated comparisons."""
-    found = [decide(values, smallest, random).verdict for values in differences]
-    return {
-        name: found.count(name) / len(found) for name in ("supported", "contradicted", "no difference", "inconclusive")
-    }
+    draws = draws_of(random)
+    reached = [decide(values, smallest, draws).verdict for values in differences]
+    names = ("supported", "contradicted", "no difference", "inconclusive")
+    return {name: reached.count(name) / len(reached) for name in names}
 
 
 def against_itself(name: str, simulations: int, n: int, random: Generator) -> dict[str, float]:
@@ -106,7 +122,29 @@ def power(effect: float, deviation: float, simulations: int, n: int, random: Gen
     return verdicts((random.normal(effect, deviation, n) for _ in range(simulations)), 1.0, random)
 
 
-def table(head: str, rows: dict[str, dict[str, float]]) -> str:
+def case_row(case: Case, simulations: int, sizes: Iterable[int], random: Generator) -> dict[str, float]:
+    """How a kind of comparison fares: intervals that hold the truth, false verdicts and supported claims, by size."""
+    row: dict[str, float] = {}
+    for n in sizes:
+        draws, held, false, supported = draws_of(random), 0, 0, 0
+        for _ in range(simulations):
+            claim = case.draw(random, n)
+            (decision,) = decide_together([claim], draws, family=case.family)
+            held += _holds(decision.interval, case.truth)
+            supported += decision.verdict == "supported"
+            false += decision.verdict in _false_verdicts(case.truth, claim.smallest_effect)
+        row |= {f"holds {n}": held, f"false {n}": false, f"supported {n}": supported}
+    order = [f"{number} {n}" for number in ("holds", "false", "supported") for n in sizes]
+    return {name: row[name] / simulations for name in order}
+
+
+def _false_verdicts(truth: float, smallest: float) -> list[str]:
+    """The verdicts that are wrong of an effect."""
+    wrong = [] if abs(truth) < smallest * (1 - 1e-9) else ["no difference"]
+    return [*wrong, *(["supported"] if truth <= 0 else []), *(["contradicted"] if truth >= 0 else [])]
+
+
+def table(head: str, rows: Table) -> str:
     """Markdown, shares in percent."""
     columns = list(next(iter(rows.values())))
     lines = [f"| {head} | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
@@ -118,10 +156,10 @@ def table(head: str, rows: dict[str, dict[str, float]]) -> str:
 
 def main(
     simulations: Annotated[int, typer.Option(help="Per row.")] = 2_000,
-    n: Annotated[int, typer.Option(help="Seeds of a comparison.")] = 10,
+    n: Annotated[int, typer.Option(help="Replicates of a comparison, in the first three tables.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the generator.")] = 0,
 ) -> None:
-    """Print three tables: coverage, verdicts on an arm against itself, and power."""
+    """Print six tables: coverage, an arm against itself, power, and each kind of comparison by its size."""
     random = np.random.default_rng(seed)
     print(f"Coverage of 95% intervals, {n} differences, %\n", flush=True)
     print(table("differences", {name: coverage(name, simulations, n, random) for name in DISTRIBUTIONS}), flush=True)
@@ -132,7 +170,15 @@ def main(
     rows = {
         f"{effect:g} | {deviation:g}": power(effect, deviation, simulations, n, random) for effect, deviation in cells
     }
-    print(table("effect | sd", rows).replace("|---|", "|--:|--:|"))
+    print(table("effect | sd", rows).replace("|---|", "|--:|--:|"), flush=True)
+    for title, cases, share in (
+        ("One claim alone", CASES, 2),
+        ("One of 23 claims", TOGETHER, 2),
+        ("Learning rates", RATES, 8),
+    ):
+        print(f"\n{title}: intervals that hold the truth, false verdicts, and supported, by replicates, %\n")
+        fares = {name: case_row(case, simulations // share, SIZES, random) for name, case in cases.items()}
+        print(table("comparison", fares), flush=True)
 
 
 if __name__ == "__main__":

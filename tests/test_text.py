@@ -40,7 +40,7 @@ def _refusal(part: torch.Tensor, total: int) -> str:
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        (lambda: decide([math.nan], 1, np.random.default_rng(0)).reason, "1 of 1 seed without"),
+        (lambda: decide([math.nan], 1, np.random.default_rng(0)).reason, "1 of 1 replicate without"),
         (lambda: decide([math.inf], 1, np.random.default_rng(0)).reason, "1 of 1 difference infinite"),
         (lambda: decide([1.0], 1, np.random.default_rng(0)).reason, "there is 1"),
         (lambda: compose_request(["seeds=1"], components()).problems[0], "For 1 seed write 'seed=range(1)'"),

@@ -26,22 +26,16 @@ ROOT = Path(__file__).parents[1]
 
 @cache
 def _program() -> socket.socket:
-    """A line to the process that copies itself, started once."""
-    _take_in_orphans()
+    """A line to the process that copies itself, started once; orphans are children of this one from then on."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    plain = {name: value for name, value in os.environ.items() if name not in ("PYTHONWARNINGS", "MARK")}
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
     words = [sys.executable, "-m", "tests.warm_program", str(theirs.fileno())]
     with theirs, Path(os.devnull).open("r+") as nothing:
         streams = {"stdin": nothing, "stdout": nothing, "stderr": nothing}
         process = subprocess.Popen(words, cwd=ROOT, env=plain, pass_fds=[theirs.fileno()], **streams)
     process.returncode = 0  # it ends when this process does
     return ours
-
-
-@cache
-def _take_in_orphans() -> None:
-    """Have the processes below this one that have lost their parent as children."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class _Warm(subprocess.Popen[Any]):
@@ -91,7 +85,7 @@ def run(
 
 def living() -> set[int]:
     """The processes below this one that have not ended; orphans of what is started from now on are among them."""
-    _take_in_orphans()
+    _program()  # what it starts later is told from what was there before
     parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -67,9 +67,9 @@ def show(context: typer.Context, words: StudyWords = None, scale: Scale = "cpu",
 def _size(forecast: StudyForecast) -> list[str]:
     """The number of runs, and the smallest effect that they show, in lines of text."""
     grown = " (more if a grid must grow)" if forecast.tuning else ""
-    smallest = "none: with so few seeds every verdict is inconclusive"
+    smallest = "none: with so few replicates every verdict is inconclusive"
     if math.isfinite(forecast.detectable):
-        smallest = f"{forecast.detectable:.2g} standard deviations of a difference between two runs of one seed"
+        smallest = f"{forecast.detectable:.2g} standard deviations of a difference between the arms of a replicate"
     return [
         f"runs: {forecast.tuning} for tuning{grown}, {forecast.reporting} for reporting",
         f"smallest detectable effect: {smallest}",
@@ -108,8 +108,9 @@ def _design(one: Study, scale: ScaleName) -> list[str]:
     )
     lines += [f"not tested: {text}" for text in one.not_tested]
     rates = " ".join(f"{lr:g}" for lr in amounts.lr)
-    seeds = f"{plural(amounts.tuning_seeds, 'tuning seed')}, " if len(amounts.lr) > 1 else ""
-    lines.append(f"{scale}: learning rates {rates}; {seeds}{plural(amounts.seeds, 'reporting seed')}")
+    tuned = any(not claim.measure.every_lr for claim in one.claims) and len(amounts.lr) > 1
+    choice = f", each chooses its own by {plural(amounts.tuning_seeds, 'run')} at each" if tuned else ""
+    lines.append(f"{scale}: {plural(amounts.seeds, 'replicate')}; learning rates {rates}{choice}")
     return lines
 
 
@@ -155,6 +156,7 @@ def _plan(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int | 
     """Plan studies, and refuse them if something is wrong, before anything is trained."""
     from bnbench import study
 
+    study.check_replicates(studies, scale)
     names = [one.name for one in studies]
     study.check_files(study.scorecard_files(names, scale, place.results, studies[0].changes))
     study.check_places(studies, scale, place)

@@ -8,7 +8,7 @@ from bnbench.error_origin import is_bug
 from bnbench.plan.calibration import quickest, seconds_per_lane
 from bnbench.plan.case import Case
 from bnbench.plan.proofs import folds
-from bnbench.plan.size import lane_bytes
+from bnbench.plan.size import lane_bytes, step_alone
 from bnbench.training import gpus, memory_of
 from bnbench.training.evaluation import LANE_BATCH
 
@@ -24,6 +24,10 @@ MEASURED_LANES = 8
 """So many lanes are tried where fewer would fill the caches: a deep network may gain more than they cost."""
 WORTH_MEASURING = 500
 """Lane-steps from which it pays to measure the 18 that tell whether compiled code is quicker."""
+
+CLEARLY = 4.0
+"""Times by which compiled code must be quicker than torch is thought to be, so that torch is not measured beside it:
+its first optimizer takes a second to import, and it was never found three times as quick as thought."""
 
 
 def quick_lanes(case: Case, runs: int, workers: int, native: bool) -> int:
@@ -63,8 +67,10 @@ def _quick_natively(case: Case, per_lane: int, runs: int) -> int:
     worth = runs * case.timeline.total
     if 4 * per_lane + 2 * weights <= WORKING_SET or worth < WORTH_MEASURING:
         return most
-    alone, together = (seconds_per_lane(case, lanes, native=lanes > 1) for lanes in (1, 2))
-    return most if together < alone else 1
+    together = seconds_per_lane(case, 2, native=True)
+    if together * CLEARLY < step_alone(case):
+        return most
+    return most if together < seconds_per_lane(case, 1, native=False) else 1
 
 
 def _fitting(per_lane: int) -> int:

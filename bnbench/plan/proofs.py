@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -130,9 +131,13 @@ def _kept(case: Case, batch: int, also: Sequence[object] = ()) -> Path | None:
         case.data.shape,
         case.data.classes,
         batch,
-        version("torch"),
-        version("torchvision"),
+        *_versions(),
         *also,
     ]
     key = hashlib.sha256(json.dumps([*asked, source_hash(*SUBJECTS)]).encode()).hexdigest()[:24]
     return folder / key
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    return version("torch"), version("torchvision")

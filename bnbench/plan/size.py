@@ -11,8 +11,12 @@ STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8
 
 def seconds_alone(case: Case) -> float:
     """Seconds that torch takes for a run alone on a core, roughly."""
-    values = lane_bytes(case) / 4
-    return case.timeline.total * (STEP_SECONDS + values * VALUE_SECONDS)
+    return case.timeline.total * step_alone(case)
+
+
+def step_alone(case: Case) -> float:
+    """Seconds that torch takes for a step of a run alone on a core, roughly."""
+    return STEP_SECONDS + lane_bytes(case) / 4 * VALUE_SECONDS
 
 
 def likely_seconds(case: Case) -> float:

@@ -1,26 +1,31 @@
 """The rule that turns the paired differences of a claim into a verdict; docs/statistics.md explains it.
 
-- no difference: the equivalence test shows that the effect is smaller than the smallest effect of interest;
-- supported: p is not above alpha, the interval is above zero, and the effect is at least the smallest of interest;
+- no difference: the equivalence test shows that the effect is smaller than the smallest effect of interest, and no
+  replicate has one arm that diverged where the other trained;
+- supported: p is not above alpha, and the effect is at least the smallest of interest; the interval is then above zero;
 - contradicted: the same below zero;
-- inconclusive: anything else, above all missing values and too few seeds.
+- inconclusive: anything else, above all missing values and too few replicates.
 
-Both p-values are adjusted for all claims that are decided together (Holm 1979).
+Both p-values are corrected for all claims that were declared together (Holm 1979).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from bnbench.stats.claim import Claim, require_smallest_effects, too_few, unusable
+from bnbench.stats.claim import Claim, check_claims, too_few, unusable
+from bnbench.stats.divergence import Divergence, summarize
+from bnbench.stats.draws import Draws
 from bnbench.stats.evidence import Estimand, Evidence
 from bnbench.stats.interval import ALPHA, Interval
 from bnbench.stats.multiplicity import holm
+from bnbench.text import plural
 
 Verdict: TypeAlias = Literal["supported", "contradicted", "no difference", "inconclusive"]
 
@@ -33,28 +38,39 @@ class Decision:
     """A verdict and all that it rests on.
 
     Attributes:
-        verdict: what the differences say of the claim.
+        verdict: the claim's.
         reason: one sentence with the numbers that decided.
-        effect: mean or median difference; NaN if some differences cannot be reckoned with.
-        interval: of the effect at confidence ``1 - alpha``, for this claim alone; None with too few seeds.
-        p: that there is no difference, two-sided and adjusted for all claims; 1 if nothing can be tested.
-        equivalence_p: that the effect is at least the smallest of interest, adjusted for all claims; likewise.
-        n: seeds, those without a value included.
+        effect: mean or median difference; NaN if some differences cannot be reckoned with. See :class:`Evidence` for
+            differences known within bounds.
+        bounds: the lowest and the highest effect that the bounds of the differences leave; equal if they are known.
+        interval: of the effect at confidence ``1 - alpha``, for this claim alone; None with too few replicates.
+        raw_p: that there is no difference, two-sided, for this claim alone; 1 if nothing can be tested.
+        raw_equivalence_p: that the effect is at least the smallest of interest, for this claim alone; likewise.
+        p: ``raw_p`` corrected for all claims that were declared together.
+        equivalence_p: ``raw_equivalence_p`` corrected likewise.
+        n: replicates, those without a value included.
+        estimand: the one that was decided: the median in place of the mean where runs diverged.
+        divergence: how many runs trained and what that comes to; None where all did, or it does not matter.
     """
 
     verdict: Verdict
     reason: str
     effect: float
+    bounds: Interval
     interval: Interval | None
+    raw_p: float
+    raw_equivalence_p: float
     p: float
     equivalence_p: float
     n: int
+    estimand: Estimand
+    divergence: Divergence | None
 
 
 def decide(
     differences: ArrayLike,
     smallest_effect: float,
-    generator: Generator,
+    generator: Generator | Draws,
     *,
     alpha: float = ALPHA,
     estimand: Estimand = "mean",
@@ -62,7 +78,7 @@ def decide(
     """Decide one claim on its own.
 
     Args:
-        differences: one per seed ``[S]``, positive where they speak for the claim.
+        differences: one per replicate ``[S]``, positive where they speak for the claim.
         smallest_effect: the least that is worth calling an effect, in the unit of the differences.
         generator: draws patterns and resamples; one in the same state gives the same decision.
         alpha: risk of a wrong ``supported`` or ``contradicted``, and of a wrong ``no difference``.
@@ -71,58 +87,95 @@ def decide(
     Raises:
         InvalidRequest: the smallest effect is not above zero.
     """
-    return decide_together([Claim(differences, smallest_effect, estimand)], generator, alpha=alpha)[0]
+    return decide_together([Claim.of(differences, smallest_effect, estimand)], generator, alpha=alpha)[0]
 
 
-def decide_together(claims: Sequence[Claim], generator: Generator, *, alpha: float = ALPHA) -> list[Decision]:
-    """Decide the claims of a scorecard.
+def decide_together(
+    claims: Sequence[Claim], generator: Generator | Draws, *, alpha: float = ALPHA, family: int | None = None
+) -> list[Decision]:
+    """Decide claims of a study.
 
     Args:
         claims: all of them, those without usable differences included.
         generator: draws patterns and resamples.
         alpha: risk that any claim is wrongly ``supported`` or ``contradicted``; the same for ``no difference``.
+        family: the number of claims that were declared together, those of other studies included. p is Holm's among
+            the claims here, times ``family / len(claims)``: over all studies the risk is still at most alpha, and a
+            verdict does not depend on which other studies are decided at the same time.
 
     Raises:
         InvalidRequest: smallest effects that are not above zero.
+        ValueError: a family of fewer claims than there are, or arrays that do not go together.
     """
-    require_smallest_effects(claims)
+    check_claims(claims)
+    size = len(claims) if family is None else family
+    if size < len(claims):
+        raise ValueError(f"family={size}: must be at least the number of claims, {len(claims)}")
     if not claims:
         return []
-    alone = [claim.evidence(generator, alpha) for claim in claims]
-    p_T, equivalence_T = holm([one.p for one in alone]), holm([one.equivalence_p for one in alone])
-    adjusted = [
-        replace(one, p=float(p), equivalence_p=float(equivalence_p))
-        for one, p, equivalence_p in zip(alone, p_T, equivalence_T, strict=True)
+    draws = generator if isinstance(generator, Draws) else Draws(generator)
+    alone = [claim.evidence(draws, alpha) for claim in claims]
+    factor = size / len(claims)
+    p_T = np.minimum(factor * holm([one.p for one in alone]), 1)
+    equivalence_T = np.minimum(factor * holm([one.equivalence_p for one in alone]), 1)
+    return [
+        _decision(claim, one, Corrected(float(p), float(equivalence_p), size, alpha))
+        for claim, one, p, equivalence_p in zip(claims, alone, p_T, equivalence_T, strict=True)
     ]
-    return [_decision(claim, one, len(claims), alpha) for claim, one in zip(claims, adjusted, strict=True)]
 
 
-def _decision(claim: Claim, evidence: Evidence, claims: int, alpha: float) -> Decision:
-    obstacle = unusable(claim) or too_few(claim, claims, alpha)
-    verdict, reason = _verdict(evidence, claim.smallest_effect, alpha, obstacle)
-    numbers = evidence.effect, evidence.interval, evidence.p, evidence.equivalence_p
-    return Decision(verdict, reason, *numbers, claim.seeds)
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """The p-values of a claim, corrected for a family of claims, and the level that they are held against."""
+
+    p: float
+    equivalence_p: float
+    family: int
+    alpha: float
 
 
-def _verdict(evidence: Evidence, smallest_effect: float, alpha: float, obstacle: str) -> tuple[Verdict, str]:
+def _decision(claim: Claim, evidence: Evidence, corrected: Corrected) -> Decision:
+    obstacle = unusable(claim) or too_few(claim, corrected.family, corrected.alpha)
+    verdict, reason = _verdict(claim, evidence, corrected, obstacle)
+    trained = claim.trained
+    low_S, high_S = claim.bounds
+    known_S = np.where(low_S == high_S, low_S, np.nan)
+    return Decision(
+        verdict=verdict,
+        reason=reason,
+        effect=evidence.effect,
+        bounds=evidence.bounds,
+        interval=evidence.interval,
+        raw_p=evidence.p,
+        raw_equivalence_p=evidence.equivalence_p,
+        p=corrected.p,
+        equivalence_p=corrected.equivalence_p,
+        n=claim.replicates,
+        estimand=claim.decided,
+        divergence=summarize(known_S, trained, 1 - corrected.alpha) if trained and trained.diverged else None,
+    )
+
+
+def _verdict(claim: Claim, evidence: Evidence, corrected: Corrected, obstacle: str) -> tuple[Verdict, str]:
     if obstacle:
         return "inconclusive", obstacle
-    effect, smallest = f"effect {evidence.effect:.3g}", f"smallest effect of interest {smallest_effect:.3g}"
-    interval = evidence.interval
-    differs = evidence.p <= alpha
-    if evidence.equivalence_p <= alpha:
-        there = f"there is a difference (p = {evidence.p:.2g}), but" if differs else "the"
-        return "no difference", f"{there} {effect} is below the {smallest} (p = {evidence.equivalence_p:.2g})"
+    effect, smallest = _effect(evidence), f"smallest effect of interest {claim.smallest_effect:.3g}"
+    p, differs = f"p = {corrected.p:.2g}", corrected.p <= corrected.alpha
+    if corrected.equivalence_p <= corrected.alpha:
+        if claim.trained is not None and (discordant := claim.trained.discordant):
+            where = f"in {discordant} of {plural(claim.replicates, 'replicate')}"
+            return "inconclusive", f"one arm diverged where the other trained, {where}"
+        there = f"there is a difference ({p}), but" if differs else "the"
+        return "no difference", f"{there} {effect} is below the {smallest} (p = {corrected.equivalence_p:.2g})"
     if not differs:
-        return "inconclusive", f"neither a difference (p = {evidence.p:.2g}) nor its absence is shown; {effect}"
-    if interval is None or not interval.excludes(0.0):
-        return "inconclusive", f"p = {evidence.p:.2g}, but the interval of the {effect} holds zero"
-    if abs(evidence.effect) < smallest_effect * (1 - ROUNDING):
-        return (
-            "inconclusive",
-            f"there is a difference (p = {evidence.p:.2g}), but it may be below the {smallest}; {effect}",
-        )
-    return (
-        "supported" if evidence.effect > 0 else "contradicted",
-        f"{effect} is at least the {smallest} (p = {evidence.p:.2g})",
-    )
+        return "inconclusive", f"neither a difference ({p}) nor its absence is shown; {effect}"
+    if abs(evidence.effect) < claim.smallest_effect * (1 - ROUNDING):
+        return "inconclusive", f"there is a difference ({p}), but it may be below the {smallest}; {effect}"
+    return "supported" if evidence.effect > 0 else "contradicted", f"{effect} is at least the {smallest} ({p})"
+
+
+def _effect(evidence: Evidence) -> str:
+    """The effect in words, with the bounds that it is known within."""
+    bounds = evidence.bounds
+    known = bounds.low == bounds.high
+    return f"effect {evidence.effect:.3g}" + ("" if known else f" (known within {bounds.low:.3g} to {bounds.high:.3g})")

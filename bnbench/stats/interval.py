@@ -1,4 +1,4 @@
-"""Intervals, and how many seeds one takes."""
+"""Intervals, and how many replicates one takes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Estimate:
     interval: Interval | None
 
 
-def seeds_needed(alpha: float) -> int:
+def fewest_replicates(alpha: float) -> int:
     """The fewest pairs of which the smallest possible two-sided p, ``2 / 2^n``, is not above alpha: 6 for 0.05.
 
     Fewer give no interval at confidence ``1 - alpha`` either, whatever their values.

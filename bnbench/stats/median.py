@@ -5,10 +5,12 @@ A run that misses its target takes infinitely long to it. Order statistics need 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnbench.stats.interval import CONFIDENCE, Interval, seeds_needed
+from bnbench.stats.interval import CONFIDENCE, Interval, fewest_replicates
 from bnbench.stats.sign_flip import Alternative
 from bnbench.stats.values import Values, present
 
@@ -35,15 +37,16 @@ def median_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interv
         confidence: two-sided.
 
     Returns:
-        None with fewer values than :func:`seeds_needed`.
+        None with fewer values than :func:`fewest_replicates`.
     """
-    from scipy import stats  # slow to import
+    from scipy import special  # slow to import
 
-    values_S = present(values)
-    if values_S.size < seeds_needed(1 - confidence):
+    ordered_S = np.sort(present(values))
+    if ordered_S.size < fewest_replicates(1 - confidence):
         return None
-    limits = stats.quantile_test(values_S, q=0.0, p=0.5).confidence_interval(confidence)
-    return Interval(float(limits.low), float(limits.high))
+    beyond_S = special.bdtr(np.arange(ordered_S.size), ordered_S.size, 0.5)
+    outside = int((beyond_S <= (1 - confidence) / 2 * (1 + 1e-9)).sum())
+    return Interval(float(ordered_S[outside - 1]), float(ordered_S[-outside]))
 
 
 def sign_test(differences: ArrayLike, alternative: Alternative = "two-sided") -> float:
@@ -53,7 +56,7 @@ def sign_test(differences: ArrayLike, alternative: Alternative = "two-sided") ->
     median at confidence ``1 - alpha`` is beyond zero.
 
     Args:
-        differences: one per seed ``[S]``, possibly infinite.
+        differences: one per replicate ``[S]``, possibly infinite.
         alternative: ``greater``: than zero.
     """
     differences_S = present(differences)
@@ -61,8 +64,37 @@ def sign_test(differences: ArrayLike, alternative: Alternative = "two-sided") ->
     return greater if alternative == "greater" else min(1.0, 2 * greater, 2 * _tail(-differences_S))
 
 
-def _tail(differences_S: Values) -> float:
-    from scipy import stats  # slow to import
+@dataclass(frozen=True, slots=True)
+class MedianInference:
+    """All that is inferred of one median; :class:`bnbench.stats.evidence.Inference` says what."""
 
-    positive = int((differences_S > 0).sum())
-    return float(stats.binomtest(positive, differences_S.size, alternative="greater").pvalue)
+    values_S: Values
+
+    @property
+    def estimate(self) -> float:
+        """The median."""
+        return median_with_misses(self.values_S)
+
+    def interval(self, confidence: float) -> Interval | None:
+        """The exact interval; None with too few replicates."""
+        return median_interval(self.values_S, confidence)
+
+    def p(self) -> float:
+        """Two-sided p that the median is zero."""
+        return sign_test(self.values_S)
+
+    def p_above(self, value: float) -> float:
+        """One-sided p that the median is not above a value."""
+        return sign_test(self.values_S - value, "greater")
+
+    def p_below(self, value: float) -> float:
+        """One-sided p that the median is not below a value."""
+        return sign_test(value - self.values_S, "greater")
+
+
+def _tail(differences_S: Values) -> float:
+    """The chance that a fair coin says so often that differences are above zero."""
+    from scipy import special  # slow to import
+
+    not_above = int((differences_S <= 0).sum())
+    return float(special.bdtr(not_above, differences_S.size, 0.5))

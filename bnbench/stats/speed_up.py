@@ -8,11 +8,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnbench.stats.interval import CONFIDENCE, Estimate, Interval
-from bnbench.stats.median import median_interval, median_with_misses
-from bnbench.stats.values import present
+from bnbench.stats.values import Values, present
 
 RatioKind: TypeAlias = Literal["ratio", "above", "never", "neither", "unknown"]
+Bounds: TypeAlias = tuple[Values, Values]
 
 
 def ratio_of_medians(arm: float, baseline: float, baseline_spent: float) -> tuple[RatioKind, float]:
@@ -35,30 +34,31 @@ def ratio_of_medians(arm: float, baseline: float, baseline_spent: float) -> tupl
     return ("above" if math.isinf(baseline) else "ratio"), bound / arm
 
 
-def paired_speed_up(arm: ArrayLike, baseline: ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
-    """Median over seeds of baseline steps / arm steps, with its order-statistic interval.
+def speed_up_bounds(arm: ArrayLike, baseline: ArrayLike, arm_spent: ArrayLike, baseline_spent: ArrayLike) -> Bounds:
+    """Bounds of the logarithm of baseline steps over arm steps, per replicate.
 
-    A seed whose arm alone misses has ratio 0, one whose baseline alone misses an infinite one. If both miss, the ratio
-    can be anything: it counts as 0 for the lower limit and as infinite for the upper one, and the median is NaN where
-    that matters.
+    A run that misses its target takes at least the steps that it spent, and at most infinitely many. So a replicate
+    whose baseline alone misses is bounded from below, one whose arm alone misses from above, and one that both miss
+    could have any ratio. Nothing is taken to be infinite that is not known to be, so the bounds hold the ratio that
+    longer runs would show, however many miss.
 
     Args:
-        arm: steps to the target per seed ``[S]``, above zero; a miss is infinite.
-        baseline: the same seeds of the baseline ``[S]``.
-        confidence: two-sided.
+        arm: steps to the target per replicate ``[S]``, above zero; a miss is infinite.
+        baseline: the same replicates of the baseline ``[S]``.
+        arm_spent: steps that the runs spent in all ``[S]``, or a number for all.
+        baseline_spent: the same of the baseline.
 
     Returns:
-        No interval with fewer seeds than :func:`seeds_needed`.
+        lower and upper bounds ``[S]``, equal where both reach the target.
 
     Raises:
         ValueError: steps that are NaN or not above zero, or shapes that differ.
     """
     arm_S, baseline_S = present(arm), present(baseline)
     if arm_S.shape != baseline_S.shape or min(arm_S.min(), baseline_S.min()) <= 0:
-        raise ValueError("arm and baseline must have steps above zero for the same seeds")
-    unknown_S = np.isinf(arm_S) & np.isinf(baseline_S)
-    ratios_S = np.where(unknown_S, 1.0, baseline_S) / np.where(unknown_S, 1.0, arm_S)
-    least_S, most_S = np.where(unknown_S, 0.0, ratios_S), np.where(unknown_S, math.inf, ratios_S)
-    least, most = median_with_misses(least_S), median_with_misses(most_S)
-    low, high = median_interval(least_S, confidence), median_interval(most_S, confidence)
-    return Estimate(least if least == most else math.nan, Interval(low.low, high.high) if low and high else None)
+        raise ValueError("arm and baseline must have steps above zero for the same replicates")
+    least_arm_S = np.where(np.isinf(arm_S), arm_spent, arm_S)
+    least_baseline_S = np.where(np.isinf(baseline_S), baseline_spent, baseline_S)
+    low_S = np.where(np.isinf(arm_S), -math.inf, np.log(least_baseline_S) - np.log(arm_S))
+    high_S = np.where(np.isinf(baseline_S), math.inf, np.log(baseline_S) - np.log(least_arm_S))
+    return low_S, high_S

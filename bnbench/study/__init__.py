@@ -4,7 +4,7 @@ from bnbench.study.catalog import SCALES, check_scale, load, names
 from bnbench.study.definition import Scale, ScaleName, Study, StudyClaim
 from bnbench.study.design import merged
 from bnbench.study.files import check_files, scorecard_files, write
-from bnbench.study.forecasts import StudyForecast, forecast_study
+from bnbench.study.forecasts import StudyForecast, check_replicates, forecast_study
 from bnbench.study.overrides import told_apart, varied
 from bnbench.study.parser import read_study
 from bnbench.study.registry import MEASURES
@@ -27,6 +27,7 @@ __all__ = [
     "as_table",
     "check_files",
     "check_places",
+    "check_replicates",
     "check_scale",
     "execute",
     "forecast_study",

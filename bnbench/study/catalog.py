@@ -62,3 +62,15 @@ def check_scale(name: str, studies: Sequence[Study]) -> ScaleName:
             f"study {one.name}: has no scale {name}; it has {', '.join(one.scales)}" for one in without
         )
     return known[0]
+
+
+def family_size(study: Study) -> int:
+    """The claims that were declared together with those of a study, its own included.
+
+    They are those of all studies that come with bnbench and name the same family, whichever are carried out. A study
+    that names none, or was changed, is a family by itself.
+    """
+    if not study.family or study.changes:
+        return len(study.claims)
+    shipped = [other for other in load(names()) if other.family == study.family and other.name != study.name]
+    return len(study.claims) + sum(len(other.claims) for other in shipped)

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from bnbench.errors import nearest
 from bnbench.schema.convert import shown
 from bnbench.study.definition import Scale, Study, StudyClaim
+from bnbench.study.design import MOST_REPLICATES, MOST_TUNING_SEEDS
 
 OWN_KEYS = ("lr", "seed", "probes", "device")
 """Settings that a study makes itself."""
+AMOUNTS = {"seeds": MOST_REPLICATES, "tuning_seeds": MOST_TUNING_SEEDS}
+"""The most of each amount: more would be seeds of something else."""
 
 
 def study_problems(study: Study) -> list[str]:
@@ -47,10 +50,13 @@ def _claim_problems(study: Study, claim: StudyClaim) -> Iterator[str]:
 def _scale_problems(scale: Scale) -> Iterator[str]:
     if not scale.lr or list(scale.lr) != sorted(set(scale.lr)) or scale.lr[0] <= 0:
         yield f"lr={shown(scale.lr)}: must be learning rates above zero, ascending, such as [0.01,0.1]"
-    if scale.seeds < 1:
-        yield f"seeds={scale.seeds}: must be at least 1"
-    if scale.tuning_seeds < 1:
-        yield f"tuning_seeds={scale.tuning_seeds}: must be at least 1"
+    yield from (problem for key in AMOUNTS for problem in amount_problems(key, getattr(scale, key)))
+
+
+def amount_problems(key: str, amount: object) -> Iterator[str]:
+    """Complaints about a number of replicates or tuning seeds."""
+    if type(amount) is not int or not 1 <= amount <= AMOUNTS[key]:
+        yield f"{key}={shown(amount)}: must be a whole number from 1 to {AMOUNTS[key]}"
 
 
 def _settings_problems(where: str, settings: tuple[str, ...]) -> Iterator[str]:

@@ -22,14 +22,15 @@ class Scale:
 
     Attributes:
         lr: learning rates that are tried in every cell, ascending; with a single one nothing is tuned.
-        seeds: reporting seeds: the verdict rests on them.
-        tuning_seeds: seeds of their own for the choice of the learning rate.
+        seeds: replicates: each divides the data anew, chooses its learning rates, and trains one reporting run per arm
+            and cell, so that the verdict rests on independent repetitions of all that varies.
+        tuning_seeds: runs of each replicate at each learning rate, by which it chooses; their seeds are their own.
         overrides: settings that take the place of the study's own at this scale.
     """
 
     lr: tuple[float, ...]
     seeds: int
-    tuning_seeds: int = 3
+    tuning_seeds: int = 1
     overrides: tuple[str, ...] = ()
 
 
@@ -73,9 +74,11 @@ class Study:
         arms: by name, the settings that make an arm.
         cells: by name, the settings that all arms have in a cell.
         fixed: settings of all runs.
-        paired: whether the arms share their seeds; without, each arm has seeds of its own.
+        paired: whether the arms of a replicate share its seeds; without, each arm has seeds of its own.
         alone: whether one step is made at a time, as measurements of time need it: the arms of a seed side by side.
         not_tested: what the study leaves open on purpose.
+        family: the name of a set of studies whose claims were declared together; p-values are adjusted for all of them,
+            however many are carried out. Without, for the claims of this study.
         changes: settings of a user that took the place of the study's own; no part of its file.
     """
 
@@ -89,4 +92,5 @@ class Study:
     not_tested: tuple[str, ...]
     paired: bool = True
     alone: bool = False
+    family: str = ""
     changes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from bnbench.analysis.time_to_target import TOLERANCE
 from bnbench.reports.wording import target
 from bnbench.spec import ProbeName
 from bnbench.stats import Estimand
-from bnbench.study.measure import Measure, Tables, align
+from bnbench.study.measure import Measure, Tables, align, exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class FinalAccuracy(Measure):
     """Accuracy on the test set at the end; a diverged run scores at chance."""
 
     percent: ClassVar[bool] = True
+    splits: ClassVar[bool] = True
 
     @property
     def phrase(self) -> str:
@@ -31,17 +32,21 @@ class FinalAccuracy(Measure):
         """Nothing is measured inside training."""
         return ()
 
-    def values(self, tables: Tables) -> pd.Series[float]:
+    def values(self, tables: Tables) -> pd.DataFrame:
         """Accuracy as a fraction."""
-        return align(tables.runs, tables.runs.drop_duplicates("run_id").set_index("run_id")["test"])
+        return exact(align(tables.runs, tables.runs.drop_duplicates("run_id").set_index("run_id")["test"]))
 
 
 @dataclass(frozen=True, slots=True)
 class StepsToTarget(Measure):
-    """Steps until the validation accuracy is not below ``target`` at an evaluation; a miss is infinite."""
+    """Steps until the validation accuracy is not below ``target`` at an evaluation.
+
+    A run that ends without took longer than what it spent; one that diverges never gets there.
+    """
 
     target: float
     estimand: ClassVar[Estimand] = "median"
+    missed: ClassVar[str] = "never reached"
 
     @property
     def phrase(self) -> str:
@@ -53,18 +58,26 @@ class StepsToTarget(Measure):
         """Nothing is measured inside training."""
         return ()
 
-    def values(self, tables: Tables) -> pd.Series[float]:
+    def values(self, tables: Tables) -> pd.DataFrame:
         """Steps."""
         hits = tables.metrics[tables.metrics["val_accuracy"] >= self.target - TOLERANCE]
-        first = hits.groupby("run_id")["step"].min().reindex(tables.runs["run_id"].unique())
-        return align(tables.runs, first.fillna(np.inf))
+        runs = tables.runs.drop_duplicates("run_id").set_index("run_id")
+        first = hits.groupby("run_id")["step"].min().reindex(runs.index)
+        spent = runs["steps_done"].mask(runs["diverged"], np.inf)
+        low, high = first.fillna(spent), first.fillna(np.inf)
+        return pd.DataFrame({"low": align(tables.runs, low), "high": align(tables.runs, high)})
 
 
 @dataclass(frozen=True, slots=True)
 class GeneralizationGap(Measure):
-    """Validation loss less training loss at the first evaluation with a training loss of at most ``train_loss``."""
+    """Validation loss less training loss at the first evaluation with a training loss of at most ``train_loss``.
+
+    A run that never gets there could have any.
+    """
 
     train_loss: float
+    estimand: ClassVar[Estimand] = "median"
+    missed: ClassVar[str] = "never got there"
 
     @property
     def phrase(self) -> str:
@@ -76,8 +89,11 @@ class GeneralizationGap(Measure):
         """Nothing is measured inside training."""
         return ()
 
-    def values(self, tables: Tables) -> pd.Series[float]:
-        """Difference of losses; NaN where the training loss is never reached."""
+    def values(self, tables: Tables) -> pd.DataFrame:
+        """Difference of losses."""
         there = tables.metrics[tables.metrics["train_loss"] <= self.train_loss]
         first = there.sort_values("step").drop_duplicates("run_id").set_index("run_id")
-        return align(tables.runs, first["val_loss"] - first["train_loss"])
+        gap = (first["val_loss"] - first["train_loss"]).reindex(tables.runs["run_id"].unique())
+        return pd.DataFrame(
+            {"low": align(tables.runs, gap.fillna(-np.inf)), "high": align(tables.runs, gap.fillna(np.inf))}
+        )

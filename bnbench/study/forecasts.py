@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bnbench import session
 from bnbench.config import joined
+from bnbench.errors import InvalidRequest
 from bnbench.memoization import remembered
-from bnbench.stats import ALPHA, detectable_effect
+from bnbench.stats import ALPHA, detectable_effect, fewest_replicates
+from bnbench.study.catalog import family_size
 from bnbench.study.definition import ScaleName, Study
-from bnbench.study.design import groups, reporting_trials, tuning_trials
+from bnbench.study.design import groups, in_all, reporting_trials, tuning_trials
 from bnbench.study.runner import Place, sweep_name
 
 
@@ -21,14 +24,38 @@ class StudyForecast:
         plan: all runs, with the middle of the grid in place of learning rates that are yet to be chosen.
         tuning: runs for the choice of learning rates; more if a grid must grow.
         reporting: runs that the verdicts rest on.
-        detectable: the effect that is found in 80% of all studies if this study's claims are decided together, in
-            standard deviations of a difference between two runs of one seed; infinite with too few seeds.
+        detectable: the effect that is found in 80% of all studies, with p adjusted for the study's family, in standard
+            deviations of a difference between the arms of a replicate; infinite with too few replicates.
     """
 
     plan: session.Plan
     tuning: int
     reporting: int
     detectable: float
+
+
+TRIAL: ScaleName = "smoke"
+"""The scale that shows whether a study runs; it is not meant to decide."""
+
+
+def check_replicates(studies: Sequence[Study], scale: ScaleName) -> None:
+    """Refuse studies that could decide nothing whatever their runs say, before anything is trained.
+
+    Raises:
+        InvalidRequest: naming those with too few replicates.
+    """
+    problems = []
+    for study in studies if scale != TRIAL else []:
+        replicates, claims = study.scales[scale].seeds, family_size(study)
+        needed = fewest_replicates(ALPHA / claims)
+        if replicates < needed:
+            together = "one claim" if claims == 1 else f"{claims} claims that are adjusted for each other"
+            problems.append(
+                f"study {study.name}: seeds={replicates}: {together} cannot be decided by fewer than {needed}"
+                f" replicates; set seeds={needed} or more, or try it out at --scale {TRIAL}"
+            )
+    if problems:
+        raise InvalidRequest(problems)
 
 
 def forecast_study(
@@ -45,11 +72,11 @@ def forecast_study(
     amounts, parts = study.scales[scale], place.components
     tuned, swept = groups(study, every_lr=False), groups(study, every_lr=True)
     middle = (amounts.lr[len(amounts.lr) // 2],)
-    rates = dict.fromkeys(tuned, middle) | dict.fromkeys(swept, amounts.lr)
+    rates = in_all(dict.fromkeys(tuned, middle) | dict.fromkeys(swept, amounts.lr), amounts.seeds)
     reporting = reporting_trials(study, amounts, rates, parts).request
     requests = [reporting]
     if tuned and len(amounts.lr) > 1:
-        whole = dict.fromkeys(tuned, amounts.lr)
+        whole = in_all(dict.fromkeys(tuned, amounts.lr), amounts.seeds)
         requests.insert(0, tuning_trials(study, amounts, whole, parts).request)
     plan = session.plan_request(
         joined(requests),
@@ -58,7 +85,7 @@ def forecast_study(
         session.Paths(place.results, place.data, place.plugin),
         prestart=prestart,
     )
-    alpha = ALPHA / len(study.claims)
+    alpha = ALPHA / family_size(study)
     detectable = remembered("detectable", [amounts.seeds, alpha], lambda: detectable_effect(amounts.seeds, alpha))
     tuning = sum(len(request.specs) for request in requests[:-1])
     return StudyForecast(plan, tuning, len(reporting.specs), detectable)

@@ -1,4 +1,4 @@
-"""Measures of the runs of a study: one value per arm, cell and seed."""
+"""Measures of the runs of a study: one value per arm, cell and replicate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bnbench.spec import ProbeName
 from bnbench.stats import Estimand
 
 PLACE = ["arm", "cell", "pair"]
-"""The columns that tell the values apart; ``pair`` counts the seeds."""
+"""The columns that tell the values apart; ``pair`` counts the replicates."""
 Side = Literal["low", "high"]
 
 
@@ -22,7 +22,8 @@ class Tables:
 
     Attributes:
         runs: a line per run that counts: ``arm``, ``cell``, ``pair``, ``lr``, ``run_id``, ``counted`` (it is a result),
-            ``diverged``, ``val`` and ``test`` (final accuracy; a diverged run scores at ``chance``).
+            ``diverged``, ``val`` and ``test`` (final accuracy; a diverged run scores at ``chance``), ``steps_done``,
+            ``refined`` (the learning rate lies between two of the grid).
         metrics: as in metrics.csv.
         probes: as in probes.csv.
     """
@@ -33,13 +34,17 @@ class Tables:
 
 
 class Measure(ABC):
-    """One number of a run, or of the runs of one seed at all learning rates."""
+    """One number of a run, or of the runs of one replicate at all learning rates."""
 
     every_lr: ClassVar[bool] = False
-    """Reporting seeds are trained at every learning rate, not at the chosen one alone."""
+    """Replicates report at every learning rate, not at the chosen one alone."""
     estimand: ClassVar[Estimand] = "mean"
     percent: ClassVar[bool] = False
     """The value is a share."""
+    missed: ClassVar[str] = "infinite"
+    """The name of a value without an upper limit."""
+    splits: ClassVar[bool] = False
+    """The value of a run that diverges is far from those of runs that train, so both are told."""
 
     @property
     @abstractmethod
@@ -52,8 +57,16 @@ class Measure(ABC):
         """The probes that must measure inside training."""
 
     @abstractmethod
-    def values(self, tables: Tables) -> pd.Series[float]:
-        """The values, indexed by arm, cell and pair; NaN where a run has none."""
+    def values(self, tables: Tables) -> pd.DataFrame:
+        """The least and the most that each value can be, ``low`` and ``high``, indexed by arm, cell and pair.
+
+        They are equal where the value is known, and NaN where a run has none.
+        """
+
+
+def exact(values: pd.Series[float]) -> pd.DataFrame:
+    """Values that are known."""
+    return pd.DataFrame({"low": values, "high": values})
 
 
 def align(runs: pd.DataFrame, by_run: pd.Series[float]) -> pd.Series[float]:

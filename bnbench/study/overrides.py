@@ -15,15 +15,13 @@ from bnbench.config.grammar import Setting, parse
 from bnbench.config.keys import Arms
 from bnbench.errors import InvalidRequest
 from bnbench.schema import Parts
-from bnbench.schema.convert import shown
+from bnbench.study.checks import AMOUNTS, amount_problems
 from bnbench.study.definition import Scale, Study
 from bnbench.study.design import RIVALS, merged
 
-AMOUNTS = ("seeds", "tuning_seeds")
-"""Amounts of training, as in a scale of a study's file."""
 OWNED = {
     "lr": "is tuned over the grid of the scale; another grid needs a study file of your own",
-    "seed": "is counted up by the study; how many there are is said by seeds=20 and tuning_seeds=5",
+    "seed": "is counted up by the study; how many replicates there are is said by seeds=20",
     "probes": "are those that the claims measure",
 }
 """Keys that a study sets itself, in every run anew."""
@@ -97,8 +95,8 @@ def _refusals(text: str, setting: Setting) -> Iterator[str]:
         yield f"{text}: {key} {OWNED[key]}"
     elif setting.swept:
         yield f"{text}: must be one value for all runs; call the study once for each value"
-    elif key in AMOUNTS and (type(setting.values[0]) is not int or setting.values[0] < 1):
-        yield f"{key}={shown(setting.values[0])}: must be a whole number, at least 1"
+    elif key in AMOUNTS:
+        yield from amount_problems(key, setting.values[0])
 
 
 def _conflicts(study: Study, text: str, key: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bnbench.spec import ProbeName
-from bnbench.study.measure import Measure, Tables, align
+from bnbench.study.measure import Measure, Tables, align, exact
 
 PERCENTILES = ["p15", "p50", "p85"]
 
@@ -43,7 +43,7 @@ class ProbeValue(Measure):
         text = self.called or self.name.replace("_", " ")
         return text if self.ideal is None else f"the distance of {text} from {self.ideal:g} (in logarithms)"
 
-    def values(self, tables: Tables) -> pd.Series[float]:
+    def values(self, tables: Tables) -> pd.DataFrame:
         """The number, in its own unit."""
         lines = tables.probes[(tables.probes["probe"] == self.probe) & (tables.probes["name"] == self.name)]
         lines = lines if self.layer is None else lines[lines["layer"] == self.layer]
@@ -52,7 +52,7 @@ class ProbeValue(Measure):
         if self.ideal is not None:
             with np.errstate(divide="ignore"):
                 of_run = np.log(of_run / self.ideal).abs()
-        return align(tables.runs, of_run)
+        return exact(align(tables.runs, of_run))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class PercentileDrift(Measure):
         """The probe that must measure."""
         return ("covariate_shift_distribution",)
 
-    def values(self, tables: Tables) -> pd.Series[float]:
+    def values(self, tables: Tables) -> pd.DataFrame:
         """Drift in standard deviations."""
         lines = tables.probes[tables.probes["probe"] == self.probes[0]].sort_values("step")
         ends = lines.groupby(["run_id", "layer", "name"])["value"].agg(["first", "last"]).unstack("name")
         moved = (ends["last"] - ends["first"])[PERCENTILES].abs().T.mean() / ends["first"]["std"]
-        return align(tables.runs, moved.groupby("run_id").mean())
+        return exact(align(tables.runs, moved.groupby("run_id").mean()))

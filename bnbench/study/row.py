@@ -21,7 +21,8 @@ class Row:
         low: lower limit of the effect's 95% interval; NaN without one.
         high: its upper limit.
         centres: mean or median of each arm in each cell.
-        lr: the learning rate of each arm in each cell, where one was chosen.
+        missed: replicates of each arm in each cell whose value has no upper limit, such as a target not reached.
+        lr: the learning rates that the replicates of each arm in each cell chose, where they did.
     """
 
     study: str
@@ -31,4 +32,5 @@ class Row:
     low: float
     high: float
     centres: dict[Group, float]
-    lr: dict[Group, float]
+    missed: dict[Group, int]
+    lr: dict[Group, tuple[float, ...]]

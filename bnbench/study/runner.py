@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bnbench import session, store
@@ -14,12 +16,12 @@ from bnbench.paths import expanded
 from bnbench.plugins import known_components
 from bnbench.schema import Known
 from bnbench.study.definition import Scale, ScaleName, Study
-from bnbench.study.design import Group, Rates, Trials, counterparts, groups, reporting_trials, tuning_trials
-from bnbench.study.lr_curve import curves
+from bnbench.study.design import Group, Rates, Trials, counterparts, groups, in_all, reporting_trials, tuning_trials
+from bnbench.study.lr_curve import CurveMeasure, between, curves
 from bnbench.study.measure import Side, Tables
 from bnbench.study.overrides import suffix
 from bnbench.study.tables import read_tables
-from bnbench.study.tuning import MOST_EXTENSIONS, Grids, Tuning, tune, widened
+from bnbench.study.tuning import MOST_EXTENSIONS, WIDENS, Grids, Tuning, tune, widened
 
 Train = Callable[[Study, str, session.Plan], session.Summary]
 """Trains what is pending of a plan, and is told which stage of which study it is."""
@@ -45,8 +47,8 @@ class Findings:
     """The results of a study, before its claims are decided.
 
     Attributes:
-        tables: reporting runs at the chosen learning rate.
-        curves: reporting runs at all learning rates, where a claim needs them.
+        tables: reporting runs of each replicate at its learning rate.
+        curves: reporting runs at all learning rates, and at some between them, where a claim needs them.
         tuning: the chosen learning rates.
         failures: runs without a result.
     """
@@ -82,10 +84,13 @@ def run_study(study: Study, scale: ScaleName, place: Place, train: Train) -> Fin
         KeyboardInterrupt: the user stopped it; the next call goes on.
     """
     course = _Course(study, scale, place, train)
-    tuning = tune(groups(study, every_lr=False), course.amounts.lr, course.tuning)
+    tuning = tune(groups(study, every_lr=False), course.amounts.lr, course.amounts.seeds, course.tuning)
     swept = course.curves(groups(study, every_lr=True))
-    tables = course.reporting({group: [lr] for group, lr in tuning.chosen.items()})
-    return Findings(study, scale, tables, swept, tuning, course.failures)
+    replicates = range(course.amounts.seeds)
+    chosen = {
+        group: [(rates[one],) if one in rates else () for one in replicates] for group, rates in tuning.chosen.items()
+    }
+    return Findings(study, scale, course.reporting(chosen), swept, tuning, course.failures)
 
 
 def execute(
@@ -128,31 +133,54 @@ class _Course:
     def failures(self) -> int:
         return sum(status in store.FAILURES for status in self.statuses.values())
 
-    def tuning(self, rates: Rates) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def tuning(self, grids: Mapping[Group, Sequence[float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        rates = in_all(grids, self.amounts.seeds)
         trials = tuning_trials(self.study, self.amounts, rates, self.place.components)
         folder, table = self._execute(trials, "tuning")
         runs = store.load_runs(folder)
         return table, runs[runs["run_id"].isin(table["run_id"])]
 
-    def reporting(self, rates: Rates) -> Tables:
-        if not rates:
+    def reporting(self, rates: Rates, grids: Grids | None = None) -> Tables:
+        """Train the reporting runs; learning rates outside of the grid of their cell are refinements of it."""
+        if not any(map(any, rates.values())):
             return Tables(*(pd.DataFrame(),) * 3)
         trials = reporting_trials(self.study, self.amounts, rates, self.place.components)
-        return read_tables(*self._execute(trials, "reporting", self.study.alone))
+        folder, table = self._execute(trials, "reporting", self.study.alone)
+        on_grid = [grids is None or lr in grids[cell] for cell, lr in zip(table["cell"], table["lr"], strict=True)]
+        return read_tables(folder, table.assign(refined=~np.array(on_grid)))
 
     def curves(self, swept: list[Group]) -> Tables:
-        """Train reporting seeds at a whole grid, which grows while a curve touches its end."""
+        """Train reporting seeds at a whole grid, which grows while curves touch its end, and then between its rates."""
         grids: Grids = {cell: list(self.amounts.lr) for _, cell in swept}
-        tables = self.reporting({group: grids[group[1]] for group in swept})
-        for _ in range(MOST_EXTENSIONS if swept else 0):
-            sides: set[tuple[str, Side]] = {
-                (cell, side) for (_, cell, _), curve in curves(tables.runs).items() for side in curve.open_sides
-            }
-            if not sides or len(self.amounts.lr) == 1:
+        for extension in range(MOST_EXTENSIONS + 1):
+            rates = in_all({group: grids[group[1]] for group in swept}, self.amounts.seeds)
+            tables = self.reporting(rates, grids)
+            sides = self._open_sides(tables) if swept and len(self.amounts.lr) > 1 else set()
+            if not sides or extension == MOST_EXTENSIONS:
                 break
             grids = widened(grids, sides)
-            tables = self.reporting({group: grids[group[1]] for group in swept})
+        while swept and (closer := self._refined(rates, tables)) != rates:
+            rates, tables = closer, self.reporting(closer, grids)
         return tables
+
+    def _open_sides(self, tables: Tables) -> set[tuple[str, Side]]:
+        """The ends of grids that the curves of more than a few replicates of some group touch."""
+        counts = Counter(
+            (arm, cell, side) for (arm, cell, _), curve in curves(tables.runs).items() for side in curve.open_sides
+        )
+        return {(cell, side) for (_, cell, side), count in counts.items() if count > WIDENS * self.amounts.seeds}
+
+    def _refined(self, rates: Rates, tables: Tables) -> Rates:
+        """The learning rates, with more of them where a claim asks for a limit that is not known well enough."""
+        measures = [
+            (claim.measure, set(claim.groups)) for claim in self.study.claims if isinstance(claim.measure, CurveMeasure)
+        ]
+        closer = {group: list(by_replicate) for group, by_replicate in rates.items()}
+        for (arm, cell, pair), curve in curves(tables.runs).items():
+            asked = [measure for measure, groups in measures if (arm, cell) in groups]
+            more = [lr for measure in asked for lr in between(measure.brackets(curve))]
+            closer[arm, cell][pair] = tuple(sorted({*rates[arm, cell][pair], *more}))
+        return closer
 
     def _execute(self, trials: Trials, stage: str, interleaved: bool = False) -> tuple[Path, pd.DataFrame]:
         """Train what is pending; the sweep's folder, and the table with the identities that the runs have there."""

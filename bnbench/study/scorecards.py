@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from bnbench.stats import Decision, decide_together
+from bnbench.study.catalog import family_size
 from bnbench.study.contrast import Comparison, compare, signed, unsigned
 from bnbench.study.definition import StudyClaim
 from bnbench.study.lr_curve import curves
+from bnbench.study.measure import PLACE
 from bnbench.study.row import Row
 from bnbench.study.runner import Findings
 
@@ -20,37 +22,48 @@ SEED = 0
 
 
 def scorecard(studies: Sequence[Findings]) -> list[Row]:
-    """Decide all claims together; p-values are adjusted for their number (Holm 1979)."""
-    pairs = [(findings, claim) for findings in studies for claim in findings.study.claims]
-    comparisons = [_comparison(findings, claim) for findings, claim in pairs]
-    claims = [signed(claim, numbers.differences) for (_, claim), numbers in zip(pairs, comparisons, strict=True)]
-    decisions = decide_together(claims, np.random.default_rng(SEED))
+    """Decide the claims of each study; p-values are adjusted for the claims of its family (Holm 1979).
+
+    A verdict depends on the runs of its study alone, whatever else is carried out beside it.
+    """
+    return [row for findings in studies for row in _rows(findings)]
+
+
+def _rows(findings: Findings) -> list[Row]:
+    study = findings.study
+    comparisons = [_comparison(findings, claim) for claim in study.claims]
+    claims = [signed(claim, numbers) for claim, numbers in zip(study.claims, comparisons, strict=True)]
+    generator = np.random.default_rng([SEED, *study.name.encode()])
+    decisions = decide_together(claims, generator, family=family_size(study))
     return [
         row_of(findings, claim, numbers, decision)
-        for (findings, claim), numbers, decision in zip(pairs, comparisons, decisions, strict=True)
+        for claim, numbers, decision in zip(study.claims, comparisons, decisions, strict=True)
     ]
 
 
 def _comparison(findings: Findings, claim: StudyClaim) -> Comparison:
     tables = findings.curves if claim.measure.every_lr else findings.tables
-    return compare(claim, claim.measure.values(tables), findings.study.scales[findings.scale].seeds)
+    diverged = tables.runs.set_index(PLACE)["diverged"]
+    return compare(claim, claim.measure.values(tables), diverged, findings.study.scales[findings.scale].seeds)
 
 
 def row_of(findings: Findings, claim: StudyClaim, numbers: Comparison, decision: Decision) -> Row:
     """A claim as it was decided, its numbers with the sign of arm less baseline."""
     tuned = [group for group in claim.groups if not claim.measure.every_lr]
     doubts = [findings.tuning.problems[group] for group in tuned if group in findings.tuning.problems]
-    if claim.measure.every_lr and np.isnan(numbers.differences).any():
-        doubts += _open_ends(findings, claim)
     if doubts:
         decision = replace(decision, verdict="inconclusive", reason="; ".join(dict.fromkeys(doubts)))
+    elif claim.measure.every_lr and decision.verdict == "inconclusive" and (ends := _open_ends(findings, claim)):
+        decision = replace(decision, reason="; ".join([decision.reason, *ends]))
     interval = decision.interval
     limits = (
         [_possible(claim, unsigned(claim, end)) for end in (interval.low, interval.high)] if interval else [math.nan]
     )
-    lr = {group: findings.tuning.chosen[group] for group in tuned if group in findings.tuning.chosen}
+    lr = {group: tuple(findings.tuning.chosen[group].values()) for group in tuned if group in findings.tuning.chosen}
     effect = unsigned(claim, decision.effect)
-    return Row(findings.study.name, claim, decision, effect, min(limits), max(limits), numbers.centres, lr)
+    return Row(
+        findings.study.name, claim, decision, effect, min(limits), max(limits), numbers.centres, numbers.missed, lr
+    )
 
 
 def _possible(claim: StudyClaim, limit: float) -> float:
@@ -62,7 +75,7 @@ def _possible(claim: StudyClaim, limit: float) -> float:
 
 
 def _open_ends(findings: Findings, claim: StudyClaim) -> list[str]:
-    """The arms whose learning rates go on beyond the grid."""
+    """The arms whose learning rates go on beyond the grid in some replicate."""
     found_curves = curves(findings.curves.runs)
     ends = {(arm, cell): curve.lr for (arm, cell, _), curve in found_curves.items() if curve.open_sides}
     return [

@@ -16,12 +16,12 @@ def read_tables(folder: Path, table: pd.DataFrame) -> Tables:
 
     Args:
         folder: of the study's sweep.
-        table: ``arm``, ``cell``, ``pair``, ``lr`` and ``run_id``; a line per use of a run.
+        table: ``arm``, ``cell``, ``pair``, ``lr``, ``refined`` and ``run_id``; a line per use of a run.
     """
     runs, metrics = store.load_sweeps([folder])
     names = set(table["run_id"])
     runs = runs[runs["run_id"].isin(names)]
-    outcomes = read_trials(runs).frame[["run_id", "counted", "diverged", "val", "test", "chance"]]
+    outcomes = read_trials(runs).frame[["run_id", "counted", "diverged", "val", "test", "chance", "steps_done"]]
     probes = store.load_probes(folder)
     return Tables(
         table.merge(outcomes, on="run_id"),

@@ -11,25 +11,29 @@ from bnbench.reports.view import Mark
 from bnbench.study.definition import ScaleName
 from bnbench.study.design import Group
 from bnbench.study.row import Row
-from bnbench.study.wording import effect, interval, reason, sentence
-from bnbench.text import plural
+from bnbench.study.wording import chosen, effect, interval, reason, sentence
 
 MARKS: dict[str, Mark] = {"supported": "best", "contradicted": "bad", "no difference": "", "inconclusive": "baseline"}
 RULE_NOTE = (
     "supported or contradicted: p <= 5% and the 95% interval is beyond no effect, and the effect is at least the"
     " smallest that the claim calls one; no difference: the effect is shown to be smaller than that."
 )
-HOLM_NOTE = "p-values are adjusted for the {claims} of this scorecard (Holm 1979); intervals are for each claim alone."
+FAMILY_NOTE = (
+    "p: of the claim alone, and adjusted for the claims of its family, those that were declared together (Holm 1979);"
+    " verdicts rest on the latter, intervals are for each claim alone."
+)
 SIGN_NOTE = (
     "effect: the first arm of a claim less the second one, or (x) the first over the second; the interval likewise."
 )
+TRIAL_NOTE = "The scale smoke shows that a study runs; it has too few replicates to decide anything."
 
 
 def view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> ReportView:
     """A row per claim, then each verdict in plain words; ``changes`` are those of all its studies."""
-    titles = ["verdict", "effect", "95% interval", "n"]
+    titles = ["verdict", "effect", "95% interval", "p", "adjusted", "n"]
     columns = (Column("study", key=True), Column("claim", key=True), *(Column(title) for title in titles))
-    notes = [RULE_NOTE, HOLM_NOTE.format(claims=plural(len(rows), "claim")), SIGN_NOTE, *(_note(row) for row in rows)]
+    trial = [TRIAL_NOTE] if scale == "smoke" else []
+    notes = [*trial, RULE_NOTE, FAMILY_NOTE, SIGN_NOTE, *(_note(row) for row in rows)]
     title = ", ".join(["Scorecard", scale, *([f"with {' '.join(changes)}"] if changes else [])])
     return ReportView(title, (Table("Verdicts", columns, tuple(map(_cells, rows)), tuple(notes)),))
 
@@ -42,6 +46,8 @@ def _cells(row: Row) -> tuple[Cell, ...]:
         Cell(verdict, mark=MARKS[verdict]),
         Cell(row.effect, low=row.low, high=row.high, n=row.decision.n, words=effect(row)),
         Cell(low=row.low, high=row.high, words=interval(row)),
+        Cell(row.decision.raw_p, words=f"{row.decision.raw_p:.2g}"),
+        Cell(row.decision.p, words=f"{row.decision.p:.2g}"),
         Cell(row.decision.n),
     )
 
@@ -66,18 +72,31 @@ def as_table(rows: Sequence[Row]) -> pd.DataFrame:
                 "contrast": row.claim.contrast,
                 "smallest_effect": row.claim.smallest_effect,
                 "n": row.decision.n,
+                "raw_p": row.decision.raw_p,
                 "p": row.decision.p,
+                "raw_equivalence_p": row.decision.raw_equivalence_p,
                 "equivalence_p": row.decision.equivalence_p,
+                "estimand": row.decision.estimand,
+                "missed": _by_group({group: str(count) for group, count in row.missed.items() if count}),
+                "trained": _trained(row),
                 "published": row.claim.published,
                 "sentence": sentence(row),
                 "reason": reason(row),
-                "learning_rates": _by_group(row.lr),
-                "values": _by_group(row.centres),
+                "learning_rates": _by_group({group: chosen(rates) for group, rates in row.lr.items()}),
+                "values": _by_group({group: f"{value:.6g}" for group, value in row.centres.items()}),
             }
             for row in rows
         ]
     )
 
 
-def _by_group(numbers: dict[Group, float]) -> str:
-    return " ".join(f"{arm}@{cell}={value:.6g}" for (arm, cell), value in numbers.items())
+def _trained(row: Row) -> str:
+    """How many runs of each arm trained, where some diverged."""
+    if (divergence := row.decision.divergence) is None:
+        return ""
+    arm, baseline = row.claim.compare
+    return f"{arm}={divergence.arm_trained} {baseline}={divergence.baseline_trained}"
+
+
+def _by_group(texts: dict[Group, str]) -> str:
+    return " ".join(f"{arm}@{cell}={text}" for (arm, cell), text in texts.items())

@@ -30,9 +30,9 @@ def test_list_names_every_claim(program: Program):
 def test_show_tells_the_design_and_writes_nothing(program: Program):
     result = program("study", "show", "convergence", "--scale", "cpu")
     assert result.code == 0, result.err
-    assert "runs: 60 for tuning (more if a grid must grow), 20 for reporting" in result.out
+    assert "runs: 264 for tuning (more if a grid must grow), 44 for reporting" in result.out
     assert "by a factor 1.5" in result.out and "31.0M" in result.out and "not tested:" in result.out
-    assert re.search(r"smallest detectable effect: 1\.\d+ standard deviations", result.out), result.out
+    assert re.search(r"smallest detectable effect: 0\.9\d standard deviations", result.out), result.out
     assert "estimated time" in result.out and not Path("results").exists()
     assert "every verdict is inconclusive" in program("study", "show", "convergence", "--scale", "smoke").out
 
@@ -50,7 +50,9 @@ def test_run_ends_in_a_scorecard_and_goes_on_where_it_was(program: Program):
     text = table_file.with_suffix(".md").read_text()
     assert all(sentence.replace("<", "&lt;") in text for sentence in table["sentence"])
     assert "`bnbench study run memory convergence --scale smoke`: time 20" in text
-    assert "Inconclusive: bytes kept for the backward pass with batch is 1." in " ".join(first.out.split())
+    assert "Inconclusive: across 2 replicates, bytes kept for the backward pass with batch was 1." in " ".join(
+        first.out.split()
+    )
     before = table_file.read_bytes()
     again = program(*words)
     assert again.code == 0 and "4 finished already, 0 to train" in again.out
@@ -74,7 +76,7 @@ def test_runs_without_a_result_are_a_failure(program: Program, tmp_path: Path):
     result = program("study", "run", str(path), "--scale", "smoke", "--jobs", "1")
     assert result.code == 1
     table = pd.read_csv("results/study-scorecard-smoke-mine.csv")
-    assert table["verdict"].tolist() == ["inconclusive"] and "2 of 2 seeds without a value" in table["reason"][0]
+    assert table["verdict"].tolist() == ["inconclusive"] and "2 of 2 replicates without a value" in table["reason"][0]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_settings_make_another_study_with_files_of_its_own(program: Program):
 def test_show_tells_what_was_changed(program: Program):
     result = program("study", "show", "convergence", "epochs=3", "seeds=12", "--scale", "smoke")
     assert result.code == 0, result.err
-    assert "evaluate.every=4 epochs=3\n" in result.out and "12 reporting seeds" in result.out
+    assert "evaluate.every=4 epochs=3\n" in result.out and "smoke: 12 replicates; learning rates 1" in result.out
     assert "changed: epochs=3 seeds=12; its runs are in the sweep study-convergence-smoke-epochs" in result.out
     assert not Path("results").exists()
 

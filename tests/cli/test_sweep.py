@@ -326,8 +326,11 @@ def test_running_a_run_again_replaces_its_row(program: Program):
 def test_killed_at_any_moment_a_sweep_is_finished_by_the_next_one(tmp_path: Path):
     words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", *SMALL, "norm=none,batch,group", "seed=range(6)"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    for seconds in (0.5, 1.0, 2.0):
+    for trains, seconds in ((False, 0.3), (True, 0.0), (True, 0.2)):
         process = warm.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while trains and not any((tmp_path / "results/s/segments").glob("*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -69,6 +69,10 @@ def test_a_layer_that_waits_is_told_and_spoils_no_later_recording(seen: Any) -> 
     assert seen["waiting"] == [[WAITS], [WAITS], [f"{UNRECORDED}: {REFUSED}"], []]
 
 
+def test_a_stack_of_several_splits_is_captured_once_and_copies_its_images_once(seen: Any) -> None:
+    assert seen["splits"] == {"told": [], "captures": 1, "copies": 1}
+
+
 def test_all_norms_are_captured_except_those_that_draw(seen: Any) -> None:
     found = [case for case in seen["captured"] if "norm=" in case[0]]
     assert {words.partition("norm=")[2] for words, *_ in found} == {*NORMS}

@@ -20,7 +20,7 @@ from bnbench.spec import RunSpec
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.engines.tape import Tape
-from tests.engines.test_stacked import SHORT, alone, assert_equal, lanes_of, small
+from tests.engines.test_stacked import SHORT, STEPS, alone, assert_equal, lanes_of, short, small, usual
 from tests.norms.refusals import is_expected
 from tests.products import products
 
@@ -50,10 +50,7 @@ def with_norm(norm: type[nn.Module]) -> Components:
 
 @pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"]))
 def test_recorded_steps_are_the_reference(model: str, norm: str):
-    spec = make_spec(
-        f"model={model}", f"norm={norm}", "precision=fp64", "steps=12", "lr=0.001", "batch_size=16",
-        "evaluate.unit=steps", "evaluate.every=6",
-    )  # fmt: skip
+    spec = usual(model, norm)
     data, tape, told = small(load_data(spec), 64), Tape(), list[str]()
     refused = obstacles({"run": spec}, components(), lambda spec: data)
     if refused:
@@ -62,7 +59,7 @@ def test_recorded_steps_are_the_reference(model: str, norm: str):
     specs = lanes_of(spec)
     for ours, lane in zip(recorded(specs, data, tape, told), specs, strict=True):
         assert_equal(ours, alone(lane, data))
-    assert (tape.recorded, tape.played, told) == (1, 12 - 3, []) or told == [DRAWS]
+    assert (tape.recorded, tape.played, told) == (1, STEPS - 3, []) or told == [DRAWS]
 
 
 @pytest.mark.parametrize(
@@ -83,16 +80,13 @@ def test_recorded_steps_are_the_reference(model: str, norm: str):
         ["evaluate.statistics=recomputed", "evaluate.recompute_batches=3", "norm=renorm"],
         ["evaluate.statistics=batch", "batch_size=48"],
         ["model=cnn", "norm=layer", "norm.over=channels"],
-        ["batches=single_class", "norm=renorm", "norm.warmup_steps=4", "norm.ramp_steps=8"],
+        ["batches=single_class", "batch_size=16", "norm=renorm", "norm.warmup_steps=4", "norm.ramp_steps=8"],
         ["batches=alternating", "domains=[plain,contrast_0.4]", "batch_size=16"],
     ],
     ids=" ".join,
 )
 def test_every_setting_in_recorded_steps(settings: list[str]):
-    keys = {text.split("=")[0] for text in settings}
-    spec = make_spec(*(text for text in SHORT if text.split("=")[0] not in keys | {"model.width"}), *settings)
-    data, tape, told = load_data(spec), Tape(), list[str]()
-    specs = [dataclasses.replace(spec, seed=seed, lr=lr) for seed, lr in ((0, 0.05), (1, 0.1), (1, 0.02))]
+    (specs, data), tape, told = short(settings), Tape(), list[str]()
     for ours, lane in zip(recorded(specs, data, tape, told), specs, strict=True):
         assert_equal(ours, alone(lane, data))
     assert tape.played == 20 - 3 and not told

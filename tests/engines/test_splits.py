@@ -65,7 +65,7 @@ def test_lanes_agree_with_their_reference_runs(settings: list[str], native: bool
     assert_as_alone(lanes_of(spec_of(settings)), native)
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=" ".join)
+@pytest.mark.parametrize("settings", [SETTINGS[0], SETTINGS[6], SETTINGS[7]], ids=" ".join)
 def test_recorded_steps_agree_with_reference_runs(settings: list[str]):
     specs, tape = lanes_of(spec_of(settings)), Tape()
     data, told = [load_data(spec) for spec in specs], list[str]()
@@ -91,8 +91,9 @@ def test_official_test_sets(kind: str, statistics: str, native: bool, tmp_path: 
 
 
 @ENGINES
-@pytest.mark.parametrize("norm", ["none", "batch", "ghost", "layer"])
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize(
+    ("model", "norm"), [("mlp", "none"), ("mlp", "batch"), ("mlp", "ghost"), ("mlp", "layer"), ("cnn", "batch")]
+)
 def test_no_bit_depends_on_the_splits_of_companions(model: str, norm: str, native: bool):
     """Nor on a lane that diverges, which is dropped with its place in the data."""
     width = ["model.width=64"] if model == "mlp" else []

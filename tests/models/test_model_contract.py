@@ -14,13 +14,14 @@ from bnbench.models import MODELS, build
 from bnbench.norms import NORMS, NoNorm, activates
 from bnbench.spec import Choice
 from tests.norms.refusals import is_expected
-from tests.products import BETWEEN, products, whole
+from tests.products import BETWEEN, is_tried, products, whole
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 SHAPE, CLASSES = (1, 16, 16), 5
 every_model = pytest.mark.parametrize("model", MODELS)
+WITHOUT_BRANCHES = (("mlp", "fixup"), ("cnn", "fixup"))
 every_pair = pytest.mark.parametrize(
-    ("model", "norm"), [pair for pair in products(MODELS) if pair.values not in (("mlp", "fixup"), ("cnn", "fixup"))]
+    ("model", "norm"), [pair for pair in products(MODELS) if pair.values not in WITHOUT_BRANCHES]
 )
 
 
@@ -72,8 +73,16 @@ def test_one_step_or_a_reason(model, norm):
     assert network.eval()(x).shape == (2, CLASSES)
 
 
-@every_pair
+@pytest.mark.parametrize(
+    ("model", "norm"),
+    [
+        pytest.param(*pair.values, marks=whole if pair.values[0] == "resnet110" else pair.marks)
+        for pair in products(MODELS)
+        if pair.values not in WITHOUT_BRANCHES
+    ],
+)
 def test_meta_network_has_the_same_parts(model, norm):
+    """Depth has no part in it: the longest ResNet is for ``--whole``."""
     with torch.device("meta"):
         try:
             planned = make(model, NORMS[norm])
@@ -95,9 +104,10 @@ def shapes(network):
 
 
 @pytest.mark.parametrize("model", [pytest.param(model, marks=whole if model in BETWEEN else ()) for model in MODELS])
-def test_norms_share_initial_weights(model):
-    reference = layers(make(model))
-    for name, norm in [*NORMS.items(), ("random", RandomNorm)]:
+def test_norms_share_initial_weights(model, request):
+    reference, every = layers(make(model)), model == "resnet20" or request.config.getoption("--whole")
+    norms = [(name, norm) for name, norm in NORMS.items() if every or is_tried(model, name)]
+    for name, norm in [*norms, ("random", RandomNorm)]:
         if name == "fixup" or (model == "torchvision" and activates(norm)):
             continue
         other = layers(make(model, norm))

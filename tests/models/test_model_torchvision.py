@@ -11,7 +11,7 @@ from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms import NORMS, BatchNorm, LayerNorm, activates
 from bnbench.spec import Choice, stream
 from tests.norms.refusals import is_expected
-from tests.products import products
+from tests.products import products, whole
 
 SMALL = ["resnet18", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "regnet_y_400mf"]
 LARGE = ["vgg11_bn", "convnext_tiny", "vit_b_16", "swin_t", "regnet_x_400mf"]
@@ -46,10 +46,14 @@ def test_fixup_is_for_residual_branches_that_are_known(name):
         planned(name, "fixup")
 
 
+REPEATED = {"noisy_batch": "batch", "spectral": "ws"}
+"""Norms that are put in the same places in the same way as another: large networks are tried with that one."""
+
+
 @pytest.mark.parametrize(
     ("name", "norm"),
     [
-        pair
+        pytest.param(name, norm, marks=whole if name in LARGE and norm in REPEATED else pair.marks)
         for pair in products(SMALL + LARGE)
         for name, norm in [pair.values]
         if not (name in ATTENTION and norm in ON_WEIGHTS) and (norm != "fixup" or name == "resnet18")

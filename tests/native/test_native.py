@@ -2,6 +2,7 @@
 
 import ctypes
 import dataclasses
+import itertools
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from bnbench.plan.proofs import why_not_native
 from bnbench.spec import RunSpec
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
-from tests.engines.test_stacked import MODELS, alone, assert_equal, lanes_of, small, stacked
+from tests.engines.test_stacked import MODELS, alone, assert_equal, lanes_of, short, small, stacked, usual
 from tests.native.test_compilation import forget
 from tests.products import products, whole
 
@@ -40,24 +41,32 @@ def natively(specs: list[RunSpec], data: Data) -> list[list[Record]]:
     return stacked(specs, data, native=True)
 
 
-def proof(spec: RunSpec, data: Data) -> str | None:
+def proof(spec: RunSpec, data: Data, batch: int = 8) -> str | None:
     def build(seed: int) -> nn.Module:
         return components().build(dataclasses.replace(spec, seed=seed), data)
 
-    return prove_native(spec, build, data.shape, data.classes, min(8, spec.batch_size))
+    return prove_native(spec, build, data.shape, data.classes, min(batch, spec.batch_size))
 
 
-@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"]))
+AS_ELSEWHERE = ("l1_batch", "dyt", "evonorm_b0")
+"""Translated norms that take long to compile for images, and are tried in vectors, by test_guard.py or in a ResNet."""
+
+
+@pytest.mark.parametrize(
+    ("model", "norm"),
+    [
+        pytest.param(model, norm, marks=whole if model == "cnn" and norm in AS_ELSEWHERE else pair.marks)
+        for pair in products(["mlp", "cnn", "resnet20"])
+        for model, norm in [pair.values]
+    ],
+)
 def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
-    spec = make_spec(
-        f"model={model}", f"norm={norm}", "precision=fp64", "steps=10", "lr=0.001", "batch_size=16",
-        "evaluate.unit=steps", "evaluate.every=5",
-    )  # fmt: skip
+    spec = usual(model, norm)
     data = small(load_data(spec), 64)
     if obstacles({"run": spec}, components(), lambda spec: data):
         return  # refused, as tests/norms holds
     assert (why_not_native(Case(spec, components(), data)) is None) == (norm in NATIVE)
-    assert (proof(spec, data) is None) == (norm in NATIVE | TRANSLATED)
+    assert (proof(spec, data, spec.batch_size) is None) == (norm in NATIVE | TRANSLATED)
     if norm in NATIVE | TRANSLATED:
         specs = lanes_of(spec)
         for ours, lane in zip(natively(specs, data), specs, strict=True):
@@ -71,13 +80,13 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
         ["optim=adam", "optim.weight_decay=0.1"],
         ["optim=adam", "optim.beta1=0.5", "optim.eps=0.001", "batch_size=3", "model=cnn", "norm=group"],
         ["optim=adamw", "optim.weight_decay=0.1", "optim.decay_norm=false", "schedule=cosine"],
-        ["optim=adamw", "optim.decay_bias=false", "freeze_statistics=1", "steps=60"],
+        ["optim=adamw", "optim.eps=1e-4", "optim.decay_bias=false", "freeze_statistics=1"],
         ["optim.weight_decay=0.1", "optim.decay_norm=false"],
         ["optim.weight_decay=0.1", "optim.decay_bias=false", "optim.momentum=0.9", "norm=rms"],
         ["train=affine"],
         ["train=affine_and_classifier", "optim.momentum=0.9", "model=cnn"],
-        ["freeze_statistics=1", "steps=60"],
-        ["freeze_statistics=1", "steps=60", "norm=ghost", "norm.chunk=24", "model=cnn"],
+        ["freeze_statistics=1"],
+        ["freeze_statistics=1", "norm=ghost", "norm.chunk=24", "model=cnn"],
         ["norm.momentum=null", "norm.affine=scale"],
         ["norm.track=false", "norm.affine=none", "model=cnn"],
         ["norm=layer", "norm.over=channels", "model=cnn"],
@@ -89,8 +98,8 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
         ["model.bias=always", "norm.affine=none", "optim=adamw"],
         ["label_smoothing=0.2"],
         ["schedule=cosine", "schedule.warmup=0.2"],
-        ["drop_last=false", "batch_size=1000", "steps=4"],
-        ["batch_size=2"],
+        ["drop_last=false", "batch_size=400", "steps=4"],
+        ["batch_size=2", "norm.eps=0.1"],
         ["batch_size=1", "norm=layer"],
         ["batch_size=3", "norm=none", "optim.momentum=0.9"],
         ["batch_size=5", "model.width=37", "model.depth=1", "optim.momentum=0.9"],
@@ -131,13 +140,8 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     ids=" ".join,
 )
 def test_every_setting(settings: list[str]):
-    keys = {text.split("=")[0] for text in settings}
-    usual = ("model=mlp", "model.width=16", "precision=fp64", "steps=20", "batch_size=64", "norm=batch")
-    dropped = keys | ({"model.width"} if "model" in keys else set())
-    spec = make_spec(*(text for text in usual if text.split("=")[0] not in dropped), *settings)
-    data = load_data(spec)
-    assert proof(spec, data) is None
-    specs = [dataclasses.replace(spec, seed=seed, lr=lr) for seed, lr in ((0, 0.05), (1, 0.1), (1, 0.02))]
+    specs, data = short(settings)
+    assert proof(specs[0], data) is None
     for ours, lane in zip(natively(specs, data), specs, strict=True):
         assert_equal(ours, alone(lane, data))
 
@@ -287,9 +291,29 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Guarded:
     return Guarded(tmp_path_factory.mktemp("guarded"))
 
 
-@pytest.mark.parametrize("batch", [2, 5, 17])
-@pytest.mark.parametrize(("width", "size"), [(1, 7), (4, 8), (5, 9), (8, 28), (17, 13), (37, 5)])
-@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20"])
+SIZES = [(1, 7), (4, 8), (5, 9), (8, 28), (17, 13), (37, 5)]
+"""Widths, and sizes of images."""
+BATCHES, PLACED = (2, 5, 17), ("mlp", "cnn", "resnet20")
+PLACES = [
+    (model, width, size, batch, (row + column + turn) % 3 == 0)
+    for row, model in enumerate(PLACED)
+    for column, (width, size) in enumerate(SIZES)
+    for turn, batch in enumerate(BATCHES)
+]
+"""Networks, and whether they are tried without ``--whole``."""
+
+
+def test_each_pair_of_a_model_a_size_and_a_batch_is_tried():
+    tried = [(model, (width, size), batch) for model, width, size, batch, is_tried in PLACES if is_tried]
+    pairs = {pair for case in tried for pair in itertools.combinations(case, 2)}
+    sides = itertools.combinations((PLACED, SIZES, BATCHES), 2)
+    assert pairs == {pair for one, other in sides for pair in itertools.product(one, other)}
+
+
+@pytest.mark.parametrize(
+    ("model", "width", "size", "batch"),
+    [pytest.param(*case, marks=() if is_tried else whole) for *case, is_tried in PLACES],
+)
 def test_nothing_is_written_outside_its_place(
     monkeypatch: pytest.MonkeyPatch, guarded: Guarded, model: str, width: int, size: int, batch: int
 ):
@@ -300,26 +324,29 @@ def test_nothing_is_written_outside_its_place(
     trains_within_its_places(spec, guarded, monkeypatch)
 
 
+WITH_TRANSLATED = {
+    "renorm": [("mlp", "all", 1), ("cnn", "all", 5)],
+    "dyt": [("mlp", "all", 1), ("cnn", "all", 5)],
+    "l1_batch": [("mlp", "affine", 5), ("cnn", "affine", 1)],
+    "evonorm_s0": [("mlp", "affine", 5), ("cnn", "affine", 1)],
+}
+"""Settings that are tried without ``--whole``."""
+
+
 @pytest.mark.parametrize(
-    ("model", "train", "batch"),
+    ("norm", "model", "train", "batch"),
     [
-        ("mlp", "all", 1),
-        ("mlp", "affine", 5),
-        ("cnn", "affine", 1),
-        ("cnn", "all", 5),
-        *(
-            pytest.param(*setting, marks=whole)
-            for setting in (("mlp", "affine", 1), ("mlp", "all", 5), ("cnn", "all", 1), ("cnn", "affine", 5))
-        ),
+        pytest.param(norm, *setting, marks=() if setting in tried else whole)
+        for norm, tried in WITH_TRANSLATED.items()
+        for setting in itertools.product(("mlp", "cnn"), ("all", "affine"), (1, 5))
     ],
 )
-@pytest.mark.parametrize("norm", ["renorm", "l1_batch", "dyt", "evonorm_s0"])
 def test_translated_layers_write_nothing_outside_their_places(
-    monkeypatch: pytest.MonkeyPatch, guarded: Guarded, model: str, norm: str, train: str, batch: int
+    monkeypatch: pytest.MonkeyPatch, guarded: Guarded, norm: str, model: str, train: str, batch: int
 ):
     spec = make_spec(
-        f"model={model}", "model.width=12", f"norm={norm}", f"train={train}", f"batch_size={batch}", "steps=2",
-        "dataset=synthetic", "dataset.size=7", "dataset.examples=300", "lr=0.001",
+        f"model={model}", "model.width=12", "model.depth=2", f"norm={norm}", f"train={train}", f"batch_size={batch}",
+        "steps=2", "dataset=synthetic", "dataset.size=7", "dataset.examples=300", "lr=0.001",
     )  # fmt: skip
     if not obstacles({"run": spec}, components(), load_data):
         trains_within_its_places(spec, guarded, monkeypatch)
@@ -328,7 +355,7 @@ def test_translated_layers_write_nothing_outside_their_places(
 def trains_within_its_places(spec: RunSpec, guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
     before = guarded.trained
     monkeypatch.setattr("bnbench.native.steps.library", lambda dtype: guarded)
-    natively(lanes_of(spec, 2), load_data(spec))
+    natively(lanes_of(spec, 2), small(load_data(spec), 40))
     assert guarded.trained > before
 
 

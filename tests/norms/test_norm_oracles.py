@@ -100,7 +100,8 @@ def test_every_norm_has_an_oracle():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.parametrize("case", CASES)
-def test_twenty_steps_and_evaluation(case, kind, dtype):
+def test_steps_and_evaluation(case, kind, dtype):
+    """As many as renorm takes to reach its limits; the others do the same at each."""
     name = case.split()[0]
     options, make_oracle = CASES[case]
     if kind == "2-D" and not (NORMS[name].facts.vectors or options.get("learn_eps")):
@@ -108,7 +109,7 @@ def test_twenty_steps_and_evaluation(case, kind, dtype):
     ours, oracle = NORMS[name](C, **options).to(dtype), make_oracle(kind).double()
     randomize(ours, oracle)
     peer = copy.deepcopy(oracle).to(dtype)
-    for step in range(20):
+    for step in range(15 if name == "renorm" else 6):
         agree(ours, oracle, peer, draw(kind, dtype, step))
     for module in (ours, oracle, peer):
         module.eval()

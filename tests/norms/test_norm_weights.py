@@ -26,6 +26,7 @@ LAYERS = {
     "pointwise": lambda: nn.Conv2d(6, 4, 1),
     "dilated": lambda: nn.Conv2d(6, 4, (3, 2), dilation=2),
 }
+STEPS = 8
 every_norm = pytest.mark.parametrize("norm", ORACLES)
 every_layer = pytest.mark.parametrize("kind", LAYERS)
 
@@ -46,7 +47,7 @@ def draw(kind, dtype):
 @every_norm
 @every_layer
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-def test_twenty_steps_and_evaluation(norm, kind, dtype):
+def test_steps_and_evaluation(norm, kind, dtype):
     """Both are trained by their own gradients, so that an error would grow; the oracle is in float64."""
     layer = LAYERS[kind]().to(dtype)
     ours, oracle = prepared(norm, layer), ORACLES[norm](copy.deepcopy(layer).double())
@@ -56,11 +57,11 @@ def test_twenty_steps_and_evaluation(norm, kind, dtype):
             theirs[name].copy_(getattr(ours, name))
     tolerance = 1e-10 if dtype == torch.float64 else 2e-6
     optimizers = [torch.optim.SGD(module.parameters(), lr=0.1) for module in (ours, oracle)]
-    for step in range(21):
+    for step in range(STEPS + 1):
         if dtype == torch.float32:  # rounding of one step, not of all steps
             copy_tensors(theirs, ours)
         for module in (ours, oracle):
-            module.train(step < 20)
+            module.train(step < STEPS)
             module.zero_grad()
         x = draw(kind, dtype).requires_grad_()
         exact_x = x.detach().double().requires_grad_()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bnbench import cli
 from bnbench.components import Components, components
-from bnbench.data import Data
+from bnbench.data import Data, to_device
 from bnbench.engines import train_stack
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
@@ -58,10 +58,29 @@ def stacked(spec: RunSpec, lanes: int, data: Data, parts: Components | None = No
     """Train a stack; why it was not recorded."""
     specs = [dataclasses.replace(spec, seed=seed) for seed in range(lanes)]
     networks = [(parts or components()).build(lane, data).to(device) for lane in specs]
+    return told_by(specs, networks, [data.to(device)] * lanes)
+
+
+def told_by(specs: list[RunSpec], networks: list[nn.Module], data: list[Data]) -> list[str]:
+    """Train a stack; why it was not recorded."""
     told: list[str] = []
-    for _ in train_stack(specs, networks, [data.to(device)] * lanes, tell=told.append):
+    for _ in train_stack(specs, networks, data, tell=told.append):
         pass
     return told
+
+
+def splits() -> dict[str, Any]:
+    """What a stack of three splits comes to, and how many copies of the images are on the GPU."""
+    spec = make_spec("model=cnn", "norm=batch", "batch_size=16", "dataset.pad=1", "evaluate.statistics=batch", *STEPS)
+    own = [dataclasses.replace(spec.split, seed=seed) for seed in (0, 1, 2, 1)]
+    specs = [dataclasses.replace(spec, split=split, seed=seed) for seed, split in enumerate(own)]
+    data = [load_data(lane) for lane in specs]
+    networks = [components().build(lane, split).to(GPU) for lane, split in zip(specs, data, strict=True)]
+    there = to_device(data, GPU)
+    clear()
+    told = told_by(specs, networks, there)
+    copies = {part.source.data_ptr() for split in there for part in (split.train, split.validation, split.test)}
+    return {"told": told, "captures": counter("captures"), "copies": len(copies)}
 
 
 def sizes() -> dict[str, int]:
@@ -150,7 +169,7 @@ def other() -> dict[str, int]:
 
 def engine(cases: str) -> dict[str, Any]:
     """What stacks come to, one after the other in a process; those of some settings last."""
-    counted = {program.__name__: program() for program in (sizes, block, memory, waiting, other)}
+    counted = {program.__name__: program() for program in (sizes, block, memory, waiting, splits, other)}
     return {**counted, "captured": captured(cases)}
 
 

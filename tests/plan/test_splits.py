@@ -9,8 +9,8 @@ import numpy as np
 from bnbench.components import DataFolder, components
 from bnbench.data import Data
 from bnbench.notices import heard
-from bnbench.plan import examine
-from bnbench.plan.choice import Means, division
+from bnbench.plan import Resources, examine
+from bnbench.plan.choice import division
 from bnbench.spec import RunSpec, run_id
 from tests.conftest import Program, make_spec
 
@@ -37,7 +37,7 @@ def test_forty_splits_are_one_case():
     with heard(told.append):
         found = examine(specs, parts, Counted(parts, Path("data")))
         assert loaded == {0}
-        divided = division(specs, parts, Counted(parts, Path("data")), Means(1, lanes=8))
+        divided = division(specs, parts, Counted(parts, Path("data")), Resources(1, lanes=8))
     assert loaded == {0} and not (found.problems or found.impossible or told)
     assert set(found.steps) == set(specs) and len({*found.steps.values()}) == 1
     assert len(divided.executions) == 1

@@ -8,8 +8,9 @@ from bnbench.components import Components, components
 from bnbench.config import compose_request
 from bnbench.native import c_compiler
 from bnbench.plan import ALONE, Execution, Resources, stacks
-from bnbench.plan.case import activations
+from bnbench.plan.case import Case, activations
 from bnbench.plan.choice import division
+from bnbench.plan.size import step_alone
 from bnbench.spec import run_id, stack_key
 from bnbench.user_cache import keep, kept_text
 from tests.conftest import load_data
@@ -110,6 +111,24 @@ def test_a_large_network_is_compiled_if_that_is_measured_to_be_quicker(
     monkeypatch.setattr(sys.modules["bnbench.plan.lanes"], "seconds_per_lane", measured)
     found = planned("model.width=1400", "batch_size=16", "seed=range(10)", workers=1)
     assert max(len(stack) for stack in found) == lanes
+
+
+@pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
+@pytest.mark.parametrize(("quicker", "measured"), [(5.0, [2]), (3.0, [2, 1])])
+def test_torch_is_measured_only_where_compiled_code_may_be_slower(
+    monkeypatch: pytest.MonkeyPatch, quicker: float, measured: list[int]
+):
+    (spec,) = compose_request([*SMALL, "model.width=1400", "batch_size=16"], components()).specs
+    thought = step_alone(Case(spec, components(), load_data(spec)))
+    asked = []
+
+    def measure(case: Case, lanes: int, native: bool) -> float:
+        asked.append(lanes)
+        return thought / quicker if native else thought
+
+    monkeypatch.setattr(sys.modules["bnbench.plan.lanes"], "seconds_per_lane", measure)
+    found = planned("model.width=1400", "batch_size=16", "seed=range(10)", workers=1)
+    assert max(len(stack) for stack in found) == 4 and asked == measured
 
 
 @pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")

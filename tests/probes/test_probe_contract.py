@@ -12,12 +12,24 @@ from bnbench.probes.pause import training_batches
 from bnbench.spec import PROBE_NAMES, ProbeName
 from tests.conftest import make_spec
 from tests.probes.networks import pause_of, values_of
+from tests.products import MECHANISMS, whole
 
 DEEP = ("gradient_flow", "covariate_shift_distribution", "memory")
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("name", [name for name in PROBES if name != "step_time"])
+ALL_NORMS = ("statistics_gap", "covariate_shift_distribution", "memory")
+"""Probes that look at a norm's statistics, at its inputs or at what it keeps; others see no more than its mechanism."""
+
+
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [
+        pytest.param(name, norm, marks=() if name in ALL_NORMS or norm in MECHANISMS else whole)
+        for name in PROBES
+        for norm in NORMS
+        if name != "step_time"
+    ],
+)
 def test_a_cnn(name: ProbeName, norm: str):
     """A norm that holds its own activation shows no input of one. Branches of Fixup end in zeros at the start: what is
     relative to their gradients is not a number.

@@ -128,7 +128,7 @@ def test_fewer_lanes_run_at_once_too():
     ("model", "norm"), [*(("mlp", norm) for norm in [*ALLOW, *REFUSE]), *(("cnn", norm) for norm in ALLOW)]
 )
 def test_lanes_agree_with_their_reference_runs(model: str, norm, monkeypatch: pytest.MonkeyPatch):
-    spec = make_spec(f"model={model}", "norm=none", "precision=fp64", "steps=20")
+    spec = make_spec(f"model={model}", "norm=none", "precision=fp64", "steps=8", "batch_size=32")
     data, parts, specs = small(load_data(spec), 130), with_norm(norm), lanes_of(spec)
     forward, asked = LaneByLane.forward, []
 

@@ -26,7 +26,7 @@ from bnbench.stacking.layers.windows import convolve_windows
 from bnbench.stacking.optimizers import LaneAdam, LaneSgd
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
-from tests.engines.test_stacked import alone, assert_equal, lanes_of, small
+from tests.engines.test_stacked import alone, assert_equal, lanes_of, small, usual
 from tests.norms.refusals import is_expected
 from tests.products import products
 
@@ -47,11 +47,7 @@ def wide(specs: Sequence[RunSpec], data: Data) -> list[list[Record]]:
 
 @pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"]))
 def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
-    """An image without a uniform background: standardized weights make rounding noise of one before a ReLU."""
-    spec = make_spec(
-        f"model={model}", f"norm={norm}", "dataset=synthetic", "dataset.size=8", "precision=fp64", "steps=8",
-        "lr=0.001", "batch_size=16", "evaluate.unit=steps", "evaluate.every=4",
-    )  # fmt: skip
+    spec = usual(model, norm)
     data = small(load_data(spec), 64)
     refused = obstacles({"run": spec}, components(), lambda spec: data)
     if refused:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bnbench.stats import Interval, paired_speed_up, ratio_of_medians
+from bnbench.stats import ratio_of_medians, speed_up_bounds
 
 NEVER = math.inf
 
@@ -19,37 +19,31 @@ def test_ratio_of_medians():
     assert ratio_of_medians(100, NEVER, math.nan)[0] == "unknown"
 
 
-def test_pairs_are_compared_seed_by_seed():
-    arm = np.array([10.0, 20, 30, 40, 50, 60, 70, 80, 90, 100])
-    found = paired_speed_up(arm, arm * [2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
-    assert found.value == 6.5 and found.interval == Interval(3, 10)
+def test_bounds_of_every_kind():
+    """Budgets of 100 steps: both reach it, the baseline misses, the arm misses, both miss."""
+    low, high = speed_up_bounds([10.0, 10, NEVER, NEVER], [20.0, NEVER, 20, NEVER], 100, [100.0] * 4)
+    assert np.exp(low) == pytest.approx([2, 10, 0, 0])
+    assert np.exp(high) == pytest.approx([2, NEVER, 0.2, NEVER])
 
 
-def test_misses_stay_in():
-    arm = np.array([10.0] * 8 + [NEVER, 10])
-    baseline = np.array([20.0, 30, 40, 50, 60, 70, 80, NEVER, 90, NEVER])
-    found = paired_speed_up(arm, baseline)
-    assert found.value == 5.5 and found.interval == Interval(2, NEVER)
-
-
-def test_a_seed_that_both_miss_can_be_anything():
-    arm, baseline = np.array([10.0] * 7), np.array([20.0, 30, 40, 50, 60, 70, 80])
-    arm[6] = baseline[6] = NEVER
-    found = paired_speed_up(arm, baseline)
-    assert math.isnan(found.value) and found.interval == Interval(0, NEVER)
-    everywhere = paired_speed_up([NEVER] * 6, [NEVER] * 6)
-    assert math.isnan(everywhere.value) and everywhere.interval == Interval(0, NEVER)
-
-
-def test_swapping_the_arms_inverts_the_ratio():
+def test_swapping_the_arms_turns_the_bounds():
     one, other = np.random.default_rng(0).integers(1, 100, (2, 11)).astype(float)
-    forth, back = paired_speed_up(one, other), paired_speed_up(other, one)
-    assert forth.value == pytest.approx(1 / back.value)
-    assert (forth.interval.low, forth.interval.high) == pytest.approx((1 / back.interval.high, 1 / back.interval.low))
+    one[2:5], other[4:7] = NEVER, NEVER
+    forth, back = speed_up_bounds(one, other, 100, 100), speed_up_bounds(other, one, 100, 100)
+    assert np.array_equal(forth[0], np.negative(back[1])) and np.array_equal(forth[1], np.negative(back[0]))
 
 
-def test_few_seeds_give_no_interval_and_no_steps_are_refused():
-    assert paired_speed_up([1, 2], [2, 4]).interval is None
+def test_longer_runs_only_narrow_the_bounds():
+    """The ratio that runs without an end would show is always within."""
+    arm, baseline = np.random.default_rng(1).lognormal(4, 1, (2, 50))
+    exact = np.log(baseline) - np.log(arm)
+    for budget in (20.0, 60.0, 200.0):
+        cut = [np.where(steps > budget, NEVER, steps) for steps in (arm, baseline)]
+        low, high = speed_up_bounds(*cut, budget, budget)
+        assert (low <= exact + 1e-12).all() and (exact <= high + 1e-12).all()
+
+
+def test_no_steps_are_refused():
     for arm in ([0.0, 1.0], [1.0]):
         with pytest.raises(ValueError, match="above zero"):
-            paired_speed_up(arm, [1.0, 1.0])
+            speed_up_bounds(arm, [1.0, 1.0], 1, 1)

@@ -10,12 +10,15 @@ import pandas as pd
 import pytest
 
 from bnbench.study.evaluation_measures import FinalAccuracy, GeneralizationGap, StepsToTarget
-from bnbench.study.lr_curve import LargestLearningRate, UsableDecades
+from bnbench.study.lr_curve import LargestLearningRate, UsableDecades, between
 from bnbench.study.measure import Tables
 from bnbench.study.probe_measures import PercentileDrift, ProbeValue
 
 NOTHING = pd.DataFrame()
-RUN = {"arm": "a", "cell": "all", "lr": 0.1, "counted": True, "diverged": False, "val": 0.9, "test": 0.8, "chance": 0.1}
+RUN = {
+    **{"arm": "a", "cell": "all", "lr": 0.1, "refined": False, "counted": True, "diverged": False, "steps_done": 40},
+    **{"val": 0.9, "test": 0.8, "chance": 0.1},
+}
 
 
 def tables(*runs: dict[str, Any], metrics: pd.DataFrame = NOTHING, probes: pd.DataFrame = NOTHING) -> Tables:
@@ -23,8 +26,17 @@ def tables(*runs: dict[str, Any], metrics: pd.DataFrame = NOTHING, probes: pd.Da
     return Tables(pd.DataFrame(rows), metrics, probes)
 
 
+def bounds(measure: Any, found: Tables) -> list[tuple[float, float]]:
+    """The least and the most that each value can be."""
+    table = measure.values(found).sort_index()
+    return list(zip(table["low"].tolist(), table["high"].tolist(), strict=True))
+
+
 def values(measure: Any, found: Tables) -> list[float]:
-    return [float(value) for value in measure.values(found).sort_index()]
+    """Values that are known."""
+    lows, highs = zip(*bounds(measure, found), strict=True)
+    assert list(lows) == pytest.approx(list(highs), nan_ok=True)
+    return list(lows)
 
 
 def test_accuracy_of_a_run_that_failed_is_missing():
@@ -34,14 +46,16 @@ def test_accuracy_of_a_run_that_failed_is_missing():
 
 def test_one_run_can_stand_for_two_arms():
     found = tables({"run_id": "r"}, {"run_id": "r", "arm": "b", "pair": 0})
-    assert FinalAccuracy().values(found).to_dict() == {("a", "all", 0): 0.8, ("b", "all", 0): 0.8}
+    assert FinalAccuracy().values(found)["low"].to_dict() == {("a", "all", 0): 0.8, ("b", "all", 0): 0.8}
 
 
 def test_steps_to_target_against_pandas():
     curves = {"r0": [0.5, 0.9, 0.95], "r1": [0.5, 0.6, 0.7], "r2": [0.95, 0.5, 0.9]}
     lines = [(run, 10 * at, value) for run, curve in curves.items() for at, value in enumerate(curve, 1)]
     metrics = pd.DataFrame(lines, columns=["run_id", "step", "val_accuracy"])
-    assert values(StepsToTarget(0.9), tables({}, {}, {}, metrics=metrics)) == [20, math.inf, 10]
+    assert bounds(StepsToTarget(0.9), tables({}, {}, {}, metrics=metrics)) == [(20, 20), (40, math.inf), (10, 10)]
+    diverged = tables({}, {"diverged": True}, metrics=metrics)
+    assert bounds(StepsToTarget(0.9), diverged) == [(20, 20), (math.inf, math.inf)]
     assert values(StepsToTarget(0.9), tables({"counted": False}, metrics=metrics)) == pytest.approx(
         [math.nan], nan_ok=True
     )
@@ -53,7 +67,7 @@ def test_generalization_gap_at_the_first_evaluation_with_so_small_a_training_los
         columns=["run_id", "step", "train_loss", "val_loss"],
     )
     found = tables({}, {}, metrics=metrics)
-    assert values(GeneralizationGap(0.2), found) == pytest.approx([0.4, math.nan], nan_ok=True)
+    assert bounds(GeneralizationGap(0.2), found) == [pytest.approx((0.4, 0.4)), (-math.inf, math.inf)]
 
 
 def readings(*lines: tuple[Any, ...]) -> pd.DataFrame:
@@ -109,18 +123,45 @@ def curve(accuracies: list[float], **run: Any) -> Tables:
 @pytest.mark.parametrize(
     ("accuracies", "decades", "largest"),
     [
-        ([0.3, 0.89, 0.9, 0.6, 0.1], 1.0, 1.0),
-        ([0.3, 0.5, 0.9, 0.3, 0.1], 0.0, 0.1),
-        ([0.89, 0.9, 0.6, 0.1, 0.1], math.nan, 0.1),
-        ([0.1, 0.2, 0.5, 0.89, 0.9], math.nan, math.nan),
-        ([0.1, 0.2, 0.9, 0.2, 0.6], 0.0, math.nan),
-        ([0.1, 0.1, 0.1, 0.1, 0.1], 0.0, 0.0),
+        ([0.3, 0.89, 0.9, 0.6, 0.1], (1.0, 3.0), (1.0, 10.0)),
+        ([0.3, 0.5, 0.9, 0.3, 0.1], (0.0, 2.0), (0.1, 1.0)),
+        ([0.89, 0.9, 0.6, 0.1, 0.1], (1.0, math.inf), (0.1, 1.0)),
+        ([0.1, 0.2, 0.5, 0.89, 0.9], (1.0, math.inf), (10.0, math.inf)),
+        ([0.1, 0.2, 0.9, 0.2, 0.6], (0.0, 2.0), (10.0, math.inf)),
+        ([0.1, 0.1, 0.1, 0.1, 0.1], (0.0, 0.0), (0.0, 0.001)),
     ],
 )
-def test_what_a_learning_rate_curve_says(accuracies: list[float], decades: float, largest: float):
+def test_a_learning_rate_curve_says_between_which_rates_a_limit_lies(
+    accuracies: list[float], decades: tuple[float, float], largest: tuple[float, float]
+):
     found = curve(accuracies)
-    assert values(UsableDecades(), found) == pytest.approx([decades], nan_ok=True)
-    assert values(LargestLearningRate(), found) == pytest.approx([largest], nan_ok=True)
+    assert bounds(UsableDecades(), found) == [pytest.approx(decades)]
+    assert bounds(LargestLearningRate(), found) == [pytest.approx(largest)]
+
+
+def test_rates_between_those_of_the_grid_bring_the_limits_closer_and_move_no_best():
+    found = curve([0.3, 0.89, 0.9, 0.6, 0.1])
+    between = [
+        {"run_id": f"s{at}", "pair": 0, "lr": lr, "val": value, "refined": True}
+        for at, (lr, value) in enumerate([(0.003, 0.8), (0.3, 0.95), (0.5, 0.84), (3.0, 0.52), (5.0, 0.4)])
+    ]
+    closer = Tables(pd.concat([found.runs, tables(*between).runs]), NOTHING, NOTHING)
+    assert bounds(UsableDecades(), closer) == [pytest.approx((math.log10(0.3 / 0.01), math.log10(0.5 / 0.003)))]
+    assert bounds(LargestLearningRate(), closer) == [pytest.approx((3.0, 5.0))]
+
+
+@pytest.mark.parametrize(
+    ("bracket", "expected"),
+    [
+        ((1.0, 16.0), [2.0, 4.0, 8.0]),
+        ((1.0, 1.1), []),
+        ((1.0, 1.12), [1.029, 1.058, 1.089]),
+        ((0.0, 1.0), []),
+        ((1.0, math.inf), []),
+    ],
+)
+def test_wide_brackets_are_divided_on_a_logarithmic_scale(bracket: tuple[float, float], expected: list[float]):
+    assert between([bracket]) == expected
 
 
 def test_a_curve_with_a_hole_says_nothing():

@@ -12,7 +12,7 @@ from bnbench.errors import InvalidRequest
 from bnbench.spec import RunSpec, flatten
 from bnbench.store.access import _NAME
 from bnbench.study import Study, load, names, sweep_name, told_apart, varied
-from bnbench.study.design import groups, reporting_trials
+from bnbench.study.design import groups, in_all, reporting_trials
 from tests.study.files import TREE, study_of
 
 PARTS = components()
@@ -26,7 +26,7 @@ def changed(study: Study, *texts: str) -> Study:
 
 
 def specs_of(study: Study) -> tuple[RunSpec, ...]:
-    rates = {group: [0.1] for group in groups(study, every_lr=False)}
+    rates = in_all({group: [0.1] for group in groups(study, every_lr=False)}, study.scales["cpu"].seeds)
     return reporting_trials(study, study.scales["cpu"], rates, PARTS).request.specs
 
 
@@ -93,9 +93,11 @@ def test_every_set_of_settings_has_a_sweep_of_its_own_whatever_their_order(tmp_p
         (["seed=3"], ["seed=3: seed is counted up by the study", "seeds=20"]),
         (["probes=[memory]"], ["probes are those that the claims measure"]),
         (["drop_last=true,false"], ["drop_last=true,false: must be one value for all runs"]),
-        (["seeds=0"], ["seeds=0: must be a whole number, at least 1"]),
-        (["tuning_seeds=many"], ["tuning_seeds=many: must be a whole number, at least 1"]),
-        (["seeds=true"], ["seeds=true: must be a whole number, at least 1"]),
+        (["seeds=0"], ["seeds=0: must be a whole number from 1 to 1000"]),
+        (["tuning_seeds=many"], ["tuning_seeds=many: must be a whole number from 1 to 90"]),
+        (["seeds=true"], ["seeds=true: must be a whole number from 1 to 1000"]),
+        (["seeds=1200"], ["seeds=1200: must be a whole number from 1 to 1000"]),
+        (["tuning_seeds=91"], ["tuning_seeds=91: must be a whole number from 1 to 90"]),
         (["precision=bf16", "precision=fp64"], ["precision is set more than once"]),
         (["norm=group"], ["study mine: norm=group: norm is set by the arms batch (norm=batch), none (norm=none)"]),
         (["norm.eps=1"], ["norm.eps=1: norm is set by the arms", "such as model=mlp model.depth=1"]),

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bnbench.errors import InvalidRequest
+from bnbench.stats import ALPHA, detectable_effect, fewest_replicates
 from bnbench.study import SCALES, Place, forecast_study, load, merged, names, read_study
+from bnbench.study.catalog import family_size
 from tests.study.files import TREE, study_file
 
 SCIENCE = (
@@ -27,7 +29,9 @@ def test_there_is_a_study_for_each_claim():
 def test_a_study_is_complete_and_can_be_planned(name: str, tmp_path: Path):
     (study,) = load([name])
     assert set(study.scales) == set(SCALES) and study.not_tested
-    assert study.scales["cpu"].seeds == study.scales["gpu"].seeds == 10
+    alpha = ALPHA / family_size(study)
+    assert detectable_effect(study.scales["cpu"].seeds, alpha) < 1
+    assert study.scales["gpu"].seeds >= fewest_replicates(alpha)
     for scale in ("smoke", "cpu"):
         found = forecast_study(study, scale, Place(tmp_path, tmp_path))
         assert not found.plan.impossible and found.reporting
@@ -63,7 +67,7 @@ SPOILED = [
     (("claims", "accuracy", "smallest_effect"), 0, ["smallest_effect=0: must be above 0 for a difference"]),
     (("scales", "large"), {}, ["scales.large=large: not allowed", "smoke, cpu, gpu", "scales.large.lr: is missing"]),
     (("scales", "cpu", "lr"), [0.1, 0.01], ["scales.cpu.lr=[0.1,0.01]: must be learning rates above zero, ascending"]),
-    (("scales", "cpu", "seeds"), 0, ["scales.cpu.seeds=0: must be at least 1"]),
+    (("scales", "cpu", "seeds"), 0, ["scales.cpu.seeds=0: must be a whole number from 1 to 1000"]),
     (
         ("fixed",),
         ["lr=0.1", "batch"],

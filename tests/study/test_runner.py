@@ -10,6 +10,7 @@ import pytest
 
 from bnbench import session, store
 from bnbench.study import Findings, Place, Study, execute, run_study, scorecard
+from bnbench.study.lr_curve import RESOLUTION, LargestLearningRate
 from tests.study.files import TREE, claim_of, study_of
 
 NOISY = '''
@@ -82,7 +83,7 @@ def test_tuning_then_reporting_and_the_second_time_nothing(tmp_path: Path):
     study = study_of(tmp_path)
     first, trainer = conducted(study, tmp_path)
     *tuning, (last, count) = trainer.given
-    assert {what for what, _ in tuning} == {"tuning"} and tuning[0] == ("tuning", 12)
+    assert {what for what, _ in tuning} == {"tuning"} and tuning[0] == ("tuning", 72)
     assert (last, count) == ("reporting", 12)
     folder = tmp_path / "results" / "study-mine-cpu"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -109,15 +110,19 @@ def test_a_study_reports_on_the_code_that_it_tuned(tmp_path: Path):
     assert len(set(store.load_runs(tmp_path / "results" / "study-mine-cpu")["plugin"].dropna())) == 1
 
 
-def test_a_curve_is_trained_at_every_learning_rate_without_tuning(tmp_path: Path):
-    study = claim_of(tmp_path, measure="usable_decades", smallest_effect=0.5)
+def test_a_curve_is_trained_at_every_learning_rate_and_between_those_that_a_limit_lies_between(tmp_path: Path):
+    """Without tuning; until neighbours are within 10%."""
+    study = claim_of(tmp_path, measure="largest_lr", contrast="ratio", smallest_effect=2)
     found, trainer = conducted(study, tmp_path)
     assert {what for what, _ in trainer.given} == {"reporting"} and trainer.given[0][1] == 36
-    tried = found.curves.runs.groupby(["arm", "pair"])["lr"].apply(sorted)
-    assert len(tried) == 12 and tried.map(len).nunique() == 1
+    runs = found.curves.runs
+    grid = runs[~runs["refined"]].groupby(["arm", "pair"])["lr"].apply(lambda rates: tuple(sorted(rates)))
+    assert len(grid) == 12 and grid.nunique() == 1 and {0.03, 0.1, 0.3} <= {*grid.iloc[0]}
+    limits = LargestLearningRate().values(found.curves)
+    narrow = (limits["high"] <= limits["low"] * RESOLUTION * (1 + 1e-9)) | ~np.isfinite(limits["high"])
+    assert len(limits) == 12 and (narrow | (limits["low"] == 0)).all()
     (row,) = scorecard([found])
-    open_ended = math.isnan(row.effect)
-    assert ("go on beyond the grid" in row.decision.reason) == open_ended
+    assert row.decision.n == 6 and not math.isnan(row.effect)
 
 
 def test_an_arm_that_cannot_be_trained_makes_the_verdict_inconclusive(tmp_path: Path):
@@ -194,7 +199,7 @@ def test_a_study_of_data_that_changed_trains_again(tmp_path: Path):
         given.append([count for _, count in trainer.given])
         runs.append({*found.tables.runs["run_id"]})
         assert found.failures == 0 and {*found.tables.metrics["run_id"]} == runs[-1] != set()
-    assert all(count[0] == 4 for count in given) and not runs[0] & runs[1]
+    assert all(count[0] == 8 for count in given) and not runs[0] & runs[1]
     again, trainer = conducted(study, tmp_path)
     assert sum(count for _, count in trainer.given) == 0
     assert {*again.tables.runs["run_id"]} == runs[1]

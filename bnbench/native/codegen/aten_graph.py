@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -73,14 +75,20 @@ def operations_of(layer: nn.Module, x: Tensor) -> tuple[fx.Graph, fx.Graph]:
 
 def _operations(function: Call, *inputs: Tensor) -> fx.Graph:
     """A function's operations, none of which changes anything in place."""
-    from torch._decomp import core_aten_decompositions, get_decompositions  # they take a second to load
-    from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.fx.experimental.proxy_tensor import make_fx  # it takes a second to load
 
-    simple = {**core_aten_decompositions(), **get_decompositions(COMPOUND)}
     as_written = make_fx(function)(*inputs)
-    graph: fx.Graph = make_fx(torch.func.functionalize(as_written), simple)(*inputs).graph
+    graph: fx.Graph = make_fx(torch.func.functionalize(as_written), _decompositions())(*inputs).graph
     for node in list(graph.nodes):
         if node.target is torch.ops.aten.copy_.default and not node.users:
             graph.erase_node(node)
     graph.eliminate_dead_code()
     return graph
+
+
+@cache
+def _decompositions() -> dict[Any, Callable[..., Any]]:
+    """Compound operations as functions of single ones; to look them all up takes as long as to follow a small layer."""
+    from torch._decomp import core_aten_decompositions, get_decompositions  # they take a second to load
+
+    return {**core_aten_decompositions(), **get_decompositions(COMPOUND)}

@@ -66,13 +66,3 @@ BOOLEAN = {"bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor"}
 """Those of the table that are known for truth values only."""
 IDENTITIES = {"alias", "clone", "detach", "lift_fresh_copy", "_to_copy"}
 """Operations that leave all numbers as they are."""
-FILLS = {
-    "full": None,
-    "full_like": None,
-    "scalar_tensor": None,
-    "zeros_like": 0,
-    "ones_like": 1,
-    "zeros": 0,
-    "ones": 1,
-}
-"""Operations that repeat one number; None where it is an argument."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from bnbench.native.codegen.aten_ops import BOOLEAN, FILLS, OP_TABLE
+from bnbench.native.codegen.aten_ops import BOOLEAN, OP_TABLE
 from bnbench.native.codegen.indexed_values import Untranslatable, Value, literal
 from bnbench.native.codegen.nodes import shape_of, tensor_of
 from bnbench.native.codegen.schedule import Schedule
@@ -66,16 +66,13 @@ def copy(schedule: Schedule, node: fx.Node, target: Value, x: Value, *arguments:
 
 
 def fill(schedule: Schedule, node: fx.Node, *arguments: Any, **options: Any) -> Value:
-    """One number many times."""
+    """One number many times: the first argument of a scalar, the second of what has a shape or is like another."""
     name = str(node.target).split(".")[1]
-    value = FILLS[name]
-    if value is None:
-        value = arguments[0 if name == "scalar_tensor" else 1]
-    return schedule.broadcast(value, shape_of(node))
+    return schedule.broadcast(arguments[0 if name == "scalar_tensor" else 1], shape_of(node))
 
 
 POINTWISE_OPS: dict[str, Callable[..., Value]] = {
-    **dict.fromkeys(FILLS, fill),
+    **dict.fromkeys(("full", "full_like", "scalar_tensor"), fill),
     "add": add,
     "sub": sub,
     "pow": power,

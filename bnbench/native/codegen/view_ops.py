@@ -13,7 +13,7 @@ from bnbench.native.codegen.schedule import Schedule
 
 
 def reshape(schedule: Schedule, node: fx.Node, x: Value, *arguments: Any) -> Value:
-    """view, reshape, squeeze, unsqueeze: the shape is the node's."""
+    """view, squeeze, unsqueeze: the shape is the node's."""
     shape = shape_of(node)
     if [size for size in x.shape if size > 1] == [size for size in shape if size > 1]:
         return _with_other_ones(x, shape)
@@ -46,17 +46,7 @@ def expand(schedule: Schedule, node: fx.Node, x: Value, *arguments: Any) -> Valu
 
 def permute(schedule: Schedule, node: fx.Node, x: Value, dims: list[int]) -> Value:
     """Dimensions in another order."""
-    return _permuted(x, [dim % len(x.shape) for dim in dims])
-
-
-def transpose(schedule: Schedule, node: fx.Node, x: Value, one: int = 0, other: int = 1) -> Value:
-    """Two dimensions swapped."""
-    order = list(range(len(x.shape)))
-    order[one], order[other] = order[other], order[one]
-    return _permuted(x, order)
-
-
-def _permuted(x: Value, order: list[int]) -> Value:
+    order = [dim % len(x.shape) for dim in dims]
     places = [order.index(dim) for dim in range(len(order))]
     shape = tuple(x.shape[dim] for dim in order)
     return Value(shape, lambda index: x.at([index[place] for place in places]), x.free)
@@ -69,11 +59,9 @@ def select(schedule: Schedule, node: fx.Node, x: Value, dim: int, position: int)
 
 
 VIEW_OPS: dict[str, Callable[..., Value]] = {
-    **dict.fromkeys(("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze"), reshape),
+    **dict.fromkeys(("view", "unsqueeze", "squeeze"), reshape),
     "as_strided": as_strided,
     "expand": expand,
     "permute": permute,
-    "transpose": transpose,
-    "t": transpose,
     "select": select,
 }

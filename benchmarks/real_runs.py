@@ -1,0 +1,149 @@
+"""``python -m benchmarks.real_runs``: how often verdicts on real runs are wrong, where the truth is known.
+
+An arm against a copy of itself, which differs in its initial values and the order of its data only, has no effect; one
+with a large ``eps`` has. Many replicates of one study are trained once, and dealt out as studies of few replicates. The
+figures of docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+
+from bnbench.study import Findings, Place, Row, Scale, Study, StudyClaim, execute, run_study, scorecard
+from bnbench.study.definition import ONLY_CELL
+from bnbench.study.evaluation_measures import FinalAccuracy, StepsToTarget
+from bnbench.study.measure import Measure, Tables
+
+FIXED = ("dataset=digits", "model=mlp", "model.depth=2", "epochs=5", "evaluate.unit=steps", "evaluate.every=4")
+SPLIT = ("split.validation=0.2",)
+CELLS: dict[str, tuple[str, ...]] = {"batch_16": ("batch_size=16",), "batch_64": ("batch_size=64",)}
+LR = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+SIZES = (10, 20, 40)
+DEALS = 200
+"""Random studies of each size that coverage is counted over."""
+
+
+def claim(name: str, measure: Measure, *cells: str, arm: str = "copy") -> StudyClaim:
+    """A claim about an arm beside batch normalization."""
+    ratio = isinstance(measure, StepsToTarget)
+    return StudyClaim(
+        name,
+        f"{name} differs.",
+        measure,
+        (arm, "batch"),
+        "higher",
+        1.25 if ratio else 0.01,
+        cells,
+        "ratio" if ratio else "difference",
+    )
+
+
+def a_a(replicates: int) -> Study:
+    """Batch normalization against itself, each with seeds and learning rates of its own: five claims."""
+    accuracy, steps = FinalAccuracy(), StepsToTarget(0.9)
+    claims = (
+        claim("accuracy_16", accuracy, "batch_16"),
+        claim("accuracy_64", accuracy, "batch_64"),
+        claim("interaction", accuracy, "batch_16", "batch_64"),
+        claim("steps_16", steps, "batch_16"),
+        claim("steps_64", steps, "batch_64"),
+    )
+    arms = {"batch": ("norm=batch",), "copy": ("norm=batch",)}
+    scales: dict[str, Scale] = {"cpu": Scale(LR, replicates)}
+    return Study("a_a", "nobody", arms, CELLS, FIXED + SPLIT, claims, scales, (), paired=False)  # type: ignore[arg-type]
+
+
+def planted(replicates: int) -> Study:
+    """A large eps and a copy against batch normalization, at one learning rate at which eps matters."""
+    accuracy, steps = FinalAccuracy(), StepsToTarget(0.8)
+    claims = tuple(
+        claim(f"{arm}_{name}", measure, ONLY_CELL, arm=arm)
+        for arm in ("eps", "copy")
+        for name, measure in (("accuracy", accuracy), ("steps", steps))
+    )
+    arms = {"batch": ("norm=batch",), "eps": ("norm=batch", "norm.eps=0.3"), "copy": ("norm=batch", "norm.eps=1e-5")}
+    fixed = (*FIXED, *SPLIT, "batch_size=64")
+    scales: dict[str, Scale] = {"cpu": Scale((0.003,), replicates)}
+    return Study("planted", "nobody", arms, {ONLY_CELL: ()}, fixed, claims, scales, ())  # type: ignore[arg-type]
+
+
+def trained(study: Study, folder: Path) -> Findings:
+    """All replicates of a study; those that are there already are not trained again."""
+    place = Place(folder / "results", folder / "data")
+    return run_study(study, "cpu", place, lambda one, part, plan: execute(one, plan, None))
+
+
+def dealt(findings: Findings, chosen: Sequence[int]) -> Findings:
+    """A study of some of the replicates."""
+    number = {int(pair): position for position, pair in enumerate(chosen)}
+
+    def picked(runs: pd.DataFrame) -> pd.DataFrame:
+        return runs[runs["pair"].isin(number)].assign(pair=lambda table: table["pair"].map(number))
+
+    few = replace(findings.study.scales["cpu"], seeds=len(number))
+    tables = Tables(picked(findings.tables.runs), findings.tables.metrics, findings.tables.probes)
+    return replace(findings, study=replace(findings.study, scales={"cpu": few}), tables=tables)
+
+
+def deals(total: int, size: int, amount: int | None, random: np.random.Generator) -> Iterator[Sequence[int]]:
+    """Replicates of each study: all dealt out once, or so many random hands."""
+    if amount is None:
+        yield from (range(start, start + size) for start in range(0, total - size + 1, size))
+    else:
+        yield from (random.choice(total, size, replace=False).tolist() for _ in range(amount))
+
+
+def verdicts(findings: Findings, total: int, size: int) -> list[list[Row]]:
+    """The rows of each study that all replicates make, if they are dealt out once."""
+    return [scorecard([dealt(findings, hand)]) for hand in deals(total, size, None, np.random.default_rng(0))]
+
+
+def covered(findings: Findings, total: int, size: int) -> dict[str, float]:
+    """Share of random studies whose interval holds no effect, by claim."""
+    held: Counter[str] = Counter()
+    for hand in deals(total, size, DEALS, np.random.default_rng(size)):
+        for row in scorecard([dealt(findings, hand)]):
+            neutral = 1.0 if row.claim.contrast == "ratio" else 0.0
+            held[row.claim.name] += row.low <= neutral <= row.high
+    return {name: count / DEALS for name, count in held.items()}
+
+
+def wrong(row: Row) -> bool:
+    """A verdict for or against a claim that has no effect."""
+    return row.decision.verdict in ("supported", "contradicted")
+
+
+def main(
+    folder: Annotated[Path, typer.Option(help="Where the runs are kept.")] = Path("results/calibration"),
+    replicates: Annotated[int, typer.Option(help="Trained of each study.")] = 400,
+) -> None:
+    """Print false verdicts and coverage of an arm against its copy, and how often a planted effect is found."""
+    findings = trained(a_a(replicates), folder)
+    studies = verdicts(findings, replicates, 10)
+    print(f"An arm against itself: {len(studies)} studies of five claims, 10 replicates each\n")
+    print("| claim | false verdicts | " + " | ".join(f"covered, {size}" for size in SIZES) + " |")
+    print("|---|" + "--:|" * (1 + len(SIZES)))
+    coverage = [covered(findings, replicates, size) for size in SIZES]
+    for position, name in enumerate(coverage[0]):
+        false = sum(wrong(rows[position]) for rows in studies)
+        print(
+            f"| {name} | {false} of {len(studies)} | " + " | ".join(f"{100 * one[name]:.1f}" for one in coverage) + " |"
+        )
+    print(f"\nstudies with any false verdict: {sum(any(map(wrong, rows)) for rows in studies)} of {len(studies)}\n")
+    found = verdicts(trained(planted(replicates), folder), replicates, 10)
+    print("A planted effect (eps = 0.3) and a copy, 10 replicates\n\n| claim | verdicts |\n|---|---|")
+    for position, row in enumerate(found[0]):
+        counts = Counter(rows[position].decision.verdict for rows in found)
+        print(f"| {row.claim.name} | {', '.join(f'{verdict}: {count}' for verdict, count in counts.most_common())} |")
+
+
+if __name__ == "__main__":
+    typer.run(main)
