@@ -31,7 +31,7 @@ def ls(context: typer.Context) -> None:
     settings: Settings = context.obj
     if settings.results.exists() and not settings.results.is_dir():
         raise InvalidRequest([f"--results {settings.results}: is not a folder"])
-    folders, damaged = store.sweep_folders(settings.results), False
+    folders, damaged = store.sweep_folders(settings.results), list[str]()
     others = [f"left alone: {folder}: {reason}" for folder, reason in store.foreign_folders(settings.results).items()]
     if not folders:
         start = "start one with: bnbench sweep --name first norm=none,batch"
@@ -43,13 +43,14 @@ def ls(context: typer.Context) -> None:
         try:
             counts = Counter(store.statuses(folder).values())
         except (Damaged, OSError) as error:
-            table.add_row(folder.name, "", not_read(error), _changed(folder))
-            damaged = True
+            reason = not_read(error)
+            table.add_row(folder.name, "", reason.partition(":")[0], _changed(folder))
+            damaged.append(f"{folder.name}: {reason}")
             continue
         text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         table.add_row(folder.name, str(counts.total()), text, _changed(folder))
     plain_console(whole=True).print(table)
-    for line in others:
+    for line in (*damaged, *others):
         echo(line)
     raise typer.Exit(1 if damaged else 0)
 

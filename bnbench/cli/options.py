@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.settings import output_path, path_of
+from bnbench.cli.settings import output_path, path_of, process_count
 
 GRID, TRAINING, TABLES, OUTPUT = "Grid", "Training", "Tables", "Output"
 """Panels of --help; options of none are on the first one."""
@@ -108,7 +108,12 @@ Excludes = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(metavar="N", rich_help_panel=TRAINING, help="Worker processes.  \\[default: one per core or GPU]"),
+    typer.Option(
+        parser=process_count,
+        metavar="N",
+        rich_help_panel=TRAINING,
+        help="Worker processes.  \\[default: one per core or GPU]",
+    ),
 ]
 Launcher = Annotated[
     str,
