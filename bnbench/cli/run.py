@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bnbench.cli.options import Overrides, Plugin, RunName
-from bnbench.cli.planning import INTERRUPTED, planning, prestart_plugin, told_if_interrupted
+from bnbench.cli.planning import INTERRUPTED, planning, prestart_plugin, told_if_full, told_if_interrupted
 from bnbench.cli.settings import Settings, path_of
 
 
@@ -40,7 +40,7 @@ def run(
         plan = session.plan_run(overrides or [], name, paths, source)
     display = RunDisplay()
     display.start(plan)
-    with told_if_interrupted(INTERRUPTED):
+    with told_if_interrupted(INTERRUPTED), told_if_full(plan.folder, "give the command again"):
         summary = session.execute_run(plan, display.record, display.silent)
     display.end(summary)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)
