@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 
 from bnbench.config import slips
 from bnbench.config.compose import CLOSED, GROUPS, Composer
 from bnbench.config.grammar import Setting
+from bnbench.config.likely_names import likely_key, plain_norm
 from bnbench.errors import nearest
 from bnbench.schema.convert import shown
 from bnbench.schema.fields import field_types
@@ -19,23 +18,8 @@ from bnbench.text import plural
 NESTED = {"split": Split, "evaluate": Evaluate}
 """The keys that hold several values."""
 
-OTHER_NAMES = {
-    "learning_rate": "lr", "bs": "batch_size", "batch": "batch_size", "wd": "optim.weight_decay", "iterations": "steps",
-    "momentum": "optim.momentum", "seeds": "seed", "architecture": "model", "network": "model", "gpu": "device",
-}  # fmt: skip
-"""Other names of our keys, where spelling does not lead from one to the other."""
-
-SHORT_NAMES = {
-    "bn": "batch", "ln": "layer", "gn": "group", "in": "instance", "brn": "renorm", "gbn": "ghost", "wn": "weight",
-    "sn": "spectral",
-}  # fmt: skip
-"""Short names of norms in the literature."""
-_SUFFIX = re.compile(r"[-_ ]?norm(alization)?([123]d)?$")
-
 FEW = 3
 """Choices that a message names at most."""
-CLOSE = 0.75
-"""Likeness (of :func:`difflib.get_close_matches`) from which a key is taken for an option of another choice."""
 
 OPTIONS = ("name", "jobs", "lanes", "launcher", "plugin", "results", "data")
 """The options of commands, which are arguments of Python functions as well."""
@@ -107,7 +91,7 @@ class Arms:
             return slips.typed(f"{group}={names}")
         if group == "model" and (name := torchvision_name(str(value))):
             return f"model=torchvision model.name={name}"
-        name = _plain_norm(str(value))
+        name = plain_norm(str(value))
         if group == "norm" and self.offers(group, name) and name != str(value).lower():
             return f"norm={name}"
         return None
@@ -146,10 +130,19 @@ class Arms:
             return f"{key}: unknown key; it is an option of the command: --{key} {key.upper()}"
         options = [f"{group}.{option}" for group in GROUPS for option in self._options(group)]
         keys = [*GROUPS, *self._keys(), *options]
-        meant = self._meant(key, keys)
+        meant = likely_key(key, keys, self._every_option())
         if meant is not None and meant not in keys:
             return f"{shown(key)}: unknown key; did you mean {meant!r}, with {self._some_with(meant)}?"
         return f"{shown(key)}: unknown key; {nearest(meant or shown(key), keys, 'bnbench list settings')}"
+
+    def _every_option(self) -> list[str]:
+        """The options of all choices, whether or not the sweep has them."""
+        return [
+            f"{group}.{option}"
+            for group in GROUPS
+            for name in self._composer.names(group) or ()
+            for option in self._composer.types(group, name)
+        ]
 
     def _some_with(self, key: str) -> str:
         """A few choices that have an option, that first which it is named for: ``norm=group, norm=ws or others``."""
@@ -157,25 +150,3 @@ class Arms:
         names = sorted(self._choices_with(group, option), key=lambda name: not option.startswith(name))
         texts = [f"{group}={name}" for name in names[:FEW]] + ["others"] * (len(names) > FEW)
         return " or ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]
-
-    def _meant(self, key: str, keys: Sequence[str]) -> str | None:
-        """The key that an unknown one may stand for: one of the arms' ``keys``, or an option of another choice."""
-        if key in OTHER_NAMES:
-            return OTHER_NAMES[key]
-        others = [
-            f"{group}.{option}"
-            for group in GROUPS
-            for name in self._composer.names(group) or ()
-            for option in self._composer.types(group, name)
-        ]
-        spelled = {name.rpartition(".")[2]: name for name in reversed([*keys, *others])}
-        spelled |= {name: name for name in [*others, *keys]}
-        head, dot, option = shown(key).lower().rpartition(".")
-        groups = get_close_matches(head, GROUPS, n=1)
-        near = get_close_matches(f"{groups[0]}.{option}" if groups else f"{head}{dot}{option}", spelled, 1, CLOSE)
-        return spelled[near[0]] if near else None
-
-
-def _plain_norm(text: str) -> str:
-    """The name of a norm without what others add to it: ``batch`` of ``BatchNorm2d``, ``batch_norm`` and ``bn``."""
-    return SHORT_NAMES.get(text.lower()) or _SUFFIX.sub("", text.lower())

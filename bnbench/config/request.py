@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +89,7 @@ def compose_request(
         device=parsed.device,
         typed={"overrides": tuple(overrides), "zip": tuple(zips), "exclude": tuple(excludes)},
         excluded=len(tryable) - len(specs),
-        notes=(*_repetitions(parsed), *notes),
+        notes=(*grid.repetitions(parsed.settings, parsed.zipped), *notes),
         problems=tuple(dict.fromkeys(problems)),
         is_unclear=is_unclear,
     )
@@ -136,25 +135,6 @@ def _distinct_specs(parsed: _Parsed, arms: Arms, composer: Composer, problems: l
     ]
     builder = Builder(composer, parsed.every, problems)
     return list(dict.fromkeys(spec for cell in grid.cells(product) if (spec := builder.build(cell)) is not None))
-
-
-def _repetitions(parsed: _Parsed) -> Iterator[str]:
-    """A note for each value of a factor, or row of a zip, that is given more than once."""
-    for group in ([setting] for setting in parsed.settings), parsed.zipped:
-        for settings in group:
-            rows = [*zip(*(setting.values for setting in settings), strict=False)]
-            counts = Counter(tuple(map(_comparable, row)) for row in rows)
-            for row in rows:
-                if (count := counts.pop(tuple(map(_comparable, row)), 1)) > 1:
-                    pairs = zip(settings, row, strict=True)
-                    point = " ".join(f"{setting.key}={shown(value)}" for setting, value in pairs)
-                    yield f"{point} is given {count} times and counts once"
-
-
-def _comparable(value: Any) -> str:
-    """A text that equal values of a setting share: 1 and 1.0 are one number, which true is not."""
-    is_small = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
-    return repr(float(value) if is_small else value)
 
 
 def _tryable(specs: Sequence[RunSpec], problems: list[str]) -> list[RunSpec]:
