@@ -3,7 +3,7 @@
 from bnbench.stats.aggregates import interquartile_mean, probability_of_improvement
 from bnbench.stats.censored import SurvivalCurve, expected_running_time, kaplan_meier
 from bnbench.stats.claim import Claim
-from bnbench.stats.decision import Decision, Verdict, decide, decide_together
+from bnbench.stats.decision import Decision, decide, decide_together
 from bnbench.stats.divergence import Divergence, Trained
 from bnbench.stats.draws import Draws
 from bnbench.stats.evidence import Estimand
@@ -16,6 +16,7 @@ from bnbench.stats.profiles import performance_profile, profile_score, time_rati
 from bnbench.stats.proportion import success_rate
 from bnbench.stats.sign_flip import sign_flip_interval, sign_flip_test
 from bnbench.stats.speed_up import RatioKind, ratio_of_medians, speed_up_bounds
+from bnbench.stats.verdict import Verdict
 
 __all__ = [
     "ALPHA",

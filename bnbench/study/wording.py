@@ -91,7 +91,7 @@ def _comparison(row: Row) -> str:
     arm, baseline = row.claim.compare
     (cell,) = row.claim.cells
     where = "" if cell == ONLY_CELL else f" in {cell}"
-    quantity = row.claim.measure.phrase.rstrip(",")
+    quantity = row.claim.measure.phrase
     if row.claim.contrast == "ratio" and row.effect in (0, math.inf):
         finite, infinite = (arm, baseline) if row.effect == 0 else (baseline, arm)
         return f"{quantity}{where}: {row.claim.measure.missed} with {infinite}, unlike with {finite}"
