@@ -72,10 +72,13 @@ SHOWN = 12
 """Names that a message lists at most."""
 
 
-def nearest(value: str, allowed: Sequence[str]) -> str:
+def nearest(value: str, allowed: Sequence[str], command: str = "") -> str:
     """Say what is allowed, the nearest match first: ``"; did you mean 'group'? Allowed: batch, group"``.
 
-    Of many names only the nearest are listed.
+    Args:
+        value: as it was given; upper and lower case are the same.
+        allowed: names, of which only the nearest are listed if there are many.
+        command: prints all of them.
     """
     known = {name.lower(): name for name in allowed}
     matches = get_close_matches(value.lower(), known, n=1, cutoff=0.5)
@@ -83,7 +86,8 @@ def nearest(value: str, allowed: Sequence[str]) -> str:
     if len(allowed) <= SHOWN:
         return f"{hint}Allowed: {', '.join(allowed)}"
     close = {known[name] for name in get_close_matches(value.lower(), known, n=SHOWN, cutoff=0.0)}
-    return f"{hint}Allowed: {', '.join(name for name in allowed if name in close)}, ... ({len(allowed)} in all)"
+    every = f"{len(allowed)} in all{f'; {command} prints them' if command else ''}"
+    return f"{hint}Allowed: {', '.join(name for name in allowed if name in close)}, ... ({every})"
 
 
 def lacks_memory(error: BaseException) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from bnbench.errors import InvalidRequest, nearest
 from bnbench.text import listing
 
 Baseline = Mapping[str, Level]
+Key = Mapping[Hashable, int]
+"""The codes of a row's spec columns."""
 
 
 def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
@@ -86,24 +88,40 @@ def baseline_rows(rows: Rows, baseline: Baseline) -> dict[int, int]:
     """
     equal, options = _settings(rows, baseline)
     place = rows.keys.groupby(equal).ngroup() if equal else pd.Series(0, index=rows.keys.index)
-    matches = np.ones(len(rows.keys), dtype=bool)
-    for name, level in baseline.items():
-        code = next(code for code, other in enumerate(rows.trials.levels[name]) if same(level, other))
-        matches &= (rows.keys[name] == code).to_numpy()
+    matches = _matches(rows, baseline)
     places = place[matches]
     if places.duplicated().any():
         _refuse(rows, baseline, matches, equal)
     row_of_place = dict(zip(places.tolist(), places.index.tolist(), strict=True))
     every = zip(place.index.tolist(), place.tolist(), strict=True)
     pairs = {row: row_of_place[at] for row, at in every if at in row_of_place}
-    return {row: other for row, other in pairs.items() if not _differing(rows, options, row, other)}
+    keys = rows.keys.to_dict("index")
+    return {row: other for row, other in pairs.items() if not _unequal_options(keys[row], keys[other], options)}
 
 
 def unmatched_settings(rows: Rows, baseline: Baseline, compared: Mapping[int, int]) -> list[str]:
-    """The settings in which rows that are compared with nothing differ from the baseline; none if there are no such."""
-    if not compared or all(row in compared for row in rows.keys.index):
+    """The settings in which rows that are compared with nothing differ from the nearest row of the baseline."""
+    alone = [row for row in rows.keys.index if row not in compared]
+    if not compared or not alone:
         return []
-    return [name for part in _settings(rows, baseline) for name in part]
+    equal, options = _settings(rows, baseline)
+    keys = rows.keys.to_dict("index")
+    baselines = [keys[row] for row in rows.keys.index[_matches(rows, baseline)]]
+    names: set[str] = set()
+    for row in alone:
+        unequal = [_unequal(keys[row], other, equal, options) for other in baselines]
+        fewest: list[str] = min(unequal, key=len)
+        names.update(fewest)
+    return [name for name in (*equal, *options) if name in names]
+
+
+def _matches(rows: Rows, baseline: Baseline) -> NDArray[np.bool_]:
+    """The rows that the baseline names."""
+    matches = np.ones(len(rows.keys), dtype=bool)
+    for name, level in baseline.items():
+        code = next(code for code, other in enumerate(rows.trials.levels[name]) if same(level, other))
+        matches &= (rows.keys[name] == code).to_numpy()
+    return matches
 
 
 def _settings(rows: Rows, baseline: Baseline) -> tuple[list[str], list[str]]:
@@ -120,10 +138,14 @@ def _settings(rows: Rows, baseline: Baseline) -> tuple[list[str], list[str]]:
     return [name for name in names if head(name) not in owners], [name for name in names if head(name) in owners]
 
 
-def _differing(rows: Rows, options: list[str], row: int, other: int) -> bool:
-    """Say that two rows differ in options of a component that they have in common."""
-    ours, theirs = rows.keys.loc[row], rows.keys.loc[other]
-    return any(ours[head(name)] == theirs[head(name)] and ours[name] != theirs[name] for name in options)
+def _unequal(key: Key, other: Key, equal: Sequence[str], options: Sequence[str]) -> list[str]:
+    """The names in which two rows are not as they must be to be compared; see :func:`_settings`."""
+    return [*(name for name in equal if key[name] != other[name]), *_unequal_options(key, other, options)]
+
+
+def _unequal_options(key: Key, other: Key, options: Sequence[str]) -> list[str]:
+    """The options of a component that two rows have in common in which they differ."""
+    return [name for name in options if key[head(name)] == other[head(name)] and key[name] != other[name]]
 
 
 def _refuse(rows: Rows, baseline: Baseline, matches: NDArray[np.bool_], equal: list[str]) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bnbench.store import data_versions
+
 PATH, DATA, BEGUN = "dataset.path", "data", "started_at"
 WITH_FILES = ("imagefolder", "npz")
 """Datasets of a user's own files, which have had a fingerprint since there are any."""
@@ -54,8 +56,8 @@ def changed_data(runs: pd.DataFrame) -> Iterator[ChangedData]:
     runs = runs[runs[DATA].notna() & runs[BEGUN].notna()]
     paths = runs[PATH].astype(object).where(runs[PATH].notna(), "") if PATH in runs.columns else ""
     for (name, path), beside in runs.assign(**{PATH: paths}).groupby(["dataset", PATH], sort=False):
-        begun = beside.astype({BEGUN: str}).groupby(DATA)[BEGUN]
-        first, last = begun.min().sort_values(kind="stable"), begun.max().sort_values(kind="stable").index[-1]
-        if len(first) > 1:
+        begun = beside[[DATA, BEGUN]].astype(str)
+        since = data_versions(begun.itertuples(index=False, name=None))
+        if len(since) > 1:
             place = f"{PATH}={path}" if path else f"dataset={name}"
-            yield ChangedData(place, {str(data): str(at) for data, at in first.items()}, str(last))
+            yield ChangedData(place, since, begun.sort_values([BEGUN, DATA])[DATA].iloc[-1])

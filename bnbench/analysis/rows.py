@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -81,3 +82,22 @@ def followers(rows: Rows) -> list[str]:
     """The columns that vary along with what is shown, except options that come with a chosen name."""
     told = {name for name in rows.follows if is_option(rows.trials.frame, name)} | {"data", "sweep"}
     return [name for name in rows.follows if name not in told]
+
+
+def deciding(rows: Rows, follower: str) -> Mapping[Level, list[tuple[tuple[str, Level], ...]]]:
+    """The places of each level of a column that follows from the factors, the level with most places last.
+
+    A place is a level of each of the fewest factors that decide the column, those without an option first.
+    """
+    plain_first = sorted(rows.factors, key=lambda name: "." in name)
+    subsets = (names for size in (1, 2, len(plain_first)) for names in itertools.combinations(plain_first, size))
+    names = next(list(names) for names in subsets if _decide(rows.keys, names, follower))
+    places: dict[Level, list[tuple[tuple[str, Level], ...]]] = {}
+    for key in rows.keys.drop_duplicates(names).sort_values([follower, *names]).to_dict("records"):
+        place = tuple((name, rows.trials.levels[name][key[name]]) for name in names)
+        places.setdefault(rows.trials.levels[follower][key[follower]], []).append(place)
+    return dict(sorted(places.items(), key=lambda entry: len(entry[1])))
+
+
+def _decide(keys: pd.DataFrame, names: Sequence[str], follower: str) -> bool:
+    return len(keys.drop_duplicates([*names])) == len(keys.drop_duplicates([*names, follower]))

@@ -17,7 +17,7 @@ import typer
 from rich.text import Text
 
 from bnbench.cli import listing, report, run, show, study, sweep
-from bnbench.cli.commands import Command, Group, check_dashes
+from bnbench.cli.commands import Command, Group, check_dashes, hoist_global_options
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
 from bnbench.console import echo, plain_console
@@ -118,22 +118,3 @@ def _tell(error: Exception) -> int:
             code, message = FAILED, f"unexpected {type(error).__name__}: {error}. {remedy}"
     plain_console(stderr=True, whole=True).print(Text(shortened(message), style="red"))
     return code
-
-
-def hoist_global_options(words: list[str]) -> list[str]:
-    """Put the global options in front, so that they may stand anywhere."""
-    front: list[str] = []
-    rest: list[str] = []
-    words = list(words)
-    while words:
-        word = words.pop(0)
-        if word == "--":
-            rest += [word, *words]
-            break
-        if word == "--debug" or word.startswith(("--results=", "--data=")):
-            front.append(word)
-        elif word in ("--results", "--data") and words:
-            front += [word, words.pop(0)]
-        else:
-            rest.append(word)
-    return [*front, *rest]

@@ -1,4 +1,4 @@
-"""The look of flags in the help of all commands, and the refusal of settings behind dashes."""
+"""The look of flags in the help of all commands, the refusal of settings behind dashes, and global options anywhere."""
 
 from __future__ import annotations
 
@@ -88,3 +88,22 @@ def _is_setting(key: str) -> bool:
         return option in {field.name for field in fields(nested[head])}
     plain = {field.name for field in fields(RunSpec)} | {"device"}
     return head in plain and (not dot or head in ("norm", "model", "dataset", "optim", "schedule"))
+
+
+def hoist_global_options(words: list[str]) -> list[str]:
+    """Put the global options in front, so that they may stand anywhere."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            rest += [word, *words]
+            break
+        if word == "--debug" or word.startswith(("--results=", "--data=")):
+            front.append(word)
+        elif word in ("--results", "--data") and words:
+            front += [word, words.pop(0)]
+        else:
+            rest.append(word)
+    return [*front, *rest]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
@@ -97,17 +98,34 @@ def _defaults(key: str) -> Iterator[Any]:
         yield default[option] if option else default
 
 
+def typed_words() -> list[str]:
+    """The words of the command line that a shell asks about, without the program and the word that is completed."""
+    if "COMP_WORDS" in os.environ:
+        return _bash_words()[1:-1]
+    text = os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a quote is open still
+        words = text.split()
+    return words[1:] if text.endswith(" ") else words[1:-1]
+
+
+def _bash_words() -> list[str]:
+    """The words up to the one that is completed, as bash has broken them."""
+    place = int(os.environ.get("COMP_CWORD") or 0)
+    return re.split(r"[ \n]", os.environ.get("COMP_WORDS", ""))[: place + 1]
+
+
 def answering_shells(program: Callable[[], Any]) -> None:
     """Run a program that a shell may ask for completions; bash is told of what stands behind its last break."""
     from typer.completion import completion_init  # type: ignore[attr-defined]
 
     completion_init()
-    words = re.split(r"[ \n]", os.environ.get("COMP_WORDS", ""))
-    place = int(os.environ.get("COMP_CWORD") or 0)
-    if os.environ[INSTRUCTION] != "complete_bash" or BREAK not in words[: place + 1]:
+    words = _bash_words()
+    if os.environ[INSTRUCTION] != "complete_bash" or BREAK not in words:
         program()
         return
-    whole, cut = _joined(words[: place + 1])
+    whole, cut = _joined(words)
     os.environ |= {"COMP_WORDS": "\n".join(whole), "COMP_CWORD": str(len(whole) - 1)}
     try:
         with redirect_stdout(io.StringIO()) as answer:
@@ -125,4 +143,5 @@ def _joined(words: list[str]) -> tuple[list[str], str]:
             whole[-1] += word
         else:
             whole.append(word)
-    return whole, whole[-1][: whole[-1].rfind(BREAK) + 1] if BREAK in words[-2:] else ""
+    cut = whole[-1][: whole[-1].rfind(BREAK) + 1] if BREAK in words[-2:] else ""
+    return whole, cut.partition(BREAK)[2] if cut.startswith("--") else cut  # values of an option come without its name

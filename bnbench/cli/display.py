@@ -105,10 +105,10 @@ class SweepDisplay:
 
     def __init__(self, began: float | None = None) -> None:
         self._console = plain_console(whole=True)
-        self._start = time.monotonic()
-        self._began = self._start if began is None else began
+        now = time.monotonic()
+        self._began = now if began is None else began
         self._told = -math.inf
-        self._asked: tuple[float | None, float] = None, self._start
+        self._asked: tuple[float | None, float] = None, now
         self._silence = _Silence()
         self._status = Status()
         steered = self._console.is_terminal and not self._console.is_dumb_terminal
@@ -164,7 +164,7 @@ class SweepDisplay:
         failed = [identity for identity, status in summary.statuses.items() if status in ("failed", "out_of_memory")]
         if any((logs / f"{identity}.log").is_file() for identity in failed):
             self._console.print(f"what is known of each failure is in {shown_path(logs)}")
-        seconds = time.monotonic() - self._start
+        seconds = time.monotonic() - self._began  # as in all lines before
         nothing = not summary.trained and not summary.interrupted
         trained = "nothing to train" if nothing else f"trained {summary.trained} in {duration(seconds)}"
         self._console.print(f"{trained}; {counts}; results in {shown_path(summary.folder)}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bnbench.cli.options import Plugin
+from bnbench.cli.options import KIND_NAMES, Kind, Plugin
 from bnbench.cli.settings import Settings
 from bnbench.console import echo
 from bnbench.errors import Damaged, InvalidRequest, nearest
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bnbench.config import Composer
 
 KINDS = {"norms": "norm", "models": "model", "datasets": "dataset", "optims": "optim", "schedules": "schedule"}
-OTHERS = ("settings", "probes", "studies")
 ROWS_FROM = 110
 """Columns of a terminal from which four columns of a table can be read."""
 
@@ -32,7 +31,7 @@ def ls(context: typer.Context) -> None:
     settings: Settings = context.obj
     if settings.results.exists() and not settings.results.is_dir():
         raise InvalidRequest([f"--results {settings.results}: is not a folder"])
-    folders, damaged = store.sweep_folders(settings.results), False
+    folders, damaged = store.sweep_folders(settings.results), list[str]()
     others = [f"left alone: {folder}: {reason}" for folder, reason in store.foreign_folders(settings.results).items()]
     if not folders:
         start = "start one with: bnbench sweep --name first norm=none,batch"
@@ -44,13 +43,14 @@ def ls(context: typer.Context) -> None:
         try:
             counts = Counter(store.statuses(folder).values())
         except (Damaged, OSError) as error:
-            table.add_row(folder.name, "", not_read(error), _changed(folder))
-            damaged = True
+            reason = not_read(error)
+            table.add_row(folder.name, "", reason.partition(":")[0], _changed(folder))
+            damaged.append(f"{folder.name}: {reason}")
             continue
         text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         table.add_row(folder.name, str(counts.total()), text, _changed(folder))
     plain_console(whole=True).print(table)
-    for line in others:
+    for line in (*damaged, *others):
         echo(line)
     raise typer.Exit(1 if damaged else 0)
 
@@ -63,15 +63,14 @@ def not_read(error: Damaged | OSError) -> str:
 
 
 def list_components(
-    kind: Annotated[
-        str,
-        typer.Argument(metavar="KIND", help="settings, norms, models, datasets, optims, schedules, probes or studies"),
-    ],
+    kind: Kind = "",
     plugin: Plugin = None,
 ) -> None:
     """List all settings, what a run can be built from, what can be measured inside it, and studies."""
-    if kind not in (*KINDS, *OTHERS):
-        raise InvalidRequest([f"list {kind}: {nearest(kind, [*KINDS, *OTHERS])}"])
+    if not kind:
+        raise InvalidRequest([f"list: name a kind, as in bnbench list norms: {', '.join(KIND_NAMES)}"])
+    if kind not in KIND_NAMES:
+        raise InvalidRequest([f"list {kind}: {nearest(kind, KIND_NAMES)}"])
     from bnbench.console import plain_console
 
     console = plain_console()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bnbench.cli.settings import output_path, path_of
+from bnbench.cli.settings import output_path, path_of, process_count
 
 GRID, TRAINING, TABLES, OUTPUT = "Grid", "Training", "Tables", "Output"
 """Panels of --help; options of none are on the first one."""
@@ -26,6 +27,40 @@ def completed_studies(incomplete: str) -> list[str]:
     return studies(incomplete)
 
 
+def _completed_sweeps(incomplete: str) -> list[str]:
+    from bnbench.cli.completed_results import sweeps, typed_settings
+
+    return sweeps(typed_settings(), incomplete)
+
+
+def _completed_runs(incomplete: str) -> list[str]:
+    from bnbench.cli.completed_results import runs, typed_settings
+
+    return runs(typed_settings(), incomplete)
+
+
+def _completed_baselines(incomplete: str) -> list[str]:
+    from bnbench.cli.completed_results import baselines, typed_settings
+
+    return baselines(typed_settings(), incomplete)
+
+
+def _one_of(*words: str) -> Callable[[str], list[str]]:
+    """Completion of one of some words."""
+
+    def completed(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return completed
+
+
+VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
+FORMAT_NAMES = ("terminal", "markdown")
+SCALE_NAMES = ("smoke", "cpu", "gpu")
+LAUNCHER_NAMES = ("local", "inline")
+KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
+"""Names that are offered before the modules that have them are imported."""
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -43,10 +78,23 @@ Plugin = Annotated[
         help="A Python file with your own NORMS, MODELS or DATASETS.",
     ),
 ]
-Scale = Annotated[str, typer.Option("--scale", metavar="SCALE", help="smoke (seconds), cpu (minutes) or gpu.")]
+Scale = Annotated[
+    str,
+    typer.Option(
+        "--scale",
+        metavar="SCALE",
+        autocompletion=_one_of(*SCALE_NAMES),
+        help="smoke (seconds), cpu (minutes) or gpu.",
+    ),
+]
 SweepName = Annotated[
     str | None,
-    typer.Option("--name", metavar="NAME", help="The sweep's folder under --results. Default: model-dataset-date."),
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        autocompletion=_completed_sweeps,
+        help="The sweep's folder under --results. Default: model-dataset-date.",
+    ),
 ]
 Extend = Annotated[bool, typer.Option("--extend", help="Add these runs to a sweep with another grid.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and how long.")]
@@ -60,14 +108,30 @@ Excludes = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(metavar="N", rich_help_panel=TRAINING, help="Worker processes.  \\[default: one per core or GPU]"),
+    typer.Option(
+        parser=process_count,
+        metavar="N",
+        rich_help_panel=TRAINING,
+        help="Worker processes.  \\[default: one per core or GPU]",
+    ),
 ]
 Launcher = Annotated[
-    str, typer.Option(metavar="NAME", rich_help_panel=TRAINING, help="Where runs train: local or inline.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=TRAINING,
+        autocompletion=_one_of(*LAUNCHER_NAMES),
+        help="Where runs train: local or inline.",
+    ),
 ]
 Lanes = Annotated[
     str,
-    typer.Option(metavar="N", rich_help_panel=TRAINING, help="Runs trained as one network: auto, off or a number."),
+    typer.Option(
+        metavar="N",
+        rich_help_panel=TRAINING,
+        autocompletion=_one_of("auto", "off"),
+        help="Runs trained as one network: auto, off or a number.",
+    ),
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", rich_help_panel=TRAINING, help="Stop at the first failure.")]
@@ -76,13 +140,19 @@ Views = Annotated[
     typer.Option(
         "--view",
         metavar="VIEW",
+        autocompletion=_one_of(*VIEW_NAMES),
         rich_help_panel=TABLES,
         help="convergence, learning-rate or small-batch; repeatable.",
     ),
 ]
 Baseline = Annotated[
     str | None,
-    typer.Option(metavar="KEY=VALUE", rich_help_panel=TABLES, help="What rows are compared with: norm=none."),
+    typer.Option(
+        metavar="KEY=VALUE",
+        rich_help_panel=TABLES,
+        autocompletion=_completed_baselines,
+        help="What rows are compared with: norm=none.",
+    ),
 ]
 Targets = Annotated[
     list[str] | None,
@@ -97,6 +167,7 @@ Rates = Annotated[
     str,
     typer.Option(
         metavar="WHICH",
+        autocompletion=_one_of("best", "all"),
         rich_help_panel=TABLES,
         help="best: each row at its own best learning rate; all: a row for each.",
     ),
@@ -113,6 +184,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         metavar="FORMAT",
+        autocompletion=_one_of(*FORMAT_NAMES),
         rich_help_panel=OUTPUT,
         help="terminal or markdown.  \\[default: by the ending of --out]",
     ),
@@ -126,7 +198,24 @@ Out = Annotated[
         help="Write to a file, .md as Markdown, .txt as on a terminal; - is standard output.",
     ),
 ]
-Sweeps = Annotated[list[str], typer.Argument(metavar="SWEEP...", help="Names of sweeps, or their folders.")]
+Sweeps = Annotated[
+    list[str],
+    typer.Argument(metavar="SWEEP...", autocompletion=_completed_sweeps, help="Names of sweeps, or their folders."),
+]
+RunName = Annotated[
+    str,
+    typer.Option("--name", metavar="NAME", autocompletion=_completed_sweeps, help="The sweep that the run belongs to."),
+]
+RunId = Annotated[
+    str,
+    typer.Argument(metavar="RUN", autocompletion=_completed_runs, help="A run id, or the beginning of one."),
+]
+Kind = Annotated[
+    str,
+    typer.Argument(
+        metavar="KIND", autocompletion=_one_of(*KIND_NAMES), help=f"{', '.join(KIND_NAMES[:-1])} or studies"
+    ),
+]
 StudyWords = Annotated[
     list[str] | None,
     typer.Argument(

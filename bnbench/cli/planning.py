@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 import time
@@ -23,6 +24,8 @@ from bnbench.notices import followed
 if TYPE_CHECKING:
     from bnbench import session
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, a quota or a limit that takes no more."""
 INTERRUPTED = "interrupted"
 UNTRAINED = "interrupted; nothing was trained"
 GOES_ON = "interrupted; the same command goes on where it stopped"
@@ -36,6 +39,23 @@ def told_if_interrupted(text: str) -> Iterator[None]:
     except KeyboardInterrupt:
         echo(text)
         raise
+
+
+@contextmanager
+def told_if_full(results: Path, remedy: str = "the same command goes on") -> Iterator[None]:
+    """Say what is kept, and what to do, if a disk takes no more of the results that a block writes.
+
+    Args:
+        results: the folder that is written to.
+        remedy: what to do once there is room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL or not Path(str(error.filename)).is_relative_to(results.absolute()):
+            raise
+        kept = f"what was trained is kept as far as it was written; make room, and {remedy}"
+        raise OSError(error.errno, f"{error.strerror}; {kept}", error.filename) from error
 
 
 def prestart_plugin(plugin: Path | None) -> None:

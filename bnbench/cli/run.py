@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.options import Overrides, Plugin
-from bnbench.cli.planning import INTERRUPTED, planning, prestart_plugin, told_if_interrupted
+from bnbench.cli.options import Overrides, Plugin, RunName
+from bnbench.cli.planning import INTERRUPTED, planning, prestart_plugin, told_if_full, told_if_interrupted
 from bnbench.cli.settings import Settings, path_of
 
 
 def run(
     context: typer.Context,
     overrides: Overrides = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="The sweep that the run belongs to.")] = "runs",
+    name: RunName = "runs",
     source: Annotated[
         Path | None,
         typer.Option("--from", parser=path_of("--from"), metavar="SPEC.yaml", help="Repeat the run of a spec file."),
@@ -40,7 +40,7 @@ def run(
         plan = session.plan_run(overrides or [], name, paths, source)
     display = RunDisplay()
     display.start(plan)
-    with told_if_interrupted(INTERRUPTED):
+    with told_if_interrupted(INTERRUPTED), told_if_full(plan.folder, "give the command again"):
         summary = session.execute_run(plan, display.record, display.silent)
     display.end(summary)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)

@@ -52,6 +52,18 @@ def path_of(option: str) -> Callable[[str | Path], Path]:
     return read
 
 
+def process_count(given: str | int) -> int:
+    """Read the number of ``--jobs``.
+
+    Raises:
+        InvalidRequest: it is no whole number.
+    """
+    try:
+        return int(given)
+    except ValueError as error:
+        raise InvalidRequest([f"--jobs {given}: must be a whole number, at least 1, as in --jobs 2"]) from error
+
+
 STANDARD_OUTPUT = Path("-")
 """The path of ``--out -``."""
 

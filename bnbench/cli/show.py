@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from bnbench.cli.listing import not_read, table_of
+from bnbench.cli.options import RunId
 from bnbench.cli.settings import Settings
 from bnbench.console import echo
-from bnbench.errors import Damaged, InvalidRequest
+from bnbench.errors import SHOWN, Damaged, InvalidRequest
 from bnbench.text import plural
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class _Entry:
 
 def show(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or the beginning of one.")],
+    run: RunId,
 ) -> None:
     """Show everything that is known of one run."""
     from bnbench import store
@@ -107,7 +108,9 @@ def _check_one(results: Path, beginning: str, entries: list[_Entry], damaged: li
         others = [f"not looked into: {folder}: {why}" for folder, why in store.foreign_folders(results).items()]
         raise InvalidRequest([f"no run starts with {beginning!r} in {results}", *damaged, *others])
     if len(identities) > 1:
-        raise InvalidRequest([f"run {beginning!r}: could be {', '.join(identities)}; give more of it"])
+        first = ", ".join(identities[:SHOWN])
+        few = first if len(identities) <= SHOWN else f"one of {len(identities)} runs, {first}, ..."
+        raise InvalidRequest([f"run {beginning!r}: could be {few}; give more of it"])
 
 
 def _print(entry: _Entry, console: Console) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from bnbench.cli.commands import Command, Group
 from bnbench.cli.options import AllStudies, Jobs, Plugin, RetryFailed, Scale, StudiesWords, StudyWords
-from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted
+from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted, told_if_full
 from bnbench.cli.settings import Settings
 from bnbench.console import echo
 from bnbench.errors import InvalidRequest
@@ -171,7 +171,8 @@ def _trained(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int
 
     trainer = _Trainer(jobs)
     try:
-        return [study.run_study(one, scale, place, trainer.train) for one in studies]
+        with told_if_full(place.results):
+            return [study.run_study(one, scale, place, trainer.train) for one in studies]
     except KeyboardInterrupt:
         if not trainer.interrupted:
             echo(GOES_ON)

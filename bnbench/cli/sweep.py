@@ -23,7 +23,7 @@ from bnbench.cli.options import (
     SweepName,
     Zips,
 )
-from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted, told_if_interrupted
+from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted, told_if_full, told_if_interrupted
 from bnbench.cli.settings import Settings
 from bnbench.errors import InvalidRequest
 
@@ -103,7 +103,8 @@ def _train(plan: session.Plan, options: session.TrainingOptions, start: float, i
     from bnbench.cli.display import SweepDisplay
     from bnbench.console import echo
 
-    with told_if_interrupted(GOES_ON), SweepDisplay(start) as display:
+    goes_on = f"the same command{'' if is_named else f' with --name {plan.folder.name}'} goes on"
+    with told_if_interrupted(GOES_ON), told_if_full(plan.folder, goes_on), SweepDisplay(start) as display:
         summary = session.execute(plan, options, display.update)
     display.end(summary)
     if summary.interrupted and not is_named:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bnbench.config.grammar import LIMIT, Setting
+from bnbench.schema.convert import shown
 
 Cell = dict[str, Any]
 """A value for each key that the user set."""
@@ -44,3 +46,21 @@ def _rows(group: Sequence[Setting], problems: list[str]) -> list[Cell]:
         problems.append(f"--zip: settings that advance together need equally many values; {counted}")
     names = [setting.key for setting in group]
     return [dict(zip(names, row, strict=True)) for row in zip(*(setting.values for setting in group), strict=False)]
+
+
+def repetitions(settings: Sequence[Setting], zipped: Sequence[Sequence[Setting]]) -> Iterator[str]:
+    """A note for each value of a factor, or row of a zip, that is given more than once."""
+    for group in [*([setting] for setting in settings), *zipped]:
+        rows = [*zip(*(setting.values for setting in group), strict=False)]
+        counts = Counter(tuple(map(_comparable, row)) for row in rows)
+        for row in rows:
+            if (count := counts.pop(tuple(map(_comparable, row)), 1)) > 1:
+                pairs = zip(group, row, strict=True)
+                point = " ".join(f"{setting.key}={shown(value)}" for setting, value in pairs)
+                yield f"{point} is given {count} times and counts once"
+
+
+def _comparable(value: Any) -> str:
+    """A text that equal values of a setting share: 1 and 1.0 are one number, which true is not."""
+    is_small = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
+    return repr(float(value) if is_small else value)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bnbench.config import slips
 from bnbench.config.compose import CLOSED, GROUPS, Composer
 from bnbench.config.grammar import Setting
+from bnbench.config.likely_names import likely_key, plain_norm
 from bnbench.errors import nearest
 from bnbench.schema.convert import shown
 from bnbench.schema.fields import field_types
@@ -17,11 +18,8 @@ from bnbench.text import plural
 NESTED = {"split": Split, "evaluate": Evaluate}
 """The keys that hold several values."""
 
-OTHER_NAMES = {
-    "learning_rate": "lr", "bs": "batch_size", "batch": "batch_size", "wd": "optim.weight_decay", "iterations": "steps",
-    "momentum": "optim.momentum", "seeds": "seed", "architecture": "model", "network": "model", "gpu": "device",
-}  # fmt: skip
-"""Other names of our keys, where spelling does not lead from one to the other."""
+FEW = 3
+"""Choices that a message names at most."""
 
 OPTIONS = ("name", "jobs", "lanes", "launcher", "plugin", "results", "data")
 """The options of commands, which are arguments of Python functions as well."""
@@ -81,7 +79,7 @@ class Arms:
         if isinstance(value, list):
             return f"{group}={shown(value)}: must be one name; write {group}={shown(value)[1:-1]} to compare several"
         slip = self._correction(group, value)
-        advice = f"write {slip}" if slip else nearest(str(value), names)
+        advice = f"write {slip}" if slip else nearest(str(value), names, f"bnbench list {group}s")
         plugin_hint = ". For one of your own add --plugin FILE" if group not in CLOSED and not slip else ""
         return f"{group}={shown(value)}: unknown {group}; {advice}{plugin_hint}"
 
@@ -93,20 +91,16 @@ class Arms:
             return slips.typed(f"{group}={names}")
         if group == "model" and (name := torchvision_name(str(value))):
             return f"model=torchvision model.name={name}"
+        name = plain_norm(str(value))
+        if group == "norm" and self.offers(group, name) and name != str(value).lower():
+            return f"norm={name}"
         return None
 
     def _elsewhere(self, setting: Setting) -> str:
         """The choices with an option that the arms of the sweep do not have, and the setting that may be meant."""
-        head, dot, option = setting.key.rpartition(".")
-        groups = [head] if head in GROUPS else [] if dot else GROUPS
-        has = [
-            f"{group}={name}"
-            for group in groups
-            for name in self._composer.names(group) or ()
-            if option in self._composer.types(group, name) and option not in self._options(group)
-        ]
-        if has and not (head in GROUPS and head in self._unclear):
-            return f". {', '.join(has)} {'has' if len(has) == 1 else 'have'} it"
+        head, dot, option = setting.key.partition(".")
+        if dot and head in GROUPS and head not in self._unclear and (has := self._choices_with(head, option)):
+            return f". {', '.join(f'{head}={name}' for name in has)} {'has' if len(has) == 1 else 'have'} it"
         match setting.key, setting.values:
             case "seeds", (int(count),):
                 return f". For {plural(count, 'seed')} write {slips.typed(f'seed=range({count})')}"
@@ -114,20 +108,45 @@ class Arms:
                 return f". The dataset is chosen with dataset={name}"
         return ""
 
+    def _choices_with(self, group: str, option: str) -> list[str]:
+        """The choices of a group that have an option."""
+        names = self._composer.names(group) or ()
+        return [name for name in names if option in self._composer.types(group, name)]
+
     def _unknown_key(self, key: str) -> str:
         head, _, option = key.partition(".")
         if option and head in GROUPS:
             arms = ", ".join(f"{head}={name}" for name in self._names[head])
             arms = f"any {head}" if head in self._unclear else arms
             options = self._options(head)
-            has = nearest(option, options) if options else "it has no options"
+            is_elsewhere = bool(self._choices_with(head, option))  # which is said behind it
+            has = f"Allowed: {', '.join(options)}" if is_elsewhere else nearest(option, options)
+            has = has if options else "it has no options"
             return f"{shown(key)}: no option {shown(option)!r} in {arms}; {has}"
         if head in NESTED:
             inside = [name for name in self._keys() if name.startswith(f"{head}.")]
             return f"{shown(key)}: {'unknown key' if option else 'holds several keys'}; {nearest(key, inside)}"
-        options = [f"{group}.{option}" for group in GROUPS for option in self._options(group)]
         if key in OPTIONS:
             return f"{key}: unknown key; it is an option of the command: --{key} {key.upper()}"
-        near = OTHER_NAMES.get(key) or next((name for name in options if name.endswith(f".{key}")), None)
-        allowed = nearest(near or shown(key), [*GROUPS, *self._keys(), *options])
-        return f"{shown(key)}: unknown key; {allowed}"
+        options = [f"{group}.{option}" for group in GROUPS for option in self._options(group)]
+        keys = [*GROUPS, *self._keys(), *options]
+        meant = likely_key(key, keys, self._every_option())
+        if meant is not None and meant not in keys:
+            return f"{shown(key)}: unknown key; did you mean {meant!r}, with {self._some_with(meant)}?"
+        return f"{shown(key)}: unknown key; {nearest(meant or shown(key), keys, 'bnbench list settings')}"
+
+    def _every_option(self) -> list[str]:
+        """The options of all choices, whether or not the sweep has them."""
+        return [
+            f"{group}.{option}"
+            for group in GROUPS
+            for name in self._composer.names(group) or ()
+            for option in self._composer.types(group, name)
+        ]
+
+    def _some_with(self, key: str) -> str:
+        """A few choices that have an option, that first which it is named for: ``norm=group, norm=ws or others``."""
+        group, _, option = key.partition(".")
+        names = sorted(self._choices_with(group, option), key=lambda name: not option.startswith(name))
+        texts = [f"{group}={name}" for name in names[:FEW]] + ["others"] * (len(names) > FEW)
+        return " or ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]

@@ -89,7 +89,7 @@ def compose_request(
         device=parsed.device,
         typed={"overrides": tuple(overrides), "zip": tuple(zips), "exclude": tuple(excludes)},
         excluded=len(tryable) - len(specs),
-        notes=tuple(notes),
+        notes=(*grid.repetitions(parsed.settings, parsed.zipped), *notes),
         problems=tuple(dict.fromkeys(problems)),
         is_unclear=is_unclear,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bnbench.analysis.accuracy import Accuracy
 from bnbench.analysis.baseline import Baseline, baseline_text, unmatched_settings
-from bnbench.analysis.levels import level_text
+from bnbench.analysis.levels import Level, level_text
 from bnbench.analysis.lr_choice import LearningRateChoice
-from bnbench.analysis.rows import Rows, followers
+from bnbench.analysis.rows import Rows, deciding, followers
 from bnbench.analysis.trials import Trials, uncounted
 from bnbench.text import listing, plural
 
@@ -18,6 +18,8 @@ UNSTABLE_NOTE = (
     " the n seeds that did not, nothing is compared with them, and such an lr is the best only where no stable one"
     " trains."
 )
+TOLD = 3
+"""Values of a setting, and places of a value, that a note tells at most."""
 EDGE_NOTE = "edge: the best lr is the lowest or highest of its grid; a wider grid may hold a better one."
 
 
@@ -58,9 +60,28 @@ def unmatched_notes(rows: Rows, baseline: Baseline, compared: Mapping[int, int])
 
 def runs_notes(rows: Rows) -> tuple[str, ...]:
     """The columns that vary along with what is shown, and the runs that are no results."""
-    names = followers(rows)
-    follow = (f"Varies as well, but is fixed by what is shown: {listing(names)}.",) if names else ()
+    told = [f"{name} ({_spread(rows, name)})" for name in followers(rows)]
+    follow = (f"Varies as well, but is fixed by what is shown: {listing(told)}.",) if told else ()
     return (*follow, *uncounted_notes(rows.trials))
+
+
+def _spread(rows: Rows, name: str) -> str:
+    """The values of a column with their places: ``1 with norm=rms, 5 elsewhere``."""
+    places = deciding(rows, name)
+    *fewer, usual = places
+    told = [f"{level_text(level)} with {_shortened(places[level])}" for level in fewer[:TOLD]]
+    if len(fewer) > TOLD:
+        return f"{', '.join(told)}, ...; {len(places)} values"
+    return f"{', '.join(told)}, {level_text(usual)} elsewhere"
+
+
+def _shortened(places: Sequence[Sequence[tuple[str, Level]]]) -> str:
+    """Places as they are typed: ``norm=rms,layer``; where several settings make one, ``norm=rms lr=1 or ...``."""
+    texts = [" ".join(f"{name}={level_text(level)}" for name, level in place) for place in places[:TOLD]]
+    if len(places[0]) == 1:
+        texts = [",".join([texts[0], *(text.partition("=")[2] for text in texts[1:])])]
+    more = len(places) - TOLD
+    return " or ".join(texts) + (f" and {more} more" if more > 0 else "")
 
 
 def uncounted_notes(trials: Trials) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
 from bnbench.imports import imported_whole
 from bnbench.schema import Known, Parts, built_in
 from bnbench.spec import Choice, RunSpec
-from bnbench.text import plural
+from bnbench.text import listing, plural
 
 PATH = "dataset.path"
 WITHOUT_FILES = ("digits", "synthetic")
@@ -76,8 +76,9 @@ def earlier_data(specs: Iterable[RunSpec], rows: Iterable[Mapping[str, str]]) ->
             continue
         finished = [row for row in beside if row["status"] in store.RESULTS]
         if others := [row for row in finished if row.get("data")]:
-            since = max(row["finished_at"] for row in others)
-            yield f"{_where(choice)}: data changed since {since}: {_runs(others)} trained on other data, and stay apart"
+            versions = _versions({row["data"] for row in others}, beside)
+            cause = f"{_where(choice)}: data changed"
+            yield f"{cause}: {_runs(others)} trained on other data, {versions}, and stay apart"
         if unknown := [row for row in finished if not row.get("data")]:
             yield f"{_where(choice)}: {_runs(unknown)} trained without a fingerprint of the data, and stay apart"
 
@@ -158,6 +159,13 @@ def _where(choice: Choice) -> str:
 
 def _place(row: Mapping[str, str]) -> tuple[str, str]:
     return row.get("dataset", ""), row.get(PATH, "")
+
+
+def _versions(fingerprints: Collection[str], rows: Iterable[Mapping[str, str]]) -> str:
+    """Data by fingerprint, each with the time at which the first run on it began, as reports tell them."""
+    begun = ((row["data"], row["started_at"]) for row in rows if row.get("data") and row["started_at"])
+    every = store.data_versions(begun).items()
+    return listing([f"{data} (since {since})" for data, since in every if data in fingerprints])
 
 
 def _runs(rows: list[Mapping[str, str]]) -> str:

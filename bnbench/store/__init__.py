@@ -3,6 +3,7 @@
 from bnbench.store.access import check_name, check_place, check_writable
 from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
+from bnbench.store.data_versions import data_versions
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
 from bnbench.store.foreign_files import foreign
 from bnbench.store.history import read_history, update_last_entry
@@ -27,6 +28,7 @@ __all__ = [
     "check_place",
     "check_writable",
     "checked_rows",
+    "data_versions",
     "enter_runs",
     "foreign",
     "foreign_folders",

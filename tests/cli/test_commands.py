@@ -4,6 +4,7 @@ import resource
 import runpy
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -143,13 +144,24 @@ def test_a_sweep_may_be_given_as_its_folder(program: Program, monkeypatch: pytes
     assert program("report", ".").out == program("report", "../s").out == named
 
 
+def test_of_many_runs_with_a_beginning_some_are_named(program: Program):
+    specs = [make_spec(f"seed={seed}", "model=mlp") for seed in range(300)]
+    store.enter_runs(Path("results/s"), specs, {}, {})
+    counts = Counter(run_id(spec)[0] for spec in specs)
+    beginning, count = counts.most_common(1)[0]
+    refused = program("show", beginning)
+    assert refused.code == 2 and f"could be one of {count} runs, {beginning}" in refused.err
+    assert len(refused.err) < 300 and refused.err.endswith(", ...; give more of it\n")
+
+
 def test_a_damaged_sweep_hides_no_other(program: Program):
     for name in ("bad", "good"):
         store.enter_runs(Path("results", name), [make_spec()], {}, {})
     Path("results/bad/runs.csv").write_text("nothing\n")
     listed = program("ls")
     assert listed.code == 1 and "damaged: " in listed.out and "results/bad/runs.csv" in listed.out
-    assert "1 planned" in listed.out
+    assert "1 planned" in listed.out and "results" not in listed.out[: listed.out.index("good")]
+    assert max(map(len, listed.out.splitlines()[:3])) < 60  # the reason stands below the table
     identity = run_id(make_spec())
     shown = program("show", identity[:4])
     assert shown.code == 1 and identity in shown.out and "results/bad/runs.csv" in shown.err

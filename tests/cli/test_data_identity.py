@@ -54,10 +54,10 @@ def test_changed_data_are_told_and_never_pooled(
     assert program(*SWEEP, *settings, "seed=0,1").code == 0
     assert "2 finished already, 0 to train" in program(*SWEEP, *settings, "seed=0,1").out
     change(Path(place))
-    last = max(row["finished_at"] for row in rows(RUNS))
+    before, since = rows(RUNS)[0]["data"], min(row["started_at"] for row in rows(RUNS))
     extended = program(*SWEEP, "--extend", *settings, "seed=range(4)")
-    said = f"note: {settings[1]}: data changed since {last}: 2 finished runs were trained on other data, and stay apart"
-    assert said in extended.out.splitlines()
+    said = f"data changed: 2 finished runs were trained on other data, {before} (since {since}), and stay apart"
+    assert f"note: {settings[1]}: {said}" in extended.out.splitlines()
     assert "s: 4 runs, 4 to train" in extended.out and "trained 4 in" in extended.out
     assert "changed" not in program(*SWEEP, *settings, "seed=range(4)").out
     counts = [row["data"] for row in rows(RUNS)]
@@ -140,7 +140,7 @@ def test_a_change_is_told_until_it_is_planned(program: Program):
     write_npz(Path("data/mine.npz"))
     assert program(*SWEEP, *NPZ[:2]).code == 0
     write_npz(Path("data/mine.npz"), shuffled=True)
-    said = "note: dataset.path=mine.npz: data changed since "
+    said = "note: dataset.path=mine.npz: data changed: "
     assert [said in program(*SWEEP, *NPZ[:2], "--dry-run").out for _ in range(2)] == [True, True]
     assert [said in program(*SWEEP, *NPZ[:2], "lr=0.1,0.2", "--extend").out for _ in range(3)] == [True, False, False]
     write_npz(Path("data/mine.npz"))  # as it was, on which the sweep has runs

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
 from bnbench.cli.display import RunDisplay, SweepDisplay, _number
-from bnbench.session import Progress
+from bnbench.session import Progress, Summary
 from bnbench.training import Evaluation
 from bnbench.worker import End
 from tests.cli.test_sweep import SMALL
@@ -40,3 +43,11 @@ def test_huge_losses_keep_their_columns(capsys: pytest.CaptureFixture[str]) -> N
     assert len({len(line) for line in lines}) == 1
     assert "2.3e+20" in lines[2]
     assert max(len(_number(value)) for value in (999.99999, 1e308, 1234567.0)) <= 9
+
+
+def test_all_times_of_a_sweep_are_since_enter(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with SweepDisplay(began=time.monotonic() - 80) as shown:
+        shown.update(Progress(1, 0, {"completed": 1}, 0, End(make_spec(), "completed")))
+    shown.end(Summary(tmp_path, {"r": "completed"}, 1))
+    line, last = capsys.readouterr().out.splitlines()
+    assert "elapsed 1:20" in line and "trained 1 in 1 min 20 s" in last

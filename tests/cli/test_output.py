@@ -113,12 +113,27 @@ def test_standard_output_on_a_full_disk_is_told(planned: Path, tmp_path: Path, r
     assert (result.returncode, result.stderr) == (1, "error: standard output: File too large\n")
 
 
-def test_a_full_disk_is_no_bug(program: Program, room_for: RoomFor):
-    with room_for(1500):
-        result = program("sweep", "--name", "s", "--launcher", "inline", *SMALL, "seed=range(20)")
-    assert result.code == 1 and "results/s/runs.csv: File too large" in result.err
+GOES_ON = "File too large; what was trained is kept as far as it was written; make room, and "
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("sweep", "--name", "s", "seed=range(20)"), f"/results/s/runs.csv: {GOES_ON}the same command goes on"),
+        (("sweep", "seed=range(20)"), f"{GOES_ON}the same command with --name mlp-digits-"),
+        (("run", "--name", "s"), f"{GOES_ON}give the command again"),
+        (("study", "run", "memory", "--scale", "smoke"), f"{GOES_ON}the same command goes on"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_full_disk_is_no_bug(program: Program, room_for: RoomFor, words: tuple[str, ...], says: str):
+    small = () if words[0] == "study" else SMALL
+    with room_for(1500 if words[0] == "sweep" else 800):
+        result = program(*words, *small)
+    assert result.code == 1 and says in result.err, result.err
     assert "This is a bug" not in result.err and "Traceback" not in result.err
-    assert program("sweep", "--name", "s", "--launcher", "inline", *SMALL, "seed=0,1").code == 0
+    if "--name" in words:
+        assert program(*words, *small).code == 0
 
 
 @pytest.mark.parametrize("how", ["sys.stdout.close()", "os.close(1)"])

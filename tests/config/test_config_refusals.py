@@ -6,7 +6,7 @@ from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.norms import NORMS
 
-EVERY = f"({len(NORMS)} in all)"
+EVERY = f"({len(NORMS)} in all; "
 
 
 def problems(overrides, zips=(), excludes=()):
@@ -29,12 +29,48 @@ def problems(overrides, zips=(), excludes=()):
         ("norm=none norm.eps=1", ["norm.eps: no option 'eps' in norm=none; it has no options"]),
         ("norm._target_=os.system", ["norm._target_: no option '_target_' in norm=batch"]),
         ("_target_=os.system", ["_target_: unknown key"]),
-        ("batchsize=8", ["batchsize: unknown key", "did you mean 'batch_size'?", ", ... (52 in all)"]),
+        (
+            "batchsize=8",
+            [
+                "batchsize: unknown key",
+                "did you mean 'batch_size'?",
+                ", ... (52 in all; bnbench list settings prints them)",
+            ],
+        ),
         ("Batch_Size=8", ["did you mean 'batch_size'?"]),
         ("learning_rate=1", ["learning_rate: unknown key", "did you mean 'lr'?"]),
         ("weight_decay=1", ["did you mean 'optim.weight_decay'?"]),
         ("norm=group groups=8", ["did you mean 'norm.groups'?"]),
         ("nrm.eps=8", ["did you mean 'norm.eps'?"]),
+        # options of choices that the sweep does not have
+        (
+            "model=mlp groups=8",
+            ["groups: unknown key; did you mean 'norm.groups', with norm=group, norm=evonorm_s0 or norm=ws?"],
+        ),
+        (
+            "nrom.groups=8",
+            ["nrom.groups: unknown key; did you mean 'norm.groups', with norm=group, norm=evonorm_s0 or norm=ws?"],
+        ),
+        ("norm=group nrom.groups=8", ["did you mean 'norm.groups'? Allowed: "]),
+        ("chunks=8", ["chunks: unknown key; did you mean 'norm.chunk', with norm=ghost?"]),
+        (
+            "norm=none eps=1",
+            ["did you mean 'norm.eps', with norm=batch, norm=batch_instance, norm=evonorm_b0 or others?"],
+        ),
+        ("norm=dyt norm.alpha_init=1", ["Allowed: "]),
+        ("validation=0.2", ["did you mean 'split.validation'?"]),
+        # names in the literature, and where all names are
+        ("norm=bn", ["norm=bn: unknown norm; write norm=batch"]),
+        ("norm=LN", ["write norm=layer"]),
+        ("norm=gn", ["write norm=group"]),
+        ("norm=in", ["write norm=instance"]),
+        ("norm=BatchNorm2d", ["write norm=batch"]),
+        ("norm=layer_norm", ["write norm=layer"]),
+        ("norm=groupnorm", ["write norm=group"]),
+        ("norm=InstanceNorm", ["write norm=instance"]),
+        ("norm=rms-norm", ["write norm=rms"]),
+        ("norm=max", ["norm=max: unknown norm", f"({len(NORMS)} in all; bnbench list norms prints them)"]),
+        ("model=max", ["model=max: unknown model"]),
         ("split.sed=1", ["split.sed: unknown key", "did you mean 'split.seed'?", "split.validation"]),
         ("split=1", ["split: holds several keys", "split.seed"]),
         ("plugin=abc", ["plugin: unknown key; it is an option of the command: --plugin PLUGIN"]),

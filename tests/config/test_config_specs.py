@@ -215,3 +215,18 @@ def test_closed_groups_are_their_dataclasses(group):
     assert composer.names(group) == sorted(kinds)
     for name, kind in kinds.items():
         assert list(composer.options(group, name)) == list(kind.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "zips", "notes"),
+    [
+        (["lr=1,0.1,1.0"], [], ["lr=1 is given 2 times and counts once"]),
+        (["seed=0,0,0", "norm=batch,batch"], [], ["seed=0 is given 3 times", "norm=batch is given 2 times"]),
+        ([], ["batch_size=8,8,8 lr=1,2,1"], ["batch_size=8 lr=1 is given 2 times and counts once"]),
+        (["lr=1,0.1", "drop_last=true,false"], ["batch_size=8,8 epochs=1,2"], []),
+    ],
+)
+def test_values_that_are_given_again_are_told(overrides: list[str], zips: list[str], notes: list[str]):
+    request = compose_request(overrides, components(), zips)
+    assert not request.problems and len(request.notes) == len(notes)
+    assert all(said.startswith(note) for said, note in zip(request.notes, notes, strict=True))

@@ -9,7 +9,7 @@ import pytest
 
 from bnbench.reports import VIEWS, Options, ReportView, plain_text
 
-from ..analysis.frames import metrics_of, runs_of
+from ..analysis.frames import DEFAULTS, metrics_of, runs_of
 from .reading import all_notes, lookup
 
 OTHERS: dict[str, tuple[Any, Any]] = {
@@ -117,3 +117,23 @@ def test_another_component_has_other_options() -> None:
     runs = sweeps("norm.momentum", (None, 0.1), **{"norm.groups": (4, None)}, norm=("group", "batch"))
     for baseline in ({"norm": "group"}, {"norm": "batch"}, {"norm": "group", "norm.groups": 4}):
         assert texts(shown("convergence", runs, baseline=baseline), "speed-up") == {"baseline", "1.0x"}
+
+
+ARMS = {"norm": ("none", "batch", "rms"), "norm.eps": (None, 1e-5, 1e-6), "norm.affine": (None, "both", "scale")}
+UNLIKE = [
+    ({"epochs": (5, 5, 1)}, {}, "epochs"),
+    ({"epochs": (5, 5, 1), "batch_size": (16, 16, 64)}, {}, "batch_size and epochs"),
+    ({"model": ("mlp", "mlp", "cnn"), "model.depth": (3, 3, 2)}, {}, "model and model.depth"),
+    ({"epochs": (5, 5, 1)}, {"norm": ("none", "none"), "epochs": (2, 3)}, "epochs"),
+]
+
+
+@pytest.mark.parametrize(("settings", "baselines", "names"), UNLIKE)
+def test_only_settings_that_differ_from_the_nearest_baseline_are_named(
+    settings: dict[str, Any], baselines: dict[str, Any], names: str
+) -> None:
+    tables = [pd.DataFrame({**DEFAULTS, **arms}) for arms in ({**ARMS, **settings}, baselines) if arms]
+    runs = pd.concat(tables, ignore_index=True).assign(run_id=lambda table: "r" + table.index.astype(str))
+    notes = all_notes(shown("convergence", runs, baseline={"norm": "none"})).splitlines()
+    said = [line for line in notes if line.startswith("n/a: norm=none has no runs with")]
+    assert said == [f"n/a: norm=none has no runs with the row's {names}."]

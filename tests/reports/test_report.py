@@ -1,8 +1,9 @@
 import io
+import itertools
 import math
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,36 @@ def test_runs_that_are_no_results_are_counted_out_loud() -> None:
     assert uncounted_notes(without) == ("1 of 2 runs is not counted: 1 without validation accuracy.",)
 
 
-def test_columns_that_follow_from_the_rows_are_told_below() -> None:
-    rows = sort_into_rows(read_trials(runs_of({"batch_size": 16, "epochs": 5}, {"batch_size": 64, "epochs": 20})), ())
-    assert runs_notes(rows) == ("Varies as well, but is fixed by what is shown: epochs.",)
+def epochs_of(*settings: str, few: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Runs with one setting of each word, such as ``norm=a,b``, in all combinations: 5 epochs, or as ``few`` says."""
+    pairs = [
+        [(key, value) for value in values.split(",")] for key, _, values in (one.partition("=") for one in settings)
+    ]
+    names = (dict(place) for place in itertools.product(*pairs))
+    return [{**place, "epochs": few.get(" ".join(place.values()), 5)} for place in names]
+
+
+FOLLOWING = [
+    (epochs_of("batch_size=16,64", few={"16": 2}), "2 with batch_size=16, 5 elsewhere"),
+    (epochs_of("norm=batch,rms,none", few={"rms": 1}), "1 with norm=rms, 5 elsewhere"),
+    (epochs_of("norm=a,b,c,d,e", few={"a": 1, "b": 1}), "1 with norm=a,b, 5 elsewhere"),
+    (
+        epochs_of("norm=a,b,c,d,e,f,g,h,i,j,k", few=dict.fromkeys("abcde", 1)),
+        "1 with norm=a,b,c and 2 more, 5 elsewhere",
+    ),
+    (
+        epochs_of("norm=a,b,c,d,e", few={"a": 1, "b": 2, "c": 3, "d": 4}),
+        "1 with norm=a, 2 with norm=b, 3 with norm=c, ...; 5 values",
+    ),
+    (epochs_of("norm=a,b", "batch_size=2,4", few={"a 2": 1}), "1 with batch_size=2 norm=a, 5 elsewhere"),
+    (
+        epochs_of("norm=a,b", "batch_size=2,4", "model=y,z", few={"a 2 y": 1}),
+        "1 with model=y batch_size=2 norm=a, 5 elsewhere",
+    ),
+]
+
+
+@pytest.mark.parametrize(("runs", "says"), FOLLOWING, ids=[says for _, says in FOLLOWING])
+def test_columns_that_follow_from_the_rows_are_told_below(runs: list[dict[str, Any]], says: str) -> None:
+    rows = sort_into_rows(read_trials(runs_of(*runs)), ())
+    assert runs_notes(rows) == (f"Varies as well, but is fixed by what is shown: epochs ({says}).",)
