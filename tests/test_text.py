@@ -45,9 +45,9 @@ def _refusal(part: torch.Tensor, total: int) -> str:
         (lambda: decide([1.0], 1, np.random.default_rng(0)).reason, "there is 1"),
         (lambda: compose_request(["seeds=1"], components()).problems[0], "For 1 seed write 'seed=range(1)'"),
         (lambda: compose_request(["seeds=2"], components()).problems[0], "For 2 seeds write 'seed=range(2)'"),
-        (lambda: _problem(("a", "c"), {"c": [1.0]}, {}, {("a", "c"): 1}), "1 tuning run of a has no result"),
-        (lambda: _problem(("a", "c"), {"c": [1.0]}, {}, {("a", "c"): 2}), "2 tuning runs of a have no result"),
-        (lambda: _problem(("a", "c"), {"c": [1.0]}, {}, {}), "all tuning runs of a have no result"),
+        (lambda: _problem(("a", "c"), {"c": [1.0]}, {}, {("a", "c"): 1}, 10), "1 tuning run of a has no result"),
+        (lambda: _problem(("a", "c"), {"c": [1.0]}, {}, {("a", "c"): 2}, 10), "2 tuning runs of a have no result"),
+        (lambda: _problem(("a", "c"), {"c": [1.0]}, {}, {}, 10), "all tuning runs of a have no result"),
         (lambda: _refusal(torch.tensor([0]), 3), "of 3 examples, 1 is for the test, none of class 'b'"),
     ],
 )

@@ -83,10 +83,10 @@ def test_a_stable_learning_rate_that_trains_is_chosen_first() -> None:
     assert (curve["lr 0.1"].mark, curve["lr 1"].mark) == ("best", "bad")
 
 
-def test_a_study_chooses_by_the_mean_of_all_seeds() -> None:
-    runs = runs_of(*cell(0.6, 0.6, 0.6, lr=0.1), *cell(0.99, 0.99, None, lr=1.0)).assign(arm="batch", cell="all")
-    chosen, missing = choose(runs[["arm", "cell", "run_id"]], runs.drop(columns=["arm", "cell"]))
-    assert (chosen, missing) == ({("batch", "all"): 1.0}, {})
+def test_a_replicate_of_a_study_chooses_by_the_mean_of_all_its_seeds() -> None:
+    runs = runs_of(*cell(0.6, 0.6, 0.6, lr=0.1), *cell(0.99, 0.99, None, lr=1.0))
+    table = runs[["run_id"]].assign(arm="batch", cell="all", pair=7)
+    assert choose(table, runs) == ({("batch", "all"): {7: 1.0}}, {})
 
 
 def test_one_that_does_not_train_is_not() -> None:
