@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bnbench.study import Findings, Place, Row, Scale, Study, StudyClaim, execute, run_study, scorecard
+from bnbench.study import Findings, Place, Row, Scale, Study, StudyClaim, execute, load, run_study, scorecard
 from bnbench.study.definition import ONLY_CELL
 from bnbench.study.evaluation_measures import FinalAccuracy, StepsToTarget
 from bnbench.study.measure import Measure, Tables
@@ -26,6 +26,8 @@ FIXED = ("dataset=digits", "model=mlp", "model.depth=2", "epochs=5", "split.vali
 CELLS: dict[str, tuple[str, ...]] = {"batch_16": ("batch_size=16",), "batch_64": ("batch_size=64",)}
 LR = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 SIZES = (10, 20, 40)
+SPLITS = 7
+"""Studies of one claim, each on splits of its own."""
 DEALS = 200
 """Random studies of each size that coverage is counted over."""
 
@@ -70,6 +72,24 @@ def planted(replicates: int) -> Study:
     fixed = (*FIXED, "batch_size=64", "evaluate.every=1")
     scales: dict[str, Scale] = {"cpu": Scale((0.01,), replicates)}
     return Study("planted", "nobody", arms, {ONLY_CELL: ()}, fixed, claims, scales, ())  # type: ignore[arg-type]
+
+
+def on_splits(replicates: int) -> list[Study]:
+    """Whether ghost statistics raise the accuracy on few images, each time on other splits of the data."""
+    (study,) = load(["regularization"])
+    claims = tuple(one for one in study.claims if one.name == "ghost")
+    scales = {"cpu": replace(study.scales["cpu"], seeds=replicates)}
+    return [
+        replace(
+            study,
+            name=f"splits_{number}",
+            fixed=(*study.fixed, f"split.seed={1000 * number}"),
+            claims=claims,
+            scales=scales,  # type: ignore[arg-type]
+            family="",
+        )
+        for number in range(SPLITS)
+    ]
 
 
 def trained(study: Study, folder: Path) -> Findings:
@@ -135,6 +155,14 @@ def main(
             f"| {name} | {false} of {len(studies)} | " + " | ".join(f"{100 * one[name]:.1f}" for one in coverage) + " |"
         )
     print(f"\nstudies with any false verdict: {sum(any(map(wrong, rows)) for rows in studies)} of {len(studies)}\n")
+    rows = [scorecard([trained(one, folder)])[0] for one in on_splits(10)]
+    print(f"One claim (regularization, ghost) on the splits of {SPLITS} studies, 10 replicates each\n")
+    print("| effect, points | 95% interval | verdict |\n|--:|---|---|")
+    for row in rows:
+        print(f"| {100 * row.effect:+.2f} | {100 * row.low:+.2f} to {100 * row.high:+.2f} | {row.decision.verdict} |")
+    spread = float(np.std([row.effect for row in rows], ddof=1))
+    width = float(np.mean([row.high - row.low for row in rows]))
+    print(f"\nstandard deviation of the effects x 3.92: {392 * spread:.2f} points; mean width: {100 * width:.2f}\n")
     found = verdicts(trained(planted(replicates), folder), replicates, 10)
     print("A planted effect (eps = 0.3), 10 replicates\n\n| claim | verdicts |\n|---|---|")
     for position, row in enumerate(found[0]):
