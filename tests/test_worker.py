@@ -159,7 +159,8 @@ def test_interleaved_runs_are_single_runs_that_end_together(tmp_path: Path):
     runs = store.load_runs(tmp_path / "results")
     assert set(runs["engine"]) == {"reference"} and set(runs["lanes"]) == {1} and runs["test_accuracy"].notna().all()
     probes = store.load_probes(tmp_path / "results")
-    assert probes[probes["name"] == "step_in_turns"].groupby("run_id").size().tolist() == [2, 2]
+    for name in ("step_in_turns", "work_in_turns", "load"):
+        assert probes[probes["name"] == name].groupby("run_id").size().tolist() == [2, 2]
 
 
 def test_of_interleaved_runs_one_that_fails_fails_alone(tmp_path: Path):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import nn
 
 from bnbench.norms.common.copying import copied
-from bnbench.probes.pause import Batch, Pause, loss_of, trained
+from bnbench.probes.pause import Batch, Pause, loss_of, trained, training_batches
+from bnbench.training import now
 from bnbench.training.optimizer import make_optimizer
+
+PARTS = ("forward", "backward", "update")
+
+Times = dict[str, list[float]]
+"""Seconds of every measured step: of each part, of the whole ``step``, and, on a CPU, its ``cpu`` time."""
 
 
 class TrainingStep:
@@ -32,3 +40,35 @@ class TrainingStep:
         if self._pause.spec.grad_clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self._pause.spec.grad_clip)
         self._optimizer.step()
+
+
+class TimedStep:
+    """Steps of one network on one batch, and the seconds that they took."""
+
+    def __init__(self, pause: Pause) -> None:
+        self._device, self._step = pause.device, TrainingStep(pause)
+        self._batch: Batch = training_batches(pause, 1)[0]
+        names = (*PARTS, "step", "cpu") if pause.device.type == "cpu" else (*PARTS, "step")
+        self.times: Times = {name: [] for name in names}
+
+    def take(self) -> None:
+        """Make a step that counts."""
+        start = time.thread_time()
+        marks = self.marks()
+        cpu = time.thread_time() - start
+        for part, begin, end in zip(PARTS, marks, marks[1:], strict=False):
+            self.times[part].append(end - begin)
+        self.times["step"].append(marks[-1] - marks[0])
+        if "cpu" in self.times:
+            self.times["cpu"].append(cpu)
+
+    def marks(self) -> list[float]:
+        """The instants before, between and behind the parts of a step."""
+        marks = [now(self._device)]
+        self._step.forward(self._batch)
+        marks.append(now(self._device))
+        self._step.backward()
+        marks.append(now(self._device))
+        self._step.update()
+        marks.append(now(self._device))
+        return marks

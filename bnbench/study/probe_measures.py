@@ -12,6 +12,8 @@ from bnbench.spec import ProbeName
 from bnbench.study.measure import Measure, Tables, align, exact
 
 PERCENTILES = ["p15", "p50", "p85"]
+BUSY = 1.2
+"""A step that takes more than this many times its CPU time ran beside other work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,22 @@ class ProbeValue(Measure):
             with np.errstate(divide="ignore"):
                 of_run = np.log(of_run / self.ideal).abs()
         return exact(align(tables.runs, of_run))
+
+
+def load_note(probes: pd.DataFrame) -> str:
+    """The load of the machine while steps were timed, if they waited for it; empty if not, and on a GPU.
+
+    Args:
+        probes: as in probes.csv.
+    """
+    if probes.empty:
+        return ""
+    rows = probes[probes["probe"] == "step_time"].groupby("name")["value"].median()
+    load = float(rows.get("load", 1.0))
+    if load <= BUSY:
+        return ""
+    average = f" (load average {rows['load_average']:.1f} per core)" if "load_average" in rows else ""
+    return f"The machine was busy while steps were timed: they took {load:.1f} times their CPU time{average}."
 
 
 @dataclass(frozen=True, slots=True)

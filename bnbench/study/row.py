@@ -23,6 +23,7 @@ class Row:
         centres: mean or median of each arm in each cell.
         missed: replicates of each arm in each cell whose value has no upper limit, such as a target not reached.
         lr: the learning rates that the replicates of each arm in each cell chose, where they did.
+        load: the load of the machine, where the claim is about time and it was busy; else empty.
     """
 
     study: str
@@ -34,3 +35,4 @@ class Row:
     centres: dict[Group, float]
     missed: dict[Group, int]
     lr: dict[Group, tuple[float, ...]]
+    load: str = ""

@@ -14,6 +14,7 @@ from bnbench.study.contrast import Comparison, compare, signed, unsigned
 from bnbench.study.definition import StudyClaim
 from bnbench.study.lr_curve import curves
 from bnbench.study.measure import PLACE
+from bnbench.study.probe_measures import load_note
 from bnbench.study.row import Row
 from bnbench.study.runner import Findings
 
@@ -61,8 +62,18 @@ def row_of(findings: Findings, claim: StudyClaim, numbers: Comparison, decision:
     )
     lr = {group: tuple(findings.tuning.chosen[group].values()) for group in tuned if group in findings.tuning.chosen}
     effect = unsigned(claim, decision.effect)
+    load = load_note(findings.tables.probes) if "step_time" in claim.measure.probes else ""
     return Row(
-        findings.study.name, claim, decision, effect, min(limits), max(limits), numbers.centres, numbers.missed, lr
+        findings.study.name,
+        claim,
+        decision,
+        effect,
+        min(limits),
+        max(limits),
+        numbers.centres,
+        numbers.missed,
+        lr,
+        load,
     )
 
 

@@ -54,7 +54,8 @@ def _cells(row: Row) -> tuple[Cell, ...]:
 
 def _note(row: Row) -> str:
     published = f" Published: {row.claim.published}." if row.claim.published else ""
-    return f"{row.study}, {row.claim.name}: {row.claim.says} {sentence(row)}{published}"
+    load = f" {row.load}" if row.load else ""
+    return f"{row.study}, {row.claim.name}: {row.claim.says} {sentence(row)}{published}{load}"
 
 
 def as_table(rows: Sequence[Row]) -> pd.DataFrame:

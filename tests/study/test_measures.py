@@ -12,7 +12,7 @@ import pytest
 from bnbench.study.evaluation_measures import FinalAccuracy, GeneralizationGap, StepsToTarget
 from bnbench.study.lr_curve import LargestLearningRate, UsableDecades, between
 from bnbench.study.measure import Tables
-from bnbench.study.probe_measures import PercentileDrift, ProbeValue
+from bnbench.study.probe_measures import PercentileDrift, ProbeValue, load_note
 
 NOTHING = pd.DataFrame()
 RUN = {
@@ -168,3 +168,21 @@ def test_a_curve_with_a_hole_says_nothing():
     found = curve([0.3, 0.89, 0.9, 0.6, 0.1], counted=False)
     assert values(UsableDecades(), found) == pytest.approx([math.nan], nan_ok=True)
     assert values(LargestLearningRate(), found) == pytest.approx([math.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("loads", "average", "note"),
+    [
+        ([1.0, 1.0, 9.0], 0.5, ""),
+        ([1.2, 1.2, 1.2], 3.0, ""),
+        ([], 3.0, ""),
+        ([1.0, 2.54, 9.0], 3.04, "they took 2.5 times their CPU time (load average 3.0 per core)."),
+        ([2.54], None, "they took 2.5 times their CPU time."),
+    ],
+)
+def test_load_is_named_where_steps_waited(loads: list[float], average: float | None, note: str):
+    lines = [("r0", 0, "step_time", "network", "load", load) for load in loads]
+    lines += [("r0", 0, "step_time", "network", "load_average", average)] * (average is not None)
+    lines += [("r0", 0, "memory", "network", "load", 50.0)]
+    probes = pd.DataFrame(lines, columns=["run_id", "step", "probe", "layer", "name", "value"])
+    assert load_note(probes) == (f"The machine was busy while steps were timed: {note}" if note else "")

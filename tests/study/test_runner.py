@@ -154,7 +154,7 @@ def test_probes_are_in_reporting_runs_only(tmp_path: Path):
 
 def test_a_study_that_is_alone_measures_the_arms_of_a_seed_in_turns(tmp_path: Path):
     """Also after an interruption: what has been measured in turns has ended together."""
-    measure = {"probe": {"probe": "step_time", "name": "step_in_turns", "at": "mean"}}
+    measure = {"probe": {"probe": "step_time", "name": "work_in_turns", "at": "mean"}}
     claims = {"accuracy": {**TREE["claims"]["accuracy"], "measure": measure, "contrast": "ratio", "smallest_effect": 2}}
     study = study_of(tmp_path, alone=True, claims=claims, scales={"cpu": {"lr": [0.1], "seeds": 6}})
     given: list[session.Plan] = []

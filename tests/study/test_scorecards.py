@@ -233,3 +233,19 @@ def test_what_is_rounded_to_zero_has_no_sign(tmp_path: Path, value: float):
     row = row_of(found, own.claims[0], numbers, decide(numbers.low, 0.01, np.random.default_rng(0)))
     said = "test accuracy was as high with batch as with none (95% interval 0.0 points to 0.0 points)"
     assert said in as_table([row])["sentence"][0]
+
+
+@pytest.mark.parametrize("load", [1.0, 3.0])
+def test_the_load_of_the_machine_is_below_the_scorecard_of_a_claim_about_time(tmp_path: Path, load: float):
+    measure = {"probe": {"probe": "step_time", "name": "work_in_turns", "at": "mean"}}
+    timed = study(tmp_path, measure=measure, contrast="ratio", smallest_effect=1.1)
+    found = findings(timed, {("batch", "all"): 1.2 + NOISE, ("none", "all"): 1 + NOISE[::-1]})
+    lines = [
+        {"run_id": run, "step": 0, "probe": "step_time", "layer": "network", "name": name, "value": value}
+        for run, test in found.tables.runs[["run_id", "test"]].itertuples(index=False)
+        for name, value in (("work_in_turns", test), ("load", load))
+    ]
+    rows = scorecard([replace(found, tables=replace(found.tables, probes=pd.DataFrame(lines)))])
+    assert rows[0].decision.verdict == "supported"
+    note = "The machine was busy while steps were timed: they took 3.0 times their CPU time."
+    assert (note in rows[0].load, note in view(rows, "cpu").tables[0].notes[-1]) == (load > 1, load > 1)
