@@ -66,8 +66,7 @@ def sweep(
         resources = options.resources(plan) if dry_run else None
         estimate = session.estimate(plan, resources) if resources else None
         show_no_more()
-        if not (extend or dry_run):
-            _check_extension(plan)
+        _check_extension(plan, is_agreed=extend or dry_run)
     _show(plan, is_named=name is not None, full=dry_run)
     if estimate is None or resources is None:
         raise typer.Exit(_train(plan, options, start, is_named=name is not None))
@@ -125,7 +124,7 @@ def _show_estimate(plan: session.Plan, workers: int, estimate: session.Estimate,
         echo("to train them in this sweep, say --extend")
 
 
-def _check_extension(plan: session.Plan) -> None:
+def _check_extension(plan: session.Plan, is_agreed: bool) -> None:
     """Let nobody mix two grids by accident: ask a person, refuse a script.
 
     Raises:
@@ -133,7 +132,7 @@ def _check_extension(plan: session.Plan) -> None:
     """
     from bnbench import session
 
-    there = session.extension(plan)
+    there = None if is_agreed else session.extension(plan)
     if there is None:
         return
     if sys.stdin.isatty() and sys.stdout.isatty() and _has_agreed(f"{there}. Add these?"):
