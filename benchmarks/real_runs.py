@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bnbench.study import Findings, Place, Row, Scale, Study, StudyClaim, execute, load, run_study, scorecard
+from bnbench.study import Findings, Place, Row, Scale, ScaleName, Study, StudyClaim, execute, load, run_study, scorecard
 from bnbench.study.definition import ONLY_CELL
 from bnbench.study.evaluation_measures import FinalAccuracy, StepsToTarget
 from bnbench.study.measure import Measure, Tables
@@ -58,8 +58,8 @@ def a_a(replicates: int) -> Study:
         claim("steps_64", steps, "batch_64"),
     )
     arms = {"batch": ("norm=batch",), "copy": ("norm=batch",)}
-    scales: dict[str, Scale] = {"cpu": Scale(LR, replicates)}
-    return Study("a_a", "nobody", arms, CELLS, (*FIXED, "evaluate.every=4"), claims, scales, (), paired=False)  # type: ignore[arg-type]
+    scales: dict[ScaleName, Scale] = {"cpu": Scale(LR, replicates)}
+    return Study("a_a", "nobody", arms, CELLS, (*FIXED, "evaluate.every=4"), claims, scales, (), paired=False)
 
 
 def planted(replicates: int) -> Study:
@@ -70,22 +70,22 @@ def planted(replicates: int) -> Study:
     )
     arms = {"batch": ("norm=batch",), "eps": ("norm=batch", "norm.eps=0.3")}
     fixed = (*FIXED, "batch_size=64", "evaluate.every=1")
-    scales: dict[str, Scale] = {"cpu": Scale((0.01,), replicates)}
-    return Study("planted", "nobody", arms, {ONLY_CELL: ()}, fixed, claims, scales, ())  # type: ignore[arg-type]
+    scales: dict[ScaleName, Scale] = {"cpu": Scale((0.01,), replicates)}
+    return Study("planted", "nobody", arms, {ONLY_CELL: ()}, fixed, claims, scales, ())
 
 
 def on_splits(replicates: int) -> list[Study]:
     """Whether ghost statistics raise the accuracy on few images, each time on other splits of the data."""
     (study,) = load(["regularization"])
     claims = tuple(one for one in study.claims if one.name == "ghost")
-    scales = {"cpu": replace(study.scales["cpu"], seeds=replicates)}
+    scales: dict[ScaleName, Scale] = {"cpu": replace(study.scales["cpu"], seeds=replicates)}
     return [
         replace(
             study,
             name=f"splits_{number}",
             fixed=(*study.fixed, f"split.seed={1000 * number}"),
             claims=claims,
-            scales=scales,  # type: ignore[arg-type]
+            scales=scales,
             family="",
         )
         for number in range(SPLITS)

@@ -36,8 +36,8 @@ def scorecard_files(
 ) -> tuple[Path, Path]:
     """Paths of the scorecard of some studies: as CSV, and as Markdown.
 
-    p-values are adjusted for all claims that are decided together, so each set of studies has files of its own, in
-    whatever order it is named; those of all studies that come with bnbench name none.
+    Each set of studies has files of its own, in whatever order it is named; those of all studies that come with
+    bnbench name none.
     """
     which = "" if set(studies) == set(names()) else "-" + "+".join(sorted(set(studies)))
     if len(which.encode()) > LONGEST:
