@@ -140,7 +140,7 @@ def wrong(row: Row) -> bool:
 
 def main(
     folder: Annotated[Path, typer.Option(help="Where the runs are kept.")] = Path("results/calibration"),
-    replicates: Annotated[int, typer.Option(help="Trained of each study.")] = 400,
+    replicates: Annotated[int, typer.Option(min=max(SIZES), help="Trained of each study.")] = 400,
 ) -> None:
     """Print false verdicts and coverage of an arm against its copy, and how often a planted effect is found."""
     findings = trained(a_a(replicates), folder)
