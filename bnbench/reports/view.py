@@ -1,9 +1,13 @@
-"""A report before anyone decides how it looks: numbers and notes, the input of every output format."""
+"""A report before anyone decides how it looks: numbers, figures and notes, the input of every output format."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Mark = Literal["", "best", "baseline", "bad"]
 Unit = Literal[
@@ -28,6 +32,8 @@ class Cell:
         words: a few words in place of the number: ``div 3/3``, ``n/a``.
         remarks: a few words each, behind the number: ``edge``, ``n=2``.
         mark: what a format may set off by colour or weight.
+        where: the settings of the runs behind the number, by column of runs.csv, as texts that ``bnbench ls`` takes as
+            filters: ``{"norm": "batch", "lr": "0.1"}``; empty where it rests on no runs of its own.
     """
 
     value: float | str | None = None
@@ -41,6 +47,7 @@ class Cell:
     words: str = ""
     remarks: tuple[str, ...] = ()
     mark: Mark = ""
+    where: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING = Cell()
@@ -70,9 +77,65 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """One drawing of a figure.
+
+    Attributes:
+        name: tells it from the other panels of its figure, and is part of a file's name: ``mlp-digits``.
+        title: what its runs have in common, as people read it; empty for the only panel of a figure.
+        chart: a Vega-Lite description, with its data inside; colours of text, axes and grid are those of the theme.
+        description: one sentence for those who cannot see it.
+    """
+
+    name: str
+    title: str
+    chart: Mapping[str, Any]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure: panels that are read together, and the numbers that they draw.
+
+    Attributes:
+        name: tells it from the other figures of a report, and is part of a file's name: ``learning-curves``.
+        title: a few words.
+        caption: a sentence or two: the quantity with its unit, the band or bar, and n.
+        panels: at least one.
+        data: the numbers of all panels, tidy, a line per mark; a column ``panel``; units in the columns' names.
+    """
+
+    name: str
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+    data: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
 class ReportView:
-    """One view of the results; without tables, its notes say why there is nothing to show."""
+    """One view of the results; without tables and figures, its notes say why there is nothing to show."""
 
     title: str
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is said of some sweeps, or of a scorecard: the same for every format.
+
+    Attributes:
+        title: the names of the sweeps.
+        summary: the most important results, a plain sentence each.
+        views: in the order in which they are shown.
+        provenance: where the numbers come from, as name and text: sweeps, versions, devices, times, the command.
+        runs: one line per run, as ``load_sweeps`` reads them, with ``sweep``; None where there are none to list.
+    """
+
+    title: str
+    summary: tuple[str, ...]
+    views: tuple[ReportView, ...]
+    provenance: tuple[tuple[str, str], ...] = ()
+    runs: pd.DataFrame | None = None
