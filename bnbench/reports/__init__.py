@@ -3,8 +3,8 @@
 from bnbench.analysis import Options
 from bnbench.reports.formats import FORMATS, render
 from bnbench.reports.plain import plain_text
-from bnbench.reports.terminal import print_views
-from bnbench.reports.view import Cell, Column, ReportView, Table
+from bnbench.reports.terminal import print_report
+from bnbench.reports.view import Cell, Column, Report, ReportView, Table
 from bnbench.reports.views import VIEWS, report
 
 __all__ = [
@@ -13,10 +13,11 @@ __all__ = [
     "Cell",
     "Column",
     "Options",
+    "Report",
     "ReportView",
     "Table",
     "plain_text",
-    "print_views",
+    "print_report",
     "render",
     "report",
 ]

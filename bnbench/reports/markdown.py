@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bnbench.reports.plain import plain_text
-from bnbench.reports.view import ReportView, Table
+from bnbench.reports.view import Report, ReportView, Table
 from bnbench.text import harmless
 
 MARKUP = re.compile(
@@ -19,9 +19,9 @@ BEGINNING = re.compile(r"^(\d*)([-+.)](?=[\s+-]|$)|[>\[])")
 """A mark of a list, quotation or line at its begin; ``-0.5`` has none."""
 
 
-def render_markdown(views: Sequence[ReportView]) -> str:
-    """Write views as Markdown: a heading per view and table, notes as lists."""
-    return "\n\n".join(block for view in views for block in _view(view)) + "\n"
+def render_markdown(report: Report) -> str:
+    """Write a report as Markdown: a heading per view and table, notes as lists."""
+    return "\n\n".join(block for view in report.views for block in _view(view)) + "\n"
 
 
 def _view(view: ReportView) -> Iterator[str]:

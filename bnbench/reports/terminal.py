@@ -15,26 +15,26 @@ from rich.text import Text
 
 from bnbench.console import plain_console
 from bnbench.reports.plain import plain_text
-from bnbench.reports.view import Mark, ReportView, Table
+from bnbench.reports.view import Mark, Report, ReportView, Table
 
 STYLES: dict[Mark, str] = {"": "", "best": "bold green", "baseline": "dim", "bad": "yellow"}
 GAP = 1
 DEFAULT_WIDTH = 120
 
 
-def render_terminal(views: Sequence[ReportView], width: int = DEFAULT_WIDTH) -> str:
-    """Write views as plain text without colour."""
+def render_terminal(report: Report, width: int = DEFAULT_WIDTH) -> str:
+    """Write a report as plain text without colour."""
     console = plain_console(
         file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
     )
     with console.capture() as captured:
-        print_views(views, console)
+        print_report(report, console)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
-def print_views(views: Sequence[ReportView], console: Console) -> None:
-    """Print views on a console, in colour if it has any."""
-    for number, view in enumerate(views):
+def print_report(report: Report, console: Console) -> None:
+    """Print a report on a console, in colour if it has any."""
+    for number, view in enumerate(report.views):
         if number:
             console.print()
         for part in _view(view, console.width):

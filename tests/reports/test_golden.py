@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from bnbench.reports import render, report
-from bnbench.reports.view import ReportView
+from bnbench.reports.view import Report
 
 from .generator import make_sweep
 
@@ -25,7 +26,7 @@ FACTORS: dict[str, Sequence[Any]] = {
 
 
 @pytest.fixture(scope="module")
-def views() -> list[ReportView]:
+def made_up() -> Report:
     runs, metrics = make_sweep(FACTORS, np.random.default_rng(1))
     for number, status in {7: "failed", 44: "out_of_memory", 100: "failed"}.items():
         runs.loc[runs.index[number], "status"] = status
@@ -39,12 +40,10 @@ def views() -> list[ReportView]:
 
 @pytest.mark.parametrize(("format", "suffix"), [("terminal", "txt"), ("markdown", "md")])
 @pytest.mark.parametrize("at", [0, 1, 2], ids=["convergence", "learning-rate", "small-batch"])
-def test_rendered_reports(
-    views: list[ReportView], at: int, format: str, suffix: str, request: pytest.FixtureRequest
-) -> None:
+def test_rendered_reports(made_up: Report, at: int, format: str, suffix: str, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.id.removesuffix(f"-{format}-{suffix}")
     path = GOLDEN / f"{name}.{suffix}"
-    text = render([views[at]], format)
+    text = render(replace(made_up, views=(made_up.views[at],)), format)
     if os.environ.get("BNBENCH_UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
