@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from bnbench.console import echo, plain_console
 from bnbench.errors import InvalidRequest
-from bnbench.reports import ReportView, print_views, render
+from bnbench.reports import Report, print_report, render
 from bnbench.store import belongs_to_sweep
 from bnbench.store.files import replacing
 
 
-def show_views(views: Sequence[ReportView]) -> None:
-    """Print views: in colour and as wide as the terminal, or as plain text."""
+def show_report(report: Report) -> None:
+    """Print a report: in colour and as wide as the terminal, or as plain text."""
     console = plain_console()
     if console.is_terminal:
-        print_views(views, console)
+        print_report(report, console)
     else:
-        echo(render(views).removesuffix("\n"))
+        echo(render(report).removesuffix("\n"))
 
 
-FORMAT_OF = {".md": "markdown", ".txt": "terminal", "": "terminal"}
+FORMAT_OF = {".md": "markdown", ".txt": "terminal", ".csv": "csv", ".tex": "latex", "": "terminal"}
 """By the ending of a file's name, the format in which it is written."""
 
 

@@ -25,18 +25,18 @@ def report(
     bnbench report small --baseline norm=none --view convergence --target 95%
     """
     from bnbench import reports
-    from bnbench.cli.output import format_of, show_views, write_text
+    from bnbench.cli.output import format_of, show_report, write_text
     from bnbench.console import echo
-    from bnbench.store import load_sweeps
 
     settings: Settings = context.obj
     out = None if out == STANDARD_OUTPUT else out
     form = format or format_of(out)
-    runs, metrics = load_sweeps([settings.sweep_folder(name) for name in sweeps])
-    views_shown = reports.report(runs, metrics, views or list(reports.VIEWS), baseline, targets or (), lr, versions)
+    reports.check_format(form)
+    folders = [settings.sweep_folder(name) for name in sweeps]
+    shown = reports.report_sweeps(folders, views or list(reports.VIEWS), baseline, targets or (), lr, versions)
     if out is not None:
-        write_text(out, reports.render(views_shown, form))
+        write_text(out, reports.render(shown, form))
     elif form == "terminal":
-        show_views(views_shown)
+        show_report(shown)
     else:
-        echo(reports.render(views_shown, form).removesuffix("\n"))
+        echo(reports.render(shown, form).removesuffix("\n"))

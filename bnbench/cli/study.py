@@ -182,11 +182,11 @@ def _trained(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int
 def _decide(studies: Sequence[Findings], scale: ScaleName, results: Path, command: str) -> None:
     """Decide the claims of studies; print the scorecard and write it, with the command that it comes from."""
     from bnbench import study
-    from bnbench.cli.output import show_views
+    from bnbench.cli.output import show_report
 
     rows, changes = study.scorecard(studies), studies[0].study.changes
     echo()
-    show_views([study.view(rows, scale, changes)])
+    show_report(study.report(rows, scale, changes))
     files = study.write(rows, scale, results, command, changes)
     echo(f"\nwrote {' and '.join(str(_shown(path)) for path in files)}", error=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bnbench.reports import Cell, Column, ReportView, Table
+from bnbench.reports import Cell, Column, Report, ReportView, Table
 from bnbench.reports.view import Mark
 from bnbench.study.definition import ScaleName
 from bnbench.study.design import Group
@@ -28,7 +28,13 @@ SIGN_NOTE = (
 TRIAL_NOTE = "The scale smoke shows that a study runs; it has too few replicates to decide anything."
 
 
-def view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> ReportView:
+def report(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> Report:
+    """The scorecard as a report of one view: see :func:`_view`."""
+    view = _view(rows, scale, changes)
+    return Report(view.title, (), (view,))
+
+
+def _view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> ReportView:
     """A row per claim, then each verdict in plain words; ``changes`` are those of all its studies."""
     titles = ["verdict", "effect", "95% interval", "p", "adjusted", "n"]
     columns = (Column("study", key=True), Column("claim", key=True), *(Column(title) for title in titles))
