@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from bnbench.cli.options import Baseline, Format, Out, Rates, Sweeps, Targets, Versions, Views
+from bnbench.cli.options import (
+    Baseline,
+    FigureFolder,
+    FigureFormats,
+    Format,
+    Out,
+    Rates,
+    Sweeps,
+    Targets,
+    Versions,
+    Views,
+)
 from bnbench.cli.settings import STANDARD_OUTPUT, Settings
 
 
@@ -18,6 +29,8 @@ def report(
     versions: Versions = False,
     format: Format = None,
     out: Out = None,
+    figures: FigureFolder = None,
+    figure_format: FigureFormats = "svg,pdf",
 ) -> None:
     """Compare the runs of sweeps: convergence, learning rates, small batches.
 
@@ -25,6 +38,7 @@ def report(
     bnbench report small --baseline norm=none --view convergence --target 95%
     """
     from bnbench import reports
+    from bnbench.cli.figures import check_folder, read_kinds, write_figures
     from bnbench.cli.output import format_of, show_report, write_text
     from bnbench.console import echo
 
@@ -32,6 +46,9 @@ def report(
     out = None if out == STANDARD_OUTPUT else out
     form = format or format_of(out)
     reports.check_format(form)
+    kinds = read_kinds(figure_format)
+    if figures is not None:
+        check_folder(figures)
     folders = [settings.sweep_folder(name) for name in sweeps]
     shown = reports.report_sweeps(folders, views or list(reports.VIEWS), baseline, targets or (), lr, versions)
     if out is not None:
@@ -40,3 +57,5 @@ def report(
         show_report(shown)
     else:
         echo(reports.render(shown, form).removesuffix("\n"))
+    if figures is not None:
+        write_figures(figures, kinds, shown)
