@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.reports.markdown import render_markdown
+from bnbench.reports.page import render_html
 from bnbench.reports.terminal import render_terminal
 from bnbench.reports.view import Report
 
 FORMATS: dict[str, Callable[[Report], str]] = {
     "terminal": render_terminal,
     "markdown": render_markdown,
+    "html": render_html,
 }
 
 
