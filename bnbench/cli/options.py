@@ -55,7 +55,7 @@ def _one_of(*words: str) -> Callable[[str], list[str]]:
 
 
 VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
-FORMAT_NAMES = ("terminal", "markdown", "html")
+FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
@@ -186,7 +186,7 @@ Format = Annotated[
         metavar="FORMAT",
         autocompletion=_one_of(*FORMAT_NAMES),
         rich_help_panel=OUTPUT,
-        help="terminal, markdown or html.  \\[default: by the ending of --out]",
+        help="terminal, markdown, csv, latex or html.  \\[default: by the ending of --out]",
     ),
 ]
 Out = Annotated[
@@ -195,7 +195,7 @@ Out = Annotated[
         parser=output_path,
         metavar="PATH",
         rich_help_panel=OUTPUT,
-        help="Write to a file, .md as Markdown, .html as a page, .txt as on a terminal; - is standard output.",
+        help="Write to a file: .txt, .md, .csv, .tex or .html; - is standard output.",
     ),
 ]
 Open = Annotated[

@@ -21,7 +21,9 @@ def show_report(report: Report) -> None:
         echo(render(report).removesuffix("\n"))
 
 
-FORMAT_OF = {".md": "markdown", ".txt": "terminal", ".html": "html", "": "terminal"}
+FORMAT_OF = {
+    ".md": "markdown", ".txt": "terminal", ".csv": "csv", ".tex": "latex", ".html": "html", "": "terminal",
+}  # fmt: skip
 """By the ending of a file's name, the format in which it is written."""
 
 
