@@ -56,7 +56,7 @@ def _one_of(*words: str) -> Callable[[str], list[str]]:
 
 
 VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
-FORMAT_NAMES = ("terminal", "markdown", "csv", "latex")
+FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
@@ -187,7 +187,7 @@ Format = Annotated[
         metavar="FORMAT",
         autocompletion=_one_of(*FORMAT_NAMES),
         rich_help_panel=OUTPUT,
-        help="terminal, markdown, csv or latex.  \\[default: by the ending of --out]",
+        help="terminal, markdown, csv, latex or html.  \\[default: by the ending of --out]",
     ),
 ]
 Out = Annotated[
@@ -196,7 +196,16 @@ Out = Annotated[
         parser=output_path,
         metavar="PATH",
         rich_help_panel=OUTPUT,
-        help="Write to a file: .txt, .md, .csv or .tex; - is standard output.",
+        help="Write to a file: .txt, .md, .csv, .tex or .html; - is standard output.",
+    ),
+]
+Open = Annotated[
+    bool, typer.Option("--open", rich_help_panel=OUTPUT, help="Write a page (html) and open it in a browser.")
+]
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch", rich_help_panel=OUTPUT, help="Write a page (html), and anew while runs train, until Ctrl-C."
     ),
 ]
 Sweeps = Annotated[
