@@ -27,7 +27,8 @@ def completed_studies(incomplete: str) -> list[str]:
     return studies(incomplete)
 
 
-def _completed_sweeps(incomplete: str) -> list[str]:
+def completed_sweeps(incomplete: str) -> list[str]:
+    """See :func:`bnbench.cli.completed_results.sweeps`."""
     from bnbench.cli.completed_results import sweeps, typed_settings
 
     return sweeps(typed_settings(), incomplete)
@@ -92,7 +93,7 @@ SweepName = Annotated[
     typer.Option(
         "--name",
         metavar="NAME",
-        autocompletion=_completed_sweeps,
+        autocompletion=completed_sweeps,
         help="The sweep's folder under --results. Default: model-dataset-date.",
     ),
 ]
@@ -209,11 +210,11 @@ Watch = Annotated[
 ]
 Sweeps = Annotated[
     list[str],
-    typer.Argument(metavar="SWEEP...", autocompletion=_completed_sweeps, help="Names of sweeps, or their folders."),
+    typer.Argument(metavar="SWEEP...", autocompletion=completed_sweeps, help="Names of sweeps, or their folders."),
 ]
 RunName = Annotated[
     str,
-    typer.Option("--name", metavar="NAME", autocompletion=_completed_sweeps, help="The sweep that the run belongs to."),
+    typer.Option("--name", metavar="NAME", autocompletion=completed_sweeps, help="The sweep that the run belongs to."),
 ]
 RunId = Annotated[
     str,
