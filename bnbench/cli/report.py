@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import typer
 
 from bnbench.cli.options import Baseline, Format, Open, Out, Rates, Sweeps, Targets, Versions, Views, Watch
@@ -36,10 +38,8 @@ def report(
     form = page_format(format, out, open, watch) or format or format_of(to_file)
     reports.check_format(form)
     folders = [settings.sweep_folder(name) for name in sweeps]
-
-    def shown() -> reports.Report:
-        return reports.report_sweeps(folders, views or list(reports.VIEWS), baseline, targets or (), lr, versions)
-
+    names = views or list(reports.VIEWS)
+    shown = partial(reports.report_sweeps, folders, names, baseline, targets or (), lr, versions)
     if form == "html":
         PageRequest(settings, folders, shown, out, open, watch).fulfil()
     elif to_file is not None:

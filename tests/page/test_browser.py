@@ -202,7 +202,7 @@ def test_dark_follows_the_system_until_the_reader_chooses(browser: Browser, page
         ("[data-kind=svg]", "curves-first.svg", b"<svg"),
         ("[data-kind=png]", "curves-first.png", b"\x89PNG"),
         ("[data-file=v1-f1]", "curves.csv", b"panel,norm,step,accuracy_percent\n"),
-        ("[data-file=v1-t1]", "linked-numbers-1.csv", b"norm,"),
+        ("[data-file=v1-t1]", "linked-numbers-1.csv", b"view,table,row,column,value,"),
     ],
 )
 def test_figures_and_tables_are_saved(
