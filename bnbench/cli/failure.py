@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bnbench import store
-from bnbench.cli.display import shown_path
 from bnbench.cli.settings import Settings
+from bnbench.paths import shown_path
 
 
 def failure(settings: Settings, folder: Path, run: pd.Series[Any]) -> Iterator[str]:
@@ -26,16 +26,23 @@ def failure(settings: Settings, folder: Path, run: pd.Series[Any]) -> Iterator[s
         yield f"log: {shown_path(log.absolute())}"
     spec = folder / "specs" / f"{run['run_id']}.yaml"
     if spec.is_file():
-        yield f"again: {shlex.join(_command(settings, folder, spec, isinstance(run.get('plugin'), str)))}"
+        yield f"again: {again(settings, folder)(str(run['run_id']), isinstance(run.get('plugin'), str))}"
 
 
-def _command(settings: Settings, folder: Path, spec: Path, plugged: bool) -> list[str]:
-    """The words that train the run of a spec file again."""
-    words = ["bnbench", "run", "--name", folder.name, "--from", str(shown_path(spec.absolute()))]
+def again(settings: Settings, folder: Path) -> Callable[[str, bool], str]:
+    """The command that trains a run of a sweep again, by the run's id and whether it has code of a plugin."""
+    words = ["bnbench", "run", "--name", folder.name, "--from"]
+    options: list[str] = []
     if folder.parent.absolute() != Path("results").absolute():
-        words += ["--results", str(settings.results)]
+        options += ["--results", str(settings.results)]
     if settings.data != Path("data"):
-        words += ["--data", str(settings.data)]
+        options += ["--data", str(settings.data)]
     plugins = [entry.get("plugin") for entry in store.read_history(folder) if isinstance(entry, dict)]
     last = next((str(plugin) for plugin in reversed(plugins) if plugin), None)
-    return [*words, "--plugin", str(shown_path(Path(last)))] if plugged and last else words
+    code = ["--plugin", str(shown_path(Path(last)))] if last else []
+    specs = shown_path((folder / "specs").absolute())
+
+    def command(run_id: str, plugged: bool) -> str:
+        return shlex.join([*words, str(specs / f"{run_id}.yaml"), *options, *(code if plugged else [])])
+
+    return command
