@@ -208,6 +208,26 @@ Watch = Annotated[
         "--watch", rich_help_panel=OUTPUT, help="Write a page (html), and anew while runs train, until Ctrl-C."
     ),
 ]
+FigureFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures",
+        parser=path_of("--figures"),
+        metavar="FOLDER",
+        rich_help_panel=OUTPUT,
+        help="Draw figures into a folder, each with its numbers as CSV.",
+    ),
+]
+FigureFormats = Annotated[
+    str,
+    typer.Option(
+        "--figure-format",
+        metavar="FORMATS",
+        autocompletion=_one_of("svg", "pdf", "png", "svg,pdf"),
+        rich_help_panel=OUTPUT,
+        help="svg, pdf or png, or several: svg,pdf.",
+    ),
+]
 Sweeps = Annotated[
     list[str],
     typer.Argument(metavar="SWEEP...", autocompletion=completed_sweeps, help="Names of sweeps, or their folders."),

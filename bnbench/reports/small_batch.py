@@ -16,6 +16,7 @@ from bnbench.reports.cells import (
     lr_cell,
     row_table,
 )
+from bnbench.reports.drawings import small_batch_figures
 from bnbench.reports.notes import (
     divergence_notes,
     edge_notes,
@@ -54,7 +55,8 @@ def small_batch(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
         return trials
     numbers = analyze_small_batch(trials, options)
     tables = (_accuracy_table(numbers, options), *([] if numbers.choices is None else [_lr_table(numbers)]))
-    return ReportView(TITLE, tables, (*untuned_notes(numbers.rows), *runs_notes(numbers.rows)))
+    notes = (*untuned_notes(numbers.rows), *runs_notes(numbers.rows))
+    return ReportView(TITLE, tables, notes, small_batch_figures(numbers))
 
 
 def _accuracy_table(numbers: SmallBatch, options: Options) -> Table:
