@@ -76,3 +76,9 @@ def output_path(given: str | Path) -> Path:
     """
     path = path_of("--out")(given)
     return path.absolute() if path == STANDARD_OUTPUT and str(given) != "-" else path
+
+
+def shown_path(path: Path) -> Path:
+    """A path as one would type it: relative if it is inside the current folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
