@@ -40,6 +40,11 @@ def _completed_runs(incomplete: str) -> list[str]:
     return runs(typed_settings(), incomplete)
 
 
+def completed_runs_and_sweeps(incomplete: str) -> list[str]:
+    """The sweeps, then the runs, that a text may become."""
+    return [*completed_sweeps(incomplete), *_completed_runs(incomplete)]
+
+
 def _completed_baselines(incomplete: str) -> list[str]:
     from bnbench.cli.completed_results import baselines, typed_settings
 
