@@ -32,6 +32,7 @@ from bnbench.reports.notes import (
     untuned_notes,
 )
 from bnbench.reports.results import results
+from bnbench.reports.summary import convergence_sentences
 from bnbench.reports.view import NOTHING, Cell, ReportView, Table, Unit
 from bnbench.reports.where import NOWHERE, Sources, Where
 from bnbench.reports.wording import target as target_text
@@ -61,7 +62,8 @@ def convergence(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
     numbers = analyze_convergence(trials, metrics, options)
     if not numbers.targets:
         return ReportView(TITLE, notes=("No row's mean validation accuracy is above chance, so there is no target.",))
-    return ReportView(TITLE, tuple(_table(numbers, times) for times in numbers.targets), _notes(numbers, options))
+    tables = tuple(_table(numbers, times) for times in numbers.targets)
+    return ReportView(TITLE, tables, _notes(numbers, options), sentences=tuple(convergence_sentences(numbers)))
 
 
 def _table(numbers: Convergence, times: TargetTimes) -> Table:

@@ -14,6 +14,7 @@ from bnbench.analysis.lr_choice import LearningRateChoice
 from bnbench.reports.cells import UNSTABLE, UNSTABLE_CELL, accuracy_cell, lr_cell, row_table
 from bnbench.reports.notes import divergence_notes, edge_notes, runs_notes, seeds_note
 from bnbench.reports.results import results
+from bnbench.reports.summary import learning_rate_sentences
 from bnbench.reports.view import NOTHING, Cell, Mark, ReportView, Table
 from bnbench.reports.where import Sources, Where
 
@@ -42,7 +43,8 @@ def learning_rate(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -
     if isinstance(trials, ReportView):
         return trials
     numbers = analyze_learning_rate(trials)
-    return ReportView(TITLE, (_curve_table(numbers), _range_table(numbers)), _notes(numbers))
+    sentences = tuple(learning_rate_sentences(numbers))
+    return ReportView(TITLE, (_curve_table(numbers), _range_table(numbers)), _notes(numbers), sentences=sentences)
 
 
 def _notes(numbers: LearningRateCurves) -> tuple[str, ...]:
