@@ -27,7 +27,8 @@ def completed_studies(incomplete: str) -> list[str]:
     return studies(incomplete)
 
 
-def _completed_sweeps(incomplete: str) -> list[str]:
+def completed_sweeps(incomplete: str) -> list[str]:
+    """See :func:`bnbench.cli.completed_results.sweeps`."""
     from bnbench.cli.completed_results import sweeps, typed_settings
 
     return sweeps(typed_settings(), incomplete)
@@ -37,6 +38,11 @@ def _completed_runs(incomplete: str) -> list[str]:
     from bnbench.cli.completed_results import runs, typed_settings
 
     return runs(typed_settings(), incomplete)
+
+
+def completed_runs_and_sweeps(incomplete: str) -> list[str]:
+    """The sweeps, then the runs, that a text may become."""
+    return [*completed_sweeps(incomplete), *_completed_runs(incomplete)]
 
 
 def _completed_baselines(incomplete: str) -> list[str]:
@@ -55,7 +61,7 @@ def _one_of(*words: str) -> Callable[[str], list[str]]:
 
 
 VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
-FORMAT_NAMES = ("terminal", "markdown", "csv", "latex")
+FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
@@ -92,7 +98,7 @@ SweepName = Annotated[
     typer.Option(
         "--name",
         metavar="NAME",
-        autocompletion=_completed_sweeps,
+        autocompletion=completed_sweeps,
         help="The sweep's folder under --results. Default: model-dataset-date.",
     ),
 ]
@@ -186,7 +192,7 @@ Format = Annotated[
         metavar="FORMAT",
         autocompletion=_one_of(*FORMAT_NAMES),
         rich_help_panel=OUTPUT,
-        help="terminal, markdown, csv or latex.  \\[default: by the ending of --out]",
+        help="terminal, markdown, csv, latex or html.  \\[default: by the ending of --out]",
     ),
 ]
 Out = Annotated[
@@ -195,7 +201,16 @@ Out = Annotated[
         parser=output_path,
         metavar="PATH",
         rich_help_panel=OUTPUT,
-        help="Write to a file: .txt, .md, .csv or .tex; - is standard output.",
+        help="Write to a file: .txt, .md, .csv, .tex or .html; - is standard output.",
+    ),
+]
+Open = Annotated[
+    bool, typer.Option("--open", rich_help_panel=OUTPUT, help="Write a page (html) and open it in a browser.")
+]
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch", rich_help_panel=OUTPUT, help="Write a page (html), and anew while runs train, until Ctrl-C."
     ),
 ]
 FigureFolder = Annotated[
@@ -220,11 +235,11 @@ FigureFormats = Annotated[
 ]
 Sweeps = Annotated[
     list[str],
-    typer.Argument(metavar="SWEEP...", autocompletion=_completed_sweeps, help="Names of sweeps, or their folders."),
+    typer.Argument(metavar="SWEEP...", autocompletion=completed_sweeps, help="Names of sweeps, or their folders."),
 ]
 RunName = Annotated[
     str,
-    typer.Option("--name", metavar="NAME", autocompletion=_completed_sweeps, help="The sweep that the run belongs to."),
+    typer.Option("--name", metavar="NAME", autocompletion=completed_sweeps, help="The sweep that the run belongs to."),
 ]
 RunId = Annotated[
     str,

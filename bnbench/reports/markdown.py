@@ -20,8 +20,12 @@ BEGINNING = re.compile(r"^(\d*)([-+.)](?=[\s+-]|$)|[>\[])")
 
 
 def render_markdown(report: Report) -> str:
-    """Write a report as Markdown: a heading per view and table, notes as lists."""
-    return "\n\n".join(block for view in report.views for block in _view(view)) + "\n"
+    """Write a report as Markdown: summary, views and provenance; a heading per view and table, notes as lists."""
+    blocks = [block for view in report.views for block in _view(view)]
+    summary = ["## Summary", _notes(report.summary)] if report.summary else []
+    facts = [f"{name}: {text}" for name, text in report.provenance]
+    provenance = ["## Provenance", _notes(facts)] if facts else []
+    return "\n\n".join([*summary, *blocks, *provenance]) + "\n"
 
 
 def _view(view: ReportView) -> Iterator[str]:
@@ -61,5 +65,5 @@ def escape(text: str) -> str:
 
     A control character becomes its escape, and blanks at the ends are lost.
     """
-    text = one_line(text).strip()
+    text = one_line(text.strip())
     return MARKUP.sub(r"\\\g<0>", text).replace("<", "&lt;")

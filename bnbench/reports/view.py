@@ -35,7 +35,8 @@ class Cell:
         remarks: a few words each, behind the number: ``edge``, ``n=2``.
         mark: what a format may set off by colour or weight.
         where: the settings of the runs behind the number, by column of runs.csv, as texts that ``bnbench ls`` takes as
-            filters: ``{"norm": "batch", "lr": "0.1"}``; empty where it rests on no runs of its own.
+            filters: ``{"norm": "batch", "lr": "0.1"}``; several texts have commas between them. Empty for names, and
+            for what is computed from other entries, such as a speed-up.
     """
 
     value: float | str | None = None
@@ -80,12 +81,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """One view of the results; without tables and figures, its notes say why there is nothing to show."""
+    """One view of the results; without tables and figures, its notes say why there is nothing to show.
+
+    Attributes:
+        sentences: its most important results, for the summary of the report.
+    """
 
     title: str
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
     figures: Sequence[Figure] = ()
+    sentences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ from bnbench.reports.learning_rate import learning_rate
 from bnbench.reports.origin_notes import origin_notes
 from bnbench.reports.provenance import provenance, report_title
 from bnbench.reports.small_batch import small_batch
+from bnbench.reports.summary import ending_sentence
 from bnbench.reports.view import Report, ReportView
+from bnbench.reports.where import with_versions
 
 VIEWS: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Options], ReportView]] = {
     "convergence": convergence,
@@ -60,8 +62,9 @@ def report(
         raise InvalidRequest(problems)
     notes = origin_notes(shown)
     computed = [VIEWS[name](shown.runs, metrics, options) for name in views]
-    told = tuple(replace(view, notes=(*view.notes, *notes)) for view in computed)
-    return Report(report_title(runs), (), told, provenance(runs), runs)
+    told = tuple(with_versions(replace(view, notes=(*view.notes, *notes)), shown) for view in computed)
+    sentences = (*(sentence for view in told for sentence in view.sentences), *ending_sentence(runs))
+    return Report(report_title(runs), sentences, told, provenance(runs), runs)
 
 
 def _read(

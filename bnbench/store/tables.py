@@ -11,17 +11,15 @@ from bnbench.errors import Damaged, InvalidRequest
 from bnbench.store.cells import SERIES_RULES, first_fault
 from bnbench.store.checks import checked_rows, is_sweep, sweep_folders
 from bnbench.store.columns import RUN_TYPES
+from bnbench.store.completeness import check_complete
 from bnbench.store.files import line
 from bnbench.store.folder import run_columns
 from bnbench.store.foreign_files import foreign
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import RUNS_TABLE, Moved, rank, read_state, series_lines
-from bnbench.text import plural
 
 if TYPE_CHECKING:  # slow to import, and not needed to write
     import pandas as pd
-
-SHOWN = 5
 
 
 def load_runs(folder: Path) -> pd.DataFrame:
@@ -31,7 +29,7 @@ def load_runs(folder: Path) -> pd.DataFrame:
         InvalidRequest: there is no such sweep.
         Damaged: a file of it is not as it was written.
     """
-    _check_exists(folder)
+    check_sweep(folder)
     rows = list(checked_rows(folder).values())
     columns = run_columns(rows)
     lines = [line(columns), *(line([row.get(column, "") for column in columns]) for row in rows)]
@@ -105,7 +103,7 @@ def load_sweep_probes(folders: Sequence[Path]) -> pd.DataFrame:
 
 
 def _load_series(folder: Path, series: Series) -> pd.DataFrame:
-    _check_exists(folder)
+    check_sweep(folder)
     while True:
         try:
             content = b"".join([line(series.columns).encode(), *series_lines(read_state(folder), series)])
@@ -117,7 +115,12 @@ def _load_series(folder: Path, series: Series) -> pd.DataFrame:
         return frame
 
 
-def _check_exists(folder: Path) -> None:
+def check_sweep(folder: Path) -> None:
+    """Refuse a folder in which there is no sweep.
+
+    Raises:
+        InvalidRequest: naming those that there are.
+    """
     if reason := foreign(folder):
         raise InvalidRequest([f"{folder}: {reason}; it is left alone"])
     if not is_sweep(folder):
@@ -127,17 +130,11 @@ def _check_exists(folder: Path) -> None:
 
 
 def _check_complete(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame) -> None:
-    """Refuse metrics in which a completed run lacks its last evaluation: a report would count that run as a miss."""
-    completed = runs[runs["status"] == "completed"].set_index("run_id")
-    last = metrics.groupby("run_id")["step"].max().reindex(completed.index)
-    lost = completed.index[last.isna() | (last < completed["steps_done"])]
-    if len(lost):
-        shown = ", ".join([*lost[:SHOWN], *(["..."] if len(lost) > SHOWN else [])])
-        again = f"bnbench run --name {folder.name} --from {folder / 'specs' / lost[0]}.yaml"
-        what = f"it lacks evaluations of {len(lost)} of {plural(len(completed), 'completed run')} ({shown})"
-        raise Damaged(
-            folder / METRIC_SERIES.file, what, f"restore it from a copy, or train each of them again: {again}"
-        )
+    """See :func:`check_complete`."""
+    completed = runs[runs["status"] == "completed"]
+    steps = dict(zip(completed["run_id"], completed["steps_done"], strict=True))
+    last = {str(identity): float(step) for identity, step in metrics.groupby("run_id")["step"].max().items()}
+    check_complete(folder, steps, last)
 
 
 def _parse(path: Path, content: bytes, columns: Sequence[str], types: Mapping[str, str]) -> pd.DataFrame:
