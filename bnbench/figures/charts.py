@@ -76,9 +76,14 @@ def logarithmic(field: str, title: str, ticks: Sequence[float], base: int = 10, 
     reach = max(math.log(high / low), 0.5) * margin
     domain = [low * math.exp(-reach), high * math.exp(reach)]
     scale = {"type": "log", "base": base, "domain": domain, "nice": False}
-    values = {"values": [float(f"{tick:.6g}") for tick in ticks]} if len(ticks) <= MOST_TICKS else {}
+    values = at_all([float(f"{tick:.6g}") for tick in ticks]) if len(ticks) <= MOST_TICKS else {}
     overlap = "greedy" if _crowded(ticks) else False
     return quantity(field, title, scale=scale, axis={**values, "labelExpr": SHORT_NUMBER, "labelOverlap": overlap})
+
+
+def at_all(ticks: Sequence[float]) -> Spec:
+    """The settings of an axis that has marks at some values; without a count of its own Vega leaves some out."""
+    return {"values": list(ticks), "tickCount": len(ticks)}
 
 
 def _crowded(ticks: Sequence[float]) -> bool:
@@ -96,7 +101,7 @@ def decades(field: str, title: str, *frames: pd.DataFrame) -> Spec:
     ticks = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
     axis = logarithmic(field, title, [low, high])
     shown = [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]
-    return {**axis, "axis": {**axis["axis"], "values": shown, "labelOverlap": len(ticks) > 2 * MOST_TICKS}}
+    return {**axis, "axis": {**axis["axis"], **at_all(shown), "labelOverlap": False}}
 
 
 def steps(field: str, title: str = "training steps") -> Spec:
