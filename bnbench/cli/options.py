@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.settings import output_path, path_of, process_count
+from bnbench.cli.settings import output_path, path_of, process_count, seconds_of
 
 GRID, TRAINING, TABLES, OUTPUT = "Grid", "Training", "Tables", "Output"
 """Panels of --help; options of none are on the first one."""
@@ -25,6 +25,14 @@ def completed_studies(incomplete: str) -> list[str]:
     from bnbench.cli.completion import studies
 
     return studies(incomplete)
+
+
+def completed_arms(incomplete: str) -> list[str]:
+    """The norms that a text may become, and the settings."""
+    from bnbench.cli.completion import settings
+    from bnbench.schema import built_in
+
+    return [name for name in built_in().names("norm") if name.startswith(incomplete)] + settings(incomplete)
 
 
 def _completed_sweeps(incomplete: str) -> list[str]:
@@ -230,6 +238,33 @@ StudiesWords = Annotated[
         metavar="[NAME]... [OVERRIDES]...",
         autocompletion=completed_studies,
         help="Studies, or YAML files that hold one; and settings in place of their own.",
+    ),
+]
+ArmWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ARM... [OVERRIDES]...",
+        autocompletion=completed_arms,
+        help="Norms, with options in one word: 'group groups=8'; and settings of all runs: seeds=40.",
+    ),
+]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against",
+        metavar="ARM",
+        autocompletion=completed_arms,
+        help="What each is compared with; repeatable.  \\[default: batch, group, layer, rms, none]",
+    ),
+]
+AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Compare all of them with each other.")]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        parser=seconds_of,
+        metavar="TIME",
+        help="Stop in time with what is decided: 90s, 10m, 1h; the same command goes on.",
     ),
 ]
 AllStudies = Annotated[bool, typer.Option("--all", help="All studies that come with bnbench.")]

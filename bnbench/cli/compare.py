@@ -1,0 +1,146 @@
+"""bnbench compare: every question asked of a norm against others, and the dossier of its verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bnbench.cli.options import Against, AllPairs, ArmWords, Budget, DryRun, Jobs, Out, Plugin, RetryFailed, Scale
+from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, told_if_full
+from bnbench.cli.settings import STANDARD_OUTPUT, Settings
+from bnbench.console import echo
+from bnbench.errors import InvalidRequest
+from bnbench.text import plural
+
+if TYPE_CHECKING:
+    from bnbench.compare import Asked, Dossier, Forecast
+    from bnbench.study import Place, Row, ScaleName
+
+
+def compare(
+    context: typer.Context,
+    words: ArmWords,
+    against: Against = None,
+    every: AllPairs = False,
+    scale: Scale = "cpu",
+    budget: Budget = None,
+    dry_run: DryRun = False,
+    jobs: Jobs = None,
+    retry_failed: RetryFailed = False,
+    out: Out = None,
+    plugin: Plugin = None,
+) -> None:
+    """Ask every question of a norm, against others, and print the dossier of its verdicts.
+
+    Examples:
+    bnbench compare rms --against layer --scale smoke
+    bnbench compare mine 'group groups=8' --plugin my_norms.py --budget 5m
+    """
+    settings: Settings = context.obj
+    began = time.monotonic()
+    with planning("the comparison"):
+        prestart_plugin(plugin)
+        from bnbench import compare as comparison
+        from bnbench import session, study
+
+        session.TrainingOptions(jobs=jobs).check()
+        place = study.Place(settings.results, settings.data, plugin, retry_failed)
+        asked, arms, scale_name = _asked(words, against, every, scale, place)
+        sizes = comparison.forecast(asked, scale_name, place, jobs)
+    _show_sizes(sizes)
+    if dry_run:
+        raise typer.Exit
+    seconds = float("inf") if budget is None else budget - (time.monotonic() - began)
+    dossier = _trained(sizes, scale_name, place, jobs, seconds)
+    _show(asked, dossier, arms, out)
+    raise typer.Exit(1 if dossier.failures else 0)
+
+
+def _asked(
+    words: Sequence[str], against: Sequence[str] | None, every: bool, scale: str, place: Place
+) -> tuple[list[Asked], list[str], ScaleName]:
+    """The questions of the comparison, and the names of the arms that they are about."""
+    from dataclasses import replace
+
+    from bnbench import compare as comparison
+    from bnbench import study
+    from bnbench.study.questions import load_questions, question_names
+
+    overrides = [word for word in words if _is_setting(word)]
+    texts = [word for word in words if word not in overrides]
+    if not texts:
+        raise InvalidRequest(["name the norm that is to be compared, as in bnbench compare rms"])
+    others = list(against) if against else [name for name in comparison.AGAINST if name not in texts]
+    every_arm = comparison.read_arms([*texts, *others], place.components)
+    arms, rivals = every_arm[: len(texts)], every_arm[len(texts) :]
+    scale_name = study.check_scale(scale, [])
+    asked = comparison.ask(
+        load_questions(question_names()), every_arm, comparison.pairs_of(arms, rivals, every), scale_name
+    )
+    studies = study.varied([one.study for one in asked], overrides, place.components)
+    asked = [replace(one, study=changed) for one, changed in zip(asked, studies, strict=True)]
+    study.check_places(studies, scale_name, place)
+    return asked, list(dict.fromkeys(one for one, _ in comparison.pairs_of(arms, rivals, every))), scale_name
+
+
+def _is_setting(word: str) -> bool:
+    """``seeds=10`` is a setting; ``mine``, ``norm=mine`` and ``group groups=8`` are arms."""
+    return "=" in word and not word.startswith("norm=") and " " not in word.strip()
+
+
+def _show_sizes(sizes: Sequence[Forecast]) -> None:
+    from bnbench.cli.display import duration
+    from bnbench.environment import cores
+
+    runs, seconds = sum(size.runs for size in sizes), sum(size.seconds for size in sizes)
+    claims = sum(len(size.asked.study.claims) for size in sizes)
+    finished = sum(size.finished for size in sizes)
+    there = f", {finished:,} finished already" if finished else ""
+    echo(
+        f"{plural(len(sizes), 'question')}, {plural(claims, 'claim')}: {plural(runs, 'run')} to train{there};"
+        f" about {duration(seconds)} with {plural(cores(), 'core')}, without probes"
+    )
+    for size in sizes:
+        readings = ", ".join(reading.short for reading in size.asked.readings)
+        echo(f"  {readings}: {plural(size.runs, 'run')}, {duration(size.seconds)}")
+
+
+def _trained(sizes: Sequence[Forecast], scale: ScaleName, place: Place, jobs: int | None, budget: float) -> Dossier:
+    """Train and decide; say how to go on if the user stops it."""
+    from bnbench import compare as comparison
+    from bnbench.cli.study import Trainer
+
+    trainer = Trainer(jobs)
+    try:
+        with told_if_full(place.results):
+            return comparison.compare(sizes, scale, place, trainer.train, budget, _show_question)
+    except KeyboardInterrupt:
+        if not trainer.interrupted:
+            echo(GOES_ON)
+        raise
+
+
+def _show_question(asked: Asked, rows: Sequence[Row]) -> None:
+    """A line per question as soon as it is decided."""
+    from bnbench.compare.views import outcome_counts
+
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcome_counts(rows).items())
+    echo(f"decided: {', '.join(reading.short for reading in asked.readings)}: {counts}")
+
+
+def _show(asked: Sequence[Asked], dossier: Dossier, arms: Sequence[str], out: Path | None) -> None:
+    from bnbench import compare as comparison
+    from bnbench import reports
+    from bnbench.cli.output import format_of, show_report, write_text
+
+    echo()
+    title, verdicts = f"Comparison of {', '.join(arms)}", comparison.verdict_view(asked, dossier, arms)
+    if out is None or out == STANDARD_OUTPUT:
+        show_report(reports.Report(title, (), (verdicts,)))
+        return
+    whole = reports.Report(title, (), (verdicts, comparison.decision_view(asked, dossier)))
+    write_text(out, reports.render(whole, format_of(out)))
