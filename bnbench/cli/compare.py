@@ -17,7 +17,7 @@ from bnbench.errors import InvalidRequest
 from bnbench.text import plural
 
 if TYPE_CHECKING:
-    from bnbench.compare import Asked, Dossier, Forecast
+    from bnbench.compare import Asked, Dossier, Size
     from bnbench.study import Place, Row, ScaleName
 
 
@@ -50,12 +50,13 @@ def compare(
         session.TrainingOptions(jobs=jobs).check()
         place = study.Place(settings.results, settings.data, plugin, retry_failed)
         asked, arms, scale_name = _asked(words, against, every, scale, place)
-        sizes = comparison.forecast(asked, scale_name, place, jobs)
-    _show_sizes(sizes)
+        found = comparison.sizes(asked, scale_name, place)
+        seconds = [comparison.estimated_seconds(size, jobs) for size in found] if dry_run else []
+    _show_sizes(found, seconds)
     if dry_run:
         raise typer.Exit
-    seconds = float("inf") if budget is None else budget - (time.monotonic() - began)
-    dossier = _trained(sizes, scale_name, place, jobs, seconds)
+    left = float("inf") if budget is None else budget - (time.monotonic() - began)
+    dossier = _trained(found, scale_name, place, jobs, left)
     _show(asked, dossier, arms, out)
     raise typer.Exit(1 if dossier.failures else 0)
 
@@ -92,24 +93,22 @@ def _is_setting(word: str) -> bool:
     return "=" in word and not word.startswith("norm=") and " " not in word.strip()
 
 
-def _show_sizes(sizes: Sequence[Forecast]) -> None:
+def _show_sizes(found: Sequence[Size], seconds: Sequence[float]) -> None:
+    """The size of the comparison; with the time of each question where it was estimated."""
     from bnbench.cli.display import duration
     from bnbench.environment import cores
 
-    runs, seconds = sum(size.runs for size in sizes), sum(size.seconds for size in sizes)
-    claims = sum(len(size.asked.study.claims) for size in sizes)
-    finished = sum(size.finished for size in sizes)
+    runs, finished = sum(size.runs for size in found), sum(size.finished for size in found)
+    claims = sum(len(size.asked.study.claims) for size in found)
     there = f", {finished:,} finished already" if finished else ""
-    echo(
-        f"{plural(len(sizes), 'question')}, {plural(claims, 'claim')}: {plural(runs, 'run')} to train{there};"
-        f" about {duration(seconds)} with {plural(cores(), 'core')}, without probes"
-    )
-    for size in sizes:
-        readings = ", ".join(reading.short for reading in size.asked.readings)
-        echo(f"  {readings}: {plural(size.runs, 'run')}, {duration(size.seconds)}")
+    echo(f"{plural(len(found), 'question')}, {plural(claims, 'claim')}: {plural(runs, 'run')} to train{there}")
+    for size, one in zip(found, seconds, strict=bool(seconds)):
+        echo(f"  {size.asked.heads}: {plural(size.runs, 'run')}, {duration(one)}")
+    if seconds:
+        echo(f"about {duration(sum(seconds))} with {plural(cores(), 'core')}, without probes; more if a grid must grow")
 
 
-def _trained(sizes: Sequence[Forecast], scale: ScaleName, place: Place, jobs: int | None, budget: float) -> Dossier:
+def _trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | None, budget: float) -> Dossier:
     """Train and decide; say how to go on if the user stops it."""
     from bnbench import compare as comparison
     from bnbench.cli.study import Trainer
@@ -117,7 +116,7 @@ def _trained(sizes: Sequence[Forecast], scale: ScaleName, place: Place, jobs: in
     trainer = Trainer(jobs)
     try:
         with told_if_full(place.results):
-            return comparison.compare(sizes, scale, place, trainer.train, budget, _show_question)
+            return comparison.compare(found, scale, place, trainer.train, budget, _show_question)
     except KeyboardInterrupt:
         if not trainer.interrupted:
             echo(GOES_ON)
@@ -129,7 +128,7 @@ def _show_question(asked: Asked, rows: Sequence[Row]) -> None:
     from bnbench.compare.views import outcome_counts
 
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcome_counts(rows).items())
-    echo(f"decided: {', '.join(reading.short for reading in asked.readings)}: {counts}")
+    echo(f"decided: {asked.heads}: {counts}")
 
 
 def _show(asked: Sequence[Asked], dossier: Dossier, arms: Sequence[str], out: Path | None) -> None:
@@ -142,5 +141,6 @@ def _show(asked: Sequence[Asked], dossier: Dossier, arms: Sequence[str], out: Pa
     if out is None or out == STANDARD_OUTPUT:
         show_report(reports.Report(title, (), (verdicts,)))
         return
-    whole = reports.Report(title, (), (verdicts, comparison.decision_view(asked, dossier)))
+    views = (verdicts, comparison.rank_view(asked, dossier), comparison.decision_view(asked, dossier))
+    whole = reports.Report(title, (), views)
     write_text(out, reports.render(whole, format_of(out)))

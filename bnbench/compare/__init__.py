@@ -1,21 +1,23 @@
 """Comparisons: every question of conf/question, asked of a norm against others, and the dossier of its verdicts."""
 
 from bnbench.compare.arms import AGAINST, Arm, read_arms
-from bnbench.compare.course import Dossier, Forecast, compare, forecast
+from bnbench.compare.course import Dossier, Size, compare, estimated_seconds, sizes
 from bnbench.compare.design import Asked, ask, pairs_of
-from bnbench.compare.views import decision_view, verdict_view
+from bnbench.compare.views import decision_view, rank_view, verdict_view
 
 __all__ = [
     "AGAINST",
     "Arm",
     "Asked",
     "Dossier",
-    "Forecast",
+    "Size",
     "ask",
     "compare",
     "decision_view",
-    "forecast",
+    "estimated_seconds",
     "pairs_of",
+    "rank_view",
     "read_arms",
+    "sizes",
     "verdict_view",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bnbench import session
+from bnbench.compare.deadline import Deadline
 from bnbench.compare.design import Asked
+from bnbench.compare.ranks import Rank, ranks
 from bnbench.study import Place, Row, ScaleName, Study, forecast_study, run_study, training_options
 from bnbench.study.scorecards import decided
 
@@ -17,21 +18,26 @@ Train = Callable[[Study, str, session.Plan], session.Summary]
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class Size:
     """The size of a question.
 
     Attributes:
-        runs: that are still to be trained.
-        finished: that have a result already.
-        seconds: that they are estimated to take.
+        plan: all its runs, with the middle of the grid for learning rates that are yet to be chosen.
+        finished: runs that have a result already.
         impossible: sentences on the runs that cannot be trained.
+        stages: in which its runs are trained: to tune, and to report.
     """
 
     asked: Asked
-    runs: int
+    plan: session.Plan
     finished: int
-    seconds: float
     impossible: tuple[str, ...]
+    stages: int
+
+    @property
+    def runs(self) -> int:
+        """Runs that are still to be trained."""
+        return len(self.plan.pending)
 
 
 @dataclass
@@ -40,35 +46,55 @@ class Dossier:
 
     Attributes:
         rows: by question, its verdicts: a row per reading and pair, in this order.
+        ranks: by question and reading, the place of each arm.
         unasked: by question, why it was not decided.
         remarks: by question, what cannot be asked of some arm.
         failures: runs without a result.
     """
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
+    ranks: dict[tuple[str, str], Mapping[str, Rank]] = field(default_factory=dict)
     unasked: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failures: int = 0
 
 
-def forecast(asked: Sequence[Asked], scale: ScaleName, place: Place, jobs: int | None = None) -> list[Forecast]:
-    """The size of each question, those first that tell most per second.
+def sizes(asked: Sequence[Asked], scale: ScaleName, place: Place) -> list[Size]:
+    """The size of each question, those first that decide most claims per example that is trained on.
+
+    Steps that are timed one by one come last: they take time whatever their number.
 
     Raises:
         BnbenchError: something is wrong with the settings of an arm in one of them.
     """
-    sizes = []
+    found = []
     for one in asked:
         told = forecast_study(one.study, scale, place)
-        resources = training_options(one.study, told.plan, jobs).resources(told.plan)
-        seconds = session.estimate(told.plan, resources, 2 if told.tuning else 1).seconds if told.plan.pending else 0.0
         impossible = tuple(told.plan.infeasible)
-        sizes.append(Forecast(one, len(told.plan.pending), len(told.plan.finished), seconds, impossible))
-    return sorted(sizes, key=lambda size: size.seconds / len(size.asked.study.claims))
+        found.append(Size(one, told.plan, len(told.plan.finished), impossible, 2 if told.tuning else 1))
+    return sorted(found, key=_examples_per_claim)
+
+
+def _examples_per_claim(size: Size) -> tuple[bool, float]:
+    specs = size.plan.specs.values()
+    examples = sum(spec.batch_size * (spec.steps or 0) + PER_EPOCH * (spec.epochs or 0) for spec in specs)
+    return size.asked.study.alone, examples / len(size.asked.study.claims)
+
+
+PER_EPOCH = 1000
+"""Examples of an epoch, to put questions in order."""
+
+
+def estimated_seconds(size: Size, jobs: int | None = None) -> float:
+    """The time that the runs of a question take, from a few measured steps of each kind."""
+    if not size.plan.pending:
+        return 0.0
+    resources = training_options(size.asked.study, size.plan, jobs).resources(size.plan)
+    return session.estimate(size.plan, resources, size.stages).seconds
 
 
 def compare(
-    sizes: Sequence[Forecast],
+    found: Sequence[Size],
     scale: ScaleName,
     place: Place,
     train: Train,
@@ -78,28 +104,42 @@ def compare(
     """Ask each question and decide it.
 
     Args:
-        sizes: the questions, in the order in which they are asked.
+        found: the questions, in the order in which they are asked.
         train: trains what is pending of a plan.
-        budget: seconds; a question that is estimated to take longer than what is left is not begun.
+        budget: seconds; the question that is asked when they are over is left where it is, and so are the others.
         show: is called with each question that is decided.
 
     Raises:
         KeyboardInterrupt: the user stopped it; the next call goes on.
     """
-    family = sum(len(size.asked.study.claims) for size in sizes)
-    dossier, end = Dossier(), time.monotonic() + budget
-    for size in sizes:
-        name, left = size.asked.question.name, end - time.monotonic()
+    family = sum(len(size.asked.study.claims) for size in found)
+    dossier, deadline = Dossier(), Deadline(budget)
+    for size in found:
+        name = size.asked.question.name
         if size.impossible:
             dossier.remarks[name] = size.impossible
-        if size.seconds > left:
-            dossier.unasked[name] = f"takes about {math.ceil(size.seconds)} s, and {max(left, 0):.0f} s were left"
-            continue
-        findings = run_study(size.asked.study, scale, place, train)
-        dossier.failures += findings.failures
-        dossier.rows[name] = decided(findings, family)
-        show(size.asked, dossier.rows[name])
+        try:
+            with deadline.interrupting():
+                _ask(size, scale, place, train, family, dossier)
+        except KeyboardInterrupt:
+            if not deadline.interrupted:
+                raise
+        if name in dossier.rows:
+            show(size.asked, dossier.rows[name])
+        else:
+            dossier.unasked[name] = "the time was up; the same command goes on"
     return dossier
+
+
+def _ask(size: Size, scale: ScaleName, place: Place, train: Train, family: int, dossier: Dossier) -> None:
+    """Train what a question lacks, and decide it; a time that is up already leaves it."""
+    name = size.asked.question.name
+    findings = run_study(size.asked.study, scale, place, train)
+    rows = decided(findings, family)
+    for reading in size.asked.readings:
+        dossier.ranks[name, reading.name] = ranks(findings, reading)
+    dossier.failures += findings.failures
+    dossier.rows[name] = rows
 
 
 def by_reading(asked: Asked, rows: Sequence[Row]) -> Mapping[str, Sequence[Row]]:

@@ -27,6 +27,11 @@ class Asked:
     pairs: tuple[Pair, ...]
     study: Study
 
+    @property
+    def heads(self) -> str:
+        """What is read, in a few words."""
+        return ", ".join(reading.short for reading in self.readings)
+
 
 def pairs_of(arms: Sequence[Arm], against: Sequence[Arm], every: bool = False) -> tuple[Pair, ...]:
     """Each arm with each that it is compared with; with ``every``, all pairs among all of them."""
@@ -77,4 +82,3 @@ def _claim(reading: Reading, pair: Pair) -> StudyClaim:
         cells=reading.cells,
         contrast=reading.contrast,
     )
-

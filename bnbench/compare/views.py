@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bnbench.compare.course import Dossier, by_reading
 from bnbench.compare.design import Asked
+from bnbench.compare.ranks import Rank
 from bnbench.reports import Cell, Column, ReportView, Table
 from bnbench.reports.view import Mark
 from bnbench.stats import Verdict
@@ -125,6 +126,32 @@ def _notes(asked: Sequence[Asked], dossier: Dossier) -> Iterator[str]:
     for name, sentences in dossier.remarks.items():
         for text in sentences:
             yield f"{readings[name]}: {text}"
+
+
+def rank_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
+    """The place of each arm among all, per reading."""
+    arms = list(dict.fromkeys(arm for one in asked for arm in one.study.arms))
+    rows = []
+    for one in asked:
+        for reading in one.readings:
+            if places := dossier.ranks.get((one.question.name, reading.name)):
+                rows.append((Cell(reading.short), *(_rank_cell(places.get(arm)) for arm in arms)))
+    columns = (Column("reading", key=True), *map(Column, arms))
+    tables = (Table("Place among all arms", columns, tuple(rows), (RANK_NOTE,)),) if rows else ()
+    return ReportView("Ranks", tables)
+
+
+RANK_NOTE = (
+    "1 is the best; in brackets the 95% interval from resampled replicates. Arms whose intervals overlap are not told"
+    " apart by this."
+)
+
+
+def _rank_cell(rank: Rank | None) -> Cell:
+    if rank is None:
+        return Cell()
+    words = f"{rank.place:g} [{rank.low:g}-{rank.high:g}]"
+    return Cell(rank.place, low=rank.low, high=rank.high, words=words, mark="best" if rank.high <= 1 else "")
 
 
 def decision_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
