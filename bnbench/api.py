@@ -132,14 +132,15 @@ def report(
     versions: bool = False,
     format: str = "terminal",
     results: Path | str = RESULTS,
-) -> str:
-    """Comparison tables over sweeps, as text.
+) -> reports.Document:
+    """Comparison tables over sweeps: they print as text, and ``to_frame()`` has their numbers as a tidy table.
 
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    runs, metrics = load(*names, results=results)
-    return reports.render(reports.report(runs, metrics, views, baseline, targets, lr, versions), format)
+    reports.check_format(format)
+    folders = [expanded(results, "results") / name for name in names]
+    return reports.Document(reports.report_sweeps(folders, views, baseline, targets, lr, versions), format)
 
 
 @heard(_warn)

@@ -63,7 +63,7 @@ def _one_of(*words: str) -> Callable[[str], list[str]]:
 
 
 VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
-FORMAT_NAMES = ("terminal", "markdown")
+FORMAT_NAMES = ("terminal", "markdown", "csv", "latex")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
@@ -194,7 +194,7 @@ Format = Annotated[
         metavar="FORMAT",
         autocompletion=_one_of(*FORMAT_NAMES),
         rich_help_panel=OUTPUT,
-        help="terminal or markdown.  \\[default: by the ending of --out]",
+        help="terminal, markdown, csv or latex.  \\[default: by the ending of --out]",
     ),
 ]
 Out = Annotated[
@@ -203,7 +203,7 @@ Out = Annotated[
         parser=output_path,
         metavar="PATH",
         rich_help_panel=OUTPUT,
-        help="Write to a file, .md as Markdown, .txt as on a terminal; - is standard output.",
+        help="Write to a file: .txt, .md, .csv or .tex; - is standard output.",
     ),
 ]
 Sweeps = Annotated[

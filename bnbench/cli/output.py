@@ -21,7 +21,7 @@ def show_report(report: Report) -> None:
         echo(render(report).removesuffix("\n"))
 
 
-FORMAT_OF = {".md": "markdown", ".txt": "terminal", "": "terminal"}
+FORMAT_OF = {".md": "markdown", ".txt": "terminal", ".csv": "csv", ".tex": "latex", "": "terminal"}
 """By the ending of a file's name, the format in which it is written."""
 
 

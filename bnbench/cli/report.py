@@ -27,13 +27,13 @@ def report(
     from bnbench import reports
     from bnbench.cli.output import format_of, show_report, write_text
     from bnbench.console import echo
-    from bnbench.store import load_sweeps
 
     settings: Settings = context.obj
     out = None if out == STANDARD_OUTPUT else out
     form = format or format_of(out)
-    runs, metrics = load_sweeps([settings.sweep_folder(name) for name in sweeps])
-    shown = reports.report(runs, metrics, views or list(reports.VIEWS), baseline, targets or (), lr, versions)
+    reports.check_format(form)
+    folders = [settings.sweep_folder(name) for name in sweeps]
+    shown = reports.report_sweeps(folders, views or list(reports.VIEWS), baseline, targets or (), lr, versions)
     if out is not None:
         write_text(out, reports.render(shown, form))
     elif form == "terminal":

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from bnbench.reports.plain import plain_text
 from bnbench.reports.view import Report, ReportView, Table
-from bnbench.text import harmless
+from bnbench.text import one_line
 
 MARKUP = re.compile(
     r"[\\`*|&#~$@]|\](?=[(\[:])"
@@ -61,5 +61,5 @@ def escape(text: str) -> str:
 
     A control character becomes its escape, and blanks at the ends are lost.
     """
-    text = harmless(" ".join(text.splitlines()).strip())
+    text = one_line(text).strip()
     return MARKUP.sub(r"\\\g<0>", text).replace("<", "&lt;")

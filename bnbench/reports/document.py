@@ -1,0 +1,37 @@
+"""A report for notebooks and scripts: it prints as text, and hands out its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from bnbench.reports.formats import render
+from bnbench.reports.tidy import tidy
+from bnbench.reports.view import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Document:
+    """A report that prints in a format.
+
+    Attributes:
+        report: all that it says.
+        format: in ``FORMATS``.
+    """
+
+    report: Report
+    format: str = "terminal"
+
+    def __str__(self) -> str:
+        return render(self.report, self.format)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The numbers as a tidy table: see :func:`bnbench.reports.tidy.tidy`."""
+        return tidy(self.report)
