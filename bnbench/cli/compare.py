@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bnbench.cli.options import Against, AllPairs, ArmWords, Budget, DryRun, Jobs, Out, Plugin, RetryFailed, Scale
+from bnbench.cli.options import (
+    Against,
+    AllPairs,
+    ArmWords,
+    Budget,
+    DryRun,
+    Jobs,
+    Out,
+    Plugin,
+    RetryFailed,
+    Scale,
+    Tasks,
+)
 from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, told_if_full
 from bnbench.cli.settings import STANDARD_OUTPUT, Settings
 from bnbench.console import echo
@@ -25,6 +37,7 @@ def compare(
     context: typer.Context,
     words: ArmWords,
     against: Against = None,
+    on: Tasks = None,
     every: AllPairs = False,
     scale: Scale = "cpu",
     budget: Budget = None,
@@ -49,7 +62,7 @@ def compare(
 
         session.TrainingOptions(jobs=jobs).check()
         place = study.Place(settings.results, settings.data, plugin, retry_failed)
-        asked, arms, scale_name = _asked(words, against, every, scale, place)
+        asked, arms, scale_name = _asked(words, against, on, every, scale, place)
         found = comparison.sizes(asked, scale_name, place)
         seconds = [comparison.estimated_seconds(size, jobs) for size in found] if dry_run else []
     _show_sizes(found, seconds)
@@ -62,11 +75,14 @@ def compare(
 
 
 def _asked(
-    words: Sequence[str], against: Sequence[str] | None, every: bool, scale: str, place: Place
+    words: Sequence[str],
+    against: Sequence[str] | None,
+    tasks: Sequence[str] | None,
+    every: bool,
+    scale: str,
+    place: Place,
 ) -> tuple[list[Asked], list[str], ScaleName]:
     """The questions of the comparison, and the names of the arms that they are about."""
-    from dataclasses import replace
-
     from bnbench import compare as comparison
     from bnbench import study
     from bnbench.study.questions import load_questions, question_names
@@ -82,9 +98,8 @@ def _asked(
     asked = comparison.ask(
         load_questions(question_names()), every_arm, comparison.pairs_of(arms, rivals, every), scale_name
     )
-    studies = study.varied([one.study for one in asked], overrides, place.components)
-    asked = [replace(one, study=changed) for one, changed in zip(asked, studies, strict=True)]
-    study.check_places(studies, scale_name, place)
+    asked = comparison.varied_questions(asked, comparison.load_tasks(tasks or []), overrides, place.components)
+    study.check_places([one.study for one in asked], scale_name, place)
     return asked, list(dict.fromkeys(one for one, _ in comparison.pairs_of(arms, rivals, every))), scale_name
 
 

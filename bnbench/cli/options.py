@@ -35,6 +35,13 @@ def completed_arms(incomplete: str) -> list[str]:
     return [name for name in built_in().names("norm") if name.startswith(incomplete)] + settings(incomplete)
 
 
+def _completed_tasks(incomplete: str) -> list[str]:
+    from bnbench.paths import conf_dir
+
+    names = sorted(path.stem for path in (conf_dir() / "task").glob("*.yaml"))
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def _completed_sweeps(incomplete: str) -> list[str]:
     from bnbench.cli.completed_results import sweeps, typed_settings
 
@@ -255,6 +262,15 @@ Against = Annotated[
         metavar="ARM",
         autocompletion=completed_arms,
         help="What each is compared with; repeatable.  \\[default: batch, group, layer, rms, none]",
+    ),
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--on",
+        metavar="TASK",
+        autocompletion=_completed_tasks,
+        help="Data and network to ask on, such as mnist-cnn; repeatable.  \\[default: those of each question]",
     ),
 ]
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Compare all of them with each other.")]

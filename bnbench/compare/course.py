@@ -115,7 +115,7 @@ def compare(
     family = sum(len(size.asked.study.claims) for size in found)
     dossier, deadline = Dossier(), Deadline(budget)
     for size in found:
-        name = size.asked.question.name
+        name = size.asked.name
         if size.impossible:
             dossier.remarks[name] = size.impossible
         try:
@@ -133,7 +133,7 @@ def compare(
 
 def _ask(size: Size, scale: ScaleName, place: Place, train: Train, family: int, dossier: Dossier) -> None:
     """Train what a question lacks, and decide it; a time that is up already leaves it."""
-    name = size.asked.question.name
+    name = size.asked.name
     findings = run_study(size.asked.study, scale, place, train)
     rows = decided(findings, family)
     for reading in size.asked.readings:

@@ -20,17 +20,28 @@ class Asked:
     Attributes:
         study: a claim per reading and pair, in this order; its sweep is that of the study of the same name, so that
             both share runs.
+        task: on which it is asked; empty for the data and network of the question.
     """
 
     question: Question
     readings: tuple[Reading, ...]
     pairs: tuple[Pair, ...]
     study: Study
+    task: str = ""
+
+    @property
+    def name(self) -> str:
+        """Tells it from the others of a comparison."""
+        return f"{self.question.name} on {self.task}" if self.task else self.question.name
+
+    def head(self, reading: Reading) -> str:
+        """What is read, and on which task where one was named, in a few words."""
+        return f"{reading.short}, {self.task}" if self.task else reading.short
 
     @property
     def heads(self) -> str:
-        """What is read, in a few words."""
-        return ", ".join(reading.short for reading in self.readings)
+        """All that is read."""
+        return "; ".join(map(self.head, self.readings))
 
 
 def pairs_of(arms: Sequence[Arm], against: Sequence[Arm], every: bool = False) -> tuple[Pair, ...]:

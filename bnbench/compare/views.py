@@ -40,7 +40,7 @@ def lines_of(asked: Sequence[Asked], dossier: Dossier, arm: str) -> list[Line]:
     """The readings of an arm that were decided, in the order of the questions."""
     lines = []
     for one in asked:
-        for name, rows in by_reading(one, dossier.rows.get(one.question.name, ())).items():
+        for name, rows in by_reading(one, dossier.rows.get(one.name, ())).items():
             reading = next(reading for reading in one.readings if reading.name == name)
             of_arm = tuple(row for row in rows if row.claim.compare[0] == arm)
             if of_arm:
@@ -70,7 +70,7 @@ SIGN_NOTE = (
 def _cells(line: Line, arm: str, others: Sequence[str]) -> tuple[Cell, ...]:
     by_other = {row.claim.compare[1]: row for row in line.rows}
     return (
-        Cell(line.reading.short),
+        Cell(line.asked.head(line.reading)),
         Cell(words=_value(line.rows[0], arm)),
         *(_verdict_cell(by_other[other]) if other in by_other else Cell() for other in others),
     )
@@ -103,7 +103,7 @@ def summary(lines: Sequence[Line], arm: str) -> Iterator[str]:
         for line in lines:
             for row in line.rows:
                 if row.claim.compare[1] == other:
-                    places.setdefault(row.decision.verdict, []).append(line.reading.short)
+                    places.setdefault(row.decision.verdict, []).append(line.asked.head(line.reading))
         yield f"{arm} against {other}: {_counted(places)}."
 
 
@@ -120,12 +120,12 @@ NAMED = ("supported", "contradicted")
 
 
 def _notes(asked: Sequence[Asked], dossier: Dossier) -> Iterator[str]:
-    readings = {one.question.name: listing([reading.short for reading in one.readings]) for one in asked}
+    heads = {one.name: one.heads for one in asked}
     for name, reason in dossier.unasked.items():
-        yield f"not asked: {readings[name]}: {reason}."
+        yield f"not asked: {heads[name]}: {reason}."
     for name, sentences in dossier.remarks.items():
         for text in sentences:
-            yield f"{readings[name]}: {text}"
+            yield f"{heads[name]}: {text}"
 
 
 def rank_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
@@ -134,8 +134,8 @@ def rank_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
     rows = []
     for one in asked:
         for reading in one.readings:
-            if places := dossier.ranks.get((one.question.name, reading.name)):
-                rows.append((Cell(reading.short), *(_rank_cell(places.get(arm)) for arm in arms)))
+            if places := dossier.ranks.get((one.name, reading.name)):
+                rows.append((Cell(one.head(reading)), *(_rank_cell(places.get(arm)) for arm in arms)))
     columns = (Column("reading", key=True), *map(Column, arms))
     tables = (Table("Place among all arms", columns, tuple(rows), (RANK_NOTE,)),) if rows else ()
     return ReportView("Ranks", tables)
@@ -159,11 +159,13 @@ def decision_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
     titles = ["verdict", "effect", "95% interval", "p", "adjusted", "n"]
     tables = []
     for one in asked:
-        for name, rows in by_reading(one, dossier.rows.get(one.question.name, ())).items():
+        for name, rows in by_reading(one, dossier.rows.get(one.name, ())).items():
             reading = next(reading for reading in one.readings if reading.name == name)
             columns = (Column("arm", key=True), Column("against", key=True), *map(Column, titles))
             notes = tuple(sentence(row) for row in rows)
-            tables.append(Table(reading.asks, columns, tuple(map(_decision_cells, rows)), notes))
+            tables.append(
+                Table(f"{one.head(reading)}: {reading.asks}", columns, tuple(map(_decision_cells, rows)), notes)
+            )
     return ReportView("How it was decided", tuple(tables))
 
 
