@@ -61,5 +61,5 @@ def escape(text: str) -> str:
 
     A control character becomes its escape, and blanks at the ends are lost.
     """
-    text = one_line(text).strip()
+    text = one_line(text.strip())
     return MARKUP.sub(r"\\\g<0>", text).replace("<", "&lt;")
