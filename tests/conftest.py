@@ -115,10 +115,8 @@ def workers() -> None:
 
 
 @pytest.fixture
-def program(
-    compiled: None, workers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Program:
-    """The program, called in this process in an empty folder."""
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Program:
+    """The program for commands that train nothing, called in this process in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     def call(*words: str) -> Result:
@@ -130,6 +128,12 @@ def program(
         return Result(int(end.value.code or 0), captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def program(compiled: None, workers: None, reader: Program) -> Program:
+    """The program for all commands, called in this process in an empty folder."""
+    return reader
 
 
 @pytest.fixture(scope="session")

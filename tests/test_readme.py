@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.finished import finish, make_spec
 from tests.conftest import Program
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,8 @@ COMMANDS = dict.fromkeys(
     for line in block.splitlines()
     if line.startswith("bnbench ")
 )
+LOOKING = ("ls",)
+"""Commands about runs that are there."""
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.S)
 
 
@@ -32,6 +35,9 @@ def test_command(program: Program, tmp_path: Path, command: str):
     if words[0] == "report":
         small = ("model=mlp", "norm=none,batch,group", "batch_size=32,64", "lr=0.01,0.1", "epochs=1")
         assert program("sweep", "--name", words[1], "--launcher", "inline", *small).code == 0
+    if words[0] in LOOKING:
+        for name, seeds in (("small", range(4)), ("more", range(3, 6))):
+            finish(Path("results") / name, [make_spec(seed, norm) for norm in ("none", "batch") for seed in seeds])
     result = program(*words)
     assert result.code == 0, result.err
     assert (result.out + result.err).strip()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
 
 from bnbench import store
@@ -12,7 +11,7 @@ from bnbench.cli.commands import hoist_global_options
 from bnbench.cli.completion import typed_words
 from bnbench.cli.settings import Settings
 from bnbench.errors import BnbenchError
-from bnbench.spec import RunSpec
+from bnbench.filters import varying
 
 APART = ("seed", "plugin", "data")
 """Parts of a run's identity that are no baseline."""
@@ -48,26 +47,12 @@ def baselines(settings: Settings, incomplete: str) -> list[str]:
     """
     places = [settings.sweep_folder(word) for word in typed_words() if word]
     folders = [place for place in places if store.is_sweep(place)] or _folders(settings.results)
-    values = _varying([row for folder in folders for row in _rows(folder).values()])
+    values = varying([row for folder in folders for row in _rows(folder).values()], APART)
     key, equals, text = incomplete.partition("=")
     keys = [key] if equals else [name for name in values if name.startswith(key)]
     if len(keys) != 1:
         return [f"{name}=" for name in keys]
     return [f"{keys[0]}={value}" for value in values.get(keys[0], ()) if value.startswith(text)]
-
-
-def _varying(rows: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """The values of each setting that has several, by its key; not of options that come with a choice."""
-    known = {field.name for field in fields(RunSpec)}.difference(APART)
-    values: dict[str, list[str]] = {}
-    for key in dict.fromkeys(key for row in rows for key in row):
-        head = key.partition(".")[0]
-        pairs = dict.fromkeys((row.get(head, ""), row.get(key, "")) for row in rows)
-        several = dict.fromkeys(value for _, value in pairs)
-        is_free = key == head or len(pairs) > len({choice for choice, _ in pairs})
-        if head in known and len(several) > 1 and is_free:
-            values[key] = [value for value in several if value]
-    return values
 
 
 def _folders(results: Path) -> list[Path]:

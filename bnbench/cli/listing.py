@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnbench.cli.options import KIND_NAMES, Kind, Plugin
+from bnbench.cli.options import KIND_NAMES, Kind, Plugin, completed_sweeps
 from bnbench.cli.settings import Settings
+from bnbench.cli.sweep_list import list_sweeps
+from bnbench.cli.tables import table_of
 from bnbench.console import echo
-from bnbench.errors import Damaged, InvalidRequest, nearest
+from bnbench.errors import InvalidRequest, nearest
 
 if TYPE_CHECKING:
     from bnbench.config import Composer
@@ -21,45 +23,44 @@ ROWS_FROM = 110
 """Columns of a terminal from which four columns of a table can be read."""
 
 
-def ls(context: typer.Context) -> None:
-    """List the sweeps under --results and how their runs ended; the exit code is 1 if one is damaged."""
-    from collections import Counter
+def ls(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SWEEP]... [CONDITION]...",
+            autocompletion=completed_sweeps,
+            help="Runs of these sweeps that meet all conditions: norm=none,batch 'val_accuracy>0.9' status!=failed.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="COLUMN", help="Runs by columns: norm,-val_accuracy; - turns round.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="COLUMN,...", help="The columns of runs to show, or all.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
+) -> None:
+    """List the sweeps under --results, or the runs of some; the exit code is 1 if a sweep is damaged.
 
-    from bnbench import store
-    from bnbench.console import plain_console
-
+    Example:
+    bnbench ls small norm=batch 'val_accuracy>0.9' --sort=-val_accuracy
+    """
     settings: Settings = context.obj
     if settings.results.exists() and not settings.results.is_dir():
         raise InvalidRequest([f"--results {settings.results}: is not a folder"])
-    folders, damaged = store.sweep_folders(settings.results), list[str]()
-    others = [f"left alone: {folder}: {reason}" for folder, reason in store.foreign_folders(settings.results).items()]
-    if not folders:
-        start = "start one with: bnbench sweep --name first norm=none,batch"
-        for line in (f"no sweeps in {settings.results}; {start}", *others):
-            echo(line)
-        return
-    table = table_of("sweep", "runs", "statuses", "last")
-    for folder in folders:
-        try:
-            counts = Counter(store.statuses(folder).values())
-        except (Damaged, OSError) as error:
-            reason = not_read(error)
-            table.add_row(folder.name, "", reason.partition(":")[0], _changed(folder))
-            damaged.append(f"{folder.name}: {reason}")
-            continue
-        text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-        table.add_row(folder.name, str(counts.total()), text, _changed(folder))
-    plain_console(whole=True).print(table)
-    for line in (*damaged, *others):
-        echo(line)
-    raise typer.Exit(1 if damaged else 0)
+    if as_json and as_csv:
+        raise InvalidRequest(["--json and --csv: give one of them"])
+    form = "json" if as_json else "csv" if as_csv else ""
+    if not words and sort is None and columns is None:
+        raise typer.Exit(list_sweeps(settings.results, form))
+    from bnbench.cli.run_list import list_runs
 
-
-def not_read(error: Damaged | OSError) -> str:
-    """Why a sweep's folder cannot be read."""
-    if isinstance(error, Damaged):
-        return f"damaged: {error.what} ({error.path})"
-    return f"cannot be read: {error.strerror or error} ({error.filename})"
+    told, notes = list_runs(settings, words or (), sort, columns, form)
+    for text in (*told, *notes):
+        echo(text, error=True)
+    raise typer.Exit(1 if told else 0)
 
 
 def list_components(
@@ -170,22 +171,3 @@ def _print_block(name: str, lines: Mapping[str, str]) -> None:
     for label, line in lines.items():
         table.add_row(f"  {label}", line)
     console.print(table)
-
-
-def table_of(*columns: str) -> Any:
-    """An empty table with plain columns."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _changed(folder: Any) -> str:
-    from datetime import datetime
-
-    try:
-        return datetime.fromtimestamp((folder / "runs.csv").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-    except OSError:
-        return ""

@@ -42,7 +42,8 @@ def _completed_tasks(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _completed_sweeps(incomplete: str) -> list[str]:
+def completed_sweeps(incomplete: str) -> list[str]:
+    """See :func:`bnbench.cli.completed_results.sweeps`."""
     from bnbench.cli.completed_results import sweeps, typed_settings
 
     return sweeps(typed_settings(), incomplete)
@@ -107,7 +108,7 @@ SweepName = Annotated[
     typer.Option(
         "--name",
         metavar="NAME",
-        autocompletion=_completed_sweeps,
+        autocompletion=completed_sweeps,
         help="The sweep's folder under --results. Default: model-dataset-date.",
     ),
 ]
@@ -215,11 +216,11 @@ Out = Annotated[
 ]
 Sweeps = Annotated[
     list[str],
-    typer.Argument(metavar="SWEEP...", autocompletion=_completed_sweeps, help="Names of sweeps, or their folders."),
+    typer.Argument(metavar="SWEEP...", autocompletion=completed_sweeps, help="Names of sweeps, or their folders."),
 ]
 RunName = Annotated[
     str,
-    typer.Option("--name", metavar="NAME", autocompletion=_completed_sweeps, help="The sweep that the run belongs to."),
+    typer.Option("--name", metavar="NAME", autocompletion=completed_sweeps, help="The sweep that the run belongs to."),
 ]
 RunId = Annotated[
     str,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bnbench.cli.listing import not_read, table_of
 from bnbench.cli.options import RunId
 from bnbench.cli.settings import Settings
+from bnbench.cli.tables import not_read, table_of
 from bnbench.console import echo
 from bnbench.errors import SHOWN, Damaged, InvalidRequest
 from bnbench.text import plural

@@ -12,7 +12,8 @@ from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.segment import Segment
 from bnbench.store.silence import silences
 from bnbench.store.state import rank
-from bnbench.store.tables import load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
+from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
+from bnbench.store.tags import change_tag, check_tag, read_tags
 
 __all__ = [
     "FAILURES",
@@ -24,8 +25,11 @@ __all__ = [
     "Segment",
     "Status",
     "belongs_to_sweep",
+    "change_tag",
     "check_name",
     "check_place",
+    "check_sweep",
+    "check_tag",
     "check_writable",
     "checked_rows",
     "data_versions",
@@ -44,6 +48,7 @@ __all__ = [
     "pulses",
     "rank",
     "read_history",
+    "read_tags",
     "renew",
     "restore_specs",
     "silences",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bnbench.errors import InvalidRequest
 from bnbench.store.checks import PARTS, TABLES, checked_rows
-from bnbench.store.lock import SWEEP, WRITERS, check_free
+from bnbench.store.lock import SWEEP, TAGGERS, WRITERS, check_free
+from bnbench.store.tags import TAGS_TABLE
 
 LONGEST_NAME = 100
 _NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
@@ -80,7 +81,7 @@ def _nearest(path: Path) -> Path:
 def _closed(folder: Path) -> Path | None:
     """The first of a sweep's own files and folders that this user cannot use; None if all that are there can be."""
     needs = {
-        **dict.fromkeys((SWEEP, WRITERS), os.R_OK | os.W_OK),
+        **dict.fromkeys((SWEEP, WRITERS, TAGGERS, TAGS_TABLE), os.R_OK | os.W_OK),
         **dict.fromkeys(TABLES, os.R_OK),
         **dict.fromkeys(PARTS, os.R_OK | os.W_OK | os.X_OK),
     }

@@ -9,7 +9,8 @@ from pathlib import Path
 from bnbench.errors import Damaged, InvalidRequest
 from bnbench.notices import notice
 from bnbench.paths import irregular
-from bnbench.store.foreign_files import RUN_ID, foreign
+from bnbench.store.columns import RUN_ID
+from bnbench.store.foreign_files import foreign
 from bnbench.store.history import INVOCATIONS, read_history
 from bnbench.store.segment import FOLDER, LOGS, SPECS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 Status = Literal["planned", "running", "completed", "diverged", "failed", "out_of_memory", "impossible", "interrupted"]
@@ -11,6 +12,9 @@ RESULTS: frozenset[str] = frozenset({"completed", "diverged"})
 
 FAILURES: frozenset[str] = frozenset({"failed", "out_of_memory", "impossible", "interrupted"})
 """Statuses that leave a hole in a sweep."""
+
+RUN_ID = re.compile(r"[r0-9a-f][0-9a-f]{11}")
+"""The run_ids of this version and of earlier ones."""
 
 IDENTITY = ("run_id", "status", "error")
 

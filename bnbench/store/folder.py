@@ -18,6 +18,7 @@ from bnbench.store.segment import FOLDER, spec_path, write_spec
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_folder
 from bnbench.store.state import RUNS_TABLE, Row, State, read_state, series_lines
+from bnbench.store.tags import TAGS_TABLE
 
 JOINED = ".joined"
 
@@ -84,7 +85,7 @@ def belongs_to_sweep(path: Path) -> bool:
     """True for a file that a sweep's folder is made of."""
     if path.parent.name in PARTS:
         return (path.parent.parent / RUNS_TABLE).exists()
-    return path.name in TABLES and (path.parent / RUNS_TABLE).exists()
+    return path.name in (*TABLES, TAGS_TABLE) and (path.parent / RUNS_TABLE).exists()
 
 
 def join(folder: Path) -> None:

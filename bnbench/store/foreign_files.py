@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from bnbench.errors import Damaged
-from bnbench.store.columns import IDENTITY, OUTCOME
+from bnbench.store.columns import IDENTITY, OUTCOME, RUN_ID
 from bnbench.store.files import content
 from bnbench.store.history import INVOCATIONS
 from bnbench.store.segment import FOLDER, SPECS
@@ -24,8 +23,6 @@ COLUMNS = {
     PROBE_SERIES.file: PROBE_SERIES.columns,
 }
 """By table, the columns that every version has written."""
-RUN_ID = re.compile(r"[r0-9a-f][0-9a-f]{11}")
-"""The run_ids of this version and of earlier ones."""
 SHOWN = 4
 
 

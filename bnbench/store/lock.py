@@ -17,9 +17,12 @@ from bnbench.errors import BnbenchError, Damaged, Gone, InvalidRequest
 from bnbench.paths import irregular
 from bnbench.store.sharing import make_folder, share
 
-SWEEP, WRITERS = ".lock", ".writers"
+SWEEP, WRITERS, TAGGERS = ".lock", ".writers", ".taggers"
 PATIENCE = 0.5
 """Seconds until a sweep counts as in use; a reader that asks whether it is holds the lock for an instant."""
+
+TAGGERS_PATIENCE = 10.0
+"""Seconds to wait for others who give tags, which takes each an instant."""
 
 WRITERS_PATIENCE = 30.0
 """Seconds that the workers of a dead program have to notice that it died."""
@@ -101,6 +104,21 @@ def nobody_writing(folder: Path) -> Iterator[None]:
         raise Gone(folder)
     refusal = f"a worker process of an earlier bnbench still writes to {folder}; end that process and try again"
     with _hold(folder / WRITERS, fcntl.LOCK_EX, WRITERS_PATIENCE, refusal):
+        yield
+
+
+@contextmanager
+def tagging(folder: Path) -> Iterator[None]:
+    """Be the only one who changes the tags of a sweep.
+
+    Raises:
+        BnbenchError: somebody else does for TAGGERS_PATIENCE.
+        Gone: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise Gone(folder)
+    refusal = f"the tags of {folder} are being changed by another bnbench; try again"
+    with _hold(folder / TAGGERS, fcntl.LOCK_EX, TAGGERS_PATIENCE, refusal):
         yield
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bnbench.errors import Damaged
 from bnbench.store.cells import RUN_RULES, STEP, first_fault
-from bnbench.store.columns import IDENTITY, NEWER, OUTCOME, RESULTS, SPEC
+from bnbench.store.columns import IDENTITY, NEWER, OUTCOME, RESULTS, RUN_ID, SPEC
 from bnbench.store.files import line, read_rows, whole_lines
 from bnbench.store.lock import is_locked
 from bnbench.store.segment import FOLDER, ROWS
@@ -136,6 +136,8 @@ def _check_rows(path: Path, rows: Sequence[Row]) -> None:
         raise Damaged(path, "a row has no run_id")
     if fault := first_fault(rows, RUN_RULES):
         raise Damaged(path, fault)
+    if odd := next((identity for row in rows if not RUN_ID.fullmatch(identity := row["run_id"])), None):
+        raise Damaged(path, f"run_id={odd!r:.60}: must be 12 hexadecimal digits, of which the first may be an r")
 
 
 def _read_segments(folder: Path) -> list[tuple[Path, Row]]:

@@ -31,7 +31,7 @@ def load_runs(folder: Path) -> pd.DataFrame:
         InvalidRequest: there is no such sweep.
         Damaged: a file of it is not as it was written.
     """
-    _check_exists(folder)
+    check_sweep(folder)
     rows = list(checked_rows(folder).values())
     columns = run_columns(rows)
     lines = [line(columns), *(line([row.get(column, "") for column in columns]) for row in rows)]
@@ -105,7 +105,7 @@ def load_sweep_probes(folders: Sequence[Path]) -> pd.DataFrame:
 
 
 def _load_series(folder: Path, series: Series) -> pd.DataFrame:
-    _check_exists(folder)
+    check_sweep(folder)
     while True:
         try:
             content = b"".join([line(series.columns).encode(), *series_lines(read_state(folder), series)])
@@ -117,7 +117,12 @@ def _load_series(folder: Path, series: Series) -> pd.DataFrame:
         return frame
 
 
-def _check_exists(folder: Path) -> None:
+def check_sweep(folder: Path) -> None:
+    """Refuse a folder in which there is no sweep.
+
+    Raises:
+        InvalidRequest: naming those that there are.
+    """
     if reason := foreign(folder):
         raise InvalidRequest([f"{folder}: {reason}; it is left alone"])
     if not is_sweep(folder):

@@ -1,0 +1,73 @@
+"""Tags of runs: words that a user gives them, kept beside the tables as a list of changes that only grows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bnbench.errors import InvalidRequest
+from bnbench.store.files import RowAppender, read_rows
+from bnbench.store.lock import tagging
+
+TAGS_TABLE = "tags.csv"
+TAG_COLUMNS = ("run_id", "tag", "change", "time")
+ADDED, REMOVED = "added", "removed"
+LONGEST_TAG = 40
+_TAG = re.compile(rf"\w[\w.-]{{0,{LONGEST_TAG - 1}}}")
+
+
+def check_tag(tag: str) -> None:
+    """Refuse what is no tag.
+
+    Raises:
+        InvalidRequest: saying which letters it may have.
+    """
+    if not _TAG.fullmatch(tag):
+        allowed = f"letters, digits, '.', '_' and '-', not '.' or '-' first, at most {LONGEST_TAG} of them"
+        raise InvalidRequest([f"tag {tag!r:.80}: must be one word such as best: {allowed}"])
+
+
+def read_tags(folder: Path) -> dict[str, list[str]]:
+    """The tags of each run of a sweep that has some, by run_id, in the order in which they were given.
+
+    Raises:
+        Damaged: their file is none of these.
+    """
+    tags: dict[str, dict[str, None]] = {}
+    try:
+        for row in read_rows(folder / TAGS_TABLE, TAG_COLUMNS):
+            its = tags.setdefault(row["run_id"], {})
+            if row["change"] == REMOVED:
+                its.pop(row["tag"], None)
+            else:
+                its[row["tag"]] = None
+    except FileNotFoundError:
+        return {}
+    return {identity: list(its) for identity, its in tags.items() if its}
+
+
+def change_tag(folder: Path, identities: Iterable[str], tag: str, remove: bool = False) -> list[str]:
+    """Give runs a tag, or take it from them, and return those for which this changed something.
+
+    Several programs may do so at once, also while the sweep is trained.
+
+    Raises:
+        InvalidRequest: it is no tag.
+        BnbenchError: another program holds the list for long.
+    """
+    check_tag(tag)
+    with tagging(folder):
+        tags = read_tags(folder)
+        changed = [identity for identity in dict.fromkeys(identities) if (tag in tags.get(identity, ())) == remove]
+        if changed:
+            facts = {
+                "tag": tag,
+                "change": REMOVED if remove else ADDED,
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+            with closing(RowAppender(folder / TAGS_TABLE, TAG_COLUMNS)) as table:
+                table.append([{"run_id": identity, **facts} for identity in changed], sync=True)
+    return changed
