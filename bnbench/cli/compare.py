@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +31,8 @@ from bnbench.errors import InvalidRequest
 from bnbench.text import plural
 
 if TYPE_CHECKING:
-    from bnbench.compare import Asked, Dossier, Size
+    from bnbench.compare import Arm, Asked, Dossier, Size
+    from bnbench.reports import Report
     from bnbench.study import Place, Row, ScaleName
 
 
@@ -70,7 +73,9 @@ def compare(
         raise typer.Exit
     left = float("inf") if budget is None else budget - (time.monotonic() - began)
     dossier = _trained(found, scale_name, place, jobs, left)
-    _show(asked, dossier, arms, out)
+    command = shlex.join(["bnbench", *sys.argv[1:]])
+    facts = comparison.facts_of(arms, place)
+    _show(comparison.dossier_report(asked, dossier, arms, facts, place.components, command), out)
     raise typer.Exit(1 if dossier.failures else 0)
 
 
@@ -81,8 +86,8 @@ def _asked(
     every: bool,
     scale: str,
     place: Place,
-) -> tuple[list[Asked], list[str], ScaleName]:
-    """The questions of the comparison, and the names of the arms that they are about."""
+) -> tuple[list[Asked], list[Arm], ScaleName]:
+    """The questions of the comparison, and all of its arms."""
     from bnbench import compare as comparison
     from bnbench import study
     from bnbench.study.questions import load_questions, question_names
@@ -100,7 +105,7 @@ def _asked(
     )
     asked = comparison.varied_questions(asked, comparison.load_tasks(tasks or []), overrides, place.components)
     study.check_places([one.study for one in asked], scale_name, place)
-    return asked, list(dict.fromkeys(one for one, _ in comparison.pairs_of(arms, rivals, every))), scale_name
+    return asked, every_arm, scale_name
 
 
 def _is_setting(word: str) -> bool:
@@ -146,16 +151,13 @@ def _show_question(asked: Asked, rows: Sequence[Row]) -> None:
     echo(f"decided: {asked.heads}: {counts}")
 
 
-def _show(asked: Sequence[Asked], dossier: Dossier, arms: Sequence[str], out: Path | None) -> None:
+def _show(report: Report, out: Path | None) -> None:
+    """Print the verdicts, or write the whole dossier to a file."""
     from bnbench import compare as comparison
     from bnbench import reports
     from bnbench.cli.output import format_of, show_report, write_text
 
     echo()
-    title, verdicts = f"Comparison of {', '.join(arms)}", comparison.verdict_view(asked, dossier, arms)
-    if out is None or out == STANDARD_OUTPUT:
-        show_report(reports.Report(title, (), (verdicts,)))
-        return
-    views = (verdicts, comparison.rank_view(asked, dossier), comparison.decision_view(asked, dossier))
-    whole = reports.Report(title, (), views)
-    write_text(out, reports.render(whole, format_of(out)))
+    show_report(comparison.short_report(report))
+    if out is not None and out != STANDARD_OUTPUT:
+        write_text(out, reports.render(report, format_of(out)))

@@ -3,8 +3,9 @@
 from bnbench.compare.arms import AGAINST, Arm, read_arms
 from bnbench.compare.course import Dossier, Size, compare, estimated_seconds, sizes
 from bnbench.compare.design import Asked, ask, pairs_of
+from bnbench.compare.dossier import dossier_report, short_report
+from bnbench.compare.facts import facts_of
 from bnbench.compare.tasks import Task, load_tasks, task_names, varied_questions
-from bnbench.compare.views import decision_view, rank_view, verdict_view
 
 __all__ = [
     "AGAINST",
@@ -15,14 +16,14 @@ __all__ = [
     "Task",
     "ask",
     "compare",
-    "decision_view",
+    "dossier_report",
     "estimated_seconds",
+    "facts_of",
     "load_tasks",
     "pairs_of",
-    "rank_view",
     "read_arms",
+    "short_report",
     "sizes",
     "task_names",
     "varied_questions",
-    "verdict_view",
 ]
