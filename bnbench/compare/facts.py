@@ -54,7 +54,8 @@ def facts_view(arms: Sequence[Arm], facts: Mapping[str, ArmFacts], parts: Known)
 
 
 def _cells(arm: Arm, facts: ArmFacts | None, composer: Composer) -> tuple[Cell, ...]:
-    title = composer.summary("norm", _norm(arm)) or "-"
+    said = composer.facts(_norm(arm))
+    title = (said.title if said else composer.summary("norm", _norm(arm))) or "-"
     if facts is None or facts.error:
         return Cell(arm.name), Cell(title), *(Cell(words="n/a") for _ in range(3))
     yes_or_no = ("yes" if answer else "no" for answer in (facts.uses_batch, facts.differs))

@@ -46,22 +46,25 @@ def ranks(findings: Findings, reading: Reading) -> dict[str, Rank]:
     whole = by_replicate.dropna()
     if whole.empty or whole.shape[1] < 2:
         return {}
-    return _ranks(whole, reading)
+    median = reading.measure.estimand == "median"
+    return rank_columns(whole, higher_is_better=reading.better == "higher", median=median, seed=SEED)
 
 
-def _ranks(values: pd.DataFrame, reading: Reading) -> dict[str, Rank]:
-    """Args: values: a row per replicate, a column per arm."""
-    sign = -1.0 if reading.better == "higher" else 1.0
-    values_SA = sign * values.to_numpy(dtype=float)
-    generator = np.random.default_rng([SEED, *reading.name.encode()])
-    picks_RS = generator.integers(len(values_SA), size=(RESAMPLES, len(values_SA)))
-    centre = np.median if reading.measure.estimand == "median" else np.mean
+def rank_columns(values: pd.DataFrame, *, higher_is_better: bool, median: bool, seed: int) -> dict[str, Rank]:
+    """The ranks of columns by their mean or median.
+
+    Args:
+        values: a row per replicate, a column per arm; none is missing.
+        seed: of the resamples.
+    """
+    values_SA = (-1.0 if higher_is_better else 1.0) * values.to_numpy(dtype=float)
+    picks_RS = np.random.default_rng(seed).integers(len(values_SA), size=(RESAMPLES, len(values_SA)))
+    centre = np.median if median else np.mean
     places_A = _places(np.asarray(centre(values_SA, axis=0))[None])[0]
     places_RA = _places(np.asarray(centre(values_SA[picks_RS], axis=1)))
     low_A, high_A = np.quantile(places_RA, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
     return {
-        str(arm): Rank(float(places_A[at]), float(low_A[at]), float(high_A[at]))
-        for at, arm in enumerate(values.columns)
+        str(arm): Rank(*map(float, ends)) for arm, *ends in zip(values.columns, places_A, low_A, high_A, strict=True)
     }
 
 
