@@ -16,7 +16,7 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from bnbench.cli import compare, listing, report, run, show, study, sweep
+from bnbench.cli import compare, diff, listing, report, run, show, study, sweep
 from bnbench.cli.commands import Command, Group, check_dashes, hoist_global_options
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
@@ -44,6 +44,7 @@ app.command("compare", cls=Command)(compare.compare)
 app.command("report", cls=Command)(report.report)
 app.command("ls", cls=Command)(listing.ls)
 app.command("show", cls=Command)(show.show)
+app.command("diff", cls=Command)(diff.diff)
 app.command("list", cls=Command)(listing.list_components)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from bnbench.config import GROUPS
 from bnbench.console import plain_console
 from bnbench.environment import cores
 from bnbench.notices import Doubling
+from bnbench.paths import shown_path
 from bnbench.spec import RunSpec, arm, flatten, run_id
 from bnbench.text import plural
 
@@ -217,12 +217,6 @@ class RunDisplay:
         seconds = float(str(row["seconds"]))
         parts = [result, *([] if math.isnan(seconds) else [duration(seconds)])]
         self._console.print("; ".join([*parts, f"results in {shown_path(summary.folder)}"]))
-
-
-def shown_path(path: Path) -> Path:
-    """A path as one would type it: relative if it is inside the current folder."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _number(value: float) -> str:

@@ -55,6 +55,11 @@ def _completed_runs(incomplete: str) -> list[str]:
     return runs(typed_settings(), incomplete)
 
 
+def completed_runs_and_sweeps(incomplete: str) -> list[str]:
+    """The sweeps, then the runs, that a text may become."""
+    return [*completed_sweeps(incomplete), *_completed_runs(incomplete)]
+
+
 def _completed_baselines(incomplete: str) -> list[str]:
     from bnbench.cli.completed_results import baselines, typed_settings
 
@@ -71,7 +76,7 @@ def _one_of(*words: str) -> Callable[[str], list[str]]:
 
 
 VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
-FORMAT_NAMES = ("terminal", "markdown", "csv", "latex")
+FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
@@ -202,7 +207,7 @@ Format = Annotated[
         metavar="FORMAT",
         autocompletion=_one_of(*FORMAT_NAMES),
         rich_help_panel=OUTPUT,
-        help="terminal, markdown, csv or latex.  \\[default: by the ending of --out]",
+        help="terminal, markdown, csv, latex or html.  \\[default: by the ending of --out]",
     ),
 ]
 Out = Annotated[
@@ -211,7 +216,36 @@ Out = Annotated[
         parser=output_path,
         metavar="PATH",
         rich_help_panel=OUTPUT,
-        help="Write to a file: .txt, .md, .csv or .tex; - is standard output.",
+        help="Write to a file: .txt, .md, .csv, .tex or .html; - is standard output.",
+    ),
+]
+Open = Annotated[
+    bool, typer.Option("--open", rich_help_panel=OUTPUT, help="Write a page (html) and open it in a browser.")
+]
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch", rich_help_panel=OUTPUT, help="Write a page (html), and anew while runs train, until Ctrl-C."
+    ),
+]
+FigureFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures",
+        parser=path_of("--figures"),
+        metavar="FOLDER",
+        rich_help_panel=OUTPUT,
+        help="Draw figures into a folder, each with its numbers as CSV.",
+    ),
+]
+FigureFormats = Annotated[
+    str,
+    typer.Option(
+        "--figure-format",
+        metavar="FORMATS",
+        autocompletion=_one_of("svg", "pdf", "png", "svg,pdf"),
+        rich_help_panel=OUTPUT,
+        help="svg, pdf or png, or several: svg,pdf.",
     ),
 ]
 Sweeps = Annotated[

@@ -21,7 +21,9 @@ def show_report(report: Report) -> None:
         echo(render(report).removesuffix("\n"))
 
 
-FORMAT_OF = {".md": "markdown", ".txt": "terminal", ".csv": "csv", ".tex": "latex", "": "terminal"}
+FORMAT_OF = {
+    ".md": "markdown", ".txt": "terminal", ".csv": "csv", ".tex": "latex", ".html": "html", "": "terminal",
+}  # fmt: skip
 """By the ending of a file's name, the format in which it is written."""
 
 
@@ -39,8 +41,8 @@ def format_of(path: Path | None) -> str:
     return FORMAT_OF.get(ending, "terminal")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file and say so: into what is there (a file, a link, a device); a new file appears whole.
+def write_text(path: Path, text: str, quiet: bool = False) -> None:
+    """Write a file and, unless quiet, say so: into what is there (a file, a link, a device); a new file appears whole.
 
     Raises:
         InvalidRequest: the file cannot be written, or belongs to a sweep's results.
@@ -58,6 +60,8 @@ def write_text(path: Path, text: str) -> None:
                 stream.write(text)
     except OSError as error:
         raise InvalidRequest([f"--out {path}: cannot be written: {error.strerror}"]) from error
+    if quiet:
+        return
     echo(f"wrote {path}", error=True)  # standard output may be what was written to
 
 

@@ -216,6 +216,6 @@ class Trainer:
 
 
 def _shown(path: Path) -> Path:
-    from bnbench.cli.display import shown_path
+    from bnbench.paths import shown_path
 
     return shown_path(path.absolute())

@@ -23,6 +23,8 @@ MOST_TICKS = 10
 SHORT_NUMBER = "datum.value < 1e-4 ? format(datum.value, '.3~e') : format(datum.value, '.6~r')"
 AXIS = 56
 """Pixels from the end of the axes to the legend."""
+APART, MOST_APART = 0.012, 0.06
+"""Share between lines that would hide each other: of neighbours, and of all."""
 SAMPLE = 24
 """Length of a line of a legend."""
 PIXELS: dict[str, Spec] = {
@@ -54,7 +56,7 @@ def _plain(value: Any) -> Any:
 
 def quantity(field: str, title: str, format: str = ".6~g", **more: Any) -> Spec:
     """An axis of numbers; ``scale`` and ``axis`` settings among ``more``."""
-    axis = {"format": format, "labelOverlap": True, **more.pop("axis", {})}
+    axis = {"format": format, "labelOverlap": "greedy", **more.pop("axis", {})}
     scale = {"zero": False, "nice": True, **more.pop("scale", {})}
     return {"field": field, "type": "quantitative", "title": title, "axis": axis, "scale": scale, **more}
 
@@ -81,7 +83,8 @@ def decades(field: str, title: str, *frames: pd.DataFrame) -> Spec:
     digits = (1, 2, 5) if math.log10(high / low) < 2 else (1,)
     ticks = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
     axis = logarithmic(field, title, [low, high])
-    return {**axis, "axis": {**axis["axis"], "values": [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]}}
+    shown = [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]
+    return {**axis, "axis": {**axis["axis"], "values": shown, "labelOverlap": len(ticks) > 2 * MOST_TICKS}}
 
 
 def steps(field: str, title: str = "training steps") -> Spec:
@@ -126,6 +129,12 @@ def legend(members: Sequence[Member], top: float = HEIGHT + AXIS, line: bool = T
         layer("point", marks, {**PIXELS, **only(style, "color", "shape")}),
         layer("text", words, {**PIXELS, "text": {"field": "s"}}, align="left", baseline="middle"),
     ]
+
+
+def apart(members: Sequence[Member], part: pd.DataFrame, share: str) -> pd.DataFrame:
+    """Lines of shares with the height ``y`` at which they are drawn: no two at the same, the first one highest."""
+    order = {member.label: (len(members) - 1) / 2 - at for at, member in enumerate(members)}
+    return part.assign(y=part[share] + min(APART, MOST_APART / len(order)) * part["s"].map(order).astype(float))
 
 
 def only(encoding: Mapping[str, Spec], *channels: str) -> dict[str, Spec]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.reports.latex import render_latex
 from bnbench.reports.markdown import render_markdown
+from bnbench.reports.page import render_html
 from bnbench.reports.terminal import render_terminal
 from bnbench.reports.tidy import render_csv
 from bnbench.reports.view import Report
@@ -16,6 +17,7 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "markdown": render_markdown,
     "csv": render_csv,
     "latex": render_latex,
+    "html": render_html,
 }
 
 

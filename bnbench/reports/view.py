@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bnbench.figures.figure import Figure
+from bnbench.figures import Figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,8 @@ class Cell:
         remarks: a few words each, behind the number: ``edge``, ``n=2``.
         mark: what a format may set off by colour or weight.
         where: the settings of the runs behind the number, by column of runs.csv, as texts that ``bnbench ls`` takes as
-            filters: ``{"norm": "batch", "lr": "0.1"}``; empty where it rests on no runs of its own.
+            filters: ``{"norm": "batch", "lr": "0.1"}``; several texts have commas between them. Empty for names, and
+            for what is computed from other entries, such as a speed-up.
     """
 
     value: float | str | None = None
@@ -85,7 +86,7 @@ class ReportView:
     title: str
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    figures: Sequence[Figure] = ()
 
 
 @dataclass(frozen=True, slots=True)

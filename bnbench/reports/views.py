@@ -19,6 +19,7 @@ from bnbench.reports.origin_notes import origin_notes
 from bnbench.reports.provenance import provenance, report_title
 from bnbench.reports.small_batch import small_batch
 from bnbench.reports.view import Report, ReportView
+from bnbench.reports.where import with_versions
 
 VIEWS: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Options], ReportView]] = {
     "convergence": convergence,
@@ -60,7 +61,7 @@ def report(
         raise InvalidRequest(problems)
     notes = origin_notes(shown)
     computed = [VIEWS[name](shown.runs, metrics, options) for name in views]
-    told = tuple(replace(view, notes=(*view.notes, *notes)) for view in computed)
+    told = tuple(with_versions(replace(view, notes=(*view.notes, *notes)), shown) for view in computed)
     return Report(report_title(runs), (), told, provenance(runs), runs)
 
 

@@ -9,8 +9,10 @@ from bnbench.store.foreign_files import foreign
 from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import is_locked, locked
 from bnbench.store.pulse import Pulse, pulses
+from bnbench.store.results import differing_results
 from bnbench.store.segment import Segment
 from bnbench.store.silence import silences
+from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 from bnbench.store.tags import change_tag, check_tag, read_tags
@@ -23,6 +25,7 @@ __all__ = [
     "RESULTS",
     "Pulse",
     "Segment",
+    "SingleRun",
     "Status",
     "belongs_to_sweep",
     "change_tag",
@@ -33,6 +36,7 @@ __all__ = [
     "check_writable",
     "checked_rows",
     "data_versions",
+    "differing_results",
     "enter_runs",
     "foreign",
     "foreign_folders",
@@ -42,6 +46,7 @@ __all__ = [
     "load_metrics",
     "load_probes",
     "load_runs",
+    "load_single_runs",
     "load_sweep_probes",
     "load_sweeps",
     "locked",
