@@ -5,6 +5,7 @@ A ``plugin`` is a file, as on the command line, and is executed in processes of 
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 
-from bnbench import launch, reports, session, store, study
+from bnbench import comparison, launch, reports, session, store, study
 from bnbench.errors import InvalidRequest
 from bnbench.notices import heard
 from bnbench.paths import expanded
@@ -171,3 +172,46 @@ def verdicts(*words: str, scale: str = "cpu", jobs: int | None = None, **paths: 
         return study.execute(one, plan, jobs)
 
     return study.as_table(study.scorecard([study.run_study(one, scale_name, place, train) for one in studies]))
+
+
+@heard(_warn)
+def compare(
+    *words: str,
+    against: Sequence[str] = (),
+    on: Sequence[str] = (),
+    scale: str = "cpu",
+    budget: float = math.inf,
+    every_pair: bool = False,
+    jobs: int | None = None,
+    **paths: Unpack[PathOptions],
+) -> reports.Document:
+    """Ask every question of a norm, against others, and return the dossier of its verdicts.
+
+    Args:
+        words: norms, with options in one text (``"group groups=8"``); and settings of all runs (``"seeds=40"``).
+        against: what each is compared with; by default batch, group, layer, rms and none.
+        on: tasks, such as ``"mnist-cnn"``.
+        scale: ``smoke``, ``cpu`` or ``gpu``.
+        budget: seconds after which what is decided is returned.
+        every_pair: compare all of them with each other.
+        jobs: worker processes; 1 trains in this process, unless on a GPU.
+        paths: ``results``, ``data`` and ``plugin``.
+
+    Raises:
+        BnbenchError: something is wrong with the request.
+    """
+    places = _paths(**paths)
+    prestart = _prestarted(places, jobs)
+    if prestart is not None and places.plugin is None:
+        prestart.begin()
+    place = study.Place(places.results, places.data, places.plugin)
+    request = comparison.read_comparison(words, against, on, scale, place, every_pair)
+
+    def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
+        return study.execute(one, plan, jobs)
+
+    found = comparison.sizes(request.asked, request.scale, place)
+    dossier = comparison.compare(found, request.scale, place, train, budget)
+    facts = comparison.facts_of(request.arms, place)
+    command = f"bnbench.compare({', '.join(map(repr, words))}, ...)"
+    return reports.Document(comparison.dossier_report(request, dossier, facts, place.components, command))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bnbench.compare.course import Dossier, by_reading
-from bnbench.compare.design import Asked
-from bnbench.compare.ranks import Rank
+from bnbench.comparison.course import Dossier, by_reading
+from bnbench.comparison.design import Asked
+from bnbench.comparison.ranks import Rank
+from bnbench.figures import Drawn, Figure
 from bnbench.reports import Cell, Column, ReportView, Table
 from bnbench.reports.view import Mark
 from bnbench.stats import Verdict
 from bnbench.study import Row
 from bnbench.study.questions import Reading
+from bnbench.study.views import with_units
 from bnbench.study.wording import centre, effect, interval, sentence, signed
 from bnbench.text import listing, plural
 
@@ -155,18 +157,41 @@ def _rank_cell(rank: Rank | None) -> Cell:
 
 
 def decision_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
-    """How each verdict came about: its numbers, and a sentence for each."""
+    """How each verdict came about: its numbers, a sentence for each, and a figure per reading."""
     titles = ["verdict", "effect", "95% interval", "p", "adjusted", "n"]
-    tables = []
+    columns = (Column("arm", key=True), Column("against", key=True), *map(Column, titles))
+    decided = list(_readings(asked, dossier))
+    tables = [
+        Table(head, columns, tuple(map(_decision_cells, rows)), tuple(map(sentence, rows))) for head, rows in decided
+    ]
+    return ReportView("How it was decided", tuple(tables), figures=Drawn(lambda: _figures(decided)))
+
+
+def _readings(asked: Sequence[Asked], dossier: Dossier) -> Iterator[tuple[str, Sequence[Row]]]:
+    """Each reading that was decided: its question with what it is called, and its rows."""
     for one in asked:
         for name, rows in by_reading(one, dossier.rows.get(one.name, ())).items():
             reading = next(reading for reading in one.readings if reading.name == name)
-            columns = (Column("arm", key=True), Column("against", key=True), *map(Column, titles))
-            notes = tuple(sentence(row) for row in rows)
-            tables.append(
-                Table(f"{one.head(reading)}: {reading.asks}", columns, tuple(map(_decision_cells, rows)), notes)
-            )
-    return ReportView("How it was decided", tuple(tables))
+            if rows:
+                yield f"{one.head(reading)}: {reading.asks}", rows
+
+
+def _figures(decided: Sequence[tuple[str, Sequence[Row]]]) -> dict[str, Figure | str]:
+    """A forest plot per reading: an effect and its interval for each pair of arms."""
+    from bnbench.figures.places import slug
+    from bnbench.figures.scorecard import scorecard
+
+    figures: dict[str, Figure | str] = {}
+    for head, rows in decided:
+        pairs = [row.claim.compare for row in rows]
+        table = with_units(rows).assign(
+            study=[arm for arm, _ in pairs],
+            claim=[f"against {other}" for _, other in pairs],
+            verdict=[OUTCOMES[row.decision.verdict] for row in rows],
+        )
+        name, figure = slug(head.partition(":")[0]), scorecard(table)
+        figures[name] = figure if isinstance(figure, str) else replace(figure, name=name, title=head)
+    return figures
 
 
 def _decision_cells(row: Row) -> tuple[Cell, ...]:

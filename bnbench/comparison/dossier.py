@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bnbench.compare.arms import Arm
-from bnbench.compare.course import Dossier
-from bnbench.compare.design import Asked
-from bnbench.compare.facts import facts_view
-from bnbench.compare.views import decision_view, lines_of, rank_view, summary, verdict_view
+from bnbench.comparison.course import Dossier
+from bnbench.comparison.facts import facts_view
+from bnbench.comparison.request import Comparison, power_note
+from bnbench.comparison.views import decision_view, lines_of, rank_view, summary, verdict_view
 from bnbench.environment import environment
 from bnbench.reports import Report
 from bnbench.schema import Known
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
 
 
 def dossier_report(
-    asked: Sequence[Asked],
+    request: Comparison,
     dossier: Dossier,
-    arms: Sequence[Arm],
     facts: Mapping[str, ArmFacts],
     parts: Known,
     command: str,
@@ -30,18 +28,23 @@ def dossier_report(
     """All that a comparison came to.
 
     Args:
-        asked: the questions, in the order in which they are shown.
-        arms: all of them; the verdicts say which are compared.
+        request: what was compared.
         facts: of each arm, by its name.
         command: that repeats the comparison.
     """
+    asked = request.asked
     subjects = list(dict.fromkeys(arm for one in asked for arm, _ in one.pairs))
     sentences = tuple(text for name in subjects for text in summary(lines_of(asked, dossier, name), name))
     verdicts = verdict_view(asked, dossier, subjects)
-    views = (verdicts, rank_view(asked, dossier), facts_view(arms, facts, parts), decision_view(asked, dossier))
+    views = (verdicts, rank_view(asked, dossier), facts_view(request.arms, facts, parts), decision_view(asked, dossier))
     shown = tuple(view for view in views if view.tables or view.notes)
     where = tuple((key, str(value)) for key, value in environment().items())
-    return Report(f"Comparison of {', '.join(subjects)}", sentences, shown, (("command", command), *where))
+    return Report(
+        f"Comparison of {', '.join(subjects)}",
+        sentences,
+        shown,
+        (("command", command), ("replicates", power_note(request)), *where),
+    )
 
 
 def short_report(report: Report) -> Report:

@@ -13,6 +13,9 @@ from bnbench.spec import run_id
 AGAINST = ("batch", "group", "layer", "rms", "none")
 """The norms that an arm is compared with unless others are named."""
 
+TRIED_ON = ("model=mlp",)
+"""The network on which arms are told apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -71,6 +74,17 @@ def _whole_key(key: str, norm: str, composer: Composer) -> str:
     return f"model.{key}" if any(key in composer.options("model", model) for model in models) else key
 
 
+def default_rivals(arms: Sequence[Arm], parts: Known) -> list[Arm]:
+    """The norms of :data:`AGAINST` that are not among some arms, whatever those are called."""
+    there = {_identity(arm, parts) for arm in arms}
+    return [arm for arm in read_arms(AGAINST, parts) if _identity(arm, parts) not in there]
+
+
+def _identity(arm: Arm, parts: Known) -> str:
+    """Equal for arms that are the same."""
+    return run_id(compose_request([*TRIED_ON, *arm.settings], parts).specs[0])
+
+
 def _same(arms: Sequence[Arm], parts: Known, problems: list[str]) -> list[str]:
     """Complaints about arms that cannot be composed, or that are one arm under two names."""
     if problems:
@@ -78,7 +92,7 @@ def _same(arms: Sequence[Arm], parts: Known, problems: list[str]) -> list[str]:
     first: dict[str, Arm] = {}
     found = []
     for arm in arms:
-        request = compose_request(["model=mlp", *arm.settings], parts)
+        request = compose_request([*TRIED_ON, *arm.settings], parts)
         found += [f"arm {arm.name!r}: {problem}" for problem in request.problems]
         if request.problems:
             continue

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bnbench import session
-from bnbench.compare.deadline import Deadline
-from bnbench.compare.design import Asked
-from bnbench.compare.ranks import Rank, ranks
+from bnbench.comparison.deadline import Deadline
+from bnbench.comparison.design import Asked
+from bnbench.comparison.ranks import Rank, ranks
 from bnbench.study import Place, Row, ScaleName, Study, forecast_study, run_study, training_options
 from bnbench.study.scorecards import decided
 

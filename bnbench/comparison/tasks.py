@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bnbench.compare.design import Asked
+from bnbench.comparison.design import Asked
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.paths import conf_dir
 from bnbench.schema import Known

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bnbench.compare.deadline import Deadline
+from bnbench.comparison.deadline import Deadline
 
 
 def test_a_block_that_goes_on_is_interrupted():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bnbench.compare import Arm, pairs_of, read_arms
+from bnbench.comparison import Arm, pairs_of, read_arms
 from bnbench.errors import InvalidRequest
 from bnbench.schema import Known
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnbench.compare.ranks import Rank, rank_columns
+from bnbench.comparison.ranks import Rank, rank_columns
 
 REPLICATES = 40
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bnbench.compare.arms import Arm
+from bnbench.comparison.arms import Arm
 from bnbench.study import ScaleName, Study, StudyClaim
 from bnbench.study.questions import Question, Reading
 

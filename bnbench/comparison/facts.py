@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bnbench.compare.arms import Arm
+from bnbench.comparison.arms import Arm
 from bnbench.config import Composer, compose_request
 from bnbench.imports import imported_whole
 from bnbench.isolation import ask
