@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bnbench import session
+from bnbench import session, store
 from bnbench.comparison.deadline import Deadline
 from bnbench.comparison.design import Asked
 from bnbench.comparison.ranks import Rank, ranks
 from bnbench.study import Place, Row, ScaleName, Study, forecast_study, run_study, training_options
 from bnbench.study.scorecards import decided
+from bnbench.text import listing, plural
 
 Train = Callable[[Study, str, session.Plan], session.Summary]
 """As the runner of studies has it."""
@@ -139,7 +140,17 @@ def _ask(size: Size, scale: ScaleName, place: Place, train: Train, family: int, 
     for reading in size.asked.readings:
         dossier.ranks[name, reading.name] = ranks(findings, reading)
     dossier.failures += findings.failures
+    if findings.failures:
+        dossier.remarks[name] = (*dossier.remarks.get(name, ()), *_failures(size))
     dossier.rows[name] = rows
+
+
+def _failures(size: Size) -> Iterator[str]:
+    """A sentence for each error of runs that failed, with the norms that it befell."""
+    runs = store.load_runs(size.plan.folder)
+    failed = runs[runs["status"].isin(store.FAILURES) & runs["run_id"].isin(list(size.plan.specs))]
+    for error, rows in failed.groupby("error", sort=False):
+        yield f"{plural(len(rows), 'run')} of {listing(list(rows['norm'].unique()))} failed: {error}"
 
 
 def by_reading(asked: Asked, rows: Sequence[Row]) -> Mapping[str, Sequence[Row]]:
