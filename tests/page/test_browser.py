@@ -80,7 +80,7 @@ def test_axe_finds_nothing_serious(browser: Browser, page: Path, scheme: str) ->
     browser.prefer(scheme)
     browser.open(page)
     browser.run("document.querySelectorAll('details:not(#runtable *)').forEach(details => { details.open = true })")
-    assert browser.faults() == []
+    assert browser.faults("all" if scheme == "light" else "color-contrast") == []
 
 
 def test_hostile_texts_are_text(browser: Browser, hostile: Path) -> None:
@@ -261,6 +261,8 @@ def test_a_fragment_keeps_its_style_to_itself(browser: Browser, folder: Path) ->
     path.write_text(outside + render_fragment(make_report()), encoding="utf-8")
     browser.open(path)
     assert browser.run("return getComputedStyle(document.querySelector('#t')).borderTopWidth") == "0px"
-    assert browser.run("return document.querySelectorAll('.bnbench-report svg').length") == 2
+    assert browser.run("return document.querySelectorAll('.bnbench-report svg').length") == len(
+        [panel for view in make_report().views for figure in view.figures for panel in figure.panels]
+    )
     assert browser.run("return document.querySelectorAll('.bnbench-report table').length") >= 5
     assert browser.messages() == []
