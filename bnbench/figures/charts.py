@@ -57,7 +57,9 @@ def _plain(value: Any) -> Any:
 def quantity(field: str, title: str, format: str = ".6~g", **more: Any) -> Spec:
     """An axis of numbers; ``scale`` and ``axis`` settings among ``more``."""
     axis = {"format": format, "labelOverlap": "greedy", **more.pop("axis", {})}
-    scale = {"zero": False, "nice": True, **more.pop("scale", {})}
+    scale = {"nice": True, **more.pop("scale", {})}
+    if "type" not in scale and "domain" not in scale:
+        scale.setdefault("zero", False)
     return {"field": field, "type": "quantitative", "title": title, "axis": axis, "scale": scale, **more}
 
 
