@@ -54,7 +54,8 @@ def test_the_tutorial(program: Program) -> None:
 
 def test_the_page_on_reports(small: Program) -> None:
     carried_out(small, "reports")
-    for name in ("small.html", "small.md", "small.tex", "small.csv", "small-report.html", "figures/batch-sizes-all.png"):
+    names = ("small.html", "small.md", "small.tex", "small.csv", "small-report.html", "figures/batch-sizes-all.png")
+    for name in names:
         assert Path(name).is_file(), name
 
 
