@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ def make_runs() -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, metrics
 
 
+@cache
 def make_report() -> Report:
     """A report of these runs, with a summary, a figure, and a table whose numbers say what runs are behind them."""
     runs, metrics = make_runs()
@@ -65,6 +67,7 @@ def make_figure(text: str = "batch") -> Figure:
     return Figure("curves", f"Curves {text}", f"Accuracy in percent, n=3, {text}.", panels, data)
 
 
+@cache
 def make_hostile_report() -> Report:
     """A report with each hostile text in all places that hold text."""
     runs, _ = make_runs()
