@@ -1,6 +1,6 @@
 """bnbench: ablation studies of normalization layers.
 
-From a notebook: ``run``, ``sweep``, ``compare``, ``load``, ``load_network``, ``load_probes``, ``report`` and ``verdicts``.
+From a notebook: ``run``, ``sweep``, ``compare``, ``report``, ``verdicts``, ``load``, ``load_probes``, ``load_network``.
 """
 
 from __future__ import annotations
