@@ -16,7 +16,7 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from bnbench.cli import listing, report, run, show, study, sweep
+from bnbench.cli import diff, listing, merge, rename, report, run, show, study, sweep, trash
 from bnbench.cli.commands import Command, Group, check_dashes, hoist_global_options
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
@@ -43,6 +43,11 @@ app.add_typer(study.app, name="study", no_args_is_help=True)
 app.command("report", cls=Command)(report.report)
 app.command("ls", cls=Command)(listing.ls)
 app.command("show", cls=Command)(show.show)
+app.command("diff", cls=Command)(diff.diff)
+app.command("rm", cls=Command)(trash.rm)
+app.command("restore", cls=Command)(trash.restore)
+app.command("rename", cls=Command)(rename.rename)
+app.command("merge", cls=Command)(merge.merge)
 app.command("list", cls=Command)(listing.list_components)
 
 

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from bnbench import store
 from bnbench.cli.settings import Settings
 from bnbench.paths import shown_path
 
+TAIL, TAIL_BYTES = 12, 1 << 16
+"""Lines of a log that are shown, and bytes at its end in which they are looked for."""
 
-def failure(settings: Settings, folder: Path, run: pd.Series[Any]) -> Iterator[str]:
-    """The end of a run, the place of its log, and the command that trains it again; a line each.
 
-    Args:
-        run: its row of runs.csv.
-    """
-    yield f"{run['status']}: {run['error']}" if isinstance(run["error"], str) else str(run["status"])
-    log = folder / "logs" / f"{run['run_id']}.log"
-    if log.is_file():
+def failure(settings: Settings, run: store.SingleRun) -> Iterator[str]:
+    """The end of a run's log, the end of the run, the place of the log, and the command that trains it again."""
+    log, folder = run.log(), run.folder
+    if log is not None and (tail := _tail(log)):
+        yield from (f"  {line}" for line in tail)
+        yield ""
+    yield f"{run.status}: {run.row['error']}" if run.row.get("error") else run.status
+    if log is not None:
         yield f"log: {shown_path(log.absolute())}"
-    spec = folder / "specs" / f"{run['run_id']}.yaml"
+    spec = folder / "specs" / f"{run.identity}.yaml"
     if spec.is_file():
-        yield f"again: {again(settings, folder)(str(run['run_id']), isinstance(run.get('plugin'), str))}"
+        yield f"again: {again(settings, folder)(run.identity, bool(run.row.get('plugin')))}"
+
+
+def _tail(log: Path) -> list[str]:
+    """The last lines of a file."""
+    with log.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL_BYTES))
+        return stream.read().decode(errors="replace").rstrip().splitlines()[-TAIL:]
 
 
 def again(settings: Settings, folder: Path) -> Callable[[str, bool], str]:

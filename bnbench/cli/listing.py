@@ -28,7 +28,7 @@ def ls(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SWEEP]... [CONDITION]...",
+            metavar="SWEEP... CONDITION...",
             autocompletion=completed_sweeps,
             help="Runs of these sweeps that meet all conditions: norm=none,batch 'val_accuracy>0.9' status!=failed.",
         ),

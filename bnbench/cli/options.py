@@ -40,6 +40,11 @@ def _completed_runs(incomplete: str) -> list[str]:
     return runs(typed_settings(), incomplete)
 
 
+def completed_runs_and_sweeps(incomplete: str) -> list[str]:
+    """The sweeps, then the runs, that a text may become."""
+    return [*completed_sweeps(incomplete), *_completed_runs(incomplete)]
+
+
 def _completed_baselines(incomplete: str) -> list[str]:
     from bnbench.cli.completed_results import baselines, typed_settings
 
@@ -136,6 +141,10 @@ Lanes = Annotated[
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", rich_help_panel=TRAINING, help="Stop at the first failure.")]
+SaveWeights = Annotated[
+    bool,
+    typer.Option("--save-weights", rich_help_panel=TRAINING, help="Keep the weights of trained networks, in weights/."),
+]
 Views = Annotated[
     list[str] | None,
     typer.Option(
@@ -206,6 +215,26 @@ Watch = Annotated[
     bool,
     typer.Option(
         "--watch", rich_help_panel=OUTPUT, help="Write a page (html), and anew while runs train, until Ctrl-C."
+    ),
+]
+FigureFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures",
+        parser=path_of("--figures"),
+        metavar="FOLDER",
+        rich_help_panel=OUTPUT,
+        help="Draw figures into a folder, each with its numbers as CSV.",
+    ),
+]
+FigureFormats = Annotated[
+    str,
+    typer.Option(
+        "--figure-format",
+        metavar="FORMATS",
+        autocompletion=_one_of("svg", "pdf", "png", "svg,pdf"),
+        rich_help_panel=OUTPUT,
+        help="svg, pdf or png, or several: svg,pdf.",
     ),
 ]
 Sweeps = Annotated[

@@ -22,13 +22,8 @@ def show_report(report: Report) -> None:
 
 
 FORMAT_OF = {
-    ".md": "markdown",
-    ".txt": "terminal",
-    ".csv": "csv",
-    ".tex": "latex",
-    ".html": "html",
-    "": "terminal",
-}
+    ".md": "markdown", ".txt": "terminal", ".csv": "csv", ".tex": "latex", ".html": "html", "": "terminal",
+}  # fmt: skip
 """By the ending of a file's name, the format in which it is written."""
 
 

@@ -16,6 +16,7 @@ from bnbench.console import echo
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.reports import Report
 from bnbench.reports.page import MOST_RUNS, PageOptions, render_html
+from bnbench.reports.tidy import safe_csv
 
 REFRESH = 30
 """Seconds between two pages of a report that is watched."""
@@ -94,7 +95,7 @@ class PageRequest:
         beside = path.with_name(f"{path.stem}-runs.csv")
         write_text(path, render_html(report, replace(options, runs_file=beside.name if many else "")), quiet)
         if many and report.runs is not None:
-            write_text(beside, report.runs.to_csv(index=False, lineterminator="\n"), quiet)
+            write_text(beside, safe_csv(report.runs)[0], quiet)
 
     def _keep(self, path: Path, options: PageOptions, seen: object) -> None:
         """Write the page anew when the sweeps have changed, until Ctrl-C; the last one does not load itself again."""

@@ -2,132 +2,143 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from bnbench.cli.options import RunId
 from bnbench.cli.settings import Settings
-from bnbench.cli.tables import not_read, table_of
+from bnbench.cli.tables import table_of
 from bnbench.console import echo
-from bnbench.errors import SHOWN, Damaged, InvalidRequest
-from bnbench.text import plural
+from bnbench.errors import Damaged
+from bnbench.text import general, plural
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
 
+    from bnbench.store import SingleRun
 
-@dataclass(frozen=True)
-class _Entry:
-    """A run in one of the sweeps.
-
-    Attributes:
-        folder: of the sweep.
-        row: of the run in runs.csv.
-        metrics: its evaluations.
-        readings: of its probes.
-    """
-
-    folder: Path
-    row: pd.Series
-    metrics: pd.DataFrame
-    readings: pd.DataFrame
-
-    @property
-    def identity(self) -> str:
-        return str(self.row["run_id"])
-
-    @property
-    def status(self) -> str:
-        return str(self.row["status"])
+CURVES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+MOST_EVALUATIONS = 40
 
 
 def show(
     context: typer.Context,
     run: RunId,
 ) -> None:
-    """Show everything that is known of one run."""
-    from bnbench import store
+    """Show everything that is known of one run: its settings, how it went, and how it ended.
+
+    Example:
+    bnbench show small/r4618
+    """
     from bnbench.console import plain_console
+    from bnbench.store import FAILURES
     from bnbench.text import listing
 
     settings: Settings = context.obj
-    if not run:
-        raise InvalidRequest(["run '': must be a run id, or the beginning of one"])
-    entries, damaged = _entries(settings.results, run)
-    _check_one(settings.results, run, entries, damaged)
-    best = max(entries, key=lambda entry: store.rank(entry.status))
+    runs, damaged = _runs(settings, run)
+    best = runs[0]
     console = plain_console(whole=True)
-    if len(entries) > 1:
-        every = listing([f"{entry.folder.name} ({entry.status})" for entry in entries])
-        sweeps = plural(len(entries), "sweep")
+    if len(runs) > 1:
+        every = listing(sorted(f"{one.folder.name} ({one.status})" for one in runs))
+        sweeps = plural(len(runs), "sweep")
         console.print(f"{best.identity} is in {sweeps}: {every}; shown is that of {best.folder.name}")
-    _print(best, console)
-    if best.status in store.FAILURES:
+    _print_row(best, console)
+    _print_evaluations(best, console)
+    _print_readings(best, console)
+    if best.status in FAILURES:
         from bnbench.cli.failure import failure
 
         console.print()
-        for line in failure(settings, best.folder, best.row):
+        for line in failure(settings, best):
             console.print(line)
     for text in damaged:
         echo(text, error=True)
     raise typer.Exit(1 if damaged else 0)
 
 
-def _entries(results: Path, beginning: str) -> tuple[list[_Entry], list[str]]:
-    """The runs whose ids have a beginning, in all sweeps; a line for each folder that cannot be looked into."""
-    from bnbench import store
-
-    entries, damaged = list[_Entry](), []
-    for folder in store.sweep_folders(results):
-        try:
-            if any(identity.startswith(beginning) for identity in store.statuses(folder)):
-                runs, metrics = store.load_sweeps([folder])
-                probes = store.load_probes(folder)
-                for _, row in runs[runs["run_id"].str.startswith(beginning)].drop(columns="sweep").iterrows():
-                    its = (table[table["run_id"] == row["run_id"]] for table in (metrics, probes))
-                    entries.append(_Entry(folder, row, *its))
-        except (Damaged, OSError) as error:
-            damaged.append(f"not looked into: {folder}: {not_read(error)}")
-    return entries, damaged
-
-
-def _check_one(results: Path, beginning: str, entries: list[_Entry], damaged: list[str]) -> None:
-    """Refuse the beginning of no run's id, or of several.
+def _runs(settings: Settings, word: str) -> tuple[list[SingleRun], list[str]]:
+    """A run in all sweeps that have it, that which counts first; a line for each folder that cannot be looked into.
 
     Raises:
-        InvalidRequest: it is one.
+        InvalidRequest: the word names no run, or several.
     """
     from bnbench import store
+    from bnbench.cli.references import no_run, run_places
+    from bnbench.cli.tables import not_read
 
-    identities = list(dict.fromkeys(entry.identity for entry in entries))
-    if not identities:
-        others = [f"not looked into: {folder}: {why}" for folder, why in store.foreign_folders(results).items()]
-        raise InvalidRequest([f"no run starts with {beginning!r} in {results}", *damaged, *others])
-    if len(identities) > 1:
-        first = ", ".join(identities[:SHOWN])
-        few = first if len(identities) <= SHOWN else f"one of {len(identities)} runs, {first}, ..."
-        raise InvalidRequest([f"run {beginning!r}: could be {few}; give more of it"])
+    damaged: list[str] = []
+    runs: list[SingleRun] = []
+    for place in run_places(settings, word, damaged):
+        try:
+            runs += store.load_single_runs(place.folder, [place.identity])
+        except (Damaged, OSError) as error:
+            damaged.append(f"not looked into: {place.folder}: {not_read(error)}")
+    if not runs:
+        raise no_run(settings, word, damaged)
+    return sorted(runs, key=lambda run: -store.rank(run.status)), damaged
 
 
-def _print(entry: _Entry, console: Console) -> None:
-    """Print the row of a run, its evaluations, and the number of its probes' readings."""
-    import pandas as pd
-
-    table = table_of("sweep", entry.folder.name)
-    for name, value in entry.row.items():
-        if not pd.isna(value):
-            table.add_row(str(name), f"{value:g}" if isinstance(value, float) else str(value))
+def _print_row(run: SingleRun, console: Console) -> None:
+    """Print the row of a run."""
+    table = table_of("sweep", run.folder.name)
+    for name, cell in run.row.items():
+        if cell:
+            table.add_row(name, _short(name, cell))
+    if run.tags:
+        table.add_row("tags", ", ".join(run.tags))
     console.print(table)
     console.print()
-    metrics = entry.metrics.drop(columns="run_id")
-    console.print(metrics.to_string(index=False) if len(metrics) else "no evaluations")
-    if len(entry.readings):
-        counts = entry.readings.groupby("probe", sort=False).agg(steps=("step", "nunique"), values=("value", "size"))
+
+
+def _print_evaluations(run: SingleRun, console: Console) -> None:
+    """Print the curves of a run, and its evaluations, of very many the last ones."""
+    from bnbench.cli.curves import curve
+    from bnbench.filters import number
+
+    if not run.metrics:
+        console.print("no evaluations")
+        return
+    if len(run.metrics) > 1:
+        table = table_of("", "")
+        table.show_header = False
+        for name in CURVES:
+            if values := [value for row in run.metrics if (value := number(row[name])) is not None]:
+                table.add_row(name, curve(values))
+        console.print(table)
         console.print()
-        console.print(counts.reset_index().to_string(index=False))
-        folder = entry.folder
-        console.print(f"the values are in {folder / 'probes.csv'}, or bnbench.load_probes({folder.name!r})")
+    names = [name for name in run.metrics[0] if name != "run_id"]
+    table = table_of(*names)
+    for column in table.columns:
+        column.justify = "right"
+    for row in run.metrics[-MOST_EVALUATIONS:]:
+        table.add_row(*(_short(name, row[name]) for name in names))
+    console.print(table)
+    if (more := len(run.metrics) - MOST_EVALUATIONS) > 0:
+        console.print(f"and {plural(more, 'evaluation')} before; all are in {run.folder / 'metrics.csv'}")
+
+
+def _print_readings(run: SingleRun, console: Console) -> None:
+    """Print how often each probe of a run measured, and how many numbers."""
+    if not run.readings:
+        return
+    table = table_of("probe", "steps", "values")
+    table.pad_edge = False
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for probe in dict.fromkeys(row["probe"] for row in run.readings):
+        steps = [row["step"] for row in run.readings if row["probe"] == probe]
+        table.add_row(probe, str(len(set(steps))), str(len(steps)))
+    console.print()
+    console.print(table)
+    folder = run.folder
+    console.print(f"the values are in {folder / 'probes.csv'}, or bnbench.load_probes({folder.name!r})")
+
+
+def _short(name: str, cell: str) -> str:
+    """A cell, numbers with six digits."""
+    from bnbench.filters import number
+    from bnbench.store.columns import RUN_TYPES
+
+    value = number(cell) if RUN_TYPES.get(name) != "str" else None
+    return cell if value is None else general(value)

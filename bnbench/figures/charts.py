@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 
 from bnbench.figures.places import Member
 from bnbench.figures.theme import HEIGHT, INK, WIDTH
+from bnbench.text import general
 
 Spec = dict[str, Any]
 CROSS = "M-0.7,-0.7L0.7,0.7M-0.7,0.7L0.7,-0.7"
@@ -23,6 +25,8 @@ MOST_TICKS = 10
 SHORT_NUMBER = "datum.value < 1e-4 ? format(datum.value, '.3~e') : format(datum.value, '.6~r')"
 AXIS = 56
 """Pixels from the end of the axes to the legend."""
+APART, MOST_APART = 0.012, 0.06
+"""Share between lines that would hide each other: of neighbours, and of all."""
 SAMPLE = 24
 """Length of a line of a legend."""
 PIXELS: dict[str, Spec] = {
@@ -54,8 +58,10 @@ def _plain(value: Any) -> Any:
 
 def quantity(field: str, title: str, format: str = ".6~g", **more: Any) -> Spec:
     """An axis of numbers; ``scale`` and ``axis`` settings among ``more``."""
-    axis = {"format": format, "labelOverlap": True, **more.pop("axis", {})}
-    scale = {"zero": False, "nice": True, **more.pop("scale", {})}
+    axis = {"format": format, "labelOverlap": "greedy", **more.pop("axis", {})}
+    scale = {"nice": True, **more.pop("scale", {})}
+    if "type" not in scale and "domain" not in scale:
+        scale.setdefault("zero", False)
     return {"field": field, "type": "quantitative", "title": title, "axis": axis, "scale": scale, **more}
 
 
@@ -65,13 +71,21 @@ def accuracy(field: str, which: str) -> Spec:
 
 
 def logarithmic(field: str, title: str, ticks: Sequence[float], base: int = 10, margin: float = 0.06) -> Spec:
-    """A logarithmic axis with marks at the values that were tried."""
+    """A logarithmic axis with marks at the values that were tried, ascending."""
     low, high = min(ticks), max(ticks)
     reach = max(math.log(high / low), 0.5) * margin
     domain = [low * math.exp(-reach), high * math.exp(reach)]
     scale = {"type": "log", "base": base, "domain": domain, "nice": False}
     values = {"values": [float(f"{tick:.6g}") for tick in ticks]} if len(ticks) <= MOST_TICKS else {}
-    return quantity(field, title, scale=scale, axis={**values, "labelExpr": SHORT_NUMBER})
+    overlap = "greedy" if _crowded(ticks) else False
+    return quantity(field, title, scale=scale, axis={**values, "labelExpr": SHORT_NUMBER, "labelOverlap": overlap})
+
+
+def _crowded(ticks: Sequence[float]) -> bool:
+    """Say that numbers below a logarithmic axis may touch each other."""
+    pixels = [WIDTH * math.log(tick / ticks[0]) / max(math.log(ticks[-1] / ticks[0]), 1e-9) for tick in ticks]
+    room = [after - before for before, after in itertools.pairwise(pixels)]
+    return len(ticks) > MOST_TICKS or min(room, default=WIDTH) < LETTER * max(len(general(tick)) for tick in ticks)
 
 
 def decades(field: str, title: str, *frames: pd.DataFrame) -> Spec:
@@ -81,7 +95,8 @@ def decades(field: str, title: str, *frames: pd.DataFrame) -> Spec:
     digits = (1, 2, 5) if math.log10(high / low) < 2 else (1,)
     ticks = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
     axis = logarithmic(field, title, [low, high])
-    return {**axis, "axis": {**axis["axis"], "values": [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]}}
+    shown = [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]
+    return {**axis, "axis": {**axis["axis"], "values": shown, "labelOverlap": len(ticks) > 2 * MOST_TICKS}}
 
 
 def steps(field: str, title: str = "training steps") -> Spec:
@@ -126,6 +141,12 @@ def legend(members: Sequence[Member], top: float = HEIGHT + AXIS, line: bool = T
         layer("point", marks, {**PIXELS, **only(style, "color", "shape")}),
         layer("text", words, {**PIXELS, "text": {"field": "s"}}, align="left", baseline="middle"),
     ]
+
+
+def apart(members: Sequence[Member], part: pd.DataFrame, share: str) -> pd.DataFrame:
+    """Lines of shares with the height ``y`` at which they are drawn: no two at the same, the first one highest."""
+    order = {member.label: (len(members) - 1) / 2 - at for at, member in enumerate(members)}
+    return part.assign(y=part[share] + min(APART, MOST_APART / len(order)) * part["s"].map(order).astype(float))
 
 
 def only(encoding: Mapping[str, Spec], *channels: str) -> dict[str, Spec]:

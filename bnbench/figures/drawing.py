@@ -29,7 +29,22 @@ DEFAULTS = {
     "x2": "0",
     "y2": "0",
 }
-NUMBERS = ("d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "viewBox", "stroke-width", "opacity")
+NUMBERS = (
+    "d",
+    "transform",
+    "x",
+    "y",
+    "x1",
+    "x2",
+    "y1",
+    "y2",
+    "width",
+    "height",
+    "viewBox",
+    "stroke-width",
+    "opacity",
+    "fill-opacity",
+)
 _NUMBER = re.compile(r"-?\d+\.\d{3,}(e-?\d+)?|-?\d+(\.\d+)?e-\d+")
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from bnbench.figures.theme import INK
 
-BLUE, VERMILION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#c98500"
+BLUE, VERMILION, GREEN, ORANGE = "#0072b2", "#c04a00", "#009e73", "#c98500"
 SKY, PURPLE, OLIVE = "#3a97d3", "#c2649a", "#8a8500"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE, OLIVE)
 MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left")
@@ -34,11 +34,11 @@ MEMBERS: dict[Family, dict[str, str]] = {
         "renorm": VERMILION,
         "precise": PURPLE,
         "l1_batch": ORANGE,
-        "noisy_batch": OLIVE,
+        "noisy_batch": BLUE,
     },
     "example": {
         "batch_instance": SKY,
-        "switchable": OLIVE,
+        "switchable": ORANGE,
         "frn": BLUE,
         "evonorm_b0": VERMILION,
         "evonorm_s0": PURPLE,

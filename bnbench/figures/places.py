@@ -139,10 +139,10 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:LONGEST_NAME].strip("-.")
 
 
-def short(text: str) -> str:
-    """A text fit for a legend: on one line, harmless, cut where it is long."""
+def short(text: str, most: int = LONGEST_LABEL) -> str:
+    """A text fit for a legend: on one line, harmless, cut where it is longer than ``most`` letters."""
     text = harmless(text.replace("\n", " "))
-    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def distinct(texts: Sequence[str], form: str = " ({})") -> list[str]:

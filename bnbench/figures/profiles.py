@@ -13,7 +13,7 @@ from bnbench.analysis import Convergence, Rows
 from bnbench.analysis.convergence import RowTimes
 from bnbench.analysis.rows import labels
 from bnbench.figures.assembly import Sheet, assembled
-from bnbench.figures.charts import Spec, chart, layer, legend, logarithmic, only, quantity, records, series
+from bnbench.figures.charts import Spec, apart, chart, layer, legend, logarithmic, only, quantity, records, series
 from bnbench.figures.figure import Figure
 from bnbench.figures.places import Place, places_of, with_names
 from bnbench.stats import LARGEST_RATIO, performance_profile, time_ratios
@@ -50,7 +50,8 @@ def profiles(numbers: Convergence) -> Figure | str:
         "performance-profiles",
         "Performance profiles",
         f"Share of {len(tasks)} tasks (combinations of all other settings) on which a row reaches the target within a"
-        f" factor of the fewest median steps, up to {LARGEST_RATIO:g} (logarithmic).",
+        f" factor of the fewest median steps, up to {LARGEST_RATIO:g} (logarithmic); lines at one height are drawn a"
+        " little apart.",
         "share of tasks within a factor of the fewest steps",
         COLUMNS,
     )
@@ -111,9 +112,10 @@ def _places(here: Sequence[Place], parts: Sequence[str]) -> list[Place]:
 
 def _drawing(place: Place, part: pd.DataFrame, others: pd.DataFrame) -> Spec:
     x = logarithmic("x", "steps over the fewest steps", TICKS, margin=0.02)
-    y = quantity("y", "tasks", ".0%", scale={"domain": [-0.02, 1.03], "nice": False})
-    style, lines = series(place.members), records(part, x="ratio", y="share", s="s")
-    ends = records(part[part["ratio"] == LARGEST_RATIO], x="ratio", y="share", s="s")
+    y = quantity("y", "share of tasks", ".0%", scale={"domain": [-0.04, 1.05], "nice": False})
+    part = apart(place.members, part, "share")
+    style, lines = series(place.members), records(part, x="ratio", y="y", s="s")
+    ends = records(part[part["ratio"] == LARGEST_RATIO], x="ratio", y="y", s="s")
     return chart(
         [
             layer("line", lines, {"x": x, "y": y, **only(style, "color", "strokeDash")}, interpolate="step-after"),

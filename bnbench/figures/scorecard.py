@@ -17,6 +17,8 @@ from bnbench.figures.theme import INK, WIDTH
 from bnbench.text import plural
 
 COLOURS = {"supported": BLUE, "contradicted": VERMILION, "no difference": OLIVE, "inconclusive": INK}
+LONGEST = 40
+"""Letters of the name of a claim, and of what was measured."""
 LINE = 22
 """Pixels of a claim."""
 MARGIN = 0.08
@@ -69,7 +71,7 @@ def scorecard(table: pd.DataFrame) -> Figure | str:
     """
     if table.empty:
         return "there is no claim"
-    texts = [short(f"{study}: {claim}") for study, claim in zip(table["study"], table["claim"], strict=True)]
+    texts = [short(f"{study}: {claim}", LONGEST) for study, claim in zip(table["study"], table["claim"], strict=True)]
     units = table["unit"].where(table["contrast"] != "ratio", "ratio")
     table = table.assign(s=distinct(texts), unit=units)
     names = dict(zip(dict.fromkeys(units), distinct([slug(unit) for unit in dict.fromkeys(units)], "-{}"), strict=True))
@@ -81,7 +83,9 @@ def scorecard(table: pd.DataFrame) -> Figure | str:
 
 
 def _panel(name: str, unit: str, claims: pd.DataFrame) -> Panel:
-    title = {"ratio": "Ratios", "points": "Differences in percentage points"}.get(unit, f"Differences: {short(unit)}")
+    title = {"ratio": "Ratios", "points": "Differences in percentage points"}.get(
+        unit, f"Differences: {short(unit, LONGEST)}"
+    )
     counts = claims["verdict"].value_counts(sort=False).to_dict()
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     described = f"Effects and intervals of {plural(len(claims), 'claim')} ({title.lower()}): {told}."
@@ -167,11 +171,16 @@ def _across(unit: str, axis: Axis) -> Spec:
         ticks = [digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5)]
         shown = logarithmic("x", "ratio (logarithmic)", [axis.low, axis.high], margin=0)
         return {**shown, "axis": {**shown["axis"], "values": [tick for tick in ticks if axis.low <= tick <= axis.high]}}
-    title = "difference (percentage points)" if unit == "points" else f"difference: {short(unit)}"
-    more: Spec = {"axis": {"labelExpr": "format(100 * datum.value, '+.3~r')"}} if unit == "points" else {}
+    title = "difference (percentage points)" if unit == "points" else short(unit, 2 * LONGEST)
+    signed = "datum.value == 0 ? '0' : format(datum.value, '+.3~r')"
+    more: Spec = (
+        {"axis": {"labelExpr": "datum.value == 0 ? '0' : format(100 * datum.value, '+.3~r')"}}
+        if unit == "points"
+        else {"axis": {"labelExpr": signed}}
+    )
     return quantity("x", title, "+.3~r", scale={"domain": [axis.low, axis.high], "nice": False}, **more)
 
 
 def _down(claims: pd.DataFrame) -> Spec:
-    axis = {"labelLimit": 240, "labelPadding": 8}
+    axis = {"labelLimit": 0, "labelPadding": 8}
     return {"field": "s", "type": "nominal", "sort": claims["s"].tolist(), "title": None, "axis": axis}

@@ -7,16 +7,14 @@ import pandas as pd
 from bnbench.analysis import Convergence
 from bnbench.analysis.arrivals import arrivals
 from bnbench.figures.assembly import Sheet, assembled, seeds
-from bnbench.figures.charts import Spec, chart, faint, layer, legend, only, quantity, records, series, steps
+from bnbench.figures.charts import Spec, apart, chart, faint, layer, legend, only, quantity, records, series, steps
 from bnbench.figures.figure import Figure
 from bnbench.figures.places import Place, places_by_part
 from bnbench.text import general
 
 BAR = "M0,-1L0,1"
 """The mark of seeds that missed, as a shape of Vega."""
-SHARES = {"domain": [-0.03, 1.03], "nice": False}
-APART = 0.012
-"""Share between lines that would hide each other."""
+SHARES = {"domain": [-0.04, 1.05], "nice": False}
 COLUMNS = {
     "target": "target_val_accuracy",
     "step": "step",
@@ -68,7 +66,7 @@ def _drawing(place: Place, part: pd.DataFrame, others: pd.DataFrame) -> Spec:
     )
     x, y, style = steps("x"), share, series(place.members)
     at = {"x": x, "y": y}
-    part, others = _apart(place, part), others.assign(y=others["share"])
+    part, others = apart(place.members, part, "share"), others.assign(y=others["share"])
     arrived, missed = part[part["misses"] == 0], part[part["misses"] > 0]
     line = {**at, **only(style, "color", "strokeDash")}
     bar = {"shape": BAR, "filled": False, "size": 100, "strokeWidth": 2}
@@ -81,13 +79,6 @@ def _drawing(place: Place, part: pd.DataFrame, others: pd.DataFrame) -> Spec:
             *legend(place.members),
         ]
     )
-
-
-def _apart(place: Place, part: pd.DataFrame) -> pd.DataFrame:
-    """Lines with the height ``y`` at which they are drawn: no two at the same, the first one highest."""
-    order = {member.label: (len(place.members) - 1) / 2 - at for at, member in enumerate(place.members)}
-    most = min(APART, 0.06 / len(order))
-    return part.assign(y=part["share"] + most * part["s"].map(order).astype(float))
 
 
 def _from_zero(part: pd.DataFrame) -> list[Spec]:

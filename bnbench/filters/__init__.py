@@ -3,9 +3,10 @@
 from bnbench.filters.columns import Columns, number
 from bnbench.filters.conditions import Condition, chosen, conditions, is_condition, unmatched
 from bnbench.filters.order import ordered
-from bnbench.filters.variation import varying
+from bnbench.filters.variation import SETTINGS, varying
 
 __all__ = [
+    "SETTINGS",
     "Columns",
     "Condition",
     "chosen",

@@ -22,6 +22,7 @@ from bnbench.reports.cells import (
     lr_cell,
     row_table,
 )
+from bnbench.reports.drawings import convergence_figures
 from bnbench.reports.notes import (
     UNSTABLE_NOTE,
     edge_notes,
@@ -61,9 +62,11 @@ def convergence(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
         return ReportView(TITLE, notes=("The runs have no evaluations on record.",))
     numbers = analyze_convergence(trials, metrics, options)
     if not numbers.targets:
-        return ReportView(TITLE, notes=("No row's mean validation accuracy is above chance, so there is no target.",))
+        untrained = "No row's mean validation accuracy is above chance, so there is no target."
+        return ReportView(TITLE, notes=(untrained,), figures=convergence_figures(numbers, metrics))
     tables = tuple(_table(numbers, times) for times in numbers.targets)
-    return ReportView(TITLE, tables, _notes(numbers, options), sentences=tuple(convergence_sentences(numbers)))
+    sentences, figures = tuple(convergence_sentences(numbers)), convergence_figures(numbers, metrics)
+    return ReportView(TITLE, tables, _notes(numbers, options), figures, sentences)
 
 
 def _table(numbers: Convergence, times: TargetTimes) -> Table:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from bnbench.reports.formats import render
+from bnbench.reports.page import render_fragment
 from bnbench.reports.tidy import tidy
 from bnbench.reports.view import Report
 
@@ -31,6 +32,10 @@ class Document:
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str:
+        """The report as a part of a notebook."""
+        return render_fragment(self.report)
 
     def to_frame(self) -> pd.DataFrame:
         """The numbers as a tidy table: see :func:`bnbench.reports.tidy.tidy`."""

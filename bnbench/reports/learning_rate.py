@@ -12,6 +12,7 @@ from bnbench.analysis.learning_rate import LearningRateCurve
 from bnbench.analysis.levels import level_digits, level_texts
 from bnbench.analysis.lr_choice import LearningRateChoice
 from bnbench.reports.cells import UNSTABLE, UNSTABLE_CELL, accuracy_cell, lr_cell, row_table
+from bnbench.reports.drawings import learning_rate_figures
 from bnbench.reports.notes import divergence_notes, edge_notes, runs_notes, seeds_note
 from bnbench.reports.results import results
 from bnbench.reports.summary import learning_rate_sentences
@@ -43,8 +44,9 @@ def learning_rate(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -
     if isinstance(trials, ReportView):
         return trials
     numbers = analyze_learning_rate(trials)
+    tables = (_curve_table(numbers), _range_table(numbers))
     sentences = tuple(learning_rate_sentences(numbers))
-    return ReportView(TITLE, (_curve_table(numbers), _range_table(numbers)), _notes(numbers), sentences=sentences)
+    return ReportView(TITLE, tables, _notes(numbers), learning_rate_figures(numbers), sentences)
 
 
 def _notes(numbers: LearningRateCurves) -> tuple[str, ...]:

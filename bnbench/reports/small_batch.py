@@ -16,6 +16,7 @@ from bnbench.reports.cells import (
     lr_cell,
     row_table,
 )
+from bnbench.reports.drawings import small_batch_figures
 from bnbench.reports.notes import (
     divergence_notes,
     edge_notes,
@@ -56,7 +57,7 @@ def small_batch(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
     numbers = analyze_small_batch(trials, options)
     tables = (_accuracy_table(numbers, options), *([] if numbers.choices is None else [_lr_table(numbers)]))
     notes = (*untuned_notes(numbers.rows), *runs_notes(numbers.rows))
-    return ReportView(TITLE, tables, notes, sentences=tuple(small_batch_sentences(numbers)))
+    return ReportView(TITLE, tables, notes, small_batch_figures(numbers), tuple(small_batch_sentences(numbers)))
 
 
 def _accuracy_table(numbers: SmallBatch, options: Options) -> Table:

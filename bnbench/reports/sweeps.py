@@ -6,10 +6,17 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
-from bnbench.reports.view import Report
+import pandas as pd
+
+from bnbench.analysis import LearningRates, Options
+from bnbench.analysis.baseline import parse_baseline
+from bnbench.analysis.versions import select_versions
+from bnbench.reports.probes import probe_view
+from bnbench.reports.view import Report, ReportView
 from bnbench.reports.views import VIEWS, report
-from bnbench.store import load_sweeps, read_history
+from bnbench.store import load_sweep_probes, load_sweeps, read_history
 from bnbench.text import listing
 
 RESULTS = Path("results")
@@ -31,6 +38,8 @@ def report_sweeps(
     """
     targets = tuple(targets)
     computed = report(*load_sweeps(folders), views, baseline, targets, lr, versions)
+    if tuple(views) == tuple(VIEWS):
+        computed = replace(computed, views=(*computed.views, *_probes(folders, computed, baseline, lr, versions)))
     options = [
         *(word for view in views if tuple(views) != tuple(VIEWS) for word in ("--view", view)),
         *(["--baseline", baseline] if baseline is not None else []),
@@ -41,6 +50,16 @@ def report_sweeps(
     command = shlex.join(["bnbench", "report", *map(_word, folders), *options])
     facts = (("Python", _pythons(folders)), ("command", command))
     return replace(computed, provenance=(*computed.provenance, *((name, text) for name, text in facts if text)))
+
+
+def _probes(
+    folders: Sequence[Path], computed: Report, baseline: str | None, lr: str, versions: bool
+) -> list[ReportView]:
+    """The view of what probes measured, where they measured anything."""
+    shown = select_versions(cast(pd.DataFrame, computed.runs), baseline, versions)
+    options = Options(parse_baseline(shown.baseline, shown.runs), lr=cast(LearningRates, lr))
+    view = probe_view(shown.runs, lambda: load_sweep_probes(folders), options)
+    return [] if view is None else [view]
 
 
 def _word(folder: Path) -> str:

@@ -73,17 +73,23 @@ def _entry(cell: Cell) -> dict[str, Any]:
 
 def render_csv(report: Report) -> str:
     """Write the tidy table as CSV; a notice says where an apostrophe was put in front of what looks like a formula."""
-    frame = tidy(report)
-    texts = frame[[name for name in COLUMNS if name not in NUMBERS]].map(one_line)
-    formulas = texts.map(_is_formula)
-    if count := int(formulas.to_numpy().sum()):
+    text, count = safe_csv(tidy(report))
+    if count:
         them = "it" if count == 1 else "them"
         notice(
             f"{plural(count, 'text')} of the CSV would be a formula in a spreadsheet; an apostrophe in front of {them}"
             " prevents that"
         )
+    return text
+
+
+def safe_csv(frame: pd.DataFrame) -> tuple[str, int]:
+    """A table as CSV with an apostrophe in front of each text that looks like a formula, and how many there are."""
+    texts = frame.select_dtypes(exclude=["number", "bool"]).map(lambda text: one_line(text) if text == text else "")
+    formulas = texts.map(_is_formula)
     safe = texts.mask(formulas, "'" + texts)
-    return str(frame.assign(**{str(name): safe[name] for name in safe}).to_csv(index=False, lineterminator="\n"))
+    whole = frame.assign(**{str(name): safe[name] for name in safe})
+    return str(whole.to_csv(index=False, lineterminator="\n")), int(formulas.to_numpy().sum())
 
 
 def _is_formula(text: str) -> bool:

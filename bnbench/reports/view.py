@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bnbench.figures.figure import Figure
+from bnbench.figures import Figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,7 @@ class ReportView:
     title: str
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    figures: Sequence[Figure] = ()
     sentences: tuple[str, ...] = ()
 
 

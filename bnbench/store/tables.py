@@ -11,17 +11,15 @@ from bnbench.errors import Damaged, InvalidRequest
 from bnbench.store.cells import SERIES_RULES, first_fault
 from bnbench.store.checks import checked_rows, is_sweep, sweep_folders
 from bnbench.store.columns import RUN_TYPES
+from bnbench.store.completeness import check_complete
 from bnbench.store.files import line
 from bnbench.store.folder import run_columns
 from bnbench.store.foreign_files import foreign
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import RUNS_TABLE, Moved, rank, read_state, series_lines
-from bnbench.text import plural
 
 if TYPE_CHECKING:  # slow to import, and not needed to write
     import pandas as pd
-
-SHOWN = 5
 
 
 def load_runs(folder: Path) -> pd.DataFrame:
@@ -132,17 +130,11 @@ def check_sweep(folder: Path) -> None:
 
 
 def _check_complete(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame) -> None:
-    """Refuse metrics in which a completed run lacks its last evaluation: a report would count that run as a miss."""
-    completed = runs[runs["status"] == "completed"].set_index("run_id")
-    last = metrics.groupby("run_id")["step"].max().reindex(completed.index)
-    lost = completed.index[last.isna() | (last < completed["steps_done"])]
-    if len(lost):
-        shown = ", ".join([*lost[:SHOWN], *(["..."] if len(lost) > SHOWN else [])])
-        again = f"bnbench run --name {folder.name} --from {folder / 'specs' / lost[0]}.yaml"
-        what = f"it lacks evaluations of {len(lost)} of {plural(len(completed), 'completed run')} ({shown})"
-        raise Damaged(
-            folder / METRIC_SERIES.file, what, f"restore it from a copy, or train each of them again: {again}"
-        )
+    """See :func:`check_complete`."""
+    completed = runs[runs["status"] == "completed"]
+    steps = dict(zip(completed["run_id"], completed["steps_done"], strict=True))
+    last = {str(identity): float(step) for identity, step in metrics.groupby("run_id")["step"].max().items()}
+    check_complete(folder, steps, last)
 
 
 def _parse(path: Path, content: bytes, columns: Sequence[str], types: Mapping[str, str]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bnbench.figures import Drawn, Figure
 from bnbench.reports import Cell, Column, Report, ReportView, Table
 from bnbench.reports.view import Mark
 from bnbench.study.definition import ScaleName
@@ -41,7 +42,17 @@ def _view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) ->
     trial = [TRIAL_NOTE] if scale == "smoke" else []
     notes = [*trial, RULE_NOTE, FAMILY_NOTE, SIGN_NOTE, *(_note(row) for row in rows)]
     title = ", ".join(["Scorecard", scale, *([f"with {' '.join(changes)}"] if changes else [])])
-    return ReportView(title, (Table("Verdicts", columns, tuple(map(_cells, rows)), tuple(notes)),))
+    table = Table("Verdicts", columns, tuple(map(_cells, rows)), tuple(notes))
+    return ReportView(title, (table,), figures=Drawn(lambda: _figures(rows)))
+
+
+def _figures(rows: Sequence[Row]) -> dict[str, Figure | str]:
+    """The forest plot; differences of shares are in points, others in the words of what was measured."""
+    from bnbench.figures.scorecard import scorecard
+
+    phrases = [row.claim.measure.phrase.strip(", ") for row in rows]
+    units = ["points" if row.claim.measure.percent else text for row, text in zip(rows, phrases, strict=True)]
+    return {"scorecard": scorecard(as_table(rows).assign(unit=units)) if rows else "there is no claim"}
 
 
 def _cells(row: Row) -> tuple[Cell, ...]:

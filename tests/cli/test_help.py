@@ -12,8 +12,21 @@ import pytest
 from tests.conftest import Program
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["", "run", "sweep", "report", "ls", "show", "list", "study", "study run", "study show", "study list"]
-WITH_EXAMPLES = ["run", "sweep", "report", "study run", "study show"]
+COMMANDS = [
+    "",
+    "run",
+    "sweep",
+    "report",
+    "ls",
+    "show",
+    "diff",
+    "list",
+    "study",
+    "study run",
+    "study show",
+    "study list",
+]
+WITH_EXAMPLES = ["run", "sweep", "report", "ls", "show", "diff", "study run", "study show"]
 SPECIAL = set("()[]{}*?<>|&;!~`$#")
 """What bash or zsh would take for its own outside of quotes."""
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

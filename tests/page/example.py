@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -11,22 +12,18 @@ from bnbench.figures import Figure, Panel
 from bnbench.reports import Cell, Column, Report, ReportView, Table, report
 from bnbench.text import harmless
 from tests.reports.generator import make_sweep
+from tests.reports.hostile import HOSTILE as SHARED
 
 FACTORS = {"norm": ["none", "batch", "group"], "batch_size": [4, 32], "lr": [0.01, 0.1, 1.0], "seed": [0, 1, 2]}
 HOSTILE = (
-    "</script><script>document.title='pwned'</script>",
+    *SHARED.values(),
     "<img src=x onerror=\"document.title='pwned'\">",
     "\"'><svg onload=document.title='pwned'>",
-    "&lt;b&gt; & &amp;",
-    "[a](http://x) ![i](http://x/i.png) _b_ `c`",
-    "=cmd|' /C calc'!A0",
-    "\x1b[31mred\x07\x00",
-    "\u202egnitaler\u2066",
     "{{ 7 * 7 }}{% raw %}",
     "javascript:document.title='pwned'",
-    "w" * 200,
     "]]><!--",
 )
+"""Texts that a page may take for something else."""
 
 
 def make_runs() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -37,6 +34,7 @@ def make_runs() -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, metrics
 
 
+@cache
 def make_report() -> Report:
     """A report of these runs, with a summary, a figure, and a table whose numbers say what runs are behind them."""
     runs, metrics = make_runs()
@@ -69,6 +67,7 @@ def make_figure(text: str = "batch") -> Figure:
     return Figure("curves", f"Curves {text}", f"Accuracy in percent, n=3, {text}.", panels, data)
 
 
+@cache
 def make_hostile_report() -> Report:
     """A report with each hostile text in all places that hold text."""
     runs, _ = make_runs()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bnbench.reports import Report
 from bnbench.reports.page import MOST_RUNS, PageOptions, render_fragment, render_html
+from bnbench.text import harmless
 from tests.page.browser import Browser, browser, chromium
-from tests.page.example import make_hostile_report, make_large_report, make_report
+from tests.page.example import HOSTILE, make_hostile_report, make_large_report, make_report
 
 __all__ = ["browser", "chromium"]  # fixtures
 
@@ -75,25 +77,21 @@ def test_a_page_asks_for_nothing_and_complains_of_nothing(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Browser, page: Path, scheme: str) -> None:
+def test_axe_finds_nothing_serious(browser: Browser, folder: Path, scheme: str) -> None:
     browser.prefer(scheme)
-    browser.open(page)
+    browser.open(written(folder, "short", replace(make_report(), views=make_report().views[::3])))
     browser.run("document.querySelectorAll('details:not(#runtable *)').forEach(details => { details.open = true })")
-    assert browser.faults() == []
+    assert browser.faults("all" if scheme == "light" else "color-contrast") == []
 
 
 def test_hostile_texts_are_text(browser: Browser, hostile: Path) -> None:
     browser.open(hostile)
-    report = make_hostile_report()
-    assert browser.driver.title.startswith(report.title[:40])
-    shown = browser.run("return document.querySelector('main').textContent")
-    for text in report.summary:
-        visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-        assert shown.count(visible) >= 5, visible
-    assert (
-        browser.run("return document.querySelectorAll('main img, main script, main [onload], main [onerror]').length")
-        == 0
-    )
+    assert browser.driver.title.startswith(HOSTILE[0])
+    shown = " ".join(browser.run("return document.querySelector('main').textContent").split())
+    for text in HOSTILE:
+        assert shown.count(" ".join(harmless(text).split())) >= 5, text
+    elements = "main img, main script, main [onload], main [onerror]"
+    assert browser.run("return document.querySelectorAll(arguments[0]).length", elements) == 0
     assert browser.run("return [...document.links].every(link => link.protocol === 'file:')")
 
 
@@ -202,7 +200,7 @@ def test_dark_follows_the_system_until_the_reader_chooses(browser: Browser, page
         ("[data-kind=svg]", "curves-first.svg", b"<svg"),
         ("[data-kind=png]", "curves-first.png", b"\x89PNG"),
         ("[data-file=v1-f1]", "curves.csv", b"panel,norm,step,accuracy_percent\n"),
-        ("[data-file=v1-t1]", "linked-numbers-1.csv", b"norm,"),
+        ("[data-file=v1-t1]", "linked-numbers-1.csv", b"view,table,row,column,value,"),
     ],
 )
 def test_figures_and_tables_are_saved(
@@ -264,6 +262,8 @@ def test_a_fragment_keeps_its_style_to_itself(browser: Browser, folder: Path) ->
     path.write_text(outside + render_fragment(make_report()), encoding="utf-8")
     browser.open(path)
     assert browser.run("return getComputedStyle(document.querySelector('#t')).borderTopWidth") == "0px"
-    assert browser.run("return document.querySelectorAll('.bnbench-report svg').length") == 2
+    assert browser.run("return document.querySelectorAll('.bnbench-report svg').length") == len(
+        [panel for view in make_report().views for figure in view.figures for panel in figure.panels]
+    )
     assert browser.run("return document.querySelectorAll('.bnbench-report table').length") >= 5
     assert browser.messages() == []

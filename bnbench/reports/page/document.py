@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from bnbench.figures import reasons
 from bnbench.reports.page.downloads import downloads
 from bnbench.reports.page.pictures import pictures
 from bnbench.reports.page.run_table import Command, RunTable, run_table
@@ -96,7 +97,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"plain": plain_text, "plural": plural, "where": _where, "rows": _rows}
+    environment.filters |= {"plain": plain_text, "plural": plural, "where": _where, "rows": _rows, "reasons": reasons}
     return environment
 
 

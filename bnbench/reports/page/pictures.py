@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from typing import TYPE_CHECKING
 
 from bnbench.reports.view import Report
 
+if TYPE_CHECKING:  # slow to import
+    from markupsafe import Markup
 
-def pictures(report: Report) -> dict[str, str]:
+
+def pictures(report: Report) -> dict[str, Markup]:
     """By the key that the templates use (view, figure, panel), an SVG element."""
     panels = {
         f"v{number}-f{at}-p{place}": panel
@@ -17,7 +20,8 @@ def pictures(report: Report) -> dict[str, str]:
     }
     if not panels:
         return {}
-    import vl_convert
     from markupsafe import Markup
 
-    return {key: Markup(vl_convert.vegalite_to_svg(json.dumps(panel.chart))) for key, panel in panels.items()}
+    from bnbench.figures.drawing import svg
+
+    return {key: Markup(svg(panel)) for key, panel in panels.items()}

@@ -29,6 +29,10 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
+  const unpacked = (text) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
   const standalone = (picture) => {
     const svg = picture.cloneNode(true);
     svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
@@ -54,8 +58,8 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button?.dataset.file) {
-      const file = files[button.dataset.file];
-      save(new Blob([file.text], { type: "text/csv;charset=utf-8" }), file.name);
+      const { name, gzip } = files[button.dataset.file];
+      unpacked(gzip).then((text) => save(new Blob([text], { type: "text/csv;charset=utf-8" }), name));
     } else if (button?.dataset.picture) {
       const picture = one(`#${button.dataset.picture} svg`), { kind, name } = button.dataset;
       if (kind === "png") savePng(picture, `${name}.png`); else save(standalone(picture), `${name}.svg`);
