@@ -141,6 +141,10 @@ Lanes = Annotated[
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", rich_help_panel=TRAINING, help="Stop at the first failure.")]
+SaveWeights = Annotated[
+    bool,
+    typer.Option("--save-weights", rich_help_panel=TRAINING, help="Keep the weights of trained networks, in weights/."),
+]
 Views = Annotated[
     list[str] | None,
     typer.Option(

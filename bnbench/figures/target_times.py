@@ -14,7 +14,7 @@ from bnbench.text import general
 
 BAR = "M0,-1L0,1"
 """The mark of seeds that missed, as a shape of Vega."""
-SHARES = {"domain": [-0.03, 1.03], "nice": False}
+SHARES = {"domain": [-0.04, 1.05], "nice": False}
 COLUMNS = {
     "target": "target_val_accuracy",
     "step": "step",
