@@ -66,7 +66,7 @@ def _completed_baselines(incomplete: str) -> list[str]:
     return baselines(typed_settings(), incomplete)
 
 
-def _one_of(*words: str) -> Callable[[str], list[str]]:
+def one_of(*words: str) -> Callable[[str], list[str]]:
     """Completion of one of some words."""
 
     def completed(incomplete: str) -> list[str]:
@@ -77,6 +77,7 @@ def _one_of(*words: str) -> Callable[[str], list[str]]:
 
 VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
 FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
+EXPORT_NAMES = ("spec", "csv", "tensorboard", "mlflow", "wandb")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
@@ -104,7 +105,7 @@ Scale = Annotated[
     typer.Option(
         "--scale",
         metavar="SCALE",
-        autocompletion=_one_of(*SCALE_NAMES),
+        autocompletion=one_of(*SCALE_NAMES),
         help="smoke (seconds), cpu (minutes) or gpu.",
     ),
 ]
@@ -141,7 +142,7 @@ Launcher = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=TRAINING,
-        autocompletion=_one_of(*LAUNCHER_NAMES),
+        autocompletion=one_of(*LAUNCHER_NAMES),
         help="Where runs train: local or inline.",
     ),
 ]
@@ -150,7 +151,7 @@ Lanes = Annotated[
     typer.Option(
         metavar="N",
         rich_help_panel=TRAINING,
-        autocompletion=_one_of("auto", "off"),
+        autocompletion=one_of("auto", "off"),
         help="Runs trained as one network: auto, off or a number.",
     ),
 ]
@@ -165,7 +166,7 @@ Views = Annotated[
     typer.Option(
         "--view",
         metavar="VIEW",
-        autocompletion=_one_of(*VIEW_NAMES),
+        autocompletion=one_of(*VIEW_NAMES),
         rich_help_panel=TABLES,
         help="convergence, learning-rate or small-batch; repeatable.",
     ),
@@ -192,7 +193,7 @@ Rates = Annotated[
     str,
     typer.Option(
         metavar="WHICH",
-        autocompletion=_one_of("best", "all"),
+        autocompletion=one_of("best", "all"),
         rich_help_panel=TABLES,
         help="best: each row at its own best learning rate; all: a row for each.",
     ),
@@ -209,7 +210,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         metavar="FORMAT",
-        autocompletion=_one_of(*FORMAT_NAMES),
+        autocompletion=one_of(*FORMAT_NAMES),
         rich_help_panel=OUTPUT,
         help="terminal, markdown, csv, latex or html.  \\[default: by the ending of --out]",
     ),
@@ -266,9 +267,7 @@ RunId = Annotated[
 ]
 Kind = Annotated[
     str,
-    typer.Argument(
-        metavar="KIND", autocompletion=_one_of(*KIND_NAMES), help=f"{', '.join(KIND_NAMES[:-1])} or studies"
-    ),
+    typer.Argument(metavar="KIND", autocompletion=one_of(*KIND_NAMES), help=f"{', '.join(KIND_NAMES[:-1])} or studies"),
 ]
 StudyWords = Annotated[
     list[str] | None,

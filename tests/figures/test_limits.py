@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnbench.errors import InvalidRequest
 from bnbench.figures.drawing import svg
-from bnbench.reports import Report, report
+from bnbench.reports import Document, Report, report
 from tests.reports.generator import make_sweep
 
 LARGE: dict[str, Any] = {
@@ -46,6 +47,16 @@ def test_figures_of_a_demo_take_two_seconds():
     started, computed = time.process_time(), made(DEMO, 5)
     drawings = [svg(panel) for view in computed.views for figure in view.figures for panel in figure.panels]
     assert len(drawings) == 23 and time.process_time() - started < 2
+
+
+def test_a_notebook_gets_a_figure_by_its_name(large: Report):
+    document = Document(large)
+    assert document.figure("batch-sizes").data["seeds"].max() == 5
+    with pytest.raises(InvalidRequest, match=r"'batch-size': there is no such figure; did you mean 'batch-sizes'"):
+        document.figure("batch-size")
+    alone = Document(made({"norm": ["none"], "seed": [0]}, 5))
+    with pytest.raises(InvalidRequest, match="No figure performance-profiles: it takes two"):
+        alone.figure("performance-profiles")
 
 
 def test_a_report_makes_no_figure_that_nobody_looks_at(large: Report, monkeypatch: pytest.MonkeyPatch):

@@ -14,7 +14,7 @@ from bnbench.text import harmless
 from tests.reports.generator import make_sweep
 from tests.reports.hostile import HOSTILE as SHARED
 
-FACTORS = {"norm": ["none", "batch", "group"], "batch_size": [4, 32], "lr": [0.01, 0.1, 1.0], "seed": [0, 1, 2]}
+FACTORS = {"norm": ["none", "batch", "group"], "batch_size": [4, 32], "lr": [0.01, 0.123456789, 1.0], "seed": [0, 1, 2]}
 HOSTILE = (
     *SHARED.values(),
     "<img src=x onerror=\"document.title='pwned'\">",
@@ -40,7 +40,7 @@ def make_report() -> Report:
     runs, metrics = make_runs()
     whole = report(runs, metrics, baseline="norm=none")
     cells = [
-        (Cell("batch"), Cell(0.972, "percent", 0.003, n=3, mark="best", where={"norm": "batch", "lr": "0.1"})),
+        (Cell("batch"), Cell(0.972, "percent", 0.003, n=3, mark="best", where={"norm": "batch", "lr": "0.123456789"})),
         (Cell("none"), Cell(words="div 3/3", mark="bad", where={"norm": "none", "lr": "1", "model": "cnn"})),
     ]
     table = Table("Linked", (Column("norm", key=True), Column("val %")), tuple(cells), ("A note.",))

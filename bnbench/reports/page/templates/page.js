@@ -95,10 +95,10 @@
     || (shown !== "" && wanted !== "" && Number(shown) === Number(wanted));
   const fits = (entry, [name, wanted]) => {
     const at = names.indexOf(name);
-    const shown = at < 0 ? constants[name] : entry.texts[at];
+    const shown = at < 0 ? constants[name] : entry.values[at] ?? entry.texts[at];
     if (shown === undefined) return false;
-    if (name === "status") return plain(shown) === plain(wanted);
-    return same(shown, wanted) || wanted.split(",").some((part) => same(shown, part));
+    const parts = [wanted, ...wanted.split(",")];
+    return parts.some((part) => (name === "status" ? plain(shown) === plain(part) : same(shown, part)));
   };
   const show = () => {
     const settings = [...where], text = find.value.trim().toLowerCase();
@@ -108,7 +108,7 @@
       entry.row.hidden = !fit;
       shown += fit;
     }
-    const others = settings.filter(([name]) => names.includes(name) && !choices.some((choice) => choice.dataset.column === name));
+    const others = settings.filter(([name]) => name !== "run_id" && names.includes(name) && !choices.some((choice) => choice.dataset.column === name && choice.value));
     const told = others.map(([name, value]) => `${name}=${value}`).join(", ");
     count.textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} runs${told && ` with ${told}`}`;
   };
