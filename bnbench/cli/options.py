@@ -248,7 +248,7 @@ FigureFormats = Annotated[
     typer.Option(
         "--figure-format",
         metavar="FORMATS",
-        autocompletion=_one_of("svg", "pdf", "png", "svg,pdf"),
+        autocompletion=one_of("svg", "pdf", "png", "svg,pdf"),
         rich_help_panel=OUTPUT,
         help="svg, pdf or png, or several: svg,pdf.",
     ),
