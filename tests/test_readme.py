@@ -21,7 +21,7 @@ COMMANDS = dict.fromkeys(
     for line in block.splitlines()
     if line.startswith("bnbench ")
 )
-LOOKING = ("ls", "show", "diff")
+LOOKING = ("ls", "show", "diff", "rm", "rename", "merge", "tag", "export")
 """Commands about runs that are there."""
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.S)
 

@@ -16,7 +16,14 @@ from bnbench.figures.places import distinct, short, slug
 from bnbench.figures.theme import INK, WIDTH
 from bnbench.text import plural
 
-COLOURS = {"supported": BLUE, "contradicted": VERMILION, "no difference": OLIVE, "inconclusive": INK}
+COLOURS = {
+    "supported": BLUE,
+    "better": BLUE,
+    "contradicted": VERMILION,
+    "worse": VERMILION,
+    "no difference": OLIVE,
+    "inconclusive": INK,
+}
 LONGEST = 40
 """Letters of the name of a claim, and of what was measured."""
 LINE = 22
