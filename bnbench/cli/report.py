@@ -53,11 +53,9 @@ def report(
     form = page_format(format, out, open, watch) or format or format_of(to_file)
     reports.check_format(form)
     kinds = read_kinds(figure_format)
-    if figures is not None:
-        check_folder(figures)
+    check_folder(figures)
     folders = [settings.sweep_folder(name) for name in sweeps]
-    names = views or list(reports.VIEWS)
-    computed = partial(reports.report_sweeps, folders, names, baseline, targets or (), lr, versions)
+    computed = partial(reports.report_sweeps, folders, views or [*reports.VIEWS], baseline, targets or (), lr, versions)
     shown = computed if watch else cache(computed)
     if figures is not None:
         write_figures(figures, kinds, shown())
