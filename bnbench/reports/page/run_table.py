@@ -20,6 +20,8 @@ MOST_RUNS = 2000
 CHOICES = ("sweep", "norm", "model", "dataset", "batch_size", "status")
 """The columns that have a list of their values above the table."""
 MOST_CHOICES, LONGEST_ERROR = 40, 400
+DIGESTS, DIGEST = ("plugin", "data"), 8
+"""Columns of digests, and how many of their digits are shown."""
 Command = Callable[[str, str, bool], str]
 """The command that trains a run again, by its sweep, its id, and whether it has code of a plugin."""
 ACCURACIES = {"val_accuracy": "val %", "test_accuracy": "test %"}
@@ -36,7 +38,7 @@ class RunColumn:
         title: as people read it.
         numeric: whether it holds numbers.
         texts: of the listed runs.
-        values: the exact number, where it is not the text.
+        values: the whole value, where the text is shorter.
     """
 
     name: str
@@ -114,7 +116,8 @@ def _places(runs: pd.DataFrame) -> list[int]:
 
 def _setting(name: str, levels: Sequence[Level], codes: pd.Series[int]) -> RunColumn:
     numeric = all(level is None or type(level) in (int, float) for level in levels)
-    texts = ["" if level is None else level_text(level) for level in levels]
+    most = DIGEST if name in DIGESTS else None
+    texts = ["" if level is None else level_text(level)[:most] for level in levels]
     exact = ["" if level is None else exact_text(name, level) for level in levels]
     values = ["" if text == long else long for text, long in zip(texts, exact, strict=True)]
     return RunColumn(name, name, numeric, tuple(texts[code] for code in codes), tuple(values[code] for code in codes))
