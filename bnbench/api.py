@@ -136,7 +136,9 @@ def load_probes(*names: str, results: Path | str = RESULTS) -> pd.DataFrame:
 
 
 @heard(_warn)
-def load_network(run_id: str, sweep: str | None = None, **paths: Unpack[PathOptions]) -> nn.Module:
+def load_network(
+    run_id: str, sweep: str | None = None, results: Path | str = RESULTS, plugin: Path | str | None = None
+) -> nn.Module:
     """The trained network of a run whose weights were kept, on the CPU and in evaluation mode.
 
     It takes images ``[N, C, H, W]`` as they were trained on, normalized, and returns logits ``[N, classes]``. Weights
@@ -145,17 +147,13 @@ def load_network(run_id: str, sweep: str | None = None, **paths: Unpack[PathOpti
     Args:
         run_id: the beginning of one is enough.
         sweep: the one to look in; without one, all are looked through.
-        paths: ``results``; and for a network with components of a ``plugin`` its file, which is executed in this
-            process and must be as it was in training.
+        plugin: the file of your own components, as it was in training; it is executed in this process.
 
     Raises:
         BnbenchError: there is no such run, or it has no weights, or they are damaged.
     """
-    places = _paths(**paths)
-    folders = store.sweep_folders(places.results) if sweep is None else [places.results / sweep]
-    for folder in folders:
-        store.check_sweep(folder)
-    return session.load_network(run_id, folders, places.plugin)
+    places = _paths(results, plugin=plugin)
+    return session.load_network(run_id, sweep, places.results, places.plugin)
 
 
 def report(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from bnbench import store
 from bnbench.config import read_spec
 from bnbench.errors import SHOWN, BnbenchError, Damaged, InvalidRequest, PluginError, described
 from bnbench.imports import imported_whole
+from bnbench.notices import notice
 from bnbench.plugins import known_components
 from bnbench.session.weights import command_for_weights
 from bnbench.spec import RunSpec
@@ -38,12 +39,13 @@ class _Place:
         return store.weights_path(self.folder, self.identity)
 
 
-def load_network(word: str, folders: Sequence[Path], plugin: Path | None = None) -> nn.Module:
+def load_network(word: str, sweep: str | None, results: Path, plugin: Path | None = None) -> nn.Module:
     """The trained network of a run, on the CPU and in evaluation mode.
 
     Args:
         word: the beginning of its run_id.
-        folders: of the sweeps that it may be in; the first with its weights counts.
+        sweep: the one that it is in; without one, all are looked through, and one with its weights counts.
+        results: the folder of all sweeps.
         plugin: the file of the user's components, which is executed in this process.
 
     Raises:
@@ -51,7 +53,7 @@ def load_network(word: str, folders: Sequence[Path], plugin: Path | None = None)
         Damaged: its weights are not as they were written.
         PluginError: the plugin cannot be used.
     """
-    place = _place(word, folders)
+    place = _place(word, sweep, results)
     row = store.checked_rows(place.folder)[place.identity]
     if row.get("plugin") and plugin is None:
         raise InvalidRequest([f"run {place.identity} uses a plugin; give its file, as it was then: plugin=FILE"])
@@ -64,19 +66,14 @@ def load_network(word: str, folders: Sequence[Path], plugin: Path | None = None)
     return _filled(place, spec, weights, components(known.plugin))
 
 
-def _place(word: str, folders: Sequence[Path]) -> _Place:
+def _place(word: str, sweep: str | None, results: Path) -> _Place:
     """The one run that a word names, in the sweep that has its weights."""
     if not _BEGINNING.fullmatch(word):
         raise InvalidRequest([f"run {word!r:.80}: must be an r and eleven hex digits, or the beginning of that"])
-    places = [
-        _Place(folder, identity, status)
-        for folder in folders
-        for identity, status in store.statuses(folder).items()
-        if identity.startswith(word)
-    ]
+    places = [place for place in _places(sweep, results) if place.identity.startswith(word)]
     identities = list(dict.fromkeys(place.identity for place in places))
     if not identities:
-        raise InvalidRequest([f"no run starts with {word!r} in {', '.join(map(str, folders)) or 'any sweep'}"])
+        raise InvalidRequest([f"no run starts with {word!r} in {results if sweep is None else results / sweep}"])
     if len(identities) > 1:
         first = ", ".join(identities[:SHOWN]) + (", ..." if len(identities) > SHOWN else "")
         raise InvalidRequest([f"run {word!r}: could be {len(identities)} runs, {first}; give more of it"])
@@ -84,6 +81,20 @@ def _place(word: str, folders: Sequence[Path]) -> _Place:
     if best.status != "completed":
         raise InvalidRequest([f"run {best.identity} has no weights: it is {best.status}, and must be completed"])
     return best
+
+
+def _places(sweep: str | None, results: Path) -> Iterator[_Place]:
+    """All runs of a sweep, or of all that can be looked into; a notice tells of the others."""
+    if sweep is not None:
+        store.check_name(sweep)
+        store.check_sweep(results / sweep)
+    for folder in store.sweep_folders(results) if sweep is None else [results / sweep]:
+        try:
+            yield from (_Place(folder, *run) for run in store.statuses(folder).items())
+        except (Damaged, OSError) as error:
+            if sweep is not None:
+                raise
+            notice(f"not looked into: {folder}: {error}")
 
 
 def _read(place: _Place, spec: RunSpec) -> Weights:

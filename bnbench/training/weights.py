@@ -94,9 +94,20 @@ def ordinary(network: nn.Module) -> nn.Module:
         if isinstance(layer, ReparametrizedConv2d | ReparametrizedLinear):
             network.set_submodule(path, with_applied_weight(layer))
         elif is_parametrized(layer):
-            for name in list(layer.parametrizations):
-                remove_parametrizations(layer, name)
+            _remove_parametrizations(layer)
     return network
+
+
+def _remove_parametrizations(layer: nn.Module) -> None:
+    """Put the values of a layer's parametrizations into its parameters, and leave alone the layer that it is a copy of.
+
+    torch makes a class for each layer with parametrizations, which its copies share, and takes them from that class.
+    """
+    shared = type(layer)
+    parts = {name: part for name, part in vars(shared).items() if name not in ("__dict__", "__weakref__")}
+    layer.__class__ = type(shared.__name__, shared.__bases__, parts)
+    for name in list(layer.parametrizations):  # type: ignore[arg-type]
+        remove_parametrizations(layer, name)
 
 
 def state_of(network: nn.Module) -> dict[str, Tensor]:
@@ -124,7 +135,7 @@ def encode(weights: Weights) -> bytes:
         "spec": weights.spec,
         "shape": "x".join(map(str, weights.shape)),
         "classes": str(weights.classes),
-        "digest": _digest(weights.tensors),
+        "digest": _digest(weights),
         "version": version("bnbench"),
     }
     return save({**weights.tensors}, facts)
@@ -144,15 +155,15 @@ def decode(content: bytes) -> Weights:
         expected = facts["digest"]
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"it holds no weights that can be read ({' '.join(str(error).split())})") from error
-    if _digest(tensors) != expected:
-        raise Unreadable("its numbers are not those that were written")
+    if _digest(weights) != expected:
+        raise Unreadable("its content is not what was written")
     return weights
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of tensors on the CPU, with their names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name}\0".encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+def _digest(weights: Weights) -> str:
+    """SHA-256 of all that a file holds."""
+    digest = hashlib.sha256(repr((weights.identity, weights.spec, weights.shape, weights.classes)).encode())
+    for name, tensor in sorted(weights.tensors.items()):
+        digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
