@@ -19,6 +19,7 @@ from bnbench import comparison, launch, reports, session, store, study
 from bnbench.errors import InvalidRequest
 from bnbench.notices import heard
 from bnbench.paths import expanded
+from bnbench.progress import shown_in_notebook
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,7 +94,7 @@ def sweep(
     save_weights: bool = False,
     **paths: Unpack[PathOptions],
 ) -> session.Summary:
-    """Train every combination of the given values that has no result yet.
+    """Train every combination of the given values that has no result yet; a notebook shows how far it is.
 
     Args:
         overrides: as on the command line, for example ``"norm=none,batch"``, ``"seed=range(3)"``.
@@ -110,11 +111,12 @@ def sweep(
     places = _paths(**paths)
     store.check_place(places.results, name)
     grid, prestart = session.Grid(overrides, zips, excludes), _prestarted(places, jobs)
-    plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
-    plan = session.saving_weights(plan) if save_weights else plan
-    if not extend and (there := session.extension(plan)):
-        raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
-    return session.execute(plan, session.options_without_launcher(plan, jobs))
+    with shown_in_notebook() as watch:
+        plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
+        plan = session.saving_weights(plan) if save_weights else plan
+        if not extend and (there := session.extension(plan)):
+            raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
+        return session.execute(plan, session.options_without_launcher(plan, jobs), watch)
 
 
 def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -200,10 +202,12 @@ def verdicts(*words: str, scale: str = "cpu", jobs: int | None = None, **paths: 
     scale_name = study.check_scale(scale, studies)
     study.check_places(studies, scale_name, place)
 
-    def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
-        return study.execute(one, plan, jobs)
+    with shown_in_notebook() as watch:
 
-    return study.as_table(study.scorecard([study.run_study(one, scale_name, place, train) for one in studies]))
+        def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
+            return study.execute(one, plan, jobs, watch)
+
+        return study.as_table(study.scorecard([study.run_study(one, scale_name, place, train) for one in studies]))
 
 
 @heard(_warn)
@@ -239,11 +243,13 @@ def compare(
     place = study.Place(places.results, places.data, places.plugin)
     request = comparison.read_comparison(words, against, on, scale, place, every_pair)
 
-    def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
-        return study.execute(one, plan, jobs)
+    with shown_in_notebook() as watch:
 
-    found = comparison.sizes(request.asked, request.scale, place)
-    dossier = comparison.compare(found, request.scale, place, train, budget)
+        def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
+            return study.execute(one, plan, jobs, watch)
+
+        found = comparison.sizes(request.asked, request.scale, place)
+        dossier = comparison.compare(found, request.scale, place, train, budget)
     facts = comparison.facts_of(request.arms, place)
     command = f"bnbench.compare({', '.join(map(repr, words))}, ...)"
     return reports.Document(comparison.dossier_report(request, dossier, facts, place.components, command))

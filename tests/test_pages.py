@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,14 @@ def test_the_page_on_reports_names_all_figures(small: Program) -> None:
         told = [rows[0], *(line for line in rows[1:3] if line.startswith("| |"))]
         figures = [figure.name for figure in view.figures] + untold
         assert sorted(re.findall(r"`([\w-]+)`", "".join(told))) == sorted(figures)
+
+
+def test_the_program_of_the_page_on_reports(small: Program, tmp_path: Path) -> None:
+    (tmp_path / "example.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", page("reports"), flags=re.S)))
+    done = subprocess.run([sys.executable, "example.py"], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "rates-batch-4.pdf" in done.stdout and Path("rates-batch-32.pdf").is_file()
+    assert "batch=4, norm=none" in done.stdout and "panel" in done.stdout
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex (Debian: texlive-science)")

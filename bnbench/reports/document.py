@@ -1,12 +1,11 @@
-"""A report for notebooks and scripts: it prints as text, and hands out its numbers."""
+"""A report for notebooks and scripts: it prints as text, shows itself, and hands out its numbers and figures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from bnbench.errors import InvalidRequest, nearest
-from bnbench.figures import Figure, reasons
+from bnbench.reports.figure_display import FigureDisplay, figure_of, figures_of
 from bnbench.reports.formats import render
 from bnbench.reports.page import render_fragment
 from bnbench.reports.tidy import tidy
@@ -39,18 +38,19 @@ class Document:
         """The report as a part of a notebook."""
         return render_fragment(self.report)
 
-    def figure(self, name: str) -> Figure:
-        """A figure by its name, such as ``learning-curves``: its panels in Vega-Lite, and its numbers as a table.
-
-        Raises:
-            InvalidRequest: there is no such figure; the message says which there are, or why it has nothing to show.
-        """
-        there = {figure.name: figure for view in self.report.views for figure in view.figures}
-        if name not in there:
-            told = [reason for view in self.report.views for reason in reasons(view.figures) if f" {name}:" in reason]
-            raise InvalidRequest(told or [f"figure {name!r}: there is no such figure; {nearest(name, list(there))}"])
-        return there[name]
-
     def to_frame(self) -> pd.DataFrame:
         """The numbers as a tidy table: see :func:`bnbench.reports.tidy.tidy`."""
         return tidy(self.report)
+
+    @property
+    def figures(self) -> dict[str, FigureDisplay]:
+        """The figures by name, as far as there is something to draw."""
+        return figures_of(self.report)
+
+    def figure(self, name: str) -> FigureDisplay:
+        """One figure, as ``figure("learning-rates")``; it shows itself in a notebook, and has ``save(path)``.
+
+        Raises:
+            InvalidRequest: there is none of this name; the message says why, or which there are.
+        """
+        return figure_of(self.report, name)
