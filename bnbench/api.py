@@ -1,22 +1,27 @@
 """The commands as functions, for notebooks and scripts.
 
-A ``plugin`` is a file, as on the command line, and is executed in processes of its own, never in the caller's.
+A ``plugin`` is a file, as on the command line, and is executed in processes of its own, never in the caller's but by
+``load_network``, which gives back a network of it.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
 
-from bnbench import launch, reports, session, store, study
+from bnbench import comparison, launch, reports, session, store, study
 from bnbench.errors import InvalidRequest
 from bnbench.notices import heard
 from bnbench.paths import expanded
+
+if TYPE_CHECKING:
+    from torch import nn
 
 RESULTS, DATA = Path("results"), Path("data")
 
@@ -51,12 +56,15 @@ def _warn(text: str) -> None:
 
 
 @heard(_warn)
-def run(*overrides: str, name: str = session.DEFAULT_NAME, **paths: Unpack[PathOptions]) -> dict[str, Any]:
+def run(
+    *overrides: str, name: str = session.DEFAULT_NAME, save_weights: bool = False, **paths: Unpack[PathOptions]
+) -> dict[str, Any]:
     """Train one run and return its row of runs.csv.
 
     Args:
         overrides: as on the command line, for example ``"norm=batch"``, ``"lr=0.1"``.
         name: of the sweep that the run belongs to.
+        save_weights: keep the weights of the trained network, for :func:`load_network`.
         paths: ``results``, ``data`` and ``plugin``.
 
     Raises:
@@ -66,6 +74,7 @@ def run(*overrides: str, name: str = session.DEFAULT_NAME, **paths: Unpack[PathO
     store.check_place(places.results, name)
     _prestarted(places)
     plan = session.plan_run(overrides, name, places)
+    plan = session.saving_weights(plan) if save_weights else plan
     summary = session.execute_run(plan, lambda record: None)
     (identity,) = summary.statuses
     row = store.load_runs(plan.folder).set_index("run_id").loc[identity]
@@ -81,6 +90,7 @@ def sweep(
     excludes: Sequence[str] = (),
     jobs: int | None = None,
     retry_failed: bool = False,
+    save_weights: bool = False,
     **paths: Unpack[PathOptions],
 ) -> session.Summary:
     """Train every combination of the given values that has no result yet.
@@ -91,6 +101,7 @@ def sweep(
         extend: add to a sweep of this name what its grid does not have yet.
         jobs: worker processes; 1 trains in this process, unless on a GPU.
         retry_failed: train runs that failed earlier again.
+        save_weights: keep the weights of the networks that are trained, for :func:`load_network`.
         paths: ``results``, ``data`` and ``plugin``.
 
     Raises:
@@ -100,6 +111,7 @@ def sweep(
     store.check_place(places.results, name)
     grid, prestart = session.Grid(overrides, zips, excludes), _prestarted(places, jobs)
     plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
+    plan = session.saving_weights(plan) if save_weights else plan
     if not extend and (there := session.extension(plan)):
         raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
     return session.execute(plan, session.options_without_launcher(plan, jobs))
@@ -123,6 +135,29 @@ def load_probes(*names: str, results: Path | str = RESULTS) -> pd.DataFrame:
     return store.load_sweep_probes([expanded(results, "results") / name for name in names])
 
 
+@heard(_warn)
+def load_network(run_id: str, sweep: str | None = None, **paths: Unpack[PathOptions]) -> nn.Module:
+    """The trained network of a run whose weights were kept, on the CPU and in evaluation mode.
+
+    It takes images ``[N, C, H, W]`` as they were trained on, normalized, and returns logits ``[N, classes]``. Weights
+    that a norm computes are ordinary parameters of it, with the values that evaluation takes.
+
+    Args:
+        run_id: the beginning of one is enough.
+        sweep: the one to look in; without one, all are looked through.
+        paths: ``results``; and for a network with components of a ``plugin`` its file, which is executed in this
+            process and must be as it was in training.
+
+    Raises:
+        BnbenchError: there is no such run, or it has no weights, or they are damaged.
+    """
+    places = _paths(**paths)
+    folders = store.sweep_folders(places.results) if sweep is None else [places.results / sweep]
+    for folder in folders:
+        store.check_sweep(folder)
+    return session.load_network(run_id, folders, places.plugin)
+
+
 def report(
     *names: str,
     views: Sequence[str] = tuple(reports.VIEWS),
@@ -132,14 +167,15 @@ def report(
     versions: bool = False,
     format: str = "terminal",
     results: Path | str = RESULTS,
-) -> str:
-    """Comparison tables over sweeps, as text.
+) -> reports.Document:
+    """Comparison tables over sweeps: they print as text, and ``to_frame()`` has their numbers as a tidy table.
 
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    runs, metrics = load(*names, results=results)
-    return reports.render(reports.report(runs, metrics, views, baseline, targets, lr, versions), format)
+    reports.check_format(format)
+    folders = [expanded(results, "results") / name for name in names]
+    return reports.Document(reports.report_sweeps(folders, views, baseline, targets, lr, versions), format)
 
 
 @heard(_warn)
@@ -170,3 +206,46 @@ def verdicts(*words: str, scale: str = "cpu", jobs: int | None = None, **paths: 
         return study.execute(one, plan, jobs)
 
     return study.as_table(study.scorecard([study.run_study(one, scale_name, place, train) for one in studies]))
+
+
+@heard(_warn)
+def compare(
+    *words: str,
+    against: Sequence[str] = (),
+    on: Sequence[str] = (),
+    scale: str = "cpu",
+    budget: float = math.inf,
+    every_pair: bool = False,
+    jobs: int | None = None,
+    **paths: Unpack[PathOptions],
+) -> reports.Document:
+    """Ask every question of a norm, against others, and return the dossier of its verdicts.
+
+    Args:
+        words: norms, with options in one text (``"group groups=8"``); and settings of all runs (``"seeds=40"``).
+        against: what each is compared with; by default batch, group, layer, rms and none.
+        on: tasks, such as ``"mnist-cnn"``.
+        scale: ``smoke``, ``cpu`` or ``gpu``.
+        budget: seconds after which what is decided is returned.
+        every_pair: compare all of them with each other.
+        jobs: worker processes; 1 trains in this process, unless on a GPU.
+        paths: ``results``, ``data`` and ``plugin``.
+
+    Raises:
+        BnbenchError: something is wrong with the request.
+    """
+    places = _paths(**paths)
+    prestart = _prestarted(places, jobs)
+    if prestart is not None and places.plugin is None:
+        prestart.begin()
+    place = study.Place(places.results, places.data, places.plugin)
+    request = comparison.read_comparison(words, against, on, scale, place, every_pair)
+
+    def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
+        return study.execute(one, plan, jobs)
+
+    found = comparison.sizes(request.asked, request.scale, place)
+    dossier = comparison.compare(found, request.scale, place, train, budget)
+    facts = comparison.facts_of(request.arms, place)
+    command = f"bnbench.compare({', '.join(map(repr, words))}, ...)"
+    return reports.Document(comparison.dossier_report(request, dossier, facts, place.components, command))

@@ -31,6 +31,12 @@ def expanded(given: str | Path, option: str) -> Path:
         raise InvalidRequest([f"{option} {path}: there is no home folder for {path.parts[0]}; write it out"]) from None
 
 
+def shown_path(path: Path) -> Path:
+    """A path as one would type it: relative if it is inside the current folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def content(path: Path) -> bytes:
     """The content of a file that a user names.
 

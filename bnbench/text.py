@@ -22,6 +22,11 @@ def harmless(text: str) -> str:
     return "".join(_escaped(character) for character in text)
 
 
+def one_line(text: str) -> str:
+    """Harmless text with blanks in place of its line breaks."""
+    return harmless(" ".join(text.splitlines()))
+
+
 def _escaped(character: str) -> str:
     if character == "\n" or character in JOINERS or unicodedata.category(character) not in HIDDEN:
         return character

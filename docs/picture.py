@@ -50,7 +50,7 @@ def drawn(sweep: Path) -> str:
         record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False, color_system="truecolor"
     )
     console.print(Text.assemble(("$", "bold green"), f" {commands()[1]}\n"))
-    reports.print_views(reports.report(runs, metrics, VIEWS, BASELINE), console)
+    reports.print_report(reports.report(runs, metrics, VIEWS, BASELINE), console)
     return console.export_svg(title="bnbench", code_format=SYSTEM_FONTS)
 
 

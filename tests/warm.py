@@ -8,6 +8,7 @@ word, of encodings and of other interpreters start ``sys.executable`` itself, by
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import pickle
@@ -35,6 +36,7 @@ def _program() -> socket.socket:
         streams = {"stdin": nothing, "stdout": nothing, "stderr": nothing}
         process = subprocess.Popen(words, cwd=ROOT, env=plain, pass_fds=[theirs.fileno()], **streams)
     process.returncode = 0  # it ends when this process does
+    atexit.register(ours.close)
     return ours
 
 

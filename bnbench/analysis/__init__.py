@@ -1,5 +1,6 @@
 """Numbers of a results table: what reports draw and studies decide on. No words for people, no torch."""
 
+from bnbench.analysis.best_runs import RowsAtBest, rows_at_best
 from bnbench.analysis.convergence import Convergence, analyze_convergence
 from bnbench.analysis.learning_rate import LearningRateCurves, analyze_learning_rate
 from bnbench.analysis.options import LearningRates, Options
@@ -13,10 +14,12 @@ __all__ = [
     "LearningRates",
     "Options",
     "Rows",
+    "RowsAtBest",
     "SmallBatch",
     "Trials",
     "analyze_convergence",
     "analyze_learning_rate",
     "analyze_small_batch",
     "read_trials",
+    "rows_at_best",
 ]

@@ -10,11 +10,12 @@ import pandas as pd
 
 from bnbench.analysis.accuracy import Accuracy, divergence, summarize, without_unstable_divergence
 from bnbench.analysis.baseline import compared_rows
+from bnbench.analysis.best_runs import rows_at_best
 from bnbench.analysis.fastest import fastest_rows
 from bnbench.analysis.levels import Level
-from bnbench.analysis.lr_choice import LearningRateChoice, best_lr, keep_best
+from bnbench.analysis.lr_choice import LearningRateChoice
 from bnbench.analysis.options import Options
-from bnbench.analysis.rows import Rows, sort_into_rows
+from bnbench.analysis.rows import Rows
 from bnbench.analysis.speed_up import SpeedUp, row_speed_up
 from bnbench.analysis.targets import derive_targets
 from bnbench.analysis.time_to_target import Times, times_to_target
@@ -72,6 +73,7 @@ class Convergence:
         rows: the rows of all datasets.
         choices: the learning rate of each row; None where none was chosen.
         compared: the row that each row is compared with; empty without a comparison.
+        runs: the results at the learning rate of their row.
         divergence: of each row at its learning rate: ``diverged``, ``seeds`` and ``unstable``.
         targets: one per dataset and target.
     """
@@ -79,6 +81,7 @@ class Convergence:
     rows: Rows
     choices: dict[Any, LearningRateChoice] | None
     compared: dict[int, int]
+    runs: pd.DataFrame
     divergence: pd.DataFrame
     targets: tuple[TargetTimes, ...]
 
@@ -94,16 +97,12 @@ def analyze_convergence(trials: Trials, metrics: pd.DataFrame, options: Options)
     Raises:
         InvalidRequest: the baseline matches several rows with equal other factors.
     """
-    rows = sort_into_rows(trials, aside=() if options.lr == "all" else ("lr",))
-    counted = rows.trials.counted
-    tuned = options.lr == "best" and len(rows.trials.levels["lr"]) > 1
-    choices = best_lr(counted, ["row"], stable_first=True) if tuned else None
+    rows, choices, runs = rows_at_best(trials, options)
     compared = compared_rows(rows, options.baseline)
-    runs = counted if choices is None else keep_best(counted, choices, ["row"])
     material = _Material(rows, choices, compared, runs, divergence(runs, ["row"]), metrics)
     datasets = sorted(trials.frame["dataset"].unique())
     targets = tuple(times for dataset in datasets for times in _dataset_times(material, dataset, options.targets))
-    return Convergence(rows, choices, compared, material.divergence, targets)
+    return Convergence(rows, choices, compared, runs, material.divergence, targets)
 
 
 @dataclass(frozen=True, slots=True)

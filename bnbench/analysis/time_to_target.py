@@ -45,12 +45,21 @@ def times_to_target(runs: pd.DataFrame, metrics: pd.DataFrame, target: float) ->
         metrics: one line per evaluation: ``run_id``, ``step``, ``epoch``, ``examples`` and ``val_accuracy``.
         target: validation accuracy as a fraction; reached at the first evaluation that is not below it.
     """
+    return dict(_rows(times_of_runs(runs, metrics, target)))
+
+
+def times_of_runs(runs: pd.DataFrame, metrics: pd.DataFrame, target: float) -> pd.DataFrame:
+    """Times of every run, and its ``row``: infinite for a miss; ``hit``, and ``spent``, the steps at its end or hit.
+
+    Args:
+        runs: as in :func:`times_to_target`, as are the others.
+    """
     hits = metrics.loc[metrics["val_accuracy"] >= target - TOLERANCE, ["run_id", *UNITS]]
     first = hits.groupby("run_id", sort=False)[list(UNITS)].min().reindex(runs["run_id"]).astype(float)
     reached = first["step"].notna().to_numpy()
     times = first.fillna(np.inf).set_axis(runs.index, axis=0)
     spent = times["step"].where(reached, runs["steps_done"])
-    return dict(_rows(times.assign(row=runs["row"], spent=spent, hit=reached)))
+    return times.assign(row=runs["row"], spent=spent, hit=reached)
 
 
 def _rows(times: pd.DataFrame) -> Iterator[tuple[int, Times]]:

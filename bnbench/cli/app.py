@@ -16,7 +16,7 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from bnbench.cli import diff, export, listing, merge, rename, report, run, show, study, sweep, tag, trash
+from bnbench.cli import compare, diff, export, listing, merge, rename, report, run, show, study, sweep, tag, trash
 from bnbench.cli.commands import Command, Group, check_dashes, hoist_global_options
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
@@ -40,6 +40,7 @@ app = typer.Typer(
 app.command("run", cls=Command)(run.run)
 app.command("sweep", cls=Command)(sweep.sweep)
 app.add_typer(study.app, name="study", no_args_is_help=True)
+app.command("compare", cls=Command)(compare.compare)
 app.command("report", cls=Command)(report.report)
 app.command("ls", cls=Command)(listing.ls)
 app.command("show", cls=Command)(show.show)

@@ -14,12 +14,12 @@ from rich.table import Table
 
 from bnbench import session, store
 from bnbench.cli.planning import GOES_ON
-from bnbench.cli.settings import shown_path
 from bnbench.cli.status import PLAIN_SECONDS, Status, spent, told
 from bnbench.config import GROUPS
 from bnbench.console import plain_console
 from bnbench.environment import cores
 from bnbench.notices import Doubling
+from bnbench.paths import shown_path
 from bnbench.spec import RunSpec, arm, flatten, run_id
 from bnbench.text import plural
 

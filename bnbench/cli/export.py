@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from bnbench.cli.options import EXPORT_NAMES, completed_runs_and_sweeps, one_of
-from bnbench.cli.settings import Settings, path_of, shown_path
+from bnbench.cli.settings import Settings, path_of
 from bnbench.console import echo
 from bnbench.errors import InvalidRequest, nearest
+from bnbench.paths import shown_path
 from bnbench.text import plural
 
 

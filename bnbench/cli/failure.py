@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bnbench import store
-from bnbench.cli.settings import Settings, shown_path
+from bnbench.cli.settings import Settings
+from bnbench.paths import shown_path
 
 TAIL, TAIL_BYTES = 12, 1 << 16
 """Lines of a log that are shown, and bytes at its end in which they are looked for."""
@@ -25,7 +26,7 @@ def failure(settings: Settings, run: store.SingleRun) -> Iterator[str]:
         yield f"log: {shown_path(log.absolute())}"
     spec = folder / "specs" / f"{run.identity}.yaml"
     if spec.is_file():
-        yield f"again: {shlex.join(_command(settings, folder, spec, bool(run.row.get('plugin'))))}"
+        yield f"again: {again(settings, folder)(run.identity, bool(run.row.get('plugin')))}"
 
 
 def _tail(log: Path) -> list[str]:
@@ -35,13 +36,20 @@ def _tail(log: Path) -> list[str]:
         return stream.read().decode(errors="replace").rstrip().splitlines()[-TAIL:]
 
 
-def _command(settings: Settings, folder: Path, spec: Path, plugged: bool) -> list[str]:
-    """The words that train the run of a spec file again."""
-    words = ["bnbench", "run", "--name", folder.name, "--from", str(shown_path(spec.absolute()))]
+def again(settings: Settings, folder: Path) -> Callable[[str, bool], str]:
+    """The command that trains a run of a sweep again, by the run's id and whether it has code of a plugin."""
+    words = ["bnbench", "run", "--name", folder.name, "--from"]
+    options: list[str] = []
     if folder.parent.absolute() != Path("results").absolute():
-        words += ["--results", str(settings.results)]
+        options += ["--results", str(settings.results)]
     if settings.data != Path("data"):
-        words += ["--data", str(settings.data)]
+        options += ["--data", str(settings.data)]
     plugins = [entry.get("plugin") for entry in store.read_history(folder) if isinstance(entry, dict)]
     last = next((str(plugin) for plugin in reversed(plugins) if plugin), None)
-    return [*words, "--plugin", str(shown_path(Path(last)))] if plugged and last else words
+    code = ["--plugin", str(shown_path(Path(last)))] if last else []
+    specs = shown_path((folder / "specs").absolute())
+
+    def command(run_id: str, plugged: bool) -> str:
+        return shlex.join([*words, str(specs / f"{run_id}.yaml"), *options, *(code if plugged else [])])
+
+    return command

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from bnbench.console import echo, plain_console
 from bnbench.errors import InvalidRequest
-from bnbench.reports import ReportView, print_views, render
+from bnbench.reports import Report, print_report, render
 from bnbench.store import belongs_to_sweep
 from bnbench.store.files import replacing
 
 
-def show_views(views: Sequence[ReportView]) -> None:
-    """Print views: in colour and as wide as the terminal, or as plain text."""
+def show_report(report: Report) -> None:
+    """Print a report: in colour and as wide as the terminal, or as plain text."""
     console = plain_console()
     if console.is_terminal:
-        print_views(views, console)
+        print_report(report, console)
     else:
-        echo(render(views).removesuffix("\n"))
+        echo(render(report).removesuffix("\n"))
 
 
-FORMAT_OF = {".md": "markdown", ".txt": "terminal", "": "terminal"}
+FORMAT_OF = {
+    ".md": "markdown", ".txt": "terminal", ".csv": "csv", ".tex": "latex", ".html": "html", "": "terminal",
+}  # fmt: skip
 """By the ending of a file's name, the format in which it is written."""
 
 
@@ -40,8 +41,8 @@ def format_of(path: Path | None) -> str:
     return FORMAT_OF.get(ending, "terminal")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file and say so: into what is there (a file, a link, a device); a new file appears whole.
+def write_text(path: Path, text: str, quiet: bool = False) -> None:
+    """Write a file and, unless quiet, say so: into what is there (a file, a link, a device); a new file appears whole.
 
     Raises:
         InvalidRequest: the file cannot be written, or belongs to a sweep's results.
@@ -59,6 +60,8 @@ def write_text(path: Path, text: str) -> None:
                 stream.write(text)
     except OSError as error:
         raise InvalidRequest([f"--out {path}: cannot be written: {error.strerror}"]) from error
+    if quiet:
+        return
     echo(f"wrote {path}", error=True)  # standard output may be what was written to
 
 

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import typer
 
-from bnbench.cli.options import Baseline, Format, Out, Rates, Sweeps, Targets, Versions, Views
+from bnbench.cli.options import (
+    Baseline,
+    FigureFolder,
+    FigureFormats,
+    Format,
+    Open,
+    Out,
+    Rates,
+    Sweeps,
+    Targets,
+    Versions,
+    Views,
+    Watch,
+)
 from bnbench.cli.settings import STANDARD_OUTPUT, Settings
 
 
@@ -18,6 +33,10 @@ def report(
     versions: Versions = False,
     format: Format = None,
     out: Out = None,
+    open: Open = False,
+    watch: Watch = False,
+    figures: FigureFolder = None,
+    figure_format: FigureFormats = "svg,pdf",
 ) -> None:
     """Compare the runs of sweeps: convergence, learning rates, small batches.
 
@@ -25,18 +44,28 @@ def report(
     bnbench report small --baseline norm=none --view convergence --target 95%
     """
     from bnbench import reports
-    from bnbench.cli.output import format_of, show_views, write_text
+    from bnbench.cli.figures import check_folder, read_kinds, write_figures
+    from bnbench.cli.output import format_of, show_report, write_text
+    from bnbench.cli.page import PageRequest, page_format
     from bnbench.console import echo
-    from bnbench.store import load_sweeps
 
     settings: Settings = context.obj
-    out = None if out == STANDARD_OUTPUT else out
-    form = format or format_of(out)
-    runs, metrics = load_sweeps([settings.sweep_folder(name) for name in sweeps])
-    views_shown = reports.report(runs, metrics, views or list(reports.VIEWS), baseline, targets or (), lr, versions)
-    if out is not None:
-        write_text(out, reports.render(views_shown, form))
+    to_file = None if out == STANDARD_OUTPUT else out
+    form = page_format(format, out, open, watch) or format or format_of(to_file)
+    reports.check_format(form)
+    kinds = read_kinds(figure_format)
+    if figures is not None:
+        check_folder(figures)
+    folders = [settings.sweep_folder(name) for name in sweeps]
+    names = views or list(reports.VIEWS)
+    shown = partial(reports.report_sweeps, folders, names, baseline, targets or (), lr, versions)
+    if form == "html":
+        PageRequest(settings, folders, shown, out, open, watch).fulfil()
+    elif to_file is not None:
+        write_text(to_file, reports.render(shown(), form))
     elif form == "terminal":
-        show_views(views_shown)
+        show_report(shown())
     else:
-        echo(reports.render(views_shown, form).removesuffix("\n"))
+        echo(reports.render(shown(), form).removesuffix("\n"))
+    if figures is not None:
+        write_figures(figures, kinds, shown())

@@ -169,7 +169,7 @@ def _trained(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int
     """Train what studies still lack; say how to go on if the user stops it."""
     from bnbench import study
 
-    trainer = _Trainer(jobs)
+    trainer = Trainer(jobs)
     try:
         with told_if_full(place.results):
             return [study.run_study(one, scale, place, trainer.train) for one in studies]
@@ -182,16 +182,16 @@ def _trained(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int
 def _decide(studies: Sequence[Findings], scale: ScaleName, results: Path, command: str) -> None:
     """Decide the claims of studies; print the scorecard and write it, with the command that it comes from."""
     from bnbench import study
-    from bnbench.cli.output import show_views
+    from bnbench.cli.output import show_report
 
     rows, changes = study.scorecard(studies), studies[0].study.changes
     echo()
-    show_views([study.view(rows, scale, changes)])
+    show_report(study.report(rows, scale, changes))
     files = study.write(rows, scale, results, command, changes)
     echo(f"\nwrote {' and '.join(str(_shown(path)) for path in files)}", error=True)
 
 
-class _Trainer:
+class Trainer:
     """Carries out plans and shows how far they are.
 
     Attributes:
@@ -216,6 +216,6 @@ class _Trainer:
 
 
 def _shown(path: Path) -> Path:
-    from bnbench.cli.settings import shown_path
+    from bnbench.paths import shown_path
 
     return shown_path(path.absolute())

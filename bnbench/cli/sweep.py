@@ -20,6 +20,7 @@ from bnbench.cli.options import (
     Overrides,
     Plugin,
     RetryFailed,
+    SaveWeights,
     SweepName,
     Zips,
 )
@@ -45,6 +46,7 @@ def sweep(
     lanes: Lanes = "auto",
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
+    save_weights: SaveWeights = False,
 ) -> None:
     """Train every combination of the given values; what is finished is not trained again.
 
@@ -63,6 +65,7 @@ def sweep(
         paths = session.Paths(settings.results, settings.data, plugin)
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
         plan = session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
+        plan = session.saving_weights(plan) if save_weights else plan
         resources = options.resources(plan) if dry_run else None
         estimate = session.estimate(plan, resources) if resources else None
         show_no_more()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -14,8 +16,10 @@ from bnbench.native import only_loaded
 from bnbench.notices import step
 from bnbench.plan.case import Case
 from bnbench.plan.execution import ALONE, NOT_READY, Division, Execution
+from bnbench.plan.grouping import Stack, stacks
 from bnbench.plan.lanes import quick_lanes
-from bnbench.plan.proofs import folds, unfoldable, why_not_native
+from bnbench.plan.proofs import unfoldable, why_not_native
+from bnbench.plan.readiness import is_worth_waiting
 from bnbench.plan.resources import Resources
 from bnbench.plan.size import likely_seconds
 from bnbench.spec import RunSpec, arm, by_stack_key, kind_key
@@ -46,43 +50,95 @@ def _division(
     data: Callable[[RunSpec], Data],
     resources: Resources,
 ) -> Division:
-    kinds: dict[tuple[object, ...], tuple[Execution, float]] = {}
-    executions: dict[str, Execution] = {}
-    sizes: dict[str, float] = {}
+    """See :func:`division`; torch's lanes are not measured where compiled code, not ready yet, will be waited for."""
+    kinds: dict[tuple[object, ...], _Kind] = {}
+    kind_of: dict[str, _Kind] = {}
+    guesses, sizes = dict[str, Execution](), dict[str, float]()
     groups = by_stack_key(specs)
     for number, (key, members) in enumerate(groups.items(), 1):
         spec, most = specs[members[0]], resources.known.get(key)
-        kind = (kind_key(spec), len(members) > 1, most)
-        if kind not in kinds:
+        alike = (kind_key(spec), len(members) > 1, most)
+        if alike not in kinds:
             step(f"proving {arm(spec)} batch_size={spec.batch_size} ({number} of {len(groups)} kinds)")
             case = Case(spec, components, data(spec), torch.device(resources.device.name))
-            kinds[kind] = _execution(case, resources, len(members), most), likely_seconds(case)
-        executions[key], sizes[key] = kinds[kind]
-    return Division(executions, sizes)
+            kinds[alike] = _Kind(case, resources, len(members), most)
+        kind_of[key] = kinds[alike]
+        guesses[key], sizes[key] = kinds[alike].guess, kinds[alike].seconds
+    guess = Division(guesses, sizes)
+    if not any(one.is_unready for one in guesses.values()) or is_worth_waiting(
+        _stacks(specs, guess, resources), specs, guess
+    ):
+        return guess
+    return Division({key: kind_of[key].found for key in groups}, sizes)
 
 
-def _execution(case: Case, resources: Resources, runs: int, known: int | None) -> Execution:
-    """The way in which runs of a kind are trained.
+def _stacks(specs: Mapping[str, RunSpec], found: Division, resources: Resources) -> Sequence[Stack]:
+    return stacks(specs, found.executions, resources.workers, spread=resources.lanes is None)
 
-    Args:
-        runs: of one stack key.
+
+@dataclass(frozen=True, eq=False)
+class _Kind:
+    """Runs of one stack key, which stand for all that are of their kind.
+
+    Attributes:
         known: how many are trained together at most, as it was found before.
     """
-    lanes = known or resources.lanes
-    has_companions = runs > 1 or known is not None
-    if lanes == 1 or not (has_companions or (lanes is None and likely_seconds(case) >= WORTH_PROVING)):
-        return ALONE
-    slow = why_not_native(case)
-    native = slow is None and folds(case)
-    if not (has_companions or native):
-        return Execution(reasons=(slow,)) if slow == NOT_READY else ALONE
-    lanes = lanes or quick_lanes(case, -(-runs // resources.workers), resources.workers, native)
-    looked_at = lanes > 1 or case.spec.plugin is not None
-    if looked_at and (reason := unfoldable(case)) is not None:
-        return Execution(reasons=(reason,))
-    if lanes == 1:
-        return Execution(reasons=(slow,)) if slow == NOT_READY else ALONE
-    if native:
-        return Execution("native", lanes)
-    why = slow if slow == NOT_READY else f"not compiled: {slow}"
-    return Execution("stacked", lanes, (why,) if case.device.type == "cpu" else ())
+
+    case: Case
+    resources: Resources
+    runs: int
+    known: int | None
+
+    @cached_property
+    def seconds(self) -> float:
+        """See :func:`likely_seconds`."""
+        return likely_seconds(self.case)
+
+    @cached_property
+    def guess(self) -> Execution:
+        """The way in which they are trained; with as many lanes as sizes tell where compiled code is not ready."""
+        return self._execution(measures=False)
+
+    @cached_property
+    def found(self) -> Execution:
+        """The way in which they are trained."""
+        return self._execution(measures=True) if self.guess.is_unready else self.guess
+
+    @cached_property
+    def _slow(self) -> str | None:
+        """See :func:`why_not_native`."""
+        return why_not_native(self.case)
+
+    @cached_property
+    def _unfoldable(self) -> str | None:
+        """See :func:`unfoldable`."""
+        return unfoldable(self.case)
+
+    def _execution(self, measures: bool) -> Execution:
+        """The way in which they are trained.
+
+        Args:
+            measures: whether torch's lanes are measured even where compiled code is not ready.
+        """
+        lanes = self.known or self.resources.lanes
+        has_companions = self.runs > 1 or self.known is not None
+        if lanes == 1 or not (has_companions or (lanes is None and self.seconds >= WORTH_PROVING)):
+            return ALONE
+        slow = self._slow
+        native = slow is None and self._unfoldable is None
+        if not (has_companions or native):
+            return Execution(reasons=(slow,)) if slow == NOT_READY else ALONE
+        lanes = lanes or self._lanes(native, measures or slow != NOT_READY)
+        looked_at = lanes > 1 or self.case.spec.plugin is not None
+        if looked_at and self._unfoldable is not None:
+            return Execution(reasons=(self._unfoldable,))
+        if lanes == 1:
+            return Execution(reasons=(slow,)) if slow == NOT_READY else ALONE
+        if native:
+            return Execution("native", lanes)
+        why = slow if slow == NOT_READY else f"not compiled: {slow}"
+        return Execution("stacked", lanes, (why,) if self.case.device.type == "cpu" else ())
+
+    def _lanes(self, native: bool, measures: bool) -> int:
+        workers = self.resources.workers
+        return quick_lanes(self.case, -(-self.runs // workers), workers, native, measures)

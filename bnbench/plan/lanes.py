@@ -30,13 +30,14 @@ CLEARLY = 4.0
 its first optimizer takes a second to import, and it was never found three times as quick as thought."""
 
 
-def quick_lanes(case: Case, runs: int, workers: int, native: bool) -> int:
+def quick_lanes(case: Case, runs: int, workers: int, native: bool, measures: bool = True) -> int:
     """A number of lanes that is quick for a case; a few steps are measured where that may be worth it.
 
     Args:
         runs: of this kind, for each worker.
         workers: that share the GPUs.
         native: whether compiled code trains them.
+        measures: else sizes alone tell how many lanes torch takes.
     """
     try:
         per_lane = lane_bytes(case)
@@ -50,7 +51,7 @@ def quick_lanes(case: Case, runs: int, workers: int, native: bool) -> int:
         return _most_of_gpu(per_lane, runs, case.device, workers)
     fitting = _fitting(per_lane)
     tried = min(MEASURED_LANES, runs, MEMORY // per_lane)
-    if fitting >= tried or not folds(case):
+    if fitting >= tried or not measures or not folds(case):
         return fitting
     worth = runs * case.timeline.total
     return quickest(case, [fitting, tried], worth)

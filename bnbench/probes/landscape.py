@@ -1,4 +1,4 @@
-"""The loss along its gradient (Santurkar et al. 2018, section 3.1 and figure 4).
+"""The loss along its gradient (Santurkar et al. 2018, section 3.2 and figure 4).
 
 P parameters of the network as one vector.
 """

@@ -9,6 +9,7 @@ from bnbench.analysis.levels import Level, level_digits, level_text
 from bnbench.analysis.lr_choice import LearningRateChoice
 from bnbench.analysis.rows import Rows, heads, labels, section_starts
 from bnbench.reports.view import NOTHING, Cell, Column, Mark, Table
+from bnbench.reports.where import NOWHERE, Where
 
 UNSTABLE = "unstable"
 UNSTABLE_CELL = Cell(words=UNSTABLE, mark="bad")
@@ -21,7 +22,7 @@ def key_columns(rows: Rows, without: Collection[str] = ()) -> tuple[Column, ...]
     return tuple(Column(name.replace("batch_size", "batch"), key=True) for name in heads(rows, without) or ["runs"])
 
 
-def accuracy_cell(accuracy: Accuracy | None, usual: int = 0, mark: Mark = "") -> Cell:
+def accuracy_cell(accuracy: Accuracy | None, usual: int = 0, mark: Mark = "", where: Where = NOWHERE) -> Cell:
     """An accuracy as ``97.2 ± 0.3``, ``div 3/3`` or ``91.0 n=1 unstable, div 2/3``.
 
     ``n`` is shown where it is below ``usual``, and always in an unstable group.
@@ -31,7 +32,7 @@ def accuracy_cell(accuracy: Accuracy | None, usual: int = 0, mark: Mark = "") ->
     n, unstable = accuracy.n, accuracy.unstable
     share = f"div {accuracy.diverged}/{accuracy.seeds}"
     if n == 0:
-        return Cell(words=f"{UNSTABLE}, {share}", n=0, mark="bad") if unstable else NOTHING
+        return Cell(words=f"{UNSTABLE}, {share}", n=0, mark="bad", where=where) if unstable else NOTHING
     return Cell(
         accuracy.mean,
         "percent",
@@ -40,15 +41,16 @@ def accuracy_cell(accuracy: Accuracy | None, usual: int = 0, mark: Mark = "") ->
         words=share if accuracy.diverged == accuracy.seeds else "",
         remarks=((f"n={n}",) if n < usual or unstable else ()) + ((f"{UNSTABLE}, {share}",) if unstable else ()),
         mark="bad" if accuracy.diverged else mark,
+        where=where,
     )
 
 
-def lr_cell(levels: Sequence[Level], choice: LearningRateChoice) -> Cell:
+def lr_cell(levels: Sequence[Level], choice: LearningRateChoice, where: Where = NOWHERE) -> Cell:
     """A chosen learning rate, marked when it is at the edge of its grid, or seeds disagree there."""
     remarks = (("edge",) if choice.edge else ()) + ((UNSTABLE,) if choice.unstable else ())
     level = levels[choice.code]
     value = level if type(level) in (int, float) else level_text(level)
-    return Cell(value, "lr", digits=level_digits(levels), remarks=remarks, mark="bad" if remarks else "")
+    return Cell(value, "lr", digits=level_digits(levels), remarks=remarks, mark="bad" if remarks else "", where=where)
 
 
 def row_table(

@@ -22,6 +22,7 @@ from bnbench.reports.cells import (
     lr_cell,
     row_table,
 )
+from bnbench.reports.drawings import convergence_figures
 from bnbench.reports.notes import (
     UNSTABLE_NOTE,
     edge_notes,
@@ -32,7 +33,9 @@ from bnbench.reports.notes import (
     untuned_notes,
 )
 from bnbench.reports.results import results
+from bnbench.reports.summary import convergence_sentences
 from bnbench.reports.view import NOTHING, Cell, ReportView, Table, Unit
+from bnbench.reports.where import NOWHERE, Sources, Where
 from bnbench.reports.wording import target as target_text
 
 TITLE = "Convergence"
@@ -59,15 +62,19 @@ def convergence(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
         return ReportView(TITLE, notes=("The runs have no evaluations on record.",))
     numbers = analyze_convergence(trials, metrics, options)
     if not numbers.targets:
-        return ReportView(TITLE, notes=("No row's mean validation accuracy is above chance, so there is no target.",))
-    return ReportView(TITLE, tuple(_table(numbers, times) for times in numbers.targets), _notes(numbers, options))
+        untrained = "No row's mean validation accuracy is above chance, so there is no target."
+        return ReportView(TITLE, notes=(untrained,), figures=convergence_figures(numbers, metrics))
+    tables = tuple(_table(numbers, times) for times in numbers.targets)
+    sentences, figures = tuple(convergence_sentences(numbers)), convergence_figures(numbers, metrics)
+    return ReportView(TITLE, tables, _notes(numbers, options), figures, sentences)
 
 
 def _table(numbers: Convergence, times: TargetTimes) -> Table:
     rows = numbers.rows
     optional = any(name.startswith("dataset.") for name in rows.factors)
     without = [] if optional else ["dataset"]  # which the title tells
-    cells = {row.row: _cells(numbers, row, times.seeds) for row in times.rows}
+    sources = Sources(rows, () if numbers.choices is None else ("lr",))
+    cells = {row.row: _cells(numbers, row, times.seeds, sources) for row in times.rows}
     place = f"{level_text(times.dataset)}: " if len(rows.trials.levels["dataset"]) > 1 else ""
     title = f"{place}to {target_text(times.target)} validation accuracy"
     return row_table(title, rows, _titles(numbers), cells, without=without)
@@ -79,21 +86,25 @@ def _titles(numbers: Convergence) -> list[str]:
     return [*tuned, "reached", "steps", *compared, "val %", "test %", "epochs", "examples"]
 
 
-def _cells(numbers: Convergence, row: RowTimes, usual: int) -> list[Cell]:
-    lr = [] if numbers.choices is None else [lr_cell(numbers.rows.trials.levels["lr"], row.lr) if row.lr else NOTHING]
+def _cells(numbers: Convergence, row: RowTimes, usual: int, sources: Sources) -> list[Cell]:
+    codes = [row.lr.code] if row.lr else []
+    here = numbers.choices is None or row.lr is not None
+    every, where = (sources.of_all(row.row, *codes), sources.of_mean(row.row, *codes)) if here else (NOWHERE, NOWHERE)
+    levels = numbers.rows.trials.levels["lr"]
+    lr = [] if numbers.choices is None else [lr_cell(levels, row.lr, where) if row.lr else NOTHING]
     speed_up = [] if row.speed_up is None else [_speed_up(row.speed_up)]
-    accuracies = [accuracy_cell(row.val, usual), accuracy_cell(row.test, usual)]
-    times = [_time(row, "epoch"), _time(row, "examples")]
-    return [*lr, _reached(row.reached), _time(row, "step"), *speed_up, *accuracies, *times]
+    accuracies = [accuracy_cell(accuracy, usual, where=where) for accuracy in (row.val, row.test)]
+    step, epoch, examples = (_time(row, axis, where) for axis in ("step", "epoch", "examples"))
+    return [*lr, _reached(row.reached, every), step, *speed_up, *accuracies, epoch, examples]
 
 
-def _reached(times: Times | None) -> Cell:
+def _reached(times: Times | None, where: Where) -> Cell:
     if times is None:
         return Cell(words="no result", n=0, mark="bad")
-    return Cell(times.hits / times.n, "share", n=times.n, mark="bad" if times.hits < times.n else "")
+    return Cell(times.hits / times.n, "share", n=times.n, mark="bad" if times.hits < times.n else "", where=where)
 
 
-def _time(row: RowTimes, axis: str) -> Cell:
+def _time(row: RowTimes, axis: str, where: Where) -> Cell:
     times = row.times
     if times is None:
         return NOTHING
@@ -106,6 +117,7 @@ def _time(row: RowTimes, axis: str) -> Cell:
         n=times.n,
         remarks=(f"n={times.n}", UNSTABLE) if row.unstable else (),
         mark="bad" if math.isinf(median) or row.unstable else "best" if row.fastest and axis == "step" else "",
+        where=where,
     )
 
 

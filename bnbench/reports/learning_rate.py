@@ -12,9 +12,12 @@ from bnbench.analysis.learning_rate import LearningRateCurve
 from bnbench.analysis.levels import level_digits, level_texts
 from bnbench.analysis.lr_choice import LearningRateChoice
 from bnbench.reports.cells import UNSTABLE, UNSTABLE_CELL, accuracy_cell, lr_cell, row_table
+from bnbench.reports.drawings import learning_rate_figures
 from bnbench.reports.notes import divergence_notes, edge_notes, runs_notes, seeds_note
 from bnbench.reports.results import results
-from bnbench.reports.view import NOTHING, Cell, ReportView, Table
+from bnbench.reports.summary import learning_rate_sentences
+from bnbench.reports.view import NOTHING, Cell, Mark, ReportView, Table
+from bnbench.reports.where import Sources, Where
 
 TITLE = "Learning rate"
 TRAINS_NOTE = (
@@ -41,7 +44,9 @@ def learning_rate(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -
     if isinstance(trials, ReportView):
         return trials
     numbers = analyze_learning_rate(trials)
-    return ReportView(TITLE, (_curve_table(numbers), _range_table(numbers)), _notes(numbers))
+    tables = (_curve_table(numbers), _range_table(numbers))
+    sentences = tuple(learning_rate_sentences(numbers))
+    return ReportView(TITLE, tables, _notes(numbers), learning_rate_figures(numbers), sentences)
 
 
 def _notes(numbers: LearningRateCurves) -> tuple[str, ...]:
@@ -51,23 +56,28 @@ def _notes(numbers: LearningRateCurves) -> tuple[str, ...]:
 
 
 def _curve_table(numbers: LearningRateCurves) -> Table:
-    cells = {row: _curve_cells(numbers, numbers.curves.get(row)) for row in numbers.rows.keys.index}
+    sources = Sources(numbers.rows, ["lr"])
+    cells = {row: _curve_cells(numbers, row, sources) for row in numbers.rows.keys.index}
     titles = [f"lr {text}" for text in level_texts(numbers.levels)]
     accuracies = [accuracy for curve in numbers.curves.values() for accuracy in curve.accuracies.values()]
     notes = (seeds_note(numbers.seeds, "Final validation accuracy in percent"), *divergence_notes(accuracies))
     return row_table("Validation accuracy by learning rate", numbers.rows, titles, cells, notes)
 
 
-def _curve_cells(numbers: LearningRateCurves, curve: LearningRateCurve | None) -> list[Cell]:
-    codes = range(len(numbers.levels))
+def _curve_cells(numbers: LearningRateCurves, row: int, sources: Sources) -> list[Cell]:
+    codes, curve = range(len(numbers.levels)), numbers.curves.get(row)
     if curve is None:
         return [NOTHING for _ in codes]
-    best = curve.choice.code
-    return [accuracy_cell(curve.accuracies.get(code), numbers.seeds, "best" if code == best else "") for code in codes]
+    marks: list[Mark] = ["best" if code == curve.choice.code else "" for code in codes]
+    return [
+        accuracy_cell(curve.accuracies.get(code), numbers.seeds, marks[code], sources.of_mean(row, code))
+        for code in codes
+    ]
 
 
 def _range_table(numbers: LearningRateCurves) -> Table:
-    cells = {row: _range_cells(numbers, row) for row in numbers.rows.keys.index}
+    every, at_lr = Sources(numbers.rows), Sources(numbers.rows, ["lr"])
+    cells = {row: _range_cells(numbers, row, every.of_all(row), at_lr) for row in numbers.rows.keys.index}
     titles = ["best lr", "val % at best", "largest lr", "usable range", "decades", "diverged"]
     usable = [numbers.usable(row) for row in numbers.curves]
     open_ended = any(width is not None and width.open_ended for width in usable)
@@ -76,17 +86,18 @@ def _range_table(numbers: LearningRateCurves) -> Table:
     return row_table("Best, largest and usable learning rate", numbers.rows, titles, cells, notes)
 
 
-def _range_cells(numbers: LearningRateCurves, row: int) -> list[Cell]:
+def _range_cells(numbers: LearningRateCurves, row: int, every: Where, at_lr: Sources) -> list[Cell]:
     curve = numbers.curves.get(row)
     if curve is None:
         return [NOTHING] * 6
-    diverged = Cell(curve.diverged / curve.runs, "share", n=curve.runs, mark="bad" if curve.diverged else "")
+    where = at_lr.of_mean(row, curve.choice.code)
+    mark: Mark = "bad" if curve.diverged else ""
     return [
-        lr_cell(numbers.levels, curve.choice),
-        accuracy_cell(curve.best),
-        _largest_cell(numbers, curve),
-        *_width_cells(numbers, row),
-        diverged,
+        lr_cell(numbers.levels, curve.choice, where),
+        accuracy_cell(curve.best, where=where),
+        replace(_largest_cell(numbers, curve), where=every),
+        *(replace(cell, where=every) if cell != NOTHING else cell for cell in _width_cells(numbers, row)),
+        Cell(curve.diverged / curve.runs, "share", n=curve.runs, mark=mark, where=every),
     ]
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bnbench.reports.plain import plain_text
-from bnbench.reports.view import ReportView, Table
-from bnbench.text import harmless
+from bnbench.reports.view import Report, ReportView, Table
+from bnbench.text import one_line
 
 MARKUP = re.compile(
     r"[\\`*|&#~$@]|\](?=[(\[:])"
@@ -19,9 +19,13 @@ BEGINNING = re.compile(r"^(\d*)([-+.)](?=[\s+-]|$)|[>\[])")
 """A mark of a list, quotation or line at its begin; ``-0.5`` has none."""
 
 
-def render_markdown(views: Sequence[ReportView]) -> str:
-    """Write views as Markdown: a heading per view and table, notes as lists."""
-    return "\n\n".join(block for view in views for block in _view(view)) + "\n"
+def render_markdown(report: Report) -> str:
+    """Write a report as Markdown: summary, views and provenance; a heading per view and table, notes as lists."""
+    blocks = [block for view in report.views for block in _view(view)]
+    summary = ["## Summary", _notes(report.summary)] if report.summary else []
+    facts = [f"{name}: {text}" for name, text in report.provenance]
+    provenance = ["## Provenance", _notes(facts)] if facts else []
+    return "\n\n".join([*summary, *blocks, *provenance]) + "\n"
 
 
 def _view(view: ReportView) -> Iterator[str]:
@@ -61,5 +65,5 @@ def escape(text: str) -> str:
 
     A control character becomes its escape, and blanks at the ends are lost.
     """
-    text = harmless(" ".join(text.splitlines()).strip())
+    text = one_line(text.strip())
     return MARKUP.sub(r"\\\g<0>", text).replace("<", "&lt;")

@@ -1,47 +1,66 @@
-"""Notes on where the runs of a report come from: versions of plugins, the data, and norms that are other norms."""
+"""Provenance of a report: the sweeps, how their runs ended, versions, machines and times, as names and texts."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from bnbench.analysis.coinciding import norm_settings
-from bnbench.analysis.datasets import ChangedData, changed_data, without_fingerprint
-from bnbench.analysis.versions import Component, Versions
-from bnbench.coincidences import sentences
 from bnbench.text import listing, plural
 
-
-def provenance_notes(versions: Versions) -> tuple[str, ...]:
-    """All that is to be said of the runs that are shown, whatever the view."""
-    runs = versions.runs
-    coincidences = [f"{sentence}." for sentence in sentences(norm_settings(runs))]
-    changes = map(_changed_note, changed_data(runs))
-    return (*_version_notes(versions), *coincidences, *_fingerprint_notes(runs), *changes)
+FEW = 5
+"""Versions, devices or hosts that are listed at most."""
 
 
-def _version_notes(versions: Versions) -> list[str]:
-    notes = [_component_note(component, shown) for component, shown in versions.components]
-    if versions.hidden:
-        runs = plural(versions.hidden, "run")
-        notes.append(f"Versions that are not shown have {runs}; --versions shows all of them side by side.")
-    return notes
+def report_title(runs: pd.DataFrame) -> str:
+    """The names of the sweeps that runs belong to."""
+    return listing(_texts(runs, "sweep")) or "Report"
 
 
-def _component_note(component: Component, shown: tuple[str, ...]) -> str:
-    marks = {label: ", shown" if label in shown else "" for label in component.sources}
-    origins = {label: f"plugin {source[:8]}" if source else "built in" for label, source in component.sources.items()}
-    labels = listing([f"{label} ({origin}{marks[label]})" for label, origin in origins.items()])
-    count = len(component.sources)
-    return f"{component.group}={component.name} has {count} versions, as the source of its plugin differs: {labels}."
+def provenance(runs: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    """All that a table of runs says of where its numbers come from; a line without text is left out.
+
+    Args:
+        runs: one line per run.
+    """
+    lines = {
+        "sweeps": listing(_texts(runs, "sweep")),
+        "runs": _endings(runs),
+        "bnbench": _few(runs, "version"),
+        "torch": _few(runs, "torch"),
+        "commit": _few(runs, "git_commit"),
+        "engine": _few(runs, "engine"),
+        "device": _few(runs, "device"),
+        "host": _few(runs, "host"),
+        "trained": _times(runs),
+    }
+    return tuple((name, text) for name, text in lines.items() if text)
 
 
-def _fingerprint_notes(runs: pd.DataFrame) -> list[str]:
-    count = without_fingerprint(runs)
-    reason = "by an earlier version: nothing says that they were trained on the same data"
-    return [f"{plural(count, 'run')} without a fingerprint of the data, {reason}."] if count else []
+def _endings(runs: pd.DataFrame) -> str:
+    """The number of runs and how they ended: ``81: 75 completed and 6 diverged``."""
+    if "status" not in runs or runs.empty:
+        return plural(len(runs), "run")
+    counts = runs["status"].astype(str).str.replace("_", " ").value_counts()
+    return f"{len(runs):,}: {listing([f'{count:,} {status}' for status, count in counts.items()])}"
 
 
-def _changed_note(change: ChangedData) -> str:
-    last = {change.newest: ", trained on last"}
-    versions = [f"{data} (since {begun}{last.get(data, '')})" for data, begun in change.since.items()]
-    return f"{change.place} has changed, and its runs are told apart by what it held: {listing(versions)}."
+def _times(runs: pd.DataFrame) -> str:
+    """The time from the first start to the last end."""
+    first, last = sorted(_texts(runs, "started_at"))[:1], sorted(_texts(runs, "finished_at"))[-1:]
+    return " to ".join(_to_the_second(text) for text in [*first, *last])
+
+
+def _to_the_second(text: str) -> str:
+    """A time in UTC without what is less than a second: ``2026-01-31 12:00:00 UTC``."""
+    day, _, time = text.partition("T")
+    return f"{day} {time[:8]} UTC" if time else text
+
+
+def _few(runs: pd.DataFrame, column: str) -> str:
+    texts = _texts(runs, column)
+    more = [f"{len(texts) - FEW} more"] if len(texts) > FEW else []
+    return listing([*texts[:FEW], *more])
+
+
+def _texts(runs: pd.DataFrame, column: str) -> list[str]:
+    """The different texts of a column, in order of appearance, without missing values."""
+    return [] if column not in runs else [text for text in map(str, runs[column].dropna().unique()) if text]

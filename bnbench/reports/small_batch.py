@@ -16,6 +16,7 @@ from bnbench.reports.cells import (
     lr_cell,
     row_table,
 )
+from bnbench.reports.drawings import small_batch_figures
 from bnbench.reports.notes import (
     divergence_notes,
     edge_notes,
@@ -26,7 +27,9 @@ from bnbench.reports.notes import (
     untuned_notes,
 )
 from bnbench.reports.results import results
+from bnbench.reports.summary import small_batch_sentences
 from bnbench.reports.view import NOTHING, Cell, ReportView, Table, Unit
+from bnbench.reports.where import NOWHERE, Sources, Where
 
 TITLE = "Small batch"
 WORDS: dict[NoNumber, Cell] = {
@@ -53,11 +56,13 @@ def small_batch(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
         return trials
     numbers = analyze_small_batch(trials, options)
     tables = (_accuracy_table(numbers, options), *([] if numbers.choices is None else [_lr_table(numbers)]))
-    return ReportView(TITLE, tables, (*untuned_notes(numbers.rows), *runs_notes(numbers.rows)))
+    notes = (*untuned_notes(numbers.rows), *runs_notes(numbers.rows))
+    return ReportView(TITLE, tables, notes, small_batch_figures(numbers), tuple(small_batch_sentences(numbers)))
 
 
 def _accuracy_table(numbers: SmallBatch, options: Options) -> Table:
-    cells = {row: _cells(numbers, row) for row in numbers.rows.keys.index}
+    sources = Sources(numbers.rows, _by(numbers))
+    cells = {row: _cells(numbers, row, sources) for row in numbers.rows.keys.index}
     small, large = (level_text(numbers.batches[end]) for end in numbers.ends)
     titles = [*_titles(numbers), f"drop {large} to {small}", *(["vs baseline"] if numbers.compared else [])]
     notes = [seeds_note(numbers.seeds, "Final test accuracy in percent"), *_drop_notes(numbers, options, small, large)]
@@ -69,9 +74,23 @@ def _titles(numbers: SmallBatch) -> list[str]:
     return [f"batch {level_text(level)}" for level in numbers.batches]
 
 
-def _cells(numbers: SmallBatch, row: int) -> list[Cell]:
-    batches = range(len(numbers.batches))
-    accuracies = [accuracy_cell(numbers.accuracies.get((row, batch)), numbers.seeds) for batch in batches]
+def _by(numbers: SmallBatch) -> list[str]:
+    """The columns besides the row that tell the runs of a cell."""
+    return ["batch_size", *([] if numbers.choices is None else ["lr"])]
+
+
+def _where(numbers: SmallBatch, cell: tuple[int, int], sources: Sources) -> Where:
+    if numbers.choices is None:
+        return sources.of_mean(*cell)
+    return sources.of_mean(*cell, numbers.choices[cell].code) if cell in numbers.choices else NOWHERE
+
+
+def _cells(numbers: SmallBatch, row: int, sources: Sources) -> list[Cell]:
+    places = [(row, batch) for batch in range(len(numbers.batches))]
+    accuracies = [
+        accuracy_cell(numbers.accuracies.get(place), numbers.seeds, where=_where(numbers, place, sources))
+        for place in places
+    ]
     excess = [_difference_cell(numbers.excess[row], "signed percent")] if numbers.compared else []
     return [*accuracies, _difference_cell(numbers.drops[row], "percent"), *excess]
 
@@ -100,7 +119,8 @@ def _drop_notes(numbers: SmallBatch, options: Options, small: str, large: str) -
 def _lr_table(numbers: SmallBatch) -> Table:
     choices = numbers.choices or {}
     levels = numbers.rows.trials.levels["lr"]
-    chosen = {at: lr_cell(levels, choice) for at, choice in choices.items()}
+    sources = Sources(numbers.rows, _by(numbers))
+    chosen = {at: lr_cell(levels, choice, _where(numbers, at, sources)) for at, choice in choices.items()}
     batches = range(len(numbers.batches))
     cells = {row: [chosen.get((row, batch), NOTHING) for batch in batches] for row in numbers.rows.keys.index}
     text = "Each cell's own best, by mean final validation accuracy over the same seeds."

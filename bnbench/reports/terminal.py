@@ -15,37 +15,41 @@ from rich.text import Text
 
 from bnbench.console import plain_console
 from bnbench.reports.plain import plain_text
-from bnbench.reports.view import Mark, ReportView, Table
+from bnbench.reports.view import Mark, Report, ReportView, Table
+from bnbench.text import one_line
 
 STYLES: dict[Mark, str] = {"": "", "best": "bold green", "baseline": "dim", "bad": "yellow"}
 GAP = 1
 DEFAULT_WIDTH = 120
 
 
-def render_terminal(views: Sequence[ReportView], width: int = DEFAULT_WIDTH) -> str:
-    """Write views as plain text without colour."""
+def render_terminal(report: Report, width: int = DEFAULT_WIDTH) -> str:
+    """Write a report as plain text without colour."""
     console = plain_console(
         file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
     )
     with console.capture() as captured:
-        print_views(views, console)
+        print_report(report, console)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
-def print_views(views: Sequence[ReportView], console: Console) -> None:
-    """Print views on a console, in colour if it has any."""
-    for number, view in enumerate(views):
-        if number:
+def print_report(report: Report, console: Console) -> None:
+    """Print a report on a console, in colour if it has any: the summary, then the views."""
+    if report.summary:
+        for line in [_heading("Summary"), "", *_lines(report.summary)]:
+            console.print(line)
+    for number, view in enumerate(report.views):
+        if number or report.summary:
             console.print()
         for part in _view(view, console.width):
             console.print(part)
 
 
 def _view(view: ReportView, width: int) -> Iterator[RenderableType]:
-    yield Rule(Text(view.title, style="bold"), align="left", characters="═", style="dim")
+    yield _heading(view.title)
     for table in view.tables:
         yield ""
-        yield Text(table.title, style="bold")
+        yield _text(table.title, "bold")
         for columns in split_columns(table, width):
             yield ""
             yield _table(table, columns)
@@ -53,22 +57,33 @@ def _view(view: ReportView, width: int) -> Iterator[RenderableType]:
     yield from _notes(view.notes, style="dim" if view.tables else "")
 
 
+def _heading(title: str) -> RenderableType:
+    return Rule(_text(title, "bold"), align="left", characters="═", style="dim")
+
+
+def _lines(sentences: Iterable[str]) -> Iterator[RenderableType]:
+    for sentence in sentences:
+        grid = RichTable.grid(padding=(0, 1, 0, 0))
+        grid.add_row("-", _text(sentence))
+        yield Padding(grid, (0, 0, 0, 2))
+
+
 def _notes(notes: Iterable[str], style: str = "dim") -> Iterator[RenderableType]:
     for number, note in enumerate(notes):
         if number == 0:
             yield ""
-        yield Padding(Text(note, style=style), (0, 0, 0, 2))
+        yield Padding(_text(note, style), (0, 0, 0, 2))
 
 
 def _table(table: Table, columns: Sequence[int]) -> RichTable:
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for at in columns:
         column = table.columns[at]
-        grid.add_column(Text(column.title), justify="left" if column.key else "right", overflow="fold")
+        grid.add_column(_text(column.title), justify="left" if column.key else "right", overflow="fold")
     for number, row in enumerate(table.rows):
         if number in table.sections:
             grid.add_section()
-        grid.add_row(*(Text(plain_text(row[at]), style=STYLES[row[at].mark]) for at in columns))
+        grid.add_row(*(_text(plain_text(row[at]), STYLES[row[at].mark]) for at in columns))
     return grid
 
 
@@ -90,4 +105,9 @@ def split_columns(table: Table, width: int) -> list[list[int]]:
 
 def _width(table: Table, at: int) -> int:
     texts = [table.columns[at].title, *(plain_text(row[at]) for row in table.rows)]
-    return max(map(cell_len, texts)) + GAP + 1
+    return max(cell_len(one_line(text)) for text in texts) + GAP + 1
+
+
+def _text(text: str, style: str = "") -> Text:
+    """A text with the escapes of control characters, which rich would leave out."""
+    return Text(one_line(text), style=style)

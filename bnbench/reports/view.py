@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from bnbench.figures import Figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +35,8 @@ class Cell:
         remarks: a few words each, behind the number: ``edge``, ``n=2``.
         mark: what a format may set off by colour or weight.
         where: the settings of the runs behind the number, by column of runs.csv, as texts that ``bnbench ls`` takes as
-            filters: ``{"norm": "batch", "lr": "0.1"}``; empty where it rests on no runs of its own.
+            filters: ``{"norm": "batch", "lr": "0.1"}``; several texts have commas between them. Empty for names, and
+            for what is computed from other entries, such as a speed-up.
     """
 
     value: float | str | None = None
@@ -77,49 +80,18 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """One drawing of a figure.
-
-    Attributes:
-        name: tells it from the other panels of its figure, and is part of a file's name: ``mlp-digits``.
-        title: what its runs have in common, as people read it; empty for the only panel of a figure.
-        chart: a Vega-Lite description, with its data inside; colours of text, axes and grid are those of the theme.
-        description: one sentence for those who cannot see it.
-    """
-
-    name: str
-    title: str
-    chart: Mapping[str, Any]
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure: panels that are read together, and the numbers that they draw.
-
-    Attributes:
-        name: tells it from the other figures of a report, and is part of a file's name: ``learning-curves``.
-        title: a few words.
-        caption: a sentence or two: the quantity with its unit, the band or bar, and n.
-        panels: at least one.
-        data: the numbers of all panels, tidy, a line per mark; a column ``panel``; units in the columns' names.
-    """
-
-    name: str
-    title: str
-    caption: str
-    panels: tuple[Panel, ...]
-    data: pd.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
 class ReportView:
-    """One view of the results; without tables and figures, its notes say why there is nothing to show."""
+    """One view of the results; without tables and figures, its notes say why there is nothing to show.
+
+    Attributes:
+        sentences: its most important results, for the summary of the report.
+    """
 
     title: str
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    figures: Sequence[Figure] = ()
+    sentences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

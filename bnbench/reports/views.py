@@ -15,9 +15,12 @@ from bnbench.analysis.versions import Versions, select_versions
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.reports.convergence import convergence
 from bnbench.reports.learning_rate import learning_rate
-from bnbench.reports.provenance import provenance_notes
+from bnbench.reports.origin_notes import origin_notes
+from bnbench.reports.provenance import provenance, report_title
 from bnbench.reports.small_batch import small_batch
-from bnbench.reports.view import ReportView
+from bnbench.reports.summary import ending_sentence
+from bnbench.reports.view import Report, ReportView
+from bnbench.reports.where import with_versions
 
 VIEWS: dict[str, Callable[[pd.DataFrame, pd.DataFrame, Options], ReportView]] = {
     "convergence": convergence,
@@ -34,8 +37,8 @@ def report(
     targets: Iterable[str | float] = (),
     lr: str = "best",
     versions: bool = False,
-) -> list[ReportView]:
-    """Compute views of the results.
+) -> Report:
+    """Compute views of the results, with where they come from.
 
     Args:
         runs: one line per run, as read from results folders.
@@ -57,9 +60,11 @@ def report(
     shown, options = _read(runs, baseline, targets, lr, versions, problems)
     if problems:
         raise InvalidRequest(problems)
-    notes = provenance_notes(shown)
+    notes = origin_notes(shown)
     computed = [VIEWS[name](shown.runs, metrics, options) for name in views]
-    return [replace(view, notes=(*view.notes, *notes)) for view in computed]
+    told = tuple(with_versions(replace(view, notes=(*view.notes, *notes)), shown) for view in computed)
+    sentences = (*(sentence for view in told for sentence in view.sentences), *ending_sentence(runs))
+    return Report(report_title(runs), sentences, told, provenance(runs), runs)
 
 
 def _read(

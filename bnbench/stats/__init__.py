@@ -12,7 +12,7 @@ from bnbench.stats.mean import mean_interval
 from bnbench.stats.median import median_interval, median_with_misses, sign_test
 from bnbench.stats.multiplicity import benjamini_hochberg, holm
 from bnbench.stats.power import detectable_effect, replicates_needed
-from bnbench.stats.profiles import performance_profile, profile_score, time_ratios
+from bnbench.stats.profiles import LARGEST_RATIO, performance_profile, profile_score, time_ratios
 from bnbench.stats.proportion import success_rate
 from bnbench.stats.sign_flip import sign_flip_interval, sign_flip_test
 from bnbench.stats.speed_up import RatioKind, ratio_of_medians, speed_up_bounds
@@ -21,6 +21,7 @@ from bnbench.stats.verdict import Verdict
 __all__ = [
     "ALPHA",
     "CONFIDENCE",
+    "LARGEST_RATIO",
     "Claim",
     "Decision",
     "Divergence",

@@ -4,6 +4,7 @@ from bnbench.store.access import check_name, check_place, check_writable
 from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
 from bnbench.store.data_versions import data_versions
+from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
 from bnbench.store.foreign_files import foreign
 from bnbench.store.history import read_history, update_last_entry
@@ -12,13 +13,14 @@ from bnbench.store.merging import Merged, merge_sweeps, merged_in_words
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.renaming import rename_sweep
 from bnbench.store.results import differing_results
-from bnbench.store.segment import Segment
+from bnbench.store.segment import Segment, spec_file
 from bnbench.store.silence import silences
 from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 from bnbench.store.tags import change_tag, check_tag, read_tags
 from bnbench.store.trash import TRASH, empty_trash, find_trashed, remove_runs, remove_sweep, restore, trashed
+from bnbench.store.weights import check_weights_place, weights_path
 
 __all__ = [
     "FAILURES",
@@ -39,8 +41,10 @@ __all__ = [
     "check_place",
     "check_sweep",
     "check_tag",
+    "check_weights_place",
     "check_writable",
     "checked_rows",
+    "content",
     "data_versions",
     "differing_results",
     "empty_trash",
@@ -71,8 +75,10 @@ __all__ = [
     "restore",
     "restore_specs",
     "silences",
+    "spec_file",
     "statuses",
     "sweep_folders",
     "trashed",
     "update_last_entry",
+    "weights_path",
 ]

@@ -15,10 +15,11 @@ from bnbench.store.history import INVOCATIONS, entered, read_history, removed
 from bnbench.store.segment import FOLDER, LOGS, SPECS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
 from bnbench.store.state import RUNS_TABLE, Row, read_state, series_runs
+from bnbench.store.weights import WEIGHTS
 from bnbench.text import plural
 
 TABLES = (RUNS_TABLE, METRIC_SERIES.file, PROBE_SERIES.file, INVOCATIONS)
-PARTS = (FOLDER, SPECS, LOGS)
+PARTS = (FOLDER, SPECS, LOGS, WEIGHTS)
 SHOWN = 3
 
 

@@ -19,6 +19,7 @@ from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_folder
 from bnbench.store.state import RUNS_TABLE, Row, State, read_state, series_lines
 from bnbench.store.tags import TAGS_TABLE
+from bnbench.store.weights import FILES
 
 JOINED = ".joined"
 
@@ -143,6 +144,6 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove joined segments, and what the dead left half written; what cannot be removed now is tried again later."""
     for joined in folder.glob(f"{JOINED}-*"):
         shutil.rmtree(joined, ignore_errors=True)
-    for name in (*TABLES, "specs/*.yaml", "logs/*.log"):
+    for name in (*TABLES, "specs/*.yaml", "logs/*.log", FILES):
         for path in leftovers(folder / name):
             path.unlink(missing_ok=True)

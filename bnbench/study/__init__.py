@@ -11,7 +11,7 @@ from bnbench.study.registry import MEASURES
 from bnbench.study.row import Row
 from bnbench.study.runner import Findings, Place, check_places, execute, run_study, sweep_name, training_options
 from bnbench.study.scorecards import scorecard
-from bnbench.study.views import as_table, view
+from bnbench.study.views import as_table, report
 
 __all__ = [
     "MEASURES",
@@ -35,6 +35,7 @@ __all__ = [
     "merged",
     "names",
     "read_study",
+    "report",
     "run_study",
     "scorecard",
     "scorecard_files",
@@ -42,6 +43,5 @@ __all__ = [
     "told_apart",
     "training_options",
     "varied",
-    "view",
     "write",
 ]

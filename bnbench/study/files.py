@@ -23,7 +23,7 @@ from bnbench.study.catalog import names
 from bnbench.study.definition import ScaleName
 from bnbench.study.overrides import READABLE, suffix
 from bnbench.study.row import Row
-from bnbench.study.views import as_table, view
+from bnbench.study.views import as_table, report
 from bnbench.text import plural
 
 LONGEST = 100
@@ -72,7 +72,7 @@ def write(
     with replacing(table) as stream:
         verdicts.to_csv(stream, index=False, lineterminator="\n")
     with replacing(text) as stream:
-        stream.write(render([view(rows, scale, changes)], "markdown"))
+        stream.write(render(report(rows, scale, changes), "markdown"))
         stream.write(f"\n`{command}`: {', '.join(f'{key} {value}' for key, value in environment().items())}\n")
     return paths
 

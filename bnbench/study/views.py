@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bnbench.reports import Cell, Column, ReportView, Table
+from bnbench.figures import Drawn, Figure
+from bnbench.reports import Cell, Column, Report, ReportView, Table
 from bnbench.reports.view import Mark
 from bnbench.study.definition import ScaleName
 from bnbench.study.design import Group
@@ -28,14 +29,35 @@ SIGN_NOTE = (
 TRIAL_NOTE = "The scale smoke shows that a study runs; it has too few replicates to decide anything."
 
 
-def view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> ReportView:
+def report(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> Report:
+    """The scorecard as a report of one view: see :func:`_view`."""
+    view = _view(rows, scale, changes)
+    return Report(view.title, (), (view,))
+
+
+def _view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> ReportView:
     """A row per claim, then each verdict in plain words; ``changes`` are those of all its studies."""
     titles = ["verdict", "effect", "95% interval", "p", "adjusted", "n"]
     columns = (Column("study", key=True), Column("claim", key=True), *(Column(title) for title in titles))
     trial = [TRIAL_NOTE] if scale == "smoke" else []
     notes = [*trial, RULE_NOTE, FAMILY_NOTE, SIGN_NOTE, *(_note(row) for row in rows)]
     title = ", ".join(["Scorecard", scale, *([f"with {' '.join(changes)}"] if changes else [])])
-    return ReportView(title, (Table("Verdicts", columns, tuple(map(_cells, rows)), tuple(notes)),))
+    table = Table("Verdicts", columns, tuple(map(_cells, rows)), tuple(notes))
+    return ReportView(title, (table,), figures=Drawn(lambda: _figures(rows)))
+
+
+def _figures(rows: Sequence[Row]) -> dict[str, Figure | str]:
+    """The forest plot."""
+    from bnbench.figures.scorecard import scorecard
+
+    return {"scorecard": scorecard(with_units(rows)) if rows else "there is no claim"}
+
+
+def with_units(rows: Sequence[Row]) -> pd.DataFrame:
+    """The scorecard with a column ``unit``: of shares ``points``, of others the words of what was measured."""
+    phrases = [row.claim.measure.phrase.strip(", ") for row in rows]
+    units = ["points" if row.claim.measure.percent else text for row, text in zip(rows, phrases, strict=True)]
+    return as_table(rows).assign(unit=units)
 
 
 def _cells(row: Row) -> tuple[Cell, ...]:

@@ -199,4 +199,4 @@ def test_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert set(runs["norm"]) == {"none", "batch"} and len(metrics) == 2
     (same,) = runs[runs["norm"] == "batch"]["test_accuracy"]
     assert row["test_accuracy"] == same
-    assert "batch" in bnbench.report("s", baseline="norm=none")
+    assert "batch" in str(bnbench.report("s", baseline="norm=none"))

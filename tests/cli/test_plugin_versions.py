@@ -94,7 +94,7 @@ def test_an_edited_norm_is_trained_again_and_its_baseline_is_not(trained: Progra
     assert named(newest) == {"batch", "mine"} and " n/a" not in newest
     every = trained("report", "s", "--versions", "--baseline", "norm=mine@1").out
     assert named(every) == {"batch", "mine@1", "mine@2"} and " n/a" not in every
-    assert bnbench.report("s", versions=True, baseline="norm=mine@1") == every
+    assert str(bnbench.report("s", versions=True, baseline="norm=mine@1")) == every
     wrong = trained("report", "s", "--baseline", "norm=mine@3")
     assert wrong.code == 2 and "there is mine@1 and mine@2" in wrong.err
 

@@ -169,7 +169,7 @@ def test_no_cell_steers_a_terminal(program: Program, tmp_path: Path):
         ("ls",),
         ("show", identity),
         ("report", sweep),
-        ("report", sweep, "--format", "markdown"),
+        *(("report", sweep, "--format", format) for format in ("markdown", "latex", "csv")),
         ("list", "norms", "--plugin", "my.py"),
         ("list", "datasets", "--plugin", "my.py"),
     ]

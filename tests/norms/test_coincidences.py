@@ -121,7 +121,7 @@ def test_a_plan_and_a_report_say_the_same(program: Program):
     done = program("sweep", "--name", "same", *settings)
     assert done.code == 0 and all(f"note: {sentence}" in done.out + done.err for sentence in expected)
     runs, metrics = pd.read_csv("results/same/runs.csv"), pd.read_csv("results/same/metrics.csv")
-    for view in report(runs, metrics):
+    for view in report(runs, metrics).views:
         assert [note for note in view.notes if " is norm=" in note] == [f"{sentence}." for sentence in expected]
 
 
@@ -129,11 +129,11 @@ def test_a_report_counts_the_steps_of_epochs(program: Program):
     done = program("sweep", "--name", "epochs", "norm=renorm", "model=mlp", "model.width=8", "epochs=1,7", "seed=0")
     assert done.code == 0
     runs, metrics = pd.read_csv("results/epochs/runs.csv"), pd.read_csv("results/epochs/metrics.csv")
-    (view,) = report(runs, metrics, ["learning-rate"])
+    (view,) = report(runs, metrics, ["learning-rate"]).views
     assert any("in runs of 20 steps:" in note for note in view.notes), view.notes
 
 
 def test_a_table_of_another_origin_is_not_judged():
     runs = pd.DataFrame({"run_id": ["a"], "norm": ["ghost"], "status": ["completed"], "val_accuracy": [0.5], "seed": 0})
-    (view,) = report(runs, pd.DataFrame(), ["learning-rate"])
+    (view,) = report(runs, pd.DataFrame(), ["learning-rate"]).views
     assert not any("norm=" in note for note in view.notes)

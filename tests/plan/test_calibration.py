@@ -14,6 +14,7 @@ from bnbench.plan import Resources, stacks
 from bnbench.plan.calibration import quickest, seconds_per_lane
 from bnbench.plan.case import Case
 from bnbench.plan.choice import division
+from bnbench.plan.execution import NOT_READY
 from bnbench.spec import run_id
 from tests.conftest import load_data, make_spec
 
@@ -47,6 +48,31 @@ def test_a_deep_network_is_tried_with_more_lanes_than_fit_the_caches(monkeypatch
     found = stacks(specs, division(specs, components(), load_data, Resources(2)).executions, workers=2)
     assert asked == [([1, 6], 6 * 50)]
     assert [len(stack) for stack in found] == [6, 6]
+
+
+@pytest.mark.parametrize(
+    ("cells", "lanes"),
+    [
+        ([("steps=50",)], {6}),
+        ([("steps=5000",)], {1}),
+        ([("steps=50",), ("steps=5000",)], {1}),  # all wait if one does
+        ([("steps=5000",), ("steps=5000", "grad_clip=1")], {1, 6}),  # which compiled code does not know
+    ],
+)
+def test_torch_is_not_measured_where_compiled_code_will_be_waited_for(
+    monkeypatch: pytest.MonkeyPatch, cells: list[tuple[str, ...]], lanes: set[int]
+):
+    def why_not_native(case: Case) -> str | None:
+        return NOT_READY if case.spec.grad_clip is None else "no"
+
+    monkeypatch.setattr(sys.modules["bnbench.plan.lanes"], "quickest", lambda case, candidates, worth: candidates[-1])
+    monkeypatch.setattr(sys.modules["bnbench.plan.choice"], "why_not_native", why_not_native)
+    every = [
+        make_spec("model=resnet20", "batch_size=32", *cell, f"seed={seed}") for cell in cells for seed in range(12)
+    ]
+    specs = {run_id(spec): spec for spec in every}
+    found = division(specs, components(), load_data, Resources(2, compiles=False)).executions
+    assert {one.lanes for one in found.values()} == lanes
 
 
 @pytest.mark.parametrize("trouble", ["raises", "diverges"])

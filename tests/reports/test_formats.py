@@ -5,7 +5,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from bnbench.errors import InvalidRequest
-from bnbench.reports import Cell, Column, ReportView, Table, print_views, render
+from bnbench.reports import Cell, Column, Report, ReportView, Table, print_report, render
 from bnbench.reports.terminal import render_terminal, split_columns
 from bnbench.text import harmless
 
@@ -18,6 +18,13 @@ WIDE = Table(
 )
 
 
+def report_of(*views: ReportView) -> Report:
+    return Report("title", (), views)
+
+
+SHOWN = report_of(ReportView("Title", (WIDE,)))
+
+
 def test_a_wide_table_is_broken_up_and_repeats_its_keys() -> None:
     parts = split_columns(WIDE, 40)
     assert all(part[0] == 0 for part in parts)
@@ -26,13 +33,13 @@ def test_a_wide_table_is_broken_up_and_repeats_its_keys() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 100, 120])
 def test_no_line_is_wider_than_the_terminal_and_no_entry_is_wrapped(width: int) -> None:
-    text = render_terminal([ReportView("Title", (WIDE,))], width)
+    text = render_terminal(SHOWN, width)
     assert max(map(len, text.splitlines())) <= width
     assert all(text.count(f"[red]|{at}|") == 2 for at in range(1, 10))
 
 
 def test_markdown_escapes_what_it_would_read_as_markup() -> None:
-    text = render([ReportView("Title", (WIDE,))], "markdown")
+    text = render(SHOWN, "markdown")
     assert r"| [red]\|0\| | [red]\|1\| |" in text
     assert "- a &lt;note>" in text
 
@@ -65,7 +72,9 @@ def test_markdown_gives_back_any_text(text: str) -> None:
     """A control character comes back as its escape, a line break as a blank."""
     expected = harmless(" ".join(text.splitlines()).strip())
     table = Table(text, (Column(text, key=True), Column("n")), ((Cell(text), Cell("1")),), (text, "note"))
-    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(render([ReportView(text, (table,), (text,))], "markdown"))
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(
+        render(report_of(ReportView(text, (table,), (text,))), "markdown")
+    )
     read = [token.children or [] for token in tokens if token.type == "inline"]
     assert {part.type for parts in read for part in parts} <= {"text", "text_special"}
     read_texts = ["".join(part.content for part in parts) for parts in read]
@@ -81,19 +90,19 @@ def test_markdown_gives_back_any_text(text: str) -> None:
 
 def test_a_view_without_tables_is_one_line() -> None:
     assert (
-        render([ReportView("Title", notes=("There are no runs.",))], "markdown") == "## Title\n\nThere are no runs.\n"
+        render(report_of(ReportView("Title", notes=("There are no runs.",))), "markdown")
+        == "## Title\n\nThere are no runs.\n"
     )
 
 
 def test_colour_only_where_there_is_some() -> None:
-    views = [ReportView("Title", (WIDE,))]
     colour = Console(width=100, color_system="standard", force_terminal=True, legacy_windows=False)
     with colour.capture() as captured:
-        print_views(views, colour)
+        print_report(SHOWN, colour)
     assert "\x1b[" in captured.get()
-    assert "\x1b[" not in render(views)
+    assert "\x1b[" not in render(SHOWN)
 
 
 def test_an_unknown_format_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidRequest, match="did you mean 'markdown'"):
-        render([], "markdwon")
+        render(SHOWN, "markdwon")

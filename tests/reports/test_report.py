@@ -58,7 +58,7 @@ def test_the_frames_are_left_alone(sweep: tuple[pd.DataFrame, pd.DataFrame]) -> 
 
 
 def test_every_view_answers_to_nothing() -> None:
-    views = report(pd.DataFrame(), pd.DataFrame(), baseline="norm=none")
+    views = report(pd.DataFrame(), pd.DataFrame(), baseline="norm=none").views
     assert [view.notes for view in views] == [("There are no runs.",)] * len(VIEWS)
 
 

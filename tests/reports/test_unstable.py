@@ -245,7 +245,7 @@ def test_every_view_says_what_unstable_is_where_there_is_some(view: str, lr: str
             *(run for place in grid for run in cell(*accuracies, **place)), *cell(0.9, 0.9, 0.9, norm="none")
         )
         metrics = metrics_of({run: [0.5, 0.9] for run in runs["run_id"]})
-        (found,) = report(runs, metrics, [view], lr=lr)
+        (found,) = report(runs, metrics, [view], lr=lr).views
         written = " ".join(plain_text(entry) for table in found.tables for row in table.rows for entry in row)
         assert ("unstable, div 1/3" in written) == told
         assert ("unstable" in written) == told

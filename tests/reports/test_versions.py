@@ -23,7 +23,7 @@ EDITED = (
 
 def convergence(runs: pd.DataFrame, **options: Any) -> ReportView:
     metrics = metrics_of({name: [0.1, 0.95] for name in runs["run_id"]})
-    (view,) = report(runs, metrics, ["convergence"], targets=["90%"], **options)
+    (view,) = report(runs, metrics, ["convergence"], targets=["90%"], **options).views
     return view
 
 

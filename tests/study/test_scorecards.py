@@ -13,7 +13,8 @@ import pytest
 
 from bnbench.reports import plain_text, render
 from bnbench.stats import decide
-from bnbench.study import Findings, Study, as_table, load, names, scorecard, view
+from bnbench.study import Findings, Study, as_table, load, names, scorecard
+from bnbench.study import report as scorecard_report
 from bnbench.study.catalog import family_size
 from bnbench.study.contrast import Comparison
 from bnbench.study.definition import StudyClaim
@@ -165,7 +166,7 @@ def test_the_claims_that_come_with_the_program_are_one_family():
 def test_the_scorecard_in_words(tmp_path: Path):
     own = study(tmp_path, published="93% and 90%")
     rows = scorecard([findings(own, {("batch", "all"): 0.95 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]})])
-    text = render([view(rows, "cpu")], "markdown")
+    text = render(scorecard_report(rows, "cpu"), "markdown")
     assert "| mine | accuracy | supported | +5.0 points | +4.8 points to +5.2 points | 0.002 | 0.002 | 10 |" in text
     said = (
         "Supported: across 10 replicates, test accuracy was 5.0 points higher with batch than with none"
@@ -207,7 +208,7 @@ def test_a_sentence_has_the_sign_of_the_effect_and_of_its_interval(study: Study,
     decision = decide(favour * differences, smallest, np.random.default_rng(0), estimand=claim.measure.estimand)
     row = row_of(Findings(study, "cpu", NOTHING, NOTHING, Tuning({}, {}, {}), 0), claim, numbers, decision)
     lines = as_table([row]).to_dict("records")[0]
-    cells = [plain_text(cell) for cell in view([row], "cpu").tables[0].rows[0]]
+    cells = [plain_text(cell) for cell in scorecard_report([row], "cpu").views[0].tables[0].rows[0]]
     shown, limits = cells[3], cells[4]
     neutral = 1 if claim.contrast == "ratio" else 0
     higher = (share > 0) == (claim.expect == "higher")
@@ -248,4 +249,18 @@ def test_the_load_of_the_machine_is_below_the_scorecard_of_a_claim_about_time(tm
     rows = scorecard([replace(found, tables=replace(found.tables, probes=pd.DataFrame(lines)))])
     assert rows[0].decision.verdict == "supported"
     note = "The machine was busy while steps were timed: they took 3.0 times their CPU time."
-    assert (note in rows[0].load, note in view(rows, "cpu").tables[0].notes[-1]) == (load > 1, load > 1)
+    assert (note in rows[0].load, note in scorecard_report(rows, "cpu").views[0].tables[0].notes[-1]) == (
+        load > 1,
+        load > 1,
+    )
+
+
+def test_the_forest_plot_has_a_panel_for_ratios_and_one_for_points(tmp_path: Path):
+    values = {("batch", "all"): 0.9 + NOISE, ("none", "all"): 0.8 + NOISE[::-1]}
+    points = scorecard([findings(study(tmp_path), values)])
+    ratios = scorecard([findings(study(tmp_path, contrast="ratio", smallest_effect=1.05), values)])
+    rows = [*points, *ratios]
+    (figure,) = scorecard_report(rows, "cpu").views[0].figures
+    assert [panel.name for panel in figure.panels] == ["points", "ratio"]
+    assert figure.data["effect"].tolist() == [row.effect for row in rows]
+    assert figure.data["high"].tolist() == [row.high for row in rows]

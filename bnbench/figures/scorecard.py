@@ -1,0 +1,193 @@
+"""The verdicts of a scorecard as a forest plot: effects, their intervals, and the smallest effects worth the name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bnbench.figures.charts import Spec, chart, layer, logarithmic, quantity, records
+from bnbench.figures.figure import Figure, Panel
+from bnbench.figures.palette import BLUE, OLIVE, VERMILION
+from bnbench.figures.places import distinct, short, slug
+from bnbench.figures.theme import INK, WIDTH
+from bnbench.text import plural
+
+COLOURS = {
+    "supported": BLUE,
+    "better": BLUE,
+    "contradicted": VERMILION,
+    "worse": VERMILION,
+    "no difference": OLIVE,
+    "inconclusive": INK,
+}
+LONGEST = 40
+"""Letters of the name of a claim, and of what was measured."""
+LINE = 22
+"""Pixels of a claim."""
+MARGIN = 0.08
+"""Room beside the outermost end of an interval, as a share of the axis."""
+COLUMNS = {
+    "panel": "panel",
+    "study": "study",
+    "claim": "claim",
+    "verdict": "verdict",
+    "contrast": "contrast",
+    "unit": "unit",
+    "effect": "effect",
+    "low": "low",
+    "high": "high",
+    "smallest_effect": "smallest_effect",
+    "n": "replicates",
+}
+CAPTION = (
+    "Effect of each claim (first arm against second) with its 95% interval; the grey bar is where an effect is smaller"
+    " than the smallest worth the name. An arrow: it goes on beyond the axis. n = {n} replicates."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The axis of a panel.
+
+    Attributes:
+        ratio: whether effects are ratios, on a logarithmic axis.
+        low: its lower end.
+        high: its upper end.
+    """
+
+    ratio: bool
+    low: float
+    high: float
+
+    def within(self, values: pd.Series[float]) -> pd.Series[float]:
+        """Values, those beyond the axis at its ends."""
+        return values.clip(self.low, self.high)
+
+
+def scorecard(table: pd.DataFrame) -> Figure | str:
+    """A panel for ratios, and one for differences of each unit; the reason where there is nothing to draw.
+
+    Args:
+        table: a line per claim: ``study``, ``claim``, ``verdict``, ``effect``, ``low`` and ``high`` (95% interval; NaN
+            without one), ``contrast`` (``ratio`` or ``difference``), ``smallest_effect`` (a factor for ratios), ``n``,
+            ``unit`` (of differences: ``points`` are fractions).
+    """
+    if table.empty:
+        return "there is no claim"
+    texts = [short(f"{study}: {claim}", LONGEST) for study, claim in zip(table["study"], table["claim"], strict=True)]
+    units = table["unit"].where(table["contrast"] != "ratio", "ratio")
+    table = table.assign(s=distinct(texts), unit=units)
+    names = dict(zip(dict.fromkeys(units), distinct([slug(unit) for unit in dict.fromkeys(units)], "-{}"), strict=True))
+    table = table.assign(panel=table["unit"].map(names))
+    panels = tuple(_panel(names[unit], unit, table[table["unit"] == unit]) for unit in names)
+    few, many = int(table["n"].min()), int(table["n"].max())
+    caption = CAPTION.format(n=many if few == many else f"{few} to {many}")
+    return Figure("scorecard", "Verdicts", caption, panels, table[list(COLUMNS)].rename(columns=COLUMNS))
+
+
+def _panel(name: str, unit: str, claims: pd.DataFrame) -> Panel:
+    title = {"ratio": "Ratios", "points": "Differences in percentage points"}.get(
+        unit, f"Differences: {short(unit, LONGEST)}"
+    )
+    counts = claims["verdict"].value_counts(sort=False).to_dict()
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    described = f"Effects and intervals of {plural(len(claims), 'claim')} ({title.lower()}): {told}."
+    return Panel(name, title, _drawing(unit, claims), described)
+
+
+def _axis(claims: pd.DataFrame, ratio: bool) -> Axis:
+    """An axis with room for all finite ends, for no effect, and for the smallest effects to either side."""
+    smallest = claims["smallest_effect"].to_numpy(dtype=float)
+    values = np.concatenate([claims[["effect", "low", "high"]].to_numpy(dtype=float).ravel(), smallest])
+    values = np.concatenate([values, 1 / smallest, [1.0]] if ratio else [values, -smallest, [0.0]])
+    values = values[np.isfinite(values) & ((values > 0) | (not ratio))]
+    if ratio:
+        values = np.log(values)
+    room = MARGIN * max(float(values.max() - values.min()), 1e-9)
+    low, high = float(values.min()) - room, float(values.max()) + room
+    return Axis(ratio, math.exp(low), math.exp(high)) if ratio else Axis(ratio, low, high)
+
+
+def _drawing(unit: str, claims: pd.DataFrame) -> Spec:
+    axis = _axis(claims, unit == "ratio")
+    smallest = claims["smallest_effect"]
+    claims = claims.assign(
+        from_=axis.within(claims["low"]),
+        to=axis.within(claims["high"]),
+        at=axis.within(claims["effect"]),
+        least=1 / smallest if axis.ratio else -smallest,
+        left=claims["low"] < axis.low,
+        right=claims["high"] > axis.high,
+    )
+    x, y = _across(unit, axis), _down(claims)
+    colour = {
+        "field": "v",
+        "type": "nominal",
+        "scale": {"domain": list(COLOURS), "range": list(COLOURS.values())},
+        "legend": None,
+    }
+    at: Mapping[str, Spec] = {"x": x, "y": y}
+    known = claims[claims["at"].notna()]
+    words = records(claims, s="s", v="verdict", t="verdict")
+    aside: Spec = {"x": {"value": WIDTH + 10}, "y": y, "color": colour, "text": {"field": "t"}}
+    return chart(
+        [
+            layer("bar", records(claims, x="least", x2="smallest_effect", s="s"), {**at, **TO}, **ZONE),
+            layer("rule", [{"x": 1.0 if axis.ratio else 0.0}], {"x": x}, opacity=0.5, strokeWidth=1),
+            layer(
+                "rule",
+                records(known, x="from_", x2="to", s="s", v="verdict"),
+                {**at, **TO, "color": colour},
+                strokeWidth=2,
+            ),
+            layer(
+                "point", records(known, x="at", s="s", v="verdict"), {**at, "color": colour}, shape="circle", size=52
+            ),
+            *_arrows(claims, axis, {**at, "color": colour}),
+            layer("text", words, aside, align="left"),
+        ],
+        height=LINE * len(claims),
+    )
+
+
+TO: dict[str, Spec] = {"x2": {"field": "x2"}}
+ZONE: Spec = {"color": INK, "opacity": 0.09, "height": {"band": 1}}
+
+
+def _arrows(claims: pd.DataFrame, axis: Axis, encoding: Mapping[str, Spec]) -> list[Spec]:
+    """Marks of intervals that go on beyond an end of the axis."""
+    ends = {"triangle-left": (axis.low, "left"), "triangle-right": (axis.high, "right")}
+    return [
+        layer(
+            "point",
+            records(claims[claims[side]].assign(x=end), x="x", s="s", v="verdict"),
+            encoding,
+            shape=mark,
+            size=60,
+        )
+        for mark, (end, side) in ends.items()
+    ]
+
+
+def _across(unit: str, axis: Axis) -> Spec:
+    if axis.ratio:
+        ticks = [digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5)]
+        shown = logarithmic("x", "ratio (logarithmic)", [axis.low, axis.high], margin=0)
+        return {**shown, "axis": {**shown["axis"], "values": [tick for tick in ticks if axis.low <= tick <= axis.high]}}
+    title = "difference (percentage points)" if unit == "points" else short(unit, 2 * LONGEST)
+    signed = "datum.value == 0 ? '0' : format(datum.value, '+.3~r')"
+    more: Spec = (
+        {"axis": {"labelExpr": "datum.value == 0 ? '0' : format(100 * datum.value, '+.3~r')"}}
+        if unit == "points"
+        else {"axis": {"labelExpr": signed}}
+    )
+    return quantity("x", title, "+.3~r", scale={"domain": [axis.low, axis.high], "nice": False}, **more)
+
+
+def _down(claims: pd.DataFrame) -> Spec:
+    axis = {"labelLimit": 0, "labelPadding": 8}
+    return {"field": "s", "type": "nominal", "sort": claims["s"].tolist(), "title": None, "axis": axis}
