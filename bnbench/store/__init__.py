@@ -11,7 +11,7 @@ from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import is_locked, locked
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.results import differing_results
-from bnbench.store.segment import Segment, spec_file
+from bnbench.store.segment import Segment, log_file, spec_file
 from bnbench.store.silence import silences
 from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank
@@ -54,6 +54,7 @@ __all__ = [
     "load_sweep_probes",
     "load_sweeps",
     "locked",
+    "log_file",
     "pulses",
     "rank",
     "read_history",

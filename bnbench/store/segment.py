@@ -94,7 +94,8 @@ class Segment:
     def log(self, identity: str, text: str) -> None:
         """Keep a text (a traceback) under logs/."""
         self._end_copies()
-        with replacing(make_part(self._folder, LOGS) / f"{identity}.log") as stream:
+        make_part(self._folder, LOGS)
+        with replacing(log_file(self._folder, identity)) as stream:
             stream.write(text)
 
     def _open(self, series: Series) -> closing[RowAppender]:
@@ -103,6 +104,11 @@ class Segment:
     def _end_copies(self) -> None:
         if os.getpid() != self._owner:
             os._exit(0)
+
+
+def log_file(folder: Path, identity: str) -> Path:
+    """The file in which a sweep keeps what is to be known of a run."""
+    return folder / LOGS / f"{identity}.log"
 
 
 def spec_path(folder: Path, spec: RunSpec) -> Path:
