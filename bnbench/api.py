@@ -6,6 +6,7 @@ A ``plugin`` is a file, as on the command line, and is executed in processes of 
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
 
-from bnbench import launch, reports, session, store, study
+from bnbench import comparison, launch, reports, session, store, study
 from bnbench.errors import InvalidRequest
 from bnbench.notices import heard
 from bnbench.paths import expanded
+from bnbench.progress import shown_in_notebook
 
 if TYPE_CHECKING:
     from torch import nn
@@ -92,7 +94,7 @@ def sweep(
     save_weights: bool = False,
     **paths: Unpack[PathOptions],
 ) -> session.Summary:
-    """Train every combination of the given values that has no result yet.
+    """Train every combination of the given values that has no result yet; a notebook shows how far it is.
 
     Args:
         overrides: as on the command line, for example ``"norm=none,batch"``, ``"seed=range(3)"``.
@@ -109,11 +111,12 @@ def sweep(
     places = _paths(**paths)
     store.check_place(places.results, name)
     grid, prestart = session.Grid(overrides, zips, excludes), _prestarted(places, jobs)
-    plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
-    plan = session.saving_weights(plan) if save_weights else plan
-    if not extend and (there := session.extension(plan)):
-        raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
-    return session.execute(plan, session.options_without_launcher(plan, jobs))
+    with shown_in_notebook() as watch:
+        plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
+        plan = session.saving_weights(plan) if save_weights else plan
+        if not extend and (there := session.extension(plan)):
+            raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
+        return session.execute(plan, session.options_without_launcher(plan, jobs), watch)
 
 
 def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -199,7 +202,54 @@ def verdicts(*words: str, scale: str = "cpu", jobs: int | None = None, **paths: 
     scale_name = study.check_scale(scale, studies)
     study.check_places(studies, scale_name, place)
 
-    def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
-        return study.execute(one, plan, jobs)
+    with shown_in_notebook() as watch:
 
-    return study.as_table(study.scorecard([study.run_study(one, scale_name, place, train) for one in studies]))
+        def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
+            return study.execute(one, plan, jobs, watch)
+
+        return study.as_table(study.scorecard([study.run_study(one, scale_name, place, train) for one in studies]))
+
+
+@heard(_warn)
+def compare(
+    *words: str,
+    against: Sequence[str] = (),
+    on: Sequence[str] = (),
+    scale: str = "cpu",
+    budget: float = math.inf,
+    every_pair: bool = False,
+    jobs: int | None = None,
+    **paths: Unpack[PathOptions],
+) -> reports.Document:
+    """Ask every question of a norm, against others, and return the dossier of its verdicts.
+
+    Args:
+        words: norms, with options in one text (``"group groups=8"``); and settings of all runs (``"seeds=40"``).
+        against: what each is compared with; by default batch, group, layer, rms and none.
+        on: tasks, such as ``"mnist-cnn"``.
+        scale: ``smoke``, ``cpu`` or ``gpu``.
+        budget: seconds after which what is decided is returned.
+        every_pair: compare all of them with each other.
+        jobs: worker processes; 1 trains in this process, unless on a GPU.
+        paths: ``results``, ``data`` and ``plugin``.
+
+    Raises:
+        BnbenchError: something is wrong with the request.
+    """
+    places = _paths(**paths)
+    prestart = _prestarted(places, jobs)
+    if prestart is not None and places.plugin is None:
+        prestart.begin()
+    place = study.Place(places.results, places.data, places.plugin)
+    request = comparison.read_comparison(words, against, on, scale, place, every_pair)
+
+    with shown_in_notebook() as watch:
+
+        def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
+            return study.execute(one, plan, jobs, watch)
+
+        found = comparison.sizes(request.asked, request.scale, place)
+        dossier = comparison.compare(found, request.scale, place, train, budget)
+    facts = comparison.facts_of(request.arms, place)
+    command = f"bnbench.compare({', '.join(map(repr, words))}, ...)"
+    return reports.Document(comparison.dossier_report(request, dossier, facts, place.components, command))

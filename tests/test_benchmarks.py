@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import layers, norms
+from benchmarks import layers, layouts, norms
 from benchmarks.cells import WORKLOADS, Job, network, overrides, write_images
 from benchmarks.peers import in_memory, plain
 from benchmarks.peers.clock import Times
@@ -57,6 +57,16 @@ def test_norms_are_measured_beside_torch():
     assert all(len(times) == 3 and min(times) > 0 for times in seconds.values())
     text = norms.table({norms.PEER: [0.002, 0.002, 0.002], "mine": [0.003, 0.001, 0.003]})
     assert "| torch.nn.BatchNorm2d | 2.00 | 2.00-2.00 | 1.00 |\n| mine | 3.00 | 1.00-3.00 | 1.50 |" in text
+
+
+@pytest.mark.parametrize("layout", layouts.LAYOUTS)
+def test_what_a_norm_adds_is_measured_in_a_layout(layout):
+    x = layouts.in_layout(torch.randn(2, 1, 3, 3), layout)
+    assert x.stride() == {"contiguous": (9, 9, 3, 1), "channels last": (9, 1, 3, 1)}[layout]
+    with_norm, without = (sum(p.numel() for p in layouts.network(norm).parameters()) for norm in (True, False))
+    assert with_norm - without == sum(outputs for _, outputs, _, _ in layouts.LAYERS)  # two vectors in place of a bias
+    costs = layouts.measure(layout, 3)
+    assert 0 < costs.norms < costs.with_norm and costs.without > 0 and costs.ratio > 0
 
 
 def test_the_table_has_ratios_and_their_mean():

@@ -14,12 +14,13 @@ from rich.table import Table
 
 from bnbench import session, store
 from bnbench.cli.planning import GOES_ON
-from bnbench.cli.status import PLAIN_SECONDS, Status, spent, told
+from bnbench.cli.status import PLAIN_SECONDS, Status
 from bnbench.config import GROUPS
 from bnbench.console import plain_console
 from bnbench.environment import cores
 from bnbench.notices import Doubling
 from bnbench.paths import shown_path
+from bnbench.progress import line
 from bnbench.spec import RunSpec, arm, flatten, run_id
 from bnbench.text import plural
 
@@ -152,10 +153,7 @@ class SweepDisplay:
 
     def _line(self, progress: session.Progress) -> str:
         status = self._shown()
-        over = progress.done == progress.total
-        parts = [f"{progress.done} of {plural(progress.total, 'run')}", *told(progress)]
-        parts.append(spent(status.seconds, None if over else status.left).replace("  ", ", "))
-        return ", ".join(parts) + (f"; now: {progress.now}" if progress.now else "")
+        return line(progress, status.seconds, status.left)
 
     def end(self, summary: session.Summary) -> None:
         """Say what the sweep came to."""

@@ -4,37 +4,17 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bnbench.console import echo
 from bnbench.errors import InvalidRequest, nearest
-from bnbench.figures import Figure, Panel, reasons
+from bnbench.figures import Figure, reasons
+from bnbench.figures.files import KINDS
 from bnbench.reports import Report
 from bnbench.store import belongs_to_sweep
 from bnbench.store.files import naming
 from bnbench.text import harmless, listing
-
-
-def _svg(panel: Panel) -> bytes:
-    from bnbench.figures.drawing import svg_file
-
-    return svg_file(panel).encode()
-
-
-def _pdf(panel: Panel) -> bytes:
-    from bnbench.figures.drawing import pdf
-
-    return pdf(panel)
-
-
-def _png(panel: Panel) -> bytes:
-    from bnbench.figures.drawing import png
-
-    return png(panel)
-
-
-KINDS: dict[str, Callable[[Panel], bytes]] = {"svg": _svg, "pdf": _pdf, "png": _png}
 
 
 def read_kinds(text: str) -> list[str]:
@@ -54,12 +34,14 @@ def read_kinds(text: str) -> list[str]:
     return kinds
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse what cannot be a folder of figures, before anything is read or drawn.
+def check_folder(folder: Path | None) -> None:
+    """Refuse what cannot be a folder of figures, before anything is read or drawn; None is no folder.
 
     Raises:
         InvalidRequest: it is a file, cannot be written to, or holds a part of a sweep's results.
     """
+    if folder is None:
+        return
     try:
         existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
         if not existing.is_dir():

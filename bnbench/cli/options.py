@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.settings import output_path, path_of, process_count
+from bnbench.cli.settings import output_path, path_of, process_count, seconds_of
 
 GRID, TRAINING, TABLES, OUTPUT = "Grid", "Training", "Tables", "Output"
 """Panels of --help; options of none are on the first one."""
@@ -25,6 +25,21 @@ def completed_studies(incomplete: str) -> list[str]:
     from bnbench.cli.completion import studies
 
     return studies(incomplete)
+
+
+def completed_arms(incomplete: str) -> list[str]:
+    """The norms that a text may become, and the settings."""
+    from bnbench.cli.completion import settings
+    from bnbench.schema import built_in
+
+    return [name for name in built_in().names("norm") if name.startswith(incomplete)] + settings(incomplete)
+
+
+def _completed_tasks(incomplete: str) -> list[str]:
+    from bnbench.paths import conf_dir
+
+    names = sorted(path.stem for path in (conf_dir() / "task").glob("*.yaml"))
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def completed_sweeps(incomplete: str) -> list[str]:
@@ -51,7 +66,7 @@ def _completed_baselines(incomplete: str) -> list[str]:
     return baselines(typed_settings(), incomplete)
 
 
-def _one_of(*words: str) -> Callable[[str], list[str]]:
+def one_of(*words: str) -> Callable[[str], list[str]]:
     """Completion of one of some words."""
 
     def completed(incomplete: str) -> list[str]:
@@ -62,6 +77,7 @@ def _one_of(*words: str) -> Callable[[str], list[str]]:
 
 VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
 FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
+EXPORT_NAMES = ("spec", "csv", "tensorboard", "mlflow", "wandb")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
@@ -89,7 +105,7 @@ Scale = Annotated[
     typer.Option(
         "--scale",
         metavar="SCALE",
-        autocompletion=_one_of(*SCALE_NAMES),
+        autocompletion=one_of(*SCALE_NAMES),
         help="smoke (seconds), cpu (minutes) or gpu.",
     ),
 ]
@@ -126,7 +142,7 @@ Launcher = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=TRAINING,
-        autocompletion=_one_of(*LAUNCHER_NAMES),
+        autocompletion=one_of(*LAUNCHER_NAMES),
         help="Where runs train: local or inline.",
     ),
 ]
@@ -135,7 +151,7 @@ Lanes = Annotated[
     typer.Option(
         metavar="N",
         rich_help_panel=TRAINING,
-        autocompletion=_one_of("auto", "off"),
+        autocompletion=one_of("auto", "off"),
         help="Runs trained as one network: auto, off or a number.",
     ),
 ]
@@ -150,7 +166,7 @@ Views = Annotated[
     typer.Option(
         "--view",
         metavar="VIEW",
-        autocompletion=_one_of(*VIEW_NAMES),
+        autocompletion=one_of(*VIEW_NAMES),
         rich_help_panel=TABLES,
         help="convergence, learning-rate or small-batch; repeatable.",
     ),
@@ -177,7 +193,7 @@ Rates = Annotated[
     str,
     typer.Option(
         metavar="WHICH",
-        autocompletion=_one_of("best", "all"),
+        autocompletion=one_of("best", "all"),
         rich_help_panel=TABLES,
         help="best: each row at its own best learning rate; all: a row for each.",
     ),
@@ -194,7 +210,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         metavar="FORMAT",
-        autocompletion=_one_of(*FORMAT_NAMES),
+        autocompletion=one_of(*FORMAT_NAMES),
         rich_help_panel=OUTPUT,
         help="terminal, markdown, csv, latex or html.  \\[default: by the ending of --out]",
     ),
@@ -232,7 +248,7 @@ FigureFormats = Annotated[
     typer.Option(
         "--figure-format",
         metavar="FORMATS",
-        autocompletion=_one_of("svg", "pdf", "png", "svg,pdf"),
+        autocompletion=one_of("svg", "pdf", "png", "svg,pdf"),
         rich_help_panel=OUTPUT,
         help="svg, pdf or png, or several: svg,pdf.",
     ),
@@ -251,9 +267,7 @@ RunId = Annotated[
 ]
 Kind = Annotated[
     str,
-    typer.Argument(
-        metavar="KIND", autocompletion=_one_of(*KIND_NAMES), help=f"{', '.join(KIND_NAMES[:-1])} or studies"
-    ),
+    typer.Argument(metavar="KIND", autocompletion=one_of(*KIND_NAMES), help=f"{', '.join(KIND_NAMES[:-1])} or studies"),
 ]
 StudyWords = Annotated[
     list[str] | None,
@@ -269,6 +283,42 @@ StudiesWords = Annotated[
         metavar="[NAME]... [OVERRIDES]...",
         autocompletion=completed_studies,
         help="Studies, or YAML files that hold one; and settings in place of their own.",
+    ),
+]
+ArmWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ARM... [OVERRIDES]...",
+        autocompletion=completed_arms,
+        help="Norms, with options in one word: 'group groups=8'; and settings of all runs: seeds=40.",
+    ),
+]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against",
+        metavar="ARM",
+        autocompletion=completed_arms,
+        help="What each is compared with; repeatable.  \\[default: batch, group, layer, rms, none]",
+    ),
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--on",
+        metavar="TASK",
+        autocompletion=_completed_tasks,
+        help="Data and network to ask on, such as mnist-cnn; repeatable.  \\[default: those of each question]",
+    ),
+]
+AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Compare all of them with each other.")]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        parser=seconds_of,
+        metavar="TIME",
+        help="Stop in time with what is decided: 90s, 10m, 1h; the same command goes on.",
     ),
 ]
 AllStudies = Annotated[bool, typer.Option("--all", help="All studies that come with bnbench.")]

@@ -17,9 +17,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from bnbench.cli.status import MARGIN, PLAIN_SECONDS, cut, spent
+from bnbench.cli.status import MARGIN, PLAIN_SECONDS, cut
 from bnbench.console import announce, echo, plain_console
 from bnbench.notices import followed
+from bnbench.progress import spent
 
 if TYPE_CHECKING:
     from bnbench import session

@@ -9,6 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from bnbench.progress import spent, told
+
 if TYPE_CHECKING:
     from bnbench.session import Progress
 
@@ -50,23 +52,6 @@ class Status:
         yield Text(cut(words, room))
         if progress.now:
             yield Text(cut(f"now: {progress.now}", room))
-
-
-def told(progress: Progress) -> list[str]:
-    """The counts of a sweep that is under way; what is impossible only if something is."""
-    parts = [f"{progress.running} running", f"{progress.failed} failed"]
-    return parts + ([f"{progress.impossible} impossible"] if progress.impossible else [])
-
-
-def spent(seconds: float, left: float | None) -> str:
-    """``elapsed 0:12  left about 0:40``."""
-    return f"elapsed {clock(seconds)}" + ("" if left is None else f"  left about {clock(left)}")
-
-
-def clock(seconds: float) -> str:
-    """``0:12``, ``12:05``, ``1:02:05``."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def cut(text: str, room: int) -> str:

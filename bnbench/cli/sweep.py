@@ -138,12 +138,13 @@ def _check_extension(plan: session.Plan, is_agreed: bool) -> None:
     there = None if is_agreed else session.extension(plan)
     if there is None:
         return
-    if sys.stdin.isatty() and sys.stdout.isatty() and _has_agreed(f"{there}. Add these?"):
+    if sys.stdin.isatty() and sys.stdout.isatty() and has_agreed(f"{there}. Add these?"):
         return
     raise InvalidRequest([f"{there}; add these with --extend, or choose another --name"])
 
 
-def _has_agreed(question: str) -> bool:
+def has_agreed(question: str) -> bool:
+    """Ask a person on the terminal; no answer is a no."""
     from rich.prompt import Confirm
 
     from bnbench.console import plain_console

@@ -33,6 +33,7 @@ from bnbench.reports.notes import (
     untuned_notes,
 )
 from bnbench.reports.results import results
+from bnbench.reports.summary import convergence_sentences
 from bnbench.reports.view import NOTHING, Cell, ReportView, Table, Unit
 from bnbench.reports.where import NOWHERE, Sources, Where
 from bnbench.reports.wording import target as target_text
@@ -64,7 +65,8 @@ def convergence(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
         untrained = "No row's mean validation accuracy is above chance, so there is no target."
         return ReportView(TITLE, notes=(untrained,), figures=convergence_figures(numbers, metrics))
     tables = tuple(_table(numbers, times) for times in numbers.targets)
-    return ReportView(TITLE, tables, _notes(numbers, options), convergence_figures(numbers, metrics))
+    sentences, figures = tuple(convergence_sentences(numbers)), convergence_figures(numbers, metrics)
+    return ReportView(TITLE, tables, _notes(numbers, options), figures, sentences)
 
 
 def _table(numbers: Convergence, times: TargetTimes) -> Table:

@@ -1,10 +1,11 @@
-"""A report for notebooks and scripts: it prints as text, and hands out its numbers."""
+"""A report for notebooks and scripts: it prints as text, shows itself, and hands out its numbers and figures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from bnbench.reports.figure_display import FigureDisplay, figure_of, figures_of
 from bnbench.reports.formats import render
 from bnbench.reports.page import render_fragment
 from bnbench.reports.tidy import tidy
@@ -40,3 +41,16 @@ class Document:
     def to_frame(self) -> pd.DataFrame:
         """The numbers as a tidy table: see :func:`bnbench.reports.tidy.tidy`."""
         return tidy(self.report)
+
+    @property
+    def figures(self) -> dict[str, FigureDisplay]:
+        """The figures by name, as far as there is something to draw."""
+        return figures_of(self.report)
+
+    def figure(self, name: str) -> FigureDisplay:
+        """One figure, as ``figure("learning-rates")``; it shows itself in a notebook, and has ``save(path)``.
+
+        Raises:
+            InvalidRequest: there is none of this name; the message says why, or which there are.
+        """
+        return figure_of(self.report, name)

@@ -15,6 +15,7 @@ from bnbench.reports.cells import UNSTABLE, UNSTABLE_CELL, accuracy_cell, lr_cel
 from bnbench.reports.drawings import learning_rate_figures
 from bnbench.reports.notes import divergence_notes, edge_notes, runs_notes, seeds_note
 from bnbench.reports.results import results
+from bnbench.reports.summary import learning_rate_sentences
 from bnbench.reports.view import NOTHING, Cell, Mark, ReportView, Table
 from bnbench.reports.where import Sources, Where
 
@@ -44,7 +45,8 @@ def learning_rate(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -
         return trials
     numbers = analyze_learning_rate(trials)
     tables = (_curve_table(numbers), _range_table(numbers))
-    return ReportView(TITLE, tables, _notes(numbers), learning_rate_figures(numbers))
+    sentences = tuple(learning_rate_sentences(numbers))
+    return ReportView(TITLE, tables, _notes(numbers), learning_rate_figures(numbers), sentences)
 
 
 def _notes(numbers: LearningRateCurves) -> tuple[str, ...]:

@@ -20,8 +20,12 @@ BEGINNING = re.compile(r"^(\d*)([-+.)](?=[\s+-]|$)|[>\[])")
 
 
 def render_markdown(report: Report) -> str:
-    """Write a report as Markdown: a heading per view and table, notes as lists."""
-    return "\n\n".join(block for view in report.views for block in _view(view)) + "\n"
+    """Write a report as Markdown: summary, views and provenance; a heading per view and table, notes as lists."""
+    blocks = [block for view in report.views for block in _view(view)]
+    summary = ["## Summary", _notes(report.summary)] if report.summary else []
+    facts = [f"{name}: {text}" for name, text in report.provenance]
+    provenance = ["## Provenance", _notes(facts)] if facts else []
+    return "\n\n".join([*summary, *blocks, *provenance]) + "\n"
 
 
 def _view(view: ReportView) -> Iterator[str]:

@@ -27,6 +27,7 @@ from bnbench.reports.notes import (
     untuned_notes,
 )
 from bnbench.reports.results import results
+from bnbench.reports.summary import small_batch_sentences
 from bnbench.reports.view import NOTHING, Cell, ReportView, Table, Unit
 from bnbench.reports.where import NOWHERE, Sources, Where
 
@@ -56,7 +57,7 @@ def small_batch(runs: pd.DataFrame, metrics: pd.DataFrame, options: Options) -> 
     numbers = analyze_small_batch(trials, options)
     tables = (_accuracy_table(numbers, options), *([] if numbers.choices is None else [_lr_table(numbers)]))
     notes = (*untuned_notes(numbers.rows), *runs_notes(numbers.rows))
-    return ReportView(TITLE, tables, notes, small_batch_figures(numbers))
+    return ReportView(TITLE, tables, notes, small_batch_figures(numbers), tuple(small_batch_sentences(numbers)))
 
 
 def _accuracy_table(numbers: SmallBatch, options: Options) -> Table:

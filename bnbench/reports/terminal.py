@@ -34,16 +34,19 @@ def render_terminal(report: Report, width: int = DEFAULT_WIDTH) -> str:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print a report on a console, in colour if it has any."""
+    """Print a report on a console, in colour if it has any: the summary, then the views."""
+    if report.summary:
+        for line in [_heading("Summary"), "", *_lines(report.summary)]:
+            console.print(line)
     for number, view in enumerate(report.views):
-        if number:
+        if number or report.summary:
             console.print()
         for part in _view(view, console.width):
             console.print(part)
 
 
 def _view(view: ReportView, width: int) -> Iterator[RenderableType]:
-    yield Rule(_text(view.title, "bold"), align="left", characters="═", style="dim")
+    yield _heading(view.title)
     for table in view.tables:
         yield ""
         yield _text(table.title, "bold")
@@ -52,6 +55,17 @@ def _view(view: ReportView, width: int) -> Iterator[RenderableType]:
             yield _table(table, columns)
         yield from _notes(table.notes)
     yield from _notes(view.notes, style="dim" if view.tables else "")
+
+
+def _heading(title: str) -> RenderableType:
+    return Rule(_text(title, "bold"), align="left", characters="═", style="dim")
+
+
+def _lines(sentences: Iterable[str]) -> Iterator[RenderableType]:
+    for sentence in sentences:
+        grid = RichTable.grid(padding=(0, 1, 0, 0))
+        grid.add_row("-", _text(sentence))
+        yield Padding(grid, (0, 0, 0, 2))
 
 
 def _notes(notes: Iterable[str], style: str = "dim") -> Iterator[RenderableType]:

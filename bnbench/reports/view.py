@@ -81,12 +81,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """One view of the results; without tables and figures, its notes say why there is nothing to show."""
+    """One view of the results; without tables and figures, its notes say why there is nothing to show.
+
+    Attributes:
+        sentences: its most important results, for the summary of the report.
+    """
 
     title: str
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
     figures: Sequence[Figure] = ()
+    sentences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

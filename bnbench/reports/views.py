@@ -18,6 +18,7 @@ from bnbench.reports.learning_rate import learning_rate
 from bnbench.reports.origin_notes import origin_notes
 from bnbench.reports.provenance import provenance, report_title
 from bnbench.reports.small_batch import small_batch
+from bnbench.reports.summary import ending_sentence
 from bnbench.reports.view import Report, ReportView
 from bnbench.reports.where import with_versions
 
@@ -62,7 +63,8 @@ def report(
     notes = origin_notes(shown)
     computed = [VIEWS[name](shown.runs, metrics, options) for name in views]
     told = tuple(with_versions(replace(view, notes=(*view.notes, *notes)), shown) for view in computed)
-    return Report(report_title(runs), (), told, provenance(runs), runs)
+    sentences = (*(sentence for view in told for sentence in view.sentences), *ending_sentence(runs))
+    return Report(report_title(runs), sentences, told, provenance(runs), runs)
 
 
 def _read(

@@ -8,8 +8,10 @@ from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
 from bnbench.store.foreign_files import foreign
 from bnbench.store.history import read_history, update_last_entry
-from bnbench.store.lock import is_locked, locked
+from bnbench.store.lock import check_free, is_locked, locked
+from bnbench.store.merging import Merged, merge_sweeps, merged_in_words
 from bnbench.store.pulse import Pulse, pulses
+from bnbench.store.renaming import rename_sweep
 from bnbench.store.results import differing_results
 from bnbench.store.segment import Segment, log_file, spec_file
 from bnbench.store.silence import silences
@@ -17,6 +19,7 @@ from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 from bnbench.store.tags import change_tag, check_tag, read_tags
+from bnbench.store.trash import TRASH, empty_trash, find_trashed, remove_runs, remove_sweep, restore, trashed
 from bnbench.store.weights import check_weights_place, weights_path
 
 __all__ = [
@@ -25,12 +28,15 @@ __all__ = [
     "OUTCOME",
     "PROBES",
     "RESULTS",
+    "TRASH",
+    "Merged",
     "Pulse",
     "Segment",
     "SingleRun",
     "Status",
     "belongs_to_sweep",
     "change_tag",
+    "check_free",
     "check_name",
     "check_place",
     "check_sweep",
@@ -41,7 +47,9 @@ __all__ = [
     "content",
     "data_versions",
     "differing_results",
+    "empty_trash",
     "enter_runs",
+    "find_trashed",
     "foreign",
     "foreign_folders",
     "is_locked",
@@ -55,16 +63,23 @@ __all__ = [
     "load_sweeps",
     "locked",
     "log_file",
+    "merge_sweeps",
+    "merged_in_words",
     "pulses",
     "rank",
     "read_history",
     "read_tags",
+    "remove_runs",
+    "remove_sweep",
+    "rename_sweep",
     "renew",
+    "restore",
     "restore_specs",
     "silences",
     "spec_file",
     "statuses",
     "sweep_folders",
+    "trashed",
     "update_last_entry",
     "weights_path",
 ]

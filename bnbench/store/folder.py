@@ -48,7 +48,7 @@ def enter_runs(
             row |= {"status": "planned", "error": ""}
         state.rows[identity] = known | row
     _newest_last(state, specs)
-    _write_runs(folder, state)
+    write_runs(folder, state)
     write_history(folder, [*history, invocation])
 
 
@@ -57,7 +57,7 @@ def renew(folder: Path, specs: Sequence[RunSpec]) -> None:
     if any(spec.plugin is not None for spec in specs):
         state = read_state(folder, alive=False)
         if _newest_last(state, specs):
-            _write_runs(folder, state)
+            write_runs(folder, state)
 
 
 def _newest_last(state: State, specs: Sequence[RunSpec]) -> bool:
@@ -106,8 +106,8 @@ def join(folder: Path) -> None:
             state = read_state(folder, alive=False)
             grown = {series: list(series_lines(state, series)) for series in (METRIC_SERIES, PROBE_SERIES)}
             for series, lines in grown.items():
-                _write_series(folder / series.file, series, lines)
-            _write_runs(folder, state)
+                write_series(folder / series.file, series, lines)
+            write_runs(folder, state)
             sync_folder(folder)
             (folder / FOLDER).rename(folder / f"{JOINED}-{uuid.uuid4().hex[:8]}")
             _remove_leftovers(folder)
@@ -122,7 +122,8 @@ def run_columns(rows: Sequence[Row]) -> list[str]:
     return [*IDENTITY, *middle, *OUTCOME]
 
 
-def _write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:
+def write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:
+    """Write a series; without any lines there is no file of probes. The caller holds the sweep."""
     if series is PROBE_SERIES and not lines and not path.exists():
         return
     with replacing(path) as stream:
@@ -130,7 +131,8 @@ def _write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:
         stream.writelines(whole_line.decode() for whole_line in lines)
 
 
-def _write_runs(folder: Path, state: State) -> None:
+def write_runs(folder: Path, state: State) -> None:
+    """Write runs.csv. The caller holds the sweep."""
     rows = list(state.rows.values())
     columns = run_columns(rows)
     with replacing(folder / RUNS_TABLE) as stream:

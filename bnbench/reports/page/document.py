@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from bnbench.figures import reasons
+from bnbench.figures import Figure, reasons
 from bnbench.reports.page.downloads import downloads
-from bnbench.reports.page.pictures import pictures
+from bnbench.reports.page.pictures import panel_pictures, pictures
 from bnbench.reports.page.run_table import Command, RunTable, run_table
 from bnbench.reports.plain import plain_text
 from bnbench.reports.view import Report
@@ -73,6 +73,13 @@ def render_fragment(report: Report) -> str:
     """Write a report as a part of a notebook: tables, figures and notes, without the list of runs."""
     style = _markup(_file("report.css"))
     return _environment().get_template("fragment.html").render(_content(report, None), style=style)
+
+
+def render_figure(figure: Figure) -> str:
+    """Write one figure as a part of a notebook: its panels, its caption, and its numbers."""
+    style = _markup(_file("report.css"))
+    drawn = panel_pictures(figure, figure.name)
+    return _environment().get_template("figure.html").render(figure=figure, pictures=drawn, style=style)
 
 
 def _content(report: Report, runs: RunTable | None) -> dict[str, Any]:

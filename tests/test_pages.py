@@ -1,0 +1,111 @@
+"""The pages that are read from top to bottom work in that order, in one folder."""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bnbench
+from bnbench.figures import reasons
+from tests.conftest import Program
+
+DOCS = Path(__file__).parents[1] / "docs"
+README = DOCS.parent / "README.md"
+SMALL = ("model=mlp", "norm=none,batch,group", "batch_size=4,32", "lr=0.01,0.1", "seed=0,1", "epochs=2")
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def commands(name: str) -> list[list[str]]:
+    """The words of the commands that a page shows, but for the installation."""
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", page(name), flags=re.S) for line in block.splitlines()]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("bnbench ")]
+
+
+def carried_out(program: Program, name: str) -> list[str]:
+    """What the commands of a page say."""
+    said = []
+    for words in commands(name):
+        result = program(*words)
+        assert result.code == 0, (words, result.err)
+        said.append(result.out + result.err)
+    return said
+
+
+@pytest.fixture
+def small(program: Program) -> Program:
+    """The program in a folder with the sweep ``small``."""
+    assert program("sweep", "--name", "small", "--launcher", "inline", *SMALL).code == 0
+    return program
+
+
+@pytest.mark.slow
+def test_the_tutorial(program: Program) -> None:
+    said = carried_out(program, "tutorial")
+    trained, report, verdict = said[2], said[3], said[-1]
+    assert "trained 54 in" in trained and "5 diverged; results in results/first" in trained
+    assert "div 3/3" in report and "supported  x 1.9" in verdict, verdict
+    assert Path("first.html").is_file() and list(Path("figures").glob("batch-sizes-*.svg"))
+
+
+def test_the_page_on_reports(small: Program) -> None:
+    carried_out(small, "reports")
+    names = ("small.html", "small.md", "small.tex", "small.csv", "small-report.html", "figures/batch-sizes-all.png")
+    for name in names:
+        assert Path(name).is_file(), name
+
+
+def test_the_page_on_reports_names_all_figures(small: Program) -> None:
+    for view in bnbench.report("small").report.views:
+        untold = [re.findall(r"No figure ([\w-]+)", reason)[0] for reason in reasons(view.figures)]
+        key = view.title.lower().replace(" ", "-")
+        rows = page("reports").partition(f"\n| `{key}` |")[2].splitlines()
+        told = [rows[0], *(line for line in rows[1:3] if line.startswith("| |"))]
+        figures = [figure.name for figure in view.figures] + untold
+        assert sorted(re.findall(r"`([\w-]+)`", "".join(told))) == sorted(figures)
+
+
+def test_the_program_of_the_page_on_reports(small: Program, tmp_path: Path) -> None:
+    (tmp_path / "example.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", page("reports"), flags=re.S)))
+    done = subprocess.run([sys.executable, "example.py"], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "rates-batch-4.pdf" in done.stdout and Path("rates-batch-32.pdf").is_file()
+    assert "batch=4, norm=none" in done.stdout and "panel" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex (Debian: texlive-science)")
+def test_the_paper_of_the_page_on_reports(small: Program) -> None:
+    (document,) = re.findall(r"```tex\n(.*?)```", page("reports"), flags=re.S)
+    (words,) = [words for words in commands("reports") if "tables.tex" in words]
+    assert small(*words).code == 0
+    Path("paper.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=120)
+    assert done.returncode == 0 and "LaTeX Error" not in done.stdout, done.stdout[-2000:]
+
+
+@pytest.mark.slow
+def test_the_page_on_comparisons(program: Program) -> None:
+    """The first command takes minutes, so it is only planned; the example reads the results of the second one."""
+    (norm,) = [code for code in re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S) if "NORMS" in code]
+    Path("my_norms.py").write_text(norm)
+    whole, smoke = commands("comparisons")
+    planned, asked = program(*whole, "--dry-run"), program(*smoke)
+    assert planned.code == 0 and "10 questions, 85 claims" in planned.out, planned.out + planned.err
+    assert asked.code == 0 and "max against layer: inconclusive in 17 of 17 readings." in asked.out, (
+        asked.out + asked.err
+    )
+    assert "How it was decided" in Path("dossier.html").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page("comparisons"), flags=re.S)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(example, "comparisons.md", "exec"), {})
+    assert -1 <= float(printed.getvalue()) <= 1
