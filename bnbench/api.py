@@ -79,7 +79,7 @@ def run(
     summary = session.execute_run(plan, lambda record: None)
     (identity,) = summary.statuses
     row = store.load_runs(plan.folder).set_index("run_id").loc[identity]
-    return {str(column): value for column, value in row.items()}
+    return {"run_id": identity, **{str(column): value for column, value in row.items()}}
 
 
 @heard(_warn)

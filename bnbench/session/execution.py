@@ -26,6 +26,7 @@ from bnbench.session.plan import Plan
 from bnbench.session.preparation import Preparation
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.progress_tracker import ProgressTracker
+from bnbench.session.weights import tell_of_missing
 from bnbench.spec import RunSpec, by_stack_key, stack_key
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
         with watched(plan.folder, pending, shown.look, check_there):
             ended, interrupted = _train(plan, pending, options, shown)
     statuses = store.statuses(plan.folder)
+    tell_of_missing(plan, statuses)
     asked = {identity: statuses[identity] for identity in plan.specs}
     return Summary(plan.folder, asked, ended, interrupted)
 
@@ -140,6 +142,7 @@ def execute_run(
             status = end.status
         except KeyboardInterrupt:
             status = "interrupted"
+    tell_of_missing(plan, {identity: status})
     return Summary(plan.folder, {identity: status}, 1, status == "interrupted")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from bnbench import store
+from bnbench.notices import notice
 from bnbench.paths import shown_path
 from bnbench.session.plan import Plan
 from bnbench.text import plural
@@ -37,6 +39,20 @@ def saving_weights(plan: Plan) -> Plan:
             f" {command_for_weights(plan.folder, first, plugin)}",
         )
     return replace(plan, save_weights=True, request=replace(plan.request, notes=notes))
+
+
+def tell_of_missing(plan: Plan, statuses: Mapping[str, str]) -> None:
+    """Give notice of runs that were trained now, and whose weights could not be kept.
+
+    Args:
+        statuses: by run_id, how they ended.
+    """
+    ended = [identity for identity in plan.pending if statuses[identity] == "completed"] if plan.save_weights else []
+    without = [identity for identity in ended if not store.weights_path(plan.folder, identity).is_file()]
+    if without:
+        logs = store.log_file(plan.folder, without[0])
+        where = str(shown_path(logs)) if len(without) == 1 else f"logs such as {shown_path(logs)}"
+        notice(f"{plural(len(without), 'run')} could not keep weights; why is in {where}")
 
 
 def command_for_weights(folder: Path, identity: str, plugin: Path | None = None) -> str:

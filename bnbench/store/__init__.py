@@ -13,7 +13,7 @@ from bnbench.store.merging import Merged, merge_sweeps, merged_in_words
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.renaming import rename_sweep
 from bnbench.store.results import differing_results
-from bnbench.store.segment import Segment, spec_file
+from bnbench.store.segment import Segment, log_file, spec_file
 from bnbench.store.silence import silences
 from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank
@@ -62,6 +62,7 @@ __all__ = [
     "load_sweep_probes",
     "load_sweeps",
     "locked",
+    "log_file",
     "merge_sweeps",
     "merged_in_words",
     "pulses",

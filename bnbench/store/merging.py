@@ -16,12 +16,12 @@ from typing import Any
 from bnbench.errors import SHOWN, InvalidRequest
 from bnbench.store.checks import checked_rows, is_sweep
 from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS
-from bnbench.store.files import line, replacing
+from bnbench.store.files import line, replacing, replacing_bytes
 from bnbench.store.folder import join, run_columns, write_runs
 from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import check_free, locked, nobody_writing
 from bnbench.store.results import differing_results
-from bnbench.store.segment import FOLDER, LOGS, ROWS, SPECS
+from bnbench.store.segment import FOLDER, ROWS, files_of_run
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_part
 from bnbench.store.state import Row, State, rank, read_state, series_lines
@@ -211,14 +211,14 @@ def _lines(sweep: _Sweep, identities: Sequence[str], series: Series) -> Iterable
 
 
 def _copy_files(target: Path, sweeps: Iterable[_Sweep]) -> None:
-    """Copy the spec and the log of each run, where the sweep has none: also those that a crash has left out."""
+    """Copy the spec, log and weights of each run, where the sweep has none: also those that a crash has left out."""
     for sweep in sweeps:
         for identity in sweep.state.rows:
-            for part, name in ((SPECS, f"{identity}.yaml"), (LOGS, f"{identity}.log")):
-                path = sweep.folder / part / name
+            for path in files_of_run(sweep.folder, identity):
+                part, name = path.parent.name, path.name
                 if path.is_file() and not (target / part / name).exists():
-                    with replacing(make_part(target, part) / name) as stream:
-                        stream.write(path.read_text(encoding="utf-8", errors="replace"))
+                    with replacing_bytes(make_part(target, part) / name) as stream:
+                        stream.write(path.read_bytes())
 
 
 def _merge_tags(target: Path, sweeps: Sequence[_Sweep]) -> None:

@@ -17,7 +17,7 @@ from bnbench.store.files import RowAppender, replacing
 from bnbench.store.lock import writing
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_part
-from bnbench.store.weights import write_weights
+from bnbench.store.weights import weights_path, write_weights
 
 FOLDER, SPECS, LOGS = "segments", "specs", "logs"
 ROWS = ".runs.csv"
@@ -94,7 +94,8 @@ class Segment:
     def log(self, identity: str, text: str) -> None:
         """Keep a text (a traceback) under logs/."""
         self._end_copies()
-        with replacing(make_part(self._folder, LOGS) / f"{identity}.log") as stream:
+        make_part(self._folder, LOGS)
+        with replacing(log_file(self._folder, identity)) as stream:
             stream.write(text)
 
     def _open(self, series: Series) -> closing[RowAppender]:
@@ -103,6 +104,16 @@ class Segment:
     def _end_copies(self) -> None:
         if os.getpid() != self._owner:
             os._exit(0)
+
+
+def files_of_run(folder: Path, identity: str) -> tuple[Path, ...]:
+    """The places of the files that a sweep may have for a single run: its spec, its log and its weights."""
+    return spec_file(folder, identity), log_file(folder, identity), weights_path(folder, identity)
+
+
+def log_file(folder: Path, identity: str) -> Path:
+    """The file in which a sweep keeps what is to be known of a run."""
+    return folder / LOGS / f"{identity}.log"
 
 
 def spec_path(folder: Path, spec: RunSpec) -> Path:

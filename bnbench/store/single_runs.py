@@ -11,7 +11,7 @@ from bnbench.errors import Damaged
 from bnbench.store.cells import SERIES_RULES, first_fault
 from bnbench.store.checks import checked_rows
 from bnbench.store.completeness import check_complete
-from bnbench.store.segment import LOGS
+from bnbench.store.segment import log_file
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import Moved, Row, read_state, series_lines
 from bnbench.store.tags import read_tags
@@ -47,7 +47,7 @@ class SingleRun:
 
     def log(self) -> Path | None:
         """The file with what is to be known of it; None if there is none."""
-        path = self.folder / LOGS / f"{self.identity}.log"
+        path = log_file(self.folder, self.identity)
         return path if path.is_file() else None
 
 

@@ -21,7 +21,7 @@ from bnbench.store.folder import join, write_runs, write_series
 from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import locked, nobody_writing
 from bnbench.store.merging import merge_sweeps
-from bnbench.store.segment import LOGS, SPECS
+from bnbench.store.segment import files_of_run
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
 from bnbench.store.sharing import make_folder, make_part
 from bnbench.store.state import State, read_state, series_lines
@@ -175,5 +175,4 @@ def _part(state: State, identities: Collection[str]) -> State:
 
 def _files(folder: Path, identities: Collection[str]) -> list[Path]:
     """The places of the files that belong to single runs."""
-    names = ((SPECS, "yaml"), (LOGS, "log"))
-    return [folder / part / f"{identity}.{ending}" for identity in identities for part, ending in names]
+    return [path for identity in identities for path in files_of_run(folder, identity)]

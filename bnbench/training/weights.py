@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from bnbench.data import Data
-from bnbench.errors import BnbenchError
+from bnbench.errors import BnbenchError, Damaged
 from bnbench.norms.common.copying import copied
 from bnbench.norms.common.reparametrization import (
     ReparametrizedConv2d,
@@ -71,16 +71,17 @@ class WeightSaver:
     seconds: float = 0.0
 
     def __call__(self, spec: RunSpec, network: nn.Module) -> None:
-        """Write the weights of a network as it is; it is left so."""
-        start = time.monotonic()
+        """Write the weights of a network as it is; it is left so.
+
+        Where that fails, as on a full disk, the run keeps the result that it was trained for.
+        """
+        start, data = time.monotonic(), self.data[spec]
         try:
             tensors = state_of(network)
-        except NoTensor as error:
-            self.tell(spec, f"its weights are not saved: {error}")
-        else:
-            data = self.data[spec]
             weights = Weights(run_id(spec), digest_of_spec(spec), data.shape, data.classes, tensors)
             self.write(weights.identity, encode(weights))
+        except (NoTensor, Damaged, OSError) as error:
+            self.tell(spec, f"its weights are not saved: {error}")
         self.seconds += time.monotonic() - start
 
 

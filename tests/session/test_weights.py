@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ import bnbench
 from bnbench import store
 from bnbench.components import components
 from bnbench.config import compose_request
-from bnbench.errors import BnbenchError
+from bnbench.errors import BnbenchError, Damaged
 from bnbench.native import c_compiler
 from bnbench.plan import ALONE, Execution
 from bnbench.plan.execution import Engine
@@ -159,14 +161,34 @@ class Talkative(nn.Module):
         raise AssertionError("no file holds it")
 
 
-def test_a_network_whose_state_no_file_takes_has_no_weights_and_its_log_says_so():
+def test_a_state_that_no_file_takes_is_refused():
     with pytest.raises(NoTensor, match="_extra_state is a str and must be a dense tensor"):
         state_of(Talkative())
-    spec = make_spec(*SMALL)
-    told: list[str] = []
-    saver = WeightSaver(lambda identity, content: pytest.fail(), lambda spec, text: told.append(text), {})
-    saver(spec, Talkative())
-    assert told == ["its weights are not saved: _extra_state is a str and must be a dense tensor"]
+
+
+def full(identity: str, content: bytes) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"weights/{identity}")
+
+
+def occupied(identity: str, content: bytes) -> None:
+    raise Damaged(Path("weights"), "it must be a file, and is a link")
+
+
+@pytest.mark.parametrize(
+    ("write", "network", "message"),
+    [
+        (full, nn.Linear(1, 1), "No space left on device: 'weights/r"),
+        (occupied, nn.Linear(1, 1), "weights is damaged: it must be a file, and is a link"),
+        (full, Talkative(), "_extra_state is a str and must be a dense tensor"),
+    ],
+)
+def test_weights_that_cannot_be_kept_are_told_and_take_no_result_away(
+    write: Callable[[str, bytes], None], network: nn.Module, message: str
+):
+    spec, told = make_spec(*SMALL), list[str]()
+    WeightSaver(write, lambda spec, text: told.append(text), {spec: load_data(spec)})(spec, network)
+    (text,) = told
+    assert text.startswith("its weights are not saved: ") and message in text
 
 
 @pytest.mark.parametrize("engine", ["reference", "stacked", "interleaved"])
@@ -306,6 +328,14 @@ def test_weights_are_asked_for_by_options(program: Program, tmp_path: Path):
     assert len(bnbench.load_network(file.stem, "s").state_dict()) > 3
 
 
+@pytest.mark.usefixtures("compiled", "workers")
+def test_weights_are_asked_for_by_keywords(tmp_path: Path):
+    row = bnbench.run("norm=batch", *SMALL, name="one", save_weights=True, results=tmp_path)
+    bnbench.sweep("norm=batch", *SMALL, name="two", jobs=1, save_weights=True, results=tmp_path)
+    one, two = (bnbench.load_network(row["run_id"], sweep, tmp_path).state_dict() for sweep in ("one", "two"))
+    torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["link", "folder", "weights"])
 def test_what_lies_in_the_place_of_weights_is_left_alone(program: Program, tmp_path: Path, kind: str):
     (spec,) = specs_of("norm=batch", *SMALL)
@@ -323,6 +353,19 @@ def test_what_lies_in_the_place_of_weights_is_left_alone(program: Program, tmp_p
     refused = program("run", "--name", "s", "--save-weights", "norm=batch", *SMALL)
     assert refused.code == 2 and "damaged: it must be a " in refused.err and "Traceback" not in refused.err
     assert sorted(Path("results").rglob("*")) == there and elsewhere.read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_runs_whose_weights_could_not_be_kept_are_told_of(program: Program, command: str):
+    talkative = "    get_extra_state = nn.Module.__repr__\n\n    def forward"
+    Path("mine.py").write_text(PLUGIN.replace("    def forward", talkative))
+    words = ("--name", "s", "--plugin", "mine.py", "--save-weights", "norm=positive", *SMALL)
+    trained = program(command, *words)
+    (row,) = rows_of(Path("results/s")).values()
+    log = f"results/s/logs/{row['run_id']}.log"
+    assert trained.code == 0 and row["status"] == "completed"
+    assert f"note: 1 run could not keep weights; why is in {log}" in trained.err
+    assert "its weights are not saved: layer0.norm._extra_state is a str" in Path(log).read_text()
 
 
 def test_a_plugin_is_needed_as_it_was(program: Program, tmp_path: Path):

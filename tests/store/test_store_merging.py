@@ -21,7 +21,9 @@ from bnbench.store import (
     merge_sweeps,
     read_history,
     read_tags,
+    weights_path,
 )
+from bnbench.store.weights import write_weights
 from tests.cli.finished import finish
 from tests.store.dying import deaths
 from tests.store.sweeps import expected_metrics, expected_probes, make_spec, train
@@ -66,6 +68,16 @@ def test_two_sweeps_into_a_new_one(results: Path):
     check_whole(results / "all")
     assert [content(results / name) for name in ("one", "other")] == before
     assert [entry.get("runs") for entry in read_history(results / "all")] == [4, 3, 6]
+
+
+def test_weights_come_along(results: Path):
+    kept = {make_spec(0): "one", make_spec(3): "other"}  # both sweeps have the second run
+    for spec, name in kept.items():
+        write_weights(results / name, run_id(spec), f"\udcff{name}".encode(errors="surrogateescape"))
+    merged(results, "one", "other")
+    for spec, name in kept.items():
+        content = weights_path(results / "all", run_id(spec)).read_bytes()
+        assert content == weights_path(results / name, run_id(spec)).read_bytes()
 
 
 def test_again_changes_nothing(results: Path):

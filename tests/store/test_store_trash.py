@@ -28,7 +28,9 @@ from bnbench.store import (
     restore,
     sweep_folders,
     trashed,
+    weights_path,
 )
+from bnbench.store.weights import write_weights
 from tests.cli.finished import finish
 from tests.store.dying import deaths
 from tests.store.sweeps import expected_metrics, make_spec
@@ -73,17 +75,20 @@ def test_runs_go_and_come_back_as_they_were(sweep: Path):
     before, identities = contents(sweep), list(checked_rows(sweep))
     (sweep / "logs").mkdir(exist_ok=True)
     (sweep / "logs" / f"{identities[2]}.log").write_text("Boom\n")
+    write_weights(sweep, identities[2], b"\xff\n")
     change_tag(sweep, identities[1:3], "odd")
     place = remove_runs(sweep, identities[1:3])
     assert list(checked_rows(sweep)) == [identities[0], identities[3]]
     assert list(checked_rows(place)) == identities[1:3] and is_sweep(place)
     assert sorted(path.stem for path in (sweep / "specs").iterdir()) == sorted([identities[0], identities[3]])
     assert set(load_metrics(sweep)["run_id"]) == {identities[0], identities[3]}
+    assert not weights_path(sweep, identities[2]).exists()
     assert read_history(sweep)[-1]["removed"] == identities[1:3]
     load_sweeps([sweep])
     assert restore(place) == sweep and trashed(sweep.parent) == []
     check_same(contents(sweep), before)
     assert (sweep / "logs" / f"{identities[2]}.log").read_text() == "Boom\n"
+    assert weights_path(sweep, identities[2]).read_bytes() == b"\xff\n"
     assert read_tags(sweep) == {identity: ["odd"] for identity in identities[1:3]}
     assert len(list((sweep / "specs").iterdir())) == 4
 
