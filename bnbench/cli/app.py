@@ -16,7 +16,7 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from bnbench.cli import diff, listing, report, run, show, study, sweep
+from bnbench.cli import diff, listing, report, run, shell_script, show, study, sweep
 from bnbench.cli.commands import Command, Group, check_dashes, hoist_global_options
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
@@ -45,6 +45,7 @@ app.command("ls", cls=Command)(listing.ls)
 app.command("show", cls=Command)(show.show)
 app.command("diff", cls=Command)(diff.diff)
 app.command("list", cls=Command)(listing.list_components)
+app.command("completion", cls=Command)(shell_script.completion)
 
 
 def _print_version(value: bool) -> None:

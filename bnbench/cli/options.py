@@ -51,7 +51,7 @@ def _completed_baselines(incomplete: str) -> list[str]:
     return baselines(typed_settings(), incomplete)
 
 
-def _one_of(*words: str) -> Callable[[str], list[str]]:
+def one_of(*words: str) -> Callable[[str], list[str]]:
     """Completion of one of some words."""
 
     def completed(incomplete: str) -> list[str]:
@@ -64,6 +64,7 @@ VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
 FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
+SHELL_NAMES = ("bash", "zsh", "fish")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
 """Names that are offered before the modules that have them are imported."""
 
@@ -89,7 +90,7 @@ Scale = Annotated[
     typer.Option(
         "--scale",
         metavar="SCALE",
-        autocompletion=_one_of(*SCALE_NAMES),
+        autocompletion=one_of(*SCALE_NAMES),
         help="smoke (seconds), cpu (minutes) or gpu.",
     ),
 ]
@@ -126,7 +127,7 @@ Launcher = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=TRAINING,
-        autocompletion=_one_of(*LAUNCHER_NAMES),
+        autocompletion=one_of(*LAUNCHER_NAMES),
         help="Where runs train: local or inline.",
     ),
 ]
@@ -135,7 +136,7 @@ Lanes = Annotated[
     typer.Option(
         metavar="N",
         rich_help_panel=TRAINING,
-        autocompletion=_one_of("auto", "off"),
+        autocompletion=one_of("auto", "off"),
         help="Runs trained as one network: auto, off or a number.",
     ),
 ]
@@ -146,7 +147,7 @@ Views = Annotated[
     typer.Option(
         "--view",
         metavar="VIEW",
-        autocompletion=_one_of(*VIEW_NAMES),
+        autocompletion=one_of(*VIEW_NAMES),
         rich_help_panel=TABLES,
         help="convergence, learning-rate or small-batch; repeatable.",
     ),
@@ -173,7 +174,7 @@ Rates = Annotated[
     str,
     typer.Option(
         metavar="WHICH",
-        autocompletion=_one_of("best", "all"),
+        autocompletion=one_of("best", "all"),
         rich_help_panel=TABLES,
         help="best: each row at its own best learning rate; all: a row for each.",
     ),
@@ -190,7 +191,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         metavar="FORMAT",
-        autocompletion=_one_of(*FORMAT_NAMES),
+        autocompletion=one_of(*FORMAT_NAMES),
         rich_help_panel=OUTPUT,
         help="terminal, markdown, csv, latex or html.  \\[default: by the ending of --out]",
     ),
@@ -228,7 +229,7 @@ FigureFormats = Annotated[
     typer.Option(
         "--figure-format",
         metavar="FORMATS",
-        autocompletion=_one_of("svg", "pdf", "png", "svg,pdf"),
+        autocompletion=one_of("svg", "pdf", "png", "svg,pdf"),
         rich_help_panel=OUTPUT,
         help="svg, pdf or png, or several: svg,pdf.",
     ),
@@ -247,9 +248,7 @@ RunId = Annotated[
 ]
 Kind = Annotated[
     str,
-    typer.Argument(
-        metavar="KIND", autocompletion=_one_of(*KIND_NAMES), help=f"{', '.join(KIND_NAMES[:-1])} or studies"
-    ),
+    typer.Argument(metavar="KIND", autocompletion=one_of(*KIND_NAMES), help=f"{', '.join(KIND_NAMES[:-1])} or studies"),
 ]
 StudyWords = Annotated[
     list[str] | None,
