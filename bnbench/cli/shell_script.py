@@ -19,7 +19,7 @@ def completion(
         str, typer.Argument(metavar="SHELL", autocompletion=one_of(*SHELL_NAMES), help="bash, zsh or fish.")
     ],
 ) -> None:
-    """Print the script by which a shell completes commands, settings and names; docs/sweeps.md says where it goes.
+    """Print the script by which a shell completes commands, settings and names, for its start file.
 
     Example:
     bnbench completion bash
