@@ -12,9 +12,10 @@ SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 
 .PHONY: demo test quick whole lint schema bench calibration reference picture clean
 
-demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its tables
+demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its tables; the last line names their page
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
 	$(BIN)/bnbench report demo --baseline norm=none --target 90%
+	$(BIN)/bnbench report demo --baseline norm=none --target 90% --out results/demo-report.html
 
 test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/pytest -n 2 --dist worksteal --budget

@@ -32,11 +32,17 @@ class Case:
     family: int = 1
 
 
+def lognormal(sigma: float) -> tuple[Callable[[Generator, int], Values], float]:
+    """How lognormal differences of mean zero are drawn, and their standard deviation."""
+    mean = math.exp(sigma**2 / 2)
+    return lambda random, n: random.lognormal(0, sigma, n) - mean, mean * math.sqrt(math.expm1(sigma**2))
+
+
 DIFFERENCES: dict[str, tuple[Callable[[Generator, int], Values], float]] = {
     "normal": (lambda random, n: random.normal(size=n), 1.0),
     "t, 3 degrees of freedom": (lambda random, n: random.standard_t(3, n), math.sqrt(3)),
     "exponential": (lambda random, n: random.exponential(size=n) - 1, 1.0),
-    "lognormal, sigma 1": (lambda random, n: random.lognormal(0, 1, n) - math.exp(0.5), math.sqrt(math.e**2 - math.e)),
+    **{f"lognormal, sigma {sigma:g}": lognormal(sigma) for sigma in (0.5, 1.0)},
 }
 """How n differences of mean zero are drawn, and their standard deviation."""
 
@@ -51,6 +57,12 @@ def shifted(name: str, effect: float, family: int = 1) -> Case:
     draw, deviation = DIFFERENCES[name]
     move = effect * deviation
     return Case(lambda random, n: Claim.of(draw(random, n) + move, deviation / 2), move, family)
+
+
+def at_margin(name: str, family: int = 1) -> Case:
+    """Differences around the smallest effect of interest, which is a standard deviation: "no difference" is false."""
+    draw, deviation = DIFFERENCES[name]
+    return Case(lambda random, n: Claim.of(draw(random, n) + deviation, deviation), deviation, family)
 
 
 def positive() -> Case:
@@ -125,6 +137,7 @@ CASES: dict[str, Case] = {
     **{f"{name}, effect {effect:g} sd": shifted(name, effect) for name in SYMMETRIC for effect in (0, 0.75, 1, 1.5)},
     **{f"{name}, mean zero": shifted(name, 0) for name in ("exponential", "lognormal, sigma 1")},
     "lognormal, sigma 1, above zero": positive(),
+    **{f"{name}, at the smallest effect": at_margin(name) for name in DIFFERENCES},
     **{f"accuracies of 360 images, {gain:+.3f}": accuracies(gain) for gain in (0.0, 0.01)},
     **{
         f"one run in ten diverges, {'both arms' if both else 'baseline'}, {gain:+.2f}": failures(both, gain)
@@ -143,6 +156,7 @@ TOGETHER: dict[str, Case] = {
         f"{name}, effect {effect:g} sd": shifted(name, effect, 23) for name in SYMMETRIC for effect in (0, 0.75, 1, 1.5)
     },
     **{f"{name}, mean zero": shifted(name, 0, 23) for name in ("exponential", "lognormal, sigma 1")},
+    **{f"{name}, at the smallest effect": at_margin(name, 23) for name in DIFFERENCES},
 }
 """One of 23 claims that were declared together."""
 RATES: dict[str, Case] = {

@@ -1,6 +1,6 @@
 """bnbench: ablation studies of normalization layers.
 
-From a notebook: ``run``, ``sweep``, ``load``, ``load_probes``, ``report`` and ``verdicts``.
+From a notebook: ``run``, ``sweep``, ``compare``, ``report``, ``verdicts``, ``load``, ``load_probes``, ``load_network``.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["__version__", "load", "load_probes", "report", "run", "sweep", "verdicts"]
+__all__ = ["__version__", "compare", "load", "load_network", "load_probes", "report", "run", "sweep", "verdicts"]
 
 if TYPE_CHECKING:
-    from bnbench.api import load, load_probes, report, run, sweep, verdicts
+    from bnbench.api import compare, load, load_network, load_probes, report, run, sweep, verdicts
 
     __version__: str
 

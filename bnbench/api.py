@@ -1,23 +1,28 @@
 """The commands as functions, for notebooks and scripts.
 
-A ``plugin`` is a file, as on the command line, and is executed in processes of its own, never in the caller's.
+A ``plugin`` is a file, as on the command line, and is executed in processes of its own, never in the caller's but by
+``load_network``, which gives back a network of it.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
 
-from bnbench import launch, reports, session, store, study
+from bnbench import comparison, launch, reports, session, store, study
 from bnbench.errors import InvalidRequest
 from bnbench.notices import heard
 from bnbench.paths import expanded
 from bnbench.progress import shown_in_notebook
+
+if TYPE_CHECKING:
+    from torch import nn
 
 RESULTS, DATA = Path("results"), Path("data")
 
@@ -52,12 +57,15 @@ def _warn(text: str) -> None:
 
 
 @heard(_warn)
-def run(*overrides: str, name: str = session.DEFAULT_NAME, **paths: Unpack[PathOptions]) -> dict[str, Any]:
+def run(
+    *overrides: str, name: str = session.DEFAULT_NAME, save_weights: bool = False, **paths: Unpack[PathOptions]
+) -> dict[str, Any]:
     """Train one run and return its row of runs.csv.
 
     Args:
         overrides: as on the command line, for example ``"norm=batch"``, ``"lr=0.1"``.
         name: of the sweep that the run belongs to.
+        save_weights: keep the weights of the trained network, for :func:`load_network`.
         paths: ``results``, ``data`` and ``plugin``.
 
     Raises:
@@ -67,6 +75,7 @@ def run(*overrides: str, name: str = session.DEFAULT_NAME, **paths: Unpack[PathO
     store.check_place(places.results, name)
     _prestarted(places)
     plan = session.plan_run(overrides, name, places)
+    plan = session.saving_weights(plan) if save_weights else plan
     summary = session.execute_run(plan, lambda record: None)
     (identity,) = summary.statuses
     row = store.load_runs(plan.folder).set_index("run_id").loc[identity]
@@ -82,6 +91,7 @@ def sweep(
     excludes: Sequence[str] = (),
     jobs: int | None = None,
     retry_failed: bool = False,
+    save_weights: bool = False,
     **paths: Unpack[PathOptions],
 ) -> session.Summary:
     """Train every combination of the given values that has no result yet; a notebook shows how far it is.
@@ -92,6 +102,7 @@ def sweep(
         extend: add to a sweep of this name what its grid does not have yet.
         jobs: worker processes; 1 trains in this process, unless on a GPU.
         retry_failed: train runs that failed earlier again.
+        save_weights: keep the weights of the networks that are trained, for :func:`load_network`.
         paths: ``results``, ``data`` and ``plugin``.
 
     Raises:
@@ -102,6 +113,7 @@ def sweep(
     grid, prestart = session.Grid(overrides, zips, excludes), _prestarted(places, jobs)
     with shown_in_notebook() as watch:
         plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
+        plan = session.saving_weights(plan) if save_weights else plan
         if not extend and (there := session.extension(plan)):
             raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
         return session.execute(plan, session.options_without_launcher(plan, jobs), watch)
@@ -123,6 +135,27 @@ def load_probes(*names: str, results: Path | str = RESULTS) -> pd.DataFrame:
         BnbenchError: one of them is not there.
     """
     return store.load_sweep_probes([expanded(results, "results") / name for name in names])
+
+
+@heard(_warn)
+def load_network(
+    run_id: str, sweep: str | None = None, results: Path | str = RESULTS, plugin: Path | str | None = None
+) -> nn.Module:
+    """The trained network of a run whose weights were kept, on the CPU and in evaluation mode.
+
+    It takes images ``[N, C, H, W]`` as they were trained on, normalized, and returns logits ``[N, classes]``. Weights
+    that a norm computes are ordinary parameters of it, with the values that evaluation takes.
+
+    Args:
+        run_id: the beginning of one is enough.
+        sweep: the one to look in; without one, all are looked through.
+        plugin: the file of your own components, as it was in training; it is executed in this process.
+
+    Raises:
+        BnbenchError: there is no such run, or it has no weights, or they are damaged.
+    """
+    places = _paths(results, plugin=plugin)
+    return session.load_network(run_id, sweep, places.results, places.plugin)
 
 
 def report(
@@ -175,3 +208,48 @@ def verdicts(*words: str, scale: str = "cpu", jobs: int | None = None, **paths: 
             return study.execute(one, plan, jobs, watch)
 
         return study.as_table(study.scorecard([study.run_study(one, scale_name, place, train) for one in studies]))
+
+
+@heard(_warn)
+def compare(
+    *words: str,
+    against: Sequence[str] = (),
+    on: Sequence[str] = (),
+    scale: str = "cpu",
+    budget: float = math.inf,
+    every_pair: bool = False,
+    jobs: int | None = None,
+    **paths: Unpack[PathOptions],
+) -> reports.Document:
+    """Ask every question of a norm, against others, and return the dossier of its verdicts.
+
+    Args:
+        words: norms, with options in one text (``"group groups=8"``); and settings of all runs (``"seeds=40"``).
+        against: what each is compared with; by default batch, group, layer, rms and none.
+        on: tasks, such as ``"mnist-cnn"``.
+        scale: ``smoke``, ``cpu`` or ``gpu``.
+        budget: seconds after which what is decided is returned.
+        every_pair: compare all of them with each other.
+        jobs: worker processes; 1 trains in this process, unless on a GPU.
+        paths: ``results``, ``data`` and ``plugin``.
+
+    Raises:
+        BnbenchError: something is wrong with the request.
+    """
+    places = _paths(**paths)
+    prestart = _prestarted(places, jobs)
+    if prestart is not None and places.plugin is None:
+        prestart.begin()
+    place = study.Place(places.results, places.data, places.plugin)
+    request = comparison.read_comparison(words, against, on, scale, place, every_pair)
+
+    with shown_in_notebook() as watch:
+
+        def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
+            return study.execute(one, plan, jobs, watch)
+
+        found = comparison.sizes(request.asked, request.scale, place)
+        dossier = comparison.compare(found, request.scale, place, train, budget)
+    facts = comparison.facts_of(request.arms, place)
+    command = f"bnbench.compare({', '.join(map(repr, words))}, ...)"
+    return reports.Document(comparison.dossier_report(request, dossier, facts, place.components, command))

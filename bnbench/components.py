@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import nn
 
@@ -38,6 +38,21 @@ _NAME = re.compile(
 )
 """Names that need no quotes on the command line, and are read as names from YAML and tables."""
 _NOT = "and no word that is read as nothing, a truth value or a number (none, na, null, yes, inf, ...)"
+
+
+class Sizes(Protocol):
+    """The sizes of data that a network depends on."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        ...
+
+    @property
+    def classes(self) -> int:
+        """The number of outputs."""
+        ...
+
 
 BUILT_IN: dict[str, Registry] = {"norm": NORMS, "model": MODELS, "dataset": DATASETS}
 
@@ -108,8 +123,8 @@ class Components:
             message = f"dataset={spec.dataset.name} raised {described(error)}{foreign_line(error)}"
             raise PluginError(message) from error
 
-    def build(self, spec: RunSpec, data: Data) -> nn.Module:
-        """The initialized network of a spec, on torch's default device."""
+    def build(self, spec: RunSpec, data: Sizes) -> nn.Module:
+        """The initialized network of a spec for such data, on torch's default device."""
         norm: Callable[[int], nn.Module] = partial(self.registries["norm"][spec.norm.name], **spec.norm.options)
         if self.uses_plugin(norm=spec.norm.name):
             norm = preserved_global_state()(norm)

@@ -33,6 +33,7 @@ from bnbench.probes import take, take_interleaved
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
 from bnbench.training import (
+    Keep,
     Outcome,
     Probe,
     Reading,
@@ -44,6 +45,7 @@ from bnbench.training import (
     prepare_process,
     resolve_device,
 )
+from bnbench.training.weights import WeightSaver
 
 SPENT = """device={task.device} takes nothing more from this process: {loss}; without --launcher inline, the same \
 command trains the runs that are left in processes that can be replaced"""
@@ -63,6 +65,7 @@ class Task:
             far less than it takes to execute it; its files are not read again.
         device: of the worker that has it; as long as none has it, that of the plan.
         git_commit: of the folder that the user works in, for the record.
+        save_weights: whether the weights of trained networks are kept.
     """
 
     specs: tuple[RunSpec, ...]
@@ -73,6 +76,7 @@ class Task:
     plugin: Plugin | None
     device: str
     git_commit: str
+    save_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ def _train(
         _log_for_all(segment, specs, f"trained alone, which is slower: {book.facts['engine_reason']}")
     try:
         with current(device):
-            for rows in _rows(task, attempt, device, watch, partial(_log_for_all, segment, specs)):
+            for rows in _rows(task, attempt, device, watch, segment):
                 book.write(rows)
     except (KeyboardInterrupt, Mismatch, NotNative):
         raise
@@ -250,26 +254,29 @@ def _rows(
     attempt: Attempt,
     device: torch.device,
     watch: Callable[[Record], None],
-    tell: Callable[[str], None],
+    segment: Segment,
 ) -> Iterator[list[tuple[RunSpec, dict[str, Any]]]]:
     """What the engine yields, as rows.
 
     ``seconds`` is a run's training and evaluation, without loading, building, probes and writing. In a stack the time
     from one pause to the next is shared evenly by the runs that live in it: their sum is the stack's time. Interleaved
-    runs have none. What an engine tells goes under logs/.
+    runs have none. What an engine tells goes under logs/, weights go under weights/.
     """
     specs = attempt.specs
     parts, probe = components(task.plugin), take if specs[0].probes else None
     data = [parts.load(spec, task.data) for spec in specs]
+    keep = _saver(segment, dict(zip(specs, data, strict=True))) if task.save_weights else None
     on_device = to_device(data, device)
     if attempt.engine == "interleaved" and len(specs) > 1:
         built = [_anew(task, spec).build(spec, split).to(device) for spec, split in zip(specs, data, strict=True)]
-        for records in train_interleaved(specs, built, on_device, take_interleaved):
+        for records in train_interleaved(specs, built, on_device, take_interleaved, keep):
             yield [(specs[index], asdict(record)) for index, record in records]
         return
     fresh = _anew(task, specs[0])
     networks = [fresh.build(spec, data[0]).to(device) for spec in specs]
-    for records, seconds in _shared(specs, _trained(attempt, networks, on_device, probe, tell), device):
+    tell = partial(_log_for_all, segment, specs)
+    trained = _trained(attempt, networks, on_device, probe, tell, keep)
+    for records, seconds in _shared(specs, trained, device, keep):
         if len(specs) == 1:
             for _, record in records:
                 watch(record)
@@ -280,14 +287,25 @@ def _rows(
         ]
 
 
+def _saver(segment: Segment, data: Mapping[RunSpec, Data]) -> WeightSaver:
+    """Writes weights of runs on these data beside their rows."""
+    return WeightSaver(segment.weights, lambda spec, text: segment.log(run_id(spec), f"{text}\n"), data)
+
+
 def _shared(
-    specs: Sequence[RunSpec], trained: Iterator[list[tuple[int, Record]]], device: torch.device
+    specs: Sequence[RunSpec],
+    trained: Iterator[list[tuple[int, Record]]],
+    device: torch.device,
+    saver: WeightSaver | None,
 ) -> Iterator[tuple[list[tuple[int, Record]], Mapping[RunSpec, float]]]:
-    """What an engine yields, with the seconds that each run has taken until then; those of probes are nobody's."""
+    """What an engine yields, with the seconds that each run has taken until then.
+
+    Those of probes, and of writing weights, are nobody's.
+    """
     seconds, living, start = dict.fromkeys(specs, 0.0), set(specs), now(device)
     for records in trained:
         if not records or not all(isinstance(record, Reading) for _, record in records):
-            spent = now(device) - start
+            spent = now(device) - start - (saver.seconds if saver else 0.0)
             for spec in living:
                 seconds[spec] += spent / len(living)
         yield records, seconds
@@ -301,13 +319,14 @@ def _trained(
     data: Sequence[Data],
     probe: Probe | None,
     tell: Callable[[str], None],
+    keep: Keep | None,
 ) -> Iterator[list[tuple[int, Record]]]:
     """What the engine that trains a stack, or a run without companions, yields."""
     if attempt.is_alone:
-        yield from ([(0, record)] for record in train(attempt.specs[0], networks[0], data[0], probe))
+        yield from ([(0, record)] for record in train(attempt.specs[0], networks[0], data[0], probe, keep))
     else:
         options = StackOptions(native=attempt.engine == "native")
-        yield from train_stack(attempt.specs, networks, data, probe, tell, options)
+        yield from train_stack(attempt.specs, networks, data, probe, tell, options, keep)
 
 
 def failure_status(error: BaseException) -> str:

@@ -48,15 +48,18 @@ def test_power():
 
 TAIL_TOWARD_ZERO = "lognormal, sigma 1, mean zero"
 """The one kind whose interval may hold the truth in less than 93%."""
+TAIL_BEYOND_THE_EFFECT = "lognormal, sigma 1, at the smallest effect"
+"""The one kind that is wrongly called no difference more often than in 5%, by the sign-flip test alone in 20%."""
 
 
 @pytest.mark.parametrize("name", [*CASES, *RATES])
 def test_every_kind_of_comparison(name):
     found = case_row((CASES | RATES)[name], FEW, (10, 20), generator())
     promised = 0.91 if name == TAIL_TOWARD_ZERO else 0.93
+    wrong = 0.08 if name == TAIL_BEYOND_THE_EFFECT else 0.05
     for n in (10, 20):
         assert found[f"holds {n}"] >= promised - 3 * error(promised, FEW)
-        assert found[f"false {n}"] <= 0.05 + 3 * error(0.05, FEW)
+        assert found[f"false {n}"] <= wrong + 3 * error(wrong, FEW)
 
 
 def test_no_claim_of_a_family_is_often_wrong():

@@ -1,5 +1,7 @@
 """The pages that are read from top to bottom work in that order, in one folder."""
 
+import contextlib
+import io
 import re
 import shlex
 import shutil
@@ -14,6 +16,7 @@ from bnbench.figures import reasons
 from tests.conftest import Program
 
 DOCS = Path(__file__).parents[1] / "docs"
+README = DOCS.parent / "README.md"
 SMALL = ("model=mlp", "norm=none,batch,group", "batch_size=4,32", "lr=0.01,0.1", "seed=0,1", "epochs=2")
 
 
@@ -87,3 +90,22 @@ def test_the_paper_of_the_page_on_reports(small: Program) -> None:
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=120)
     assert done.returncode == 0 and "LaTeX Error" not in done.stdout, done.stdout[-2000:]
+
+
+@pytest.mark.slow
+def test_the_page_on_comparisons(program: Program) -> None:
+    """The first command takes minutes, so it is only planned; the example reads the results of the second one."""
+    (norm,) = [code for code in re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S) if "NORMS" in code]
+    Path("my_norms.py").write_text(norm)
+    whole, smoke = commands("comparisons")
+    planned, asked = program(*whole, "--dry-run"), program(*smoke)
+    assert planned.code == 0 and "10 questions, 85 claims" in planned.out, planned.out + planned.err
+    assert asked.code == 0 and "max against layer: inconclusive in 17 of 17 readings." in asked.out, (
+        asked.out + asked.err
+    )
+    assert "How it was decided" in Path("dossier.html").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page("comparisons"), flags=re.S)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(example, "comparisons.md", "exec"), {})
+    assert -1 <= float(printed.getvalue()) <= 1

@@ -36,7 +36,7 @@ def test_the_picture_is_what_the_commands_print(picture, tmp_path: Path):
     shown, printed = picture.text(picture.PICTURE.read_text()), picture.text(picture.drawn(picture.trained(tmp_path)))
     assert shown.splitlines()[0] == f"$ {picture.commands()[1]}"
     titles, printed_titles = ([line for line in text.splitlines() if line[:1].isupper()] for text in (shown, printed))
-    assert titles == printed_titles and len(titles) == 6
+    assert titles == printed_titles and len(titles) == 7
     assert list(cells(shown)) == list(cells(printed)) == ["none", "batch", "group"]
     for norm, row in cells(shown).items():
         again = cells(printed)[norm]

@@ -21,7 +21,7 @@ COMMANDS = dict.fromkeys(
     for line in block.splitlines()
     if line.startswith("bnbench ")
 )
-LOOKING = ("ls", "show", "diff")
+LOOKING = ("ls", "show", "diff", "rm", "rename", "merge", "tag", "export")
 """Commands about runs that are there."""
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.S)
 
@@ -30,7 +30,7 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.S)
 def test_command(program: Program, tmp_path: Path, command: str):
     _, *words = shlex.split(command.split("#")[0])
     (tmp_path / "my_norms.py").write_text(next(text for text in PROGRAMS if "NORMS" in text))
-    if words[0] == "sweep":
+    if words[0] in ("sweep", "compare"):
         words = [*words, "--dry-run"]
     if words[0] == "report":
         small = ("model=mlp", "norm=none,batch,group", "batch_size=32,64", "lr=0.01,0.1", "epochs=1")

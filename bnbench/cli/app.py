@@ -16,7 +16,22 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from bnbench.cli import diff, listing, report, run, shell_script, show, study, sweep
+from bnbench.cli import (
+    compare,
+    diff,
+    export,
+    listing,
+    merge,
+    rename,
+    report,
+    run,
+    shell_script,
+    show,
+    study,
+    sweep,
+    tag,
+    trash,
+)
 from bnbench.cli.commands import Command, Group, check_dashes, hoist_global_options
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
@@ -40,10 +55,17 @@ app = typer.Typer(
 app.command("run", cls=Command)(run.run)
 app.command("sweep", cls=Command)(sweep.sweep)
 app.add_typer(study.app, name="study", no_args_is_help=True)
+app.command("compare", cls=Command)(compare.compare)
 app.command("report", cls=Command)(report.report)
 app.command("ls", cls=Command)(listing.ls)
 app.command("show", cls=Command)(show.show)
 app.command("diff", cls=Command)(diff.diff)
+app.command("rm", cls=Command)(trash.rm)
+app.command("restore", cls=Command)(trash.restore)
+app.command("rename", cls=Command)(rename.rename)
+app.command("merge", cls=Command)(merge.merge)
+app.command("export", cls=Command)(export.export)
+app.command("tag", cls=Command)(tag.tag)
 app.command("list", cls=Command)(listing.list_components)
 app.command("completion", cls=Command)(shell_script.completion)
 

@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from bnbench.errors import InvalidRequest
 
-SETTING_COMMANDS = ("run", "sweep", "study")
+SETTING_COMMANDS = ("run", "sweep", "study", "compare")
 """The commands that take settings."""
 
 _DASHED = re.compile(r"--?([A-Za-z][\w.-]*)(?:[=:](.*))?", re.DOTALL)

@@ -34,12 +34,14 @@ def read_kinds(text: str) -> list[str]:
     return kinds
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse what cannot be a folder of figures, before anything is read or drawn.
+def check_folder(folder: Path | None) -> None:
+    """Refuse what cannot be a folder of figures, before anything is read or drawn; None is no folder.
 
     Raises:
         InvalidRequest: it is a file, cannot be written to, or holds a part of a sweep's results.
     """
+    if folder is None:
+        return
     try:
         existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
         if not existing.is_dir():

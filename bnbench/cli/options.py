@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.settings import output_path, path_of, process_count
+from bnbench.cli.settings import output_path, path_of, process_count, seconds_of
 
 GRID, TRAINING, TABLES, OUTPUT = "Grid", "Training", "Tables", "Output"
 """Panels of --help; options of none are on the first one."""
@@ -25,6 +25,21 @@ def completed_studies(incomplete: str) -> list[str]:
     from bnbench.cli.completion import studies
 
     return studies(incomplete)
+
+
+def completed_arms(incomplete: str) -> list[str]:
+    """The norms that a text may become, and the settings."""
+    from bnbench.cli.completion import settings
+    from bnbench.schema import built_in
+
+    return [name for name in built_in().names("norm") if name.startswith(incomplete)] + settings(incomplete)
+
+
+def _completed_tasks(incomplete: str) -> list[str]:
+    from bnbench.paths import conf_dir
+
+    names = sorted(path.stem for path in (conf_dir() / "task").glob("*.yaml"))
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def completed_sweeps(incomplete: str) -> list[str]:
@@ -62,6 +77,7 @@ def one_of(*words: str) -> Callable[[str], list[str]]:
 
 VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
 FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
+EXPORT_NAMES = ("spec", "csv", "tensorboard", "mlflow", "wandb")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
 SHELL_NAMES = ("bash", "zsh", "fish")
@@ -142,6 +158,10 @@ Lanes = Annotated[
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", rich_help_panel=TRAINING, help="Stop at the first failure.")]
+SaveWeights = Annotated[
+    bool,
+    typer.Option("--save-weights", rich_help_panel=TRAINING, help="Keep the weights of trained networks, in weights/."),
+]
 Views = Annotated[
     list[str] | None,
     typer.Option(
@@ -264,6 +284,42 @@ StudiesWords = Annotated[
         metavar="[NAME]... [OVERRIDES]...",
         autocompletion=completed_studies,
         help="Studies, or YAML files that hold one; and settings in place of their own.",
+    ),
+]
+ArmWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ARM... [OVERRIDES]...",
+        autocompletion=completed_arms,
+        help="Norms, with options in one word: 'group groups=8'; and settings of all runs: seeds=40.",
+    ),
+]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against",
+        metavar="ARM",
+        autocompletion=completed_arms,
+        help="What each is compared with; repeatable.  \\[default: batch, group, layer, rms, none]",
+    ),
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--on",
+        metavar="TASK",
+        autocompletion=_completed_tasks,
+        help="Data and network to ask on, such as mnist-cnn; repeatable.  \\[default: those of each question]",
+    ),
+]
+AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Compare all of them with each other.")]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        parser=seconds_of,
+        metavar="TIME",
+        help="Stop in time with what is decided: 90s, 10m, 1h; the same command goes on.",
     ),
 ]
 AllStudies = Annotated[bool, typer.Option("--all", help="All studies that come with bnbench.")]

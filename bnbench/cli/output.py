@@ -21,6 +21,20 @@ def show_report(report: Report) -> None:
         echo(render(report).removesuffix("\n"))
 
 
+def put(report: Report, format: str, path: Path | None) -> None:
+    """Write a report in a format to a file, or print it.
+
+    Raises:
+        InvalidRequest: as :func:`write_text`.
+    """
+    if path is not None:
+        write_text(path, render(report, format))
+    elif format == "terminal":
+        show_report(report)
+    else:
+        echo(render(report, format).removesuffix("\n"))
+
+
 FORMAT_OF = {
     ".md": "markdown", ".txt": "terminal", ".csv": "csv", ".tex": "latex", ".html": "html", "": "terminal",
 }  # fmt: skip

@@ -75,13 +75,37 @@ def reference(settings: Settings, word: str) -> RunPlace | Path:
     """
     if word and store.is_sweep(folder := settings.sweep_folder(word)):
         if runs := _runs_beginning(settings, word):
-            name = f"{runs[0].folder.name}/{runs[0].identity}"
-            notice(f"{word} is a sweep and the beginning of a run; the sweep is meant (the run is {name})")
+            notice(f"{_both(word, runs[0])}; the sweep is meant")
         return folder
+    return best_place(_places(settings, word))
+
+
+def exact_reference(settings: Settings, word: str) -> RunPlace | Path:
+    """As :func:`reference`, where a mistake would cost something.
+
+    Raises:
+        InvalidRequest: it names none, several runs, a run of several sweeps, or a sweep and a run.
+    """
+    if word and store.is_sweep(folder := settings.sweep_folder(word)):
+        if runs := _runs_beginning(settings, word):
+            raise InvalidRequest([f"{_both(word, runs[0])}; the sweep is {folder.absolute()}"])
+        return folder
+    places = _places(settings, word)
+    if len(places) > 1:
+        every = ", ".join(f"{place.folder.name}/{place.identity}" for place in places)
+        raise InvalidRequest([f"run {word!r:.80} is in {len(places)} sweeps; say which: {every}"])
+    return places[0]
+
+
+def _both(word: str, run: RunPlace) -> str:
+    return f"{word} is a sweep and the beginning of a run, {run.folder.name}/{run.identity}"
+
+
+def _places(settings: Settings, word: str) -> list[RunPlace]:
     told: list[str] = []
     if not (places := run_places(settings, word, told)):
         raise _nothing(settings, word, told)
-    return best_place(places)
+    return places
 
 
 def _runs_beginning(settings: Settings, word: str) -> list[RunPlace]:

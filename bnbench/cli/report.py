@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
 import typer
 
@@ -45,27 +45,21 @@ def report(
     """
     from bnbench import reports
     from bnbench.cli.figures import check_folder, read_kinds, write_figures
-    from bnbench.cli.output import format_of, show_report, write_text
+    from bnbench.cli.output import format_of, put
     from bnbench.cli.page import PageRequest, page_format
-    from bnbench.console import echo
 
     settings: Settings = context.obj
     to_file = None if out == STANDARD_OUTPUT else out
     form = page_format(format, out, open, watch) or format or format_of(to_file)
     reports.check_format(form)
     kinds = read_kinds(figure_format)
-    if figures is not None:
-        check_folder(figures)
+    check_folder(figures)
     folders = [settings.sweep_folder(name) for name in sweeps]
-    names = views or list(reports.VIEWS)
-    shown = partial(reports.report_sweeps, folders, names, baseline, targets or (), lr, versions)
-    if form == "html":
-        PageRequest(settings, folders, shown, out, open, watch).fulfil()
-    elif to_file is not None:
-        write_text(to_file, reports.render(shown(), form))
-    elif form == "terminal":
-        show_report(shown())
-    else:
-        echo(reports.render(shown(), form).removesuffix("\n"))
+    computed = partial(reports.report_sweeps, folders, views or [*reports.VIEWS], baseline, targets or (), lr, versions)
+    shown = computed if watch else cache(computed)
     if figures is not None:
         write_figures(figures, kinds, shown())
+    if form == "html":
+        PageRequest(settings, folders, shown, out, open, watch).fulfil()
+    else:
+        put(shown(), form, to_file)

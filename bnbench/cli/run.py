@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.options import Overrides, Plugin, RunName
+from bnbench.cli.options import Overrides, Plugin, RunName, SaveWeights
 from bnbench.cli.planning import INTERRUPTED, planning, prestart_plugin, told_if_full, told_if_interrupted
 from bnbench.cli.settings import Settings, path_of
 
@@ -21,6 +21,7 @@ def run(
         typer.Option("--from", parser=path_of("--from"), metavar="SPEC.yaml", help="Repeat the run of a spec file."),
     ] = None,
     plugin: Plugin = None,
+    save_weights: SaveWeights = False,
 ) -> None:
     """Train one run and show its progress.
 
@@ -38,6 +39,7 @@ def run(
 
         paths = session.Paths(settings.results, settings.data, plugin)
         plan = session.plan_run(overrides or [], name, paths, source)
+        plan = session.saving_weights(plan) if save_weights else plan
     display = RunDisplay()
     display.start(plan)
     with told_if_interrupted(INTERRUPTED), told_if_full(plan.folder, "give the command again"):

@@ -84,7 +84,7 @@ def list_runs(
     known = Columns(rows)
     wanted = conditions(filters, known)
     shown = _shown(columns, known)
-    notes = unmatched(wanted, known) if rows else []
+    notes = unmatched(wanted, known) if rows else [f"no runs in {settings.results}"] if not names else []
     selected = ordered(chosen(rows, wanted), _parts(sort), known)
     shown = shown or _default(selected, several=len({row["sweep"] for row in rows}) > 1)
     _print(selected, shown, known, form)

@@ -64,6 +64,27 @@ def process_count(given: str | int) -> int:
         raise InvalidRequest([f"--jobs {given}: must be a whole number, at least 1, as in --jobs 2"]) from error
 
 
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds_of(given: str | float) -> float:
+    """Read the time of ``--budget``: ``90s``, ``10m``, ``1.5h``; a number alone is minutes.
+
+    Raises:
+        InvalidRequest: it is no time above zero.
+    """
+    if isinstance(given, float):
+        return given
+    number, unit = (given[:-1], given[-1]) if given[-1:] in UNITS else (given, "m")
+    try:
+        seconds = float(number) * UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise InvalidRequest([f"--budget {given}: must be a time above zero, such as 90s, 10m or 1h"])
+    return seconds
+
+
 STANDARD_OUTPUT = Path("-")
 """The path of ``--out -``."""
 

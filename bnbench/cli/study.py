@@ -169,7 +169,7 @@ def _trained(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int
     """Train what studies still lack; say how to go on if the user stops it."""
     from bnbench import study
 
-    trainer = _Trainer(jobs)
+    trainer = Trainer(jobs)
     try:
         with told_if_full(place.results):
             return [study.run_study(one, scale, place, trainer.train) for one in studies]
@@ -191,7 +191,7 @@ def _decide(studies: Sequence[Findings], scale: ScaleName, results: Path, comman
     echo(f"\nwrote {' and '.join(str(_shown(path)) for path in files)}", error=True)
 
 
-class _Trainer:
+class Trainer:
     """Carries out plans and shows how far they are.
 
     Attributes:

@@ -20,6 +20,7 @@ from bnbench.cli.options import (
     Overrides,
     Plugin,
     RetryFailed,
+    SaveWeights,
     SweepName,
     Zips,
 )
@@ -45,6 +46,7 @@ def sweep(
     lanes: Lanes = "auto",
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
+    save_weights: SaveWeights = False,
 ) -> None:
     """Train every combination of the given values; what is finished is not trained again.
 
@@ -63,6 +65,7 @@ def sweep(
         paths = session.Paths(settings.results, settings.data, plugin)
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
         plan = session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
+        plan = session.saving_weights(plan) if save_weights else plan
         resources = options.resources(plan) if dry_run else None
         estimate = session.estimate(plan, resources) if resources else None
         show_no_more()
@@ -135,12 +138,13 @@ def _check_extension(plan: session.Plan, is_agreed: bool) -> None:
     there = None if is_agreed else session.extension(plan)
     if there is None:
         return
-    if sys.stdin.isatty() and sys.stdout.isatty() and _has_agreed(f"{there}. Add these?"):
+    if sys.stdin.isatty() and sys.stdout.isatty() and has_agreed(f"{there}. Add these?"):
         return
     raise InvalidRequest([f"{there}; add these with --extend, or choose another --name"])
 
 
-def _has_agreed(question: str) -> bool:
+def has_agreed(question: str) -> bool:
+    """Ask a person on the terminal; no answer is a no."""
     from rich.prompt import Confirm
 
     from bnbench.console import plain_console

@@ -10,11 +10,15 @@ from torch import nn
 from bnbench.data import Data
 from bnbench.engines.reference import train
 from bnbench.spec import RunSpec
-from bnbench.training.records import Halt, JointProbe, Outcome, Record
+from bnbench.training.records import Halt, JointProbe, Keep, Outcome, Record
 
 
 def train_interleaved(
-    specs: Sequence[RunSpec], networks: Sequence[nn.Module], data: Sequence[Data], probe: JointProbe
+    specs: Sequence[RunSpec],
+    networks: Sequence[nn.Module],
+    data: Sequence[Data],
+    probe: JointProbe,
+    keep: Keep | None = None,
 ) -> Iterator[list[tuple[int, Record]]]:
     """Train runs with the reference engine from pause to pause; yield records with the index of their run.
 
@@ -25,9 +29,10 @@ def train_interleaved(
         networks: as for :func:`train`, one per spec.
         data: one per spec.
         probe: measures all networks that are at a pause.
+        keep: takes each network once it is tested.
     """
     running: dict[int, Iterator[Any]] = {
-        index: train(spec, network, run_data, _halt)
+        index: train(spec, network, run_data, _halt, keep)
         for index, (spec, network, run_data) in enumerate(zip(specs, networks, data, strict=True))
     }
     outcomes: list[tuple[int, Record]] = []

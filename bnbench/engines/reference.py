@@ -15,13 +15,15 @@ from bnbench.training.evaluation import evaluate
 from bnbench.training.forward import dtype_of, forward, memory_format
 from bnbench.training.optimizer import make_optimizer
 from bnbench.training.randomness import GlobalStream, evaluation_stream, generator
-from bnbench.training.records import Evaluation, Probe, Progress, Record, end_of_run
+from bnbench.training.records import Evaluation, Keep, Probe, Progress, Record, end_of_run
 from bnbench.training.schedule import multiplier
 from bnbench.training.statistics import freeze_statistics
 from bnbench.training.timeline import timeline_of
 
 
-def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = None) -> Iterator[Record]:
+def train(
+    spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = None, keep: Keep | None = None
+) -> Iterator[Record]:
     """Train one network and yield an Evaluation at each pause, then an Outcome.
 
     A probe's readings come before the first step, and behind every ``spec.probe_every``-th evaluation and the last.
@@ -30,6 +32,7 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
         network: initialized, on the device of ``data``; it is trained in place.
         data: uint8 or float examples on the device of training.
         probe: measures at pauses; training does not depend on it.
+        keep: takes the network once it is tested, before the outcome.
     """
     device = data.device
     network = network.to(dtype_of(spec)).to(memory_format=memory_format(spec, device)).train()
@@ -108,4 +111,6 @@ def train(spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = N
         yield from probe(spec, network, data, step)
     with evaluation_stream(spec.seed, device):
         test = evaluate(spec, network, data, data.test)
+    if keep is not None:
+        keep(spec, network)
     yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, None, evaluation, test)

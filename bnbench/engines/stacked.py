@@ -25,7 +25,7 @@ from bnbench.stacking.vmap import vmap_lanes
 from bnbench.training.forward import dtype_of
 from bnbench.training.optimizer import decays
 from bnbench.training.randomness import GlobalStream
-from bnbench.training.records import Outcome, Probe, Record
+from bnbench.training.records import Keep, Outcome, Probe, Record
 from bnbench.training.timeline import Timeline, timeline_of
 
 PROVED_WITH = 2
@@ -61,6 +61,7 @@ def train_stack(
     probe: Probe | None = None,
     tell: Tell = lambda reason: None,
     options: StackOptions = DEFAULT,
+    keep: Keep | None = None,
 ) -> Iterator[list[tuple[int, Record]]]:
     """Train runs with one stack key and yield, at each pause, what :func:`train` would yield for each of them.
 
@@ -75,6 +76,7 @@ def train_stack(
         probe: measures each lane at pauses, as a network of its own.
         tell: is told why the steps are not recorded on a GPU, if they are not.
         options: how the steps are made.
+        keep: takes each lane that did not diverge, as a network of its own, once all are tested, before the outcomes.
 
     Yields:
         Pairs of an index into ``specs`` and a record.
@@ -111,7 +113,10 @@ def train_stack(
     if stack.alive:
         if probe is not None:
             yield list(stack.measure(probe, step))
-        yield list(records.at_end(stack.lanes, stack.alive, stack.evaluate(lambda split: split.test)))
+        test = stack.evaluate(lambda split: split.test)
+        if keep is not None:
+            stack.keep(keep)
+        yield list(records.at_end(stack.lanes, stack.alive, test))
 
 
 def _stack(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 
 from bnbench.figures.places import Member
 from bnbench.figures.theme import HEIGHT, INK, WIDTH
+from bnbench.text import general
 
 Spec = dict[str, Any]
 CROSS = "M-0.7,-0.7L0.7,0.7M-0.7,0.7L0.7,-0.7"
@@ -69,13 +71,26 @@ def accuracy(field: str, which: str) -> Spec:
 
 
 def logarithmic(field: str, title: str, ticks: Sequence[float], base: int = 10, margin: float = 0.06) -> Spec:
-    """A logarithmic axis with marks at the values that were tried."""
+    """A logarithmic axis with marks at the values that were tried, ascending."""
     low, high = min(ticks), max(ticks)
     reach = max(math.log(high / low), 0.5) * margin
     domain = [low * math.exp(-reach), high * math.exp(reach)]
     scale = {"type": "log", "base": base, "domain": domain, "nice": False}
-    values = {"values": [float(f"{tick:.6g}") for tick in ticks]} if len(ticks) <= MOST_TICKS else {}
-    return quantity(field, title, scale=scale, axis={**values, "labelExpr": SHORT_NUMBER})
+    values = at_all([float(f"{tick:.6g}") for tick in ticks]) if len(ticks) <= MOST_TICKS else {}
+    overlap = "greedy" if _crowded(ticks) else False
+    return quantity(field, title, scale=scale, axis={**values, "labelExpr": SHORT_NUMBER, "labelOverlap": overlap})
+
+
+def at_all(ticks: Sequence[float]) -> Spec:
+    """The settings of an axis that has marks at some values; without a count of its own Vega leaves some out."""
+    return {"values": list(ticks), "tickCount": len(ticks)}
+
+
+def _crowded(ticks: Sequence[float]) -> bool:
+    """Say that numbers below a logarithmic axis may touch each other."""
+    pixels = [WIDTH * math.log(tick / ticks[0]) / max(math.log(ticks[-1] / ticks[0]), 1e-9) for tick in ticks]
+    room = [after - before for before, after in itertools.pairwise(pixels)]
+    return len(ticks) > MOST_TICKS or min(room, default=WIDTH) < LETTER * max(len(general(tick)) for tick in ticks)
 
 
 def decades(field: str, title: str, *frames: pd.DataFrame) -> Spec:
@@ -86,7 +101,7 @@ def decades(field: str, title: str, *frames: pd.DataFrame) -> Spec:
     ticks = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
     axis = logarithmic(field, title, [low, high])
     shown = [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]
-    return {**axis, "axis": {**axis["axis"], "values": shown, "labelOverlap": len(ticks) > 2 * MOST_TICKS}}
+    return {**axis, "axis": {**axis["axis"], **at_all(shown), "labelOverlap": False}}
 
 
 def steps(field: str, title: str = "training steps") -> Spec:

@@ -112,7 +112,7 @@ def _places(here: Sequence[Place], parts: Sequence[str]) -> list[Place]:
 
 def _drawing(place: Place, part: pd.DataFrame, others: pd.DataFrame) -> Spec:
     x = logarithmic("x", "steps over the fewest steps", TICKS, margin=0.02)
-    y = quantity("y", "share of tasks", ".0%", scale={"domain": [-0.03, 1.03], "nice": False})
+    y = quantity("y", "share of tasks", ".0%", scale={"domain": [-0.04, 1.05], "nice": False})
     part = apart(place.members, part, "share")
     style, lines = series(place.members), records(part, x="ratio", y="y", s="s")
     ends = records(part[part["ratio"] == LARGEST_RATIO], x="ratio", y="y", s="s")

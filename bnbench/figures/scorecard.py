@@ -9,14 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bnbench.figures.charts import Spec, chart, layer, logarithmic, quantity, records
+from bnbench.figures.charts import Spec, at_all, chart, layer, logarithmic, quantity, records
 from bnbench.figures.figure import Figure, Panel
 from bnbench.figures.palette import BLUE, OLIVE, VERMILION
 from bnbench.figures.places import distinct, short, slug
 from bnbench.figures.theme import INK, WIDTH
 from bnbench.text import plural
 
-COLOURS = {"supported": BLUE, "contradicted": VERMILION, "no difference": OLIVE, "inconclusive": INK}
+COLOURS = {
+    "supported": BLUE,
+    "better": BLUE,
+    "contradicted": VERMILION,
+    "worse": VERMILION,
+    "no difference": OLIVE,
+    "inconclusive": INK,
+}
 LONGEST = 40
 """Letters of the name of a claim, and of what was measured."""
 LINE = 22
@@ -170,7 +177,7 @@ def _across(unit: str, axis: Axis) -> Spec:
     if axis.ratio:
         ticks = [digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5)]
         shown = logarithmic("x", "ratio (logarithmic)", [axis.low, axis.high], margin=0)
-        return {**shown, "axis": {**shown["axis"], "values": [tick for tick in ticks if axis.low <= tick <= axis.high]}}
+        return {**shown, "axis": {**shown["axis"], **at_all([tick for tick in ticks if axis.low <= tick <= axis.high])}}
     title = "difference (percentage points)" if unit == "points" else short(unit, 2 * LONGEST)
     signed = "datum.value == 0 ? '0' : format(datum.value, '+.3~r')"
     more: Spec = (

@@ -7,14 +7,27 @@ import pandas as pd
 from bnbench.analysis import Convergence
 from bnbench.analysis.arrivals import arrivals
 from bnbench.figures.assembly import Sheet, assembled, seeds
-from bnbench.figures.charts import Spec, apart, chart, faint, layer, legend, only, quantity, records, series, steps
+from bnbench.figures.charts import (
+    Spec,
+    apart,
+    at_all,
+    chart,
+    faint,
+    layer,
+    legend,
+    only,
+    quantity,
+    records,
+    series,
+    steps,
+)
 from bnbench.figures.figure import Figure
 from bnbench.figures.places import Place, places_by_part
 from bnbench.text import general
 
 BAR = "M0,-1L0,1"
 """The mark of seeds that missed, as a shape of Vega."""
-SHARES = {"domain": [-0.03, 1.03], "nice": False}
+SHARES = {"domain": [-0.04, 1.05], "nice": False}
 COLUMNS = {
     "target": "target_val_accuracy",
     "step": "step",
@@ -61,9 +74,7 @@ def _lines(numbers: Convergence, metrics: pd.DataFrame, target: float, rows: lis
 
 
 def _drawing(place: Place, part: pd.DataFrame, others: pd.DataFrame) -> Spec:
-    share = quantity(
-        "y", "seeds that reached the target", ".0%", scale=SHARES, axis={"values": [0, 0.25, 0.5, 0.75, 1]}
-    )
+    share = quantity("y", "seeds that reached the target", ".0%", scale=SHARES, axis=at_all([0, 0.25, 0.5, 0.75, 1]))
     x, y, style = steps("x"), share, series(place.members)
     at = {"x": x, "y": y}
     part, others = apart(place.members, part, "share"), others.assign(y=others["share"])

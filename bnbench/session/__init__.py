@@ -4,11 +4,13 @@ from bnbench.session.execution import execute, execute_run
 from bnbench.session.grid_extension import extension
 from bnbench.session.inputs import Grid, Paths, Prestart
 from bnbench.session.monitor import Silent
+from bnbench.session.networks import load_network
 from bnbench.session.options import TrainingOptions, options_without_launcher
 from bnbench.session.plan import Plan
 from bnbench.session.planning import DEFAULT_NAME, plan_request, plan_run, plan_sweep
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.timing import MEASURING, Estimate, estimate
+from bnbench.session.weights import saving_weights
 
 __all__ = [
     "DEFAULT_NAME",
@@ -26,8 +28,10 @@ __all__ = [
     "execute",
     "execute_run",
     "extension",
+    "load_network",
     "options_without_launcher",
     "plan_request",
     "plan_run",
     "plan_sweep",
+    "saving_weights",
 ]

@@ -221,6 +221,7 @@ def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], executions: Mapping
             plugin=plan.components.plugin if any(spec.plugin for spec in specs) else None,
             device=str(plan.device),
             git_commit=commit,
+            save_weights=plan.save_weights,
         )
         for specs in stacked
     ]

@@ -32,6 +32,7 @@ class Plan:
         interleaved: groups of run_ids; if given, the pending runs of a group are trained in turns, group by group.
         identities: by run_id of a spec as it was composed, that of the run if it is another one, as it is where its
             data have a fingerprint.
+        save_weights: whether the weights of networks that are trained now are kept.
     """
 
     request: Request
@@ -46,6 +47,7 @@ class Plan:
     impossible: Mapping[str, str]
     interleaved: tuple[tuple[str, ...], ...] = ()
     identities: Mapping[str, str] = field(default_factory=dict)
+    save_weights: bool = False
 
     @property
     def finished(self) -> list[str]:

@@ -6,11 +6,11 @@ N batch of a lane, K lanes, M = K * N, C channels, H, W, S steps of a block or b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnbench.data import Data, Examples
 from bnbench.spec import RunSpec, effective_lr
@@ -21,7 +21,7 @@ from bnbench.stacking.optimizers import LaneOptimizer
 from bnbench.training.evaluation import evaluate_lanes
 from bnbench.training.forward import memory_format
 from bnbench.training.randomness import undrawn
-from bnbench.training.records import Probe, Reading
+from bnbench.training.records import Keep, Probe, Reading
 from bnbench.training.schedule import multiplier
 from bnbench.training.statistics import freeze_statistics
 from bnbench.training.timeline import Timeline
@@ -121,12 +121,14 @@ class Stack:
     def measure(self, probe: Probe, step: int) -> list[tuple[int, Reading]]:
         """A probe's readings of each living lane, as a network of its own with its weights as one alone has them."""
         readings: list[tuple[int, Reading]] = []
-        for column, lane in enumerate(self.lanes):
-            if lane in self.alive:
-                layout = memory_format(self._specs[lane], self._data[lane].device)
-                alone = unfold(self._network, column).to(memory_format=layout)
-                readings += [(lane, reading) for reading in probe(self._specs[lane], alone, self._data[lane], step)]
+        for lane, alone in self._networks():
+            readings += [(lane, reading) for reading in probe(self._specs[lane], alone, self._data[lane], step)]
         return readings
+
+    def keep(self, keep: Keep) -> None:
+        """Give away each living lane, as a network of its own."""
+        for lane, alone in self._networks():
+            keep(self._specs[lane], alone)
 
     def drop_ended(self, min_lanes: int = MIN_LANES) -> None:
         """Go on without the lanes that have ended, but for those without which bits of the others would change."""
@@ -146,6 +148,13 @@ class Stack:
     def settle(self) -> None:
         """Raise if something is known against the steps at their end."""
         self._steps.settle()
+
+    def _networks(self) -> Iterator[tuple[int, nn.Module]]:
+        """Each living lane, with its weights as one alone has them."""
+        for column, lane in enumerate(self.lanes):
+            if lane in self.alive:
+                layout = memory_format(self._specs[lane], self._data[lane].device)
+                yield lane, unfold(self._network, column).to(memory_format=layout)
 
     def _freeze(self) -> None:
         freeze_statistics(self._network)

@@ -43,12 +43,12 @@ class MeanInference:
         return max(sign_flip_test(self.values_S, self.draws), self.judge.p())
 
     def p_above(self, value: float) -> float:
-        """One-sided p of the sign-flip test that the mean is not above a value."""
-        return sign_flip_test(self.values_S - value, self.draws, "greater")
+        """One-sided p that the mean is not above a value: the larger of both judges'."""
+        return max(sign_flip_test(self.values_S - value, self.draws, "greater"), self.judge.p_above(value))
 
     def p_below(self, value: float) -> float:
-        """One-sided p of the sign-flip test that the mean is not below a value."""
-        return sign_flip_test(value - self.values_S, self.draws, "greater")
+        """One-sided p that the mean is not below a value: the larger of both judges'."""
+        return max(sign_flip_test(value - self.values_S, self.draws, "greater"), self.judge.p_below(value))
 
 
 def infer_mean(values: ArrayLike, draws: Draws) -> MeanInference:

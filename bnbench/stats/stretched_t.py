@@ -44,12 +44,24 @@ class StretchedT:
 
     def p(self) -> float:
         """Two-sided p that the mean is zero."""
+        return min(2 * min(self.p_above(0.0), self.p_below(0.0)), 1.0)
+
+    def p_above(self, value: float) -> float:
+        """One-sided p that the mean is not above a value."""
+        return self._tail(self.mean - value, self.below)
+
+    def p_below(self, value: float) -> float:
+        """One-sided p that the mean is not below a value."""
+        return self._tail(value - self.mean, self.above)
+
+    def _tail(self, distance: float, stretch: float) -> float:
+        """The share of the stretched t that is at least so far out."""
         from scipy import special  # slow to import
 
-        scale = self.error * (self.below if self.mean > 0 else self.above)
+        scale = self.error * stretch
         if scale <= 0:
-            return 1.0 if self.mean == 0 else 0.0
-        return 2 * float(special.stdtr(self.freedom, -abs(self.mean) / scale))
+            return 0.0 if distance > 0 else 1.0
+        return float(special.stdtr(self.freedom, -distance / scale))
 
     def interval(self, confidence: float) -> Interval:
         """The two-sided interval of the mean."""

@@ -4,18 +4,23 @@ from bnbench.store.access import check_name, check_place, check_writable
 from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
 from bnbench.store.data_versions import data_versions
+from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
 from bnbench.store.foreign_files import foreign
 from bnbench.store.history import read_history, update_last_entry
-from bnbench.store.lock import is_locked, locked
+from bnbench.store.lock import check_free, is_locked, locked
+from bnbench.store.merging import Merged, merge_sweeps, merged_in_words
 from bnbench.store.pulse import Pulse, pulses
+from bnbench.store.renaming import rename_sweep
 from bnbench.store.results import differing_results
-from bnbench.store.segment import Segment
+from bnbench.store.segment import Segment, spec_file
 from bnbench.store.silence import silences
 from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 from bnbench.store.tags import change_tag, check_tag, read_tags
+from bnbench.store.trash import TRASH, empty_trash, find_trashed, remove_runs, remove_sweep, restore, trashed
+from bnbench.store.weights import check_weights_place, weights_path
 
 __all__ = [
     "FAILURES",
@@ -23,21 +28,28 @@ __all__ = [
     "OUTCOME",
     "PROBES",
     "RESULTS",
+    "TRASH",
+    "Merged",
     "Pulse",
     "Segment",
     "SingleRun",
     "Status",
     "belongs_to_sweep",
     "change_tag",
+    "check_free",
     "check_name",
     "check_place",
     "check_sweep",
     "check_tag",
+    "check_weights_place",
     "check_writable",
     "checked_rows",
+    "content",
     "data_versions",
     "differing_results",
+    "empty_trash",
     "enter_runs",
+    "find_trashed",
     "foreign",
     "foreign_folders",
     "is_locked",
@@ -50,14 +62,23 @@ __all__ = [
     "load_sweep_probes",
     "load_sweeps",
     "locked",
+    "merge_sweeps",
+    "merged_in_words",
     "pulses",
     "rank",
     "read_history",
     "read_tags",
+    "remove_runs",
+    "remove_sweep",
+    "rename_sweep",
     "renew",
+    "restore",
     "restore_specs",
     "silences",
+    "spec_file",
     "statuses",
     "sweep_folders",
+    "trashed",
     "update_last_entry",
+    "weights_path",
 ]

@@ -11,14 +11,15 @@ from bnbench.notices import notice
 from bnbench.paths import irregular
 from bnbench.store.columns import RUN_ID
 from bnbench.store.foreign_files import foreign
-from bnbench.store.history import INVOCATIONS, read_history
+from bnbench.store.history import INVOCATIONS, entered, read_history, removed
 from bnbench.store.segment import FOLDER, LOGS, SPECS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
 from bnbench.store.state import RUNS_TABLE, Row, read_state, series_runs
+from bnbench.store.weights import WEIGHTS
 from bnbench.text import plural
 
 TABLES = (RUNS_TABLE, METRIC_SERIES.file, PROBE_SERIES.file, INVOCATIONS)
-PARTS = (FOLDER, SPECS, LOGS)
+PARTS = (FOLDER, SPECS, LOGS, WEIGHTS)
 SHOWN = 3
 
 
@@ -76,10 +77,10 @@ def checked_rows(folder: Path, alive: bool | None = None) -> dict[str, Row]:
     # Before runs.csv: a program that extends the sweep enters runs there first.
     history, elsewhere = read_history(folder), dict(_elsewhere(folder))
     rows = read_state(folder, alive).rows
-    entered = max((entry.get("runs", 0) for entry in history), default=0)
-    lost = [f"{INVOCATIONS} says {entered}"] if len(rows) < entered else []
+    least, gone = entered(history), removed(history)
+    lost = [f"{INVOCATIONS} says {least}"] if len(rows) < least else []
     for place, identities in elsewhere.items():
-        if unknown := sorted(identities - rows.keys()):
+        if unknown := sorted(identities - rows.keys() - gone):
             more = [f"{len(unknown) - SHOWN} more"] if len(unknown) > SHOWN else []
             lost.append(f"{place} has {', '.join([*unknown[:SHOWN], *more])} as well")
     if lost:

@@ -8,7 +8,7 @@ import io
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,12 +20,21 @@ from bnbench.text import plural
 LONGEST_CELL = 4000
 
 
+def replacing(path: Path) -> AbstractContextManager[IO[str]]:
+    """Write a whole text file under a temporary name, then put it in place at once."""
+    return _replacing(path, "w", newline="", encoding="utf-8", errors="backslashreplace")
+
+
+def replacing_bytes(path: Path) -> AbstractContextManager[IO[bytes]]:
+    """The same for a file that holds no text."""
+    return _replacing(path, "wb")
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
-    """Write a whole file under a temporary name, then put it in place at once."""
+def _replacing(path: Path, mode: str, **encoding: str) -> Iterator[IO[Any]]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with naming(path), temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+        with naming(path), temporary.open(mode, **encoding) as stream:  # type: ignore[call-overload]
             share(temporary, replaced=path)
             yield stream
             stream.flush()

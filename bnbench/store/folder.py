@@ -19,6 +19,7 @@ from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_folder
 from bnbench.store.state import RUNS_TABLE, Row, State, read_state, series_lines
 from bnbench.store.tags import TAGS_TABLE
+from bnbench.store.weights import FILES
 
 JOINED = ".joined"
 
@@ -47,7 +48,7 @@ def enter_runs(
             row |= {"status": "planned", "error": ""}
         state.rows[identity] = known | row
     _newest_last(state, specs)
-    _write_runs(folder, state)
+    write_runs(folder, state)
     write_history(folder, [*history, invocation])
 
 
@@ -56,7 +57,7 @@ def renew(folder: Path, specs: Sequence[RunSpec]) -> None:
     if any(spec.plugin is not None for spec in specs):
         state = read_state(folder, alive=False)
         if _newest_last(state, specs):
-            _write_runs(folder, state)
+            write_runs(folder, state)
 
 
 def _newest_last(state: State, specs: Sequence[RunSpec]) -> bool:
@@ -105,8 +106,8 @@ def join(folder: Path) -> None:
             state = read_state(folder, alive=False)
             grown = {series: list(series_lines(state, series)) for series in (METRIC_SERIES, PROBE_SERIES)}
             for series, lines in grown.items():
-                _write_series(folder / series.file, series, lines)
-            _write_runs(folder, state)
+                write_series(folder / series.file, series, lines)
+            write_runs(folder, state)
             sync_folder(folder)
             (folder / FOLDER).rename(folder / f"{JOINED}-{uuid.uuid4().hex[:8]}")
             _remove_leftovers(folder)
@@ -121,7 +122,8 @@ def run_columns(rows: Sequence[Row]) -> list[str]:
     return [*IDENTITY, *middle, *OUTCOME]
 
 
-def _write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:
+def write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:
+    """Write a series; without any lines there is no file of probes. The caller holds the sweep."""
     if series is PROBE_SERIES and not lines and not path.exists():
         return
     with replacing(path) as stream:
@@ -129,7 +131,8 @@ def _write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:
         stream.writelines(whole_line.decode() for whole_line in lines)
 
 
-def _write_runs(folder: Path, state: State) -> None:
+def write_runs(folder: Path, state: State) -> None:
+    """Write runs.csv. The caller holds the sweep."""
     rows = list(state.rows.values())
     columns = run_columns(rows)
     with replacing(folder / RUNS_TABLE) as stream:
@@ -141,6 +144,6 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove joined segments, and what the dead left half written; what cannot be removed now is tried again later."""
     for joined in folder.glob(f"{JOINED}-*"):
         shutil.rmtree(joined, ignore_errors=True)
-    for name in (*TABLES, "specs/*.yaml", "logs/*.log"):
+    for name in (*TABLES, "specs/*.yaml", "logs/*.log", FILES):
         for path in leftovers(folder / name):
             path.unlink(missing_ok=True)

@@ -41,11 +41,27 @@ def _fault(entry: Any) -> str | None:
         return f"must hold keys and values, not {type(entry).__name__}"
     if not _is_count(entry.get("runs", 0), 0):
         return f"runs={entry['runs']!r:.60}: must be a whole number, at least 0"
+    removed = entry.get("removed", [])
+    if not isinstance(removed, list) or not all(isinstance(identity, str) for identity in removed):
+        return f"removed={removed!r:.60}: must be a list of run ids"
     lanes = entry.get("lanes", {})
     if not isinstance(lanes, dict):
         return f"lanes={lanes!r:.60}: must hold a number of runs for each kind of stack"
     wrong = next((key for key, most in lanes.items() if not isinstance(key, str) or not _is_count(most, 1)), None)
     return None if wrong is None else f"lanes.{wrong}={lanes[wrong]!r:.60}: must be a whole number, at least 1"
+
+
+def entered(history: Sequence[Mapping[str, Any]]) -> int:
+    """The number of runs that a sweep must have at least, by its calls, less those that were removed since."""
+    count = 0
+    for entry in history:
+        count = max(count - len(entry.get("removed", ())), entry.get("runs", 0), 0)
+    return count
+
+
+def removed(history: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The ids of runs that were removed at some time: a crash may have left parts of them."""
+    return {identity for entry in history for identity in entry.get("removed", ())}
 
 
 def _is_count(value: Any, least: int) -> bool:

@@ -17,6 +17,7 @@ from bnbench.store.files import RowAppender, replacing
 from bnbench.store.lock import writing
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_part
+from bnbench.store.weights import write_weights
 
 FOLDER, SPECS, LOGS = "segments", "specs", "logs"
 ROWS = ".runs.csv"
@@ -85,6 +86,11 @@ class Segment:
                 rows_before.append((), sync=True)
         self._runs.append(rows, sync=True)
 
+    def weights(self, identity: str, content: bytes) -> None:
+        """Keep the weights of a run under weights/."""
+        self._end_copies()
+        write_weights(self._folder, identity, content)
+
     def log(self, identity: str, text: str) -> None:
         """Keep a text (a traceback) under logs/."""
         self._end_copies()
@@ -101,7 +107,12 @@ class Segment:
 
 def spec_path(folder: Path, spec: RunSpec) -> Path:
     """The file in which a sweep keeps the full spec of a run."""
-    return folder / SPECS / f"{run_id(spec)}.yaml"
+    return spec_file(folder, run_id(spec))
+
+
+def spec_file(folder: Path, identity: str) -> Path:
+    """The same file by the run_id."""
+    return folder / SPECS / f"{identity}.yaml"
 
 
 def write_spec(folder: Path, spec: RunSpec) -> None:

@@ -58,6 +58,7 @@ class Question:
         fixed: settings of all runs.
         alone: whether one step is made at a time, as measurements of time need it.
         not_tested: what the question leaves open on purpose.
+        on_tasks: whether it can be asked on any data and network.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Question:
     scales: Mapping[ScaleName, Scale]
     not_tested: tuple[str, ...] = ()
     alone: bool = False
+    on_tasks: bool = False
 
 
 def question_names() -> list[str]:

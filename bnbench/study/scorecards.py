@@ -27,15 +27,20 @@ def scorecard(studies: Sequence[Findings]) -> list[Row]:
 
     A verdict depends on the runs of its study alone, whatever else is carried out beside it.
     """
-    return [row for findings in studies for row in _rows(findings)]
+    return [row for findings in studies for row in decided(findings, family_size(findings.study))]
 
 
-def _rows(findings: Findings) -> list[Row]:
+def decided(findings: Findings, family: int) -> list[Row]:
+    """Decide the claims of one study.
+
+    Args:
+        family: the number of claims that were declared together with them, they included.
+    """
     study = findings.study
     comparisons = [_comparison(findings, claim) for claim in study.claims]
     claims = [signed(claim, numbers) for claim, numbers in zip(study.claims, comparisons, strict=True)]
     generator = np.random.default_rng([SEED, *study.name.encode()])
-    decisions = decide_together(claims, generator, family=family_size(study))
+    decisions = decide_together(claims, generator, family=family)
     return [
         row_of(findings, claim, numbers, decision)
         for claim, numbers, decision in zip(study.claims, comparisons, decisions, strict=True)

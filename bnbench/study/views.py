@@ -47,12 +47,17 @@ def _view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) ->
 
 
 def _figures(rows: Sequence[Row]) -> dict[str, Figure | str]:
-    """The forest plot; differences of shares are in points, others in the words of what was measured."""
+    """The forest plot."""
     from bnbench.figures.scorecard import scorecard
 
+    return {"scorecard": scorecard(with_units(rows)) if rows else "there is no claim"}
+
+
+def with_units(rows: Sequence[Row]) -> pd.DataFrame:
+    """The scorecard with a column ``unit``: of shares ``points``, of others the words of what was measured."""
     phrases = [row.claim.measure.phrase.strip(", ") for row in rows]
     units = ["points" if row.claim.measure.percent else text for row, text in zip(rows, phrases, strict=True)]
-    return {"scorecard": scorecard(as_table(rows).assign(unit=units)) if rows else "there is no claim"}
+    return as_table(rows).assign(unit=units)
 
 
 def _cells(row: Row) -> tuple[Cell, ...]:

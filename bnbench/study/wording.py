@@ -77,7 +77,7 @@ def _failures(row: Row) -> list[str]:
         return texts
     texts.append(f"trained: {arm} {divergence.arm_trained} of {n}, {baseline} {divergence.baseline_trained} of {n}")
     if not math.isnan(divergence.both):
-        texts.append(f"where both trained, {_signed(row, unsigned(row.claim, divergence.both))} on average")
+        texts.append(f"where both trained, {signed(row, unsigned(row.claim, divergence.both))} on average")
     return texts
 
 
@@ -128,14 +128,14 @@ def _than(row: Row) -> str:
 
 def interval(row: Row) -> str:
     """The interval of the effect: ``+0.012 to +0.034``; empty if there is none."""
-    return "" if math.isnan(row.low) else f"{_signed(row, row.low)} to {_signed(row, row.high)}"
+    return "" if math.isnan(row.low) else f"{signed(row, row.low)} to {signed(row, row.high)}"
 
 
 def effect(row: Row) -> str:
     """The effect with its sign, or as a factor; ``-`` if there is none."""
     if math.isnan(row.effect):
         return "-"
-    return f"{limit(row)}{'x ' if row.claim.contrast == 'ratio' else ''}{_signed(row, row.effect)}"
+    return f"{limit(row)}{'x ' if row.claim.contrast == 'ratio' else ''}{signed(row, row.effect)}"
 
 
 def limit(row: Row) -> str:
@@ -148,7 +148,8 @@ def limit(row: Row) -> str:
     return "at most " if low == nothing else "at least " if math.isinf(high) else ""
 
 
-def _signed(row: Row, value: float) -> str:
+def signed(row: Row, value: float) -> str:
+    """A number in the unit of the claim, with its sign where it is a difference."""
     text = number(row, value)
     is_shown = any(digit in text for digit in "123456789")
     return f"+{text}" if row.claim.contrast == "difference" and value > 0 and is_shown else text
@@ -169,10 +170,11 @@ def _short(row: Row, value: float) -> str:
 
 def _centres(row: Row) -> str:
     kind = "median" if row.claim.measure.estimand == "median" else "mean"
-    return f"{kind}: {', '.join(f'{_place(row, group)} {_centre(row, value)}' for group, value in row.centres.items())}"
+    return f"{kind}: {', '.join(f'{_place(row, group)} {centre(row, value)}' for group, value in row.centres.items())}"
 
 
-def _centre(row: Row, value: float) -> str:
+def centre(row: Row, value: float) -> str:
+    """The mean or median of an arm in a cell."""
     return f"{100 * value:.1f}%" if row.claim.measure.percent else _short(row, value)
 
 

@@ -11,12 +11,13 @@ from bnbench.training.device import (
     release_memory,
     resolve_device,
 )
-from bnbench.training.records import Evaluation, Halt, JointProbe, Outcome, Probe, Reading, Record
+from bnbench.training.records import Evaluation, Halt, JointProbe, Keep, Outcome, Probe, Reading, Record
 
 __all__ = [
     "Evaluation",
     "Halt",
     "JointProbe",
+    "Keep",
     "Outcome",
     "Probe",
     "Reading",

@@ -1,4 +1,4 @@
-"""A trial that tells if an example's output at evaluation depends on the other examples of its batch.
+"""Trials that tell if an example's output depends on the other examples of its batch, and on the mode of its layers.
 
 N batch, C channels, H, W.
 """
@@ -40,10 +40,31 @@ def mixes_examples(network: nn.Module, shape: tuple[int, int, int]) -> bool:
     return _known[network]
 
 
-def _mixes(network: nn.Module, shape: tuple[int, int, int]) -> bool:
+def mixes_in_training(network: nn.Module, shape: tuple[int, int, int]) -> bool:
+    """True if the output for an example changes with the other examples of its batch, in training.
+
+    Args:
+        network: left as it is.
+        shape: C, H, W of an image.
+    """
+    return _mixes(network, shape, training=True)
+
+
+@torch.no_grad()
+def differs_in_training(network: nn.Module, shape: tuple[int, int, int]) -> bool:
+    """True if the outputs for a batch are others in training than at evaluation; likewise."""
+    rng = torch.Generator().manual_seed(0)
+    trial = copied(network).cpu()
+    randomize(trial, rng)
+    x_NCHW = torch.randn(EXAMPLES, *shape, generator=rng)
+    evaluated = _outputs(copied(trial).eval(), x_NCHW)
+    return not _agree(evaluated, _outputs(trial.train(), x_NCHW), TOLERANCE[torch.float32])
+
+
+def _mixes(network: nn.Module, shape: tuple[int, int, int], training: bool = False) -> bool:
     for dtype in TOLERANCE:
         try:
-            return _differs(network, shape, dtype)
+            return _differs(network, shape, dtype, training)
         except (Exception, SystemExit) as error:  # a layer may not know float64, or refuse a batch as small as this
             if is_bug(error):
                 raise
@@ -51,17 +72,17 @@ def _mixes(network: nn.Module, shape: tuple[int, int, int]) -> bool:
 
 
 @torch.no_grad()
-def _differs(network: nn.Module, shape: tuple[int, int, int], dtype: torch.dtype) -> bool:
+def _differs(network: nn.Module, shape: tuple[int, int, int], dtype: torch.dtype, training: bool) -> bool:
     rng = torch.Generator().manual_seed(0)
-    trial = copied(network).cpu().to(dtype).eval()
+    trial = copied(network).cpu().to(dtype).train(training)
     randomize(trial, rng)
     x_NCHW, others_NCHW = (torch.randn(EXAMPLES, *shape, dtype=dtype, generator=rng) for _ in range(2))
     exchanged_NCHW = x_NCHW.clone()
     exchanged_NCHW[list(OTHER)] = others_NCHW[list(OTHER)]
     expected = [part[list(SAME)] for part in _outputs(trial, x_NCHW)]
     others = [part[list(SAME)] for part in _outputs(trial, exchanged_NCHW)]
-    alone = _outputs(trial, x_NCHW[list(SAME)])
-    return not all(_agree(expected, received, TOLERANCE[dtype]) for received in (others, alone))
+    alone = [] if training else [_outputs(trial, x_NCHW[list(SAME)])]  # ghost batches refuse parts of one
+    return not all(_agree(expected, received, TOLERANCE[dtype]) for received in (others, *alone))
 
 
 def _outputs(network: nn.Module, x_NCHW: Tensor) -> list[Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -56,6 +56,10 @@ class Probe(Protocol):
     def __call__(self, spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Reading]:
         """Readings of a network that has made ``step`` steps."""
         ...
+
+
+Keep = Callable[[RunSpec, nn.Module], None]
+"""Takes a network that has been trained to its end and did not diverge, and leaves it as it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from bnbench.user_cache import kept_folder
 
 PROGRAM = """
 import json, sys
@@ -36,13 +39,16 @@ def loaded(folder: Path, *words: str, code: int = 0) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def results(compiled: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sweep, and what was found out for it.
 
     Of the slow modules, training has loaded torch alone: no stack here is translated. A run without companions would
     load torch._dynamo as well, as torch.optim does at its first step.
     """
     folder = tmp_path_factory.mktemp("first_word")
+    native = kept_folder("native")
+    if native is not None and native.is_dir():  # else there is no compiler
+        shutil.copytree(native, folder / "cache/bnbench/native")
     assert loaded(folder, *SWEEP, "--launcher", "inline") == {"torch"}
     return folder
 
@@ -63,6 +69,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (0, "study list"),
         (0, "ls"),
         (0, "show RUN"),
+        (0, "ls s norm=none seed=range(2)"),
+        (0, "diff RUN RUN"),
+        (0, "merge s both"),
+        (0, "tag RUN best"),
+        (0, "rm --empty-trash --yes"),
+        (2, "rename s s"),
+        (2, "rm absent"),
+        (2, "restore absent"),
+        (2, "export s --to tables --out x"),
         (0, "report s"),
         (0, " ".join((*SWEEP, "--dry-run"))),
         (2, "report t"),

@@ -17,6 +17,7 @@ import pytest
 
 from bnbench import isolation
 from bnbench.errors import PluginError
+from bnbench.launch import workers
 from bnbench.plugins import known_components
 from tests import warm
 from tests.cli.misbehaving import ENDING, HANGING, HARMLESS, NORMS, RAISING, WRITING
@@ -125,6 +126,8 @@ def test_an_import_ends_its_own_process_only(
     if deed in HANGING:
         monkeypatch.setattr(isolation, "EARLY", 1.0)
         monkeypatch.setattr(isolation, "SILENT_SECONDS", 3.0)
+    if deed in WRITING:
+        monkeypatch.setattr(workers, "SHUTDOWN_TIMEOUT", 1.0)
     plugin = at_import(tmp_path, deed)
     result = program("list", "norms", "--plugin", plugin.name)
     assert result.code == 2 and result.err.count("error: --plugin ") == 1 and result.out == "", result.err

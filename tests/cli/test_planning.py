@@ -169,7 +169,7 @@ def test_ctrl_c_in_planning_is_answered_by_every_command(tmp_path: Path, words: 
 @pytest.mark.parametrize("columns", [30, 80])
 def test_on_a_terminal_the_steps_are_shown_and_gone_at_the_end(tmp_path: Path, columns: int):
     (tmp_path / "slow.py").write_text(PLUGIN)
-    words = ["sweep", "--name", "s", *GRID[:-2], "norm=slow", "norm.seconds=1", "--plugin", "slow.py", "--dry-run"]
+    words = ["sweep", "--name", "s", *GRID[:-2], "norm=slow", "norm.seconds=0.3", "--plugin", "slow.py", "--dry-run"]
     written = on_a_terminal(tmp_path, columns, words, None, start=subprocess.Popen)  # it imports torch meanwhile
     for step in ("starting", "trying networks (of 1 runs)"):
         shown = step if len(step) + len("  elapsed 0:00") <= columns - 4 else "trying ne...  elapsed 0:"
@@ -183,7 +183,7 @@ def test_on_a_terminal_the_steps_are_shown_and_gone_at_the_end(tmp_path: Path, c
 @pytest.mark.parametrize("after", [b"starting", b"trying", b"dividing"], ids=bytes.decode)
 def test_interrupted_on_a_terminal_before_training(tmp_path: Path, after: bytes):
     (tmp_path / "slow.py").write_text(PLUGIN)
-    words = ["sweep", "--name", "s", *GRID[:-2], "seed=0,1", "--plugin", "slow.py", "norm=slow"]
+    words = ["sweep", "--name", "s", *GRID[:-2], "seed=0,1", "--plugin", "slow.py", "norm=slow", "norm.seconds=1"]
     start = subprocess.Popen if after == b"starting" else warm.Popen  # the former imports torch meanwhile
     written = on_a_terminal(tmp_path, 80, words, after, start=start)
     said = "interrupted; the same command" if after == b"dividing" else "interrupted; nothing was trained"

@@ -119,6 +119,11 @@ def test_a_condition_that_no_run_meets_is_told(reader: Program, sweep: Path):
     assert rows(listed.out) == [["run_id", "status"]]
 
 
+def test_where_there_are_no_sweeps_it_is_told(reader: Program):
+    listed = reader("ls", "norm=batch")
+    assert listed.code == 0 and listed.err == "no runs in results\n" and "no sweep 'a'" in reader("ls", "a").err
+
+
 def test_a_damaged_sweep_hides_no_other(reader: Program, sweep: Path):
     finish(Path("results/bad"), SPECS[:1])
     Path("results/bad/runs.csv").write_text("nothing\n")

@@ -112,7 +112,22 @@ def test_an_id_that_is_none_leads_nowhere(reader: Program, folder: Path, identit
 
 
 def test_neither_torch_nor_pandas_is_needed(tmp_path: Path):
-    commands = [["show", FAILED], ["ls"], ["ls", "small", "seed>0", "--json"]]
+    finish(Path("results/other"), SPECS)
+    commands = [
+        ["show", FAILED],
+        ["ls"],
+        ["ls", "small", "seed>0", "--json"],
+        ["diff", "small", "other"],
+        ["diff", f"small/{COMPLETED}", f"small/{FAILED}"],
+        ["tag", COMPLETED, "best"],
+        ["merge", "small", "other", "all"],
+        ["export", "all", "--to", "csv", "--out", "tables"],
+        ["rm", f"all/{COMPLETED}"],
+        ["restore", "all"],
+        ["rename", "all", "every"],
+        ["rm", "every", "other"],
+        ["rm", "--empty-trash", "--yes"],
+    ]
     code = (
         "import json, sys\nfrom bnbench.cli import main\n"
         "for words in json.loads(sys.argv[1]):\n    sys.argv = ['bnbench', *words]\n"

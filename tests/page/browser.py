@@ -72,12 +72,14 @@ class Browser:
         """The page as it is printed."""
         return base64.b64decode(self.command("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
 
-    def faults(self) -> list[str]:
-        """What axe-core finds that is serious or critical, with the elements."""
+    def faults(self, rule: str = "all") -> list[str]:
+        """What axe-core finds that is serious or critical, with the elements, by one rule or by all."""
         if not AXE.is_file():
             _absent(f"no axe-core: {AXE} is absent; .ci/browser fetches it")
         self.run(AXE.read_text(encoding="utf-8"))
-        found = self.driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")["violations"]
+        options = {} if rule == "all" else {"runOnly": [rule]}
+        script = "axe.run(arguments[0]).then(arguments[1])"
+        found = self.driver.execute_async_script(script, options)["violations"]
         serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
         return [f"{fault['id']}: {[node['html'][:200] for node in fault['nodes'][:3]]}" for fault in serious]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from bnbench.text import harmless
 from tests.reports.generator import make_sweep
 from tests.reports.hostile import HOSTILE as SHARED
 
-FACTORS = {"norm": ["none", "batch", "group"], "batch_size": [4, 32], "lr": [0.01, 0.1, 1.0], "seed": [0, 1, 2]}
+FACTORS = {"norm": ["none", "batch", "group"], "batch_size": [4, 32], "lr": [0.01, 0.123456789, 1.0], "seed": [0, 1, 2]}
 HOSTILE = (
     *SHARED.values(),
     "<img src=x onerror=\"document.title='pwned'\">",
@@ -33,12 +34,13 @@ def make_runs() -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, metrics
 
 
+@cache
 def make_report() -> Report:
     """A report of these runs, with a summary, a figure, and a table whose numbers say what runs are behind them."""
     runs, metrics = make_runs()
     whole = report(runs, metrics, baseline="norm=none")
     cells = [
-        (Cell("batch"), Cell(0.972, "percent", 0.003, n=3, mark="best", where={"norm": "batch", "lr": "0.1"})),
+        (Cell("batch"), Cell(0.972, "percent", 0.003, n=3, mark="best", where={"norm": "batch", "lr": "0.123456789"})),
         (Cell("none"), Cell(words="div 3/3", mark="bad", where={"norm": "none", "lr": "1", "model": "cnn"})),
     ]
     table = Table("Linked", (Column("norm", key=True), Column("val %")), tuple(cells), ("A note.",))
@@ -65,6 +67,7 @@ def make_figure(text: str = "batch") -> Figure:
     return Figure("curves", f"Curves {text}", f"Accuracy in percent, n=3, {text}.", panels, data)
 
 
+@cache
 def make_hostile_report() -> Report:
     """A report with each hostile text in all places that hold text."""
     runs, _ = make_runs()

@@ -82,6 +82,26 @@ def test_p_agrees_with_the_interval(values, confidence):
     assert (found.p() <= 1 - confidence) == interval.excludes(0.0)
 
 
+@settings(max_examples=60, deadline=None)
+@given(few, st.floats(-50, 100), st.sampled_from([0.01, 0.05]))
+def test_one_sided_p_agree_with_the_interval(values, value, alpha):
+    """So an effect is shown to be small if all of its interval at 1 - 2 alpha is."""
+    found = infer_mean(values, Draws(generator()))
+    interval = found.interval(1 - 2 * alpha)
+    assume(interval is not None and min(abs(interval.low - value), abs(interval.high - value)) > 1e-6)
+    assert (found.p_above(value) <= alpha) == (interval.low > value)
+    assert (found.p_below(value) <= alpha) == (interval.high < value)
+
+
+def test_a_long_tail_may_hide_an_effect_that_is_not_small():
+    """One-sided p of the stretched t, by scipy's Student's t with the same stretch."""
+    values = generator().lognormal(size=10)
+    found = infer_mean(values, Draws(generator()))
+    stretched = found.judge.error * found.judge.above
+    assert found.p_below(3.0) == pytest.approx(scipy_stats.t.cdf((values.mean() - 3) / stretched, 9))
+    assert found.p_below(3.0) > sign_flip_test(3.0 - values, generator(), "greater")
+
+
 @pytest.mark.parametrize("values", [[0.0] * 10, [0.1] * 10, [0.0] * 9 + [1.0], [0.0] * 5 + [1.0] * 5])
 def test_few_different_values(values):
     found = infer_mean(values, Draws(generator()))

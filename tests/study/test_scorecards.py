@@ -253,3 +253,14 @@ def test_the_load_of_the_machine_is_below_the_scorecard_of_a_claim_about_time(tm
         load > 1,
         load > 1,
     )
+
+
+def test_the_forest_plot_has_a_panel_for_ratios_and_one_for_points(tmp_path: Path):
+    values = {("batch", "all"): 0.9 + NOISE, ("none", "all"): 0.8 + NOISE[::-1]}
+    points = scorecard([findings(study(tmp_path), values)])
+    ratios = scorecard([findings(study(tmp_path, contrast="ratio", smallest_effect=1.05), values)])
+    rows = [*points, *ratios]
+    (figure,) = scorecard_report(rows, "cpu").views[0].figures
+    assert [panel.name for panel in figure.panels] == ["points", "ratio"]
+    assert figure.data["effect"].tolist() == [row.effect for row in rows]
+    assert figure.data["high"].tolist() == [row.high for row in rows]

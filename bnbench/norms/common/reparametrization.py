@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -57,6 +58,29 @@ class ReparametrizedLinear(SucceedingLinear):
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[N, *, F]``."""
         return F.linear(x, self.reparametrization.weight_of(self), self.bias)
+
+
+def with_applied_weight(layer: ReparametrizedConv2d | ReparametrizedLinear) -> nn.Conv2d | nn.Linear:
+    """The ordinary layer whose weight is the one that a layer in evaluation mode applies."""
+    with torch.no_grad():
+        weight = nn.Parameter(layer.reparametrization.weight_of(layer), layer.weight.requires_grad)
+    plain: nn.Conv2d | nn.Linear
+    if isinstance(layer, nn.Linear):
+        plain = nn.Linear(layer.in_features, layer.out_features, device="meta")
+    else:
+        plain = nn.Conv2d(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel_size,  # type: ignore[arg-type]
+            layer.stride,  # type: ignore[arg-type]
+            layer.padding,  # type: ignore[arg-type]
+            layer.dilation,  # type: ignore[arg-type]
+            layer.groups,
+            padding_mode=layer.padding_mode,
+            device="meta",  # nothing is drawn or stored for the weight that is replaced at once
+        )
+    plain.weight, plain.bias = weight, layer.bias
+    return plain.train(layer.training)
 
 
 class WeightOnlyNorm(nn.Module, ABC):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bnbench.analysis.factors import shown_factors, spec_columns
-from bnbench.analysis.levels import encode, level_text
+from bnbench.analysis.levels import Level, encode, level_text
+from bnbench.reports.where import exact_text
 from bnbench.reports.wording import percent
 from bnbench.text import general
 
@@ -20,6 +20,8 @@ MOST_RUNS = 2000
 CHOICES = ("sweep", "norm", "model", "dataset", "batch_size", "status")
 """The columns that have a list of their values above the table."""
 MOST_CHOICES, LONGEST_ERROR = 40, 400
+DIGESTS, DIGEST = ("plugin", "data"), 8
+"""Columns of digests, and how many of their digits are shown."""
 Command = Callable[[str, str, bool], str]
 """The command that trains a run again, by its sweep, its id, and whether it has code of a plugin."""
 ACCURACIES = {"val_accuracy": "val %", "test_accuracy": "test %"}
@@ -36,7 +38,7 @@ class RunColumn:
         title: as people read it.
         numeric: whether it holds numbers.
         texts: of the listed runs.
-        values: what they are sorted by, where it is not the text.
+        values: the whole value, where the text is shorter.
     """
 
     name: str
@@ -77,9 +79,9 @@ class RunTable:
 
 def run_table(runs: pd.DataFrame, command: Command) -> RunTable:
     """List runs, given a line per run with ``sweep``."""
-    names = spec_columns(map(str, runs.columns))
+    names = [*spec_columns(map(str, runs.columns)), *(["plugin"] if "plugin" in runs.columns else [])]
     encoded = {name: encode(runs[name]) for name in names}
-    levels = {name: tuple(map(level_text, values)) for name, (_, values) in encoded.items()}
+    levels = {name: tuple(exact_text(name, level) for level in values) for name, (_, values) in encoded.items()}
     codes = pd.DataFrame({name: column for name, (column, _) in encoded.items()}, index=runs.index)
     shown, followers = shown_factors(codes, [name for name in names if name != "seed"])
     shown += [name for name in ("seed",) if len(levels.get(name, ())) > 1]
@@ -99,7 +101,7 @@ def run_table(runs: pd.DataFrame, command: Command) -> RunTable:
         commands=_commands(listed, command),
         total=len(runs),
         constants={name: level for name in names if len(levels[name]) == 1 for level in levels[name]},
-        tried={name: levels[name] for name in shown if name != "sweep"},
+        tried={name: tuple(map(level_text, encoded[name][1])) for name in shown if name != "sweep"},
         choices=choices | ({"status": tuple(statuses)} if len(statuses) > 1 else {}),
         statuses=statuses,
         faults=_faults(runs),
@@ -112,10 +114,13 @@ def _places(runs: pd.DataFrame) -> list[int]:
     return list(range(len(runs))) if len(runs) <= MOST_RUNS else order[:MOST_RUNS].tolist()
 
 
-def _setting(name: str, levels: Sequence[Any], codes: pd.Series[int]) -> RunColumn:
+def _setting(name: str, levels: Sequence[Level], codes: pd.Series[int]) -> RunColumn:
     numeric = all(level is None or type(level) in (int, float) for level in levels)
-    texts = ["" if level is None else level_text(level) for level in levels]
-    return RunColumn(name, name, numeric, tuple(texts[code] for code in codes), ("",) * len(codes))
+    most = DIGEST if name in DIGESTS else None
+    texts = ["" if level is None else level_text(level)[:most] for level in levels]
+    exact = ["" if level is None else exact_text(name, level) for level in levels]
+    values = ["" if text == long else long for text, long in zip(texts, exact, strict=True)]
+    return RunColumn(name, name, numeric, tuple(texts[code] for code in codes), tuple(values[code] for code in codes))
 
 
 def _outcomes(runs: pd.DataFrame) -> Iterable[RunColumn]:

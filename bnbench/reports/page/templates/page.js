@@ -29,6 +29,10 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
+  const unpacked = (text) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
   const standalone = (picture) => {
     const svg = picture.cloneNode(true);
     svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
@@ -54,8 +58,8 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button?.dataset.file) {
-      const file = files[button.dataset.file];
-      save(new Blob([file.text], { type: "text/csv;charset=utf-8" }), file.name);
+      const { name, gzip } = files[button.dataset.file];
+      unpacked(gzip).then((text) => save(new Blob([text], { type: "text/csv;charset=utf-8" }), name));
     } else if (button?.dataset.picture) {
       const picture = one(`#${button.dataset.picture} svg`), { kind, name } = button.dataset;
       if (kind === "png") savePng(picture, `${name}.png`); else save(standalone(picture), `${name}.svg`);
@@ -91,10 +95,10 @@
     || (shown !== "" && wanted !== "" && Number(shown) === Number(wanted));
   const fits = (entry, [name, wanted]) => {
     const at = names.indexOf(name);
-    const shown = at < 0 ? constants[name] : entry.texts[at];
+    const shown = at < 0 ? constants[name] : entry.values[at] ?? entry.texts[at];
     if (shown === undefined) return false;
-    if (name === "status") return plain(shown) === plain(wanted);
-    return same(shown, wanted) || wanted.split(",").some((part) => same(shown, part));
+    const parts = [wanted, ...wanted.split(",")];
+    return parts.some((part) => (name === "status" ? plain(shown) === plain(part) : same(shown, part)));
   };
   const show = () => {
     const settings = [...where], text = find.value.trim().toLowerCase();
@@ -104,7 +108,7 @@
       entry.row.hidden = !fit;
       shown += fit;
     }
-    const others = settings.filter(([name]) => names.includes(name) && !choices.some((choice) => choice.dataset.column === name));
+    const others = settings.filter(([name]) => name !== "run_id" && names.includes(name) && !choices.some((choice) => choice.dataset.column === name && choice.value));
     const told = others.map(([name, value]) => `${name}=${value}`).join(", ");
     count.textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} runs${told && ` with ${told}`}`;
   };

@@ -1,0 +1,127 @@
+"""bnbench compare: every question asked of a norm against others, and the dossier of its verdicts."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bnbench.cli.options import (
+    Against,
+    AllPairs,
+    ArmWords,
+    Budget,
+    DryRun,
+    Jobs,
+    Out,
+    Plugin,
+    RetryFailed,
+    Scale,
+    Tasks,
+)
+from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, told_if_full
+from bnbench.cli.settings import STANDARD_OUTPUT, Settings
+from bnbench.console import echo
+from bnbench.text import plural
+
+if TYPE_CHECKING:
+    from bnbench.comparison import Asked, Dossier, Size
+    from bnbench.reports import Report
+    from bnbench.study import Place, Row, ScaleName
+
+
+def compare(
+    context: typer.Context,
+    words: ArmWords,
+    against: Against = None,
+    on: Tasks = None,
+    every: AllPairs = False,
+    scale: Scale = "cpu",
+    budget: Budget = None,
+    dry_run: DryRun = False,
+    jobs: Jobs = None,
+    retry_failed: RetryFailed = False,
+    out: Out = None,
+    plugin: Plugin = None,
+) -> None:
+    """Ask every question of a norm, against others, and print the dossier of its verdicts.
+
+    Examples:
+    bnbench compare rms --against layer --scale smoke
+    bnbench compare mine 'group groups=8' --plugin my_norms.py --budget 5m
+    """
+    settings: Settings = context.obj
+    began = time.monotonic()
+    with planning("the comparison"):
+        prestart_plugin(plugin)
+        from bnbench import comparison, session, study
+
+        session.TrainingOptions(jobs=jobs).check()
+        place = study.Place(settings.results, settings.data, plugin, retry_failed)
+        request = comparison.read_comparison(words, against or (), on or (), scale, place, every)
+        found = comparison.sizes(request.asked, request.scale, place)
+        seconds = [comparison.estimated_seconds(size, jobs) for size in found] if dry_run else []
+    _show_sizes(found, seconds)
+    if dry_run:
+        raise typer.Exit
+    left = float("inf") if budget is None else budget - (time.monotonic() - began)
+    echo(comparison.power_note(request))
+    dossier = _trained(found, request.scale, place, jobs, left)
+    command = shlex.join(["bnbench", *sys.argv[1:]])
+    facts = comparison.facts_of(request.arms, place)
+    _show(comparison.dossier_report(request, dossier, facts, place.components, command), out)
+    raise typer.Exit(1 if dossier.failures else 0)
+
+
+def _show_sizes(found: Sequence[Size], seconds: Sequence[float]) -> None:
+    """The size of the comparison; with the time of each question where it was estimated."""
+    from bnbench.cli.display import duration
+    from bnbench.environment import cores
+
+    runs, finished = sum(size.runs for size in found), sum(size.finished for size in found)
+    claims = sum(len(size.asked.study.claims) for size in found)
+    there = f", {finished:,} finished already" if finished else ""
+    echo(f"{plural(len(found), 'question')}, {plural(claims, 'claim')}: {plural(runs, 'run')} to train{there}")
+    for size, one in zip(found, seconds, strict=bool(seconds)):
+        echo(f"  {size.asked.heads}: {plural(size.runs, 'run')}, {duration(one)}")
+    if seconds:
+        echo(f"about {duration(sum(seconds))} with {plural(cores(), 'core')}, without probes; more if a grid must grow")
+
+
+def _trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | None, budget: float) -> Dossier:
+    """Train and decide; say how to go on if the user stops it."""
+    from bnbench import comparison
+    from bnbench.cli.study import Trainer
+
+    trainer = Trainer(jobs)
+    try:
+        with told_if_full(place.results):
+            return comparison.compare(found, scale, place, trainer.train, budget, _show_question)
+    except KeyboardInterrupt:
+        if not trainer.interrupted:
+            echo(GOES_ON)
+        raise
+
+
+def _show_question(asked: Asked, rows: Sequence[Row]) -> None:
+    """A line per question as soon as it is decided."""
+    from bnbench.comparison.views import outcome_counts
+
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcome_counts(rows).items())
+    echo(f"decided: {asked.heads}: {counts}")
+
+
+def _show(report: Report, out: Path | None) -> None:
+    """Print the verdicts, or write the whole dossier to a file."""
+    from bnbench import comparison, reports
+    from bnbench.cli.output import format_of, show_report, write_text
+
+    echo()
+    show_report(comparison.short_report(report))
+    if out is not None and out != STANDARD_OUTPUT:
+        write_text(out, reports.render(report, format_of(out)))

@@ -1,0 +1,75 @@
+"""The place of each arm among all, with its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bnbench.stats import ALPHA
+from bnbench.study import Findings
+from bnbench.study.questions import Reading
+
+RESAMPLES = 2_000
+SEED = 0
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """The place of an arm, 1 for the best; arms with equal values share the mean of their places.
+
+    Attributes:
+        low: the lower end of its 95% interval, from resampled replicates.
+        high: the upper end.
+    """
+
+    place: float
+    low: float
+    high: float
+
+
+def ranks(findings: Findings, reading: Reading) -> dict[str, Rank]:
+    """The ranks of the arms of a question, over the replicates in which all of them have a value.
+
+    A value that is known within bounds counts by its middle; one without an upper limit is the worst or the best.
+    """
+    tables = findings.curves if reading.measure.every_lr else findings.tables
+    if tables.runs.empty:
+        return {}
+    values = reading.measure.values(tables)
+    middle = (values["low"] + values["high"]) / 2
+    cells = [middle.xs(cell, level="cell").unstack("arm") for cell in reading.cells]
+    by_replicate = cells[0] if len(cells) == 1 else cells[0] - cells[1]
+    whole = by_replicate.dropna()
+    if whole.empty or whole.shape[1] < 2:
+        return {}
+    median = reading.measure.estimand == "median"
+    return rank_columns(whole, higher_is_better=reading.better == "higher", median=median, seed=SEED)
+
+
+def rank_columns(values: pd.DataFrame, *, higher_is_better: bool, median: bool, seed: int) -> dict[str, Rank]:
+    """The ranks of columns by their mean or median.
+
+    Args:
+        values: a row per replicate, a column per arm; none is missing.
+        seed: of the resamples.
+    """
+    values_SA = (-1.0 if higher_is_better else 1.0) * values.to_numpy(dtype=float)
+    picks_RS = np.random.default_rng(seed).integers(len(values_SA), size=(RESAMPLES, len(values_SA)))
+    centre = np.median if median else np.mean
+    places_A = _places(np.asarray(centre(values_SA, axis=0))[None])[0]
+    places_RA = _places(np.asarray(centre(values_SA[picks_RS], axis=1)))
+    low_A, high_A = np.quantile(places_RA, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
+    return {
+        str(arm): Rank(*map(float, ends)) for arm, *ends in zip(values.columns, places_A, low_A, high_A, strict=True)
+    }
+
+
+def _places(centres_RA: Values) -> Values:
+    """Places from the lowest value on, 1 first; equal ones share the mean of theirs."""
+    below = (centres_RA[:, None, :] < centres_RA[:, :, None]).sum(axis=2)
+    equal = (centres_RA[:, None, :] == centres_RA[:, :, None]).sum(axis=2)
+    return np.asarray(below + (equal + 1) / 2, dtype=float)

@@ -1,0 +1,112 @@
+"""A comparison as it is asked for: its arms, questions and amounts, checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnbench.comparison.arms import Arm, default_rivals, read_arms
+from bnbench.comparison.design import Asked, ask, pairs_of
+from bnbench.comparison.tasks import load_tasks, varied_questions
+from bnbench.errors import InvalidRequest
+from bnbench.stats import ALPHA, detectable_effect, fewest_replicates, replicates_needed
+from bnbench.study import Place, ScaleName, check_places, check_scale
+from bnbench.study.questions import load_questions, question_names
+from bnbench.text import plural
+
+TRIAL: ScaleName = "smoke"
+"""The scale that shows whether a comparison runs; it is not meant to decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is compared, and on what.
+
+    Attributes:
+        arms: all of them, those that are asked about first.
+        asked: the questions.
+    """
+
+    arms: tuple[Arm, ...]
+    asked: tuple[Asked, ...]
+    scale: ScaleName
+
+    @property
+    def claims(self) -> int:
+        """How many there are; p-values are adjusted for all of them."""
+        return sum(len(one.study.claims) for one in self.asked)
+
+    @property
+    def replicates(self) -> int:
+        """The fewest that a question has."""
+        return min(one.study.scales[self.scale].seeds for one in self.asked)
+
+
+def read_comparison(
+    words: Sequence[str],
+    against: Sequence[str],
+    tasks: Sequence[str],
+    scale: str,
+    place: Place,
+    every_pair: bool = False,
+) -> Comparison:
+    """A comparison from the words of a command.
+
+    Args:
+        words: arms, and settings of all runs.
+        against: the arms that each is compared with; without any, those of :data:`AGAINST`.
+        tasks: names of tasks.
+        every_pair: compare all arms with each other.
+
+    Raises:
+        BnbenchError: listing what is wrong.
+    """
+    settings = [word for word in words if _is_setting(word)]
+    texts = [word for word in words if word not in settings]
+    if not texts:
+        raise InvalidRequest(["name the norm that is to be compared, as in bnbench compare rms"])
+    parts = place.components
+    every = read_arms([*texts, *against], parts)
+    arms, rivals = every[: len(texts)], every[len(texts) :] or default_rivals(every, parts)
+    scale_name = check_scale(scale, [])
+    questions = load_questions(question_names())
+    pairs = pairs_of(arms, rivals, every_pair)
+    asked = varied_questions(ask(questions, [*arms, *rivals], pairs, scale_name), load_tasks(tasks), settings, parts)
+    check_places([one.study for one in asked], scale_name, place)
+    comparison = Comparison((*arms, *rivals), tuple(asked), scale_name)
+    _check_replicates(comparison)
+    return comparison
+
+
+def _is_setting(word: str) -> bool:
+    """``seeds=10`` is a setting; ``mine``, ``norm=mine`` and ``group groups=8`` are arms."""
+    return "=" in word and not word.startswith("norm=") and " " not in word.strip()
+
+
+def _check_replicates(comparison: Comparison) -> None:
+    """Refuse a comparison that could decide nothing whatever its runs say.
+
+    Raises:
+        InvalidRequest: there are too few replicates.
+    """
+    needed = fewest_replicates(ALPHA / comparison.claims)
+    if comparison.scale != TRIAL and comparison.replicates < needed:
+        raise InvalidRequest(
+            [
+                f"seeds={comparison.replicates}: {plural(comparison.claims, 'claim')} that are adjusted for each other"
+                f" cannot be decided by fewer than {needed} replicates; set seeds={needed} or more, compare with fewer"
+                f" arms, or try it out at --scale {TRIAL}"
+            ]
+        )
+
+
+def power_note(comparison: Comparison) -> str:
+    """The difference that the replicates find, and how many it takes to find half of it."""
+    if comparison.scale == TRIAL:
+        return f"the scale {TRIAL} shows that a comparison runs; it has too few replicates to decide anything"
+    alpha = ALPHA / comparison.claims
+    effect = detectable_effect(comparison.replicates, alpha)
+    return (
+        f"{comparison.replicates} replicates find a difference of {effect:.2g} standard deviations in four of five"
+        f" comparisons; half of it takes seeds={replicates_needed(effect / 2, alpha)}"
+    )

@@ -1,0 +1,80 @@
+"""The tasks that questions can be asked on: files of conf/task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bnbench.comparison.design import Asked
+from bnbench.errors import InvalidRequest, nearest
+from bnbench.paths import conf_dir
+from bnbench.schema import Known
+from bnbench.study import Study, varied
+from bnbench.study.evaluation_measures import StepsToTarget
+from bnbench.study.records import load_yaml, read_record
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Data and a network.
+
+    Attributes:
+        about: both in a few words.
+        settings: that take the place of a question's own.
+        target: the validation accuracy that counts as trained.
+    """
+
+    name: str
+    about: str
+    settings: tuple[str, ...]
+    target: float
+
+
+def task_names() -> list[str]:
+    """The tasks that there are, in alphabetical order."""
+    return sorted(path.stem for path in (conf_dir() / "task").glob("*.yaml"))
+
+
+def load_tasks(names: Sequence[str]) -> list[Task]:
+    """Tasks by name.
+
+    Raises:
+        InvalidRequest: there are none of these names, or their files are wrong; all problems are listed.
+    """
+    problems: list[str] = []
+    known = task_names()
+    problems += [f"--on {name}: there is no such task; {nearest(name, known)}" for name in names if name not in known]
+    tasks = [
+        read_record(Task, "", load_yaml(conf_dir() / "task" / f"{name}.yaml"), {"name": name}, problems)
+        for name in dict.fromkeys(names)
+        if name in known
+    ]
+    if problems:
+        raise InvalidRequest(problems)
+    return [task for task in tasks if task is not None]
+
+
+def varied_questions(
+    asked: Sequence[Asked], tasks: Sequence[Task], overrides: Sequence[str], parts: Known
+) -> list[Asked]:
+    """The questions with settings of the user: those that can be asked on any task once per task.
+
+    Raises:
+        InvalidRequest: a setting is wrong, or an arm, a cell or a task sets the same thing.
+    """
+    spread = []
+    for one in asked:
+        for task in tasks if one.question.on_tasks and tasks else [None]:
+            study = one.study if task is None else _with_target(one.study, task.target)
+            settings = [*(task.settings if task is not None else ()), *overrides]
+            (study,) = varied([study], settings, parts) if settings else [study]
+            spread.append(replace(one, study=study, task="" if task is None else task.name))
+    return spread
+
+
+def _with_target(study: Study, target: float) -> Study:
+    claims = [
+        replace(claim, measure=StepsToTarget(target)) if isinstance(claim.measure, StepsToTarget) else claim
+        for claim in study.claims
+    ]
+    return replace(study, claims=tuple(claims))

@@ -1,0 +1,212 @@
+"""The dossier as views: a table of verdicts per arm, and how each of them was decided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bnbench.comparison.course import Dossier, by_reading
+from bnbench.comparison.design import Asked
+from bnbench.comparison.ranks import Rank
+from bnbench.figures import Drawn, Figure
+from bnbench.reports import Cell, Column, ReportView, Table
+from bnbench.reports.view import Mark
+from bnbench.stats import Verdict
+from bnbench.study import Row
+from bnbench.study.questions import Reading
+from bnbench.study.views import with_units
+from bnbench.study.wording import centre, effect, interval, sentence, signed
+from bnbench.text import listing, plural
+
+OUTCOMES: dict[Verdict, str] = {
+    "supported": "better",
+    "contradicted": "worse",
+    "no difference": "no difference",
+    "inconclusive": "inconclusive",
+}
+"""A verdict on "it is better" in the words of a comparison."""
+MARKS: dict[Verdict, Mark] = {"supported": "best", "contradicted": "bad", "no difference": "", "inconclusive": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One reading of one arm, compared with each of the others."""
+
+    asked: Asked
+    reading: Reading
+    rows: tuple[Row, ...]
+
+
+def lines_of(asked: Sequence[Asked], dossier: Dossier, arm: str) -> list[Line]:
+    """The readings of an arm that were decided, in the order of the questions."""
+    lines = []
+    for one in asked:
+        for name, rows in by_reading(one, dossier.rows.get(one.name, ())).items():
+            reading = next(reading for reading in one.readings if reading.name == name)
+            of_arm = tuple(row for row in rows if row.claim.compare[0] == arm)
+            if of_arm:
+                lines.append(Line(one, reading, of_arm))
+    return lines
+
+
+def verdict_view(asked: Sequence[Asked], dossier: Dossier, arms: Sequence[str]) -> ReportView:
+    """A table per arm: a row per reading, a column per arm that it is compared with."""
+    tables = tuple(_verdict_table(lines_of(asked, dossier, arm), arm) for arm in arms)
+    return ReportView("Verdicts", tuple(table for table in tables if table.rows), tuple(_notes(asked, dossier)))
+
+
+def _verdict_table(lines: Sequence[Line], arm: str) -> Table:
+    others = list(dict.fromkeys(row.claim.compare[1] for line in lines for row in line.rows))
+    columns = (Column("reading", key=True), Column(arm), *(Column(f"against {other}") for other in others))
+    rows = tuple(_cells(line, arm, others) for line in lines)
+    return Table(f"{arm} against {listing(others)}", columns, rows, (SIGN_NOTE, *summary(lines, arm)))
+
+
+SIGN_NOTE = (
+    "better or worse: its difference and 95% interval (x: a ratio), at least the smallest worth the name, with p"
+    " adjusted for all claims of the comparison; no difference: shown to be smaller than that."
+)
+
+
+def _cells(line: Line, arm: str, others: Sequence[str]) -> tuple[Cell, ...]:
+    by_other = {row.claim.compare[1]: row for row in line.rows}
+    return (
+        Cell(line.asked.head(line.reading)),
+        Cell(words=_value(line.rows[0], arm)),
+        *(_verdict_cell(by_other[other]) if other in by_other else Cell() for other in others),
+    )
+
+
+def _value(row: Row, arm: str) -> str:
+    """The mean or median of an arm; of two cells, how far the first is from the second."""
+    values = [row.centres[arm, cell] for cell in row.claim.cells]
+    return centre(row, values[0]) if len(values) == 1 else signed(row, values[0] - values[1])
+
+
+def _verdict_cell(row: Row) -> Cell:
+    verdict = row.decision.verdict
+    limits = f" [{interval(row)}]" if interval(row) else ""
+    return Cell(
+        row.effect,
+        low=row.low,
+        high=row.high,
+        n=row.decision.n,
+        words=f"{OUTCOMES[verdict]} {effect(row)}{limits}",
+        mark=MARKS[verdict],
+    )
+
+
+def summary(lines: Sequence[Line], arm: str) -> Iterator[str]:
+    """A sentence per arm that it is compared with: where it is better, and where worse."""
+    others = dict.fromkeys(row.claim.compare[1] for line in lines for row in line.rows)
+    for other in others:
+        places: dict[Verdict, list[str]] = {}
+        for line in lines:
+            for row in line.rows:
+                if row.claim.compare[1] == other:
+                    places.setdefault(row.decision.verdict, []).append(line.asked.head(line.reading))
+        yield f"{arm} against {other}: {_counted(places)}."
+
+
+def _counted(places: dict[Verdict, list[str]]) -> str:
+    parts = [
+        f"{word} in {len(places[verdict])}" + (f" ({listing(places[verdict])})" if verdict in NAMED else "")
+        for verdict, word in OUTCOMES.items()
+        if verdict in places
+    ]
+    return f"{', '.join(parts)} of {plural(sum(map(len, places.values())), 'reading')}"
+
+
+NAMED = ("supported", "contradicted")
+
+
+def _notes(asked: Sequence[Asked], dossier: Dossier) -> Iterator[str]:
+    heads = {one.name: one.heads for one in asked}
+    for name, reason in dossier.unasked.items():
+        yield f"not asked: {heads[name]}: {reason}."
+    for name, sentences in dossier.remarks.items():
+        for text in sentences:
+            yield f"{heads[name]}: {text}"
+
+
+def rank_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
+    """The place of each arm among all, per reading."""
+    arms = list(dict.fromkeys(arm for one in asked for arm in one.study.arms))
+    rows = []
+    for one in asked:
+        for reading in one.readings:
+            if places := dossier.ranks.get((one.name, reading.name)):
+                rows.append((Cell(one.head(reading)), *(_rank_cell(places.get(arm)) for arm in arms)))
+    columns = (Column("reading", key=True), *map(Column, arms))
+    tables = (Table("Place among all arms", columns, tuple(rows), (RANK_NOTE,)),) if rows else ()
+    return ReportView("Ranks", tables)
+
+
+RANK_NOTE = (
+    "1 is the best; in brackets the 95% interval from resampled replicates. Arms whose intervals overlap are not told"
+    " apart by this."
+)
+
+
+def _rank_cell(rank: Rank | None) -> Cell:
+    if rank is None:
+        return Cell()
+    words = f"{rank.place:g} [{rank.low:g}-{rank.high:g}]"
+    return Cell(rank.place, low=rank.low, high=rank.high, words=words, mark="best" if rank.high <= 1 else "")
+
+
+def decision_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
+    """How each verdict came about: its numbers, a sentence for each, and a figure per reading."""
+    titles = ["verdict", "effect", "95% interval", "p", "adjusted", "n"]
+    columns = (Column("arm", key=True), Column("against", key=True), *map(Column, titles))
+    decided = list(_readings(asked, dossier))
+    tables = [
+        Table(head, columns, tuple(map(_decision_cells, rows)), tuple(map(sentence, rows))) for head, rows in decided
+    ]
+    return ReportView("How it was decided", tuple(tables), figures=Drawn(lambda: _figures(decided)))
+
+
+def _readings(asked: Sequence[Asked], dossier: Dossier) -> Iterator[tuple[str, Sequence[Row]]]:
+    """Each reading that was decided: its question with what it is called, and its rows."""
+    for one in asked:
+        for name, rows in by_reading(one, dossier.rows.get(one.name, ())).items():
+            reading = next(reading for reading in one.readings if reading.name == name)
+            if rows:
+                yield f"{one.head(reading)}: {reading.asks}", rows
+
+
+def _figures(decided: Sequence[tuple[str, Sequence[Row]]]) -> dict[str, Figure | str]:
+    """A forest plot per reading: an effect and its interval for each pair of arms."""
+    from bnbench.figures.places import slug
+    from bnbench.figures.scorecard import scorecard
+
+    figures: dict[str, Figure | str] = {}
+    for head, rows in decided:
+        pairs = [row.claim.compare for row in rows]
+        table = with_units(rows).assign(
+            study=[arm for arm, _ in pairs],
+            claim=[f"against {other}" for _, other in pairs],
+            verdict=[OUTCOMES[row.decision.verdict] for row in rows],
+        )
+        name, figure = slug(head.partition(":")[0]), scorecard(table)
+        figures[name] = figure if isinstance(figure, str) else replace(figure, name=name, title=head)
+    return figures
+
+
+def _decision_cells(row: Row) -> tuple[Cell, ...]:
+    decision = row.decision
+    return (
+        *map(Cell, row.claim.compare),
+        Cell(OUTCOMES[decision.verdict], mark=MARKS[decision.verdict]),
+        Cell(row.effect, low=row.low, high=row.high, n=decision.n, words=effect(row)),
+        Cell(low=row.low, high=row.high, words=interval(row)),
+        Cell(decision.raw_p, words=f"{decision.raw_p:.2g}"),
+        Cell(decision.p, words=f"{decision.p:.2g}"),
+        Cell(decision.n),
+    )
+
+
+def outcome_counts(rows: Sequence[Row]) -> Counter[str]:
+    """How many verdicts there are of each kind."""
+    return Counter(OUTCOMES[row.decision.verdict] for row in rows)
