@@ -34,8 +34,9 @@ lint: $(VENV)/installed-dev  ## style, types, layers, spelling and the links of 
 	$(BIN)/codespell $(SPELLED)
 	$(BIN)/python docs/links.py
 
-schema: $(VENV)/installed  ## write what the program says without torch, after a change of options, defaults or docstrings
+schema: $(VENV)/installed  ## write what the program says without torch and docs/reference.md, after a change of options, defaults or docstrings
 	$(BIN)/python -m bnbench.schema_writer
+	$(BIN)/python docs/reference.py
 
 bench: $(VENV)/installed-bench  ## time whole sweeps beside plain scripts, Lightning and Hydra; QUICK=1 takes three minutes
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
