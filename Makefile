@@ -51,7 +51,7 @@ reference: $(VENV)/installed  ## decide all claims at cpu scale, in minutes, and
 	cp results/study-scorecard-cpu.csv results/study-scorecard-cpu.md results/reference/
 	for runs in results/study-*-cpu/runs.csv; do cp $$runs results/reference/$$(basename $$(dirname $$runs)).csv; done
 
-picture: $(VENV)/installed  ## run the README's first two commands and draw what they print into docs/report.svg
+picture: $(VENV)/installed  ## run the README's first two commands and draw what they print and its page into docs/
 	$(BIN)/python docs/picture.py
 
 clean:  ## remove what was installed and built; results and data stay

@@ -100,7 +100,7 @@ def _text(words: str | None) -> str:
 
 def _settings() -> Iterator[str]:
     yield "## Settings\n"
-    yield "Behind an option stand the choices that have it, in brackets. [The norms](norms.md) are told apart on a page.\n"
+    yield "Behind an option stand the choices that have it, in brackets. More: [the norms](norms.md).\n"
     yield "| key | default | can be | what it is |"
     yield "|---|---|---|---|"
     for entry in entries(Composer(Known())):
