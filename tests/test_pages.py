@@ -56,6 +56,18 @@ def test_the_tutorial(program: Program) -> None:
     assert Path("first.html").is_file() and list(Path("figures").glob("batch-sizes-*.svg"))
 
 
+def test_the_page_on_own_data(program: Program) -> None:
+    for text in re.findall(r"```python\n(.*?)```", page("own-data"), flags=re.S):
+        exec(compile(text, "own-data.md", "exec"), {})
+    said = carried_out(program, "own-data")
+    assert "12 completed" in said[0] and "4 completed" in said[2]
+
+
+def test_the_page_on_gpus(program: Program) -> None:
+    (said,) = carried_out(program, "gpu")
+    assert "32 to train on " in said
+
+
 def test_the_page_on_reports(small: Program) -> None:
     carried_out(small, "reports")
     names = ("small.html", "small.md", "small.tex", "small.csv", "small-report.html", "figures/batch-sizes-all.png")
