@@ -40,10 +40,18 @@ def carried_out(program: Program, name: str) -> list[str]:
     return said
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+    """A results folder with the sweep ``small``."""
+    results = tmp_path_factory.mktemp("trained") / "results"
+    bnbench.sweep(*SMALL, name="small", jobs=1, results=results)
+    return results
+
+
 @pytest.fixture
-def small(program: Program) -> Program:
-    """The program in a folder with the sweep ``small``."""
-    assert program("sweep", "--name", "small", "--launcher", "inline", *SMALL).code == 0
+def small(program: Program, trained: Path, tmp_path: Path) -> Program:
+    """The program in a folder with a copy of the sweep ``small``."""
+    shutil.copytree(trained, tmp_path / "results")
     return program
 
 
