@@ -34,8 +34,9 @@ lint: $(VENV)/installed-dev  ## style, types, layers, spelling and the links of 
 	$(BIN)/codespell $(SPELLED)
 	$(BIN)/python docs/links.py
 
-schema: $(VENV)/installed  ## write what the program says without torch, after a change of options, defaults or docstrings
+schema: $(VENV)/installed  ## write what the program says without torch and docs/reference.md, after a change of options, defaults or docstrings
 	$(BIN)/python -m bnbench.schema_writer
+	$(BIN)/python docs/reference.py
 
 bench: $(VENV)/installed-bench  ## time whole sweeps beside plain scripts, Lightning and Hydra; QUICK=1 takes three minutes
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
@@ -50,7 +51,7 @@ reference: $(VENV)/installed  ## decide all claims at cpu scale, in minutes, and
 	cp results/study-scorecard-cpu.csv results/study-scorecard-cpu.md results/reference/
 	for runs in results/study-*-cpu/runs.csv; do cp $$runs results/reference/$$(basename $$(dirname $$runs)).csv; done
 
-picture: $(VENV)/installed  ## run the README's first two commands and draw what they print into docs/report.svg
+picture: $(VENV)/installed  ## run the README's first two commands and draw what they print and its page into docs/
 	$(BIN)/python docs/picture.py
 
 clean:  ## remove what was installed and built; results and data stay

@@ -1,6 +1,7 @@
-"""Draw docs/report.svg, the picture in the README: what its first two commands print. `make picture` runs it.
+"""Draw the pictures in the README from its first two commands. `make picture` runs it.
 
-The commands are run in an empty folder. The same machine draws the same picture, to the byte.
+docs/report.svg is what they print: the same machine draws the same picture, to the byte. docs/page.png is the page
+of the first view of the same report, as Chromium shows it. The commands are run in an empty folder.
 """
 
 import html
@@ -8,6 +9,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,9 @@ from rich.text import Text
 from bnbench import reports, store
 
 HERE = Path(__file__).resolve().parent
-PICTURE = HERE / "report.svg"
+PICTURE, PAGE = HERE / "report.svg", HERE / "page.png"
+PAGE_SIZE = 1280, 1325
+"""Pixels of the window in which the page is shown."""
 SYSTEM_FONTS = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.S)
 WIDTH, CELL = 100, 12.2
 """Columns of the terminal, and how wide one is drawn."""
@@ -54,6 +58,16 @@ def drawn(sweep: Path) -> str:
     return console.export_svg(title="bnbench", code_format=SYSTEM_FONTS)
 
 
+def draw_page(sweep: Path, picture: Path) -> None:
+    """Write the picture of the page of the README's report of a sweep, in light colours."""
+    file = sweep.parent / "page.html"
+    file.write_text(reports.render(reports.report_sweeps([sweep], VIEWS[:1], BASELINE), "html"), encoding="utf-8")
+    options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-color-profile=srgb")
+    window = f"--window-size={','.join(map(str, PAGE_SIZE))}"
+    words = ["chromium", *options, window, f"--screenshot={picture}", file.as_uri()]
+    subprocess.run(words, check=True, capture_output=True, timeout=120)
+
+
 def text(picture: str) -> str:
     """What a picture says, line by line, as a terminal shows it."""
     lines: dict[float, str] = {}
@@ -66,5 +80,11 @@ def text(picture: str) -> str:
 if __name__ == "__main__":
     os.environ["PYTHONWARNINGS"] = "ignore"
     with tempfile.TemporaryDirectory() as empty:
-        PICTURE.write_text(drawn(trained(Path(empty))), encoding="utf-8")
-    print(f"drew {PICTURE}")
+        sweep = trained(Path(empty))
+        PICTURE.write_text(drawn(sweep), encoding="utf-8")
+        print(f"drew {PICTURE}")
+        if shutil.which("chromium"):
+            draw_page(sweep, PAGE)
+            print(f"drew {PAGE}")
+        else:
+            print(f"{PAGE} stays as it was: there is no chromium")

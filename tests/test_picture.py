@@ -1,4 +1,4 @@
-"""The picture in the README is what its first two commands print."""
+"""The pictures in the README are what its first two commands print, and the page of their report."""
 
 import re
 import sys
@@ -28,6 +28,12 @@ def cells(text: str) -> dict[str, list[tuple[float, float]]]:
         norm: [(float(mean), float(deviation)) for mean, deviation in re.findall(f"({NUMBER}) ± ({NUMBER})", rest)]
         for norm, rest in rows
     }
+
+
+def test_the_page_is_drawn_as_the_program_says_and_small_enough_for_a_readme(picture):
+    content = picture.PAGE.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n" and len(content) < 300_000
+    assert (int.from_bytes(content[16:20]), int.from_bytes(content[20:24])) == picture.PAGE_SIZE
 
 
 @pytest.mark.slow

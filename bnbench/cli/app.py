@@ -16,7 +16,22 @@ from typing import Annotated, cast
 import typer
 from rich.text import Text
 
-from bnbench.cli import compare, diff, export, listing, merge, rename, report, run, show, study, sweep, tag, trash
+from bnbench.cli import (
+    compare,
+    diff,
+    export,
+    listing,
+    merge,
+    rename,
+    report,
+    run,
+    shell_script,
+    show,
+    study,
+    sweep,
+    tag,
+    trash,
+)
 from bnbench.cli.commands import Command, Group, check_dashes, hoist_global_options
 from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
@@ -52,6 +67,7 @@ app.command("merge", cls=Command)(merge.merge)
 app.command("export", cls=Command)(export.export)
 app.command("tag", cls=Command)(tag.tag)
 app.command("list", cls=Command)(listing.list_components)
+app.command("completion", cls=Command)(shell_script.completion)
 
 
 def _print_version(value: bool) -> None:

@@ -19,11 +19,11 @@ from bnbench.schema.torchvision_names import torchvision_names
 from bnbench.spec import OPTIMS, SCHEDULES, Evaluate, RunSpec, Split
 
 INSTRUCTION = "_BNBENCH_COMPLETE"
-"""The variable by which a shell asks."""
+"""The variable by which a shell asks: it holds the command line up to the cursor."""
+LINE = "_TYPER_COMPLETE_ARGS"
+"""The variable in which Typer looks for that line."""
 NESTED: dict[str, type] = {"split": Split, "evaluate": Evaluate}
 CLOSED: dict[str, Mapping[str, type]] = {"optim": OPTIMS, "schedule": SCHEDULES}
-BREAK = "="
-"""Characters at which bash breaks words: it hands ``norm=ba`` over as three; ``batch`` replaces the last."""
 
 
 def settings(incomplete: str) -> list[str]:
@@ -100,9 +100,7 @@ def _defaults(key: str) -> Iterator[Any]:
 
 def typed_words() -> list[str]:
     """The words of the command line that a shell asks about, without the program and the word that is completed."""
-    if "COMP_WORDS" in os.environ:
-        return _bash_words()[1:-1]
-    text = os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    text = os.environ.get(LINE, "")
     try:
         words = shlex.split(text)
     except ValueError:  # a quote is open still
@@ -110,38 +108,21 @@ def typed_words() -> list[str]:
     return words[1:] if text.endswith(" ") else words[1:-1]
 
 
-def _bash_words() -> list[str]:
-    """The words up to the one that is completed, as bash has broken them."""
-    place = int(os.environ.get("COMP_CWORD") or 0)
-    return re.split(r"[ \n]", os.environ.get("COMP_WORDS", ""))[: place + 1]
-
-
 def answering_shells(program: Callable[[], Any]) -> None:
-    """Run a program that a shell may ask for completions; bash is told of what stands behind its last break."""
+    """Run a program that a shell asks for completions of the line in :data:`INSTRUCTION`.
+
+    The answers are whole words, one a line, with a tab and a few words of help behind some.
+    """
     from typer.completion import completion_init  # type: ignore[attr-defined]
 
     completion_init()
-    words = _bash_words()
-    if os.environ[INSTRUCTION] != "complete_bash" or BREAK not in words:
-        program()
-        return
-    whole, cut = _joined(words)
-    os.environ |= {"COMP_WORDS": "\n".join(whole), "COMP_CWORD": str(len(whole) - 1)}
+    line = os.environ[INSTRUCTION]
+    os.environ |= {INSTRUCTION: "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", LINE: line}
+    word = "" if line[-1:].isspace() else (line.split() or [""])[-1]
+    option = re.match(r"--[\w-]+=", word)
     try:
         with redirect_stdout(io.StringIO()) as answer:
             program()
     finally:
-        for line in answer.getvalue().splitlines():
-            print(line.removeprefix(cut), file=sys.stdout)
-
-
-def _joined(words: list[str]) -> tuple[list[str], str]:
-    """Words with settings in one piece again, and what of the last one bash does not take anew."""
-    whole: list[str] = []
-    for index, word in enumerate(words):
-        if whole and (word == BREAK or (index and words[index - 1] == BREAK)):
-            whole[-1] += word
-        else:
-            whole.append(word)
-    cut = whole[-1][: whole[-1].rfind(BREAK) + 1] if BREAK in words[-2:] else ""
-    return whole, cut.partition(BREAK)[2] if cut.startswith("--") else cut  # values of an option come without its name
+        for text in answer.getvalue().splitlines():
+            print(f"{option[0] if option else ''}{text}", file=sys.stdout)

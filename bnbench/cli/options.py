@@ -80,6 +80,7 @@ FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
 EXPORT_NAMES = ("spec", "csv", "tensorboard", "mlflow", "wandb")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline")
+SHELL_NAMES = ("bash", "zsh", "fish")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
 """Names that are offered before the modules that have them are imported."""
 

@@ -58,6 +58,7 @@ def results(compiled: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (0, "--help"),
         (0, "sweep --help"),
+        (0, "completion bash"),
         (0, "list settings"),
         (0, "list norms"),
         (0, "list models"),

@@ -21,12 +21,13 @@ COMMANDS = [
     "show",
     "diff",
     "list",
+    "completion",
     "study",
     "study run",
     "study show",
     "study list",
 ]
-WITH_EXAMPLES = ["run", "sweep", "report", "ls", "show", "diff", "study run", "study show"]
+WITH_EXAMPLES = ["run", "sweep", "report", "ls", "show", "diff", "completion", "study run", "study show"]
 SPECIAL = set("()[]{}*?<>|&;!~`$#")
 """What bash or zsh would take for its own outside of quotes."""
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -22,7 +22,8 @@ from rich.console import Console
 
 from bnbench.cli import display
 from bnbench.cli.display import SweepDisplay
-from bnbench.cli.status import Status, clock
+from bnbench.cli.status import Status
+from bnbench.progress import clock
 from bnbench.session import Progress
 from bnbench.worker import End
 from tests import warm
