@@ -52,6 +52,13 @@ def _prestarted(paths: session.Paths, jobs: int | None = None) -> session.Presta
     return None if jobs == 1 else session.Prestart(partial(launch.prestart, "bnbench.worker"))
 
 
+def _begun(paths: session.Paths, jobs: int | None) -> None:
+    """Let workers begin to import, as there will be something to train."""
+    prestart = _prestarted(paths, jobs)
+    if prestart is not None and paths.plugin is None:
+        prestart.begin()
+
+
 def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=2)
 
@@ -193,9 +200,7 @@ def verdicts(*words: str, scale: str = "cpu", jobs: int | None = None, **paths: 
         BnbenchError: something is wrong with the request.
     """
     places = _paths(**paths)
-    prestart = _prestarted(places, jobs)
-    if prestart is not None and places.plugin is None:
-        prestart.begin()
+    _begun(places, jobs)
     place = study.Place(places.results, places.data, places.plugin)
     names, settings = study.told_apart(words)
     studies = study.varied(study.load(names), settings, place.components)
@@ -226,8 +231,7 @@ def compare(
     Args:
         words: norms, with options in one text (``"group groups=8"``); and settings of all runs (``"seeds=40"``).
         against: what each is compared with; by default batch, group, layer, rms and none.
-        on: tasks, such as ``"mnist-cnn"``.
-        scale: ``smoke``, ``cpu`` or ``gpu``.
+        on: tasks, such as ``"mnist-cnn"``; ``scale`` is ``smoke``, ``cpu`` or ``gpu``.
         budget: seconds after which what is decided is returned.
         every_pair: compare all of them with each other.
         jobs: worker processes; 1 trains in this process, unless on a GPU.
@@ -237,9 +241,7 @@ def compare(
         BnbenchError: something is wrong with the request.
     """
     places = _paths(**paths)
-    prestart = _prestarted(places, jobs)
-    if prestart is not None and places.plugin is None:
-        prestart.begin()
+    _begun(places, jobs)
     place = study.Place(places.results, places.data, places.plugin)
     request = comparison.read_comparison(words, against, on, scale, place, every_pair)
 

@@ -25,13 +25,12 @@ from bnbench.cli.options import (
     Tasks,
 )
 from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, told_if_full
-from bnbench.cli.settings import STANDARD_OUTPUT, Settings
+from bnbench.cli.settings import Settings
 from bnbench.console import echo
 from bnbench.text import plural
 
 if TYPE_CHECKING:
-    from bnbench.comparison import Asked, Dossier, Size
-    from bnbench.reports import Report
+    from bnbench.comparison import Asked, Comparison, Dossier, Size
     from bnbench.study import Place, Row, ScaleName
 
 
@@ -60,8 +59,10 @@ def compare(
     with planning("the comparison"):
         prestart_plugin(plugin)
         from bnbench import comparison, session, study
+        from bnbench.cli.output import checked_output
 
         session.TrainingOptions(jobs=jobs).check()
+        file = checked_output(out)
         place = study.Place(settings.results, settings.data, plugin, retry_failed)
         request = comparison.read_comparison(words, against or (), on or (), scale, place, every)
         found = comparison.sizes(request.asked, request.scale, place)
@@ -72,9 +73,7 @@ def compare(
     left = float("inf") if budget is None else budget - (time.monotonic() - began)
     echo(comparison.power_note(request))
     dossier = _trained(found, request.scale, place, jobs, left)
-    command = shlex.join(["bnbench", *sys.argv[1:]])
-    facts = comparison.facts_of(request.arms, place)
-    _show(comparison.dossier_report(request, dossier, facts, place.components, command), out)
+    _show(request, dossier, place, file)
     raise typer.Exit(1 if dossier.failures else 0)
 
 
@@ -98,7 +97,7 @@ def _trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | 
     from bnbench import comparison
     from bnbench.cli.study import Trainer
 
-    trainer = Trainer(jobs)
+    trainer = Trainer(jobs, brief=True)
     try:
         with told_if_full(place.results):
             return comparison.compare(found, scale, place, trainer.train, budget, _show_question)
@@ -116,12 +115,14 @@ def _show_question(asked: Asked, rows: Sequence[Row]) -> None:
     echo(f"decided: {asked.heads}: {counts}")
 
 
-def _show(report: Report, out: Path | None) -> None:
-    """Print the verdicts, or write the whole dossier to a file."""
+def _show(request: Comparison, dossier: Dossier, place: Place, out: Path | None) -> None:
+    """Print the verdicts, and write the whole dossier to a file."""
     from bnbench import comparison, reports
     from bnbench.cli.output import format_of, show_report, write_text
 
+    command, facts = shlex.join(["bnbench", *sys.argv[1:]]), comparison.facts_of(request.arms, place)
+    report = comparison.dossier_report(request, dossier, facts, place.components, command)
     echo()
     show_report(comparison.short_report(report))
-    if out is not None and out != STANDARD_OUTPUT:
+    if out is not None:
         write_text(out, reports.render(report, format_of(out)))

@@ -102,13 +102,15 @@ class SweepDisplay:
 
     Args:
         began: when the program began, on the clock of :func:`time.monotonic`; now by default.
+        brief: in a pipe, say nothing of what takes less than ten seconds.
     """
 
-    def __init__(self, began: float | None = None) -> None:
+    def __init__(self, began: float | None = None, brief: bool = False) -> None:
         self._console = plain_console(whole=True)
         now = time.monotonic()
         self._began = now if began is None else began
-        self._told = -math.inf
+        self._told = now if brief else -math.inf
+        self._brief = brief
         self._asked: tuple[float | None, float] = None, now
         self._silence = _Silence()
         self._status = Status()
@@ -139,7 +141,8 @@ class SweepDisplay:
             return
         over = progress.done == progress.total
         now = time.monotonic()
-        if (over and last is not None) or (not over and now - self._told >= PLAIN_SECONDS):
+        ended = over and last is not None and not self._brief
+        if ended or (not over and now - self._told >= PLAIN_SECONDS):
             self._told = now
             self._console.print(self._line(progress))
 

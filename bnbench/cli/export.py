@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,9 @@ from bnbench.console import echo
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.paths import shown_path
 from bnbench.text import plural
+
+if TYPE_CHECKING:
+    from bnbench import store
 
 
 def export(
@@ -49,19 +53,24 @@ def export(
     _check_free(out)
     folder, identities = (place.folder, [place.identity]) if isinstance(place, RunPlace) else (place, None)
     runs = store.load_single_runs(folder, identities or list(store.checked_rows(folder)))
+    notes = _exported(form, runs, out)
+    echo(f"wrote {plural(len(runs), 'run')} to {shown_path(out)}", error=True)
+    for note in notes:
+        echo(note, error=True)
+
+
+def _exported(form: str, runs: Sequence[store.SingleRun], out: Path) -> Sequence[str]:
+    """Write runs into a folder, which is not there afterwards if it was not before and nothing is written; notes."""
     from bnbench.exports import FORMS
 
     is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        notes = FORMS[form](runs, out)
+        return FORMS[form](runs, out)
     except InvalidRequest:
         if is_new:
             out.rmdir()
         raise
-    echo(f"wrote {plural(len(runs), 'run')} to {shown_path(out)}", error=True)
-    for note in notes:
-        echo(note, error=True)
 
 
 def _check_free(out: Path) -> None:

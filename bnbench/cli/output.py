@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from bnbench.cli.settings import STANDARD_OUTPUT
 from bnbench.console import echo, plain_console
 from bnbench.errors import InvalidRequest
 from bnbench.reports import Report, print_report, render
@@ -55,6 +56,33 @@ def format_of(path: Path | None) -> str:
     return FORMAT_OF.get(ending, "terminal")
 
 
+def checked_output(path: Path | None) -> Path | None:
+    """The file that ``--out`` names, None for standard output: what cannot be written is refused before work begins.
+
+    Raises:
+        InvalidRequest: no format has its ending, there is no such folder, or it belongs to a sweep's results.
+    """
+    if path is None or path == STANDARD_OUTPUT:
+        return None
+    format_of(path)
+    _place(path)
+    return path
+
+
+def _place(path: Path) -> Path:
+    """Where a file is written to.
+
+    Raises:
+        InvalidRequest: there is no such folder, or it belongs to a sweep's results.
+    """
+    target = Path(os.path.realpath(path))
+    if belongs_to_sweep(target):
+        raise InvalidRequest([f"--out {path}: is a file of a sweep's results; choose another name"])
+    if not target.parent.is_dir():
+        raise InvalidRequest([f"--out {path}: there is no folder {target.parent}; make it, or choose another one"])
+    return target
+
+
 def write_text(path: Path, text: str, quiet: bool = False) -> None:
     """Write a file and, unless quiet, say so: into what is there (a file, a link, a device); a new file appears whole.
 
@@ -62,11 +90,7 @@ def write_text(path: Path, text: str, quiet: bool = False) -> None:
         InvalidRequest: the file cannot be written, or belongs to a sweep's results.
     """
     try:
-        target = Path(os.path.realpath(path))
-        if belongs_to_sweep(target):
-            raise InvalidRequest([f"--out {path}: is a file of a sweep's results; choose another name"])
-        if not target.parent.is_dir():
-            raise InvalidRequest([f"--out {path}: there is no folder {target.parent}; make it, or choose another one"])
+        target = _place(path)
         if _is_there(path):
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
         else:

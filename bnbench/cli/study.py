@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from bnbench.cli.commands import Command, Group
-from bnbench.cli.options import AllStudies, Jobs, Plugin, RetryFailed, Scale, StudiesWords, StudyWords
+from bnbench.cli.options import AllStudies, Jobs, Out, Plugin, RetryFailed, Scale, StudiesWords, StudyWords
 from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted, told_if_full
 from bnbench.cli.settings import Settings
 from bnbench.console import echo
@@ -122,6 +123,7 @@ def run(
     scale: Scale = "cpu",
     jobs: Jobs = None,
     retry_failed: RetryFailed = False,
+    out: Out = None,
     plugin: Plugin = None,
 ) -> None:
     """Train what studies still lack, decide their claims together, and print the scorecard.
@@ -136,8 +138,10 @@ def run(
     with planning("the studies"):
         prestart_plugin(plugin)
         from bnbench import session, study
+        from bnbench.cli.output import checked_output
 
         session.TrainingOptions(jobs=jobs).check()
+        file = checked_output(out)
         studies = _asked([*(study.names() if every else []), *(words or [])], plugin)
         if not studies:
             raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])
@@ -148,7 +152,7 @@ def run(
     command = shlex.join(
         ["bnbench", "study", "run", *(["--all"] if every else []), *(words or []), "--scale", scale_name]
     )
-    _decide(findings, scale_name, settings.results, command)
+    _decide(findings, scale_name, settings.results, command, file)
     raise typer.Exit(1 if any(one.failures for one in findings) else 0)
 
 
@@ -179,14 +183,27 @@ def _trained(studies: Sequence[Study], scale: ScaleName, place: Place, jobs: int
         raise
 
 
-def _decide(studies: Sequence[Findings], scale: ScaleName, results: Path, command: str) -> None:
-    """Decide the claims of studies; print the scorecard and write it, with the command that it comes from."""
-    from bnbench import study
-    from bnbench.cli.output import show_report
+def _decide(
+    studies: Sequence[Findings], scale: ScaleName, results: Path, command: str, out: Path | None = None
+) -> None:
+    """Decide the claims of studies; print the scorecard and write it, with the command that it comes from.
+
+    Args:
+        out: a file for it beside those in the results folder.
+    """
+    from bnbench import reports, study
+    from bnbench.cli.output import format_of, show_report, write_text
 
     rows, changes = study.scorecard(studies), studies[0].study.changes
+    shown = study.report(rows, scale, changes)
     echo()
-    show_report(study.report(rows, scale, changes))
+    show_report(shown)
+    if out is not None:
+        from bnbench.environment import environment
+
+        where = tuple((key, str(value)) for key, value in environment().items())
+        whole = replace(shown, provenance=(("command", command), *where))
+        write_text(out, reports.render(whole, format_of(out)))
     files = study.write(rows, scale, results, command, changes)
     echo(f"\nwrote {' and '.join(str(_shown(path)) for path in files)}", error=True)
 
@@ -194,22 +211,26 @@ def _decide(studies: Sequence[Findings], scale: ScaleName, results: Path, comman
 class Trainer:
     """Carries out plans and shows how far they are.
 
+    Args:
+        brief: many plans follow each other, and are not told of one by one.
+
     Attributes:
         interrupted: whether the user stopped a training, and was told so.
     """
 
-    def __init__(self, jobs: int | None) -> None:
-        self._jobs, self.interrupted = jobs, False
+    def __init__(self, jobs: int | None, brief: bool = False) -> None:
+        self._jobs, self._brief, self.interrupted = jobs, brief, False
 
     def train(self, one: Study, part: str, plan: session.Plan) -> session.Summary:
         """Train what is pending of a plan."""
         from bnbench import study
         from bnbench.cli.display import SweepDisplay, show_plan
 
-        show_plan(plan, f"{one.name}, {part}")
-        with SweepDisplay() as display:
+        if not self._brief:
+            show_plan(plan, f"{one.name}, {part}")
+        with SweepDisplay(brief=self._brief) as display:
             summary = study.execute(one, plan, self._jobs, display.update)
-        if summary.interrupted or summary.failures:
+        if not self._brief and (summary.interrupted or summary.failures):
             display.end(summary)
         self.interrupted = summary.interrupted
         return summary

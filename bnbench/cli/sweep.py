@@ -59,21 +59,27 @@ def sweep(
         _begin(settings, name, plugin, to_train=not dry_run)
         from bnbench import session
 
-        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast)
-        options.check()
+        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast).checked()
         grid = session.Grid(overrides or (), zips or (), excludes or ())
-        paths = session.Paths(settings.results, settings.data, plugin)
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
+        paths = session.Paths(settings.results, settings.data, plugin)
         plan = session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
         plan = session.saving_weights(plan) if save_weights else plan
-        resources = options.resources(plan) if dry_run else None
-        estimate = session.estimate(plan, resources) if resources else None
+        forecast = _forecast(plan, options) if dry_run else None
         show_no_more()
         _check_extension(plan, is_agreed=extend or dry_run)
     _show(plan, is_named=name is not None, full=dry_run)
-    if estimate is None or resources is None:
+    if forecast is None:
         raise typer.Exit(_train(plan, options, start, is_named=name is not None))
-    _show_estimate(plan, resources.workers, estimate, extend)
+    _show_estimate(plan, *forecast, extend)
+
+
+def _forecast(plan: session.Plan, options: session.TrainingOptions) -> tuple[int, session.Estimate]:
+    """The workers of a plan, and the time that they take."""
+    from bnbench import session
+
+    resources = options.resources(plan)
+    return resources.workers, session.estimate(plan, resources)
 
 
 def _begin(settings: Settings, name: str | None, plugin: Path | None, to_train: bool) -> None:

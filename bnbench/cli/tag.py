@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -32,20 +33,13 @@ def tag(
     bnbench tag r4618 small/r6206 best
     """
     from bnbench import store
-    from bnbench.cli.references import no_run, run_places
 
     settings: Settings = context.obj
     *runs, name = words
     if not runs:
         raise InvalidRequest([f"tag: name the runs, then the tag; there is only {name!r:.80}"])
     store.check_tag(name)
-    places: dict[Path, dict[str, None]] = {}
-    for word in runs:
-        told: list[str] = []
-        if not (found := run_places(settings, word, told)):
-            raise no_run(settings, word, told)
-        for place in found:
-            places.setdefault(place.folder, {})[place.identity] = None
+    places = _places(settings, runs)
     for folder in places:
         store.check_writable(folder)
     changed = [(folder, store.change_tag(folder, identities, name, remove)) for folder, identities in places.items()]
@@ -55,3 +49,21 @@ def tag(
         none = "no run had it" if remove else "all runs had it already"
         count = f"{plural(len(identities), 'run')} {verb} the tag {name}"
         echo(f"{folder.name}: {count if identities else none}")
+
+
+def _places(settings: Settings, words: Sequence[str]) -> dict[Path, dict[str, None]]:
+    """The runs that some words name, by the folders of their sweeps.
+
+    Raises:
+        InvalidRequest: a word names none.
+    """
+    from bnbench.cli.references import no_run, run_places
+
+    places: dict[Path, dict[str, None]] = {}
+    for word in words:
+        told: list[str] = []
+        if not (found := run_places(settings, word, told)):
+            raise no_run(settings, word, told)
+        for place in found:
+            places.setdefault(place.folder, {})[place.identity] = None
+    return places

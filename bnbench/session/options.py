@@ -49,6 +49,11 @@ class TrainingOptions:
         if problems:
             raise InvalidRequest(problems)
 
+    def checked(self) -> TrainingOptions:
+        """The options, once :meth:`check` has found nothing wrong with them."""
+        self.check()
+        return self
+
     def resources(self, plan: Plan) -> Resources:
         """The resources that train the pending runs of a plan."""
         lanes = _LANES[self.lanes] if self.lanes in _LANES else int(self.lanes)
