@@ -46,7 +46,7 @@ calibration: $(VENV)/installed  ## how often verdicts are wrong, by simulation a
 	$(BIN)/python -m benchmarks.real_runs
 
 reference: $(VENV)/installed  ## decide all claims at cpu scale, in minutes, and keep scorecard and runs
-	$(BIN)/bnbench study run --all --scale cpu
+	$(BIN)/bnbench study run --all --scale cpu --out results/study-scorecard-cpu.html
 	mkdir -p results/reference
 	cp results/study-scorecard-cpu.csv results/study-scorecard-cpu.md results/reference/
 	for runs in results/study-*-cpu/runs.csv; do cp $$runs results/reference/$$(basename $$(dirname $$runs)).csv; done

@@ -178,3 +178,23 @@ def test_a_folder_in_place_of_a_scorecard_is_refused_before_anything_is_trained(
     says = "results/study-scorecard-smoke-memory.csv: must be a file, and is a folder; move it away"
     assert result.code == 2 and result.err == f"error: {says}\n"
     assert [path.name for path in Path("results").iterdir()] == ["study-scorecard-smoke-memory.csv"]
+
+
+def test_a_scorecard_is_written_as_a_page(program: Program, tmp_path: Path):
+    result = program("study", "run", "memory", "--scale", "smoke", "--jobs", "1", "--out", "card.html")
+    page = Path("card.html").read_text()
+    assert result.code == 0 and "wrote card.html" in result.err
+    assert "Scorecard, smoke" in page and "<svg" in page and "bnbench study run memory --scale smoke" in page
+
+
+@pytest.mark.parametrize("words", [("study", "run", "memory"), ("compare", "rms", "--against", "layer")])
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [("card.json", "there is no format for '.json'"), ("nowhere/card.html", "there is no folder")],
+)
+def test_what_cannot_be_written_is_refused_before_work_begins(
+    program: Program, tmp_path: Path, words: tuple[str, ...], path: str, says: str
+):
+    result = program(*words, "--scale", "smoke", "--out", path)
+    assert result.code == 2 and says in result.err
+    assert not list(tmp_path.iterdir())

@@ -51,7 +51,7 @@ def test_figures_of_a_demo_take_two_seconds():
 
 def test_a_notebook_gets_a_figure_by_its_name(large: Report):
     document = Document(large)
-    assert document.figure("batch-sizes").data["seeds"].max() == 5
+    assert document.figure("batch-sizes").to_frame()["seeds"].max() == 5
     with pytest.raises(InvalidRequest, match=r"'batch-size': there is no such figure; did you mean 'batch-sizes'"):
         document.figure("batch-size")
     alone = Document(made({"norm": ["none"], "seed": [0]}, 5))
