@@ -9,13 +9,10 @@ from bnbench.comparison.arms import Arm, default_rivals, read_arms
 from bnbench.comparison.design import Asked, ask, pairs_of
 from bnbench.comparison.tasks import load_tasks, varied_questions
 from bnbench.errors import InvalidRequest
-from bnbench.stats import ALPHA, detectable_effect, fewest_replicates, replicates_needed
+from bnbench.stats import ALPHA, detectable_effect, replicates_needed
 from bnbench.study import Place, ScaleName, check_places, check_scale
+from bnbench.study.forecasts import TRIAL, lacking_replicates
 from bnbench.study.questions import load_questions, question_names
-from bnbench.text import plural
-
-TRIAL: ScaleName = "smoke"
-"""The scale that shows whether a comparison runs; it is not meant to decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +86,9 @@ def _check_replicates(comparison: Comparison) -> None:
     Raises:
         InvalidRequest: there are too few replicates.
     """
-    needed = fewest_replicates(ALPHA / comparison.claims)
-    if comparison.scale != TRIAL and comparison.replicates < needed:
-        raise InvalidRequest(
-            [
-                f"seeds={comparison.replicates}: {plural(comparison.claims, 'claim')} that are adjusted for each other"
-                f" cannot be decided by fewer than {needed} replicates; set seeds={needed} or more, compare with fewer"
-                f" arms, or try it out at --scale {TRIAL}"
-            ]
-        )
+    lack = lacking_replicates(comparison.replicates, comparison.claims)
+    if comparison.scale != TRIAL and lack:
+        raise InvalidRequest([f"{lack}; fewer arms have fewer claims"])
 
 
 def power_note(comparison: Comparison) -> str:

@@ -46,16 +46,22 @@ def check_replicates(studies: Sequence[Study], scale: ScaleName) -> None:
     """
     problems = []
     for study in studies if scale != TRIAL else []:
-        replicates, claims = study.scales[scale].seeds, family_size(study)
-        needed = fewest_replicates(ALPHA / claims)
-        if replicates < needed:
-            together = "one claim" if claims == 1 else f"{claims} claims that are adjusted for each other"
-            problems.append(
-                f"study {study.name}: seeds={replicates}: {together} cannot be decided by fewer than {needed}"
-                f" replicates; set seeds={needed} or more, or try it out at --scale {TRIAL}"
-            )
+        if lack := lacking_replicates(study.scales[scale].seeds, family_size(study)):
+            problems.append(f"study {study.name}: {lack}")
     if problems:
         raise InvalidRequest(problems)
+
+
+def lacking_replicates(replicates: int, claims: int) -> str:
+    """Why so few replicates can decide none of so many claims, whatever the runs say; empty if they can."""
+    needed = fewest_replicates(ALPHA / claims)
+    if replicates >= needed:
+        return ""
+    together = "one claim" if claims == 1 else f"{claims} claims that are adjusted for each other"
+    return (
+        f"seeds={replicates}: {together} cannot be decided by fewer than {needed} replicates; set seeds={needed} or"
+        f" more, or try it out at --scale {TRIAL}"
+    )
 
 
 def forecast_study(
