@@ -108,8 +108,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
 def workers() -> None:
     """A fork server for all commands of this process, with all that their workers import.
 
-    The first command would start one with what it needs itself, and each worker of the others would import the rest;
-    torch.optim imports torch._dynamo at its first step, in a second.
+    The first command would start one with what it needs itself, and each worker of the others would import the rest,
+    torch._dynamo among it where a layer is translated.
     """
     prestart("torch._dynamo", "bnbench.worker", "bnbench.plugins", *MEASURING, *IMPORTED)
 

@@ -41,8 +41,8 @@ PROVED = "proved"
 SUBJECTS = "norms", "models", "training", "stacking", "native", "engines"
 """Folders of the code that a proof is about."""
 WORTH_TRANSLATING = 5.0
-"""Seconds that torch takes for all runs of a kind, one by one, from which it pays to translate layers that compiled code
-does not know: that takes some seconds of a core, and trains a stack several times as fast."""
+"""Seconds that torch takes for all runs of a kind, one by one, from which it pays to translate layers that compiled
+code does not know: that takes some seconds of a core, and trains a stack several times as fast."""
 
 
 def folds(case: Case) -> bool:

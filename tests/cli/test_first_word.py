@@ -42,8 +42,7 @@ def loaded(folder: Path, *words: str, code: int = 0) -> set[str]:
 def results(compiled: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sweep, and what was found out for it.
 
-    Of the slow modules, training has loaded torch alone: no stack here is translated. A run without companions would
-    load torch._dynamo as well, as torch.optim does at its first step.
+    Of the slow modules, training has loaded torch alone: no stack here is translated.
     """
     folder = tmp_path_factory.mktemp("first_word")
     native = kept_folder("native")
