@@ -40,9 +40,8 @@ def _copy_modules(root: nn.Module, memo: dict[int, Any]) -> None:
     waiting: list[nn.Module | None] = [root]
     while waiting:
         module = waiting.pop()
-        kind: type[Any] = type(module)
-        if module is not None and id(module) not in memo and _is_plain(kind):
-            memo[id(module)] = replica = kind.__new__(kind)
+        if module is not None and id(module) not in memo and _is_plain(type(module)):
+            memo[id(module)] = replica = nn.Module.__new__(type(module))
             copies.append((module, replica))
             waiting += module._modules.values()
     for module, replica in copies:
@@ -63,8 +62,8 @@ def _copied_value(name: str, value: Any, memo: dict[int, Any]) -> Any:
 
 
 @cache
-def _is_plain(kind: type[Any]) -> bool:
-    """True for modules that ``copy.deepcopy`` copies attribute by attribute."""
+def _is_plain(kind: Any) -> bool:
+    """True for a class of modules that ``copy.deepcopy`` copies attribute by attribute."""
     methods = ("__reduce__", "__reduce_ex__", "__getstate__")
     return (
         not hasattr(kind, "__deepcopy__")
