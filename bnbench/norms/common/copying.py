@@ -6,7 +6,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -40,7 +40,7 @@ def _copy_modules(root: nn.Module, memo: dict[int, Any]) -> None:
     waiting: list[nn.Module | None] = [root]
     while waiting:
         module = waiting.pop()
-        if module is not None and id(module) not in memo and _is_plain(type(module)):
+        if module is not None and id(module) not in memo and _is_plain(cast(Any, type(module))):
             memo[id(module)] = replica = nn.Module.__new__(type(module))
             copies.append((module, replica))
             waiting += module._modules.values()
