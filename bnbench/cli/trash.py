@@ -106,10 +106,9 @@ def _empty_trash(results: Path, yes: bool) -> None:
 
 def completed_trash(incomplete: str) -> list[str]:
     """What is in the trash, by what is typed of it."""
-    from bnbench.cli.completed_results import typed_settings
-    from bnbench.store import trashed
+    from bnbench.cli.completed_results import trash, typed_settings
 
-    return [place.name for place in trashed(typed_settings().results) if place.name.startswith(incomplete)]
+    return trash(typed_settings(), incomplete)
 
 
 def restore(

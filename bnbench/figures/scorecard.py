@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from bnbench.figures.charts import Spec, at_all, chart, layer, logarithmic, quantity, records
+from bnbench.figures.charts import LETTER, Spec, at_all, chart, layer, logarithmic, quantity, records
 from bnbench.figures.figure import Figure, Panel
 from bnbench.figures.palette import BLUE, OLIVE, VERMILION
 from bnbench.figures.places import distinct, short, slug
@@ -25,9 +26,13 @@ COLOURS = {
     "inconclusive": INK,
 }
 LONGEST = 40
-"""Letters of the name of a claim, and of what was measured."""
-LINE = 22
-"""Pixels of a claim."""
+"""Letters in a line of the name of a claim, and of what was measured."""
+MOST = 12 * LONGEST
+"""Letters of the whole name of a claim."""
+LINE, FURTHER = 22, 13
+"""Pixels of a claim whose name has one line, and of each further line of one."""
+PADDING = 8
+"""Pixels between the name of a claim and the axes."""
 MARGIN = 0.08
 """Room beside the outermost end of an interval, as a share of the axis."""
 COLUMNS = {
@@ -78,7 +83,7 @@ def scorecard(table: pd.DataFrame) -> Figure | str:
     """
     if table.empty:
         return "there is no claim"
-    texts = [short(f"{study}: {claim}", LONGEST) for study, claim in zip(table["study"], table["claim"], strict=True)]
+    texts = [_wrapped(f"{study}: {claim}") for study, claim in zip(table["study"], table["claim"], strict=True)]
     units = table["unit"].where(table["contrast"] != "ratio", "ratio")
     table = table.assign(s=distinct(texts), unit=units)
     names = dict(zip(dict.fromkeys(units), distinct([slug(unit) for unit in dict.fromkeys(units)], "-{}"), strict=True))
@@ -150,8 +155,18 @@ def _drawing(unit: str, claims: pd.DataFrame) -> Spec:
             *_arrows(claims, axis, {**at, "color": colour}),
             layer("text", words, aside, align="left"),
         ],
-        height=LINE * len(claims),
+        height=_room(claims) * len(claims),
     )
+
+
+def _wrapped(name: str) -> str:
+    """The whole name of a claim, harmless, in lines."""
+    return "\n".join(textwrap.wrap(short(name, MOST), LONGEST, break_on_hyphens=False))
+
+
+def _room(claims: pd.DataFrame) -> int:
+    """Pixels of each claim: those of the one whose name has most lines."""
+    return LINE + FURTHER * max(str(name).count("\n") for name in claims["s"])
 
 
 TO: dict[str, Spec] = {"x2": {"field": "x2"}}
@@ -189,5 +204,21 @@ def _across(unit: str, axis: Axis) -> Spec:
 
 
 def _down(claims: pd.DataFrame) -> Spec:
-    axis = {"labelLimit": 0, "labelPadding": 8}
-    return {"field": "s", "type": "nominal", "sort": claims["s"].tolist(), "title": None, "axis": axis}
+    """The names of claims; Vega sets the first line of several at the middle, so that they are moved up."""
+    names = [str(name) for name in claims["s"]]
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    further = sorted({name.count("\n") for name in names} - {0})
+    raised = [{"test": f"length({LINES}) == {count + 1}", "value": -FURTHER / 2 * count} for count in further]
+    axis: Spec = {
+        "labelExpr": LINES,
+        "labelLimit": 0,
+        "labelLineHeight": FURTHER,
+        "labelOffset": {"condition": raised, "value": 0},
+        "labelPadding": PADDING,
+        "minExtent": LETTER * longest + PADDING,
+    }
+    return {"field": "s", "type": "nominal", "sort": names, "title": None, "axis": axis}
+
+
+LINES = "split(datum.value, '\\n')"
+"""The lines of a name, as Vega computes them."""

@@ -9,7 +9,8 @@ from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, rest
 from bnbench.store.foreign_files import foreign
 from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import check_free, is_locked, locked
-from bnbench.store.merging import Merged, merge_sweeps, merged_in_words
+from bnbench.store.merge_plan import CONFLICTS, Merged, Merging, merged_in_words
+from bnbench.store.merging import merge_sweeps
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.renaming import rename_sweep
 from bnbench.store.results import differing_results
@@ -23,6 +24,7 @@ from bnbench.store.trash import TRASH, empty_trash, find_trashed, remove_runs, r
 from bnbench.store.weights import check_weights_place, weights_path
 
 __all__ = [
+    "CONFLICTS",
     "FAILURES",
     "METRICS",
     "OUTCOME",
@@ -30,6 +32,7 @@ __all__ = [
     "RESULTS",
     "TRASH",
     "Merged",
+    "Merging",
     "Pulse",
     "Segment",
     "SingleRun",
