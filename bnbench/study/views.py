@@ -38,23 +38,35 @@ def report(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -
 
 
 def _summary(rows: Sequence[Row], scale: ScaleName) -> Iterator[str]:
-    """How many claims there are of each verdict, then which they are, verdict by verdict."""
+    """How many claims there are of each verdict, then which they are: few in their words, many by name."""
     if not rows:
         return
     if scale == TRIAL:
         yield TRIAL_NOTE
     decided = {verdict: [row for row in rows if row.decision.verdict == verdict] for verdict in VERDICTS}
-    counts = [f"{len(some):,} {ENDED[verdict]}" for verdict, some in decided.items() if some]
-    yield f"Of {plural(len(rows), 'claim')}, {listing(counts)}."
+    if len(rows) > 1:
+        counts = [f"{len(some):,} {ENDED[verdict]}" for verdict, some in decided.items() if some]
+        yield f"Of {plural(len(rows), 'claim')}, {listing(counts)}."
     for verdict, some in decided.items():
-        studies: dict[str, list[str]] = {}
-        for row in some:
-            studies.setdefault(row.study, []).append(row.claim.name)
-        if studies:
-            which = "; ".join(f"{name} ({listing(claims)})" for name, claims in studies.items())
-            yield f"{verdict.capitalize()}: {which}."
+        if len(some) <= FEW:
+            yield from (f"{verdict.capitalize()}: {_in_words(row)}" for row in some)
+        else:
+            yield f"{verdict.capitalize()}: {_by_name(some)}."
 
 
+def _in_words(row: Row) -> str:
+    return f"{row.claim.says} {effect(row)} ({row.study}, {row.claim.name})."
+
+
+def _by_name(rows: Sequence[Row]) -> str:
+    studies: dict[str, list[str]] = {}
+    for row in rows:
+        studies.setdefault(row.study, []).append(row.claim.name)
+    return "; ".join(f"{name} ({listing(claims)})" for name, claims in studies.items())
+
+
+FEW = 4
+"""Claims with one verdict that a summary has in their words."""
 ENDED = {
     "supported": "supported",
     "contradicted": "contradicted",

@@ -182,6 +182,8 @@ def test_a_scorecard_begins_with_how_many_claims_ended_in_which_way_and_with_whi
         ("speed", "steps", "supported"),
         ("range", "decades", "supported"),
         ("speed", "accuracy", "supported"),
+        ("range", "widest", "supported"),
+        ("range", "narrowest", "supported"),
         ("memory", "saved", "no difference"),
         ("range", "largest", "inconclusive"),
     ]
@@ -190,12 +192,13 @@ def test_a_scorecard_begins_with_how_many_claims_ended_in_which_way_and_with_whi
         for name, claim, verdict in ends
     ]
     counted, *which = scorecard_report(rows, "cpu").summary
-    assert counted == "Of 5 claims, 3 supported, 1 without a difference worth the name and 1 inconclusive."
+    assert counted == "Of 7 claims, 5 supported, 1 without a difference worth the name and 1 inconclusive."
     assert which == [
-        "Supported: speed (steps and accuracy); range (decades).",
-        "No difference: memory (saved).",
-        "Inconclusive: range (largest).",
+        "Supported: speed (steps and accuracy); range (decades, widest and narrowest).",
+        f"No difference: {row.claim.says} +5.0 points (memory, saved).",
+        f"Inconclusive: {row.claim.says} +5.0 points (range, largest).",
     ]
+    assert scorecard_report([row], "cpu").summary == (f"Supported: {row.claim.says} +5.0 points (mine, accuracy).",)
     assert "too few replicates" in scorecard_report(rows, "smoke").summary[0]
     assert scorecard_report([], "cpu").summary == ()
 
