@@ -26,6 +26,8 @@ OUTCOMES: dict[Verdict, str] = {
     "inconclusive": "inconclusive",
 }
 """A verdict on "it is better" in the words of a comparison."""
+SIGNS: dict[Verdict, str] = {"supported": ">", "contradicted": "<", "no difference": "=", "inconclusive": "?"}
+"""How the arm stands to the one that it is compared with, in a cell of a table."""
 MARKS: dict[Verdict, Mark] = {"supported": "best", "contradicted": "bad", "no difference": "", "inconclusive": ""}
 
 
@@ -64,8 +66,9 @@ def _verdict_table(lines: Sequence[Line], arm: str) -> Table:
 
 
 SIGN_NOTE = (
-    "better or worse: its difference and 95% interval (x: a ratio), at least the smallest worth the name, with p"
-    " adjusted for all claims of the comparison; no difference: shown to be smaller than that."
+    "> better, < worse, = no difference, ? inconclusive; behind it the arm less the other one (x: over it). Better and"
+    " worse: at least the smallest difference worth the name, with p adjusted for all claims of the comparison; no"
+    " difference: shown to be smaller than that. --out writes their 95% intervals as well."
 )
 
 
@@ -86,13 +89,12 @@ def _value(row: Row, arm: str) -> str:
 
 def _verdict_cell(row: Row) -> Cell:
     verdict = row.decision.verdict
-    limits = f" [{interval(row)}]" if interval(row) else ""
     return Cell(
         row.effect,
         low=row.low,
         high=row.high,
         n=row.decision.n,
-        words=f"{OUTCOMES[verdict]} {effect(row)}{limits}",
+        words=f"{SIGNS[verdict]} {effect(row)}",
         mark=MARKS[verdict],
     )
 

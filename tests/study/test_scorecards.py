@@ -175,6 +175,34 @@ def test_the_scorecard_in_words(tmp_path: Path):
     assert f"{said}; mean: batch 95.0%, none 90.0%. Published: 93% and 90%." in text
 
 
+def test_a_scorecard_begins_with_how_many_claims_ended_in_which_way_and_with_which(tmp_path: Path):
+    own = study(tmp_path)
+    (row,) = scorecard([findings(own, {("batch", "all"): 0.95 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]})])
+    ends = [
+        ("speed", "steps", "supported"),
+        ("range", "decades", "supported"),
+        ("speed", "accuracy", "supported"),
+        ("range", "widest", "supported"),
+        ("range", "narrowest", "supported"),
+        ("memory", "saved", "no difference"),
+        ("range", "largest", "inconclusive"),
+    ]
+    rows = [
+        replace(row, study=name, claim=replace(row.claim, name=claim), decision=replace(row.decision, verdict=verdict))
+        for name, claim, verdict in ends
+    ]
+    counted, *which = scorecard_report(rows, "cpu").summary
+    assert counted == "Of 7 claims, 5 supported, 1 without a difference worth the name and 1 inconclusive."
+    assert which == [
+        "Supported: speed (steps and accuracy); range (decades, widest and narrowest).",
+        f"No difference: {row.claim.says} +5.0 points (memory, saved).",
+        f"Inconclusive: {row.claim.says} +5.0 points (range, largest).",
+    ]
+    assert scorecard_report([row], "cpu").summary == (f"Supported: {row.claim.says} +5.0 points (mine, accuracy).",)
+    assert "too few replicates" in scorecard_report(rows, "smoke").summary[0]
+    assert scorecard_report([], "cpu").summary == ()
+
+
 @pytest.mark.parametrize(
     ("arm", "expect", "doubt"),
     [
