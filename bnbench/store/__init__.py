@@ -12,6 +12,7 @@ from bnbench.store.lock import check_free, is_locked, locked
 from bnbench.store.merging import Merged, merge_sweeps, merged_in_words
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.renaming import rename_sweep
+from bnbench.store.result_index import Found, ResultIndex
 from bnbench.store.results import differing_results
 from bnbench.store.segment import Segment, log_file, spec_file
 from bnbench.store.silence import silences
@@ -19,6 +20,7 @@ from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 from bnbench.store.tags import change_tag, check_tag, read_tags
+from bnbench.store.taking_over import take_over, taken_over
 from bnbench.store.trash import TRASH, empty_trash, find_trashed, remove_runs, remove_sweep, restore, trashed
 from bnbench.store.weights import check_weights_place, weights_path
 
@@ -29,8 +31,10 @@ __all__ = [
     "PROBES",
     "RESULTS",
     "TRASH",
+    "Found",
     "Merged",
     "Pulse",
+    "ResultIndex",
     "Segment",
     "SingleRun",
     "Status",
@@ -79,6 +83,8 @@ __all__ = [
     "spec_file",
     "statuses",
     "sweep_folders",
+    "take_over",
+    "taken_over",
     "trashed",
     "update_last_entry",
     "weights_path",

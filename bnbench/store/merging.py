@@ -6,8 +6,7 @@ reads as one whose training was interrupted, and the same merge goes on.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +15,13 @@ from typing import Any
 from bnbench.errors import SHOWN, InvalidRequest
 from bnbench.store.checks import checked_rows, is_sweep
 from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS
-from bnbench.store.files import line, replacing, replacing_bytes
+from bnbench.store.copies import copy_files, lines_of, write_copies
 from bnbench.store.folder import join, run_columns, write_runs
 from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import check_free, locked, nobody_writing
 from bnbench.store.results import differing_results
-from bnbench.store.segment import FOLDER, ROWS, files_of_run
+from bnbench.store.segment import files_of_run
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
-from bnbench.store.sharing import make_part
 from bnbench.store.state import Row, State, rank, read_state, series_lines
 from bnbench.store.tables import check_sweep
 from bnbench.store.tags import change_tag, read_tags
@@ -187,38 +185,19 @@ def _write_segment(target: Path, merged: Merged, sweeps: Mapping[Path, _Sweep]) 
         its = [key for key, folder in merged.sources.items() if folder == sweep.folder]
         parts.append((sweep, [key for key in its if sweep.state.rows[key]["status"] not in NOT_BEGUN]))
     rows = [sweep.state.rows[identity] for sweep, identities in parts for identity in identities]
-    if not rows:
-        return
-    name = f"merge-{uuid.uuid4().hex[:8]}"
-    place = make_part(target, FOLDER)
-    for series in (METRIC_SERIES, PROBE_SERIES):
-        with replacing(place / f"{name}.{series.file}") as stream:
-            stream.write(line(series.columns))
-            for sweep, identities in parts:
-                stream.writelines(whole_line.decode() for whole_line in _lines(sweep, identities, series))
-    columns = run_columns(rows)
-    with replacing(place / f"{name}{ROWS}") as stream:
-        stream.write(line(columns))
-        stream.writelines(line([row.get(column, "") for column in columns]) for row in rows)
+    lines = {series: _lines(parts, series) for series in (METRIC_SERIES, PROBE_SERIES)}
+    write_copies(target, "merge", rows, lines)
 
 
-def _lines(sweep: _Sweep, identities: Sequence[str], series: Series) -> Iterable[bytes]:
-    part = State(
-        {identity: sweep.state.rows[identity] for identity in identities},
-        {identity: sweep.state.source[identity] for identity in identities},
-    )
-    return series_lines(part, series)
+def _lines(parts: Sequence[tuple[_Sweep, Sequence[str]]], series: Series) -> Iterator[bytes]:
+    for sweep, identities in parts:
+        yield from lines_of(sweep.state, identities, series)
 
 
 def _copy_files(target: Path, sweeps: Iterable[_Sweep]) -> None:
     """Copy the spec, log and weights of each run, where the sweep has none: also those that a crash has left out."""
     for sweep in sweeps:
-        for identity in sweep.state.rows:
-            for path in files_of_run(sweep.folder, identity):
-                part, name = path.parent.name, path.name
-                if path.is_file() and not (target / part / name).exists():
-                    with replacing_bytes(make_part(target, part) / name) as stream:
-                        stream.write(path.read_bytes())
+        copy_files(target, (path for identity in sweep.state.rows for path in files_of_run(sweep.folder, identity)))
 
 
 def _merge_tags(target: Path, sweeps: Sequence[_Sweep]) -> None:
