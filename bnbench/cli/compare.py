@@ -67,7 +67,7 @@ def compare(
         request = comparison.read_comparison(words, against or (), on or (), scale, place, every)
         found = comparison.sizes(request.asked, request.scale, place)
         seconds = [comparison.estimated_seconds(size, jobs) for size in found] if dry_run else []
-    _show_sizes(request, found, seconds)
+    show_sizes(request, found, seconds, dry_run)
     if dry_run:
         raise typer.Exit
     left = float("inf") if budget is None else budget - (time.monotonic() - began)
@@ -76,15 +76,17 @@ def compare(
     raise typer.Exit(1 if dossier.failures else 0)
 
 
-def _show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[float]) -> None:
+def show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[float], dry_run: bool) -> None:
     """The size of the comparison; with the time of each question where it was estimated."""
     from bnbench import comparison
-    from bnbench.cli.display import duration
+    from bnbench.cli.display import duration, taken_over_line
     from bnbench.environment import cores
 
     runs, finished = sum(size.runs for size in found), sum(size.finished for size in found)
     there = f", {finished:,} finished already" if finished else ""
     echo(f"{plural(len(found), 'question')}, {plural(request.claims, 'claim')}: {plural(runs, 'run')} to train{there}")
+    if counts := comparison.results_elsewhere(found):
+        echo(taken_over_line(counts, "will be taken over" if dry_run else "taken over"))
     echo(comparison.power_note(request))
     for size, one in zip(found, seconds, strict=bool(seconds)):
         echo(f"  {size.asked.heads}: {plural(size.runs, 'run')}, {duration(one)}")

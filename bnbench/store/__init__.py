@@ -13,6 +13,7 @@ from bnbench.store.merge_plan import CONFLICTS, Merged, Merging, merged_in_words
 from bnbench.store.merging import merge_sweeps
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.renaming import rename_sweep
+from bnbench.store.result_index import Found, ResultIndex
 from bnbench.store.results import differing_results
 from bnbench.store.segment import Segment, log_file, spec_file
 from bnbench.store.silence import silences
@@ -20,6 +21,7 @@ from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 from bnbench.store.tags import change_tag, check_tag, read_tags
+from bnbench.store.taking_over import take_over, taken_over
 from bnbench.store.trash import TRASH, empty_trash, find_trashed, remove_runs, remove_sweep, restore, trashed
 from bnbench.store.weights import check_weights_place, weights_path
 
@@ -31,9 +33,11 @@ __all__ = [
     "PROBES",
     "RESULTS",
     "TRASH",
+    "Found",
     "Merged",
     "Merging",
     "Pulse",
+    "ResultIndex",
     "Segment",
     "SingleRun",
     "Status",
@@ -82,6 +86,8 @@ __all__ = [
     "spec_file",
     "statuses",
     "sweep_folders",
+    "take_over",
+    "taken_over",
     "trashed",
     "update_last_entry",
     "weights_path",

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import itertools
 import os
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bnbench.store.checks import checked_rows, is_sweep
 from bnbench.store.columns import OUTCOME
+from bnbench.store.copies import copy_files, lines_of, write_copies
 from bnbench.store.excerpts import copy_runs
-from bnbench.store.files import line, replacing, replacing_bytes
-from bnbench.store.folder import join, run_columns, write_runs
+from bnbench.store.folder import join, write_runs
 from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import check_free, locked, nobody_writing
 from bnbench.store.merge_plan import CONFLICTS, Merged, Merging, Sweep, decided
-from bnbench.store.segment import FOLDER, ROWS, files_of_run
+from bnbench.store.segment import files_of_run
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_part
-from bnbench.store.state import Row, State, read_state, series_lines
+from bnbench.store.state import Row, read_state
 from bnbench.store.tables import check_sweep
 from bnbench.store.tags import change_tag, read_tags
 
@@ -112,38 +111,20 @@ def _write_segment(target: Path, merged: Merged, sweeps: Mapping[Path, Sweep]) -
         its = [key for key, folder in merged.sources.items() if folder == sweep.folder]
         parts.append((sweep, [key for key in its if sweep.state.rows[key]["status"] not in NOT_BEGUN]))
     rows = [sweep.state.rows[identity] for sweep, identities in parts for identity in identities]
-    if not rows:
-        return
-    name = f"merge-{uuid.uuid4().hex[:8]}"
-    place = make_part(target, FOLDER)
-    for series in (METRIC_SERIES, PROBE_SERIES):
-        with replacing(place / f"{name}.{series.file}") as stream:
-            stream.write(line(series.columns))
-            for sweep, identities in parts:
-                stream.writelines(whole_line.decode() for whole_line in _lines(sweep, identities, series))
-    columns = run_columns(rows)
-    with replacing(place / f"{name}{ROWS}") as stream:
-        stream.write(line(columns))
-        stream.writelines(line([row.get(column, "") for column in columns]) for row in rows)
+    lines = {series: _lines(parts, series) for series in (METRIC_SERIES, PROBE_SERIES)}
+    write_copies(target, "merge", rows, lines)
 
 
-def _lines(sweep: Sweep, identities: Sequence[str], series: Series) -> Iterable[bytes]:
-    part = State(
-        {identity: sweep.state.rows[identity] for identity in identities},
-        {identity: sweep.state.source[identity] for identity in identities},
-    )
-    return series_lines(part, series)
+def _lines(parts: Sequence[tuple[Sweep, Sequence[str]]], series: Series) -> Iterator[bytes]:
+    for sweep, identities in parts:
+        yield from lines_of(sweep.state, identities, series)
 
 
 def _copy_files(target: Path, merged: Merged, sweeps: Iterable[Sweep]) -> None:
     """Copy the spec, log and weights of each run, where the sweep has none: also those that a crash has left out."""
     for sweep in sweeps:
-        for identity in sweep.state.rows.keys() - set(merged.conflicts.get(sweep.folder, ())):
-            for path in files_of_run(sweep.folder, identity):
-                part, name = path.parent.name, path.name
-                if path.is_file() and not (target / part / name).exists():
-                    with replacing_bytes(make_part(target, part) / name) as stream:
-                        stream.write(path.read_bytes())
+        its = sweep.state.rows.keys() - set(merged.conflicts.get(sweep.folder, ()))
+        copy_files(target, (path for identity in its for path in files_of_run(sweep.folder, identity)))
 
 
 def _merge_tags(target: Path, merged: Merged, sweeps: Sequence[Sweep]) -> None:
