@@ -110,11 +110,16 @@ def _trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | 
 
 
 def _show_question(asked: Asked, rows: Sequence[Row]) -> None:
-    """A line per question as soon as it is decided."""
-    from bnbench.comparison.views import outcome_counts
+    """A line and a table per question as soon as it is decided; of many arms the line alone."""
+    from bnbench import reports
+    from bnbench.cli.output import show_report
+    from bnbench.comparison.overview import FEWEST_ARMS
+    from bnbench.comparison.views import outcome_counts, question_view
 
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcome_counts(rows).items())
     echo(f"decided: {asked.heads}: {counts}")
+    if len(dict(asked.pairs)) < FEWEST_ARMS:
+        show_report(reports.Report("", (), (question_view(asked, rows),)))
 
 
 def _show(request: Comparison, dossier: Dossier, place: Place, out: Path | None) -> None:

@@ -58,6 +58,15 @@ def verdict_view(asked: Sequence[Asked], dossier: Dossier, arms: Sequence[str]) 
     return ReportView("Verdicts", tuple(table for table in tables if table.rows), tuple(_notes(asked, dossier)))
 
 
+def question_view(asked: Asked, rows: Sequence[Row]) -> ReportView:
+    """A row per reading of one question that was decided, with nothing around them."""
+    dossier = Dossier(rows={asked.name: list(rows)})
+    tables = (
+        _verdict_table(lines_of([asked], dossier, arm), arm) for arm in dict.fromkeys(arm for arm, _ in asked.pairs)
+    )
+    return ReportView("", tuple(replace(table, title="", notes=()) for table in tables))
+
+
 def _verdict_table(lines: Sequence[Line], arm: str) -> Table:
     others = list(dict.fromkeys(row.claim.compare[1] for line in lines for row in line.rows))
     columns = (Column("reading", key=True), Column(arm), *(Column(f"against {other}") for other in others))

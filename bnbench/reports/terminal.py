@@ -49,10 +49,12 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def _view(view: ReportView, width: int) -> Iterator[RenderableType]:
-    yield _heading(view.title)
+    if view.title:
+        yield _heading(view.title)
     for table in view.tables:
-        yield ""
-        yield _text(table.title, "bold")
+        if table.title:
+            yield ""
+            yield _text(table.title, "bold")
         for columns in split_columns(table, width):
             yield ""
             yield _table(table, columns)
