@@ -88,6 +88,7 @@ def _empty_trash(results: Path, yes: bool) -> None:
 
     places = store.trashed(results)
     if not places:
+        store.empty_trash(results)  # of what a program has left that died
         echo(f"there is nothing in the trash {results / store.TRASH}")
         return
     names = listing([place.name for place in places])

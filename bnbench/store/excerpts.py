@@ -17,6 +17,9 @@ from bnbench.store.sharing import make_folder, make_part
 from bnbench.store.state import State, series_lines
 from bnbench.store.tags import TAGS_TABLE
 
+UNFINISHED = ".tmp"
+"""The end of the name of a copy that is being written."""
+
 
 def part_of(state: State, identities: Collection[str]) -> State:
     """The state of some of the runs, in their order."""
@@ -33,8 +36,26 @@ def copy_runs(folder: Path, state: State, identities: Collection[str], place: Pa
         state: of the sweep.
         entry: what sweep.yaml says of them there; the time and the number of runs are added.
     """
-    staging = place.with_name(f".{place.name}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)  # somebody died of it
+    staging = place.with_name(f".{place.name}{UNFINISHED}")
+    try:
+        _write(folder, state, identities, staging, entry)
+        sync_folder(staging)
+        staging.rename(place)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    sync_folder(place.parent)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what those who were killed have left of copies in a folder."""
+    for path in folder.glob(f".*{UNFINISHED}"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(folder: Path, state: State, identities: Collection[str], staging: Path, entry: Mapping[str, Any]) -> None:
+    """Write runs of a sweep into a folder that nobody reads yet."""
+    shutil.rmtree(staging, ignore_errors=True)
     make_folder(staging)
     part = part_of(state, identities)
     write_runs(staging, part)
@@ -47,6 +68,3 @@ def copy_runs(folder: Path, state: State, identities: Collection[str], place: Pa
         shutil.copy2(folder / TAGS_TABLE, staging)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_history(staging, [{**entry, "time": now, "runs": len(part.rows)}])
-    sync_folder(staging)
-    staging.rename(place)
-    sync_folder(place.parent)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.store.checks import checked_rows
-from bnbench.store.excerpts import copy_runs, part_of
+from bnbench.store.excerpts import copy_runs, part_of, remove_unfinished
 from bnbench.store.folder import join, write_runs, write_series
 from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import locked, nobody_writing
@@ -133,9 +133,10 @@ def find_trashed(results: Path, name: str) -> Path:
 
 
 def empty_trash(results: Path) -> None:
-    """Delete all that is in the trash, for good."""
+    """Delete all that is in the trash, for good, and what a program that died has left there."""
     for place in trashed(results):
         shutil.rmtree(place)
+    remove_unfinished(results / TRASH)
 
 
 def _new_place(folder: Path, ending: str = "") -> Path:

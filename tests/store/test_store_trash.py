@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.spec import run_id
 from bnbench.store import (
+    TRASH,
     change_tag,
     checked_rows,
     empty_trash,
@@ -32,6 +34,7 @@ from bnbench.store import (
 )
 from bnbench.store.weights import write_weights
 from tests.cli.finished import finish
+from tests.conftest import RoomFor
 from tests.store.dying import deaths
 from tests.store.sweeps import expected_metrics, make_spec
 
@@ -142,6 +145,24 @@ def test_nothing_is_lost_when_the_program_dies(sweep: Path, tmp_path: Path, what
                 act()
             assert sweep.exists() == (what == "runs")
     assert len(died) >= (8 if what == "runs" else 1)
+
+
+@pytest.mark.parametrize("room", [0, 100, 1000])
+def test_a_full_disk_leaves_nothing_half_copied(sweep: Path, room_for: RoomFor, room: int):
+    before = contents(sweep)
+    with room_for(room), pytest.raises(OSError, match="File too large"):
+        remove_runs(sweep, [run_id(SPECS[0])])
+    check_same(contents(sweep), before)
+    assert all(is_sweep(place) for place in (sweep.parent / TRASH).iterdir())
+
+
+def test_what_a_program_that_died_has_left_goes_with_the_trash(sweep: Path):
+    half = sweep.parent / TRASH / ".small-20260101-000000-runs.tmp"
+    half.mkdir(parents=True)
+    (half / "runs.csv").write_text("run_id")
+    assert trashed(sweep.parent) == []
+    empty_trash(sweep.parent)
+    assert not half.exists()
 
 
 def test_while_a_program_adds_to_a_sweep_it_stays(sweep: Path):
