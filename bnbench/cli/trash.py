@@ -88,7 +88,7 @@ def _empty_trash(results: Path, yes: bool) -> None:
 
     places = store.trashed(results)
     if not places:
-        store.empty_trash(results)  # of what a program has left that died
+        store.empty_trash(results, ())  # of what a program has left that died
         echo(f"there is nothing in the trash {results / store.TRASH}")
         return
     names = listing([place.name for place in places])
@@ -101,7 +101,7 @@ def _empty_trash(results: Path, yes: bool) -> None:
         if not has_agreed(question):
             echo("nothing was deleted")
             return
-    store.empty_trash(results)
+    store.empty_trash(results, places)
     echo(f"deleted {names}")
 
 

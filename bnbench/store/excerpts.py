@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bnbench.store.state import State, series_lines
 from bnbench.store.tags import TAGS_TABLE
 
 UNFINISHED = ".tmp"
-"""The end of the name of a copy that is being written."""
+"""The end of the name of a copy that is being written, or deleted."""
 
 
 def part_of(state: State, identities: Collection[str]) -> State:
@@ -48,9 +49,10 @@ def copy_runs(folder: Path, state: State, identities: Collection[str], place: Pa
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete what those who were killed have left of copies in a folder."""
+    """Delete what those who were killed have left of copies in a folder; others may do so at the same time."""
     for path in folder.glob(f".*{UNFINISHED}"):
-        shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
 
 
 def _write(folder: Path, state: State, identities: Collection[str], staging: Path, entry: Mapping[str, Any]) -> None:

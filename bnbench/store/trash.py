@@ -10,13 +10,15 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Collection
+import uuid
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.store.checks import checked_rows
-from bnbench.store.excerpts import copy_runs, part_of, remove_unfinished
+from bnbench.store.excerpts import UNFINISHED, copy_runs, part_of, remove_unfinished
 from bnbench.store.folder import join, write_runs, write_series
 from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import locked, nobody_writing
@@ -132,10 +134,14 @@ def find_trashed(results: Path, name: str) -> Path:
     raise InvalidRequest([f"{name!r:.80} is not in the trash {results / TRASH}; {there}"])
 
 
-def empty_trash(results: Path) -> None:
-    """Delete all that is in the trash, for good, and what a program that died has left there."""
-    for place in trashed(results):
-        shutil.rmtree(place)
+def empty_trash(results: Path, places: Iterable[Path]) -> None:
+    """Delete some of the places in the trash for good, and what a program that died has left there.
+
+    Each goes out of sight at once, so that nobody puts back a half of it; what somebody else has taken away is gone.
+    """
+    for place in places:
+        with suppress(FileNotFoundError):
+            place.rename(place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}{UNFINISHED}"))
     remove_unfinished(results / TRASH)
 
 

@@ -161,8 +161,18 @@ def test_what_a_program_that_died_has_left_goes_with_the_trash(sweep: Path):
     half.mkdir(parents=True)
     (half / "runs.csv").write_text("run_id")
     assert trashed(sweep.parent) == []
-    empty_trash(sweep.parent)
+    empty_trash(sweep.parent, trashed(sweep.parent))
     assert not half.exists()
+
+
+def test_what_came_into_the_trash_after_the_question_stays_and_what_has_gone_is_no_error(sweep: Path):
+    finish(sweep.parent / "more", SPECS)
+    first = remove_sweep(sweep)
+    asked = trashed(sweep.parent)
+    second = remove_sweep(sweep.parent / "more")
+    for _ in range(2):
+        empty_trash(sweep.parent, asked)
+    assert asked == [first] and [*(sweep.parent / TRASH).iterdir()] == [second]
 
 
 def test_while_a_program_adds_to_a_sweep_it_stays(sweep: Path):
@@ -203,7 +213,7 @@ def test_names_in_the_trash(sweep: Path):
     with pytest.raises(InvalidRequest, match="'small': could be small-"):
         find_trashed(sweep.parent, "small")
     assert find_trashed(sweep.parent, other.name) == other
-    empty_trash(sweep.parent)
+    empty_trash(sweep.parent, trashed(sweep.parent))
     assert trashed(sweep.parent) == [] and len(checked_rows(sweep)) == 2
 
 
