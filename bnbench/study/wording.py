@@ -20,6 +20,10 @@ VERDICTS = {
 }
 
 
+MANY = 1e4
+"""Numbers from here on are written with commas."""
+
+
 def sentence(row: Row) -> str:
     """The verdict with its size and certainty, and the reason where that is not plain from the numbers."""
     text = f"{VERDICTS[row.decision.verdict]}: {_finding(row)}"
@@ -164,7 +168,8 @@ def number(row: Row, value: float) -> str:
 
 def _short(row: Row, value: float) -> str:
     if math.isfinite(value):
-        return general(float(f"{value:.3g}"))
+        short = float(f"{value:.3g}")
+        return f"{short:,.0f}" if abs(short) >= MANY else general(short)
     return f"minus {row.claim.measure.missed}" if value < 0 else row.claim.measure.missed
 
 
