@@ -20,6 +20,7 @@ VERDICTS = {
 }
 
 
+POINTS = " points"
 MANY = 1e4
 """Numbers from here on are written with commas."""
 
@@ -131,8 +132,10 @@ def _than(row: Row) -> str:
 
 
 def interval(row: Row) -> str:
-    """The interval of the effect: ``+0.012 to +0.034``; empty if there is none."""
-    return "" if math.isnan(row.low) else f"{signed(row, row.low)} to {signed(row, row.high)}"
+    """The interval of the effect: ``+1.2 to +3.4 points``; empty if there is none."""
+    if math.isnan(row.low):
+        return ""
+    return f"{signed(row, row.low).removesuffix(POINTS)} to {signed(row, row.high)}"
 
 
 def effect(row: Row) -> str:
@@ -162,7 +165,7 @@ def signed(row: Row, value: float) -> str:
 def number(row: Row, value: float) -> str:
     """A number in the unit of the claim: three digits; accuracies in percentage points."""
     if row.claim.measure.percent and row.claim.contrast == "difference":
-        return f"{percent(value)} points"
+        return f"{percent(value)}{POINTS}"
     return _short(row, value)
 
 
