@@ -48,5 +48,5 @@ def dossier_report(
 
 
 def short_report(report: Report) -> Report:
-    """The verdicts alone, as a terminal shows them."""
-    return replace(report, summary=(), views=report.views[:1], provenance=())
+    """The summary and the verdicts, as a terminal shows them."""
+    return replace(report, views=report.views[:1], provenance=())

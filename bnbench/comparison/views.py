@@ -62,7 +62,7 @@ def _verdict_table(lines: Sequence[Line], arm: str) -> Table:
     others = list(dict.fromkeys(row.claim.compare[1] for line in lines for row in line.rows))
     columns = (Column("reading", key=True), Column(arm), *map(Column, others))
     rows = tuple(_cells(line, arm, others) for line in lines)
-    return Table(f"{arm} against {listing(others)}: {LEGEND}", columns, rows, (SIGN_NOTE, *summary(lines, arm)))
+    return Table(f"{arm} against {listing(others)}: {LEGEND}", columns, rows, (SIGN_NOTE,))
 
 
 LEGEND = ", ".join(f"{sign} {OUTCOMES[verdict]}" for verdict, sign in SIGNS.items())
