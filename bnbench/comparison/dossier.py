@@ -68,7 +68,7 @@ def _taken_over(dossier: Dossier) -> Iterator[tuple[str, str]]:
 
 
 def short_report(report: Report) -> Report:
-    """The verdicts alone, of many arms in one table, and what they come to over tasks, as a terminal shows them."""
+    """The summary and the verdicts, of many arms in one table, and what they come to over tasks, for a terminal."""
     first, *others = report.views
     shown = (first, *(view for view in others if view.title == OVER_TASKS))
-    return replace(report, summary=(), views=shown, provenance=())
+    return replace(report, views=shown, provenance=())

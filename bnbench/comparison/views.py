@@ -69,15 +69,17 @@ def question_view(asked: Asked, rows: Sequence[Row]) -> ReportView:
 
 def _verdict_table(lines: Sequence[Line], arm: str) -> Table:
     others = list(dict.fromkeys(row.claim.compare[1] for line in lines for row in line.rows))
-    columns = (Column("reading", key=True), Column(arm), *(Column(f"against {other}") for other in others))
+    columns = (Column("reading", key=True), Column(arm), *map(Column, others))
     rows = tuple(_cells(line, arm, others) for line in lines)
-    return Table(f"{arm} against {listing(others)}", columns, rows, (SIGN_NOTE, *summary(lines, arm)))
+    return Table(f"{arm} against {listing(others)}: {LEGEND}", columns, rows, (SIGN_NOTE,))
 
 
+LEGEND = ", ".join(f"{sign} {OUTCOMES[verdict]}" for verdict, sign in SIGNS.items())
+"""The signs in words, beside each table of them."""
 SIGN_NOTE = (
-    "> better, < worse, = no difference, ? inconclusive; behind it the arm less the other one (x: over it). Better and"
-    " worse: at least the smallest difference worth the name, with p adjusted for all claims of the comparison; no"
-    " difference: shown to be smaller than that. --out writes their 95% intervals as well."
+    "Behind the sign of a verdict stands the arm less the other one (x: over it). Better and worse: at least the"
+    " smallest difference worth the name, with p adjusted for all claims of the comparison; no difference: shown to be"
+    " smaller than that. --out writes their 95% intervals as well."
 )
 
 
@@ -86,7 +88,7 @@ def _cells(line: Line, arm: str, others: Sequence[str]) -> tuple[Cell, ...]:
     return (
         Cell(line.asked.head(line.reading)),
         Cell(words=_value(line.rows[0], arm)),
-        *(_verdict_cell(by_other[other]) if other in by_other else Cell() for other in others),
+        *(verdict_cell(by_other[other]) if other in by_other else Cell() for other in others),
     )
 
 
@@ -96,7 +98,8 @@ def _value(row: Row, arm: str) -> str:
     return centre(row, values[0]) if len(values) == 1 else signed(row, values[0] - values[1])
 
 
-def _verdict_cell(row: Row) -> Cell:
+def verdict_cell(row: Row) -> Cell:
+    """The sign of a verdict and the effect; the interval is told where it was decided."""
     verdict = row.decision.verdict
     return Cell(
         row.effect,
@@ -122,7 +125,7 @@ def summary(lines: Sequence[Line], arm: str) -> Iterator[str]:
 
 def _counted(places: dict[Verdict, list[str]]) -> str:
     parts = [
-        f"{word} in {len(places[verdict])}" + (f" ({listing(places[verdict])})" if verdict in NAMED else "")
+        f"{word} in {len(places[verdict])}" + (f" ({'; '.join(places[verdict])})" if verdict in NAMED else "")
         for verdict, word in OUTCOMES.items()
         if verdict in places
     ]
