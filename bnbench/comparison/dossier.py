@@ -41,8 +41,9 @@ def dossier_report(
     subjects = list(dict.fromkeys(arm for one in asked for arm, _ in one.pairs))
     sentences = tuple(text for name in subjects for text in summary(lines_of(asked, dossier, name), name))
     aggregates = over_tasks(asked, dossier)
+    together = overview(asked, dossier)
     views = (
-        overview(asked, dossier),
+        together,
         verdict_view(asked, dossier, subjects),
         over_tasks_view(aggregates, subjects),
         pairs_view(aggregates),
@@ -54,7 +55,7 @@ def dossier_report(
     where = (*_taken_over(dossier), *((key, str(value)) for key, value in environment().items()))
     return Report(
         f"Comparison of {', '.join(subjects)}",
-        sentences,
+        sentences if not together.tables else (),  # of many arms the overview has one per reading
         shown,
         (("command", command), ("replicates", power_note(request)), *where),
     )

@@ -15,7 +15,6 @@ from bnbench.reports.view import Mark
 from bnbench.stats import Verdict
 from bnbench.study import Row
 from bnbench.study.questions import Reading
-from bnbench.study.views import with_units
 from bnbench.study.wording import centre, effect, interval, sentence, signed
 from bnbench.text import listing, plural
 
@@ -178,7 +177,13 @@ def decision_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
     tables = [
         Table(head, columns, tuple(map(_decision_cells, rows)), tuple(map(sentence, rows))) for head, rows in decided
     ]
-    return ReportView("How it was decided", tuple(tables), figures=Drawn(lambda: _figures(decided)))
+    return ReportView("How it was decided", tuple(tables), figures=Drawn(lambda: _drawn(decided)))
+
+
+def _drawn(decided: Sequence[tuple[str, Sequence[Row]]]) -> dict[str, Figure | str]:
+    from bnbench.comparison.forests import forests
+
+    return forests(decided, OUTCOMES)
 
 
 def _readings(asked: Sequence[Asked], dossier: Dossier) -> Iterator[tuple[str, Sequence[Row]]]:
@@ -188,24 +193,6 @@ def _readings(asked: Sequence[Asked], dossier: Dossier) -> Iterator[tuple[str, S
             reading = next(reading for reading in one.readings if reading.name == name)
             if rows:
                 yield f"{one.head(reading)}: {reading.asks}", rows
-
-
-def _figures(decided: Sequence[tuple[str, Sequence[Row]]]) -> dict[str, Figure | str]:
-    """A forest plot per reading: an effect and its interval for each pair of arms."""
-    from bnbench.figures.places import slug
-    from bnbench.figures.scorecard import scorecard
-
-    figures: dict[str, Figure | str] = {}
-    for head, rows in decided:
-        pairs = [row.claim.compare for row in rows]
-        table = with_units(rows).assign(
-            study=[arm for arm, _ in pairs],
-            claim=[f"against {other}" for _, other in pairs],
-            verdict=[OUTCOMES[row.decision.verdict] for row in rows],
-        )
-        name, figure = slug(head.partition(":")[0]), scorecard(table)
-        figures[name] = figure if isinstance(figure, str) else replace(figure, name=name, title=head)
-    return figures
 
 
 def _decision_cells(row: Row) -> tuple[Cell, ...]:
