@@ -71,7 +71,7 @@ def compare(
     if dry_run:
         raise typer.Exit
     left = float("inf") if budget is None else budget - (time.monotonic() - began)
-    dossier = _trained(found, request.scale, place, jobs, left)
+    dossier = trained(found, request.scale, place, jobs, left)
     _show(request, dossier, place, file)
     raise typer.Exit(1 if dossier.failures else 0)
 
@@ -94,7 +94,7 @@ def show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[flo
         echo(f"about {duration(sum(seconds))} with {plural(cores(), 'core')}, without probes; more if a grid must grow")
 
 
-def _trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | None, budget: float) -> Dossier:
+def trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | None, budget: float) -> Dossier:
     """Train and decide; say how to go on if the user stops it."""
     from bnbench import comparison
     from bnbench.cli.study import Trainer

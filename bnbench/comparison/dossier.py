@@ -41,8 +41,9 @@ def dossier_report(
     subjects = list(dict.fromkeys(arm for one in asked for arm, _ in one.pairs))
     sentences = tuple(text for name in subjects for text in summary(lines_of(asked, dossier, name), name))
     aggregates = over_tasks(asked, dossier)
+    together = overview(asked, dossier)
     views = (
-        overview(asked, dossier),
+        together,
         verdict_view(asked, dossier, subjects),
         over_tasks_view(aggregates, subjects),
         pairs_view(aggregates),
@@ -54,7 +55,7 @@ def dossier_report(
     where = (*_taken_over(dossier), *((key, str(value)) for key, value in environment().items()))
     return Report(
         f"Comparison of {', '.join(subjects)}",
-        sentences,
+        sentences if not together.tables else (),  # of many arms the overview has one per reading
         shown,
         (("command", command), ("replicates", power_note(request)), *where),
     )
@@ -68,7 +69,7 @@ def _taken_over(dossier: Dossier) -> Iterator[tuple[str, str]]:
 
 
 def short_report(report: Report) -> Report:
-    """The verdicts alone, of many arms in one table, and what they come to over tasks, as a terminal shows them."""
+    """The summary and the verdicts, of many arms in one table, and what they come to over tasks, for a terminal."""
     first, *others = report.views
     shown = (first, *(view for view in others if view.title == OVER_TASKS))
-    return replace(report, summary=(), views=shown, provenance=())
+    return replace(report, views=shown, provenance=())

@@ -45,8 +45,8 @@ def overview(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
     columns = (Column("arm", key=True), *(Column(one.asked.head(one.reading)) for one in readings))
     rows = tuple((Cell(arm), *(_cell(one, arm) for one in readings)) for arm in (rival, *arms))
     sentences = (_sentence(one, rival) for one in readings)
-    table = Table(f"All arms, against {rival}", columns, rows, (NOTE.format(rival=rival), *sentences), (1,))
-    return ReportView("Overview", (table,))
+    table = Table(f"All arms, against {rival}", columns, rows, (NOTE.format(rival=rival),), (1,))
+    return ReportView("Overview", (table,), tuple(sentences))
 
 
 def _decided(asked: Sequence[Asked], dossier: Dossier) -> Iterator[_Reading]:

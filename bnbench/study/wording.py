@@ -23,6 +23,11 @@ NO_RESULT = "no result"
 """In place of a number that is missing, as all runs of an arm failed: that is neither infinite nor never reached."""
 
 
+POINTS = " points"
+MANY = 1e4
+"""Numbers from here on are written with commas."""
+
+
 def sentence(row: Row) -> str:
     """The verdict with its size and certainty, and the reason where that is not plain from the numbers."""
     text = f"{VERDICTS[row.decision.verdict]}: {_finding(row)}"
@@ -130,8 +135,10 @@ def _than(row: Row) -> str:
 
 
 def interval(row: Row) -> str:
-    """The interval of the effect: ``+0.012 to +0.034``; empty if there is none."""
-    return "" if math.isnan(row.low) else f"{signed(row, row.low)} to {signed(row, row.high)}"
+    """The interval of the effect: ``+1.2 to +3.4 points``; empty if there is none."""
+    if math.isnan(row.low):
+        return ""
+    return f"{signed(row, row.low).removesuffix(POINTS)} to {signed(row, row.high)}"
 
 
 def effect(row: Row) -> str:
@@ -163,13 +170,14 @@ def number(row: Row, value: float) -> str:
     if math.isnan(value):
         return NO_RESULT
     if row.claim.measure.percent and row.claim.contrast == "difference":
-        return f"{percent(value)} points"
+        return f"{percent(value)}{POINTS}"
     return _short(row, value)
 
 
 def _short(row: Row, value: float) -> str:
     if math.isfinite(value):
-        return general(float(f"{value:.3g}"))
+        short = float(f"{value:.3g}")
+        return f"{short:,.0f}" if abs(short) >= MANY else general(short)
     return f"minus {row.claim.measure.missed}" if value < 0 else row.claim.measure.missed
 
 

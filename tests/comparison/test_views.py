@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bnbench import comparison
 from bnbench.comparison.facts import facts_view
+from bnbench.comparison.views import LEGEND, verdict_cell
 from bnbench.reports import Report, plain_text, render
-from bnbench.study import Place
+from bnbench.stats import Verdict
+from bnbench.study import Place, scorecard
+from tests.study.test_scorecards import NOISE, findings, study
 
 PLUGIN = '''
 import helper
@@ -100,3 +104,23 @@ def test_without_an_arm_of_it_a_plugin_is_not_shown(tmp_path: Path) -> None:
     place = Place(tmp_path / "results", tmp_path / "data", tmp_path / "mine.py")
     arms = comparison.read_arms(["layer", "batch"], place.components)
     assert facts_view(arms, {}, place.components).listings == ()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sign", "word"),
+    [
+        ("supported", ">", "better"),
+        ("contradicted", "<", "worse"),
+        ("no difference", "=", "no difference"),
+        ("inconclusive", "?", "inconclusive"),
+    ],
+)
+def test_a_cell_is_a_sign_and_an_effect_and_its_table_says_what_the_sign_is(
+    tmp_path: Path, verdict: Verdict, sign: str, word: str
+) -> None:
+    """Its interval is kept for CSV."""
+    accuracies = {("batch", "all"): 0.95 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]}
+    (row,) = scorecard([findings(study(tmp_path), accuracies)])
+    cell = verdict_cell(replace(row, decision=replace(row.decision, verdict=verdict)))
+    assert plain_text(cell) == f"{sign} +5.0 points" and f"{sign} {word}" in LEGEND.split(", ")
+    assert (cell.value, cell.low, cell.high, cell.n) == (row.effect, row.low, row.high, 10)

@@ -167,10 +167,10 @@ def test_the_scorecard_in_words(tmp_path: Path):
     own = study(tmp_path, published="93% and 90%")
     rows = scorecard([findings(own, {("batch", "all"): 0.95 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]})])
     text = render(scorecard_report(rows, "cpu"), "markdown")
-    assert "| mine | accuracy | supported | +5.0 points | +4.8 points to +5.2 points | 0.002 | 0.002 | 10 |" in text
+    assert "| mine | accuracy | supported | +5.0 points | +4.8 to +5.2 points | 0.002 | 0.002 | 10 |" in text
     said = (
         "Supported: across 10 replicates, test accuracy was 5.0 points higher with batch than with none"
-        " (95% interval +4.8 points to +5.2 points)"
+        " (95% interval +4.8 to +5.2 points)"
     )
     assert f"{said}; mean: batch 95.0%, none 90.0%. Published: 93% and 90%." in text
 
@@ -260,7 +260,7 @@ def test_what_is_rounded_to_zero_has_no_sign(tmp_path: Path, value: float):
     numbers = Comparison(np.full(10, value), np.full(10, value), dict.fromkeys(own.claims[0].groups, 0.5))
     found = Findings(own, "cpu", NOTHING, NOTHING, Tuning({}, {}, {}), 0)
     row = row_of(found, own.claims[0], numbers, decide(numbers.low, 0.01, np.random.default_rng(0)))
-    said = "test accuracy was as high with batch as with none (95% interval 0.0 points to 0.0 points)"
+    said = "test accuracy was as high with batch as with none (95% interval 0.0 to 0.0 points)"
     assert said in as_table([row])["sentence"][0]
 
 

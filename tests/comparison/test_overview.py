@@ -1,0 +1,66 @@
+"""Many arms against one in a table: the place and the verdict of each, and a true sentence for each reading."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bnbench.comparison import Arm, Asked, ask
+from bnbench.comparison.course import Dossier
+from bnbench.comparison.overview import overview
+from bnbench.comparison.ranks import Rank
+from bnbench.stats import Decision, Interval, Verdict
+from bnbench.study import Row
+from bnbench.study.questions import load_questions
+
+VERDICTS: dict[str, Verdict] = {
+    "layer": "contradicted", "rms": "supported", "group": "supported", "ws": "no difference", "none": "inconclusive",
+}  # fmt: skip
+PLACES = {"group": 1, "rms": 2, "batch": 3.5, "ws": 3.5, "none": 5, "layer": 6}
+
+
+def _asked(arms: list[str], rivals: list[str]) -> Asked:
+    every = [Arm(name, (f"norm={name}",)) for name in [*arms, *rivals]]
+    pairs = [(arm, rival) for arm in arms for rival in rivals]
+    (one,) = ask(load_questions(["small_batch"]), every, pairs, "smoke")
+    return one
+
+
+def _row(asked: Asked, place: int, verdict: Verdict) -> Row:
+    decision = Decision(
+        verdict, "", 0.0, Interval(0, 0), None, 1.0, 1.0, 1.0, 1.0, n=2, estimand="mean", divergence=None
+    )
+    return Row("small_batch", asked.study.claims[place], decision, 0.0, math.nan, math.nan, {}, {}, {})
+
+
+def _dossier(asked: Asked) -> Dossier:
+    verdicts = {arm: VERDICTS[arm] for arm, _ in asked.pairs}
+    rows = [_row(asked, place, verdict) for place, verdict in enumerate(verdicts.values())]
+    places = {arm: Rank(place, place, place) for arm, place in PLACES.items()}
+    return Dossier(rows={asked.name: rows}, ranks={(asked.name, "interaction"): places})
+
+
+def test_each_arm_has_its_place_and_its_sign():
+    asked = _asked([*VERDICTS], ["batch"])
+    (table,) = overview([asked], _dossier(asked)).tables
+    shown = {row[0].value: row[1].words for row in table.rows}
+    assert shown == {
+        "batch": "3.5", "layer": "6 -", "rms": "2 +", "group": "1 +", "ws": "3.5 =", "none": "5 ?",
+    }  # fmt: skip
+    assert [column.title for column in table.columns] == ["arm", "batch 64 to 2"]
+
+
+def test_the_sentence_names_the_best_first():
+    asked = _asked([*VERDICTS], ["batch"])
+    expected = "batch 64 to 2: better than batch: group and rms; worse: layer; no difference: ws; inconclusive: none."
+    assert overview([asked], _dossier(asked)).notes == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("arms", "rivals"), [(["layer", "rms"], ["batch"]), (["layer", "rms", "ws"], ["batch", "none"])]
+)
+def test_few_arms_or_several_rivals_have_tables_of_their_own(arms: list[str], rivals: list[str]):
+    asked = _asked(arms, rivals)
+    dossier = Dossier(rows={asked.name: [_row(asked, place, "inconclusive") for place in range(len(asked.pairs))]})
+    assert not overview([asked], dossier).tables
