@@ -51,7 +51,7 @@ def copy_runs(folder: Path, state: State, identities: Collection[str], place: Pa
 def remove_unfinished(folder: Path) -> None:
     """Delete what those who were killed have left of copies in a folder; others may do so at the same time."""
     for path in folder.glob(f".*{UNFINISHED}"):
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):  # or a file of somebody else
             shutil.rmtree(path)
 
 

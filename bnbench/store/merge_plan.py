@@ -14,10 +14,13 @@ from bnbench.store.folder import run_columns
 from bnbench.store.results import differing_results
 from bnbench.store.series import METRIC_SERIES
 from bnbench.store.state import Row, State, rank, read_state, series_lines
+from bnbench.store.tags import read_tags
 from bnbench.text import plural
 
 CONFLICTS = "conflicts"
 """The folder inside a sweep with the results of its runs that do not count: a sweep for each that they come from."""
+
+OTHER_SETTINGS = "nothing was merged; a run's id stands for its settings, so that one of them is not as it was written"
 
 
 @dataclass
@@ -62,11 +65,12 @@ class Merging:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep as it is read: its state, and the evaluations of each run."""
+    """A sweep as it is read: its state, the evaluations and the tags of each run."""
 
     folder: Path
     state: State
     metrics: Mapping[str, frozenset[bytes]]
+    tags: Mapping[str, Sequence[str]]
 
     @classmethod
     def read(cls, folder: Path) -> Sweep:
@@ -76,7 +80,9 @@ class Sweep:
         metrics: dict[str, set[bytes]] = {}
         for whole_line in series_lines(state, METRIC_SERIES):
             metrics.setdefault(whole_line.split(b",", 1)[0].decode(), set()).add(whole_line)
-        return cls(folder, state, {identity: frozenset(lines) for identity, lines in metrics.items()})
+        return cls(
+            folder, state, {identity: frozenset(lines) for identity, lines in metrics.items()}, read_tags(folder)
+        )
 
 
 def decided(sources: Sequence[Sweep], target: Sweep | None, merging: Merging) -> Merged:
@@ -86,7 +92,7 @@ def decided(sources: Sequence[Sweep], target: Sweep | None, merging: Merging) ->
         InvalidRequest: two sweeps have other settings of one run, or contradicting results, which are not to be kept;
             all such runs.
     """
-    merged, problems = Merged(), list[str]()
+    merged, problems, damaged = Merged(), list[str](), False
     counted: dict[str, Sweep] = dict.fromkeys(target.state.rows, target) if target is not None else {}
     there = set(counted)
     for sweep in sources:
@@ -97,6 +103,7 @@ def decided(sources: Sequence[Sweep], target: Sweep | None, merging: Merging) ->
                 counted[identity] = sweep
             elif problem := _other_settings(identity, known, sweep):
                 problems.append(problem)
+                damaged = True
             elif problem := _other_result(identity, known, sweep):
                 problems += [] if merging.keep_conflicts else [problem]
                 merged.conflicts.setdefault(sweep.folder, []).append(identity)
@@ -111,7 +118,7 @@ def decided(sources: Sequence[Sweep], target: Sweep | None, merging: Merging) ->
                 merged.same.append(identity)
     if problems:
         more = [f"and {len(problems) - SHOWN} more runs"] if len(problems) > SHOWN else []
-        raise InvalidRequest([*problems[:SHOWN], *more, merging.remedy])
+        raise InvalidRequest([*problems[:SHOWN], *more, OTHER_SETTINGS if damaged else merging.remedy])
     merged.sources = {identity: sweep.folder for identity, sweep in counted.items() if sweep is not target}
     return merged
 

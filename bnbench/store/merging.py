@@ -26,7 +26,7 @@ from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_part
 from bnbench.store.state import Row, read_state
 from bnbench.store.tables import check_sweep
-from bnbench.store.tags import change_tag, read_tags
+from bnbench.store.tags import change_tag
 
 NOT_BEGUN = ("planned", "impossible")
 
@@ -132,7 +132,7 @@ def _merge_tags(target: Path, merged: Merged, sweeps: Sequence[Sweep]) -> None:
     for sweep in sweeps:
         by_tag: dict[str, list[str]] = {}
         its = sweep.state.rows.keys() - set(merged.conflicts.get(sweep.folder, ()))
-        for identity, tags in read_tags(sweep.folder).items():
+        for identity, tags in sweep.tags.items():
             for tag in tags if identity in its else ():
                 by_tag.setdefault(tag, []).append(identity)
         for tag, identities in by_tag.items():

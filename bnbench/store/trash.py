@@ -111,9 +111,12 @@ def restore(place: Path) -> Path:
 
 
 def trashed(results: Path) -> list[Path]:
-    """All that is in the trash, by name."""
+    """All that is in the trash, by name; files and links there are somebody else's."""
     folder = results / TRASH
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name)) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    named = (path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    return sorted(path for path in named if path.is_dir() and not path.is_symlink())
 
 
 def find_trashed(results: Path, name: str) -> Path:

@@ -19,6 +19,9 @@ VERDICTS = {
     "inconclusive": "Inconclusive",
 }
 
+NO_RESULT = "no result"
+"""In place of a number that is missing, as all runs of an arm failed: that is neither infinite nor never reached."""
+
 
 POINTS = " points"
 MANY = 1e4
@@ -164,6 +167,8 @@ def signed(row: Row, value: float) -> str:
 
 def number(row: Row, value: float) -> str:
     """A number in the unit of the claim: three digits; accuracies in percentage points."""
+    if math.isnan(value):
+        return NO_RESULT
     if row.claim.measure.percent and row.claim.contrast == "difference":
         return f"{percent(value)}{POINTS}"
     return _short(row, value)
@@ -183,6 +188,8 @@ def _centres(row: Row) -> str:
 
 def centre(row: Row, value: float) -> str:
     """The mean or median of an arm in a cell."""
+    if math.isnan(value):
+        return NO_RESULT
     return f"{100 * value:.1f}%" if row.claim.measure.percent else _short(row, value)
 
 

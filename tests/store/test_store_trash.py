@@ -175,6 +175,17 @@ def test_what_came_into_the_trash_after_the_question_stays_and_what_has_gone_is_
     assert asked == [first] and [*(sweep.parent / TRASH).iterdir()] == [second]
 
 
+def test_files_and_links_in_the_trash_are_left_alone(sweep: Path):
+    place = remove_sweep(sweep)
+    (place.parent / "notes-20260101-000000").write_text("mine")
+    (place.parent / "link-20260101-000000").symlink_to(sweep.parent)
+    (place.parent / ".mine.tmp").write_text("mine")
+    assert trashed(sweep.parent) == [place]
+    empty_trash(sweep.parent, [place])
+    names = sorted(path.name for path in place.parent.iterdir())
+    assert names == [".mine.tmp", "link-20260101-000000", "notes-20260101-000000"]
+
+
 def test_while_a_program_adds_to_a_sweep_it_stays(sweep: Path):
     identities = list(checked_rows(sweep))
     with locked(sweep):
