@@ -11,7 +11,7 @@ import typer
 from bnbench.cli.app import app
 from bnbench.config import Composer, entries
 from bnbench.schema import Known
-from bnbench.store.columns import IDENTITY, METRICS, OUTCOME, PROBES
+from bnbench.store.columns import IDENTITY, METRICS, OUTCOME, PROBES, TRIAL
 
 HEAD = """# Reference
 
@@ -22,6 +22,8 @@ COLUMNS = {
     "status": "how it ended: `completed` or `diverged`, which are results; `failed`, `out_of_memory`, `interrupted` or"
     " `impossible`; `planned` or `running` before",
     "error": "why there is no result",
+    "trial": "the number of the trial of a [search](search.md) that the run was trained for; empty for a run of a grid,"
+    " and no column where all runs are",
     "engine": "what trained it ([which there are](engines.md))",
     "engine_reason": "why no faster engine did",
     "lanes": "runs that were trained together with it, itself included",
@@ -111,10 +113,10 @@ def _settings() -> Iterator[str]:
 
 def _tables() -> Iterator[str]:
     yield "## Columns\n"
-    yield "`runs.csv` has a line per run; the settings stand between `error` and `engine`, options with their dots."
+    yield "`runs.csv` has a line per run; the settings stand between `error` and `trial`, options with their dots."
     yield "An empty cell is a missing value.\n"
     for title, columns in {
-        "runs.csv": (*IDENTITY, *OUTCOME),
+        "runs.csv": (*IDENTITY, TRIAL, *OUTCOME),
         "metrics.csv": METRICS,
         "probes.csv": PROBES,
     }.items():

@@ -71,6 +71,12 @@ def test_the_page_on_own_data(program: Program) -> None:
     assert "12 completed" in said[0] and "4 completed" in said[2]
 
 
+def test_the_page_on_searches(program: Program) -> None:
+    said = carried_out(program, "search")
+    assert "12 trials, best is trial" in said[0] and "24 of 24 runs are trials" in said[1]
+    assert "norm=none: 12 trials, best is trial" in said[2] and "norm=batch: 12 trials, best is trial" in said[2]
+
+
 def test_the_page_on_gpus(program: Program) -> None:
     (said,) = carried_out(program, "gpu")
     assert "32 to train on " in said

@@ -3,7 +3,7 @@
 import runpy
 from pathlib import Path
 
-from bnbench.store.columns import IDENTITY, METRICS, OUTCOME, PROBES
+from bnbench.store.columns import IDENTITY, METRICS, OUTCOME, PROBES, TRIAL
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -12,4 +12,4 @@ def test_the_reference_is_up_to_date() -> None:
     """``make schema`` renews it."""
     written = runpy.run_path(str(DOCS / "reference.py"))
     assert (DOCS / "reference.md").read_text(encoding="utf-8") == written["markdown"]()
-    assert set(written["COLUMNS"]) == {*IDENTITY, *OUTCOME, *METRICS, *PROBES}
+    assert set(written["COLUMNS"]) == {*IDENTITY, TRIAL, *OUTCOME, *METRICS, *PROBES}

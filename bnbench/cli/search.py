@@ -54,6 +54,14 @@ def show_best(course: search.Course) -> None:
         echo(f"{plural(course.open, 'trial')} {has} no result; the same command trains them again")
 
 
+def show_rest(course: search.Course) -> None:
+    """Say, below a first plan, how many trials are still to be chosen."""
+    from bnbench.console import echo
+
+    if rest := course.unchosen:
+        echo(f"{plural(rest, 'trial')} more: their points depend on what these come to")
+
+
 def train(course: search.Course, plan: session.Plan, options: session.TrainingOptions, start: float) -> session.Summary:
     """Train one batch of trials after another, from a first plan on, and show how it goes.
 

@@ -29,7 +29,7 @@ from bnbench.cli.options import (
     Zips,
 )
 from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted, told_if_full, told_if_interrupted
-from bnbench.cli.search import read_settings, train
+from bnbench.cli.search import read_settings, show_rest, train
 from bnbench.cli.settings import Settings
 from bnbench.errors import InvalidRequest
 
@@ -87,6 +87,8 @@ def sweep(
     if forecast is None:
         raise typer.Exit(_train(plan, course, options, start, is_named=name is not None))
     _show_estimate(plan, *forecast, extend)
+    if course is not None:
+        show_rest(course)
 
 
 def _course(

@@ -61,6 +61,14 @@ class Course:
         """The trials that have no value although they were trained."""
         return sum(trial.is_open for trials in self.trials.values() for trial in trials)
 
+    @property
+    def unchosen(self) -> int:
+        """The trials whose points are chosen only once those that are planned are trained."""
+        if self.design.settings.method == "grid":
+            return 0
+        chosen = {(trial.arm, trial.number) for trial in self._batch}
+        return sum((arm, n) not in chosen for arm in self.design.arms for n in range(self.design.settings.trials))
+
     def begin(self) -> session.Plan:
         """The plan of the first batch, with all trials of earlier calls: what has no result yet is trained again.
 

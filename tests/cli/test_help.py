@@ -81,7 +81,7 @@ def test_flags_take_nothing_and_defaults_are_told(program: Program, command: str
 def test_the_options_of_a_sweep_stand_in_panels(program: Program):
     said = program("sweep", "--help").out
     panels = re.findall(r"─ (\w+) ─", said)
-    assert panels == ["Arguments", "Options", "Grid", "Training"]
+    assert panels == ["Arguments", "Options", "Grid", "Search", "Training"]
     assert "[required]" not in said
 
 
