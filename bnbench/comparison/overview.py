@@ -64,7 +64,7 @@ def _verdicts(rows: Sequence[Row]) -> dict[str, Verdict]:
 
 def _cell(one: _Reading, arm: str) -> Cell:
     rank, verdict = one.places.get(arm), one.verdicts.get(arm)
-    place = "-" if rank is None else f"{rank.place:g}"
+    place = "n/a" if rank is None else f"{rank.place:g}"
     words = place if verdict is None else f"{place} {SIGNS[verdict]}"
     return Cell(None if rank is None else rank.place, words=words, mark=MARKS[verdict] if verdict else "baseline")
 
