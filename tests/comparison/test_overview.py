@@ -57,6 +57,17 @@ def test_the_sentence_names_the_best_first():
     assert overview([asked], _dossier(asked)).notes == (expected,)
 
 
+def test_an_arm_without_a_value_is_said_to_have_none():
+    """As one that cannot be built in a question's network: its verdict is inconclusive, but nothing was asked of it."""
+    asked = _asked([*VERDICTS], ["batch"])
+    dossier = _dossier(asked)
+    placed = {arm: rank for arm, rank in dossier.ranks[asked.name, "interaction"].items() if arm != "none"}
+    dossier.ranks[asked.name, "interaction"] = placed
+    view = overview([asked], dossier)
+    assert view.notes[0].endswith("no difference: ws; without a value: none.")
+    assert {row[0].value: row[1].words for row in view.tables[0].rows}["none"] == "n/a"
+
+
 @pytest.mark.parametrize(
     ("arms", "rivals"), [(["layer", "rms"], ["batch"]), (["layer", "rms", "ws"], ["batch", "none"])]
 )
