@@ -16,6 +16,7 @@ from bnbench.study import Row
 from bnbench.study.questions import Reading
 from bnbench.text import listing
 
+OVERVIEW = "Overview"
 FEWEST_ARMS = 3
 """Arms of which a view of all says more than a table of each."""
 SIGNS: dict[Verdict, str] = {"supported": "+", "contradicted": "-", "no difference": "=", "inconclusive": "?"}
@@ -41,13 +42,13 @@ def overview(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
     arms, rivals = [arm for arm, _ in pairs], {rival for _, rival in pairs}
     readings = list(_decided(asked, dossier))
     if len(rivals) != 1 or len(arms) < FEWEST_ARMS or not readings:
-        return ReportView("Overview")
+        return ReportView(OVERVIEW)
     (rival,) = rivals
     columns = (Column("arm", key=True), *(Column(one.asked.head(one.reading)) for one in readings))
     rows = tuple((Cell(arm), *(_cell(one, arm) for one in readings)) for arm in (rival, *arms))
     sentences = (_sentence(one, rival) for one in readings)
     table = Table(f"All arms, against {rival}", columns, rows, (NOTE.format(rival=rival),), (1,))
-    return ReportView("Overview", (table,), tuple(sentences))
+    return ReportView(OVERVIEW, (table,), tuple(sentences))
 
 
 def _decided(asked: Sequence[Asked], dossier: Dossier) -> Iterator[_Reading]:
