@@ -11,7 +11,7 @@ from bnbench.comparison.aggregate_views import OVER_TASKS, over_tasks_view, pair
 from bnbench.comparison.aggregates import over_tasks
 from bnbench.comparison.course import Dossier
 from bnbench.comparison.facts import facts_view
-from bnbench.comparison.overview import overview
+from bnbench.comparison.overview import OVERVIEW, overview
 from bnbench.comparison.request import Comparison, power_note
 from bnbench.comparison.views import decision_view, lines_of, rank_view, summary, verdict_view
 from bnbench.environment import environment
@@ -43,7 +43,7 @@ def dossier_report(
     aggregates = over_tasks(asked, dossier)
     together = overview(asked, dossier)
     views = (
-        together,
+        replace(together, notes=()),
         verdict_view(asked, dossier, subjects),
         over_tasks_view(aggregates, subjects),
         pairs_view(aggregates),
@@ -54,8 +54,8 @@ def dossier_report(
     shown = tuple(view for view in views if view.tables or view.notes)
     where = (*_taken_over(dossier), *((key, str(value)) for key, value in environment().items()))
     return Report(
-        f"Comparison of {', '.join(subjects)}",
-        sentences if not together.tables else (),  # of many arms the overview has one per reading
+        f"Comparison of {', '.join(subjects) if not together.tables else plural(len(subjects), 'arm')}",
+        together.notes if together.tables else sentences,
         shown,
         (("command", command), ("replicates", power_note(request)), *where),
     )
