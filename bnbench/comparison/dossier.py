@@ -11,7 +11,7 @@ from bnbench.comparison.aggregate_views import OVER_TASKS, over_tasks_view, pair
 from bnbench.comparison.aggregates import over_tasks
 from bnbench.comparison.course import Dossier
 from bnbench.comparison.facts import facts_view
-from bnbench.comparison.overview import OVERVIEW, overview
+from bnbench.comparison.overview import overview
 from bnbench.comparison.request import Comparison, power_note
 from bnbench.comparison.views import decision_view, lines_of, rank_view, summary, verdict_view
 from bnbench.environment import environment
