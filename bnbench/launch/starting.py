@@ -52,11 +52,14 @@ def prestart(*modules: str) -> None:
                 forkserver.ensure_running()
 
 
-def start_process(function: Callable[..., Any], tells: bool) -> tuple[BaseProcess, Connection]:
+def start_process(
+    function: Callable[..., Any], tells: bool, module: str | None = None
+) -> tuple[BaseProcess, Connection]:
     """Start a process that serves tasks of a function, and never sees Ctrl-C, not even while it imports.
 
     Args:
         tells: as of :func:`serve`.
+        module: that has the function; None asks the function.
 
     Returns:
         the process, and the program's end of the pipe to it.
@@ -64,7 +67,7 @@ def start_process(function: Callable[..., Any], tells: bool) -> tuple[BaseProces
     Raises:
         NoWorkers: it cannot be started.
     """
-    prestart(function.__module__)
+    prestart(module or function.__module__)
     context: Any = multiprocessing.get_context(METHOD)
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(function, theirs, tells), daemon=True)

@@ -14,7 +14,7 @@ from bnbench.devices import gpus
 from bnbench.environment import environment, git_commit
 from bnbench.imports import imported_whole
 from bnbench.isolation import Waits
-from bnbench.launch import local
+from bnbench.launch import Launch, local
 from bnbench.notices import followed, step
 from bnbench.plan import ALONE, Division, Execution, Resources, stacks
 from bnbench.plan.grouping import Stack
@@ -50,13 +50,13 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
             store.renew(plan.folder, plan.request.specs)
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
-    with _entered(plan) as check_there:
+    with options.opened(plan) as (there, launch), _entered(plan) as check_there:
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
         shown = ProgressTracker(plan.folder, pending, len(plan.impossible), watch)
         shown.look({})
         with watched(plan.folder, pending, shown.look, check_there):
-            ended, interrupted = _train(plan, pending, options, shown)
+            ended, interrupted = _train(plan, pending, there, launch, shown)
     statuses = store.statuses(plan.folder)
     tell_of_missing(plan, statuses)
     asked = {identity: statuses[identity] for identity in plan.specs}
@@ -64,7 +64,7 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
 
 
 def _train(
-    plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions, shown: ProgressTracker
+    plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions, launch: Launch, shown: ProgressTracker
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     resources = options.resources(plan)
@@ -73,7 +73,8 @@ def _train(
         with _grouped(plan, pending, resources, shown) as (grouped, found, ready):
             tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.executions)
             shown.begin(tasks, resources.workers, found.sizes)
-            with closing(dispatch(tasks, options.launch(plan), _devices(plan, resources.workers), ready)) as told:
+            devices = _devices(plan, resources.workers, options.is_away)
+            with closing(dispatch(tasks, launch, devices, ready, options.is_away)) as told:
                 for ends in told:
                     for end in ends:
                         ended += 1
@@ -146,8 +147,10 @@ def execute_run(
     return Summary(plan.folder, {identity: status}, 1, status == "interrupted")
 
 
-def _devices(plan: Plan, workers: int) -> list[str]:
-    """Where each worker trains: the GPUs in use have the workers in turn."""
+def _devices(plan: Plan, workers: int, is_away: bool = False) -> list[str]:
+    """Where each worker trains: the GPUs in use have the workers in turn; elsewhere each sees only what it may use."""
+    if is_away:
+        return ["cpu" if plan.device.type == "cpu" else f"{plan.device.type}:0"] * workers
     used = gpus(plan.device) or [plan.device]
     return [str(used[place % len(used)]) for place in range(workers)]
 
