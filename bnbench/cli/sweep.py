@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bnbench.cli.options import (
+    Detach,
     DryRun,
     Excludes,
     Extend,
@@ -48,6 +49,7 @@ def sweep(
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
     save_weights: SaveWeights = False,
+    detach: Detach = False,
 ) -> None:
     """Train every combination of the given values; what is finished is not trained again.
 
@@ -61,7 +63,7 @@ def sweep(
         from bnbench import session
 
         words, place = divided(overrides or ())
-        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place).checked()
+        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place, detach).checked()
         grid = session.Grid(words, zips or (), excludes or ())
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
         paths = session.Paths(settings.results, settings.data, plugin)

@@ -6,9 +6,10 @@ from bnbench.launch.launcher import Done, Launch, Launcher, Line, Request, Site,
 from bnbench.launch.processes import LOCAL, local
 from bnbench.launch.ray_launcher import RAY
 from bnbench.launch.settings import Settings, described_settings, read_settings
+from bnbench.launch.slurm_launcher import SLURM, has_left
 from bnbench.launch.starting import NoWorkers, prestart
 
-LAUNCHERS: dict[str, Launcher] = {"inline": INLINE, "local": LOCAL, "ray": RAY}
+LAUNCHERS: dict[str, Launcher] = {"inline": INLINE, "local": LOCAL, "ray": RAY, "slurm": SLURM}
 
 __all__ = [
     "LAUNCHERS",
@@ -23,6 +24,7 @@ __all__ = [
     "Site",
     "Spent",
     "described_settings",
+    "has_left",
     "local",
     "prestart",
     "read_settings",

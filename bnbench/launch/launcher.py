@@ -68,6 +68,11 @@ def as_it_is(task: Any, place: int) -> Any:
     return task
 
 
+def same(task: Any) -> Any:
+    """A task for which nothing has changed."""
+    return task
+
+
 def no_problems(settings: Any) -> Sequence[str]:
     """The problems of a launcher that has none."""
     return ()
@@ -108,10 +113,12 @@ class Site:
     Attributes:
         launch: runs the tasks there.
         workers: the workers that it has room for, where nobody asks for a number; None says nothing.
+        tasks: that an earlier program has left there; handed to ``launch`` as they are, they are not begun again.
     """
 
     launch: Launch
     workers: int | None = None
+    tasks: Sequence[Any] = ()
 
 
 class Open(Protocol):
@@ -140,6 +147,7 @@ class Request:
         uses_gpu: tasks train on a GPU.
         folder: of files that outlive the program, for tasks that do.
         detaches: leave the tasks to the site, once they are there.
+        adopt: a task that an earlier program has left there, as it is for this one.
     """
 
     settings: Settings
@@ -147,6 +155,7 @@ class Request:
     uses_gpu: bool = False
     folder: Path | None = None
     detaches: bool = False
+    adopt: Callable[[Any], Any] = same
 
 
 @dataclass(frozen=True)

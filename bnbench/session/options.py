@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from bnbench.devices import gpus
 from bnbench.environment import cores
-from bnbench.errors import InvalidRequest, nearest
-from bnbench.launch import LAUNCHERS, Launch, Request, Settings, read_settings
+from bnbench.errors import BnbenchError, InvalidRequest, nearest
+from bnbench.launch import LAUNCHERS, Launch, Request, Settings, Site, has_left, read_settings
 from bnbench.plan import Resources
 from bnbench.session.plan import Plan
+from bnbench.text import plural
 
 _LANES = {"auto": None, "off": 1}
 _LANE_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -76,19 +77,25 @@ class TrainingOptions:
         return read_settings(self.launcher, LAUNCHERS[self.launcher].settings or Settings, self.settings)
 
     @contextmanager
-    def opened(self, plan: Plan) -> Iterator[tuple[TrainingOptions, Launch]]:
-        """Have a place where the pending runs of a plan can be trained at once: the options there, and what trains.
+    def opened(self, plan: Plan) -> Iterator[tuple[TrainingOptions, Site]]:
+        """Have a site where the pending runs of a plan can be trained at once, and the options as they are there.
 
         Raises:
-            BnbenchError: there is none.
+            BnbenchError: there is none, or another one has runs of this sweep.
         """
         launcher = LAUNCHERS[self.launcher]
+        if not launcher.detaches and (count := has_left(plan.folder)):
+            remedy = "the same command with --launcher slurm collects them"
+            raise BnbenchError(f"{plan.folder}: {plural(count, 'stack')} of runs left to jobs; {remedy}")
         if launcher.open is None:
-            yield self, self.launch(plan)
+            yield self, Site(self.launch(plan))
             return
-        request = Request(self._read(), self.jobs, plan.device.type != "cpu", plan.folder, self.detaches)
+        request = Request(
+            self._read(), self.jobs, plan.device.type != "cpu", plan.folder, self.detaches,
+            adopt=lambda task: replace(task, folder=plan.folder.absolute()),
+        )  # fmt: skip
         with launcher.open(request) as site:
-            yield replace(self, jobs=self.jobs or site.workers), site.launch
+            yield replace(self, jobs=self.jobs or site.workers), site
 
     @property
     def is_away(self) -> bool:
