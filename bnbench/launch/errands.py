@@ -14,13 +14,14 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
+from bnbench.errors import described
 from bnbench.launch.host import Named, named
 from bnbench.launch.launcher import Done, Line, Spent
 from bnbench.launch.processes import local
 from bnbench.launch.starting import prestart
 
-TASK, TOLD, END, JOB = "task", "told", "end", "job"
-"""The files of an errand: what to do, what was told on the way, what it came to, and which job has it."""
+TASK, TOLD, END, JOB, PROCESS = "task", "told", "end", "job", "process"
+"""The files of an errand: what to do, what was told on the way, what it came to, which job has it, and its process."""
 HEAD = 8
 """Bytes in front of each value that was told: how many it has."""
 OF_THE_JOB = {signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
@@ -41,6 +42,7 @@ class Errand:
 
     def __call__(self) -> None:
         """Carry it out, and leave the end in its folder."""
+        self._write(PROCESS, str(os.getpid()).encode())
         _start_deaf_workers()
         (done,) = local(_carry_out, [self], 1)
         self._write(END, pickle.dumps((done.value, done.error)))
@@ -91,15 +93,20 @@ class Errand:
             value, error = pickle.loads((self.folder / END).read_bytes())
         except FileNotFoundError:
             return None
-        return Done(index, pickle.loads(value) if error is None else None, error)
+        try:
+            return Done(index, pickle.loads(value) if error is None else None, error)
+        except Exception as problem:
+            return Done(index, None, described(problem))
 
     @property
     def job(self) -> str | None:
         """The job that has it; None if none was told of."""
-        try:
-            return (self.folder / JOB).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
+        return self._read(JOB)
+
+    @property
+    def process(self) -> int | None:
+        """The process that carries it out, on the machine where that is; None if none has begun."""
+        return int(text) if (text := self._read(PROCESS)) else None
 
     def give(self, job: str) -> None:
         """Note the job that has it."""
@@ -108,6 +115,12 @@ class Errand:
     def forget(self) -> None:
         """Remove its folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self, name: str) -> str | None:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
 
     def _write(self, name: str, content: bytes) -> None:
         coming = self.folder / f".{name}"

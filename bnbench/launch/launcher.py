@@ -114,11 +114,14 @@ class Site:
         launch: runs the tasks there.
         workers: the workers that it has room for, where nobody asks for a number; None says nothing.
         tasks: that an earlier program has left there; handed to ``launch`` as they are, they are not begun again.
+        ask_each: calls a function with a task once on each machine, and gives the ends by the machines' names; None
+            where there is this one only.
     """
 
     launch: Launch
     workers: int | None = None
     tasks: Sequence[Any] = ()
+    ask_each: Callable[[Callable[[Any], Any], Any], Sequence[tuple[str, Done]]] | None = None
 
 
 class Open(Protocol):

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,9 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_enable_metrics_collection": "0",
+    "RAY_NUM_REDIS_GET_RETRIES": "3",
 }
-"""Variables that keep Ray from talking to the terminal, and to others."""
+"""Variables that keep Ray from talking to the terminal and to others, and from waiting long for who is not there."""
 PATIENCE = 5.0
 """Seconds that a cluster has to answer."""
 STORE_BYTES = 2**28
@@ -116,7 +118,8 @@ def _connect(ray: Any, settings: RaySettings, jobs: int | None, folder: str | No
     quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL, "namespace": "bnbench"}
     try:
         if folder is None:
-            ray.init(address=settings.place, **quiet)
+            with _silenced():
+                ray.init(address=settings.place, **quiet)
             return
         room = max(cores(), jobs or 1) * max(settings.cpus, 1.0)
         ray.init(
@@ -126,6 +129,20 @@ def _connect(ray: Any, settings: RaySettings, jobs: int | None, folder: str | No
     except (RuntimeError, ValueError, OSError) as error:
         where = settings.origin if folder is None else "--launcher ray"
         raise BnbenchError(f"{where}: Ray refuses: {_sentence(error)}") from error
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep what native code says of each attempt from the terminal."""
+    sys.stderr.flush()
+    earlier, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(earlier, 2)
+        os.close(earlier)
+        os.close(nowhere)
 
 
 def _sentence(error: BaseException) -> str:

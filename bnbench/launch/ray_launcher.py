@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from bnbench.launch.crew import Crew, Loss, Worker, carry_out
+from bnbench.imports import imported_whole
+from bnbench.launch.crew import Crew, Loss, Worker, carry_out, collect, hand
 from bnbench.launch.host import Host, Named, named
 from bnbench.launch.launcher import Done, Launcher, Request, Site, as_it_is, same_kind
-from bnbench.launch.ray_cluster import RaySettings, cluster_problems, connected, imported_ray, needed
+from bnbench.launch.ray_cluster import RaySettings, cluster_problems, connected, imported_ray, needed, nodes
 from bnbench.launch.settings import read_settings
 
 CLOSING_SECONDS = 2.0
 """Seconds that actors have to end their worker processes before they are ended with them."""
+SURVEY_SECONDS = 120.0
+"""Seconds that nodes have to tell of themselves."""
 LOST = "the machine of the worker, or Ray's process there, was lost"
 
 
@@ -100,6 +105,15 @@ class _Actors:
         actor = self.ray.remote(Host).options(**self.needs, max_restarts=0, max_task_retries=0)
         return _Actor(actor.remote(self.function, self.tells), kind, place)
 
+    def start_on(self, node: str, place: int) -> Worker:
+        """Start one on a node."""
+        imported_whole("ray.util.scheduling_strategies")
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        actor = self.ray.remote(Host).options(**self.needs, max_restarts=0, scheduling_strategy=there)
+        return _Actor(actor.remote(self.function, self.tells), None, place)
+
     def heard_of(self, workers: Sequence[Worker], seconds: float | None) -> Sequence[Worker]:
         """Those that have answered or died, waited for so many seconds at most."""
         waiting = {one.listen(): one for one in workers if isinstance(one, _Actor)}
@@ -116,12 +130,40 @@ class _Actors:
             one.end()
 
 
+def ask_each(function: Callable[[Any], Any], task: Any) -> list[tuple[str, Done]]:
+    """The ends of a task that each node of the cluster has, by the nodes' names; one that goes meanwhile has none."""
+    ray = imported_ray()
+    there = nodes(ray)
+    staff = _Actors(named(function), False, {"num_cpus": 0.0})
+    message = bytes(ForkingPickler.dumps(task))
+    workers = [staff.start_on(node["NodeID"], index) for index, node in enumerate(there)]
+    try:
+        for worker in workers:
+            hand(worker, worker.place, message)
+        ends: dict[int, Done] = {}
+        deadline = time.monotonic() + SURVEY_SECONDS
+        while (waiting := [one for one in workers if one.place not in ends]) and time.monotonic() < deadline:
+            for worker in staff.heard_of(waiting, 1.0):
+                if (done := collect(worker, None)) is not None:
+                    ends[worker.place] = done
+    finally:
+        staff.dismiss(workers)
+    living = {node["NodeID"] for node in nodes(ray)}
+    silent = Done(0, None, f"it has not answered for {SURVEY_SECONDS:.0f} s")
+    return [
+        (f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})", ends.get(place, silent))
+        for place, node in enumerate(there)
+        if node["NodeID"] in living
+    ]
+
+
 @contextmanager
 def opened(request: Request) -> Iterator[Site]:
     """A site on a cluster; see :class:`Open`."""
     assert isinstance(request.settings, RaySettings), "those of this launcher"
     with connected(request.settings, request.jobs, request.uses_gpu) as room:
-        yield Site(partial(on_ray, request=request), room)
+        is_here = request.settings.place is None
+        yield Site(partial(on_ray, request=request), room, ask_each=None if is_here else ask_each)
 
 
 RAY = Launcher(

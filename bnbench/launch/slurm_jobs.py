@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Any
 from bnbench.errors import BnbenchError, message_of
 from bnbench.launch.errands import Errand
 from bnbench.launch.slurm_settings import SlurmSettings, imported_submitit, refusal
+from bnbench.launch.starting import without_interrupts
 
 NAME = "bnbench"
 LATE_SECONDS = 20.0
@@ -50,7 +52,7 @@ class Jobs:
         for chunk in _chunks(errands, self.settings.array):
             executor = self._executor(jobs, last)
             try:
-                with executor.batch():
+                with without_interrupts(), executor.batch():
                     submitted = [executor.submit(errand) for errand in chunk]
             except Exception as error:
                 raise BnbenchError(refusal(message_of(error))) from error
@@ -80,9 +82,20 @@ class Jobs:
     def cancel(self, errands: Sequence[Errand]) -> None:
         """End the jobs of errands."""
         for errand in errands:
-            if errand.job is not None:
+            if errand.job is not None and self.settings.cluster == "local":
+                self._kill(errand)
+            elif errand.job is not None:
                 with suppress(Exception):  # it has ended meanwhile
                     self._job(errand.job).cancel(check=False)
+
+    def _kill(self, errand: Errand) -> None:
+        """End the processes of a job of this machine: first the one that would begin it again."""
+        assert errand.job is not None, "it was submitted"
+        if self._state(errand.job) is None:
+            for process in (int(errand.job), errand.process):
+                with suppress(ProcessLookupError):
+                    if process is not None:
+                        os.kill(process, signal.SIGKILL)
 
     def close(self) -> None:
         """Wait for the ends of processes that are jobs of this machine."""

@@ -47,7 +47,7 @@ def prestart(*modules: str) -> None:
         multiprocessing.set_forkserver_preload([FORK_SERVER, *modules])
         with _starting():
             _run_interpreter()
-            with _without_interrupts():
+            with without_interrupts():
                 _keep_socket_names_short()
                 forkserver.ensure_running()
 
@@ -72,7 +72,7 @@ def start_process(
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(function, theirs, tells), daemon=True)
     try:
-        with _starting(), _without_interrupts(), _without_main():
+        with _starting(), without_interrupts(), _without_main():
             process.start()
     finally:
         theirs.close()
@@ -125,7 +125,7 @@ def _keep_socket_names_short() -> None:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """Keep the processes started in a block from seeing Ctrl-C."""
     resource_tracker.ensure_running()  # it would unblock the signal if it were started in between
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -26,6 +26,7 @@ from bnbench.session.plan import Plan
 from bnbench.session.preparation import Preparation
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.progress_tracker import ProgressTracker
+from bnbench.session.survey import check_machines
 from bnbench.session.weights import tell_of_missing
 from bnbench.spec import RunSpec, by_stack_key, run_id, stack_key
 
@@ -50,7 +51,7 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
             store.renew(plan.folder, plan.request.specs)
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
-    with options.opened(plan) as (there, site), _entered(plan) as check_there:
+    with _opened(plan, options) as (there, site), _entered(plan) as check_there:
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
         shown = ProgressTracker(plan.folder, pending, len(plan.impossible), watch)
@@ -61,6 +62,14 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
     tell_of_missing(plan, statuses)
     asked = {identity: statuses[identity] for identity in plan.specs}
     return Summary(plan.folder, asked, ended, interrupted, has_left(plan.folder))
+
+
+@contextmanager
+def _opened(plan: Plan, options: TrainingOptions) -> Iterator[tuple[TrainingOptions, Site]]:
+    """A site whose machines are fit for the runs; see :meth:`TrainingOptions.opened`."""
+    with options.opened(plan) as (there, site):
+        check_machines(plan, site)
+        yield there, site
 
 
 def _train(
