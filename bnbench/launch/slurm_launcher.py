@@ -130,8 +130,8 @@ def _wait(call: _Call, heard: Callable[[Any], None] | None, detaches: bool) -> G
             call.hear(index, heard)
             if done is not None:
                 call.living.remove(index)
-                yield done
                 call.errands[index].forget()
+                yield done
         if (detaches and not call.waiting) or not (call.living or call.waiting):
             return
         time.sleep(POLL_SECONDS)
