@@ -154,7 +154,9 @@ def machine_of(task: Any) -> int:
     return os.getppid()
 
 
-def end_host(how: str) -> str:
-    """Live, or take a while, in which the machine may be lost."""
-    time.sleep(60 if how == "long" else 0.0)
-    return how
+def stay(task: tuple[Path, float]) -> float:
+    """Tell that it has begun, and stay for some seconds."""
+    folder, seconds = task
+    (folder / str(os.getpid())).touch()
+    time.sleep(seconds)
+    return seconds

@@ -61,21 +61,20 @@ def named_here(marker: str) -> list[int]:
 
 def test_the_tasks_of_a_lost_machine_are_told_and_the_others_go_on(cluster: Any, tmp_path: Path) -> None:
     nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
-    removed: list[str] = []
+    stays = [(tmp_path, 20.0), (tmp_path, 20.0), (tmp_path, 0.0), (tmp_path, 0.0)]
 
     def remove() -> None:
-        time.sleep(6)
-        removed.append("")
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 2, seconds=60)
         cluster.remove_node(nodes[1], allow_graceful=False)
 
     remover = threading.Thread(target=remove)
     with opened("ray", tmp_path) as site:
         assert site.workers == 2
         remover.start()
-        ends = list(site.launch(tasks.where, [(12.0, 0), (12.0, 0), (0.1, 0), (0.1, 0)], 2))
+        ends = list(site.launch(tasks.stay, stays, 2))
     remover.join()
     lost = [done for done in ends if done.is_lost]
-    assert removed and len(lost) == 1 and "lost" in str(lost[0].error)
+    assert len(lost) == 1 and "lost" in str(lost[0].error)
     assert [done.error for done in ends if not done.is_lost] == [None] * 3
     assert sorted(done.index for done in ends) == [0, 1, 2, 3]
 
