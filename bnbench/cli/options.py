@@ -81,7 +81,7 @@ EXPORT_NAMES = ("spec", "csv", "tensorboard", "mlflow", "wandb")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline", "ray", "slurm")
 SHELL_NAMES = ("bash", "zsh", "fish")
-KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
+KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "launchers", "studies")
 """Names that are offered before the modules that have them are imported."""
 
 Overrides = Annotated[

@@ -36,4 +36,6 @@ def inline(
         yield done
 
 
-INLINE = Launcher(inline, isolates=False, compiles=True)
+INLINE = Launcher(
+    inline, "one after the other in this process; a plugin in one of its own", isolates=False, compiles=True
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +106,20 @@ class Launch(Protocol):
         ...
 
 
+class AskEach(Protocol):
+    """Calls a function with a task once on each machine, in a worker process; the ends, by the machines' names."""
+
+    def __call__(
+        self, function: Callable[[Any], Any], task: Any, only: Collection[str] | None = None
+    ) -> Sequence[tuple[str, Done]]:
+        """Call it.
+
+        Args:
+            only: the names of machines; None is all.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Site:
     """A place where tasks can be run at once.
@@ -114,14 +128,13 @@ class Site:
         launch: runs the tasks there.
         workers: the workers that it has room for, where nobody asks for a number; None says nothing.
         tasks: that an earlier program has left there; handed to ``launch`` as they are, they are not begun again.
-        ask_each: calls a function with a task once on each machine, and gives the ends by the machines' names; None
-            where there is this one only.
+        ask_each: see :class:`AskEach`; None where there is this machine only.
     """
 
     launch: Launch
     workers: int | None = None
     tasks: Sequence[Any] = ()
-    ask_each: Callable[[Callable[[Any], Any], Any], Sequence[tuple[str, Done]]] | None = None
+    ask_each: AskEach | None = None
 
 
 class Open(Protocol):
@@ -167,6 +180,7 @@ class Launcher:
 
     Attributes:
         launch: runs the tasks.
+        summary: where tasks run, in a few words.
         isolates: tasks run in other processes, which a task may end or spoil.
         compiles: code that tasks need is compiled before they begin; else beside them.
         spares_one: it runs on this machine: a single worker that nobody asked for is spared, and this process has its
@@ -181,6 +195,7 @@ class Launcher:
     """
 
     launch: Launch
+    summary: str
     isolates: bool
     compiles: bool
     spares_one: bool = False

@@ -36,4 +36,6 @@ def local(
     yield from carry_out(crew, tasks, kinds, placed, heard, waited)
 
 
-LOCAL = Launcher(local, isolates=True, compiles=False, spares_one=True, prestart=prestart)
+LOCAL = Launcher(
+    local, "worker processes of this machine", isolates=True, compiles=False, spares_one=True, prestart=prestart
+)

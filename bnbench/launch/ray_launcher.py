@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -130,18 +130,18 @@ class _Actors:
             one.end()
 
 
-def ask_each(function: Callable[[Any], Any], task: Any) -> list[tuple[str, Done]]:
-    """The ends of a task that each node of the cluster has, by the nodes' names; one that goes meanwhile has none."""
+def ask_each(function: Callable[[Any], Any], task: Any, only: Collection[str] | None = None) -> list[tuple[str, Done]]:
+    """The ends of a task that each node of the cluster has; see :class:`AskEach`. One that goes meanwhile has none."""
     ray = imported_ray()
-    there = nodes(ray)
+    there = [node for node in nodes(ray) if only is None or _name(node) in only]
     staff = _Actors(named(function), False, {"num_cpus": 0.0})
-    message = bytes(ForkingPickler.dumps(task))
+    message = ray.put(bytes(ForkingPickler.dumps(task)))  # each node fetches it once
     workers = [staff.start_on(node["NodeID"], index) for index, node in enumerate(there)]
+    ends: dict[int, Done] = {}
+    deadline = time.monotonic() + SURVEY_SECONDS
     try:
         for worker in workers:
             hand(worker, worker.place, message)
-        ends: dict[int, Done] = {}
-        deadline = time.monotonic() + SURVEY_SECONDS
         while (waiting := [one for one in workers if one.place not in ends]) and time.monotonic() < deadline:
             for worker in staff.heard_of(waiting, 1.0):
                 if (done := collect(worker, None)) is not None:
@@ -150,11 +150,12 @@ def ask_each(function: Callable[[Any], Any], task: Any) -> list[tuple[str, Done]
         staff.dismiss(workers)
     living = {node["NodeID"] for node in nodes(ray)}
     silent = Done(0, None, f"it has not answered for {SURVEY_SECONDS:.0f} s")
-    return [
-        (f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})", ends.get(place, silent))
-        for place, node in enumerate(there)
-        if node["NodeID"] in living
-    ]
+    return [(_name(node), ends.get(place, silent)) for place, node in enumerate(there) if node["NodeID"] in living]
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    """The name of a node, and where it is."""
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
 @contextmanager
@@ -168,6 +169,7 @@ def opened(request: Request) -> Iterator[Site]:
 
 RAY = Launcher(
     on_ray,
+    "a Ray cluster: a running one, or one of this machine",
     isolates=True,
     compiles=True,
     is_away=True,

@@ -177,6 +177,7 @@ def remove_if_empty(folder: Path) -> None:
 
 SLURM = Launcher(
     on_slurm,
+    "jobs of a Slurm cluster, in a folder that all its machines see",
     isolates=True,
     compiles=True,
     is_away=True,
