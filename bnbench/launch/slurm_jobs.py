@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from bnbench.errors import BnbenchError, message_of
 from bnbench.launch.errands import Errand
-from bnbench.launch.slurm_settings import SlurmSettings, imported_submitit, refusal
+from bnbench.launch.slurm_settings import ANSWER_SECONDS, SlurmSettings, imported_submitit, refusal
 from bnbench.launch.starting import without_interrupts
 
 NAME = "bnbench"
@@ -23,6 +24,11 @@ LOOK_SECONDS = 10.0
 """Seconds from one look at the state of a job to the next."""
 WARNING_SECONDS = 90
 """Seconds before its limit of time in which a job is told of it."""
+LIVING = frozenset({
+    "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT",
+    "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT",
+})  # fmt: skip
+"""States of jobs that may still come to an end of their own."""
 NOT_TO_BLAME = ("NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED")
 """States of jobs whose machine went away."""
 
@@ -40,7 +46,8 @@ class Jobs:
     folder: Path
     _jobs: dict[str, Any] = field(default_factory=dict)
     _over: dict[str, float] = field(default_factory=dict)
-    _looked: dict[str, float] = field(default_factory=dict)
+    _states: Mapping[str, str] | None = None
+    _looked: float = -LOOK_SECONDS
 
     def submit(self, errands: Sequence[Errand], jobs: int) -> None:
         """Submit errands as arrays, of which so many jobs run at a time.
@@ -67,9 +74,6 @@ class Jobs:
         None as long as it waits or runs, or has only just ended.
         """
         job, now = errand.job or "", time.monotonic()
-        if now - self._looked.get(job, -LOOK_SECONDS) < LOOK_SECONDS and self.settings.cluster == "slurm":
-            return None
-        self._looked[job] = now
         state = self._state(job)
         if state is None:
             self._over.pop(job, None)
@@ -105,11 +109,23 @@ class Jobs:
                 process.wait()
 
     def _state(self, identity: str) -> str | None:
-        """The state in which a job ended; None while it waits or runs."""
+        """The state in which a job ended; None while it waits or runs, or nothing can be said of it."""
+        if self.settings.cluster == "slurm":
+            return self._state_in_queue(identity)
         job = self._job(identity)
-        if self.settings.cluster == "local" and job._process is None:  # an earlier program has submitted it
+        if job._process is None:  # an earlier program has submitted it
             return None if _is_controller(identity) else "ENDED"
         return str(job.state) if job.done() else None
+
+    def _state_in_queue(self, identity: str) -> str | None:
+        """The same by what squeue says, now and then: sacct needs accounting, which not every site has."""
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._states = _queue()
+        if self._states is None:
+            return None
+        state = self._states.get(identity, "GONE")
+        return None if state in LIVING else state
 
     def _job(self, identity: str) -> Any:
         if identity not in self._jobs:
@@ -139,6 +155,17 @@ class Jobs:
 def _chunks(errands: Sequence[Errand], most: int) -> Iterator[Sequence[Errand]]:
     for start in range(0, len(errands), most):
         yield errands[start : start + most]
+
+
+def _queue() -> dict[str, str] | None:
+    """The states of this user's jobs by their ids, those included that have just ended; None if nobody says."""
+    words = ["squeue", "--noheader", "--array", "--states=all", f"--name={NAME}", "--me", "--format=%i %T"]
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    pairs = [line.split() for line in said.stdout.splitlines()]
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2} if said.returncode == 0 else None
 
 
 def _is_controller(identity: str) -> bool:
