@@ -66,6 +66,8 @@ def sweep(
         options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place, detach).checked()
         grid = session.Grid(words, zips or (), excludes or ())
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
+        if not dry_run and options.begins:
+            prestart = session.Prestart(options.begin)
         paths = session.Paths(settings.results, settings.data, plugin)
         plan = session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
         plan = session.saving_weights(plan) if save_weights else plan

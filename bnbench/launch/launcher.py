@@ -190,6 +190,7 @@ class Launcher:
         is_away: tasks run where this program's folders may not be: what is to be kept of them is told.
         settings: the class of its settings; None where there are none.
         problems: what is wrong at first sight with a site of some settings; quick, and starts nothing.
+        begin: lets a site of some settings begin for so many jobs while the program plans; None where nothing would.
         open: makes a site ready; None where ``launch`` is all there is.
         detaches: tasks may outlive the program, which finds them again.
     """
@@ -203,5 +204,6 @@ class Launcher:
     is_away: bool = False
     settings: type[Settings] | None = None
     problems: Callable[[Any], Sequence[str]] = no_problems
+    begin: Callable[[Any, int | None], None] | None = None
     open: Open | None = None
     detaches: bool = False

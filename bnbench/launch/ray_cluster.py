@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,6 +92,59 @@ def imported_ray() -> Any:
     return ray
 
 
+class _Beginning:
+    """A cluster of this machine that begins in a thread, which lives as long: its processes end with it.
+
+    Args:
+        settings: of the launcher.
+        jobs: workers that there is to be room for.
+    """
+
+    def __init__(self, settings: RaySettings, jobs: int | None) -> None:
+        self._settings, self._jobs = settings, jobs
+        self.folder = tempfile.mkdtemp(prefix="bnbench-ray-", dir="/tmp")
+        self.error: BaseException | None = None
+        self._ready, self._over = threading.Event(), threading.Event()
+        threading.Thread(target=self._live, daemon=True).start()
+        atexit.register(self.close)
+
+    def _live(self) -> None:
+        try:
+            _connect(imported_ray(), self._settings, self._jobs, self.folder)
+        except BaseException as error:
+            self.error = error
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
+        self._ready.set()
+        self._over.wait()
+
+    def wait(self) -> None:
+        """Wait until it is there. Raises what has kept it from that."""
+        while not self._ready.wait(0.2):  # so that Ctrl-C is answered
+            pass
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        """End it, and remove its files."""
+        self._ready.wait()
+        imported_ray().shutdown()
+        self._over.set()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        atexit.unregister(self.close)
+
+
+_beginning: list[_Beginning] = []
+"""The cluster that begins while the program plans; none, or one."""
+_users: list[RaySettings] = []
+"""Those who have the connection, each within the block of the one before."""
+
+
+def begin(settings: RaySettings, jobs: int | None) -> None:
+    """Let a cluster of this machine begin, if it is that which will be asked for; calling it is never needed."""
+    if settings.place is None and not _beginning:
+        _beginning.append(_Beginning(settings, jobs))
+
+
 @contextmanager
 def connected(settings: RaySettings, jobs: int | None, uses_gpu: bool) -> Iterator[int]:
     """Have a connection to a cluster, which is left as it was; a cluster of this machine ends with the block.
@@ -100,17 +156,22 @@ def connected(settings: RaySettings, jobs: int | None, uses_gpu: bool) -> Iterat
         BnbenchError: there is none, or it refuses this program.
     """
     ray = imported_ray()
-    if ray.is_initialized():
+    if _users or (ray.is_initialized() and not _beginning):
         yield _room(ray, settings, uses_gpu)
         return
-    folder = tempfile.mkdtemp(prefix="bnbench-ray-", dir="/tmp") if settings.place is None else None
+    _users.append(settings)
     try:
-        _connect(ray, settings, jobs, folder)
+        begin(settings, jobs)
+        if _beginning:
+            _beginning[0].wait()
+        else:
+            _connect(ray, settings, jobs, None)
         yield _room(ray, settings, uses_gpu)
     finally:
+        _users.clear()
+        if _beginning:
+            _beginning.pop().close()
         ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _connect(ray: Any, settings: RaySettings, jobs: int | None, folder: str | None) -> None:

@@ -14,7 +14,7 @@ from bnbench.imports import imported_whole
 from bnbench.launch.crew import Crew, Loss, Worker, carry_out, collect, hand
 from bnbench.launch.host import Host, Named, named
 from bnbench.launch.launcher import Done, Launcher, Request, Site, as_it_is, same_kind
-from bnbench.launch.ray_cluster import RaySettings, cluster_problems, connected, imported_ray, needed, nodes
+from bnbench.launch.ray_cluster import RaySettings, begin, cluster_problems, connected, imported_ray, needed, nodes
 from bnbench.launch.settings import read_settings
 
 CLOSING_SECONDS = 2.0
@@ -175,5 +175,6 @@ RAY = Launcher(
     is_away=True,
     settings=RaySettings,
     problems=cluster_problems,
+    begin=begin,
     open=opened,
 )

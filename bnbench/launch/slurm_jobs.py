@@ -18,6 +18,7 @@ from bnbench.launch.slurm_settings import ANSWER_SECONDS, SlurmSettings, importe
 from bnbench.launch.starting import without_interrupts
 
 NAME = "bnbench"
+LONGEST_WORDS = 300
 LATE_SECONDS = 20.0
 """Seconds after the end of a job in which its last file may still come, as by a network."""
 LOOK_SECONDS = 10.0
@@ -29,8 +30,10 @@ LIVING = frozenset({
     "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT",
 })  # fmt: skip
 """States of jobs that may still come to an end of their own."""
-NOT_TO_BLAME = ("NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED")
-"""States of jobs whose machine went away."""
+GONE = "GONE"
+"""The state of a job of which Slurm knows nothing any more."""
+NOT_TO_BLAME = ("NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED", "CANCELLED", GONE)
+"""States of jobs that were taken away, and would do no worse elsewhere."""
 
 
 @dataclass
@@ -80,8 +83,8 @@ class Jobs:
             return None
         if now - self._over.setdefault(job, now) < (LATE_SECONDS if self.settings.cluster == "slurm" else 1.0):
             return None
-        log = self._job(job).paths.stderr
-        return f"the job {job} ended without a result ({state}); log: {log}", state.startswith(NOT_TO_BLAME)
+        log = _last_words(self._job(job).paths.stderr)
+        return f"the job {job} ended without a result ({state}){log}", state in NOT_TO_BLAME
 
     def cancel(self, errands: Sequence[Errand]) -> None:
         """End the jobs of errands."""
@@ -124,7 +127,7 @@ class Jobs:
             self._states = _queue()
         if self._states is None:
             return None
-        state = self._states.get(identity, "GONE")
+        state = self._states.get(identity, GONE)
         return None if state in LIVING else state
 
     def _job(self, identity: str) -> Any:
@@ -150,6 +153,16 @@ class Jobs:
             signal_delay_s=warning, job_name=NAME, array_parallelism=jobs, **wishes, **setup, **behind
         )
         return executor
+
+
+def _last_words(log: Path) -> str:
+    """The last line that a job has written to its log, behind a semicolon; nothing if there is none."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    words = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"; its last words: {words[:LONGEST_WORDS]}" if words else ""
 
 
 def _chunks(errands: Sequence[Errand], most: int) -> Iterator[Sequence[Errand]]:

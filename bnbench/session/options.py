@@ -76,6 +76,17 @@ class TrainingOptions:
         """The settings of the launcher."""
         return read_settings(self.launcher, LAUNCHERS[self.launcher].settings or Settings, self.settings)
 
+    @property
+    def begins(self) -> bool:
+        """True if the site where runs will train can begin while they are planned."""
+        return LAUNCHERS[self.launcher].begin is not None
+
+    def begin(self) -> None:
+        """Let the site begin where runs will train."""
+        begin = LAUNCHERS[self.launcher].begin
+        if begin is not None:
+            begin(self._read(), self.jobs)
+
     @contextmanager
     def opened(self, plan: Plan) -> Iterator[tuple[TrainingOptions, Site]]:
         """Have a site where the pending runs of a plan can be trained at once, and the options as they are there.
