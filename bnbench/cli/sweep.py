@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from bnbench.cli.options import (
+    Detach,
     DryRun,
     Excludes,
     Extend,
@@ -47,6 +49,7 @@ def sweep(
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
     save_weights: SaveWeights = False,
+    detach: Detach = False,
 ) -> None:
     """Train every combination of the given values; what is finished is not trained again.
 
@@ -59,9 +62,12 @@ def sweep(
         _begin(settings, name, plugin, to_train=not dry_run)
         from bnbench import session
 
-        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast).checked()
-        grid = session.Grid(overrides or (), zips or (), excludes or ())
+        words, place = divided(overrides or ())
+        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place, detach).checked()
+        grid = session.Grid(words, zips or (), excludes or ())
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
+        if not dry_run and options.begins:
+            prestart = session.Prestart(options.begin)
         paths = session.Paths(settings.results, settings.data, plugin)
         plan = session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
         plan = session.saving_weights(plan) if save_weights else plan
@@ -72,6 +78,14 @@ def sweep(
     if forecast is None:
         raise typer.Exit(_train(plan, options, start, is_named=name is not None))
     _show_estimate(plan, *forecast, extend)
+
+
+def divided(overrides: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The settings of runs, and those of the launcher."""
+    from bnbench.launch.settings import PREFIX
+
+    place = [word for word in overrides if word.startswith(PREFIX)]
+    return [word for word in overrides if word not in place], place
 
 
 def _forecast(plan: session.Plan, options: session.TrainingOptions) -> tuple[int, session.Estimate]:
