@@ -142,7 +142,7 @@ RUN = run_id(make_spec("model=mlp"))
         ("study run --scale g", ["gpu"]),
         ("sweep --launcher ", list(LAUNCHERS)),
         ("sweep --lanes ", ["auto", "off"]),
-        ("list ", [*KINDS, "probes", "settings", "studies"]),
+        ("list ", [*KINDS, "launchers", "probes", "settings", "studies"]),
         ("list no", ["norms"]),
         ("completion ", list(SHELL_NAMES)),
     ],
