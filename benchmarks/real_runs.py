@@ -105,9 +105,12 @@ def dealt(findings: Findings, chosen: Sequence[int]) -> Findings:
     def picked(runs: pd.DataFrame) -> pd.DataFrame:
         return runs[runs["pair"].isin(number)].assign(pair=lambda table: table["pair"].map(number))
 
+    def part(tables: Tables) -> Tables:
+        return tables if tables.runs.empty else Tables(picked(tables.runs), tables.metrics, tables.probes)
+
     few = replace(findings.study.scales["cpu"], seeds=len(number))
-    tables = Tables(picked(findings.tables.runs), findings.tables.metrics, findings.tables.probes)
-    return replace(findings, study=replace(findings.study, scales={"cpu": few}), tables=tables)
+    study = replace(findings.study, scales={"cpu": few})
+    return replace(findings, study=study, tables=part(findings.tables), curves=part(findings.curves))
 
 
 def deals(total: int, size: int, amount: int | None, random: np.random.Generator) -> Iterator[Sequence[int]]:

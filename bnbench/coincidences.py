@@ -43,7 +43,7 @@ def sentences(runs: Iterable[Columns]) -> list[str]:
 
 def coincidences(columns: Columns) -> Iterator[Coincidence]:
     """The norms that a run's norm is, beside itself."""
-    find = CASES.get(columns["norm"])
+    find = CASES.get(str(columns.get("norm")))
     try:
         yield from () if find is None else find(columns)
     except KeyError:  # a table of another origin, which does not tell

@@ -10,6 +10,8 @@ HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories of what steers a terminal or the order of letters, or is half a character."""
 JOINERS = "\u200c\u200d"
 """Invisible as well, but part of words and emoji."""
+NO_CHARACTERS = "\ufffe\uffff"
+"""Codes that no XML may hold, and for which there is no category."""
 
 LONGEST_WORD, LONGEST_LINE = 500, 2500
 """Characters without a blank, and in a line of a message, that are shown."""
@@ -28,9 +30,13 @@ def one_line(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    if character == "\n" or character in JOINERS or unicodedata.category(character) not in HIDDEN:
-        return character
-    return character.encode("unicode_escape").decode("ascii")
+    return character.encode("unicode_escape").decode("ascii") if _is_hidden(character) else character
+
+
+def _is_hidden(character: str) -> bool:
+    if character == "\n" or character in JOINERS:
+        return False
+    return character in NO_CHARACTERS or unicodedata.category(character) in HIDDEN
 
 
 def shortened(message: str) -> str:

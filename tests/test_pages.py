@@ -14,6 +14,7 @@ import pytest
 import bnbench
 from bnbench.figures import reasons
 from bnbench.launch import LAUNCHERS, described_settings
+from tests import warm
 from tests.conftest import Program
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -133,7 +134,7 @@ def test_the_page_on_reports_names_all_figures(small: Program) -> None:
 
 def test_the_program_of_the_page_on_reports(small: Program, tmp_path: Path) -> None:
     (tmp_path / "example.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", page("reports"), flags=re.S)))
-    done = subprocess.run([sys.executable, "example.py"], capture_output=True, text=True, check=False, timeout=120)
+    done = warm.run([sys.executable, "example.py"], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert "rates-batch-4.pdf" in done.stdout and Path("rates-batch-32.pdf").is_file()
     assert "batch=4, norm=none" in done.stdout and "panel" in done.stdout

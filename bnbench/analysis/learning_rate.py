@@ -89,12 +89,14 @@ class LearningRateCurves:
         return self.rows.trials.levels["lr"]
 
     def usable(self, row: int) -> UsableWidth | None:
-        """The usable range of a row; None if it has none, or the seeds disagree at its best learning rate."""
+        """The usable range of a row; None if it has none, the seeds disagree at its best rate, or one of it is none."""
         curve = self.curves[row]
         low, high = curve.range.low, curve.range.high
         if curve.choice.unstable or low is None or high is None:
             return None
         rates = [float(self.levels[code] or 0) for code in curve.accuracies]
+        if min(rates[low], rates[high]) <= 0:  # a table of another origin, or with a cell that was emptied
+            return None
         return UsableWidth(rates[low], rates[high], low == 0 or high == len(rates) - 1)
 
 

@@ -67,24 +67,26 @@ def compare(
         request = comparison.read_comparison(words, against or (), on or (), scale, place, every)
         found = comparison.sizes(request.asked, request.scale, place)
         seconds = [comparison.estimated_seconds(size, jobs) for size in found] if dry_run else []
-    _show_sizes(request, found, seconds)
+    show_sizes(request, found, seconds, dry_run)
     if dry_run:
         raise typer.Exit
     left = float("inf") if budget is None else budget - (time.monotonic() - began)
-    dossier = _trained(found, request.scale, place, jobs, left)
+    dossier = trained(found, request.scale, place, jobs, left)
     _show(request, dossier, place, file)
     raise typer.Exit(1 if dossier.failures else 0)
 
 
-def _show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[float]) -> None:
+def show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[float], dry_run: bool) -> None:
     """The size of the comparison; with the time of each question where it was estimated."""
     from bnbench import comparison
-    from bnbench.cli.display import duration
+    from bnbench.cli.display import duration, taken_over_line
     from bnbench.environment import cores
 
     runs, finished = sum(size.runs for size in found), sum(size.finished for size in found)
     there = f", {finished:,} finished already" if finished else ""
     echo(f"{plural(len(found), 'question')}, {plural(request.claims, 'claim')}: {plural(runs, 'run')} to train{there}")
+    if counts := comparison.results_elsewhere(found):
+        echo(taken_over_line(counts, "will be taken over" if dry_run else "taken over"))
     echo(comparison.power_note(request))
     for size, one in zip(found, seconds, strict=bool(seconds)):
         echo(f"  {size.asked.heads}: {plural(size.runs, 'run')}, {duration(one)}")
@@ -92,7 +94,7 @@ def _show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[fl
         echo(f"about {duration(sum(seconds))} with {plural(cores(), 'core')}, without probes; more if a grid must grow")
 
 
-def _trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | None, budget: float) -> Dossier:
+def trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | None, budget: float) -> Dossier:
     """Train and decide; say how to go on if the user stops it."""
     from bnbench import comparison
     from bnbench.cli.study import Trainer
@@ -108,11 +110,16 @@ def _trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | 
 
 
 def _show_question(asked: Asked, rows: Sequence[Row]) -> None:
-    """A line per question as soon as it is decided."""
-    from bnbench.comparison.views import outcome_counts
+    """A line and a table per question as soon as it is decided; of many arms the line alone."""
+    from bnbench import reports
+    from bnbench.cli.output import show_report
+    from bnbench.comparison.overview import FEWEST_ARMS
+    from bnbench.comparison.views import outcome_counts, question_view
 
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcome_counts(rows).items())
     echo(f"decided: {asked.heads}: {counts}")
+    if len(dict(asked.pairs)) < FEWEST_ARMS:
+        show_report(reports.Report("", (), (question_view(asked, rows),)))
 
 
 def _show(request: Comparison, dossier: Dossier, place: Place, out: Path | None) -> None:

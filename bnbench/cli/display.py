@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bnbench.training import Record
 
 SHOWN_RUNS = 40
+SHOWN_SWEEPS = 5
 
 
 def show_plan(plan: session.Plan, name: str, full: bool = False) -> None:
@@ -43,6 +45,8 @@ def show_plan(plan: session.Plan, name: str, full: bool = False) -> None:
     parts += [f"{len(plan.impossible)} impossible"] if plan.impossible else []
     parts += [f"{request.excluded} excluded"] if request.excluded else []
     console.print(", ".join([*parts, f"{len(plan.pending)} to train on {plan.device}"]))
+    if plan.taken_over:
+        console.print(taken_over_line(plan.taken_over, "taken over"))
     for note in request.notes:
         console.print(f"note: {note}")
     for sentence in plan.infeasible:
@@ -52,6 +56,14 @@ def show_plan(plan: session.Plan, name: str, full: bool = False) -> None:
     console.print(_matrix(plan))
     if len(request.specs) > SHOWN_RUNS:
         console.print(f"... and {len(request.specs) - SHOWN_RUNS} more")
+
+
+def taken_over_line(counts: Mapping[str, int], verb: str) -> str:
+    """``1,320 of them are in other sweeps (study-convergence-cpu, small): taken over``."""
+    total, names = sum(counts.values()), [*counts]
+    names = names if len(names) <= SHOWN_SWEEPS else [*names[:SHOWN_SWEEPS], f"{len(names) - SHOWN_SWEEPS} more"]
+    there = "is in another sweep" if total == 1 else "are in other sweeps"
+    return f"{total:,} of them {there} ({', '.join(names)}): {verb}"
 
 
 def estimated(seconds: float, workers: int) -> str:

@@ -12,6 +12,7 @@ from bnbench.errors import InvalidRequest, nearest
 from bnbench.figures import Figure, reasons
 from bnbench.figures.files import KINDS
 from bnbench.reports import Report
+from bnbench.reports.tidy import safe_csv
 from bnbench.store import belongs_to_sweep
 from bnbench.store.files import naming
 from bnbench.text import harmless, listing
@@ -78,7 +79,7 @@ def _notes(report: Report) -> str:
 
 
 def _files(figure: Figure, kinds: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    yield f"{figure.name}.csv", figure.data.to_csv(index=False, lineterminator="\n").encode(errors="backslashreplace")
+    yield f"{figure.name}.csv", safe_csv(figure.data)[0].encode(errors="backslashreplace")
     for panel in figure.panels:
         for kind in kinds:
             yield f"{figure.name}-{panel.name}.{kind}", KINDS[kind](panel)

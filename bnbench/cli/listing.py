@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnbench.cli.options import KIND_NAMES, Kind, Plugin, completed_sweeps
+from bnbench.cli.options import KIND_NAMES, Kind, Plugin, completed_sweeps_and_conditions
 from bnbench.cli.settings import Settings
 from bnbench.cli.sweep_list import list_sweeps
 from bnbench.cli.tables import table_of
@@ -29,7 +29,7 @@ def ls(
         list[str] | None,
         typer.Argument(
             metavar="SWEEP... CONDITION...",
-            autocompletion=completed_sweeps,
+            autocompletion=completed_sweeps_and_conditions,
             help="Runs of these sweeps that meet all conditions: norm=none,batch 'val_accuracy>0.9' status!=failed.",
         ),
     ] = None,

@@ -60,6 +60,20 @@ def completed_runs_and_sweeps(incomplete: str) -> list[str]:
     return [*completed_sweeps(incomplete), *_completed_runs(incomplete)]
 
 
+def completed_runs_and_tags(incomplete: str) -> list[str]:
+    """The sweeps and runs, then the tags, that a text may become."""
+    from bnbench.cli.completed_results import tags, typed_settings
+
+    return [*completed_runs_and_sweeps(incomplete), *tags(typed_settings(), incomplete)]
+
+
+def completed_sweeps_and_conditions(incomplete: str) -> list[str]:
+    """The sweeps, then the conditions on runs, that a text may become."""
+    from bnbench.cli.completed_results import conditions, typed_settings
+
+    return [*completed_sweeps(incomplete), *conditions(typed_settings(), incomplete)]
+
+
 def _completed_baselines(incomplete: str) -> list[str]:
     from bnbench.cli.completed_results import baselines, typed_settings
 

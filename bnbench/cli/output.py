@@ -60,12 +60,19 @@ def checked_output(path: Path | None) -> Path | None:
     """The file that ``--out`` names, None for standard output: what cannot be written is refused before work begins.
 
     Raises:
-        InvalidRequest: no format has its ending, there is no such folder, or it belongs to a sweep's results.
+        InvalidRequest: no format has its ending, there is no such folder, it is a folder, it cannot be written to, or
+            it belongs to a sweep's results.
     """
     if path is None or path == STANDARD_OUTPUT:
         return None
     format_of(path)
-    _place(path)
+    try:
+        target = _place(path)
+        is_open = os.access(target if _is_there(target) else target.parent, os.W_OK)
+    except OSError as error:
+        raise InvalidRequest([f"--out {path}: cannot be written: {error.strerror}"]) from error
+    if not is_open:
+        raise InvalidRequest([f"--out {path}: is not open to this user; choose another place"])
     return path
 
 
@@ -73,9 +80,11 @@ def _place(path: Path) -> Path:
     """Where a file is written to.
 
     Raises:
-        InvalidRequest: there is no such folder, or it belongs to a sweep's results.
+        InvalidRequest: there is no such folder, it is a folder, or it belongs to a sweep's results.
     """
     target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise InvalidRequest([f"--out {path}: is a folder; name a file, as in {path / 'report.html'}"])
     if belongs_to_sweep(target):
         raise InvalidRequest([f"--out {path}: is a file of a sweep's results; choose another name"])
     if not target.parent.is_dir():

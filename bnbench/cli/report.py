@@ -50,7 +50,7 @@ def report(
 
     settings: Settings = context.obj
     to_file = None if out == STANDARD_OUTPUT else out
-    form = page_format(format, out, open, watch) or format or format_of(to_file)
+    form = page_format(format, out, open, watch) or (format_of(to_file) if format is None else format)
     reports.check_format(form)
     kinds = read_kinds(figure_format)
     check_folder(figures)

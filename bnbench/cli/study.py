@@ -48,7 +48,7 @@ def show(context: typer.Context, words: StudyWords = None, scale: Scale = "cpu",
     with planning("the study"):
         prestart_plugin(plugin)
         from bnbench import session, study
-        from bnbench.cli.display import estimated
+        from bnbench.cli.display import estimated, taken_over_line
 
         studies = _asked(words or [], plugin)
         if len(studies) != 1:
@@ -61,6 +61,8 @@ def show(context: typer.Context, words: StudyWords = None, scale: Scale = "cpu",
         seconds = session.estimate(forecast.plan, resources, 2 if forecast.tuning else 1).seconds
     for line in [*_design(one, scale_name), *_size(forecast)]:
         echo(line)
+    if counts := forecast.elsewhere_counts:
+        echo(taken_over_line(counts, "will be taken over"))
     amount = plural(len(forecast.plan.pending), "run")
     echo(f"estimated time: {amount} left, {estimated(seconds, resources.workers)}, without probes")
 

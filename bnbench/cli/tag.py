@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.options import completed_runs_and_sweeps
+from bnbench.cli.options import completed_runs_and_tags
 from bnbench.cli.settings import Settings
 from bnbench.console import echo
 from bnbench.errors import InvalidRequest
@@ -21,7 +21,7 @@ def tag(
         list[str],
         typer.Argument(
             metavar="RUN... TAG",
-            autocompletion=completed_runs_and_sweeps,
+            autocompletion=completed_runs_and_tags,
             help="Runs by their ids, those of one sweep as SWEEP/RUN, and one word for them.",
         ),
     ],

@@ -88,6 +88,7 @@ def _empty_trash(results: Path, yes: bool) -> None:
 
     places = store.trashed(results)
     if not places:
+        store.empty_trash(results, ())  # of what a program has left that died
         echo(f"there is nothing in the trash {results / store.TRASH}")
         return
     names = listing([place.name for place in places])
@@ -100,16 +101,15 @@ def _empty_trash(results: Path, yes: bool) -> None:
         if not has_agreed(question):
             echo("nothing was deleted")
             return
-    store.empty_trash(results)
+    store.empty_trash(results, places)
     echo(f"deleted {names}")
 
 
 def completed_trash(incomplete: str) -> list[str]:
     """What is in the trash, by what is typed of it."""
-    from bnbench.cli.completed_results import typed_settings
-    from bnbench.store import trashed
+    from bnbench.cli.completed_results import trash, typed_settings
 
-    return [place.name for place in trashed(typed_settings().results) if place.name.startswith(incomplete)]
+    return trash(typed_settings(), incomplete)
 
 
 def restore(

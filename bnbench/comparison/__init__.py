@@ -1,7 +1,7 @@
 """Comparisons: every question of conf/question, asked of a norm against others, and the dossier of its verdicts."""
 
 from bnbench.comparison.arms import AGAINST, Arm, read_arms
-from bnbench.comparison.course import Dossier, Size, compare, estimated_seconds, sizes
+from bnbench.comparison.course import Dossier, Size, compare, estimated_seconds, results_elsewhere, sizes
 from bnbench.comparison.design import Asked, ask, pairs_of
 from bnbench.comparison.dossier import dossier_report, short_report
 from bnbench.comparison.facts import facts_of
@@ -26,6 +26,7 @@ __all__ = [
     "power_note",
     "read_arms",
     "read_comparison",
+    "results_elsewhere",
     "short_report",
     "sizes",
     "task_names",

@@ -9,6 +9,7 @@ from bnbench.config import GROUPS, Composer, compose_request
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.schema import Known
 from bnbench.spec import run_id
+from bnbench.study.checks import OWN_KEYS
 
 AGAINST = ("batch", "group", "layer", "rms", "none")
 """The norms that an arm is compared with unless others are named."""
@@ -60,6 +61,8 @@ def _arm(text: str, composer: Composer, problems: list[str]) -> Arm | None:
         key, equals, value = word.partition("=")
         if not equals or not value:
             problems.append(f"arm {text!r}: {word!r} must be an option such as groups=8")
+        elif key in OWN_KEYS:
+            problems.append(f"arm {text!r}: {word!r}: {key} is set by the comparison itself; leave it out")
         settings.append(f"{_whole_key(key, norm, composer)}={value}")
     return Arm(" ".join(words), tuple(settings))
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import pandas as pd
 
 from bnbench import session, store
 from bnbench.comparison.deadline import Deadline
 from bnbench.comparison.design import Asked
 from bnbench.comparison.ranks import Rank, ranks
+from bnbench.comparison.values import replicate_values
 from bnbench.study import Place, Row, ScaleName, Study, forecast_study, run_study, training_options
 from bnbench.study.scorecards import decided
 from bnbench.text import listing, plural
@@ -24,9 +28,10 @@ class Size:
 
     Attributes:
         plan: all its runs, with the middle of the grid for learning rates that are yet to be chosen.
-        finished: runs that have a result already.
+        finished: runs that have a result already, here or elsewhere.
         impossible: sentences on the runs that cannot be trained.
         stages: in which its runs are trained: to tune, and to report.
+        elsewhere: how many results will be taken over from other sweeps, by their name.
     """
 
     asked: Asked
@@ -34,6 +39,7 @@ class Size:
     finished: int
     impossible: tuple[str, ...]
     stages: int
+    elsewhere: Mapping[str, int]
 
     @property
     def runs(self) -> int:
@@ -47,17 +53,21 @@ class Dossier:
 
     Attributes:
         rows: by question, its verdicts: a row per reading and pair, in this order.
+        values: by question and reading, the number of each arm in each replicate.
         ranks: by question and reading, the place of each arm.
         unasked: by question, why it was not decided.
         remarks: by question, what cannot be asked of some arm.
         failures: runs without a result.
+        taken_over: by the sweep of a question, how many of its runs came from which others.
     """
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
+    values: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
     ranks: dict[tuple[str, str], Mapping[str, Rank]] = field(default_factory=dict)
     unasked: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failures: int = 0
+    taken_over: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 def sizes(asked: Sequence[Asked], scale: ScaleName, place: Place) -> list[Size]:
@@ -72,7 +82,8 @@ def sizes(asked: Sequence[Asked], scale: ScaleName, place: Place) -> list[Size]:
     for one in asked:
         told = forecast_study(one.study, scale, place)
         impossible = tuple(told.plan.infeasible)
-        found.append(Size(one, told.plan, len(told.plan.finished), impossible, 2 if told.tuning else 1))
+        stages, elsewhere = 2 if told.tuning else 1, told.elsewhere_counts
+        found.append(Size(one, told.plan, len(told.plan.finished), impossible, stages, elsewhere))
     return sorted(found, key=_examples_per_claim)
 
 
@@ -84,6 +95,11 @@ def _examples_per_claim(size: Size) -> tuple[bool, float]:
 
 PER_EPOCH = 1000
 """Examples of an epoch, to put questions in order."""
+
+
+def results_elsewhere(found: Sequence[Size]) -> Counter[str]:
+    """How many results will be taken over from other sweeps, by their name."""
+    return sum((Counter(size.elsewhere) for size in found), Counter[str]())
 
 
 def estimated_seconds(size: Size, jobs: int | None = None) -> float:
@@ -138,10 +154,13 @@ def _ask(size: Size, scale: ScaleName, place: Place, train: Train, family: int, 
     findings = run_study(size.asked.study, scale, place, train)
     rows = decided(findings, family)
     for reading in size.asked.readings:
-        dossier.ranks[name, reading.name] = ranks(findings, reading)
+        values = replicate_values(findings, reading)
+        dossier.values[name, reading.name] = values
+        dossier.ranks[name, reading.name] = ranks(values, reading)
     dossier.failures += findings.failures
     if findings.failures:
         dossier.remarks[name] = (*dossier.remarks.get(name, ()), *_failures(size))
+    dossier.taken_over[size.plan.folder.name] = store.taken_over(size.plan.folder)
     dossier.rows[name] = rows
 
 

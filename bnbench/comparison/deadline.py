@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 class Deadline:
@@ -29,7 +30,10 @@ class Deadline:
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt in a block that goes on for longer; in the main thread only."""
+        """Raise KeyboardInterrupt in a block that goes on for longer; in the main thread only.
+
+        Where Ctrl-C is ignored, as in what a script starts with ``&``, it still is; the deadline is not.
+        """
         if math.isinf(self.left) or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -44,6 +48,9 @@ class Deadline:
 
         timer = threading.Timer(self.left, interrupt)
         timer.daemon = True
+        ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        if ignored:
+            signal.signal(signal.SIGINT, self._if_over)
         timer.start()
         try:
             yield
@@ -51,3 +58,10 @@ class Deadline:
             with lock:
                 over = True
             timer.cancel()
+            if ignored:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _if_over(self, number: int, frame: FrameType | None) -> None:
+        """A handler of signals that hears none before the deadline."""
+        if self.interrupted:
+            raise KeyboardInterrupt

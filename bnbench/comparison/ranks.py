@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bnbench.stats import ALPHA
-from bnbench.study import Findings
 from bnbench.study.questions import Reading
 
 RESAMPLES = 2_000
+PLACED = 0.5
+"""Share of the replicates in which an arm must have a value."""
 SEED = 0
 Values = NDArray[np.float64]
 
@@ -31,19 +32,15 @@ class Rank:
     high: float
 
 
-def ranks(findings: Findings, reading: Reading) -> dict[str, Rank]:
+def ranks(values: pd.DataFrame, reading: Reading) -> dict[str, Rank]:
     """The ranks of the arms of a question, over the replicates in which all of them have a value.
 
-    A value that is known within bounds counts by its middle; one without an upper limit is the worst or the best.
+    An arm that has none in most replicates has no place, so that the others have theirs.
+
+    Args:
+        values: as :func:`replicate_values`.
     """
-    tables = findings.curves if reading.measure.every_lr else findings.tables
-    if tables.runs.empty:
-        return {}
-    values = reading.measure.values(tables)
-    middle = (values["low"] + values["high"]) / 2
-    cells = [middle.xs(cell, level="cell").unstack("arm") for cell in reading.cells]
-    by_replicate = cells[0] if len(cells) == 1 else cells[0] - cells[1]
-    whole = by_replicate.dropna()
+    whole = values.loc[:, values.notna().mean() >= PLACED].dropna()
     if whole.empty or whole.shape[1] < 2:
         return {}
     median = reading.measure.estimand == "median"

@@ -68,7 +68,9 @@ def read_comparison(
     scale_name = check_scale(scale, [])
     questions = load_questions(question_names())
     pairs = pairs_of(arms, rivals, every_pair)
-    asked = varied_questions(ask(questions, [*arms, *rivals], pairs, scale_name), load_tasks(tasks), settings, parts)
+    asked = ask(questions, [*arms, *rivals], pairs, scale_name)
+    _check_arms([*arms, *rivals], asked)
+    asked = varied_questions(asked, load_tasks(tasks), settings, parts)
     check_places([one.study for one in asked], scale_name, place)
     comparison = Comparison((*arms, *rivals), tuple(asked), scale_name)
     _check_replicates(comparison)
@@ -78,6 +80,29 @@ def read_comparison(
 def _is_setting(word: str) -> bool:
     """``seeds=10`` is a setting; ``mine``, ``norm=mine`` and ``group groups=8`` are arms."""
     return "=" in word and not word.startswith("norm=") and " " not in word.strip()
+
+
+def _check_arms(arms: Sequence[Arm], asked: Sequence[Asked]) -> None:
+    """Refuse an arm that sets what a question varies: it would be compared with itself.
+
+    Raises:
+        InvalidRequest: all such settings.
+    """
+    problems = [
+        f"arm {arm.name!r}: {key} is varied by the question {one.name}; leave it out"
+        for arm in arms
+        for one in asked
+        for key in sorted({setting.partition("=")[0] for setting in arm.settings} & _varied_keys(one))
+    ]
+    if problems:
+        raise InvalidRequest(problems)
+
+
+def _varied_keys(asked: Asked) -> set[str]:
+    """The settings in which the two cells of a reading differ."""
+    pairs = [reading.cells for reading in asked.readings if len(reading.cells) == 2]
+    cells = [[set(asked.study.cells[cell]) for cell in pair] for pair in pairs]
+    return {setting.partition("=")[0] for one, other in cells for setting in one ^ other}
 
 
 def _check_replicates(comparison: Comparison) -> None:

@@ -15,7 +15,6 @@ from bnbench.reports.view import Mark
 from bnbench.stats import Verdict
 from bnbench.study import Row
 from bnbench.study.questions import Reading
-from bnbench.study.views import with_units
 from bnbench.study.wording import centre, effect, interval, sentence, signed
 from bnbench.text import listing, plural
 
@@ -26,6 +25,8 @@ OUTCOMES: dict[Verdict, str] = {
     "inconclusive": "inconclusive",
 }
 """A verdict on "it is better" in the words of a comparison."""
+SIGNS: dict[Verdict, str] = {"supported": ">", "contradicted": "<", "no difference": "=", "inconclusive": "?"}
+"""How the arm stands to the one that it is compared with, in a cell of a table."""
 MARKS: dict[Verdict, Mark] = {"supported": "best", "contradicted": "bad", "no difference": "", "inconclusive": ""}
 
 
@@ -56,16 +57,28 @@ def verdict_view(asked: Sequence[Asked], dossier: Dossier, arms: Sequence[str]) 
     return ReportView("Verdicts", tuple(table for table in tables if table.rows), tuple(_notes(asked, dossier)))
 
 
+def question_view(asked: Asked, rows: Sequence[Row]) -> ReportView:
+    """A row per reading of one question that was decided, with nothing around them."""
+    dossier = Dossier(rows={asked.name: list(rows)})
+    tables = (
+        _verdict_table(lines_of([asked], dossier, arm), arm) for arm in dict.fromkeys(arm for arm, _ in asked.pairs)
+    )
+    return ReportView("", tuple(replace(table, title="", notes=()) for table in tables))
+
+
 def _verdict_table(lines: Sequence[Line], arm: str) -> Table:
     others = list(dict.fromkeys(row.claim.compare[1] for line in lines for row in line.rows))
-    columns = (Column("reading", key=True), Column(arm), *(Column(f"against {other}") for other in others))
+    columns = (Column("reading", key=True), Column(arm), *map(Column, others))
     rows = tuple(_cells(line, arm, others) for line in lines)
-    return Table(f"{arm} against {listing(others)}", columns, rows, (SIGN_NOTE, *summary(lines, arm)))
+    return Table(f"{arm} against {listing(others)}: {LEGEND}", columns, rows, (SIGN_NOTE,))
 
 
+LEGEND = ", ".join(f"{sign} {OUTCOMES[verdict]}" for verdict, sign in SIGNS.items())
+"""The signs in words, beside each table of them."""
 SIGN_NOTE = (
-    "better or worse: its difference and 95% interval (x: a ratio), at least the smallest worth the name, with p"
-    " adjusted for all claims of the comparison; no difference: shown to be smaller than that."
+    "Behind the sign of a verdict stands the arm less the other one (x: over it). Better and worse: at least the"
+    " smallest difference worth the name, with p adjusted for all claims of the comparison; no difference: shown to be"
+    " smaller than that. --out writes their 95% intervals as well."
 )
 
 
@@ -74,7 +87,7 @@ def _cells(line: Line, arm: str, others: Sequence[str]) -> tuple[Cell, ...]:
     return (
         Cell(line.asked.head(line.reading)),
         Cell(words=_value(line.rows[0], arm)),
-        *(_verdict_cell(by_other[other]) if other in by_other else Cell() for other in others),
+        *(verdict_cell(by_other[other]) if other in by_other else Cell() for other in others),
     )
 
 
@@ -84,15 +97,15 @@ def _value(row: Row, arm: str) -> str:
     return centre(row, values[0]) if len(values) == 1 else signed(row, values[0] - values[1])
 
 
-def _verdict_cell(row: Row) -> Cell:
+def verdict_cell(row: Row) -> Cell:
+    """The sign of a verdict and the effect; the interval is told where it was decided."""
     verdict = row.decision.verdict
-    limits = f" [{interval(row)}]" if interval(row) else ""
     return Cell(
         row.effect,
         low=row.low,
         high=row.high,
         n=row.decision.n,
-        words=f"{OUTCOMES[verdict]} {effect(row)}{limits}",
+        words=f"{SIGNS[verdict]} {effect(row)}",
         mark=MARKS[verdict],
     )
 
@@ -111,7 +124,7 @@ def summary(lines: Sequence[Line], arm: str) -> Iterator[str]:
 
 def _counted(places: dict[Verdict, list[str]]) -> str:
     parts = [
-        f"{word} in {len(places[verdict])}" + (f" ({listing(places[verdict])})" if verdict in NAMED else "")
+        f"{word} in {len(places[verdict])}" + (f" ({'; '.join(places[verdict])})" if verdict in NAMED else "")
         for verdict, word in OUTCOMES.items()
         if verdict in places
     ]
@@ -164,7 +177,13 @@ def decision_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
     tables = [
         Table(head, columns, tuple(map(_decision_cells, rows)), tuple(map(sentence, rows))) for head, rows in decided
     ]
-    return ReportView("How it was decided", tuple(tables), figures=Drawn(lambda: _figures(decided)))
+    return ReportView("How it was decided", tuple(tables), figures=Drawn(lambda: _drawn(decided)))
+
+
+def _drawn(decided: Sequence[tuple[str, Sequence[Row]]]) -> dict[str, Figure | str]:
+    from bnbench.comparison.forests import forests
+
+    return forests(decided, OUTCOMES)
 
 
 def _readings(asked: Sequence[Asked], dossier: Dossier) -> Iterator[tuple[str, Sequence[Row]]]:
@@ -174,24 +193,6 @@ def _readings(asked: Sequence[Asked], dossier: Dossier) -> Iterator[tuple[str, S
             reading = next(reading for reading in one.readings if reading.name == name)
             if rows:
                 yield f"{one.head(reading)}: {reading.asks}", rows
-
-
-def _figures(decided: Sequence[tuple[str, Sequence[Row]]]) -> dict[str, Figure | str]:
-    """A forest plot per reading: an effect and its interval for each pair of arms."""
-    from bnbench.figures.places import slug
-    from bnbench.figures.scorecard import scorecard
-
-    figures: dict[str, Figure | str] = {}
-    for head, rows in decided:
-        pairs = [row.claim.compare for row in rows]
-        table = with_units(rows).assign(
-            study=[arm for arm, _ in pairs],
-            claim=[f"against {other}" for _, other in pairs],
-            verdict=[OUTCOMES[row.decision.verdict] for row in rows],
-        )
-        name, figure = slug(head.partition(":")[0]), scorecard(table)
-        figures[name] = figure if isinstance(figure, str) else replace(figure, name=name, title=head)
-    return figures
 
 
 def _decision_cells(row: Row) -> tuple[Cell, ...]:

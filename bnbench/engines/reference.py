@@ -13,7 +13,7 @@ from bnbench.data import Data, draw_epoch, order_of, training_batch
 from bnbench.spec import RunSpec, effective_lr, stream
 from bnbench.training.evaluation import evaluate
 from bnbench.training.forward import dtype_of, forward, memory_format
-from bnbench.training.optimizer import make_optimizer
+from bnbench.training.optimizer import Optimizer
 from bnbench.training.randomness import GlobalStream, evaluation_stream, generator
 from bnbench.training.records import Evaluation, Keep, Probe, Progress, Record, end_of_run
 from bnbench.training.schedule import multiplier
@@ -40,8 +40,7 @@ def train(
     timeline = timeline_of(spec, order)
     per_epoch, total = timeline.per_epoch, timeline.total
     peak_lr = effective_lr(spec)
-    optimizer = make_optimizer(spec.optim, network, peak_lr)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    optimizer = Optimizer(spec.optim, network)
     order_rng, augment_rng = generator(spec.seed, "order"), generator(spec.seed, "augment")
     layers_rng = GlobalStream(stream(spec.seed, "layers"), device)
 
@@ -62,7 +61,7 @@ def train(
                     draws = draw_epoch(order, data.augmentation, order_rng, augment_rng).to(device)
                 x_NCHW, y_N = training_batch(data, draws, position, spec.batch_size, dtype_of(spec))
 
-                optimizer.zero_grad(set_to_none=True)
+                optimizer.zero_grad()
                 logits_NK = forward(spec, network, x_NCHW)
                 loss = F.cross_entropy(logits_NK, y_N, label_smoothing=spec.label_smoothing)
                 value = loss.item()
@@ -73,10 +72,8 @@ def train(
                     break
                 torch.autograd.backward(loss)
                 if spec.grad_clip is not None:
-                    nn.utils.clip_grad_norm_(parameters, spec.grad_clip)
-                for group in optimizer.param_groups:
-                    group["lr"] = peak_lr * multiplier(spec.schedule, step, total)
-                optimizer.step()
+                    nn.utils.clip_grad_norm_(optimizer.parameters, spec.grad_clip)
+                optimizer.step(peak_lr * multiplier(spec.schedule, step, total))
 
                 with torch.no_grad():
                     loss_sum += loss * len(y_N)
@@ -103,7 +100,7 @@ def train(
         if not math.isfinite(val_loss):
             diverged_step = step
 
-    parameter_count = sum(parameter.numel() for parameter in parameters)
+    parameter_count = sum(parameter.numel() for parameter in optimizer.parameters)
     if diverged_step is not None:
         yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, diverged_step)
         return

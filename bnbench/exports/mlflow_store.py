@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,24 @@ _FORBIDDEN = re.compile(r"[^\w./: -]")
 """Characters that no name of MLflow has."""
 
 
+ALLOWED = "MLFLOW_ALLOW_FILE_STORE"
+"""A variable without which newer versions of MLflow refuse stores of files."""
+
+
 def write_mlflow(runs: Sequence[SingleRun], folder: Path) -> list[str]:
     """Add the runs to the store in a folder."""
+    before = os.environ.get(ALLOWED)
+    os.environ[ALLOWED] = "true"
+    try:
+        return _write(runs, folder)
+    finally:
+        if before is None:
+            del os.environ[ALLOWED]
+        else:
+            os.environ[ALLOWED] = before
+
+
+def _write(runs: Sequence[SingleRun], folder: Path) -> list[str]:
     try:
         from mlflow.entities import Metric, Param, RunTag
         from mlflow.tracking import MlflowClient
@@ -47,4 +64,4 @@ def write_mlflow(runs: Sequence[SingleRun], folder: Path) -> list[str]:
             client.log_batch(target, metrics=numbers[start : start + MOST_AT_ONCE])
         status = "FINISHED" if run.status in RESULTS else "SCHEDULED" if run.status == "planned" else "FAILED"
         client.set_terminated(target, status=status, end_time=ended)
-    return [f"look at it with: mlflow ui --backend-store-uri {uri}"]
+    return [f"look at it with: {ALLOWED}=true mlflow ui --backend-store-uri {uri}"]

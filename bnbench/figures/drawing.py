@@ -7,10 +7,13 @@ ground. It has no ids, so many can be in one page: no mark is clipped, and what 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 from xml.etree import ElementTree
 
 from bnbench.figures.figure import Panel
 from bnbench.figures.theme import CONFIG, FONT, INK
+from bnbench.text import harmless
 
 VERSION = "5.20"
 """Of Vega-Lite, among those that come with vl-convert."""
@@ -83,10 +86,13 @@ def _printed(panel: Panel) -> str:
 
 
 def _root(panel: Panel) -> ElementTree.Element:
-    """The drawing as elements without a namespace, with all that only costs room taken away."""
+    """The drawing as elements without a namespace, with all that only costs room taken away.
+
+    A control character in any text would end the process that draws: each is escaped here, whoever wrote it.
+    """
     from vl_convert import vegalite_to_svg
 
-    spec = {**panel.chart, "config": CONFIG}
+    spec = {**_escaped(panel.chart), "config": CONFIG}
     text = vegalite_to_svg(spec, vl_version=VERSION, allowed_base_urls=[], show_warnings=False)
     root = ElementTree.fromstring(text)
     for element in root.iter():
@@ -99,10 +105,23 @@ def _root(panel: Panel) -> ElementTree.Element:
         "height": height,
         "viewBox": f"0 0 {width} {height}",
         "role": "img",
-        "aria-label": panel.description,
+        "aria-label": harmless(panel.description),
         "font-family": FONT,
     }
     return root
+
+
+def _escaped(part: Any) -> Any:
+    """A part of a description with all of its texts fit to be drawn."""
+    match part:
+        case str():
+            return harmless(part)
+        case Mapping():
+            return {harmless(str(name)): _escaped(value) for name, value in part.items()}
+        case list() | tuple():
+            return [_escaped(value) for value in part]
+        case _:
+            return part
 
 
 def _take_away(root: ElementTree.Element) -> None:

@@ -1,4 +1,4 @@
-"""Colour, dash and mark of each series: a norm has the same ones in every figure.
+"""Colour, dash and mark of each series: a norm has the same ones in every figure, unless its colour is taken there.
 
 The hues are those of Okabe & Ito (2008), which people who see few colours can tell apart, as dark as it takes to be
 seen on white and on black (contrast above 3). Twenty norms are more than colours can tell: the dash says the family,
@@ -7,7 +7,7 @@ the mark the member.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +16,8 @@ from bnbench.figures.theme import INK
 BLUE, VERMILION, GREEN, ORANGE = "#0072b2", "#c04a00", "#009e73", "#c98500"
 SKY, PURPLE, OLIVE = "#3a97d3", "#c2649a", "#8a8500"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE, OLIVE)
+SPARE = (ORANGE, PURPLE, GREEN, VERMILION, SKY, OLIVE, BLUE)
+"""The order in which norms without a colour take one: last those that are hard to tell from a colour before them."""
 MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left")
 
 Family = Literal["classic", "batch", "example", "weights", "other"]
@@ -76,12 +78,32 @@ BUILT_IN: dict[str, Style] = {
 def norm_styles(norms: Sequence[str]) -> list[Style]:
     """The styles of series by their norms; of several series with one norm all but the first have other dashes, marks.
 
+    A norm whose colour another one has here takes a free one, as long as there are any; a well-known one keeps its.
+
     Args:
-        norms: of each series; norms that are not built in take the colours in the order in which they appear.
+        norms: of each series; those that are not built in are told apart in the order in which they appear.
     """
-    unknown = [name for name in dict.fromkeys(norms) if name not in BUILT_IN]
-    known = BUILT_IN | dict(zip(unknown, plain_styles(len(unknown), DASHES["other"]), strict=True))
-    return [_variant(known[name], norms[:at].count(name)) for at, name in enumerate(norms)]
+    there = dict.fromkeys(norms)
+    unknown = [name for name in there if name not in BUILT_IN]
+    styles = {name: style for name, style in BUILT_IN.items() if name in there}
+    styles |= {
+        name: replace(style, colour=SPARE[at % len(SPARE)])
+        for at, (name, style) in enumerate(zip(unknown, plain_styles(len(unknown), DASHES["other"]), strict=True))
+    }
+    styles = _apart(styles)
+    return [_variant(styles[name], norms[:at].count(name)) for at, name in enumerate(norms)]
+
+
+def _apart(styles: Mapping[str, Style]) -> dict[str, Style]:
+    """Styles of which no two have one colour, as far as colours go; of those that share one the first keeps it."""
+    keepers: dict[str, str] = {}
+    for name, style in styles.items():
+        keepers.setdefault(style.colour, name)
+    free = [colour for colour in SPARE if colour not in keepers]
+    return {
+        name: replace(style, colour=free.pop(0)) if free and keepers[style.colour] != name else style
+        for name, style in styles.items()
+    }
 
 
 def _variant(style: Style, number: int) -> Style:

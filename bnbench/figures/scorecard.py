@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from bnbench.figures.charts import Spec, at_all, chart, layer, logarithmic, quantity, records
+from bnbench.figures.charts import LETTER, Spec, at_all, chart, layer, logarithmic, quantity, records
 from bnbench.figures.figure import Figure, Panel
 from bnbench.figures.palette import BLUE, OLIVE, VERMILION
 from bnbench.figures.places import distinct, short, slug
@@ -25,9 +27,17 @@ COLOURS = {
     "inconclusive": INK,
 }
 LONGEST = 40
-"""Letters of the name of a claim, and of what was measured."""
-LINE = 22
-"""Pixels of a claim."""
+"""Letters in a line of the name of a claim, and of what was measured."""
+MOST = 12 * LONGEST
+"""Letters of the whole name of a claim."""
+LINE, FURTHER = 22, 13
+"""Pixels of a claim whose name has one line, and of each further line of one."""
+PADDING = 8
+"""Pixels between the name of a claim and the axes."""
+MANY = 12
+"""Claims of a panel beyond which one that is far from all others is cut off, so that the others can be told apart."""
+FAR = 3.0
+"""Interquartile ranges beyond the quartiles from which on a value is far out (Tukey 1977)."""
 MARGIN = 0.08
 """Room beside the outermost end of an interval, as a share of the axis."""
 COLUMNS = {
@@ -72,18 +82,19 @@ def scorecard(table: pd.DataFrame) -> Figure | str:
     """A panel for ratios, and one for differences of each unit; the reason where there is nothing to draw.
 
     Args:
-        table: a line per claim: ``study``, ``claim``, ``verdict``, ``effect``, ``low`` and ``high`` (95% interval; NaN
-            without one), ``contrast`` (``ratio`` or ``difference``), ``smallest_effect`` (a factor for ratios), ``n``,
-            ``unit`` (of differences: ``points`` are fractions).
+        table: a line per claim: ``study`` (empty where all are of one), ``claim``, ``verdict``, ``effect``, ``low`` and
+            ``high`` (95% interval; NaN without one), ``contrast`` (``ratio`` or ``difference``), ``smallest_effect`` (a
+            factor for ratios), ``n``, ``unit`` (of differences: ``points`` are fractions).
     """
     if table.empty:
         return "there is no claim"
-    texts = [short(f"{study}: {claim}", LONGEST) for study, claim in zip(table["study"], table["claim"], strict=True)]
+    names = zip(table["study"], table["claim"], strict=True)
+    texts = [_wrapped(": ".join(filter(None, (study, claim)))) for study, claim in names]
     units = table["unit"].where(table["contrast"] != "ratio", "ratio")
     table = table.assign(s=distinct(texts), unit=units)
-    names = dict(zip(dict.fromkeys(units), distinct([slug(unit) for unit in dict.fromkeys(units)], "-{}"), strict=True))
-    table = table.assign(panel=table["unit"].map(names))
-    panels = tuple(_panel(names[unit], unit, table[table["unit"] == unit]) for unit in names)
+    slugs = dict(zip(dict.fromkeys(units), distinct([slug(unit) for unit in dict.fromkeys(units)], "-{}"), strict=True))
+    table = table.assign(panel=table["unit"].map(slugs))
+    panels = tuple(_panel(slugs[unit], unit, table[table["unit"] == unit]) for unit in slugs)
     few, many = int(table["n"].min()), int(table["n"].max())
     caption = CAPTION.format(n=many if few == many else f"{few} to {many}")
     return Figure("scorecard", "Verdicts", caption, panels, table[list(COLUMNS)].rename(columns=COLUMNS))
@@ -100,16 +111,29 @@ def _panel(name: str, unit: str, claims: pd.DataFrame) -> Panel:
 
 
 def _axis(claims: pd.DataFrame, ratio: bool) -> Axis:
-    """An axis with room for all finite ends, for no effect, and for the smallest effects to either side."""
+    """An axis with room for all finite ends, for no effect, and for the smallest effects to either side.
+
+    Of many claims those that are far out are cut off.
+    """
     smallest = claims["smallest_effect"].to_numpy(dtype=float)
-    values = np.concatenate([claims[["effect", "low", "high"]].to_numpy(dtype=float).ravel(), smallest])
-    values = np.concatenate([values, 1 / smallest, [1.0]] if ratio else [values, -smallest, [0.0]])
-    values = values[np.isfinite(values) & ((values > 0) | (not ratio))]
+    ends = claims[["effect", "low", "high"]].to_numpy(dtype=float).ravel()
+    ends = ends[np.isfinite(ends) & ((ends > 0) | (not ratio))]
+    sides = np.concatenate([smallest, 1 / smallest, [1.0]] if ratio else [smallest, -smallest, [0.0]])
     if ratio:
-        values = np.log(values)
+        ends, sides = np.log(ends), np.log(sides)
+    values = np.concatenate([_near(ends) if len(claims) > MANY else ends, sides])
     room = MARGIN * max(float(values.max() - values.min()), 1e-9)
     low, high = float(values.min()) - room, float(values.max()) + room
     return Axis(ratio, math.exp(low), math.exp(high)) if ratio else Axis(ratio, low, high)
+
+
+def _near(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values that are not far out."""
+    if not values.size:
+        return values
+    low, high = np.quantile(values, [0.25, 0.75])
+    reach = FAR * (high - low)
+    return np.asarray(values[(values >= low - reach) & (values <= high + reach)])
 
 
 def _drawing(unit: str, claims: pd.DataFrame) -> Spec:
@@ -150,8 +174,18 @@ def _drawing(unit: str, claims: pd.DataFrame) -> Spec:
             *_arrows(claims, axis, {**at, "color": colour}),
             layer("text", words, aside, align="left"),
         ],
-        height=LINE * len(claims),
+        height=_room(claims) * len(claims),
     )
+
+
+def _wrapped(name: str) -> str:
+    """The whole name of a claim, harmless, in lines."""
+    return "\n".join(textwrap.wrap(short(name, MOST), LONGEST, break_on_hyphens=False))
+
+
+def _room(claims: pd.DataFrame) -> int:
+    """Pixels of each claim: those of the one whose name has most lines."""
+    return LINE + FURTHER * max(str(name).count("\n") for name in claims["s"])
 
 
 TO: dict[str, Spec] = {"x2": {"field": "x2"}}
@@ -189,5 +223,21 @@ def _across(unit: str, axis: Axis) -> Spec:
 
 
 def _down(claims: pd.DataFrame) -> Spec:
-    axis = {"labelLimit": 0, "labelPadding": 8}
-    return {"field": "s", "type": "nominal", "sort": claims["s"].tolist(), "title": None, "axis": axis}
+    """The names of claims; Vega sets the first line of several at the middle, so that they are moved up."""
+    names = [str(name) for name in claims["s"]]
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    further = sorted({name.count("\n") for name in names} - {0})
+    raised = [{"test": f"length({LINES}) == {count + 1}", "value": -FURTHER / 2 * count} for count in further]
+    axis: Spec = {
+        "labelExpr": LINES,
+        "labelLimit": 0,
+        "labelLineHeight": FURTHER,
+        "labelOffset": {"condition": raised, "value": 0},
+        "labelPadding": PADDING,
+        "minExtent": LETTER * longest + PADDING,
+    }
+    return {"field": "s", "type": "nominal", "sort": names, "title": None, "axis": axis}
+
+
+LINES = "split(datum.value, '\\n')"
+"""The lines of a name, as Vega computes them."""

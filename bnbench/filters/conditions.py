@@ -136,7 +136,8 @@ def _fault(condition: Condition, columns: Columns) -> str | None:
             return f"{column} {holds}, which {condition.sign} does not compare; use = or !="
         if len(values) > 1:
             return f"{condition.sign} compares with one number, not with {len(values)}"
-        return None if number(values[0]) is not None else f"must be a number, not {values[0]!r:.{SHOWN}}"
+        limit = number(values[0])
+        return f"must be a number, not {values[0]!r:.{SHOWN}}" if limit is None or limit != limit else None
     rule = RUN_RULES.get(column)
     if isinstance(rule, tuple):
         return next((nearest(value, rule) for value in values if value and value.lower() not in rule), None)

@@ -209,7 +209,7 @@ def _after_step(
 def _update(
     parameter: nn.Parameter, state: list[Tensor], optimizer: LaneOptimizer, column: int, lr: float, decay: float
 ) -> None:
-    """A step of torch's own optimizer; its class would take a second to load, its function does not."""
+    """A step of torch's own optimizer, as of :class:`bnbench.training.optimizer.Optimizer`."""
     assert parameter.grad is not None, "only parameters with gradients are updated"
     parameters, gradients = [cast(Tensor, parameter)], [parameter.grad]
     match optimizer:

@@ -117,7 +117,7 @@ def _result(stack: _Stack, frozen: bool, native: bool, translate: bool = False) 
     lr_SK1 = 0.01 + torch.rand(STEPS, LANES, 1, dtype=torch.float64, generator=rng) / 100
     steps = NativeSteps(spec, folded, optimizer, stack.image, stack.classes) if native else None
     if steps is not None and steps.translated and not translate:
-        raise NotNative(f"{', '.join(steps.translated)}, for which a run is too short")
+        raise NotNative(f"{', '.join(steps.translated)}, for which training is too short")
     run = LaneStep(spec, folded, optimizer).run_block if steps is None else steps.run
     before = python_state(folded.network)
     losses_SM, logits_SMO = run(x_SMCHW, y_SKN, lr_SK1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -55,13 +56,14 @@ def _division(
     kind_of: dict[str, _Kind] = {}
     guesses, sizes = dict[str, Execution](), dict[str, float]()
     groups = by_stack_key(specs)
+    alike_runs = Counter(kind_key(spec) for spec in specs.values())
     for number, (key, members) in enumerate(groups.items(), 1):
         spec, most = specs[members[0]], resources.known.get(key)
         alike = (kind_key(spec), len(members) > 1, most)
         if alike not in kinds:
             step(f"proving {arm(spec)} batch_size={spec.batch_size} ({number} of {len(groups)} kinds)")
             case = Case(spec, components, data(spec), torch.device(resources.device.name))
-            kinds[alike] = _Kind(case, resources, len(members), most)
+            kinds[alike] = _Kind(case, resources, len(members), alike_runs[kind_key(spec)], most)
         kind_of[key] = kinds[alike]
         guesses[key], sizes[key] = kinds[alike].guess, kinds[alike].seconds
     guess = Division(guesses, sizes)
@@ -81,12 +83,15 @@ class _Kind:
     """Runs of one stack key, which stand for all that are of their kind.
 
     Attributes:
+        runs: with this stack key.
+        alike: runs of this kind, whatever their stack key.
         known: how many are trained together at most, as it was found before.
     """
 
     case: Case
     resources: Resources
     runs: int
+    alike: int
     known: int | None
 
     @cached_property
@@ -107,7 +112,7 @@ class _Kind:
     @cached_property
     def _slow(self) -> str | None:
         """See :func:`why_not_native`."""
-        return why_not_native(self.case)
+        return why_not_native(self.case, self.alike)
 
     @cached_property
     def _unfoldable(self) -> str | None:

@@ -26,8 +26,8 @@ WORTH_MEASURING = 500
 """Lane-steps from which it pays to measure the 18 that tell whether compiled code is quicker."""
 
 CLEARLY = 4.0
-"""Times by which compiled code must be quicker than torch is thought to be, so that torch is not measured beside it:
-its first optimizer takes a second to import, and it was never found three times as quick as thought."""
+"""Times by which compiled code must be quicker than torch is thought to be, so that torch is not measured beside it: it
+was never found three times as quick as thought."""
 
 
 def quick_lanes(case: Case, runs: int, workers: int, native: bool, measures: bool = True) -> int:

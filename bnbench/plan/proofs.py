@@ -37,11 +37,12 @@ from bnbench.user_cache import keep, kept_folder, kept_text, source_hash
 BATCH = 8
 """Examples that a proof needs at most."""
 PROVED = "proved"
+"""Text that is kept of a proof that found nothing against it."""
 SUBJECTS = "norms", "models", "training", "stacking", "native", "engines"
 """Folders of the code that a proof is about."""
-"""Text that is kept of a proof that found nothing against it."""
-WORTH_TRANSLATING = 0.5
-"""Seconds that torch takes for a run alone from which it pays to translate layers that compiled code does not know."""
+WORTH_TRANSLATING = 5.0
+"""Seconds that torch takes for all runs of a kind, one by one, from which it pays to translate layers that compiled
+code does not know: that takes some seconds of a core, and trains a stack several times as fast."""
 
 
 def folds(case: Case) -> bool:
@@ -52,18 +53,21 @@ def folds(case: Case) -> bool:
 def unfoldable(case: Case) -> str | None:
     """The reason for which a case's network does not fold; None if it is proved to.
 
-    Answers about built-in components are kept in ``$XDG_CACHE_HOME/bnbench/proofs`` (``~/.cache`` without it), under
-    the networks' options, the shape of the data and the sources that a proof depends on.
+    Answers are kept in ``$XDG_CACHE_HOME/bnbench/proofs`` (``~/.cache`` without it), under the networks' options, the
+    shape of the data and the sources that a proof depends on, a plugin's among them.
     """
     batch = min(case.spec.batch_size, BATCH)
     return _answer(_kept(case, batch), lambda: prove(case.build, case.data.shape, batch))
 
 
-def why_not_native(case: Case) -> str | None:
+def why_not_native(case: Case, runs: int = 1) -> str | None:
     """The reason for which compiled code does not train a case's network; None if it is proved to do it as torch does.
 
     Proofs are kept as those of :func:`unfoldable`. Within :func:`only_loaded` the reason is :data:`NOT_READY` where
     something is to be compiled first.
+
+    Args:
+        runs: of this kind that there are.
     """
     spec = case.spec
     if case.device.type != "cpu":
@@ -73,7 +77,7 @@ def why_not_native(case: Case) -> str | None:
     if library(torch.float64) is None:  # which may be otherwise another time, and is not kept
         return _why_no_library()
     batch = min(spec.batch_size, BATCH)
-    translate = likely_seconds(case) >= WORTH_TRANSLATING
+    translate = runs * likely_seconds(case) >= WORTH_TRANSLATING
     asked = [as_tree(spec)["optim"], spec.label_smoothing, spec.freeze_statistics is None, translate, c_compiler()]
     batches = sorted({spec.batch_size, last_batch(spec, case.data)} - {0})
 
@@ -116,17 +120,22 @@ def _answer(kept: Path | None, proof: Callable[[], str | None]) -> str | None:
 
 
 def _kept(case: Case, batch: int, also: Sequence[object] = ()) -> Path | None:
-    """Where the answer is kept; None if nowhere, or for components that may change while their names stay."""
+    """Where the answer is kept; None if nowhere, or for components that may change while their names stay.
+
+    A plugin's are known by its source, as in the identity of a run.
+    """
     spec, folder = case.spec, kept_folder("proofs")
-    if folder is None or spec.plugin is not None:
+    if folder is None:
         return None
     for group, choice in (("norm", spec.norm), ("model", spec.model)):
-        if case.components.registries[group][choice.name] is not BUILT_IN[group].get(choice.name):
+        is_built_in = case.components.registries[group][choice.name] is BUILT_IN[group].get(choice.name)
+        if not is_built_in and spec.plugin is None:
             return None
     tree = as_tree(spec)
     asked = [
         tree["norm"],
         tree["model"],
+        spec.plugin,
         spec.train,
         case.data.shape,
         case.data.classes,

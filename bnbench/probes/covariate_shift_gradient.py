@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from bnbench.norms.common.copying import copied
 from bnbench.probes.layers import called_layers, weights
 from bnbench.probes.pause import Pause, Value, flat, loss_and_gradients, trained, training_batches
-from bnbench.training.optimizer import make_optimizer
+from bnbench.training.optimizer import Optimizer
 
 
 def covariate_shift_gradient(pause: Pause) -> list[Value]:
@@ -41,12 +41,12 @@ def covariate_shift_gradient(pause: Pause) -> list[Value]:
 def _after_step(pause: Pause, gradients: dict[str, Tensor]) -> nn.Module:
     """A copy of the network after one step with these gradients."""
     network = copied(pause.network)
-    optimizer = make_optimizer(pause.spec.optim, network, pause.lr)
+    optimizer = Optimizer(pause.spec.optim, network)
     for name, parameter in trained(network).items():
         parameter.grad = gradients[name].to(parameter.dtype, copy=True)  # clipping writes to it
     if pause.spec.grad_clip is not None:
         nn.utils.clip_grad_norm_(list(trained(network).values()), pause.spec.grad_clip)
-    optimizer.step()
+    optimizer.step(pause.lr)
     return network
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from bnbench.norms.common.copying import copied
 from bnbench.probes.pause import Batch, Pause, loss_of, trained, training_batches
 from bnbench.training import now
-from bnbench.training.optimizer import make_optimizer
+from bnbench.training.optimizer import Optimizer
 
 PARTS = ("forward", "backward", "update")
 
@@ -22,13 +22,13 @@ class TrainingStep:
     """Steps of a copy of a pause's network, each one a forward pass, a backward pass and an update."""
 
     def __init__(self, pause: Pause) -> None:
-        self._pause, self._network = pause, copied(pause.network)
+        self._pause, self._network, self._lr = pause, copied(pause.network), pause.lr
         self._parameters = list(trained(self._network).values())
-        self._optimizer = make_optimizer(pause.spec.optim, self._network, pause.lr)
+        self._optimizer = Optimizer(pause.spec.optim, self._network)
 
     def forward(self, batch: Batch) -> None:
         """From the batch to the loss."""
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         self._loss = loss_of(self._pause, self._network, batch)
 
     def backward(self) -> None:
@@ -39,7 +39,7 @@ class TrainingStep:
         """From the gradients to new parameters."""
         if self._pause.spec.grad_clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self._pause.spec.grad_clip)
-        self._optimizer.step()
+        self._optimizer.step(self._lr)
 
 
 class TimedStep:

@@ -7,7 +7,7 @@ from bnbench.reports.plain import plain_text
 from bnbench.reports.sweeps import report_sweeps
 from bnbench.reports.terminal import print_report
 from bnbench.reports.tidy import tidy
-from bnbench.reports.view import Cell, Column, Report, ReportView, Table
+from bnbench.reports.view import Cell, Column, Listing, Report, ReportView, Table
 from bnbench.reports.views import VIEWS, report
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Cell",
     "Column",
     "Document",
+    "Listing",
     "Options",
     "Report",
     "ReportView",

@@ -90,7 +90,7 @@ def _caption(view: ReportView, table: Table, first: bool) -> str:
 
 def _tabular(table: Table, part: Part) -> Iterator[str]:
     columns, rows = part
-    kinds = "".join("l" if table.columns[at].key else "r" for at in columns)
+    kinds = "".join("l" if table.columns[at].left else "r" for at in columns)
     yield rf"\begin{{tabular}}{{@{{}}{kinds}@{{}}}}"
     yield r"\toprule"
     yield _line([escape(table.columns[at].title) for at in columns])

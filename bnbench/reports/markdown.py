@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from bnbench.reports.plain import plain_text
 from bnbench.reports.view import Report, ReportView, Table
-from bnbench.text import one_line
+from bnbench.text import harmless, one_line
 
 MARKUP = re.compile(
     r"[\\`*|&#~$@]|\](?=[(\[:])"
@@ -40,15 +40,24 @@ def _view(view: ReportView) -> Iterator[str]:
             yield _notes(table.notes)
     if view.notes:
         yield _notes(view.notes)
+    for listing in view.listings:
+        yield f"### {escape(listing.title)}"
+        yield _as_it_is(listing.text)
 
 
 def _table(table: Table) -> str:
     lines = [
         [escape(column.title) for column in table.columns],
-        [":---" if column.key else "---:" for column in table.columns],
+        [":---" if column.left else "---:" for column in table.columns],
         *([escape(plain_text(cell)) for cell in row] for row in table.rows),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _as_it_is(text: str) -> str:
+    """A text between fences that are longer than any that it holds."""
+    fence = "`" * max([3, *(len(ticks) + 1 for ticks in re.findall("`+", text))])
+    return f"{fence}python\n{harmless(text).rstrip()}\n{fence}"
 
 
 def _notes(notes: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import pandas as pd
 
@@ -17,18 +17,20 @@ from bnbench.text import general, listing, plural
 
 FEW = 3
 """Rows, datasets and groups that a sentence names at most."""
+MOST_BLOCKS = 6
+"""Groups of rows that a sentence names at most, each in few words."""
 BLOCK = ("dataset", "model", "batch_size")
 """Settings at which numbers of steps can be compared."""
 
 
-def _names(rows: Rows) -> dict[int, str]:
-    """Rows as people name them: ``batch_size=4 norm=group groups=4``."""
-    titles = heads(rows)
+def _names(rows: Rows, without: Collection[str] = ()) -> dict[int, str]:
+    """Rows as people name them: ``batch_size=4 norm=group groups=4``; less some columns."""
+    titles = heads(rows, without)
     if not titles:
         return {int(row): "the only row" for row in rows.keys.index.tolist()}
     return {
         row: " ".join(f"{title}={word}" for title, word in zip(titles, words, strict=True))
-        for row, words in labels(rows).items()
+        for row, words in labels(rows, without).items()
     }
 
 
@@ -79,19 +81,38 @@ def _fastest(numbers: Convergence, times: TargetTimes, place: str) -> str:
     """The stable rows that need the fewest steps, in each group of rows whose steps can be compared."""
     names, block_of = _names(numbers.rows), _blocks(numbers.rows)
     goal = f"{target(times.target)} validation accuracy{place}"
-    blocks: dict[tuple[int, ...], dict[str, float]] = {}
+    blocks: dict[tuple[int, ...], dict[int, float]] = {}
     for row in times.rows:
         if row.times is not None and not row.unstable and math.isfinite(row.times.median["step"]):
-            blocks.setdefault(block_of[row.row], {})[names[row.row]] = row.times.median["step"]
+            blocks.setdefault(block_of[row.row], {})[row.row] = row.times.median["step"]
     if not blocks:
         return f"No row reached {goal} with most of its seeds."
-    parts = []
-    for medians in blocks.values():
-        fewest = min(medians.values())
-        them = _few([name for name, steps in medians.items() if steps == fewest])
-        parts.append(f"{them} ({count(fewest)} steps in the median)")
-    apart = "; rows with another model or batch size apart" if len(parts) > 1 else ""
-    return f"The fastest to {goal}: {_few(parts)}{apart}."
+    firsts = [[row for row, steps in some.items() if steps == min(some.values())] for some in blocks.values()]
+    fewest = [count(min(some.values())) for some in blocks.values()]
+    if len(blocks) == 1:
+        return f"The fastest to {goal}: {_few([names[row] for row in firsts[0]])} ({fewest[0]} steps in the median)."
+    members = {block: [row.row for row in times.rows if block_of[row.row] == block] for block in blocks}
+    parts = [
+        f"{_within(numbers.rows, rows, members[block])} ({steps})"
+        for block, rows, steps in zip(blocks, firsts, fewest, strict=True)
+    ]
+    more = [f"and {plural(len(parts) - MOST_BLOCKS, 'more place')}"] if len(parts) > MOST_BLOCKS else []
+    return f"The fastest to {goal}, with their median steps: {'; '.join([*parts[:MOST_BLOCKS], *more])}."
+
+
+def _within(rows: Rows, firsts: Sequence[int], members: Sequence[int]) -> str:
+    """The first rows among those of a block: ``at batch_size=2 norm=none and norm=group``."""
+    here, others = _names(rows, without=_rest(rows)), _names(rows, without=BLOCK)
+    if len({here[row] for row in members}) > 1:  # models of one name and several options
+        return _few([_names(rows)[row] for row in firsts])
+    if len(firsts) == len(members):
+        return f"at {here[firsts[0]]}" + (f" all {len(members)} rows" if len(members) > 1 else "")
+    return f"at {here[firsts[0]]} {_few([others[row] for row in firsts])}"
+
+
+def _rest(rows: Rows) -> tuple[str, ...]:
+    """All that names a row but what its block is, and the dataset, which is told before."""
+    return tuple(title for title in heads(rows) if title not in BLOCK[1:])
 
 
 def learning_rate_sentences(numbers: LearningRateCurves) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from rich import box
 from rich.cells import cell_len
@@ -20,6 +21,8 @@ from bnbench.text import one_line
 
 STYLES: dict[Mark, str] = {"": "", "best": "bold green", "baseline": "dim", "bad": "yellow"}
 GAP = 1
+PROSE = 30
+"""Letters across a column of sentences."""
 DEFAULT_WIDTH = 120
 
 
@@ -46,15 +49,19 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def _view(view: ReportView, width: int) -> Iterator[RenderableType]:
-    yield _heading(view.title)
+    if view.title:
+        yield _heading(view.title)
     for table in view.tables:
-        yield ""
-        yield _text(table.title, "bold")
+        if table.title:
+            yield ""
+            yield _text(table.title, "bold")
         for columns in split_columns(table, width):
             yield ""
             yield _table(table, columns)
         yield from _notes(table.notes)
     yield from _notes(view.notes, style="dim" if view.tables else "")
+    for listing in view.listings:
+        yield from ("", _text(listing.title, "bold"), "", *_as_it_is(listing.text))
 
 
 def _heading(title: str) -> RenderableType:
@@ -75,11 +82,19 @@ def _notes(notes: Iterable[str], style: str = "dim") -> Iterator[RenderableType]
         yield Padding(_text(note, style), (0, 0, 0, 2))
 
 
+def _as_it_is(text: str) -> Iterator[RenderableType]:
+    """A text line by line."""
+    for line in text.splitlines():
+        yield Padding(_text(line), (0, 0, 0, 2))
+
+
 def _table(table: Table, columns: Sequence[int]) -> RichTable:
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for at in columns:
         column = table.columns[at]
-        grid.add_column(_text(column.title), justify="left" if column.key else "right", overflow="fold")
+        side: Literal["left", "right"] = "left" if column.left else "right"
+        most = PROSE if column.prose else None
+        grid.add_column(_text(column.title), justify=side, overflow="fold", max_width=most)
     for number, row in enumerate(table.rows):
         if number in table.sections:
             grid.add_section()
@@ -105,7 +120,8 @@ def split_columns(table: Table, width: int) -> list[list[int]]:
 
 def _width(table: Table, at: int) -> int:
     texts = [table.columns[at].title, *(plain_text(row[at]) for row in table.rows)]
-    return max(cell_len(one_line(text)) for text in texts) + GAP + 1
+    width = max(cell_len(one_line(text)) for text in texts)
+    return (min(width, PROSE) if table.columns[at].prose else width) + GAP + 1
 
 
 def _text(text: str, style: str = "") -> Text:

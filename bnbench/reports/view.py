@@ -58,10 +58,21 @@ NOTHING = Cell()
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The head of a column; ``key`` columns tell what a row is, and are repeated where a wide table is broken up."""
+    """The head of a column.
+
+    Attributes:
+        key: it tells what a row is, and is repeated where a wide table is broken up.
+        prose: it holds sentences, which are wrapped.
+    """
 
     title: str
     key: bool = False
+    prose: bool = False
+
+    @property
+    def left(self) -> bool:
+        """True for names and sentences, whose lines begin below each other; numbers end so."""
+        return self.key or self.prose
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +91,20 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """A source that is shown as it is, line by line, and never run."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportView:
     """One view of the results; without tables and figures, its notes say why there is nothing to show.
 
     Attributes:
         sentences: its most important results, for the summary of the report.
+        listings: texts for whoever wants to look closer; LaTeX and CSV are without them.
     """
 
     title: str
@@ -92,6 +112,7 @@ class ReportView:
     notes: tuple[str, ...] = ()
     figures: Sequence[Figure] = ()
     sentences: tuple[str, ...] = ()
+    listings: tuple[Listing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from bnbench.session.options import TrainingOptions, options_without_launcher
 from bnbench.session.plan import Plan
 from bnbench.session.planning import DEFAULT_NAME, plan_request, plan_run, plan_sweep
 from bnbench.session.progress import Progress, Summary
+from bnbench.session.reuse import results_elsewhere, take_over, with_results
 from bnbench.session.timing import MEASURING, Estimate, estimate
 from bnbench.session.weights import saving_weights
 
@@ -33,5 +34,8 @@ __all__ = [
     "plan_request",
     "plan_run",
     "plan_sweep",
+    "results_elsewhere",
     "saving_weights",
+    "take_over",
+    "with_results",
 ]

@@ -33,6 +33,7 @@ class Plan:
         identities: by run_id of a spec as it was composed, that of the run if it is another one, as it is where its
             data have a fingerprint.
         save_weights: whether the weights of networks that are trained now are kept.
+        taken_over: how many results came from other sweeps just now, by their name.
     """
 
     request: Request
@@ -48,6 +49,7 @@ class Plan:
     interleaved: tuple[tuple[str, ...], ...] = ()
     identities: Mapping[str, str] = field(default_factory=dict)
     save_weights: bool = False
+    taken_over: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def finished(self) -> list[str]:

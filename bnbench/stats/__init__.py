@@ -1,6 +1,6 @@
 """Pure functions of arrays: intervals, paired tests, times to a target, aggregates, and the rule for a verdict."""
 
-from bnbench.stats.aggregates import interquartile_mean, probability_of_improvement
+from bnbench.stats.aggregates import interquartile_mean, probability_of_improvement, relative_interquartile_mean
 from bnbench.stats.censored import SurvivalCurve, expected_running_time, kaplan_meier
 from bnbench.stats.claim import Claim
 from bnbench.stats.decision import Decision, decide, decide_together
@@ -49,6 +49,7 @@ __all__ = [
     "probability_of_improvement",
     "profile_score",
     "ratio_of_medians",
+    "relative_interquartile_mean",
     "replicates_needed",
     "sign_flip_interval",
     "sign_flip_test",

@@ -50,7 +50,7 @@ def detectable_effect(n: int, alpha: float = ALPHA, power: float = POWER) -> flo
     draws = Draws(generator, min(max(FEWEST_PATTERNS, math.ceil(4 / alpha)), PATTERNS), RESAMPLES, EXACT)
     samples_NS = generator.normal(size=(SAMPLES, n))
     shift_N = np.maximum(_flip_shifts(samples_NS, draws, alpha), _stretched_shifts(samples_NS, draws, alpha))
-    return float(np.quantile(shift_N, power))
+    return float(np.quantile(shift_N, power)) if np.isfinite(shift_N).all() else math.inf
 
 
 def replicates_needed(effect: float, alpha: float = ALPHA, power: float = POWER) -> int:

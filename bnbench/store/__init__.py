@@ -10,9 +10,11 @@ from bnbench.store.foreign_files import foreign
 from bnbench.store.growth import Growth, Watcher, put_down
 from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import check_free, is_locked, locked
-from bnbench.store.merging import Merged, merge_sweeps, merged_in_words
+from bnbench.store.merge_plan import CONFLICTS, Merged, Merging, merged_in_words
+from bnbench.store.merging import merge_sweeps
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.renaming import rename_sweep
+from bnbench.store.result_index import Found, ResultIndex
 from bnbench.store.results import differing_results
 from bnbench.store.segment import Segment, log_file, spec_file
 from bnbench.store.silence import silences
@@ -20,19 +22,24 @@ from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank, segment_rows
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 from bnbench.store.tags import change_tag, check_tag, read_tags
+from bnbench.store.taking_over import take_over, taken_over
 from bnbench.store.trash import TRASH, empty_trash, find_trashed, remove_runs, remove_sweep, restore, trashed
 from bnbench.store.weights import check_weights_place, weights_path
 
 __all__ = [
+    "CONFLICTS",
     "FAILURES",
     "METRICS",
     "OUTCOME",
     "PROBES",
     "RESULTS",
     "TRASH",
+    "Found",
     "Growth",
     "Merged",
+    "Merging",
     "Pulse",
+    "ResultIndex",
     "Segment",
     "SingleRun",
     "Status",
@@ -84,6 +91,8 @@ __all__ = [
     "spec_file",
     "statuses",
     "sweep_folders",
+    "take_over",
+    "taken_over",
     "trashed",
     "update_last_entry",
     "weights_path",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 from bnbench.errors import Damaged
 from bnbench.store.cells import RUN_RULES, STEP, first_fault
 from bnbench.store.columns import IDENTITY, NEWER, OUTCOME, RESULTS, RUN_ID, SPEC
-from bnbench.store.files import line, read_rows, whole_lines
+from bnbench.store.files import content, line, read_rows, whole_lines
 from bnbench.store.lock import is_locked
+from bnbench.store.regular_series import is_regular, regular_runs
 from bnbench.store.segment import FOLDER, ROWS
 from bnbench.store.series import METRIC_SERIES, Series
 from bnbench.text import plural
@@ -167,6 +169,9 @@ def series_runs(folder: Path, series: Series) -> set[str]:
         Damaged: it is not as it was written.
     """
     path = folder / series.file
+    with suppress(FileNotFoundError):
+        if is_regular(whole := content(path), series):
+            return regular_runs(whole, series)
     return {whole_line.split(b",", 1)[0].decode(errors="replace") for whole_line in _read_series(path, series)}
 
 

@@ -12,11 +12,12 @@ from bnbench.store.cells import SERIES_RULES, first_fault
 from bnbench.store.checks import checked_rows, is_sweep, sweep_folders
 from bnbench.store.columns import RUN_TYPES
 from bnbench.store.completeness import check_complete
-from bnbench.store.files import line
+from bnbench.store.files import content, line
 from bnbench.store.folder import run_columns
 from bnbench.store.foreign_files import foreign
+from bnbench.store.regular_series import in_order, is_regular
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
-from bnbench.store.state import RUNS_TABLE, Moved, rank, read_state, series_lines
+from bnbench.store.state import RUNS_TABLE, Moved, State, rank, read_state, series_lines
 
 if TYPE_CHECKING:  # slow to import, and not needed to write
     import pandas as pd
@@ -104,15 +105,33 @@ def load_sweep_probes(folders: Sequence[Path]) -> pd.DataFrame:
 
 def _load_series(folder: Path, series: Series) -> pd.DataFrame:
     check_sweep(folder)
+    path = folder / series.file
     while True:
+        state = read_state(folder)
+        if (regular := _regular(path, state, series)) is not None:
+            return regular
         try:
-            content = b"".join([line(series.columns).encode(), *series_lines(read_state(folder), series)])
+            lines = b"".join([line(series.columns).encode(), *series_lines(state, series)])
         except Moved:
             continue
-        path = folder / series.file
-        frame = _parse(path, content, series.columns, series.types)
-        _check_limits(path, content, frame)
+        frame = _parse(path, lines, series.columns, series.types)
+        _check_limits(path, lines, frame)
         return frame
+
+
+def _regular(path: Path, state: State, series: Series) -> pd.DataFrame | None:
+    """The table at once, where it is regular and all is in it; None where it must be read line by line."""
+    if set(state.source.values()) != {path.with_name(METRIC_SERIES.file)}:
+        return None
+    try:
+        whole = content(path)
+        if not is_regular(whole, series):
+            return None
+        frame = _parse(path, whole, series.columns, series.types)
+        _check_limits(path, whole, frame)
+    except (FileNotFoundError, Damaged):  # told line by line
+        return None
+    return in_order(frame, state.rows, series)
 
 
 def check_sweep(folder: Path) -> None:

@@ -10,25 +10,30 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Collection
+import uuid
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.store.checks import checked_rows
-from bnbench.store.files import sync_folder
+from bnbench.store.excerpts import UNFINISHED, copy_runs, part_of, remove_unfinished
 from bnbench.store.folder import join, write_runs, write_series
 from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import locked, nobody_writing
+from bnbench.store.merge_plan import Merging
 from bnbench.store.merging import merge_sweeps
 from bnbench.store.segment import files_of_run
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
-from bnbench.store.sharing import make_folder, make_part
-from bnbench.store.state import State, read_state, series_lines
+from bnbench.store.sharing import make_folder
+from bnbench.store.state import read_state, series_lines
 from bnbench.store.tables import check_sweep
-from bnbench.store.tags import TAGS_TABLE
 
 TRASH = ".trash"
+REMEDY = (
+    "nothing was put back; to have these results instead, move those of the sweep to the trash (bnbench rm SWEEP/RUN)"
+)
 _NAME = re.compile(r"(?P<sweep>.+)-\d{8}-\d{6}(-\d+)?(?P<runs>-runs)?")
 
 
@@ -69,11 +74,12 @@ def remove_runs(folder: Path, identities: Collection[str]) -> Path:
             if unknown := [identity for identity in identities if identity not in rows]:
                 raise InvalidRequest([f"{folder.name} has no run {', '.join(unknown)}"])
             state = read_state(folder, alive=False)
-            place = _copy_runs(folder, state, identities)
+            place = _new_place(folder, "-runs")
+            copy_runs(folder, state, identities, place, {"removed_from": folder.name})
             now = datetime.now(UTC).isoformat(timespec="seconds")
             entry = {"removed": [identity for identity in rows if identity in identities], "time": now}
             write_history(folder, [*read_history(folder), entry])
-            kept = _part(state, rows.keys() - set(identities))
+            kept = part_of(state, rows.keys() - set(identities))
             lines = {series: list(series_lines(kept, series)) for series in (METRIC_SERIES, PROBE_SERIES)}
             write_runs(folder, kept)
             for series, its in lines.items():
@@ -94,7 +100,7 @@ def restore(place: Path) -> Path:
     assert match is not None
     folder = place.parent.parent / match["sweep"]
     if match["runs"] and os.path.lexists(folder):
-        merge_sweeps([place], folder, {"restored": place.name}, with_history=False)
+        merge_sweeps([place], folder, {"restored": place.name}, Merging(with_history=False, remedy=REMEDY))
         shutil.rmtree(place)
         return folder
     if os.path.lexists(folder):
@@ -105,9 +111,12 @@ def restore(place: Path) -> Path:
 
 
 def trashed(results: Path) -> list[Path]:
-    """All that is in the trash, by name."""
+    """All that is in the trash, by name; files and links there are somebody else's."""
     folder = results / TRASH
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name)) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    named = (path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    return sorted(path for path in named if path.is_dir() and not path.is_symlink())
 
 
 def find_trashed(results: Path, name: str) -> Path:
@@ -128,10 +137,15 @@ def find_trashed(results: Path, name: str) -> Path:
     raise InvalidRequest([f"{name!r:.80} is not in the trash {results / TRASH}; {there}"])
 
 
-def empty_trash(results: Path) -> None:
-    """Delete all that is in the trash, for good."""
-    for place in trashed(results):
-        shutil.rmtree(place)
+def empty_trash(results: Path, places: Iterable[Path]) -> None:
+    """Delete some of the places in the trash for good, and what a program that died has left there.
+
+    Each goes out of sight at once, so that nobody puts back a half of it; what somebody else has taken away is gone.
+    """
+    for place in places:
+        with suppress(FileNotFoundError):
+            place.rename(place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}{UNFINISHED}"))
+    remove_unfinished(results / TRASH)
 
 
 def _new_place(folder: Path, ending: str = "") -> Path:
@@ -141,36 +155,6 @@ def _new_place(folder: Path, ending: str = "") -> Path:
     name = f"{folder.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(place for one in names if not os.path.lexists(place := trash / f"{one}{ending}"))
-
-
-def _copy_runs(folder: Path, state: State, identities: Collection[str]) -> Path:
-    """Put a sweep of some runs into the trash, which is there as a whole or not at all."""
-    place = _new_place(folder, "-runs")
-    staging = place.with_name(f".{place.name}.tmp")
-    make_folder(staging)
-    part = _part(state, identities)
-    write_runs(staging, part)
-    for series in (METRIC_SERIES, PROBE_SERIES):
-        write_series(staging / series.file, series, list(series_lines(part, series)))
-    for path in _files(folder, identities):
-        if path.is_file():
-            shutil.copy2(path, make_part(staging, path.parent.name))
-    if (folder / TAGS_TABLE).is_file():
-        shutil.copy2(folder / TAGS_TABLE, staging)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_history(staging, [{"removed_from": folder.name, "time": now, "runs": len(part.rows)}])
-    sync_folder(staging)
-    staging.rename(place)
-    sync_folder(place.parent)
-    return place
-
-
-def _part(state: State, identities: Collection[str]) -> State:
-    """The state of some of the runs, in their order."""
-    known = [identity for identity in state.rows if identity in identities]
-    return State(
-        {identity: state.rows[identity] for identity in known}, {identity: state.source[identity] for identity in known}
-    )
 
 
 def _files(folder: Path, identities: Collection[str]) -> list[Path]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnbench import session
@@ -10,6 +11,7 @@ from bnbench.config import joined
 from bnbench.errors import InvalidRequest
 from bnbench.memoization import remembered
 from bnbench.stats import ALPHA, detectable_effect, fewest_replicates
+from bnbench.store import Found
 from bnbench.study.catalog import family_size
 from bnbench.study.definition import ScaleName, Study
 from bnbench.study.design import groups, in_all, reporting_trials, tuning_trials
@@ -21,17 +23,25 @@ class StudyForecast:
     """The size of a study.
 
     Attributes:
-        plan: all runs, with the middle of the grid in place of learning rates that are yet to be chosen.
+        plan: all runs, with the middle of the grid in place of learning rates that are yet to be chosen; those whose
+            results will be taken over from other sweeps count as finished.
         tuning: runs for the choice of learning rates; more if a grid must grow.
         reporting: runs that the verdicts rest on.
         detectable: the effect that is found in 80% of all studies, with p adjusted for the study's family, in standard
             deviations of a difference between the arms of a replicate; infinite with too few replicates.
+        elsewhere: the results of other sweeps, by run_id; none for runs that are timed.
     """
 
     plan: session.Plan
     tuning: int
     reporting: int
     detectable: float
+    elsewhere: Mapping[str, Found]
+
+    @property
+    def elsewhere_counts(self) -> Counter[str]:
+        """How many results other sweeps have, by their name."""
+        return Counter(found.folder.name for found in self.elsewhere.values())
 
 
 TRIAL: ScaleName = "smoke"
@@ -94,4 +104,6 @@ def forecast_study(
     alpha = ALPHA / family_size(study)
     detectable = remembered("detectable", [amounts.seeds, alpha], lambda: detectable_effect(amounts.seeds, alpha))
     tuning = sum(len(request.specs) for request in requests[:-1])
-    return StudyForecast(plan, tuning, len(reporting.specs), detectable)
+    elsewhere = {} if study.alone else session.results_elsewhere(plan, place.results_index)
+    reckoned = session.with_results(plan, elsewhere)
+    return StudyForecast(reckoned, tuning, len(reporting.specs), detectable, elsewhere)

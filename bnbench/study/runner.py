@@ -41,6 +41,11 @@ class Place:
         """The components of the runs: a plugin is read once, and a later change of its file changes nothing."""
         return known_components(self.plugin)
 
+    @cached_property
+    def results_index(self) -> store.ResultIndex:
+        """The results of all sweeps, from any of which runs are taken over."""
+        return store.ResultIndex(session.Paths(self.results, self.data).absolute().results)
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -191,6 +196,8 @@ class _Course:
             session.Paths(self.place.results, self.place.data, self.place.plugin),
             retry_failed=self.place.retry_failed,
         )
+        if not self.study.alone:
+            plan = session.take_over(plan, self.place.results_index)
         table = trials.table.assign(run_id=trials.table["run_id"].replace(dict(plan.identities)))
         groups = counterparts(table) if interleaved else ()
         summary = self.train(self.study, stage, replace(plan, interleaved=groups))

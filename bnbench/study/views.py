@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -11,8 +11,10 @@ from bnbench.reports import Cell, Column, Report, ReportView, Table
 from bnbench.reports.view import Mark
 from bnbench.study.definition import ScaleName
 from bnbench.study.design import Group
+from bnbench.study.forecasts import TRIAL
 from bnbench.study.row import Row
-from bnbench.study.wording import chosen, effect, interval, reason, sentence
+from bnbench.study.wording import VERDICTS, chosen, effect, interval, reason, sentence
+from bnbench.text import listing, plural
 
 MARKS: dict[str, Mark] = {"supported": "best", "contradicted": "bad", "no difference": "", "inconclusive": "baseline"}
 RULE_NOTE = (
@@ -26,21 +28,58 @@ FAMILY_NOTE = (
 SIGN_NOTE = (
     "effect: the first arm of a claim less the second one, or (x) the first over the second; the interval likewise."
 )
-TRIAL_NOTE = "The scale smoke shows that a study runs; it has too few replicates to decide anything."
+TRIAL_NOTE = f"The scale {TRIAL} shows that a study runs; it has too few replicates to decide anything."
 
 
 def report(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> Report:
-    """The scorecard as a report of one view: see :func:`_view`."""
+    """The scorecard as a report of one view: see :func:`_view`; its summary says which claims ended in which way."""
     view = _view(rows, scale, changes)
-    return Report(view.title, (), (view,))
+    return Report(view.title, tuple(_summary(rows, scale)), (view,))
+
+
+def _summary(rows: Sequence[Row], scale: ScaleName) -> Iterator[str]:
+    """How many claims there are of each verdict, then which they are: few in their words, many by name."""
+    if not rows:
+        return
+    if scale == TRIAL:
+        yield TRIAL_NOTE
+    decided = {verdict: [row for row in rows if row.decision.verdict == verdict] for verdict in VERDICTS}
+    if len(rows) > 1:
+        counts = [f"{len(some):,} {ENDED[verdict]}" for verdict, some in decided.items() if some]
+        yield f"Of {plural(len(rows), 'claim')}, {listing(counts)}."
+    for verdict, some in decided.items():
+        if len(some) <= FEW:
+            yield from (f"{verdict.capitalize()}: {_in_words(row)}" for row in some)
+        else:
+            yield f"{verdict.capitalize()}: {_by_name(some)}."
+
+
+def _in_words(row: Row) -> str:
+    return f"{row.claim.says} {effect(row)} ({row.study}, {row.claim.name})."
+
+
+def _by_name(rows: Sequence[Row]) -> str:
+    studies: dict[str, list[str]] = {}
+    for row in rows:
+        studies.setdefault(row.study, []).append(row.claim.name)
+    return "; ".join(f"{name} ({listing(claims)})" for name, claims in studies.items())
+
+
+FEW = 4
+"""Claims with one verdict that a summary has in their words."""
+ENDED = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "no difference": "without a difference worth the name",
+    "inconclusive": "inconclusive",
+}
 
 
 def _view(rows: Sequence[Row], scale: ScaleName, changes: Sequence[str] = ()) -> ReportView:
     """A row per claim, then each verdict in plain words; ``changes`` are those of all its studies."""
     titles = ["verdict", "effect", "95% interval", "p", "adjusted", "n"]
     columns = (Column("study", key=True), Column("claim", key=True), *(Column(title) for title in titles))
-    trial = [TRIAL_NOTE] if scale == "smoke" else []
-    notes = [*trial, RULE_NOTE, FAMILY_NOTE, SIGN_NOTE, *(_note(row) for row in rows)]
+    notes = [RULE_NOTE, FAMILY_NOTE, SIGN_NOTE, *(_note(row) for row in rows)]
     title = ", ".join(["Scorecard", scale, *([f"with {' '.join(changes)}"] if changes else [])])
     table = Table("Verdicts", columns, tuple(map(_cells, rows)), tuple(notes))
     return ReportView(title, (table,), figures=Drawn(lambda: _figures(rows)))

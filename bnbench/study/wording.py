@@ -19,6 +19,14 @@ VERDICTS = {
     "inconclusive": "Inconclusive",
 }
 
+NO_RESULT = "no result"
+"""In place of a number that is missing, as all runs of an arm failed: that is neither infinite nor never reached."""
+
+
+POINTS = " points"
+MANY = 1e4
+"""Numbers from here on are written with commas."""
+
 
 def sentence(row: Row) -> str:
     """The verdict with its size and certainty, and the reason where that is not plain from the numbers."""
@@ -127,8 +135,10 @@ def _than(row: Row) -> str:
 
 
 def interval(row: Row) -> str:
-    """The interval of the effect: ``+0.012 to +0.034``; empty if there is none."""
-    return "" if math.isnan(row.low) else f"{signed(row, row.low)} to {signed(row, row.high)}"
+    """The interval of the effect: ``+1.2 to +3.4 points``; empty if there is none."""
+    if math.isnan(row.low):
+        return ""
+    return f"{signed(row, row.low).removesuffix(POINTS)} to {signed(row, row.high)}"
 
 
 def effect(row: Row) -> str:
@@ -157,14 +167,17 @@ def signed(row: Row, value: float) -> str:
 
 def number(row: Row, value: float) -> str:
     """A number in the unit of the claim: three digits; accuracies in percentage points."""
+    if math.isnan(value):
+        return NO_RESULT
     if row.claim.measure.percent and row.claim.contrast == "difference":
-        return f"{percent(value)} points"
+        return f"{percent(value)}{POINTS}"
     return _short(row, value)
 
 
 def _short(row: Row, value: float) -> str:
     if math.isfinite(value):
-        return general(float(f"{value:.3g}"))
+        short = float(f"{value:.3g}")
+        return f"{short:,.0f}" if abs(short) >= MANY else general(short)
     return f"minus {row.claim.measure.missed}" if value < 0 else row.claim.measure.missed
 
 
@@ -175,6 +188,8 @@ def _centres(row: Row) -> str:
 
 def centre(row: Row, value: float) -> str:
     """The mean or median of an arm in a cell."""
+    if math.isnan(value):
+        return NO_RESULT
     return f"{100 * value:.1f}%" if row.claim.measure.percent else _short(row, value)
 
 

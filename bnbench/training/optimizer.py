@@ -1,36 +1,92 @@
-"""torch.optim optimizers from a spec."""
+"""The optimizers of torch.optim from a spec."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
 
 from bnbench.spec import Adam, AdamW, Optim, Sgd
 
 
-def make_optimizer(optim: Optim, network: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """The optimizer for a network's parameters, with weight decay where the spec wants it."""
-    groups = parameter_groups(optim, network)
-    match optim:
-        case Sgd(momentum=momentum, nesterov=nesterov):
-            return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
-        case Adam(beta1=beta1, beta2=beta2, eps=eps):
-            return torch.optim.Adam(groups, lr=lr, betas=(beta1, beta2), eps=eps)
-        case AdamW(beta1=beta1, beta2=beta2, eps=eps):
-            return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps)
+class Optimizer:
+    """Updates a network's parameters bit for bit as the optimizer of ``torch.optim`` does, by its own functions.
+
+    Its class imports torch's compiler before the first step, which takes each process a second.
+
+    Args:
+        optim: the settings, with weight decay where they want it.
+
+    Attributes:
+        parameters: those that are trained, the ones with weight decay first.
+    """
+
+    def __init__(self, optim: Optim, network: nn.Module) -> None:
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        pairs = list(zip(trained, decays(optim, network), strict=True))
+        decaying, others = ([item for item, decay in pairs if decay is wanted] for wanted in (True, False))
+        self._groups = [_Group(optim, optim.weight_decay, decaying), _Group(optim, 0.0, others)]
+        self.parameters = [*decaying, *others]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        """Update all parameters that have a gradient."""
+        for group in self._groups:
+            group.step(lr)
 
 
-def parameter_groups(optim: Optim, network: nn.Module) -> list[dict[str, Any]]:
-    """Parameters with and without weight decay; a group may be empty."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    pairs = list(zip(parameters, decays(optim, network), strict=True))
-    return [
-        {"params": [item for item, decay in pairs if decay], "weight_decay": optim.weight_decay},
-        {"params": [item for item, decay in pairs if not decay], "weight_decay": 0.0},
-    ]
+class _Group:
+    """Parameters with one weight decay, and what the optimizer keeps of each that had a gradient."""
+
+    def __init__(self, optim: Optim, weight_decay: float, parameters: Sequence[nn.Parameter]) -> None:
+        self._optim, self._weight_decay, self._parameters = optim, weight_decay, parameters
+        self._velocities: dict[int, Tensor | None] = {}
+        self._moments: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def step(self, lr: float) -> None:
+        with_gradient = [place for place, parameter in enumerate(self._parameters) if parameter.grad is not None]
+        parameters = [cast(Tensor, self._parameters[place]) for place in with_gradient]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if isinstance(self._optim, Sgd):
+            self._step_sgd(self._optim, with_gradient, parameters, gradients, lr)
+        else:
+            self._step_adam(self._optim, with_gradient, parameters, gradients, lr)
+
+    def _step_sgd(
+        self, optim: Sgd, places: Sequence[int], parameters: list[Tensor], gradients: list[Tensor], lr: float
+    ) -> None:
+        velocities = [self._velocities.get(place) for place in places]
+        sgd(
+            parameters, gradients, velocities, has_sparse_grad=any(gradient.is_sparse for gradient in gradients), lr=lr,
+            weight_decay=self._weight_decay, momentum=optim.momentum, dampening=0.0, nesterov=optim.nesterov,
+            maximize=False,
+        )  # fmt: skip
+        self._velocities |= dict(zip(places, velocities, strict=True))
+
+    def _step_adam(
+        self, optim: Adam | AdamW, places: Sequence[int], parameters: list[Tensor], gradients: list[Tensor], lr: float
+    ) -> None:
+        for place, parameter in zip(places, parameters, strict=True):
+            if place not in self._moments:
+                mean = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+                self._moments[place] = mean, mean.clone(), torch.tensor(0.0)
+        moments = [self._moments[place] for place in places]
+        means, squares, counts = ([moment[index] for moment in moments] for index in range(3))
+        (adamw if isinstance(optim, AdamW) else adam)(
+            parameters, gradients, means, squares, [], counts, lr=lr, weight_decay=self._weight_decay,
+            beta1=optim.beta1, beta2=optim.beta2, eps=optim.eps, amsgrad=False, maximize=False,
+        )  # fmt: skip
 
 
 def decays(optim: Optim, network: nn.Module) -> list[bool]:

@@ -1,5 +1,6 @@
 """Completion: what a shell asks, and what it is answered."""
 
+import math
 import os
 import re
 import resource
@@ -91,6 +92,11 @@ def fish(folder: Path, line: str) -> list[str]:
         ("run model.name=resnet1", ["resnet101", "resnet152", "resnet18"]),
         ("study show small", ["small_batch"]),
         ("study run small_batch dataset=kmn", ["kmnist"]),
+        ("compare gr", ["group"]),
+        ("compare batch sync g", ["group", "ghost"]),
+        ("compare batch --against l", ["layer", "l1_batch"]),
+        ("compare batch --on mnist-", ["mnist-cnn"]),
+        ("compare batch --on=digits-", ["digits-cnn"]),
         ("sweep nonsense=x", []),
     ],
 )
@@ -102,6 +108,9 @@ def test_bash(tmp_path: Path, line: str, offered: list[str]) -> None:
     assert all(one.startswith(beginning) for one in answers)
 
 
+RUN = run_id(make_spec("model=mlp"))
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with sweeps of which nothing is trained, one of them damaged, under results/ and elsewhere/."""
@@ -110,12 +119,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.enter_runs(folder / "results/first", first, {}, {})
     store.enter_runs(folder / "results/second", [make_spec("model=mlp"), make_spec("model=cnn")], {}, {})
     store.enter_runs(folder / "elsewhere/third", [make_spec("lr=0.1"), make_spec("lr=0.2")], {}, {})
+    store.change_tag(folder / "results/first", [run_id(first[0])], "best")
+    store.change_tag(folder / "results/second", [RUN], "odd")
+    with (folder / "results/second/tags.csv").open("a") as stream:
+        stream.write(f'{RUN},;touch pwned,added,2026\n{RUN},$(pwned),added,2026\n{RUN},"a\x1b[2J",added,2026\n')
     shutil.copytree(folder / "results/first", folder / "results/fine-no-more")
     (folder / "results/fine-no-more/runs.csv").write_text("run_id")
     return folder
-
-
-RUN = run_id(make_spec("model=mlp"))
 
 
 @pytest.mark.parametrize(
@@ -138,6 +148,13 @@ RUN = run_id(make_spec("model=mlp"))
         ("report first --view ", list(VIEWS)),
         ("report first --format ", list(FORMATS)),
         ("report first --lr ", ["all", "best"]),
+        ("ls first ", ["batch_size=", "fine-no-more", "first", "norm=", "second", "status=", "tag="]),
+        ("ls first norm=", ["batch", "none"]),
+        ("ls first s", ["second", "status=planned"]),
+        ("ls tag=", ["best", "odd"]),
+        ("ls first tag=", ["best"]),
+        ("tag --remove r1 od", ["odd"]),
+        (f"tag {RUN} be", ["best"]),
         ("study show --scale ", list(SCALES)),
         ("study run --scale g", ["gpu"]),
         ("sweep --launcher ", list(LAUNCHERS)),
@@ -190,13 +207,25 @@ def test_the_key_is_pressed(results: Path, shell: str, line: str, completed: str
 
 
 @pytest.mark.parametrize(
-    "line", ["", "sweep norm=ba", "sweep ", "report ", "report first --baseline ", "study show ", "show r", "list "]
+    "line",
+    [
+        "",
+        "sweep norm=ba",
+        "sweep ",
+        "compare b",
+        "ls tag=",
+        "report ",
+        "report first --baseline ",
+        "study show ",
+        "show r",
+        "list ",
+    ],
 )
 def test_an_answer_needs_no_torch_and_little_time(results: Path, line: str) -> None:
     environment = {**os.environ, "_BNBENCH_COMPLETE": f"bnbench {line}"}
     command = [sys.executable, "-X", "importtime", "-c", PROGRAM]
-    seconds = []
-    for _ in range(3):
+    seconds = [math.inf]
+    while len(seconds) < 4 and min(seconds) >= 2 * CPU_SECONDS:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             command, cwd=results, env=environment, capture_output=True, text=True, timeout=60, check=False

@@ -13,6 +13,9 @@ import pytest
 
 import bnbench
 from bnbench import store
+from bnbench.cli.figures import write_figures
+from bnbench.figures import Figure
+from bnbench.reports import Report, ReportView
 from tests.conftest import Program, make_spec
 from tests.reports.hostile import HOSTILE
 
@@ -160,3 +163,11 @@ def test_hostile_names_are_no_paths(name: str):
     text = HOSTILE[name]
     assert "/" not in slug(text) and not slug(text).startswith(".") and len(slug(text)) <= 60
     assert short(text).isprintable() and len(short(text)) <= 32
+
+
+def test_the_numbers_of_a_figure_are_no_formulas_of_a_spreadsheet(tmp_path: Path):
+    data = pd.DataFrame({"series": [HOSTILE["formula"], HOSTILE["at"], HOSTILE["letters"]], "x": [-1.5, 2.0, 3.0]})
+    figure = Figure("learning-rates", "", "", (), data)
+    write_figures(tmp_path, ["svg"], Report("s", (), (ReportView("v", figures=(figure,)),)))
+    lines = (tmp_path / "learning-rates.csv").read_text().splitlines()
+    assert lines == ["series,x", f"'{HOSTILE['formula']},-1.5", f"'{HOSTILE['at']},2.0", f"{HOSTILE['letters']},3.0"]

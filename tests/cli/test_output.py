@@ -60,12 +60,37 @@ def test_a_report_goes_to_standard_output_and_nothing_else_does(planned: Path, t
 @pytest.mark.parametrize(
     ("out", "says"),
     [
+        (".", "is a folder; name a file, as in report.html"),
+        ("results", "is a folder; name a file, as in results/report.html"),
+        ("x" * 300 + ".html", "cannot be written: File name too long"),
+        ("nowhere/x.html", "there is no folder"),
+        ("results/s/runs.csv", "is a file of a sweep's results"),
+        ("closed.html", "is not open to this user"),
+        ("closed/x.html", "is not open to this user"),
+    ],
+)
+@pytest.mark.parametrize("command", [("compare", "rms", "--scale", "smoke"), ("study", "run", "memory")], ids=" ".join)
+def test_what_cannot_be_written_is_refused_before_anything_is_trained(
+    program: Program, planned: Path, tmp_path: Path, command: tuple[str, ...], out: str, says: str
+):
+    if out.startswith("closed") and os.geteuid() == 0:
+        pytest.skip("to root all files are open")
+    (tmp_path / "closed.html").touch(0o400)
+    (tmp_path / "closed").mkdir(0o500)
+    result = program(*command, "--out", out)
+    assert result.code == 2 and f"--out {out}: {says}" in result.err
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
         ("results/s/runs.csv", "is a file of a sweep's results"),
         ("results/s/specs/new.md", "is a file of a sweep's results"),
         ("link.md", "is a file of a sweep's results"),
         ("absent/deeper/report.md", "there is no folder"),
         ("loop.md", "cannot be written: Too many levels of symbolic links"),
-        ("results", "cannot be written: Is a directory"),
+        ("results", "is a folder; name a file, as in results/report.html"),
     ],
 )
 def test_where_a_report_cannot_go(program: Program, planned: Path, tmp_path: Path, out: str, says: str):

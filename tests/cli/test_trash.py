@@ -129,11 +129,31 @@ def test_another_name_and_one_of_all(reader: Program):
     assert reader("report", "all").code == 0
 
 
+def test_what_is_put_back_beside_other_results_is_refused_with_the_way_on(reader: Program):
+    assert reader("rm", f"more/{IDS[3]}").code == 0
+    finish(Path("results/more"), [SMALL[3]], test_accuracy=0.5)
+    refused = reader("restore", "more")
+    assert refused.code == 2 and "nothing was put back" in refused.err and "--keep-conflicts" not in refused.err
+    assert reader("rm", f"more/{IDS[3]}").code == 0
+    first = min(path.name for path in Path("results/.trash").iterdir())
+    assert reader("restore", first).code == 0
+
+
 def test_contradicting_results_are_named(reader: Program):
     path = Path("results/more/runs.csv")
     path.write_text(path.read_text().replace(repr(1 / 6), "0.5"))
     refused = reader("merge", "small", "more", "all")
     assert refused.code == 2 and f"run {IDS[3]}: test_accuracy is 0.16666666666666666 in small and 0.5" in refused.err
-    assert "bnbench rm SWEEP/RUN" in refused.err and not Path("results/all").exists()
+    assert "--keep-conflicts" in refused.err and "bnbench rm SWEEP/RUN" in refused.err
+    assert not Path("results/all").exists()
+    kept = reader("merge", "small", "more", "both", "--keep-conflicts")
+    assert kept.code == 0 and kept.out == (
+        "both: 5 runs added, 1 with another result put into conflicts/\n"
+        f"not counted: the result of {IDS[3]} in more, kept in results/both/conflicts\n"
+    )
+    assert "0.16666666666666666" in reader("ls", "both", "--csv").out and "0.5" not in reader("ls", "both", "--csv").out
+    assert "0.5" in reader("ls", "both/conflicts/more", "--csv").out
+    assert "test_accuracy" in reader("diff", "both", "both/conflicts/more").out
+    assert reader("rm", "both").code == 0
     assert reader("rm", f"more/{IDS[3]}").code == 0
     assert reader("merge", "small", "more", "all").code == 0

@@ -121,6 +121,8 @@ def test_an_arm_that_fails_for_some_batches_loses_that_question_alone(tmp_path: 
         (["layer", "seeds=3"], ["batch"], "seeds=3: 17 claims that are adjusted for each other cannot be decided"),
         (["layer", "lr=0.1"], [], "lr is tuned over the grid of the scale"),
         (["layer", "nrom=3"], [], "nrom: unknown key"),
+        (["layer batch_size=8"], [], "arm 'layer batch_size=8': batch_size is varied by the question small_batch"),
+        (["layer"], ["rms batches=shuffled"], "batches is varied by the question non_stationary_batches; leave it out"),
     ],
 )
 def test_a_wrong_comparison_is_refused(tmp_path: Path, words: list[str], against: list[str], says: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import threading
 import time
 
@@ -16,6 +17,20 @@ def test_a_block_that_goes_on_is_interrupted():
     with pytest.raises(KeyboardInterrupt), deadline.interrupting():
         threading.Event().wait(30)
     assert deadline.interrupted and deadline.left == 0
+
+
+def test_where_ctrl_c_is_ignored_it_still_is_and_the_deadline_is_not():
+    """As in a program that a script starts with ``&``."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        deadline = Deadline(0.5)
+        with pytest.raises(KeyboardInterrupt), deadline.interrupting():
+            signal.raise_signal(signal.SIGINT)
+            assert not deadline.interrupted
+            threading.Event().wait(30)
+        assert deadline.interrupted and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_block_that_ends_in_time_is_not():

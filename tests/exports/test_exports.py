@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -93,13 +94,19 @@ def test_tensorboard(reader: Program):
     assert {key: found[key] for key in expected} == pytest.approx(expected, rel=1e-6)
 
 
-def test_mlflow(reader: Program, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+@pytest.mark.parametrize("set_before", [None, "false"])
+def test_mlflow(reader: Program, monkeypatch: pytest.MonkeyPatch, set_before: str | None):
+    """MLflow refuses stores of files unless a variable allows them, which is set while it writes and no longer."""
+    monkeypatch.delenv(variable := "MLFLOW_ALLOW_FILE_STORE", raising=False)
+    if set_before:
+        monkeypatch.setenv(variable, set_before)
     installed("mlflow")
     from mlflow.tracking import MlflowClient
 
     written = reader("export", "small", "--to", "mlflow", "--out", "out")
-    assert written.code == 0 and "mlflow ui --backend-store-uri file:" in written.err, written.err
+    assert written.code == 0 and f"{variable}=true mlflow ui --backend-store-uri file:" in written.err, written.err
+    assert os.environ.get(variable) == set_before
+    monkeypatch.setenv(variable, "true")
     client = MlflowClient(tracking_uri=Path("out").absolute().as_uri())
     experiment = client.get_experiment_by_name("small")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}

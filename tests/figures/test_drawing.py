@@ -15,9 +15,13 @@ from bnbench.figures.drawing import VERSION, pdf, png, svg, svg_file
 from bnbench.figures.learning_curves import learning_curves
 from bnbench.figures.learning_rates import learning_rates
 from bnbench.figures.palette import COLOURS
+from bnbench.figures.scorecard import scorecard
 from bnbench.figures.theme import CONFIG, INK
+from bnbench.text import harmless
 from tests.analysis.frames import metrics_of, runs_of
 from tests.reports.hostile import HOSTILE
+
+from .made_up import verdicts
 
 FIGURES = [
     "learning-curves", "steps-to-target", "performance-profiles", "learning-rates", "divergence", "batch-sizes",
@@ -98,6 +102,62 @@ def test_files_for_paper_and_for_screens(figures: dict[str, Figure]):
     ElementTree.fromstring(alone)
     assert "prefers-color-scheme:dark" in alone and alone.endswith("</svg>\n")
     assert svg(panel) == svg(panel)
+
+
+CONTROLS = [chr(code) for code in (*range(0x20), 0x7F, *range(0x80, 0xA0), 0xFFFE, 0xFFFF, 0xD800, 0xDCFF, 0x202E)]
+
+
+@pytest.mark.parametrize("character", CONTROLS, ids=ascii)
+def test_no_character_ends_the_process_that_draws(character: str):
+    text = f"a{character}b"
+    axis = {"field": "x", "type": "nominal", "title": text, "sort": [text], "scale": {"domain": [text, "other"]}}
+    data = {"values": [{"x": text, text: text}]}
+    drawing = svg(Panel("x", text, {"mark": "point", "data": data, "encoding": {"x": axis}, "title": [text]}, text))
+    root = ElementTree.fromstring(drawing)
+    shown = "a b" if character == "\n" else f"a{character.encode('unicode_escape').decode()}b"
+    words = [" ".join("".join(element.itertext()).split()) for element in root.iter(f"{SVG}text")]
+    assert words.count(shown) == 3, words
+    assert root.attrib["aria-label"].replace("\n", " ") == shown
+
+
+LABELS = {
+    "short": ("convergence", "steps"),
+    "words": (
+        "batch_instance momentum=0.25 eps=1e-5 affine=none",
+        "against group groups=8 placement=before optim.lr=1",
+    ),
+    "one word": ("x" * 200, "against " + "y" * 120),
+    "wide": ("W" * 60, "against " + "\u4e2d" * 50),
+    "signs": ("</script>&amp;\x1b[31m", "against `a|b` _c_"),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_the_name_of_a_claim_is_whole(name: str):
+    table = verdicts().iloc[:2]
+    table = table.assign(study=[LABELS[name][0], "a"], claim=[LABELS[name][1], "b"])
+    figure = scorecard(table)
+    assert isinstance(figure, Figure)
+    root = ElementTree.fromstring(svg(figure.panels[0]))
+    labels = [element for element in root.iter(f"{SVG}text") if element.get("text-anchor") == "end"]
+    lines = [["".join(part.itertext()) for part in label] or [label.text or ""] for label in labels]
+    whole = harmless(": ".join(LABELS[name])).replace(" ", "")
+    assert ["".join(parts).replace(" ", "") for parts in lines] == [whole, "a:b"]
+    starts = [next(place for place in _anchors(root, 0, 0) if place[0] is label) for label in labels]
+    for (_, x, y), parts in zip(starts, lines, strict=True):
+        assert x >= 5.9 * max(map(len, parts)) and y >= 0
+    middles = [y + 13 * (len(parts) - 1) / 2 for (_, _, y), parts in zip(starts, lines, strict=True)]
+    assert middles[1] - middles[0] == pytest.approx(22 + 13 * (len(lines[0]) - 1), rel=0.02)
+
+
+def _anchors(element: ElementTree.Element, x: float, y: float) -> Any:
+    """Texts with the places at which they end."""
+    for dx, dy in re.findall(r"translate\(([-\d.]+),([-\d.]+)\)", element.get("transform", ""))[:1]:
+        x, y = x + float(dx), y + float(dy)
+    if element.tag == f"{SVG}text":
+        yield element, x, y
+    for child in element:
+        yield from _anchors(child, x, y)
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=list(HOSTILE))

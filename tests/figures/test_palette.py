@@ -66,6 +66,31 @@ def test_a_norm_looks_the_same_whatever_is_beside_it():
     assert norm_styles(["mine", "batch", "none"])[1] == norm_styles(["batch"])[0] == BUILT_IN["batch"]
 
 
+KNOWN = ["batch", "group", "layer", "rms", "none"]
+
+
+@pytest.mark.parametrize(
+    "norms",
+    [
+        ["batch", "mine"],
+        ["mine", "batch", "none", "yours"],
+        [*KNOWN, "mine", "yours"],
+        ["mine", *KNOWN, "instance"],
+        ["noisy_batch", "batch"],
+        ["dyt", "frn", "evonorm_b0", *KNOWN],
+        [f"mine{at}" for at in range(len(COLOURS))],
+    ],
+    ids=" ".join,
+)
+def test_no_two_norms_of_a_figure_share_a_colour_while_there_are_others(norms: list[str]):
+    styles = dict(zip(norms, norm_styles(norms), strict=True))
+    assert len({style.colour for style in styles.values()}) == len(norms)
+    for name in KNOWN:
+        assert styles.get(name, BUILT_IN[name]) == BUILT_IN[name]
+    for one, other in itertools.combinations([*COLOURS, INK], 2):
+        assert np.linalg.norm(lab(linear(one)) - lab(linear(other))) > 14
+
+
 def test_variants_of_a_norm_and_others_are_told_apart():
     styles = norm_styles(["group", "group", "group", "mine", "yours", *NORMS])
     assert len({style.colour for style in styles[:3]}) == 1 and styles[0] == BUILT_IN["group"]

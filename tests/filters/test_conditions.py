@@ -86,6 +86,7 @@ def test_a_condition_chooses_runs(words: str, runs: str):
         ("lr<0.1,0.2", "< compares with one number, not with 2"),
         ("lr>high", "must be a number, not 'high'"),
         ("lr>", "must be a number, not ''"),
+        ("lr<nan", "must be a number, not 'nan'"),
         ("lr=high", "lr holds numbers, not 'high'"),
         ("model.width=wide", "model.width holds numbers, not 'wide'"),
         ("status=faild", "did you mean 'failed'?"),

@@ -425,8 +425,8 @@ def test_lanes_of_what_has_no_translation_are_trained_by_torch(norm):
     assert why_not_native(Case(spec, parts, load_data(spec))) is not None
 
 
-def test_a_short_run_is_not_worth_it():
-    data = load_data(make_spec())
-    for epochs, worth in ((2, False), (50, True)):
-        spec = make_spec("model=mlp", "norm=none", "batch_size=32", f"epochs={epochs}")
-        assert (why_not_native(Case(spec, with_norm(Batch), data)) is None) is worth
+@pytest.mark.parametrize(("epochs", "runs", "worth"), [(2, 10, False), (50, 10, True), (2, 500, True)])
+def test_little_training_is_not_worth_it(epochs: int, runs: int, worth: bool):
+    spec = make_spec("model=mlp", "norm=none", "batch_size=32", f"epochs={epochs}")
+    case = Case(spec, with_norm(Batch), load_data(spec))
+    assert (why_not_native(case, runs) is None) is worth

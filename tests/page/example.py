@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bnbench.figures import Figure, Panel
-from bnbench.reports import Cell, Column, Report, ReportView, Table, report
+from bnbench.reports import Cell, Column, Listing, Report, ReportView, Table, report
 from bnbench.text import harmless
 from tests.reports.generator import make_sweep
 from tests.reports.hostile import HOSTILE as SHARED
@@ -80,13 +80,14 @@ def make_hostile_report() -> Report:
             (
                 Table(
                     text,
-                    (Column(text, key=True), Column(text)),
-                    ((Cell(text), Cell(words=text, where={text: text, "norm": text}, remarks=(text,))),),
+                    (Column(text, key=True), Column(text), Column(text, prose=True)),
+                    ((Cell(text), Cell(words=text, where={text: text, "norm": text}, remarks=(text,)), Cell(text)),),
                     (text,),
                 ),
             ),
             (text,),
             (make_figure(text),),
+            listings=(Listing(text, text),),
         )
         for text in texts
     )

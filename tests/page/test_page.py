@@ -14,9 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bnbench.figures import Figure
+from bnbench.figures.scorecard import scorecard
 from bnbench.reports import Document, Report, ReportView, report
 from bnbench.reports.page import MOST_RUNS, PageOptions, render_fragment, render_html
 from bnbench.reports.tidy import tidy
+from tests.figures.made_up import verdicts
 from tests.page.example import make_hostile_report, make_large_report, make_report, make_runs
 from tests.reports.test_speed import big_sweep
 
@@ -66,6 +69,14 @@ def test_a_page_holds_all_that_it_needs_and_runs_nothing_else(name: str) -> None
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
     data_of(page)
     assert len(page.encode()) < LARGEST
+
+
+@pytest.mark.parametrize(("study", "is_wide"), [("a", False), ("batch_instance momentum=0.25 eps=1e-5", True)])
+def test_a_wide_drawing_has_a_row_of_its_own(study: str, is_wide: bool) -> None:
+    figure = scorecard(verdicts().iloc[:1].assign(study=study, claim="b"))
+    assert isinstance(figure, Figure)
+    page = render_html(Report("s", (), (ReportView("Verdicts", figures=(figure,)),)))
+    assert re.findall(r'<div class="(panel\b.*?)">', page) == ["panel wide" if is_wide else "panel"]
 
 
 @pytest.mark.parametrize("status", ["planned", "diverged", "failed"])

@@ -62,7 +62,7 @@ def test_a_deep_network_is_tried_with_more_lanes_than_fit_the_caches(monkeypatch
 def test_torch_is_not_measured_where_compiled_code_will_be_waited_for(
     monkeypatch: pytest.MonkeyPatch, cells: list[tuple[str, ...]], lanes: set[int]
 ):
-    def why_not_native(case: Case) -> str | None:
+    def why_not_native(case: Case, runs: int) -> str | None:
         return NOT_READY if case.spec.grad_clip is None else "no"
 
     monkeypatch.setattr(sys.modules["bnbench.plan.lanes"], "quickest", lambda case, candidates, worth: candidates[-1])

@@ -1,6 +1,6 @@
 """Names and texts that a format may take for something else."""
 
-from bnbench.reports import Cell, Column, Report, ReportView, Table
+from bnbench.reports import Cell, Column, Listing, Report, ReportView, Table
 
 HOSTILE = {
     "script": "</script><script>document.title='pwned'</script>",
@@ -40,6 +40,11 @@ def hostile_report(*names: str) -> Report:
 
 
 def _view(text: str) -> ReportView:
-    columns = (Column(text, key=True), Column("lr"), Column("val %"))
-    row = (Cell(text), Cell(text, "lr", where={"norm": text}), Cell(0.9, "percent", words=text, remarks=(text,)))
-    return ReportView(text, (Table(text, columns, (row,), (text,)),), (text,))
+    columns = (Column(text, key=True), Column("lr"), Column("val %"), Column(text, prose=True))
+    row = (
+        Cell(text),
+        Cell(text, "lr", where={"norm": text}),
+        Cell(0.9, "percent", words=text, remarks=(text,)),
+        Cell(f"{text} {text}"),
+    )
+    return ReportView(text, (Table(text, columns, (row,), (text,)),), (text,), listings=(Listing(text, text),))

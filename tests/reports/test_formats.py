@@ -1,3 +1,7 @@
+import re
+from dataclasses import replace
+from html import unescape
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,7 +9,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from bnbench.errors import InvalidRequest
-from bnbench.reports import Cell, Column, Report, ReportView, Table, print_report, render
+from bnbench.reports import Cell, Column, Listing, Report, ReportView, Table, print_report, render
 from bnbench.reports.terminal import render_terminal, split_columns
 from bnbench.text import harmless
 
@@ -42,6 +46,34 @@ def test_markdown_escapes_what_it_would_read_as_markup() -> None:
     text = render(SHOWN, "markdown")
     assert r"| [red]\|0\| | [red]\|1\| |" in text
     assert "- a &lt;note>" in text
+
+
+def test_a_source_keeps_its_lines_whatever_it_holds() -> None:
+    """Also one that holds the fences of Markdown; LaTeX and CSV are for tables."""
+    source = 'def norm(x):\n    """````python"""\n\n    return x  # </code>'
+    shown = report_of(replace(SHOWN.views[0], listings=(Listing("mine.py, 4 lines", source),)))
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(render(shown, "markdown"))
+    (fence,) = [token for token in tokens if token.type == "fence"]
+    assert fence.content.rstrip() == source
+    assert "\n".join(f"  {line}".rstrip() for line in source.splitlines()) in render(shown, "terminal")
+    (block,) = re.findall(r"<pre><code>(.*?)</code></pre>", render(shown, "html"), flags=re.S)
+    assert unescape(block) == source
+    assert all("def norm" not in render(shown, format) for format in ("latex", "csv"))
+
+
+PROSE = Table(
+    "Prose",
+    (Column("norm", key=True), Column("formula", prose=True), Column("n")),
+    ((Cell("mine"), Cell("x less its mean, over its standard deviation, times a learned factor"), Cell("1")),),
+)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_sentences_in_a_column_are_wrapped_at_blanks(width: int) -> None:
+    lines = render_terminal(report_of(ReportView("Title", (PROSE,))), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum("standard deviation" in line or "learned factor" in line for line in lines) >= 1
+    assert "| :--- | :--- | ---: |" in render(report_of(ReportView("Title", (PROSE,))), "markdown")
 
 
 PIECES = [

@@ -29,7 +29,8 @@ def read_back(format: str, text: str) -> str:
             tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
             parts = [part for token in tokens for part in token.children or []]
             assert {part.type for part in parts} <= {"text", "text_special"}
-            return squeezed("".join(part.content for part in parts))
+            fences = [token.content for token in tokens if token.type == "fence"]
+            return squeezed("".join([*(part.content for part in parts), *fences]))
         case "csv":
             return squeezed(" ".join(cell.removeprefix("'") for row in csv.reader(io.StringIO(text)) for cell in row))
         case _:

@@ -62,6 +62,22 @@ def test_every_view_answers_to_nothing() -> None:
     assert [view.notes for view in views] == [("There are no runs.",)] * len(VIEWS)
 
 
+SPEC = ["norm", "norm.eps", "model", "dataset", "optim", "schedule", "batch_size", "lr", "epochs", "seed", "classes"]
+
+
+@pytest.mark.parametrize("emptied", ["first", "all"])
+@pytest.mark.parametrize("name", SPEC)
+def test_a_report_is_told_though_cells_were_emptied(
+    sweep: tuple[pd.DataFrame, pd.DataFrame], name: str, emptied: str
+) -> None:
+    runs, metrics = sweep
+    cells = runs[name].astype(object)
+    cells.iloc[: 1 if emptied == "first" else len(cells)] = None
+    told = report(runs.assign(**{name: cells}), metrics)
+    assert len(told.views) == len(VIEWS) and "runs" in render(told)
+    assert all(figure.panels for view in told.views for figure in view.figures)
+
+
 def test_reports_never_load_torch() -> None:
     code = "import sys, bnbench.analysis, bnbench.reports; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

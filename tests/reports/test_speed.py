@@ -16,6 +16,7 @@ import pytest
 from bnbench.reports import report
 from bnbench.store.columns import IDENTITY, METRICS, OUTCOME, SPEC
 from bnbench.store.files import RowAppender
+from tests.budget import TABLE, loop_seconds
 
 NORMS = ["none", "batch", "group", "layer", "instance"]
 
@@ -63,20 +64,45 @@ def write_sweep(folder: Path) -> None:
     (folder / "sweep.yaml").write_text("- runs: 10000\n")
 
 
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the results of the sweep."""
+    folder = tmp_path_factory.mktemp("speed")
+    write_sweep(folder / "results" / "big")
+    return folder
+
+
+def slowness() -> float:
+    """Times that this machine is slower just now than one on which a loop takes what tests/budget.toml says."""
+    return max(1.0, loop_seconds() / TABLE["loop"])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is another one elsewhere")
-def test_the_command_takes_seconds_and_little_memory(tmp_path: Path) -> None:
-    """At most 5 s of a processor and 1 GB are the aim; 3.7 s and 0.33 GB were measured."""
-    write_sweep(tmp_path / "results" / "big")
+@pytest.mark.parametrize(
+    ("words", "most_seconds", "most_kilobytes"),
+    [
+        (["report", "big", "--baseline", "norm=none"], 5.0, 1.0e6),
+        (["report", "big", "--baseline", "norm=none", "--out", "big.html"], 20.0, 1.5e6),
+        (["ls", "big"], 1.5, 1.0e6),
+    ],
+    ids=["terminal", "page", "ls"],
+)
+def test_a_command_takes_seconds_and_little_memory(
+    big: Path, words: list[str], most_seconds: float, most_kilobytes: float
+) -> None:
+    """Of a processor, on a quiet machine: 2.5 s and 0.3 GB were measured, 6.3 s and 0.4 GB, and 0.9 s."""
     code = (
-        "import os, resource, subprocess, sys\n"
-        "words = [sys.executable, '-m', 'bnbench', 'report', 'big', '--baseline', 'norm=none']\n"
-        "code = subprocess.run(words, stdout=subprocess.DEVNULL).returncode\n"
+        "import resource, subprocess, sys\n"
+        "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode\n"
         "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
         "print(code, used.ru_utime + used.ru_stime, used.ru_maxrss)\n"
     )
-    words = [sys.executable, "-c", code]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    slower = slowness()
+    command = [sys.executable, "-c", code, sys.executable, "-m", "bnbench", *words]
+    done = subprocess.run(command, cwd=big, capture_output=True, text=True, check=True)
     status, seconds, kilobytes = map(float, done.stdout.split())
     assert status == 0, done.stderr
-    assert seconds < 8 and kilobytes < 1e6, (seconds, kilobytes)
+    assert seconds < most_seconds * max(slower, slowness()) and kilobytes < most_kilobytes, (seconds, kilobytes)
+    if words[-1].endswith(".html"):
+        assert (big / words[-1]).stat().st_size < 4e6

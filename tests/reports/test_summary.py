@@ -33,6 +33,31 @@ CASES: dict[str, tuple[Sequence[Mapping[str, Any]], dict[str, Sequence[float]], 
             "Of 17 runs, 16 completed and 1 diverged; diverged: 1 with norm=none.",
         ),
     ),
+    "batch sizes": (
+        [{"norm": norm, "batch_size": batch, "val_accuracy": 0.9}
+         for batch in (4, 16, 64) for norm in ("batch", "none")],
+        {"r0": [0.9], "r1": [0.9], "r2": [0.5, 0.9], "r3": [0.9], "r4": [0.5, 0.9]},
+        (
+            "The highest mean validation accuracy is that of batch_size=4 norm=batch: 90.0% (1 seed), less than 0.1"
+            " points above batch_size=4 norm=none.",
+            "The fastest to 89% validation accuracy, with their median steps: at batch_size=4 all 2 rows (100); at"
+            " batch_size=16 norm=none (100); at batch_size=64 norm=batch (200).",
+            "No row loses 0.1 points of test accuracy or more from batch size 64 to 4.",
+            "All 6 runs completed.",
+        ),
+    ),
+    "models": (
+        [{"model": model, "model.depth": depth, "val_accuracy": 0.9}
+         for model, depth in (("mlp", 2), ("mlp", 3), ("cnn", 2))],
+        {"r0": [0.5, 0.9], "r1": [0.9], "r2": [0.9]},
+        (
+            "The highest mean validation accuracy is that of model=cnn: 90.0% (1 seed), less than 0.1"
+            " points above model=mlp depth=2.",
+            "The fastest to 89% validation accuracy, with their median steps: at model=cnn (100); model=mlp depth=3"
+            " (100).",
+            "All 3 runs completed.",
+        ),
+    ),
     "one run": (
         [{}],
         {"r0": [0.5, 0.9]},

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pandas as pd
 import pytest
 
 from bnbench.analysis.levels import Level, canonical, typed
-from bnbench.reports import Report, report
+from bnbench.reports import Report, report, report_sweeps
 from bnbench.reports.view import NOTHING, Cell
+from tests.cli.finished import finish, make_spec
 
 from ..analysis.frames import runs_of
 from .generator import make_sweep
@@ -119,3 +121,41 @@ def test_a_sweep_as_it_is_read_from_its_folder(tmp_path: Path) -> None:
     runs.to_csv(tmp_path / "runs.csv", index=False)
     again = pd.read_csv(tmp_path / "runs.csv", keep_default_na=False, na_values={"val_accuracy": [""]})
     assert check(report(again, metrics), again) > 10
+
+
+def is_one_of(cell: str, text: str) -> bool:
+    """True where a cell of runs.csv is one of some values with commas between them, or the same number as one."""
+    for allowed in text.split(","):
+        try:
+            same = cell == allowed or float(cell) == float(allowed)
+        except ValueError:
+            same = False
+        if same:
+            return True
+    return False
+
+
+def test_the_runs_behind_a_number_are_found_in_runs_csv_by_pandas_alone(tmp_path: Path) -> None:
+    """As the columns of a report's CSV are read by others, who have no code of this program."""
+    folder = tmp_path / "small"
+    specs = [
+        replace(make_spec(seed, norm), batch_size=batch, lr=lr)
+        for norm in ("none", "batch")
+        for batch in (4, 64)
+        for lr in (0.1, 0.123456789)
+        for seed in (0, 1, 2, 3, 5)  # the second diverged, the third failed
+    ]
+    finish(folder, specs)
+    runs = pd.read_csv(folder / "runs.csv", dtype=str, keep_default_na=False)
+    checked = 0
+    for table, column, cell in entries(report_sweeps([folder])):
+        if cell.unit != "percent" or column in ("drop", "usable") or table not in TABLES or not cell.where:
+            continue
+        behind = runs
+        for name, text in cell.where.items():
+            behind = behind[[is_one_of(value, text) for value in behind[name]]]
+        assert len(behind) == cell.n, (table, column, cell)
+        values = behind[TABLES[table]].astype(float)
+        assert values.mean() == pytest.approx(cell.value, abs=1e-12), (table, column, cell)
+        checked += 1
+    assert checked >= 8

@@ -12,6 +12,7 @@ from bnbench.stats import (
     performance_profile,
     probability_of_improvement,
     profile_score,
+    relative_interquartile_mean,
     time_ratios,
 )
 
@@ -66,6 +67,61 @@ def test_stratified_intervals_cover():
     for seed in range(200):
         found = interquartile_mean(generator(seed).normal(size=(6, 10)), generator(seed)).interval
         held += not found.excludes(0.0)
+    assert 180 <= held <= 200
+
+
+def test_probability_of_improvement_covers():
+    """Of normal runs half a standard deviation apart: the normal distribution says how often one is higher."""
+    true, held = scipy_stats.norm.cdf(0.5 / math.sqrt(2)), 0
+    for seed in range(200):
+        drawn = generator(seed).normal(size=(2, 4, 22))
+        found = probability_of_improvement(drawn[0] + 0.5, drawn[1], generator(seed)).interval
+        held += not found.excludes(true)
+    assert 180 <= held <= 200
+
+
+def test_runs_that_never_get_there_lose_to_all_others_and_tie_with_each_other():
+    """Of nine pairs: the run that gets there wins three; two that do not lose four and tie with one, twice half."""
+    found = probability_of_improvement([[-1, -NEVER, -NEVER]], [[-2, -2, -NEVER]], generator())
+    assert found.value == pytest.approx((3 + 2 * 0.5) / 9)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [
+        (True, 1.25),  # 0.5 1 1.5 2 of both tasks: the middle half is 1 1 1.5 1.5
+        (False, 0.75),  # -1 0 1 2 and -10 0 10 20: the middle half is 0 0 1 2
+    ],
+)
+def test_relative_interquartile_mean_by_hand(ratio, expected):
+    ours, theirs = [[1, 2, 3, 4], [10, 20, 30, 40]], [[2, 2, 2, 2], [9, 20, 20, 99]]
+    assert relative_interquartile_mean(ours, theirs, generator(), ratio=ratio).value == expected
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ([1.0, 2, 3, 4], [NEVER] * 4, 0),
+        ([NEVER] * 4, [1.0, 2, 3, 4], NEVER),
+        ([NEVER] * 4, [NEVER] * 4, 1),
+        ([1.0, 1, 1, NEVER], [1.0, 1, 1, NEVER], 1),
+    ],
+)
+def test_relative_interquartile_mean_of_runs_that_never_get_there(ours, theirs, expected):
+    found = relative_interquartile_mean([ours, ours], [theirs, theirs], generator(), ratio=True)
+    assert found.value == expected
+    assert found.interval.low <= expected <= found.interval.high
+
+
+@pytest.mark.parametrize("ratio", [True, False])
+def test_relative_interquartile_mean_covers(ratio):
+    """Of tasks of other sizes, arms a tenth apart in all of them; both arms vary."""
+    held, sizes = 0, np.array([1.0, 5, 20, 100])[:, None]
+    for seed in range(200):
+        ours, theirs = 1 + generator(seed).normal(0, 0.05, size=(2, 4, 22))
+        ours, theirs = (1.1 * ours * sizes, theirs * sizes) if ratio else (ours + 0.1 + sizes, theirs + sizes)
+        found = relative_interquartile_mean(ours, theirs, generator(seed), ratio=ratio).interval
+        held += not found.excludes(1.1 if ratio else 0.1)
     assert 180 <= held <= 200
 
 

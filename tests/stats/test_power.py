@@ -31,6 +31,7 @@ def test_many_replicates_are_students(n, alpha):
 
 def test_too_few_replicates_detect_nothing():
     assert detectable_effect(5) == math.inf
+    assert detectable_effect(14, 0.05 / 374) == math.inf, "random patterns are too few for so small a p"
     assert detectable_effect(10, 0.05 / 26) == math.inf > detectable_effect(10, 0.05 / 25)
 
 

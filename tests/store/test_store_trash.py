@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.spec import run_id
 from bnbench.store import (
+    TRASH,
     change_tag,
     checked_rows,
     empty_trash,
@@ -32,6 +34,7 @@ from bnbench.store import (
 )
 from bnbench.store.weights import write_weights
 from tests.cli.finished import finish
+from tests.conftest import RoomFor
 from tests.store.dying import deaths
 from tests.store.sweeps import expected_metrics, make_spec
 
@@ -144,6 +147,45 @@ def test_nothing_is_lost_when_the_program_dies(sweep: Path, tmp_path: Path, what
     assert len(died) >= (8 if what == "runs" else 1)
 
 
+@pytest.mark.parametrize("room", [0, 100, 1000])
+def test_a_full_disk_leaves_nothing_half_copied(sweep: Path, room_for: RoomFor, room: int):
+    before = contents(sweep)
+    with room_for(room), pytest.raises(OSError, match="File too large"):
+        remove_runs(sweep, [run_id(SPECS[0])])
+    check_same(contents(sweep), before)
+    assert all(is_sweep(place) for place in (sweep.parent / TRASH).iterdir())
+
+
+def test_what_a_program_that_died_has_left_goes_with_the_trash(sweep: Path):
+    half = sweep.parent / TRASH / ".small-20260101-000000-runs.tmp"
+    half.mkdir(parents=True)
+    (half / "runs.csv").write_text("run_id")
+    assert trashed(sweep.parent) == []
+    empty_trash(sweep.parent, trashed(sweep.parent))
+    assert not half.exists()
+
+
+def test_what_came_into_the_trash_after_the_question_stays_and_what_has_gone_is_no_error(sweep: Path):
+    finish(sweep.parent / "more", SPECS)
+    first = remove_sweep(sweep)
+    asked = trashed(sweep.parent)
+    second = remove_sweep(sweep.parent / "more")
+    for _ in range(2):
+        empty_trash(sweep.parent, asked)
+    assert asked == [first] and [*(sweep.parent / TRASH).iterdir()] == [second]
+
+
+def test_files_and_links_in_the_trash_are_left_alone(sweep: Path):
+    place = remove_sweep(sweep)
+    (place.parent / "notes-20260101-000000").write_text("mine")
+    (place.parent / "link-20260101-000000").symlink_to(sweep.parent)
+    (place.parent / ".mine.tmp").write_text("mine")
+    assert trashed(sweep.parent) == [place]
+    empty_trash(sweep.parent, [place])
+    names = sorted(path.name for path in place.parent.iterdir())
+    assert names == [".mine.tmp", "link-20260101-000000", "notes-20260101-000000"]
+
+
 def test_while_a_program_adds_to_a_sweep_it_stays(sweep: Path):
     identities = list(checked_rows(sweep))
     with locked(sweep):
@@ -182,7 +224,7 @@ def test_names_in_the_trash(sweep: Path):
     with pytest.raises(InvalidRequest, match="'small': could be small-"):
         find_trashed(sweep.parent, "small")
     assert find_trashed(sweep.parent, other.name) == other
-    empty_trash(sweep.parent)
+    empty_trash(sweep.parent, trashed(sweep.parent))
     assert trashed(sweep.parent) == [] and len(checked_rows(sweep)) == 2
 
 

@@ -167,12 +167,40 @@ def test_the_scorecard_in_words(tmp_path: Path):
     own = study(tmp_path, published="93% and 90%")
     rows = scorecard([findings(own, {("batch", "all"): 0.95 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]})])
     text = render(scorecard_report(rows, "cpu"), "markdown")
-    assert "| mine | accuracy | supported | +5.0 points | +4.8 points to +5.2 points | 0.002 | 0.002 | 10 |" in text
+    assert "| mine | accuracy | supported | +5.0 points | +4.8 to +5.2 points | 0.002 | 0.002 | 10 |" in text
     said = (
         "Supported: across 10 replicates, test accuracy was 5.0 points higher with batch than with none"
-        " (95% interval +4.8 points to +5.2 points)"
+        " (95% interval +4.8 to +5.2 points)"
     )
     assert f"{said}; mean: batch 95.0%, none 90.0%. Published: 93% and 90%." in text
+
+
+def test_a_scorecard_begins_with_how_many_claims_ended_in_which_way_and_with_which(tmp_path: Path):
+    own = study(tmp_path)
+    (row,) = scorecard([findings(own, {("batch", "all"): 0.95 + NOISE, ("none", "all"): 0.90 + NOISE[::-1]})])
+    ends = [
+        ("speed", "steps", "supported"),
+        ("range", "decades", "supported"),
+        ("speed", "accuracy", "supported"),
+        ("range", "widest", "supported"),
+        ("range", "narrowest", "supported"),
+        ("memory", "saved", "no difference"),
+        ("range", "largest", "inconclusive"),
+    ]
+    rows = [
+        replace(row, study=name, claim=replace(row.claim, name=claim), decision=replace(row.decision, verdict=verdict))
+        for name, claim, verdict in ends
+    ]
+    counted, *which = scorecard_report(rows, "cpu").summary
+    assert counted == "Of 7 claims, 5 supported, 1 without a difference worth the name and 1 inconclusive."
+    assert which == [
+        "Supported: speed (steps and accuracy); range (decades, widest and narrowest).",
+        f"No difference: {row.claim.says} +5.0 points (memory, saved).",
+        f"Inconclusive: {row.claim.says} +5.0 points (range, largest).",
+    ]
+    assert scorecard_report([row], "cpu").summary == (f"Supported: {row.claim.says} +5.0 points (mine, accuracy).",)
+    assert "too few replicates" in scorecard_report(rows, "smoke").summary[0]
+    assert scorecard_report([], "cpu").summary == ()
 
 
 @pytest.mark.parametrize(
@@ -232,7 +260,7 @@ def test_what_is_rounded_to_zero_has_no_sign(tmp_path: Path, value: float):
     numbers = Comparison(np.full(10, value), np.full(10, value), dict.fromkeys(own.claims[0].groups, 0.5))
     found = Findings(own, "cpu", NOTHING, NOTHING, Tuning({}, {}, {}), 0)
     row = row_of(found, own.claims[0], numbers, decide(numbers.low, 0.01, np.random.default_rng(0)))
-    said = "test accuracy was as high with batch as with none (95% interval 0.0 points to 0.0 points)"
+    said = "test accuracy was as high with batch as with none (95% interval 0.0 to 0.0 points)"
     assert said in as_table([row])["sentence"][0]
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from bnbench.figures import Figure, reasons
 from bnbench.reports.page.downloads import downloads
-from bnbench.reports.page.pictures import panel_pictures, pictures
+from bnbench.reports.page.pictures import is_wide, panel_pictures, pictures
 from bnbench.reports.page.run_table import Command, RunTable, run_table
 from bnbench.reports.plain import plain_text
 from bnbench.reports.view import Report
@@ -105,6 +105,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"plain": plain_text, "plural": plural, "where": _where, "rows": _rows, "reasons": reasons}
+    environment.tests["wide"] = is_wide
     return environment
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bnbench.figures import Figure
@@ -9,6 +10,10 @@ from bnbench.reports.view import Report
 
 if TYPE_CHECKING:  # slow to import
     from markupsafe import Markup
+
+WIDE = 480
+"""Pixels from which a drawing has a row of the page to itself: beside another its words would be too small to read."""
+_WIDTH = re.compile(r'<svg\b[^>]*? width="([\d.]+)"')
 
 
 def pictures(report: Report) -> dict[str, Markup]:
@@ -28,3 +33,9 @@ def panel_pictures(figure: Figure, place: str) -> dict[str, Markup]:
     from bnbench.figures.drawing import svg
 
     return {f"{place}-p{number}": Markup(svg(panel)) for number, panel in enumerate(figure.panels, 1)}
+
+
+def is_wide(picture: str) -> bool:
+    """True for an SVG that is to have a row of its own."""
+    width = _WIDTH.match(picture)
+    return width is not None and float(width[1]) > WIDE
