@@ -64,7 +64,7 @@ NORMS = {"deadly": Deadly}
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A cluster whose head has no room for workers, at RAY_ADDRESS."""
-    from bnbench.launch.ray_cluster import imported_ray
+    from bnbench.launch.ray_settings import imported_ray
 
     imported_ray()
     from ray.cluster_utils import Cluster

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bnbench.launch import read_settings
-from bnbench.launch.ray_cluster import RaySettings, cluster_problems, imported_ray
+from bnbench.launch.ray_settings import RaySettings, cluster_problems, imported_ray
 from tests.launch import tasks
 from tests.launch.conftest import opened
 from tests.launch.test_launch_local import ROOT, wait_until
