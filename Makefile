@@ -10,7 +10,7 @@ QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py te
 # what people read: documents, help texts, messages and docstrings; tests hold wrong words on purpose
 SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 
-.PHONY: demo test quick whole lint schema bench calibration reference atlas picture clean
+.PHONY: demo test quick crossings whole lint schema bench calibration reference atlas picture clean
 
 demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its tables; the last line names their page
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
@@ -23,7 +23,10 @@ test: $(VENV)/installed-dev  ## run all tests
 quick: $(VENV)/installed-dev  ## the part of the tests that other Pythons are held to, in minutes; VENV and PYTHON say which
 	$(BIN)/pytest -n 2 --dist worksteal $(QUICK_TESTS)
 
-whole: $(VENV)/installed-dev  ## run the tests with all norms in all networks, and the largest for 20 steps
+crossings: $(VENV)/installed-dev  ## run the tests that try settings in other company than `make test`
+	$(BIN)/pytest -n 2 --dist worksteal --whole -m crossing
+
+whole: $(VENV)/installed-dev  ## run all tests, with all norms in all networks, and the largest for 20 steps
 	$(BIN)/pytest -n 2 --dist worksteal --whole
 
 lint: $(VENV)/installed-dev  ## style, types, layers, spelling and the links of the documents

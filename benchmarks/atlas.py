@@ -34,7 +34,7 @@ def main() -> None:
     place = Place(options.results, options.data)
     options.out.mkdir(parents=True, exist_ok=True)
     norms = [name for name in NORMS if name != RIVAL]
-    request = comparison.read_comparison([*norms, *options.settings], [RIVAL], [], options.scale, place)
+    request = comparison.read_comparison([*norms, *options.settings], [RIVAL], options.on, options.scale, place)
     found = comparison.sizes(request.asked, request.scale, place)
     show_sizes(request, found, [], False)
     left = 60 * options.minutes - (time.monotonic() - began)
@@ -49,6 +49,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.atlas", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("settings", nargs="*", help="settings of all runs, such as seeds=30")
     parser.add_argument("--scale", choices=SCALES, default="cpu")
+    parser.add_argument("--on", action="append", default=[], help="a task, as of bnbench compare; may be repeated")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="after which it stops with what is decided")
     parser.add_argument("--jobs", type=int, help="worker processes")
     parser.add_argument("--out", type=Path, default=FOLDER, help="the folder of atlas.html and atlas.csv")

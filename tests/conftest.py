@@ -32,7 +32,9 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--whole", action="store_true", help="all norms with all models, and the largest for more steps")
+    parser.addoption(
+        "--whole", action="store_true", help="all norms with all models, the largest for more steps, and crossings"
+    )
     parser.addoption("--budget", action="store_true", help="fail where tests take more CPU time than budget.toml says")
 
 
@@ -43,8 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--whole"):
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("whole")])
-        items[:] = [item for item in items if not item.get_closest_marker("whole")]
+        longer = [item for item in items if any(map(item.get_closest_marker, ("whole", "crossing")))]
+        config.hook.pytest_deselected(items=longer)
+        items[:] = [item for item in items if item not in longer]
 
 
 @pytest.fixture(scope="session", autouse=True)

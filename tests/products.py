@@ -27,6 +27,8 @@ SHALLOW = ("mlp", "cnn")
 BETWEEN = ("resnet32", "resnet44", "resnet56")
 """They differ in depth alone from ResNets that are tried."""
 whole = pytest.mark.whole
+crossing = pytest.mark.crossing
+"""For tests whose settings are each tried by another one, in other company."""
 
 
 def is_tried(model: str, norm: str) -> bool:

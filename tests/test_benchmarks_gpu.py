@@ -13,13 +13,14 @@ from benchmarks.gpu.__main__ import PARTS, main
 from benchmarks.gpu.correctness import correctness
 from benchmarks.gpu.rows import Rows
 from benchmarks.measure import ROOT
+from tests import warm
 
 CPU = torch.device("cpu")
 
 
 def gpu(*words: str) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-m", "benchmarks.gpu", *words]
-    return subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+    return warm.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_the_engines_agree():

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 import bnbench
 from bnbench.spec import PROBE_NAMES
+from tests import warm
 from tests.conftest import Program
 
 TEXT = (Path(__file__).parents[1] / "docs/probes.md").read_text()
@@ -34,7 +34,7 @@ def test_command(program: Program, command: str):
 
 def test_the_python_examples_are_one_script(tmp_path: Path):
     (tmp_path / "example.py").write_text(PROGRAM)
-    done = subprocess.run(
+    done = warm.run(
         [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

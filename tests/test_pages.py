@@ -13,6 +13,8 @@ import pytest
 
 import bnbench
 from bnbench.figures import reasons
+from bnbench.launch import LAUNCHERS, described_settings
+from tests import warm
 from tests.conftest import Program
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -82,6 +84,43 @@ def test_the_page_on_gpus(program: Program) -> None:
     assert "32 to train on " in said
 
 
+def here(words: list[str]) -> list[str]:
+    """A command that needs no Slurm but processes of this machine in its place, which have no partitions."""
+    others = [word for word in words if not word.startswith(("launcher.partition", "launcher.gres"))]
+    if "slurm" not in words:
+        return others
+    jobs = [] if "--jobs" in words else ["--jobs", "2"]
+    return [*others, "launcher.cluster=local", *jobs]
+
+
+@pytest.mark.slow
+def test_the_page_on_clusters(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands are those of this machine, but for Slurm, in whose place there are processes."""
+    pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray]'")
+    pytest.importorskip("submitit", reason="it is not installed: pip install 'bnbench[slurm]'")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    said = []
+    for words in commands("clusters"):
+        if "--detach" in words:  # its jobs outlive a program, and this one does not end
+            done = subprocess.run([sys.executable, "-m", "bnbench", *here(words)], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            said.append(done.stdout)
+        else:
+            result = program(*here(words))
+            assert result.code == 0, (words, result.err)
+            said.append(result.out)
+    laptop, box, slurm, left, collected, ray = said
+    assert "32 to train on" in box and "left to jobs" in left
+    assert all("12 completed" in text for text in (laptop, slurm, collected, ray))
+
+
+def test_the_page_on_clusters_names_all_settings() -> None:
+    text = page("clusters")
+    for name in LAUNCHERS:
+        for key in described_settings(name):
+            assert f"`{key}`" in text, (name, key)
+
+
 def test_the_page_on_reports(small: Program) -> None:
     carried_out(small, "reports")
     names = ("small.html", "small.md", "small.tex", "small.csv", "small-report.html", "figures/batch-sizes-all.png")
@@ -101,7 +140,7 @@ def test_the_page_on_reports_names_all_figures(small: Program) -> None:
 
 def test_the_program_of_the_page_on_reports(small: Program, tmp_path: Path) -> None:
     (tmp_path / "example.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", page("reports"), flags=re.S)))
-    done = subprocess.run([sys.executable, "example.py"], capture_output=True, text=True, check=False, timeout=120)
+    done = warm.run([sys.executable, "example.py"], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert "rates-batch-4.pdf" in done.stdout and Path("rates-batch-32.pdf").is_file()
     assert "batch=4, norm=none" in done.stdout and "panel" in done.stdout

@@ -2,12 +2,12 @@
 
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.cli.finished import finish, make_spec
 from tests.conftest import Program
 
@@ -46,7 +46,7 @@ def test_command(program: Program, tmp_path: Path, command: str):
 def test_the_python_example_is_a_script(tmp_path: Path):
     (example,) = [text for text in PROGRAMS if "import bnbench" in text]
     (tmp_path / "example.py").write_text(example)
-    done = subprocess.run(
+    done = warm.run(
         [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

@@ -107,6 +107,9 @@ class _Silence:
             console.print(f"nothing from {arm(first)} seed={first.seed}{others} for {duration(silent[first])}")
 
 
+COLLECTS = "the same command collects what they come to, --detach or not"
+
+
 class SweepDisplay:
     """Progress of a sweep; a context manager.
 
@@ -178,9 +181,11 @@ class SweepDisplay:
         if any((logs / f"{identity}.log").is_file() for identity in failed):
             self._console.print(f"what is known of each failure is in {shown_path(logs)}")
         seconds = time.monotonic() - self._began  # as in all lines before
-        nothing = not summary.trained and not summary.interrupted
+        nothing = not summary.trained and not summary.interrupted and not summary.left
         trained = "nothing to train" if nothing else f"trained {summary.trained} in {duration(seconds)}"
         self._console.print(f"{trained}; {counts}; results in {shown_path(summary.folder)}")
+        if summary.left:
+            self._console.print(f"{plural(summary.left, 'stack')} left to jobs; {COLLECTS}")
         if summary.interrupted:
             self._console.print(GOES_ON)
 

@@ -67,7 +67,7 @@ def list_components(
     kind: Kind = "",
     plugin: Plugin = None,
 ) -> None:
-    """List all settings, what a run can be built from, what can be measured inside it, and studies."""
+    """List all settings, what a run can be built from, what can be measured inside it, launchers, and studies."""
     if not kind:
         raise InvalidRequest([f"list: name a kind, as in bnbench list norms: {', '.join(KIND_NAMES)}"])
     if kind not in KIND_NAMES:
@@ -75,8 +75,8 @@ def list_components(
     from bnbench.console import plain_console
 
     console = plain_console()
-    if kind in ("probes", "studies"):
-        console.print(_probes() if kind == "probes" else studies())
+    if kind in ("probes", "studies", "launchers"):
+        console.print({"probes": _probes, "studies": studies, "launchers": _launchers}[kind]())
         return
     composer = _composer(plugin)
     from bnbench.cli.norm_list import shown
@@ -111,6 +111,19 @@ def _composer(plugin: Path | None) -> Composer:
     from bnbench.plugins import known_components
 
     return Composer(known_components(plugin.absolute()))
+
+
+def _launchers() -> Any:
+    """The launchers, with their settings."""
+    from bnbench.cli.norm_list import shown
+    from bnbench.launch import LAUNCHERS, described_settings
+    from bnbench.launch.settings import PREFIX
+
+    table = table_of("launcher", "where runs train", "settings")
+    for name, launcher in LAUNCHERS.items():
+        settings = described_settings(name).items()
+        table.add_row(name, launcher.summary, " ".join(f"{PREFIX}{key}={shown(value)}" for key, value in settings))
+    return table
 
 
 def studies() -> Any:

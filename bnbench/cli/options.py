@@ -93,10 +93,10 @@ VIEW_NAMES = ("convergence", "learning-rate", "small-batch")
 FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
 EXPORT_NAMES = ("spec", "csv", "tensorboard", "mlflow", "wandb")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
-LAUNCHER_NAMES = ("local", "inline")
+LAUNCHER_NAMES = ("local", "inline", "ray", "slurm")
 METHOD_NAMES = ("random", "tpe", "grid")
 SHELL_NAMES = ("bash", "zsh", "fish")
-KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "studies")
+KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "launchers", "studies")
 """Names that are offered before the modules that have them are imported."""
 
 Overrides = Annotated[
@@ -188,7 +188,7 @@ Launcher = Annotated[
         metavar="NAME",
         rich_help_panel=TRAINING,
         autocompletion=one_of(*LAUNCHER_NAMES),
-        help="Where runs train: local or inline.",
+        help="Where runs train: local, inline, ray or slurm, with launcher.KEY=VALUE as settings.",
     ),
 ]
 Lanes = Annotated[
@@ -205,6 +205,14 @@ FailFast = Annotated[bool, typer.Option("--fail-fast", rich_help_panel=TRAINING,
 SaveWeights = Annotated[
     bool,
     typer.Option("--save-weights", rich_help_panel=TRAINING, help="Keep the weights of trained networks, in weights/."),
+]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach",
+        rich_help_panel=TRAINING,
+        help="Leave the runs to Slurm once they are submitted; the same command collects them.",
+    ),
 ]
 Views = Annotated[
     list[str] | None,

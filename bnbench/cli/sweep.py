@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from bnbench.cli.options import (
+    Detach,
     DryRun,
     Excludes,
     Extend,
@@ -56,6 +58,7 @@ def sweep(
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
     save_weights: SaveWeights = False,
+    detach: Detach = False,
 ) -> None:
     """Train every combination of the given values; what is finished is not trained again.
 
@@ -68,10 +71,13 @@ def sweep(
         _begin(settings, name, plugin, to_train=not dry_run)
         from bnbench import session
 
+        words, place = divided(overrides or ())
         asked = read_settings(search, trials, search_seed, per)
-        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast).checked()
-        grid = session.Grid(overrides or (), zips or (), excludes or ())
+        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place, detach).checked()
+        grid = session.Grid(words, zips or (), excludes or ())
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
+        if not dry_run and options.begins:
+            prestart = session.Prestart(options.begin)
         paths = session.Paths(settings.results, settings.data, plugin)
         course = None if asked is None else _course(grid, asked, name, paths, prestart)
         plan = (
@@ -89,6 +95,14 @@ def sweep(
     _show_estimate(plan, *forecast, extend)
     if course is not None:
         show_rest(course)
+
+
+def divided(overrides: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The settings of runs, and those of the launcher."""
+    from bnbench.launch.settings import PREFIX
+
+    place = [word for word in overrides if word.startswith(PREFIX)]
+    return [word for word in overrides if word not in place], place
 
 
 def _course(

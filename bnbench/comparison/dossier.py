@@ -43,7 +43,7 @@ def dossier_report(
     aggregates = over_tasks(asked, dossier)
     together = overview(asked, dossier)
     views = (
-        together,
+        replace(together, notes=()),
         verdict_view(asked, dossier, subjects),
         over_tasks_view(aggregates, subjects),
         pairs_view(aggregates),
@@ -54,8 +54,8 @@ def dossier_report(
     shown = tuple(view for view in views if view.tables or view.notes)
     where = (*_taken_over(dossier), *((key, str(value)) for key, value in environment().items()))
     return Report(
-        f"Comparison of {', '.join(subjects)}",
-        sentences if not together.tables else (),  # of many arms the overview has one per reading
+        f"Comparison of {', '.join(subjects) if not together.tables else plural(len(subjects), 'arm')}",
+        together.notes if together.tables else sentences,
         shown,
         (("command", command), ("replicates", power_note(request)), *where),
     )

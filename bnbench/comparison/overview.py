@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,13 @@ from bnbench.study import Row
 from bnbench.study.questions import Reading
 from bnbench.text import listing
 
+OVERVIEW = "Overview"
 FEWEST_ARMS = 3
 """Arms of which a view of all says more than a table of each."""
 SIGNS: dict[Verdict, str] = {"supported": "+", "contradicted": "-", "no difference": "=", "inconclusive": "?"}
 NOTE = (
     "The place of each arm among all, 1 for the best, and the verdict on it against {rival}: + better, - worse,"
-    " = no difference worth the name, ? inconclusive."
+    " = no difference worth the name, ? inconclusive. n/a: it cannot be asked this, or failed at it."
 )
 
 
@@ -40,13 +42,13 @@ def overview(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
     arms, rivals = [arm for arm, _ in pairs], {rival for _, rival in pairs}
     readings = list(_decided(asked, dossier))
     if len(rivals) != 1 or len(arms) < FEWEST_ARMS or not readings:
-        return ReportView("Overview")
+        return ReportView(OVERVIEW)
     (rival,) = rivals
     columns = (Column("arm", key=True), *(Column(one.asked.head(one.reading)) for one in readings))
     rows = tuple((Cell(arm), *(_cell(one, arm) for one in readings)) for arm in (rival, *arms))
     sentences = (_sentence(one, rival) for one in readings)
     table = Table(f"All arms, against {rival}", columns, rows, (NOTE.format(rival=rival),), (1,))
-    return ReportView("Overview", (table,), tuple(sentences))
+    return ReportView(OVERVIEW, (table,), tuple(sentences))
 
 
 def _decided(asked: Sequence[Asked], dossier: Dossier) -> Iterator[_Reading]:
@@ -64,20 +66,27 @@ def _verdicts(rows: Sequence[Row]) -> dict[str, Verdict]:
 
 def _cell(one: _Reading, arm: str) -> Cell:
     rank, verdict = one.places.get(arm), one.verdicts.get(arm)
-    place = "-" if rank is None else f"{rank.place:g}"
-    words = place if verdict is None else f"{place} {SIGNS[verdict]}"
-    return Cell(None if rank is None else rank.place, words=words, mark=MARKS[verdict] if verdict else "baseline")
+    if rank is None:
+        return Cell(words="n/a" if one.places or verdict is None else f"n/a {SIGNS[verdict]}")
+    words = f"{rank.place:g}" if verdict is None else f"{rank.place:g} {SIGNS[verdict]}"
+    return Cell(rank.place, low=rank.low, high=rank.high, words=words, mark=MARKS[verdict] if verdict else "baseline")
 
 
 def _sentence(one: _Reading, rival: str) -> str:
-    """``accuracy: better than batch: group and rms; worse: none; no difference: ws.``"""
-    by_verdict: dict[Verdict, list[str]] = {}
-    for arm, verdict in one.verdicts.items():
-        by_verdict.setdefault(verdict, []).append(arm)
+    """``accuracy: better than batch: group and rms; worse: none; no difference: ws; without a value: instance.``"""
+    arms = sorted(one.verdicts, key=lambda arm: one.places[arm].place if arm in one.places else math.inf)
+    placed = [arm for arm in arms if arm in one.places] or arms
     parts = []
     for verdict, word in OUTCOMES.items():
-        arms = sorted(by_verdict.get(verdict, ()), key=lambda arm: one.places[arm].place if arm in one.places else 0)
+        alike = [arm for arm in placed if one.verdicts[arm] == verdict]
         than = f" than {rival}" if verdict == "supported" else ""
-        told = listing([f"'{arm}'" if " " in arm else arm for arm in arms])
-        parts += [f"{word}{than}: {told or 'no arm'}"] if arms or verdict in ("supported", "contradicted") else []
+        told = _listed(alike) or "no arm"
+        parts += [f"{word}{than}: {told}"] if alike or verdict in ("supported", "contradicted") else []
+    if without := [arm for arm in arms if arm not in placed]:
+        parts.append(f"without a value: {_listed(without)}")
     return f"{one.asked.head(one.reading)}: {'; '.join(parts)}."
+
+
+def _listed(arms: Sequence[str]) -> str:
+    """Arms in a sentence; quotes hold one of several words together."""
+    return listing([f"'{arm}'" if " " in arm else arm for arm in arms])

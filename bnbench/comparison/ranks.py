@@ -12,6 +12,8 @@ from bnbench.stats import ALPHA
 from bnbench.study.questions import Reading
 
 RESAMPLES = 2_000
+PLACED = 0.5
+"""Share of the replicates in which an arm must have a value."""
 SEED = 0
 Values = NDArray[np.float64]
 
@@ -33,10 +35,12 @@ class Rank:
 def ranks(values: pd.DataFrame, reading: Reading) -> dict[str, Rank]:
     """The ranks of the arms of a question, over the replicates in which all of them have a value.
 
+    An arm that has none in most replicates has no place, so that the others have theirs.
+
     Args:
         values: as :func:`replicate_values`.
     """
-    whole = values.dropna()
+    whole = values.loc[:, values.notna().mean() >= PLACED].dropna()
     if whole.empty or whole.shape[1] < 2:
         return {}
     median = reading.measure.estimand == "median"

@@ -22,6 +22,8 @@ _CIFAR10_FILES = tuple(
 )
 _CIFAR100_FILES = tuple(f"cifar-100-python/{name}" for name in ("train", "test", "meta"))
 _SVHN_FILES = ("train_32x32.mat", "test_32x32.mat")
+ARCHIVES = {"cifar10": _CIFAR10_FILES, "cifar100": _CIFAR100_FILES, "svhn": _SVHN_FILES}
+"""The files of each dataset, relative to the data folder."""
 
 
 def cifar10(root: Path) -> Raw:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bnbench.data.archives import ARCHIVES
 from bnbench.data.arrays import npz_files
 from bnbench.data.files import MOST_IMAGE_BYTES, Files, content_hash
 from bnbench.data.idx import idx_files
@@ -40,6 +41,22 @@ def fingerprint(choice: Choice, root: Path) -> str | None:
     """
     if choice.name not in _FILES:
         return None
-    place = {key: value for key, value in choice.items if key == "path"}
-    files = _FILES[choice.name](root=root.expanduser().absolute(), **place)
+    files = _files(choice, root)
     return f"d{content_hash(files, MOST_IMAGE_BYTES if choice.name == 'imagefolder' else MOST_BYTES)[:11]}"
+
+
+def dataset_files(choice: Choice, root: Path) -> list[Path]:
+    """The files that a dataset is read from; none of one that has no files, or is a plugin's. Raises as fingerprint.
+
+    Args:
+        choice: the dataset.
+        root: the data folder.
+    """
+    if choice.name in _FILES:
+        return [Path(path) for path in _files(choice, root).values()]
+    return [root.expanduser().absolute() / file for file in ARCHIVES.get(choice.name, ())]
+
+
+def _files(choice: Choice, root: Path) -> Files:
+    place = {key: value for key, value in choice.items if key == "path"}
+    return _FILES[choice.name](root=root.expanduser().absolute(), **place)

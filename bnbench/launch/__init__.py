@@ -2,10 +2,31 @@
 
 from bnbench.launch.background import BackgroundTask
 from bnbench.launch.in_process import INLINE
-from bnbench.launch.launcher import Done, Launch, Launcher, Spent
+from bnbench.launch.launcher import Done, Launch, Line, Spent
 from bnbench.launch.processes import LOCAL, local
+from bnbench.launch.ray_launcher import RAY
+from bnbench.launch.settings import Settings, described_settings, read_settings
+from bnbench.launch.site import Launcher, Request, Site
+from bnbench.launch.slurm_launcher import SLURM, has_left
 from bnbench.launch.starting import NoWorkers, prestart
 
-LAUNCHERS: dict[str, Launcher] = {"inline": INLINE, "local": LOCAL}
+LAUNCHERS: dict[str, Launcher] = {"inline": INLINE, "local": LOCAL, "ray": RAY, "slurm": SLURM}
 
-__all__ = ["LAUNCHERS", "BackgroundTask", "Done", "Launch", "Launcher", "NoWorkers", "Spent", "local", "prestart"]
+__all__ = [
+    "LAUNCHERS",
+    "BackgroundTask",
+    "Done",
+    "Launch",
+    "Launcher",
+    "Line",
+    "NoWorkers",
+    "Request",
+    "Settings",
+    "Site",
+    "Spent",
+    "described_settings",
+    "has_left",
+    "local",
+    "prestart",
+    "read_settings",
+]

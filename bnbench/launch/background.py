@@ -11,7 +11,8 @@ from typing import Any
 
 from bnbench.launch.launcher import Done
 from bnbench.launch.starting import start_process
-from bnbench.launch.workers import Worker, collect, dismiss, hand, heard_of
+from bnbench.launch.worker import collect, hand
+from bnbench.launch.workers import ProcessWorker, dismiss, heard_of
 
 GRACE = 0.5
 """Seconds that a task has to clean up when it is ended before it is done."""
@@ -30,12 +31,13 @@ class BackgroundTask:
 
     def __init__(self, function: Callable[[Any], Any], task: Any) -> None:
         message = bytes(ForkingPickler.dumps(task))
-        self._worker = Worker(*start_process(function, False), None, 0)
+        self._worker = ProcessWorker(*start_process(function, False))
         hand(self._worker, 0, message)
 
     def done(self, seconds: float | None = 0.0) -> Done | None:
         """The end of the task, waited for so many seconds at most, None without end; it is told once."""
-        return collect(self._worker, None) if heard_of([self._worker], seconds) else None
+        busy = [self._worker] if self._worker.index is not None else []
+        return collect(self._worker, None) if heard_of(busy, seconds) else None
 
     def close(self) -> None:
         """End the process and all that it has started; a task that is not done may clean up where SIGTERM tells it."""

@@ -15,11 +15,30 @@ class Done:
         index: which of the tasks.
         value: what the function returned; None if there is an error.
         error: why there is no value: what the function raised, or how its process died.
+        is_lost: its machine went away, for which the task is not to blame.
     """
 
     index: int
     value: Any
     error: str | None = None
+    is_lost: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line from a task to the one who asked for it: called with a value, it tells that, which is heard once.
+
+    Attributes:
+        send: sends a value.
+        earlier: the values that an attempt at this task has told before it was interrupted; mostly none.
+    """
+
+    send: Callable[[Any], None]
+    earlier: Sequence[Any] = ()
+
+    def __call__(self, value: Any) -> None:
+        """Tell a value."""
+        self.send(value)
 
 
 class Spent(Exception):
@@ -54,11 +73,12 @@ class Launch(Protocol):
 
     def __call__(
         self,
-        function: Callable[[Any], Any],
+        function: Callable[..., Any],
         tasks: Sequence[Any],
         jobs: int,
         kinds: Callable[[Any], Hashable] = same_kind,
         placed: Callable[[Any, int], Any] = as_it_is,
+        heard: Callable[[Any], None] | None = None,
     ) -> Generator[Done, None, None]:
         """Run the tasks; up to ``jobs`` at a time.
 
@@ -66,26 +86,7 @@ class Launch(Protocol):
             kinds: of a task; where there are several processes, tasks of two kinds never share one.
             placed: a task as the worker has it that has a place from 0 to ``jobs - 1``. A worker keeps its place, and
                 no two that live have the same one.
+            heard: is given what the function tells on the way, in order and before its end; it is then called as
+                ``function(task, line)`` with a :class:`Line`.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Launcher:
-    """A way to run tasks, with all that a program must know of it.
-
-    Attributes:
-        launch: runs the tasks.
-        isolates: tasks run in other processes, which a task may end or spoil.
-        compiles: code that tasks need is compiled before they begin; else beside them.
-        spares_one: it runs on this machine: a single worker that nobody asked for is spared, and this process has its
-            tasks.
-        prestart: lets what workers will need be imported while the program still plans, by names of modules; None where
-            nothing is to be started.
-    """
-
-    launch: Launch
-    isolates: bool
-    compiles: bool
-    spares_one: bool = False
-    prestart: Callable[..., None] | None = None

@@ -17,14 +17,14 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from bnbench.errors import described
-from bnbench.launch.launcher import Spent
+from bnbench.launch.launcher import Line, Spent
 
 
 def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -> None:
     """Answer each task with ``(True, value, error, spent)``, pickled; what cannot be unpickled has an error as well.
 
-    If the function ``tells``, it is given a second argument, which sends ``(False, value, None, False)``. A process
-    that is spent is given no further task.
+    If the function ``tells``, it is given a :class:`Line` as well, which sends ``(False, value, None, False)``. A
+    process that is spent is given no further task.
 
     The process leads a group of its own, which ends with it: a user's code may start others. It reads nothing from the
     terminal, and ends without waiting for threads or hooks that such code has left.
@@ -36,7 +36,7 @@ def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -
     threading.Thread(target=_die_with_parent, daemon=True).start()
     code = 1
     try:
-        _answer_all((lambda task: function(task, partial(_tell, pipe))) if tells else function, pipe)
+        _answer_all((lambda task: function(task, Line(partial(_tell, pipe)))) if tells else function, pipe)
         code = 0
     finally:
         for stream in (sys.stdout, sys.stderr):

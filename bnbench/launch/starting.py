@@ -47,16 +47,19 @@ def prestart(*modules: str) -> None:
         multiprocessing.set_forkserver_preload([FORK_SERVER, *modules])
         with _starting():
             _run_interpreter()
-            with _without_interrupts():
+            with without_interrupts():
                 _keep_socket_names_short()
                 forkserver.ensure_running()
 
 
-def start_process(function: Callable[..., Any], tells: bool) -> tuple[BaseProcess, Connection]:
+def start_process(
+    function: Callable[..., Any], tells: bool, module: str | None = None
+) -> tuple[BaseProcess, Connection]:
     """Start a process that serves tasks of a function, and never sees Ctrl-C, not even while it imports.
 
     Args:
         tells: as of :func:`serve`.
+        module: that has the function; None asks the function.
 
     Returns:
         the process, and the program's end of the pipe to it.
@@ -64,12 +67,12 @@ def start_process(function: Callable[..., Any], tells: bool) -> tuple[BaseProces
     Raises:
         NoWorkers: it cannot be started.
     """
-    prestart(function.__module__)
+    prestart(module or function.__module__)
     context: Any = multiprocessing.get_context(METHOD)
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(function, theirs, tells), daemon=True)
     try:
-        with _starting(), _without_interrupts(), _without_main():
+        with _starting(), without_interrupts(), _without_main():
             process.start()
     finally:
         theirs.close()
@@ -122,7 +125,7 @@ def _keep_socket_names_short() -> None:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """Keep the processes started in a block from seeing Ctrl-C."""
     resource_tracker.ensure_running()  # it would unblock the signal if it were started in between
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

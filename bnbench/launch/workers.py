@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
-import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +11,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from bnbench.errors import described
-from bnbench.launch.launcher import Done
+from bnbench.launch.starting import start_process
+from bnbench.launch.worker import Loss, Worker
 
 SHUTDOWN_TIMEOUT = 5.0
 """Seconds that a worker has to end by itself when it is idle, or has let go of its pipe."""
@@ -24,82 +22,96 @@ CUT = "the worker process has let go of its pipe to the program"
 RUBBISH = "the worker process has written into its pipe to the program what is no answer"
 
 
-@dataclass(eq=False)
-class Worker:
-    """A worker process.
+class ProcessWorker(Worker):
+    """A worker process of this machine."""
+
+    def __init__(self, process: BaseProcess, pipe: Connection, kind: Hashable = None, place: int = 0) -> None:
+        super().__init__(kind, place)
+        self.process, self.pipe = process, pipe
+
+    def send(self, message: bytes) -> bool:
+        """Give it a task; False if it died idle. One that dies before its first task is told by its pipe."""
+        try:
+            self.pipe.send_bytes(message)
+        except (BrokenPipeError, ConnectionResetError):
+            if self.is_proven:
+                self.end()
+                return False
+        return True
+
+    def answer(self) -> bytes | Loss:
+        """The next answer, or how it ended."""
+        try:
+            message = self.pipe.recv_bytes(LARGEST) if self.pipe.poll() else b""
+        except (EOFError, ConnectionResetError):
+            message = b""
+        except OSError:  # no length that an answer has
+            self.end()
+            return Loss(RUBBISH)
+        if message:
+            return message
+        self.process.join(SHUTDOWN_TIMEOUT)
+        cut = self.process.is_alive()
+        self.end()
+        return Loss(CUT if cut else _death(self.process.exitcode))
+
+    def end(self) -> None:
+        """End it and, whether it is dead already or not, what it has started."""
+        assert self.process.pid is not None, "it was started"
+        self.process.kill()
+        with suppress(OSError):  # there is no such group any more, or the dead worker alone is in it
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.join()
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Worker processes of this machine.
 
     Attributes:
-        kind: of the tasks that it may have.
-        place: from 0, which it has for itself.
-        index: the task in hand.
-        since: when it got it.
-        is_proven: it has ended a task and may have another one.
+        function: that they call.
+        tells: as of :func:`serve`.
     """
 
-    process: BaseProcess
-    pipe: Connection
-    kind: Hashable
-    place: int
-    index: int | None = None
-    since: float = 0.0
-    is_proven: bool = False
+    function: Callable[..., Any]
+    tells: bool
+
+    def start(self, kind: Hashable, place: int) -> Worker:
+        """Start one.
+
+        Raises:
+            NoWorkers: it cannot be started.
+        """
+        return ProcessWorker(*start_process(self.function, self.tells), kind, place)
+
+    def heard_of(self, workers: Sequence[Worker], seconds: float | None) -> Sequence[Worker]:
+        """See :func:`heard_of`."""
+        return heard_of([worker for worker in workers if isinstance(worker, ProcessWorker)], seconds)
+
+    def dismiss(self, workers: Sequence[Worker]) -> None:
+        """See :func:`dismiss`."""
+        dismiss([worker for worker in workers if isinstance(worker, ProcessWorker)])
 
 
-def hand(worker: Worker, index: int, message: bytes) -> bool:
-    """Give a worker its task; False if it died idle. One that dies before its first task is told by its pipe."""
-    try:
-        worker.pipe.send_bytes(message)
-    except (BrokenPipeError, ConnectionResetError):
-        if worker.is_proven:
-            _end(worker)
-            return False
-    worker.index, worker.since = index, time.monotonic()
-    return True
-
-
-def collect(worker: Worker, heard: Callable[[Any], None] | None) -> Done | None:
-    """The end of a worker's task, or None if it told of something; one that died or is spent is not proven any more."""
-    index = worker.index
-    assert index is not None, "only busy workers are waited for"
-    try:
-        message = worker.pipe.recv_bytes(LARGEST) if worker.pipe.poll() else b""
-    except (EOFError, ConnectionResetError):
-        message = b""
-    except OSError:  # no length that an answer has
-        _end(worker)
-        worker.index, worker.is_proven = None, False
-        return Done(index, None, RUBBISH)
-    worker.index = None
-    if not message:
-        worker.is_proven = False
-        worker.process.join(SHUTDOWN_TIMEOUT)
-        cut = worker.process.is_alive()
-        _end(worker)
-        return Done(index, None, CUT if cut else _death(worker.process.exitcode))
-    worker.is_proven = True
-    try:
-        over, value, error, spent = pickle.loads(message)
-    except Exception as problem:
-        return Done(index, None, described(problem))
-    if not over and heard is not None:
-        worker.index = index
-        heard(value)
-        return None
-    if spent:
-        worker.is_proven = False
-        _end(worker)
-    return Done(index, value, error)
-
-
-def heard_of(workers: Sequence[Worker], seconds: float | None) -> list[Worker]:
-    """The busy workers that have answered or died; a pipe alone does not tell, as a worker's child may hold it open.
+def heard_of(workers: Sequence[ProcessWorker], seconds: float | None) -> list[ProcessWorker]:
+    """The workers that have answered or died; a pipe alone does not tell, as a worker's child may hold it open.
 
     Args:
         seconds: to wait for one at most.
     """
-    busy = [worker for worker in workers if worker.index is not None]
-    ready = wait([end for worker in busy for end in (worker.pipe, worker.process.sentinel)], seconds)
-    return [worker for worker in busy if worker.pipe in ready or worker.process.sentinel in ready]
+    ready = wait([end for worker in workers for end in (worker.pipe, worker.process.sentinel)], seconds)
+    return [worker for worker in workers if worker.pipe in ready or worker.process.sentinel in ready]
+
+
+def dismiss(workers: Sequence[ProcessWorker]) -> None:
+    """End all workers: those at work at once, the idle ones by the end of their pipe."""
+    for worker in workers:
+        if worker.index is not None:
+            worker.process.kill()
+        worker.pipe.close()
+    for worker in workers:
+        worker.process.join(SHUTDOWN_TIMEOUT)
+        worker.end()
 
 
 def _death(code: int | None) -> str:
@@ -108,23 +120,3 @@ def _death(code: int | None) -> str:
         names = {known.value: known.name for known in signal.Signals}
         return f"the worker process was ended by {names.get(-code, f'signal {-code}')}{hint}"
     return f"the worker process ended with exit code {code}"
-
-
-def dismiss(workers: Sequence[Worker]) -> None:
-    """End all workers: those at work at once, the idle ones by the end of their pipe."""
-    for worker in workers:
-        if worker.index is not None:
-            worker.process.kill()
-        worker.pipe.close()
-    for worker in workers:
-        worker.process.join(SHUTDOWN_TIMEOUT)
-        _end(worker)
-
-
-def _end(worker: Worker) -> None:
-    """End a worker and, whether it is dead already or not, what it has started."""
-    assert worker.process.pid is not None, "it was started"
-    worker.process.kill()
-    with suppress(OSError):  # there is no such group any more, or the dead worker alone is in it
-        os.killpg(worker.process.pid, signal.SIGKILL)
-    worker.process.join()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bnbench import store
@@ -24,6 +26,9 @@ No traceback was left. The worker trained this run alone, and died {at}:
 """What is known of a run whose worker died."""
 
 
+MOST_LOST = 3
+"""Machines that may be lost with a run before it is to blame."""
+
 Ready = Callable[["Task"], "Task"]
 """Gives a task as it is to be trained if it begins now."""
 
@@ -33,39 +38,60 @@ def _as_it_is(task: Task) -> Task:
 
 
 def dispatch(
-    tasks: Sequence[Task], launch: Launch, devices: Sequence[str], ready: Ready = _as_it_is
+    tasks: Sequence[Task], launch: Launch, devices: Sequence[str], ready: Ready = _as_it_is, is_away: bool = False
 ) -> Generator[list[End], None, None]:
     """How the runs of each task ended, as they end.
 
     A stack whose worker died, or spoiled its process, is halved and tried again once the others are through, as
-    :func:`work` does with a stack that raises: a run that ends its process fails alone.
+    :func:`work` does with a stack that raises: a run that ends its process fails alone. One whose machine was lost is
+    tried again as it is.
 
     Args:
         devices: one per worker, which has it as long as it lives.
         ready: is asked when a worker takes a task, but for one that has failed before.
+        is_away: workers have folders of their own, and what they write there is put down in the sweep's.
 
     Raises:
         BnbenchError: as the launcher does.
     """
-    from bnbench.worker import work
-
+    function, launch = _carrier(tasks, launch) if is_away else _worker(launch)
+    losses: Counter[str] = Counter()
     while tasks:
         again: list[Task] = []
         begun: dict[int, Task] = {}
-        with closing(launch(work, tasks, len(devices), _kind, _placed(devices, ready, begun))) as told:
+        with closing(launch(function, tasks, len(devices), _kind, _placed(devices, ready, begun))) as told:
             for done in told:
                 task = begun.get(id(tasks[done.index]), tasks[done.index])
-                if done.error is None:
-                    ends, left = done.value, _missing(task, done.value)
-                else:
-                    ends, left = _finished(task)
-                if done.error is not None and len(task.specs) == 1 and _attempt(task).is_alone:
+                ends, left = (done.value, _missing(task, done.value)) if done.error is None else _finished(task)
+                losses.update(run_id(spec) for spec in left if done.is_lost)
+                if done.is_lost and all(losses[run_id(spec)] < MOST_LOST for spec in left):
+                    again += [replace(task, specs=tuple(left), session=_session())] if left else []
+                elif done.error is not None and len(task.specs) == 1 and _attempt(task).is_alone:
                     ends += _record_death(task, left, done.error)
                 else:
                     again += _halves(task, left)
                 if ends:
                     yield ends
         tasks, ready = again, _as_it_is
+
+
+def _worker(launch: Launch) -> tuple[Callable[..., list[End]], Launch]:
+    """The function that trains in the sweep's folder, and what launches it."""
+    from bnbench.worker import work
+
+    return work, launch
+
+
+def _carrier(tasks: Sequence[Task], launch: Launch) -> tuple[Callable[..., list[End]], Launch]:
+    """The function that trains in a folder elsewhere, and what launches it and puts down what it tells."""
+    from bnbench.remote import work_away
+
+    return work_away, partial(launch, heard=lambda growth: store.put_down(tasks[0].folder, growth))
+
+
+def _session() -> str:
+    """A name for the rows of another attempt, which stay apart."""
+    return uuid.uuid4().hex[:12]
 
 
 def _placed(devices: Sequence[str], ready: Ready, begun: dict[int, Task]) -> Callable[[Task, int], Task]:
@@ -114,7 +140,7 @@ def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
             task,
             specs=part.specs,
             execution=replace(task.execution, engine=part.engine),
-            session=uuid.uuid4().hex[:12],
+            session=_session(),
         )
         for part in halves(_attempt(task), left)
     ]

@@ -14,7 +14,7 @@ from bnbench.devices import gpus
 from bnbench.environment import environment, git_commit
 from bnbench.imports import imported_whole
 from bnbench.isolation import Waits
-from bnbench.launch import local
+from bnbench.launch import Site, has_left, local
 from bnbench.notices import followed, step
 from bnbench.plan import ALONE, Division, Execution, Resources, stacks
 from bnbench.plan.grouping import Stack
@@ -26,8 +26,9 @@ from bnbench.session.plan import Plan
 from bnbench.session.preparation import Preparation
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.progress_tracker import ProgressTracker
+from bnbench.session.survey import check_machines
 from bnbench.session.weights import tell_of_missing
-from bnbench.spec import RunSpec, by_stack_key, stack_key
+from bnbench.spec import RunSpec, by_stack_key, run_id, stack_key
 
 if TYPE_CHECKING:
     from bnbench.training import Record
@@ -50,32 +51,44 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
             store.renew(plan.folder, plan.request.specs)
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
-    with _entered(plan) as check_there:
+    with _opened(plan, options) as (there, site), _entered(plan) as check_there:
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
         shown = ProgressTracker(plan.folder, pending, len(plan.impossible), watch)
         shown.look({})
         with watched(plan.folder, pending, shown.look, check_there):
-            ended, interrupted = _train(plan, pending, options, shown)
+            ended, interrupted = _train(plan, pending, there, site, shown)
     statuses = store.statuses(plan.folder)
     tell_of_missing(plan, statuses)
     asked = {identity: statuses[identity] for identity in plan.specs}
-    return Summary(plan.folder, asked, ended, interrupted)
+    return Summary(plan.folder, asked, ended, interrupted, has_left(plan.folder))
+
+
+@contextmanager
+def _opened(plan: Plan, options: TrainingOptions) -> Iterator[tuple[TrainingOptions, Site]]:
+    """A site whose machines are fit for the runs; see :meth:`TrainingOptions.opened`."""
+    with options.opened(plan) as (there, site):
+        check_machines(plan, site)
+        yield there, site
 
 
 def _train(
-    plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions, shown: ProgressTracker
+    plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions, site: Site, shown: ProgressTracker
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     resources = options.resources(plan)
+    there = {run_id(spec) for task in site.tasks for spec in task.specs}
+    fresh = {name: spec for name, spec in pending.items() if name not in there}
     ended = 0
     try:
-        with _grouped(plan, pending, resources, shown) as (grouped, found, ready):
-            tasks = _tasks(plan, [[pending[name] for name in stack] for stack in grouped], found.executions)
+        with _grouped(plan, fresh, resources, shown) as (grouped, found, ready):
+            stacked = [[fresh[name] for name in stack] for stack in grouped]
+            tasks = [*site.tasks, *_tasks(plan, stacked, found.executions)]
             shown.begin(tasks, resources.workers, found.sizes)
-            with closing(dispatch(tasks, options.launch(plan), _devices(plan, resources.workers), ready)) as told:
+            devices = _devices(plan, resources.workers, options.is_away)
+            with closing(dispatch(tasks, site.launch, devices, ready, options.is_away)) as told:
                 for ends in told:
-                    for end in ends:
+                    for end in (end for end in ends if run_id(end.spec) in pending):
                         ended += 1
                         shown.end(end)
                     if options.fail_fast and any(end.status in store.FAILURES for end in ends):
@@ -90,7 +103,7 @@ def _grouped(
     plan: Plan, pending: Mapping[str, RunSpec], resources: Resources, shown: ProgressTracker
 ) -> Iterator[tuple[Sequence[Stack], Division, Ready]]:
     """The stacks of pending runs, or the groups in which they are trained in turns; see :func:`_prepared`."""
-    if groups := _interleaved(plan, pending):
+    if (groups := _interleaved(plan, pending)) or not pending:
         yield groups, Division({}, {}), lambda task: task
         return
     with followed(shown.prepare), _prepared(plan, pending, resources, shown.wait) as prepared:
@@ -146,8 +159,10 @@ def execute_run(
     return Summary(plan.folder, {identity: status}, 1, status == "interrupted")
 
 
-def _devices(plan: Plan, workers: int) -> list[str]:
-    """Where each worker trains: the GPUs in use have the workers in turn."""
+def _devices(plan: Plan, workers: int, is_away: bool = False) -> list[str]:
+    """Where each worker trains: the GPUs in use have the workers in turn; elsewhere each sees only what it may use."""
+    if is_away:
+        return ["cpu" if plan.device.type == "cpu" else f"{plan.device.type}:0"] * workers
     used = gpus(plan.device) or [plan.device]
     return [str(used[place % len(used)]) for place in range(workers)]
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from bnbench.devices import gpus
 from bnbench.environment import cores
-from bnbench.errors import InvalidRequest, nearest
-from bnbench.launch import LAUNCHERS, Launch
+from bnbench.errors import BnbenchError, InvalidRequest, nearest
+from bnbench.launch import LAUNCHERS, Launch, Request, Settings, Site, has_left, read_settings
 from bnbench.plan import Resources
 from bnbench.session.plan import Plan
+from bnbench.text import plural
 
 _LANES = {"auto": None, "off": 1}
 _LANE_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -26,12 +29,16 @@ class TrainingOptions:
         jobs: worker processes; by default one per processor core, or one per GPU in use.
         lanes: runs trained as one network: ``auto``, ``off`` or a number.
         fail_fast: stop at the first failure.
+        settings: of the launcher, ``launcher.key=value``.
+        detaches: leave the runs to the cluster, once they are there.
     """
 
     launcher: str = "local"
     jobs: int | None = None
     lanes: str = "auto"
     fail_fast: bool = False
+    settings: Sequence[str] = ()
+    detaches: bool = False
 
     def check(self) -> None:
         """Check the options, which no other method does.
@@ -40,14 +47,71 @@ class TrainingOptions:
             InvalidRequest: listing all that is wrong.
         """
         problems = []
-        if self.launcher not in LAUNCHERS:
-            problems.append(f"launcher={self.launcher}: unknown; {nearest(self.launcher, list(LAUNCHERS))}")
         if self.jobs is not None and self.jobs < 1:
             problems.append(f"jobs={self.jobs}: must be at least 1")
         if self.lanes not in _LANES and not _LANE_COUNT.fullmatch(self.lanes):
             problems.append(f"lanes={self.lanes}: must be auto, off, or a number of runs, at least 1")
+        if self.launcher not in LAUNCHERS:
+            problems.append(f"launcher={self.launcher}: unknown; {nearest(self.launcher, list(LAUNCHERS))}")
+        else:
+            problems += self._problems_of_site()
         if problems:
             raise InvalidRequest(problems)
+
+    def _problems_of_site(self) -> Sequence[str]:
+        """The problems of the launcher's settings and, if there are none, of what they name."""
+        launcher = LAUNCHERS[self.launcher]
+        able = [name for name, one in LAUNCHERS.items() if one.detaches]
+        problems = []
+        if self.detaches and not launcher.detaches:
+            problems.append(f"--detach: needs --launcher {' or '.join(able)}, and not {self.launcher}")
+        if launcher.settings is None:
+            return [*problems, *(f"{word}: --launcher {self.launcher} has no settings" for word in self.settings)]
+        try:
+            return [*problems, *launcher.problems(self._read())]
+        except InvalidRequest as error:
+            return [*problems, *error.problems]
+
+    def _read(self) -> Settings:
+        """The settings of the launcher."""
+        return read_settings(self.launcher, LAUNCHERS[self.launcher].settings or Settings, self.settings)
+
+    @property
+    def begins(self) -> bool:
+        """True if the site where runs will train can begin while they are planned."""
+        return LAUNCHERS[self.launcher].begin is not None
+
+    def begin(self) -> None:
+        """Let the site begin where runs will train."""
+        begin = LAUNCHERS[self.launcher].begin
+        if begin is not None:
+            begin(self._read(), self.jobs)
+
+    @contextmanager
+    def opened(self, plan: Plan) -> Iterator[tuple[TrainingOptions, Site]]:
+        """Have a site where the pending runs of a plan can be trained at once, and the options as they are there.
+
+        Raises:
+            BnbenchError: there is none, or another one has runs of this sweep.
+        """
+        launcher = LAUNCHERS[self.launcher]
+        if not launcher.detaches and (count := has_left(plan.folder)):
+            remedy = "the same command with --launcher slurm collects them"
+            raise BnbenchError(f"{plan.folder}: {plural(count, 'stack')} of runs left to jobs; {remedy}")
+        if launcher.open is None:
+            yield self, Site(self.launch(plan))
+            return
+        request = Request(
+            self._read(), self.jobs, plan.device.type != "cpu", plan.folder, self.detaches,
+            adopt=lambda task: replace(task, folder=plan.folder.absolute()),
+        )  # fmt: skip
+        with launcher.open(request) as site:
+            yield replace(self, jobs=self.jobs or site.workers), site
+
+    @property
+    def is_away(self) -> bool:
+        """True if runs train where the sweep's folder may not be."""
+        return LAUNCHERS[self.launcher].is_away
 
     def checked(self) -> TrainingOptions:
         """The options, once :meth:`check` has found nothing wrong with them."""
@@ -68,7 +132,8 @@ class TrainingOptions:
         """
         if not (LAUNCHERS[self.launcher].isolates or _is_foreign(plan)):
             return 1
-        return max(1, min(self.jobs or len(gpus(plan.device)) or cores(), len(plan.pending)))
+        here = 0 if self.is_away else len(gpus(plan.device))
+        return max(1, min(self.jobs or here or cores(), len(plan.pending)))
 
     def launch(self, plan: Plan) -> Launch:
         """The function that trains: a user's code is isolated, as it may end its process; one worker may be spared."""

@@ -55,12 +55,14 @@ class Summary:
         statuses: by run_id, for every run that was asked for.
         trained: the number of runs that were trained now.
         interrupted: whether the user stopped it.
+        left: the number of stacks that are left to the jobs of a cluster.
     """
 
     folder: Path
     statuses: Mapping[str, str]
     trained: int
     interrupted: bool = False
+    left: int = 0
 
     @property
     def counts(self) -> dict[str, int]:

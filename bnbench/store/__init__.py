@@ -7,6 +7,7 @@ from bnbench.store.data_versions import data_versions
 from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
 from bnbench.store.foreign_files import foreign
+from bnbench.store.growth import Growth, Watcher, put_down
 from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import check_free, is_locked, locked
 from bnbench.store.merge_plan import CONFLICTS, Merged, Merging, merged_in_words
@@ -18,7 +19,7 @@ from bnbench.store.results import differing_results
 from bnbench.store.segment import Segment, log_file, spec_file
 from bnbench.store.silence import silences
 from bnbench.store.single_runs import SingleRun, load_single_runs
-from bnbench.store.state import rank
+from bnbench.store.state import rank, segment_rows
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
 from bnbench.store.tags import change_tag, check_tag, read_tags
 from bnbench.store.taking_over import take_over, taken_over
@@ -34,6 +35,7 @@ __all__ = [
     "RESULTS",
     "TRASH",
     "Found",
+    "Growth",
     "Merged",
     "Merging",
     "Pulse",
@@ -41,6 +43,7 @@ __all__ = [
     "Segment",
     "SingleRun",
     "Status",
+    "Watcher",
     "belongs_to_sweep",
     "change_tag",
     "check_free",
@@ -73,6 +76,7 @@ __all__ = [
     "merge_sweeps",
     "merged_in_words",
     "pulses",
+    "put_down",
     "rank",
     "read_history",
     "read_tags",
@@ -82,6 +86,7 @@ __all__ = [
     "renew",
     "restore",
     "restore_specs",
+    "segment_rows",
     "silences",
     "spec_file",
     "statuses",

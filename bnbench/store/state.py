@@ -58,6 +58,11 @@ def read_state(folder: Path, alive: bool | None = None) -> State:
     return state
 
 
+def segment_rows(folder: Path) -> dict[str, Row]:
+    """By run_id, the rows of a worker's folder that has no tables."""
+    return merge((), _read_segments(folder), folder / METRIC_SERIES.file).rows
+
+
 def merge(table: Iterable[Row], segments: Iterable[tuple[Path, Row]], metrics: Path) -> State:
     """The row that counts for each run: a result before a failure, a failure before a beginning, the later of equals.
 

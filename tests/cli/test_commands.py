@@ -1,5 +1,6 @@
 """The other commands, the program's start-up, and the public API."""
 
+import math
 import resource
 import runpy
 import subprocess
@@ -22,8 +23,8 @@ SMALL = ("model=mlp", "model.width=16", "epochs=1")
 def test_help_is_quick_and_never_loads_torch():
     code = "import sys, bnbench.cli; assert not {'torch', 'pandas', 'hydra', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-    times = []
-    for _ in range(5):  # seconds of the processor: other tests run at the same time
+    times = [math.inf]
+    while len(times) < 6 and min(times) >= 0.5:  # seconds of the processor: other tests run at the same time
         start = processor_seconds()
         subprocess.run([sys.executable, "-m", "bnbench", "--help"], check=True, stdout=subprocess.DEVNULL)
         times.append(processor_seconds() - start)

@@ -1,5 +1,6 @@
 """Completion: what a shell asks, and what it is answered."""
 
+import math
 import os
 import re
 import resource
@@ -158,7 +159,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("study run --scale g", ["gpu"]),
         ("sweep --launcher ", list(LAUNCHERS)),
         ("sweep --lanes ", ["auto", "off"]),
-        ("list ", [*KINDS, "probes", "settings", "studies"]),
+        ("list ", [*KINDS, "launchers", "probes", "settings", "studies"]),
         ("list no", ["norms"]),
         ("completion ", list(SHELL_NAMES)),
     ],
@@ -223,8 +224,8 @@ def test_the_key_is_pressed(results: Path, shell: str, line: str, completed: str
 def test_an_answer_needs_no_torch_and_little_time(results: Path, line: str) -> None:
     environment = {**os.environ, "_BNBENCH_COMPLETE": f"bnbench {line}"}
     command = [sys.executable, "-X", "importtime", "-c", PROGRAM]
-    seconds = []
-    for _ in range(3):
+    seconds = [math.inf]
+    while len(seconds) < 4 and min(seconds) >= 2 * CPU_SECONDS:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             command, cwd=results, env=environment, capture_output=True, text=True, timeout=60, check=False

@@ -14,6 +14,7 @@ import yaml
 
 from bnbench.cli import main
 from tests.conftest import Program, Result
+from tests.products import crossing
 
 Change = Callable[[Path], None]
 
@@ -286,17 +287,42 @@ def check_told(result: Result, code: int, *says: str) -> None:
         assert text in flat, told
 
 
+def tried_by_all(damage: str) -> bool:
+    """One damage of each file, and some of what is in them: all commands read a file by the same functions."""
+    first: dict[tuple[str, bool], str] = {}
+    for other, (name, *_) in (REFUSED | SERIES).items():
+        first.setdefault((name, other in REFUSED), other)
+    return damage in (*first.values(), "rows", "status=done", "metrics.csv without column step", "sweep.yaml lanes")
+
+
 @pytest.mark.parametrize("damage", [*REFUSED, *SERIES])
 def test_what_is_damaged_is_named(program: Program, results: Path, damage: str):
     name, change, says = (REFUSED | SERIES)[damage]
     read_by_all = damage in REFUSED
-    run, other = identity(results, "s"), identity(results, "healthy")
     for folder in DAMAGED:
         change(results / folder)
     before = snapshot(results)
     listed = program("ls")
     check_told(listed, int(read_by_all), "healthy 1 1 completed", *([says, f"results/s/{name}"] * read_by_all))
     assert listed.out.count("damaged: ") == len(DAMAGED) * read_by_all
+    run = identity(results, "s")
+    check_told(program("show", run), 2, f"no run starts with {run!r}", says, "not looked into: results/s: damaged: ")
+    is_met = read_by_all or name != "probes.csv"
+    check_told(program("report", "s"), 2 * is_met, *([says, f"results/s/{name} is damaged: "] * is_met))
+    check_told(program(*SWEEP), 2 * read_by_all, *([says, f"results/s/{name} is damaged: "] * read_by_all))
+    assert snapshot(results) == before
+
+
+@pytest.mark.parametrize(
+    "damage", [pytest.param(one, marks=() if tried_by_all(one) else crossing) for one in [*REFUSED, *SERIES]]
+)
+def test_what_is_damaged_is_named_by_every_command(program: Program, results: Path, damage: str):
+    name, change, says = (REFUSED | SERIES)[damage]
+    read_by_all = damage in REFUSED
+    run, other = identity(results, "s"), identity(results, "healthy")
+    for folder in DAMAGED:
+        change(results / folder)
+    before = snapshot(results)
     healthy = program("show", other)
     check_told(healthy, int(read_by_all), f"run_id {other}")
     assert healthy.err.count("not looked into: ") == len(DAMAGED) * read_by_all

@@ -20,6 +20,32 @@ try:
 finally:
     open("loaded.json", "w").write(json.dumps(sorted(sys.modules)))
 """
+PROGRAMS = """
+import json, os, sys
+import bnbench.cli
+for library in ("hydra", "jinja2", "pandas", "rich.console", "scipy.stats", "typer", "yaml"):
+    __import__(library)
+slow = set(json.loads(sys.argv[1]))
+for place, words in enumerate(json.loads(sys.argv[2])):
+    if os.fork():
+        os.wait()
+        continue
+    said = os.open(f"said-{place}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(said, stream)
+    sys.argv = ["bnbench", *words]
+    code = "no end"
+    try:
+        bnbench.cli.main()
+    except SystemExit as end:
+        code = end.code or 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with open(f"end-{place}", "w") as stream:
+        json.dump([code, sorted(slow & set(sys.modules))], stream)
+    os._exit(0)
+"""
+"""Each command in a copy of a process that has imported libraries, but none of the slow modules."""
 SLOW = {"torch", "torchvision", "torch._dynamo"}
 SWEEP = ("sweep", "--name", "s", "norm=none,batch", "model=mlp", "dataset=digits", "epochs=1", "seed=0,1")
 
@@ -52,53 +78,72 @@ def results(compiled: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (0, "--help"),
-        (0, "sweep --help"),
-        (0, "completion bash"),
-        (0, "list settings"),
-        (0, "list norms"),
-        (0, "list models"),
-        (0, "list datasets"),
-        (0, "list optims"),
-        (0, "list schedules"),
-        (0, "list probes"),
-        (0, "list studies"),
-        (0, "study list"),
-        (0, "ls"),
-        (0, "show RUN"),
-        (0, "ls s norm=none seed=range(2)"),
-        (0, "diff RUN RUN"),
-        (0, "merge s both"),
-        (0, "tag RUN best"),
-        (0, "rm --empty-trash --yes"),
-        (2, "rename s s"),
-        (2, "rm absent"),
-        (2, "restore absent"),
-        (2, "export s --to tables --out x"),
-        (0, "report s"),
-        (0, " ".join((*SWEEP, "--dry-run"))),
-        (2, "report t"),
-        (2, "list norm"),
-        (2, "sweep --name bad nrom=batch"),
-        (2, "sweep --name bad norm=bacth"),
-        (2, "sweep --name bad lr=high"),
-        (2, "sweep --name bad norm=group norm.groups=x"),
-        (2, "sweep --name bad norm=group norm.group=4"),
-        (2, "sweep --name bad --exclude nrom=batch"),
-        (2, "sweep --name bad --plugin nowhere.py norm=mine"),
-        (2, "list norms --plugin nowhere.py"),
-        (2, "run --from nowhere.yaml"),
-        (2, "run norm=bacth"),
-        (2, "study show small_bacth"),
-        (2, "study run small_batch nrom=batch"),
-    ],
-)
-def test_no_torch(results: Path, code: int, words: str):
+COMMANDS = [
+    (0, "--help"),
+    (0, "sweep --help"),
+    (0, "completion bash"),
+    (0, "list settings"),
+    (0, "list norms"),
+    (0, "list models"),
+    (0, "list datasets"),
+    (0, "list optims"),
+    (0, "list schedules"),
+    (0, "list probes"),
+    (0, "list studies"),
+    (0, "study list"),
+    (0, "ls"),
+    (0, "show RUN"),
+    (0, "ls s norm=none seed=range(2)"),
+    (0, "diff RUN RUN"),
+    (0, "merge s both"),
+    (0, "tag RUN best"),
+    (0, "rm --empty-trash --yes"),
+    (2, "rename s s"),
+    (2, "rm absent"),
+    (2, "restore absent"),
+    (2, "export s --to tables --out x"),
+    (0, "report s"),
+    (0, " ".join((*SWEEP, "--dry-run"))),
+    (2, "report t"),
+    (2, "list norm"),
+    (2, "sweep --name bad nrom=batch"),
+    (2, "sweep --name bad norm=bacth"),
+    (2, "sweep --name bad lr=high"),
+    (2, "sweep --name bad norm=group norm.groups=x"),
+    (2, "sweep --name bad norm=group norm.group=4"),
+    (2, "sweep --name bad --exclude nrom=batch"),
+    (2, "sweep --name bad --plugin nowhere.py norm=mine"),
+    (2, "list norms --plugin nowhere.py"),
+    (2, "run --from nowhere.yaml"),
+    (2, "run norm=bacth"),
+    (2, "study show small_bacth"),
+    (2, "study run small_batch nrom=batch"),
+]
+"""With their exit codes; RUN is a run of the sweep."""
+
+
+End = tuple[int, list[str], str]
+"""The exit code of a command, the slow modules that it has loaded, and what it said."""
+
+
+@pytest.fixture(scope="module")
+def ends(results: Path) -> dict[str, End]:
+    """How each command ended."""
     run = next((results / "results" / "s" / "specs").glob("*.yaml")).stem
-    assert not loaded(results, *(run if word == "RUN" else word for word in words.split()), code=code)
+    lines = [[run if word == "RUN" else word for word in words.split()] for _, words in COMMANDS]
+    done = call(results, "-c", PROGRAMS, json.dumps([*SLOW]), json.dumps(lines))
+    assert done.returncode == 0, done.stderr
+    return {
+        words: (*json.loads((results / f"end-{place}").read_text()), (results / f"said-{place}").read_text())
+        for place, (_, words) in enumerate(COMMANDS)
+    }
+
+
+@pytest.mark.parametrize(("code", "words"), COMMANDS)
+def test_no_torch(ends: dict[str, End], code: int, words: str):
+    *end, said = ends[words]
+    assert end == [code, []], said
+    assert said.strip()
 
 
 @pytest.mark.parametrize(

@@ -174,12 +174,12 @@ IMPATIENT = (
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(("place", "says"), [
-    ("planning", "note: nothing heard from norm=loops model=mlp dataset=digits for "),
-    ("dividing", "nothing from norm=loops model=mlp dataset=digits seed=0 and 1 other run for "),
+    ("planning", "note: nothing heard from norm=sleeps model=mlp dataset=digits for "),
+    ("dividing", "nothing from norm=sleeps model=mlp dataset=digits seed=0 and 1 other run for "),
 ])  # fmt: skip
 def test_a_silent_arm_is_named_and_can_be_interrupted(tmp_path: Path, place: str, says: str):
     before, output = warm.living(), tmp_path / "output"
-    words = ["sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, "norm=batch,raises,loops", "seed=0,1"]
+    words = ["sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, "norm=batch,raises,sleeps", "seed=0,1"]
     with output.open("w") as stream:
         process = warm.Popen(
             [sys.executable, "-uc", IMPATIENT, *words], cwd=tmp_path, stdout=stream, stderr=stream,

@@ -6,10 +6,11 @@ import math
 
 import pytest
 
-from bnbench.comparison import Arm, Asked, ask
+from bnbench.comparison import Arm, Asked, Comparison, ask, dossier_report, short_report
 from bnbench.comparison.course import Dossier
 from bnbench.comparison.overview import overview
 from bnbench.comparison.ranks import Rank
+from bnbench.schema import Known
 from bnbench.stats import Decision, Interval, Verdict
 from bnbench.study import Row
 from bnbench.study.questions import load_questions
@@ -31,7 +32,9 @@ def _row(asked: Asked, place: int, verdict: Verdict) -> Row:
     decision = Decision(
         verdict, "", 0.0, Interval(0, 0), None, 1.0, 1.0, 1.0, 1.0, n=2, estimand="mean", divergence=None
     )
-    return Row("small_batch", asked.study.claims[place], decision, 0.0, math.nan, math.nan, {}, {}, {})
+    claim = asked.study.claims[place]
+    centres = dict.fromkeys(claim.groups, 0.9)
+    return Row("small_batch", claim, decision, 0.0, math.nan, math.nan, centres, {}, {})
 
 
 def _dossier(asked: Asked) -> Dossier:
@@ -57,6 +60,17 @@ def test_the_sentence_names_the_best_first():
     assert overview([asked], _dossier(asked)).notes == (expected,)
 
 
+def test_an_arm_without_a_value_is_said_to_have_none():
+    """As one that cannot be built in a question's network: its verdict is inconclusive, but nothing was asked of it."""
+    asked = _asked([*VERDICTS], ["batch"])
+    dossier = _dossier(asked)
+    placed = {arm: rank for arm, rank in dossier.ranks[asked.name, "interaction"].items() if arm != "none"}
+    dossier.ranks[asked.name, "interaction"] = placed
+    view = overview([asked], dossier)
+    assert view.notes[0].endswith("no difference: ws; without a value: none.")
+    assert {row[0].value: row[1].words for row in view.tables[0].rows}["none"] == "n/a"
+
+
 @pytest.mark.parametrize(
     ("arms", "rivals"), [(["layer", "rms"], ["batch"]), (["layer", "rms", "ws"], ["batch", "none"])]
 )
@@ -64,3 +78,13 @@ def test_few_arms_or_several_rivals_have_tables_of_their_own(arms: list[str], ri
     asked = _asked(arms, rivals)
     dossier = Dossier(rows={asked.name: [_row(asked, place, "inconclusive") for place in range(len(asked.pairs))]})
     assert not overview([asked], dossier).tables
+
+
+def test_a_dossier_of_many_arms_begins_with_the_sentences_of_its_readings():
+    asked = _asked([*VERDICTS], ["batch"])
+    arms = tuple(Arm(name, (f"norm={name}",)) for name in [*VERDICTS, "batch"])
+    report = dossier_report(Comparison(arms, (asked,), "smoke"), _dossier(asked), {}, Known(), "bnbench compare ...")
+    assert report.title == "Comparison of 5 arms" and report.views[0].title == "Overview"
+    assert report.summary == overview([asked], _dossier(asked)).notes
+    short = short_report(report)
+    assert short.summary == report.summary and [view.title for view in short.views] == ["Overview"]

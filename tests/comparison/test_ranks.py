@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnbench.comparison.ranks import Rank, rank_columns
+from bnbench.comparison.ranks import Rank, rank_columns, ranks
+from bnbench.study.questions import load_questions
 
 REPLICATES = 40
 
@@ -39,6 +40,16 @@ def test_the_interval_holds_the_true_place_as_often_as_it_says():
         found = rank_columns(values, higher_is_better=False, median=False, seed=0)
         held += sum(found[str(arm)].low <= arm + 1 <= found[str(arm)].high for arm in range(4))
     assert held / 800 >= 0.93
+
+
+def test_an_arm_without_values_has_no_place_and_takes_none_away():
+    """As one that fails at a question: the others are ranked by all replicates that they have."""
+    (question,) = load_questions(["small_batch"])
+    values = _values(a=0, b=10, c=20).assign(failed=np.nan)
+    assert ranks(values, question.readings[0]) == {"a": Rank(3, 3, 3), "b": Rank(2, 2, 2), "c": Rank(1, 1, 1)}
+    values.loc[0, "a"] = np.nan
+    assert ranks(values, question.readings[0])["a"] == Rank(3, 3, 3)
+    assert ranks(values[:0], question.readings[0]) == {}
 
 
 @pytest.mark.parametrize("worst", [np.inf])

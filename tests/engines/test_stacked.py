@@ -21,7 +21,7 @@ from bnbench.spec import RunSpec, Sgd
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.norms.refusals import is_expected
-from tests.products import products, whole
+from tests.products import crossing, products, whole
 
 SHORT = ("model=mlp", "model.width=16", "precision=fp64", "steps=20")
 
@@ -110,10 +110,16 @@ def small(data: Data, count: int) -> Data:
 
 RESNET18, MOBILENET = "torchvision model.name=resnet18", "torchvision model.name=mobilenet_v2"
 ON_RESNET18 = [
-    pytest.param(RESNET18, norm, marks=() if norm in ("batch", "ws", "fixup", "evonorm_b0") else whole)
+    pytest.param(
+        RESNET18,
+        norm,
+        marks=() if norm in ("batch", "fixup", "evonorm_b0") else crossing if norm == "ws" else whole,
+    )
     for norm in NORMS
 ]
-"""Residual networks of torchvision: what is put in the place of norms, of convolutions, of branches, and a refusal."""
+"""Residual networks of torchvision: what is put in the place of norms, of branches, and a refusal; computed weights are
+tried in a ResNet of ours, and in MobileNetV2.
+"""
 ON_MOBILENET = [
     pytest.param(MOBILENET, norm, marks=() if norm in ("batch", "spectral", "evonorm_b0") else whole) for norm in NORMS
 ]

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bnbench.launch import Spent
+from bnbench.launch import Line, Spent
 
 
 def square(number: int) -> int:
@@ -138,3 +138,25 @@ def leave_behind(how: str) -> int:
     if how == "die":
         os._exit(3)
     return child
+
+
+def count_on(most: int, line: Line) -> int:
+    """Tell of each number, from where an interrupted attempt has ended; the first attempt gets stuck after two."""
+    for number in range(len(line.earlier), most):
+        line(number)
+        if not line.earlier and number == 1:
+            time.sleep(120)
+    return most
+
+
+def machine_of(task: Any) -> int:
+    time.sleep(0.2)
+    return os.getppid()
+
+
+def stay(task: tuple[Path, float]) -> float:
+    """Tell that it has begun, and stay for some seconds."""
+    folder, seconds = task
+    (folder / str(os.getpid())).touch()
+    time.sleep(seconds)
+    return seconds

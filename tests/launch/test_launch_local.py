@@ -43,20 +43,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(
-    ("how", "error"),
-    [
-        ("exit", "the worker process ended with exit code 7"),
-        ("kill", "the worker process was ended by SIGKILL (often the system's answer to a lack of memory)"),
-        ("realtime", f"the worker process was ended by signal {signal.SIGRTMIN + 1}"),
-    ],
-)
-def test_a_worker_that_dies_loses_only_its_own_task(how: str, error: str) -> None:
-    plans = ["live", how, "live", "live", how, "live"]
-    ends = sorted(local(tasks.die, plans, 2), key=lambda done: done.index)
-    assert [done.error for done in ends] == [error if plan == how else None for plan in plans]
-
-
 def test_a_worker_that_dies_after_its_task_loses_none() -> None:
     values = []
     for done in local(tasks.die, ["later", "live", "live"], 1):
@@ -72,25 +58,6 @@ def test_workers_that_cannot_start_are_told_and_not_waited_for(monkeypatch: pyte
     ends = list(local(tasks.square, [1, 2, 3], 2))
     assert sorted(done.index for done in ends) == [0, 1, 2]
     assert {done.error for done in ends} == {"the worker process ended with exit code 4"}
-
-
-def test_a_value_that_does_not_travel_is_an_error_of_its_task() -> None:
-    ends = sorted(local(tasks.answer, ["function", "x", "unloadable", "y"], 1), key=lambda done: done.index)
-    assert [done.value for done in ends] == [None, "x", None, "y"]
-    assert "<lambda>" in str(ends[0].error)
-    assert ends[2].error == "EOFError: no such thing"
-
-
-def test_a_task_that_does_not_travel_is_an_error_of_its_own() -> None:
-    ends = sorted(local(tasks.answer, [lambda: None, "x", tasks.Unloadable(), "y"], 2), key=lambda done: done.index)
-    assert [done.value for done in ends] == [None, "x", None, "y"]
-    assert "<lambda>" in str(ends[0].error)
-    assert ends[2].error == "EOFError: no such thing"
-
-
-def test_a_task_and_a_value_larger_than_any_buffer() -> None:
-    text = "x" * 5_000_000
-    assert [done.value for done in local(tasks.answer, [text, text, text], 2)] == [text] * 3
 
 
 def test_workers_are_used_again_and_no_more_than_allowed() -> None:
@@ -133,15 +100,6 @@ def test_a_spent_process_has_no_further_task() -> None:
     assert [(done.value[0], done.error) for done in ends] == [(number, None) for number in range(1, 7)]
     processes = [done.value[1] for done in ends]
     assert len(set(processes)) == 4 and processes[1] == processes[2] and processes[3] == processes[4]
-
-
-def test_what_a_function_tells_is_heard_before_its_end() -> None:
-    heard: list[int] = []
-    ends = list(local(tasks.count_up, [3, -2, 1], 1, heard=heard.append))
-    assert heard == [0, 1, 2, 0, 1, 0]
-    assert [(done.value, done.error) for done in ends] == [
-        (3, None), (None, "the worker process ended with exit code 3"), (1, None),
-    ]  # fmt: skip
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -27,7 +27,7 @@ from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import MODELS, alone, assert_equal, lanes_of, short, small, stacked, usual
 from tests.native.test_compilation import forget
-from tests.products import products, whole
+from tests.products import crossing, products, whole
 
 NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
 """Norms that the compiled code knows."""
@@ -49,13 +49,20 @@ def proof(spec: RunSpec, data: Data, batch: int = 8) -> str | None:
 
 
 AS_ELSEWHERE = ("l1_batch", "dyt", "evonorm_b0")
-"""Translated norms that take long to compile for images, and are tried in vectors, by test_guard.py or in a ResNet."""
+"""Translated norms that take long to compile for images, and are tried in vectors or by test_guard.py."""
+
+
+def _marks(model: str, norm: str) -> tuple[pytest.MarkDecorator, ...]:
+    """ResNets of translated layers are tried by test_guard.py, and images of what activates with another norm."""
+    if (model, norm) == ("resnet20", "evonorm_b0"):
+        return (crossing,)
+    return (whole,) if model == "cnn" and norm in AS_ELSEWHERE else ()
 
 
 @pytest.mark.parametrize(
     ("model", "norm"),
     [
-        pytest.param(model, norm, marks=whole if model == "cnn" and norm in AS_ELSEWHERE else pair.marks)
+        pytest.param(model, norm, marks=_marks(model, norm) or pair.marks)
         for pair in products(["mlp", "cnn", "resnet20"])
         for model, norm in [pair.values]
     ],

@@ -45,7 +45,7 @@ def test_types_do_not_depend_on_what_happens_to_be_there(tmp_path: Path) -> None
     enter_runs(tmp_path, [], {}, {})
     assert load_runs(tmp_path).empty
     nothing, no_metrics = load_runs(tmp_path), load_metrics(tmp_path)
-    enter_runs(tmp_path, [make_spec(0)], {}, {})
+    enter_runs(tmp_path, [make_spec(0)], {}, {}, {run_id(make_spec(0)): 0})
     planned = load_runs(tmp_path)
     train(tmp_path, make_spec(0), "one")
     finished, metrics = load_runs(tmp_path), load_metrics(tmp_path)

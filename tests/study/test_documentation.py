@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 
 from bnbench.study import MEASURES
+from tests import warm
 from tests.conftest import Program
 
 TEXT = (Path(__file__).parents[2] / "docs/studies.md").read_text()
@@ -36,7 +36,7 @@ def test_a_row_can_be_recomputed_by_hand(program: Program, tmp_path: Path):
     row = pd.read_csv("results/study-scorecard-cpu-layer_norm.csv").iloc[0]
     assert row["n"] == 10 and "end of the grid" not in row["reason"], row["reason"]
     (tmp_path / "by_hand.py").write_text(script)
-    done = subprocess.run([sys.executable, "by_hand.py"], capture_output=True, text=True, check=False, timeout=120)
+    done = warm.run([sys.executable, "by_hand.py"], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     _, effect, _, p, _, n = done.stdout.split()
     assert (effect, n) == (f"{row['effect']:.6f}", "10") and float(p) <= row["raw_p"] + 1e-6 <= row["p"] + 2e-6

@@ -1,0 +1,175 @@
+"""Tasks that outlive the program: each has a folder that its job and whoever collects it can both reach."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import signal
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from typing import Any
+
+from bnbench.errors import described
+from bnbench.launch.host import Named, named
+from bnbench.launch.launcher import Done, Line, Spent
+from bnbench.launch.processes import local
+from bnbench.launch.starting import prestart
+
+TASK, TOLD, END, JOB, PROCESS = "task", "told", "end", "job", "process"
+"""The files of an errand: what to do, what was told on the way, what it came to, which job has it, and its process."""
+HEAD = 8
+"""Bytes in front of each value that was told: how many it has."""
+OF_THE_JOB = {signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+"""Signals by which a cluster warns all processes of a job; the job's first process alone answers them."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A task in a folder of its own. Called, it is carried out, in a process that may die of it.
+
+    What an interrupted attempt has told is handed to the next one.
+
+    Attributes:
+        folder: of this errand alone.
+    """
+
+    folder: Path
+
+    def __call__(self) -> None:
+        """Carry it out, and leave the end in its folder."""
+        self._write(PROCESS, str(os.getpid()).encode())
+        _start_deaf_workers()
+        (done,) = local(_carry_out, [self], 1)
+        self._write(END, pickle.dumps((done.value, done.error)))
+
+    def checkpoint(self) -> Any:
+        """The same errand again, as submitit asks for it at an interruption."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self)
+
+    def read_task(self) -> tuple[Named, Any, bool]:
+        """The function, its task, and whether it tells."""
+        function, task, tells = pickle.loads((self.folder / TASK).read_bytes())
+        return function, task, tells
+
+    def tell(self, value: Any) -> None:
+        """Add a value to those that are told; when this returns, nothing can lose it."""
+        content = bytes(ForkingPickler.dumps(value))
+        with (self.folder / TOLD).open("ab", buffering=0) as stream:
+            stream.write(len(content).to_bytes(HEAD, "big") + content)
+            os.fsync(stream.fileno())
+
+    def told(self, start: int = 0) -> Iterator[tuple[Any, int]]:
+        """The values that were told from a place in the file on, each with the place behind it."""
+        try:
+            with (self.folder / TOLD).open("rb") as stream:
+                stream.seek(start)
+                while len(head := stream.read(HEAD)) == HEAD:
+                    size = int.from_bytes(head, "big")
+                    if len(content := stream.read(size)) < size:
+                        return
+                    yield pickle.loads(content), stream.tell()
+        except FileNotFoundError:
+            return
+
+    def cut(self) -> list[Any]:
+        """The values that were told; what an interruption has torn is cut off."""
+        values, end = [], 0
+        for value, end in self.told():  # noqa: B007 - the last one counts
+            values.append(value)
+        if (self.folder / TOLD).exists():
+            os.truncate(self.folder / TOLD, end)
+        return values
+
+    def end(self, index: int) -> Done | None:
+        """The end, as of a task of an index; None as long as there is none."""
+        try:
+            value, error = pickle.loads((self.folder / END).read_bytes())
+        except FileNotFoundError:
+            return None
+        try:
+            return Done(index, pickle.loads(value) if error is None else None, error)
+        except Exception as problem:
+            return Done(index, None, described(problem))
+
+    @property
+    def job(self) -> str | None:
+        """The job that has it; None if none was told of."""
+        return self._read(JOB)
+
+    @property
+    def process(self) -> int | None:
+        """The process that carries it out, on the machine where that is; None if none has begun."""
+        return int(text) if (text := self._read(PROCESS)) else None
+
+    def give(self, job: str) -> None:
+        """Note the job that has it."""
+        self._write(JOB, job.encode())
+
+    def forget(self) -> None:
+        """Remove its folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self, name: str) -> str | None:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def _write(self, name: str, content: bytes) -> None:
+        coming = self.folder / f".{name}"
+        with coming.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        coming.replace(self.folder / name)
+
+
+def new_errand(folder: Path, function: Callable[..., Any], task: Any, tells: bool) -> Errand:
+    """An errand in a new folder inside one. Raises what pickling the task raises."""
+    content = bytes(ForkingPickler.dumps((named(function), task, tells)))
+    errand = Errand(folder / uuid.uuid4().hex[:12])
+    errand.folder.mkdir(parents=True)
+    errand._write(TASK, content)
+    return errand
+
+
+def errands_in(folder: Path) -> Sequence[Errand]:
+    """The errands that have a job, of this user alone: what others have written is not unpickled."""
+    places = sorted(path.parent for path in folder.glob(f"*/{JOB}"))
+    return [Errand(place) for place in places if all(_is_safe(place / name) for name in (TASK, TOLD, END))]
+
+
+def _is_safe(path: Path) -> bool:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return True
+    return status.st_uid == os.geteuid()
+
+
+def _carry_out(errand: Errand) -> bytes:
+    """Call the function of an errand; its value, pickled, as it is nothing to the process of the job."""
+    function, task, tells = errand.read_task()
+    line = (Line(errand.tell, errand.cut()),) if tells else ()
+    try:
+        return bytes(ForkingPickler.dumps(function(task, *line)))
+    except Spent as end:
+        raise Spent(bytes(ForkingPickler.dumps(end.value)), end.reason) from None
+
+
+def _start_deaf_workers() -> None:
+    """Begin what starts worker processes so that neither it nor they see the signals of the job."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_JOB)
+    try:
+        resource_tracker.ensure_running()  # which unblocks some of them
+        signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_JOB)
+        prestart(__name__)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

@@ -1,0 +1,149 @@
+"""The machines of a cluster, held against this one before anything is trained there, and given the data they lack."""
+
+from __future__ import annotations
+
+import platform
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.imports import imported_whole
+from bnbench.launch import Done, Site
+from bnbench.notices import step
+from bnbench.plugin_source import Plugin
+from bnbench.session.plan import Plan
+from bnbench.text import plural
+
+PACKAGES = ("bnbench", "torch")
+MOST_BYTES = 4 * 2**30
+"""Bytes of data that are sent to machines at most."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The questions to a machine.
+
+    Attributes:
+        plugin: is executed, to see that all is there that it imports.
+        files: of the datasets, with their sizes in bytes.
+    """
+
+    plugin: Plugin | None
+    files: Mapping[Path, int]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine as it is found.
+
+    Attributes:
+        versions: of Python and of packages; of one that is not there it is empty.
+        missing: the files that are not there.
+        problem: why a plugin or a file cannot be used there; empty if all can.
+    """
+
+    versions: Mapping[str, str]
+    missing: tuple[Path, ...] = ()
+    problem: str = ""
+
+
+def examine(visit: Visit) -> Machine:
+    """This machine; called on each of a cluster."""
+    problem = ""
+    if visit.plugin is not None:
+        from bnbench.components import components
+
+        try:
+            components(visit.plugin)
+        except BnbenchError as error:
+            problem = str(error)
+    missing = tuple(path for path in visit.files if not path.exists())
+    other = [path for path, size in visit.files.items() if path not in missing and path.stat().st_size != size]
+    problem = problem or (f"{other[0]} is another file there; copy the one from here, or remove it" if other else "")
+    return Machine({"python": _python(), **{name: _version(name) for name in PACKAGES}}, missing, problem)
+
+
+def receive(files: Mapping[Path, bytes]) -> str:
+    """Write files that are not there; the reason why one cannot be written, or nothing. Called on machines."""
+    for path, content in files.items():
+        coming = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+        try:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                coming.write_bytes(content)
+                coming.replace(path)
+        except OSError as error:
+            return f"{path} cannot be written there ({error.strerror}); copy it there, or name another folder by --data"
+    return ""
+
+
+def check_machines(plan: Plan, site: Site) -> None:
+    """Refuse a cluster on whose machines runs would train otherwise than here, or not at all; send data they lack.
+
+    Raises:
+        InvalidRequest: listing the machines, with what is there and here.
+    """
+    if site.ask_each is None:
+        return
+    step("looking at the machines of the cluster")
+    plugin = plan.components.plugin if any(spec.plugin for spec in plan.pending.values()) else None
+    files = _data_files(plan)
+    visit = Visit(plugin, {path: path.stat().st_size for path in files})
+    answers = site.ask_each(examine, visit)
+    problems = [problem for name, done in answers for problem in _problems(name, done, examine(Visit(None, {})))]
+    lacking = {name: done.value.missing for name, done in answers if isinstance(done.value, Machine)}
+    if not problems and any(lacking.values()):
+        missing = sorted({path for paths in lacking.values() for path in paths})
+        problems += _send(site, missing, {name for name, paths in lacking.items() if paths})
+    if problems:
+        raise InvalidRequest(problems)
+
+
+def _data_files(plan: Plan) -> Sequence[Path]:
+    """The files of the datasets of the pending runs."""
+    imported_whole("bnbench.data.fingerprint")
+    from bnbench.data.fingerprint import dataset_files
+
+    choices = dict.fromkeys(spec.dataset for spec in plan.pending.values())
+    return [path for choice in choices for path in dataset_files(choice, plan.data) if path.exists()]
+
+
+def _problems(name: str, done: Done, here: Machine) -> Iterator[str]:
+    """The problems with a machine, by what it has answered."""
+    if not isinstance(done.value, Machine):
+        yield f"node {name}: bnbench cannot be called there: {done.error}"
+        return
+    for key, there in done.value.versions.items():
+        if there != here.versions[key]:
+            yield f"node {name}: {key} {there or 'is missing'} there, {here.versions[key]} here; install the same"
+    if done.value.problem:
+        yield f"node {name}: {done.value.problem}"
+
+
+def _send(site: Site, files: Sequence[Path], names: set[str]) -> Iterator[str]:
+    """Send files to machines, which have them at the same place then; the problems with it."""
+    assert site.ask_each is not None, "it was asked before"
+    size = sum(path.stat().st_size for path in files)
+    if size > MOST_BYTES:
+        lack = f"lacks {plural(len(files), 'file')} of data, {size / 2**30:,.1f} GiB, such as {files[0]}"
+        yield from (f"node {name}: {lack}; copy them there, at most {MOST_BYTES >> 30} GiB are sent" for name in names)
+        return
+    step(f"sending data to {plural(len(names), 'machine')}")
+    for name, done in site.ask_each(receive, {path: path.read_bytes() for path in files}, names):
+        if problem := done.error or done.value:
+            yield f"node {name}: {problem}"
+
+
+def _python() -> str:
+    return ".".join(platform.python_version_tuple()[:2])
+
+
+def _version(name: str) -> str:
+    """The version of a package, without the name of its build."""
+    try:
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:
+        return ""

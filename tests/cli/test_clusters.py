@@ -1,0 +1,244 @@
+"""Sweeps that train on clusters: the same tables as here, whatever becomes of machines, jobs and programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Program
+from tests.launch.test_launch_ray import named_here
+from tests.launch.test_launch_slurm import tree
+
+pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray]'")
+pytest.importorskip("submitit", reason="it is not installed: pip install 'bnbench[slurm]'")
+
+SMALL = ("model=mlp", "model.width=8", "norm=none,batch", "batch_size=32", "lr=0.1", "seed=0,1", "epochs=2")
+LONG = ("model=mlp", "model.width=8", "norm=none,batch", "seed=0,1", "epochs=400", "evaluate.every=20")
+SLURM = ("--launcher", "slurm", "launcher.cluster=local", "--jobs", "2")
+WHERE = {"ray": ("--launcher", "ray", "--jobs", "2"), "slurm": SLURM}
+PLUGIN = """
+import HELPER
+from torch import Tensor, nn
+
+class Mine(nn.Module):
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(0)
+
+NORMS = {"mine": Mine}
+"""
+DEADLY = """
+import os
+import signal
+import torch
+from torch import Tensor, nn
+
+class Deadly(nn.Module):
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.unlucky, self.calls = torch.rand(()).item() > 0.85, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += self.training
+        if self.unlucky and self.calls > 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x - x.mean(0)
+
+NORMS = {"deadly": Deadly}
+"""
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A cluster whose head has no room for workers, at RAY_ADDRESS."""
+    from bnbench.launch.ray_settings import imported_ray
+
+    imported_ray()
+    from ray.cluster_utils import Cluster
+
+    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    monkeypatch.setenv("RAY_ADDRESS", there.address)
+    yield there
+    there.shutdown()
+
+
+def rows(sweep: str, table: str = "runs") -> list[dict[str, str]]:
+    with Path(f"results/{sweep}/{table}.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def numbers(sweep: str) -> dict[str, tuple[str, ...]]:
+    kept = ("status", "steps_done", "train_loss", "val_loss", "test_loss", "test_accuracy")
+    return {row["run_id"]: tuple(row[column] for column in kept) for row in rows(sweep)}
+
+
+def metrics(sweep: str) -> list[str]:
+    return sorted(Path(f"results/{sweep}/metrics.csv").read_text().splitlines())
+
+
+def contents(sweep: str, kind: str) -> dict[str, Any]:
+    """By name, the files of a kind; of weights the numbers and, in any order, what is known of them."""
+    found: dict[str, Any] = {}
+    for path in Path(f"results/{sweep}/{kind}").iterdir():
+        content = path.read_bytes()
+        if kind == "weights":
+            end = 8 + int.from_bytes(content[:8], "little")
+            found[path.name] = json.loads(content[8:end]), content[end:]
+        else:
+            found[path.name] = content
+    return found
+
+
+def in_mid_sweep(sweep: str, act: Callable[[], None]) -> threading.Thread:
+    """Begin a thread that does something once a sweep has measured something."""
+
+    def wait_and_act() -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if any(path.stat().st_size > 300 for path in Path(f"results/{sweep}/segments").glob("*.metrics.csv")):
+                break
+            time.sleep(0.1)
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", WHERE)
+def test_the_tables_are_those_of_this_machine(program: Program, where: str) -> None:
+    words = (*SMALL, "probes=[gradient_flow]", "--save-weights")
+    assert program("sweep", "--name", "here", *words, "--launcher", "inline").code == 0
+    said = program("sweep", "--name", "there", *words, *WHERE[where])
+    assert (said.code, said.err) == (0, ""), said.err
+    assert numbers("there") == numbers("here") and metrics("there") == metrics("here")
+    assert sorted(map(str, rows("there", "probes"))) == sorted(map(str, rows("here", "probes")))
+    assert contents("there", "specs") == contents("here", "specs")
+    assert contents("there", "weights") == contents("here", "weights") and len(contents("there", "weights")) == 4
+    assert not Path("results/there/.jobs").exists()
+
+
+@pytest.mark.slow
+def test_the_runs_of_a_lost_machine_are_trained_elsewhere(program: Program, cluster: Any) -> None:
+    nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
+    assert program("sweep", "--name", "here", *LONG, "--launcher", "inline").code == 0
+    thread = in_mid_sweep("there", lambda: cluster.remove_node(nodes[1], allow_graceful=False))
+    said = program("sweep", "--name", "there", *LONG, "--launcher", "ray")
+    thread.join()
+    assert said.code == 0 and "4 completed" in said.out, said
+    assert numbers("there") == numbers("here") and metrics("there") == metrics("here")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", WHERE)
+def test_a_run_that_kills_its_worker_fails_alone(program: Program, tmp_path: Path, where: str) -> None:
+    Path("plugin.py").write_text(DEADLY)
+    words = ("norm=deadly", "model=mlp", "model.depth=1", "model.width=8", "steps=20", "epochs=null", "batch_size=16")
+    said = program("sweep", "--name", "s", "--plugin", "plugin.py", *words, "seed=8,9,10,11", *WHERE[where])
+    assert said.code == 1, said
+    status = {row["seed"]: (row["status"], row["error"]) for row in rows("s")}
+    assert {seed for seed, (one, _) in status.items() if one == "completed"} == {"8", "10", "11"}
+    assert "SIGKILL" in status["9"][1] and list(Path("results/s/logs").iterdir())
+
+
+@pytest.mark.slow
+def test_machines_that_differ_are_refused_by_name(program: Program, cluster: Any, tmp_path: Path) -> None:
+    """One node finds another torch, and none of them what the plugin imports, which only this program can."""
+    (tmp_path / "there/torch-9.9.dist-info").mkdir(parents=True)
+    (tmp_path / "there/torch-9.9.dist-info/METADATA").write_text("Name: torch\nVersion: 9.9\n")
+    cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(tmp_path / "there")})
+    said = program("sweep", "--name", "s", *SMALL, "--launcher", "ray")
+    assert said.code == 2 and "torch 9.9 there" in said.err and " here; install the same" in said.err, said
+    assert "node " in said.err and not Path("results/s").exists() and "Traceback" not in said.err
+
+
+@pytest.mark.slow
+def test_a_machine_without_what_a_plugin_imports_is_named(
+    program: Program, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/only_this_machine_has_it.py").touch()
+    Path("plugin.py").write_text(PLUGIN.replace("HELPER", "only_this_machine_has_it"))
+    cluster.add_node(num_cpus=1)
+    words = ["sweep", "--name", "s", "--plugin", "plugin.py", *SMALL[:2], "norm=mine", "--launcher", "ray"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bnbench", *words], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "here")},
+    )  # fmt: skip
+    assert done.returncode == 2 and "node " in done.stderr, done
+    assert "No module named 'only_this_machine_has_it'" in done.stderr and not Path("results/s").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", WHERE)
+def test_an_interrupted_sweep_leaves_no_process_and_goes_on(program: Program, where: str) -> None:
+    words = ("sweep", "--name", "s", *LONG, *WHERE[where])
+    with subprocess.Popen(
+        [sys.executable, "-m", "bnbench", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        below: list[int] = []
+
+        def interrupt() -> None:
+            below.extend(tree(process.pid))
+            os.killpg(process.pid, signal.SIGINT)
+
+        in_mid_sweep("s", interrupt).join()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in out and "Traceback" not in out + err, (out, err)
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{one}").exists() for one in below) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{one}").exists() for one in below) and not named_here("bnbench-ray-")
+    assert program("sweep", "--name", "s", *LONG, *WHERE[where]).code == 0
+    assert {row["status"] for row in rows("s")} == {"completed"}
+
+
+@pytest.mark.slow
+def test_a_detached_sweep_is_collected_by_the_same_command(program: Program) -> None:
+    words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", *SMALL, *SLURM]
+    left = subprocess.run([*words, "--detach"], capture_output=True, text=True, timeout=120, check=False)
+    assert left.returncode == 0 and "left to jobs; the same command collects" in left.stdout, left
+    other = program("sweep", "--name", "s", *SMALL)
+    assert other.code == 2 and "the same command with --launcher slurm collects them" in other.err
+    begun = {errand.name for errand in Path("results/s/.jobs/errands").iterdir()}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert begun and done.returncode == 0 and "4 completed" in done.stdout, done
+    assert program("sweep", "--name", "here", *SMALL, "--launcher", "inline").code == 0
+    assert numbers("s") == numbers("here") and metrics("s") == metrics("here")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--launcher", "slurm"), ["--launcher slurm: there is no sbatch and no srun here"]),
+        (("--launcher", "slurm", "launcher.partitoin=a"), ["launcher.partitoin: unknown setting", "'partition'"]),
+        (("--launcher", "slurm", "launcher.time=soon"), ["launcher.time=soon: must be a number"]),
+        (("--launcher", "slurm", "launcher.cpus=0"), ["launcher.cpus=0: must be at least 1"]),
+        (("--launcher", "slurm", "launcher.cluster=lcoal"), ["launcher.cluster=lcoal: unknown", "'local'"]),
+        (("--launcher", "slurm", "launcher.time"), ["launcher.time: must be launcher.KEY=VALUE"]),
+        (("launcher.time=3",), ["launcher.time=3: --launcher local has no settings"]),
+        (("--launcher", "ray", "launcher.address=localhost:1"), ["localhost:1", "no Ray cluster answers there"]),
+        (("--launcher", "ray", "launcher.gpu=1"), ["launcher.gpu: unknown setting of --launcher ray", "'gpus'"]),
+        (("--launcher", "ray", "--detach"), ["--detach: needs --launcher slurm, and not ray"]),
+        (("--launcher", "rya"), ["launcher=rya: unknown", "'ray'"]),
+    ],
+)
+def test_wrong_clusters_are_refused(reader: Program, words: tuple[str, ...], says: list[str]) -> None:
+    result = reader("sweep", "--name", "s", *SMALL, *words)
+    assert result.code == 2 and all(text in result.err for text in says), result.err
+    assert not Path("results").exists() and "Traceback" not in result.err

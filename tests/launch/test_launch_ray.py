@@ -1,0 +1,133 @@
+"""What a cluster adds: its machines are lost, differ, or are not there; nothing of one of this machine is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bnbench.launch import read_settings
+from bnbench.launch.ray_settings import RaySettings, cluster_problems, imported_ray
+from tests.launch import tasks
+from tests.launch.conftest import opened
+from tests.launch.test_launch_local import ROOT, wait_until
+
+pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray]'")
+
+INTERRUPTED = """
+from pathlib import Path
+from tests.launch import tasks
+from tests.launch.conftest import opened
+import sys
+try:
+    with opened("ray", Path(sys.argv[1])) as site:
+        list(site.launch(tasks.tell_and_wait, [Path(sys.argv[1])] * 2, 2))
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A cluster whose head has no room for workers, at RAY_ADDRESS."""
+    imported_ray()
+    from ray.cluster_utils import Cluster
+
+    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    monkeypatch.setenv("RAY_ADDRESS", there.address)
+    yield there
+    there.shutdown()
+
+
+def named_here(marker: str) -> list[int]:
+    """The processes whose command line has a text."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker in (process / "cmdline").read_bytes().decode(errors="replace"):
+                found.append(int(process.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def test_the_tasks_of_a_lost_machine_are_told_and_the_others_go_on(cluster: Any, tmp_path: Path) -> None:
+    nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
+    stays = [(tmp_path, 20.0), (tmp_path, 20.0), (tmp_path, 0.0), (tmp_path, 0.0)]
+
+    def remove() -> None:
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 2, seconds=60)
+        cluster.remove_node(nodes[1], allow_graceful=False)
+
+    remover = threading.Thread(target=remove)
+    with opened("ray", tmp_path) as site:
+        assert site.workers == 2
+        remover.start()
+        ends = list(site.launch(tasks.stay, stays, 2))
+    remover.join()
+    lost = [done for done in ends if done.is_lost]
+    assert len(lost) == 1 and "lost" in str(lost[0].error)
+    assert [done.error for done in ends if not done.is_lost] == [None] * 3
+    assert sorted(done.index for done in ends) == [0, 1, 2, 3]
+
+
+def test_each_machine_is_asked(cluster: Any, tmp_path: Path) -> None:
+    cluster.add_node(num_cpus=1)
+    with opened("ray", tmp_path) as site:
+        assert site.ask_each is not None
+        ends = site.ask_each(tasks.machine_of, None)
+    assert len(ends) == 2 and len({done.value for _, done in ends}) == 2
+    assert all(name and done.error is None for name, done in ends)
+
+
+def test_a_cluster_that_is_full_is_waited_for(cluster: Any, tmp_path: Path) -> None:
+    """There is one core for three workers: whoever has it does all."""
+    cluster.add_node(num_cpus=1)
+    with opened("ray", tmp_path) as site:
+        ends = list(site.launch(tasks.identify, range(4), 3))
+    assert len({done.value for done in ends}) == 1 and len(ends) == 4
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("127.0.0.1:1", "no Ray cluster answers there (Connection refused); ray start --head begins one"),
+        ("ray://127.0.0.1:10001", "must be host:port of a cluster's head, or auto"),
+        ("nonsense", "must be host:port of a cluster's head, or auto"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_told_at_once(address: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = time.monotonic()
+    (one,) = cluster_problems(read_settings("ray", RaySettings, [f"launcher.address={address}"]))
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    (other,) = cluster_problems(read_settings("ray", RaySettings))
+    assert one.startswith(f"launcher.address={address}: ") and other.startswith(f"RAY_ADDRESS={address}: ")
+    assert says in one and says in other and time.monotonic() - start < 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_of_a_cluster_of_this_machine(tmp_path: Path, end: signal.Signals) -> None:
+    """Ctrl-C reaches all processes of the terminal; a program that is killed can do nothing more."""
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 2, seconds=60)
+        workers = [int(path.name) for path in tmp_path.iterdir()]
+        sessions = named_here(f"_{process.pid}/sockets")
+        assert sessions
+        os.killpg(process.pid, end) if end == signal.SIGINT else process.kill()
+        out, err = process.communicate(timeout=30)
+    if end == signal.SIGINT:
+        assert (out, err, process.returncode) == ("stopped\n", "", 0)
+    wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in [*workers, *sessions]), seconds=20)
+    assert not named_here(f"_{process.pid}/sockets")
