@@ -73,6 +73,8 @@ def sweep(
 
         words, place = divided(overrides or ())
         asked = read_settings(search, trials, search_seed, per)
+        if detach and asked is not None:
+            raise InvalidRequest(["--detach: a search waits for the results of its trials; leave one of them out"])
         options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place, detach).checked()
         grid = session.Grid(words, zips or (), excludes or ())
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
