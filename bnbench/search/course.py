@@ -92,7 +92,7 @@ class Course:
         for arm in self.design.arms:
             known = len(self.trials.get(arm, ()))
             there = [trial for trial in self._batch if trial.arm == arm]
-            ended = [self._ended(trial, plan, rows) if trial.is_open else trial for trial in there]
+            ended = [self._ended(trial, plan, rows) for trial in there]  # all: a plugin may have changed since
             changed = [new for old, new in zip(there, ended, strict=True) if new != old or new.number >= known]
             if self._journal is not None and changed:
                 self._journal.record(arm, known, changed)

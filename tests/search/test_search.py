@@ -142,6 +142,10 @@ def test_a_trial_whose_worker_died_is_trained_again(program: Program, tmp_path: 
     assert again.code == 0 and "trained 2 in" in again.out and "2 trials, best is trial" in again.out
     assert [(row["trial"], row["norm.strength"]) for row in rows("died")] == before
     assert {row["status"] for row in rows("died")} == {"completed"}
+    Path("fragile.py").write_text(FRAGILE.format(calm=tmp_path / "calm").replace("self.strength * x", "0 * x"))
+    edited = program(*call)
+    best = max(float(row["val_accuracy"]) for row in rows("died")[-2:])
+    assert edited.code == 0 and "trained 2 in" in edited.out and f"validation accuracy {best:.2%}" in edited.out
 
 
 @pytest.mark.parametrize(
