@@ -37,6 +37,7 @@ from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
 from bnbench.console import echo, plain_console
 from bnbench.errors import BnbenchError, Gone
+from bnbench.memory import data_memory
 from bnbench.notices import heard
 from bnbench.text import shortened
 
@@ -95,6 +96,7 @@ def global_options(
     ] = False,
 ) -> None:
     """Keep the global options for the command."""
+    data_memory()
     context.obj = Settings(results, data)
 
 

@@ -11,7 +11,7 @@ from bnbench.data.arrays import npz_files
 from bnbench.data.files import MOST_IMAGE_BYTES, Files, content_hash
 from bnbench.data.idx import idx_files
 from bnbench.data.images import image_files
-from bnbench.data.options import MOST_BYTES
+from bnbench.data.options import MOST_BYTES, MOST_DISK_BYTES
 from bnbench.spec import Choice
 
 _FILES: dict[str, Callable[..., Files]] = {
@@ -21,6 +21,7 @@ _FILES: dict[str, Callable[..., Files]] = {
     "imagefolder": image_files,
     "npz": npz_files,
 }
+_MOST = {"imagefolder": MOST_IMAGE_BYTES, "npz": MOST_DISK_BYTES}
 """The files of each dataset that can hold anything. The others are what their name and options say: torchvision checks
 the sums of CIFAR and SVHN, ``digits`` comes with scikit-learn, and ``synthetic`` is made from its options."""
 
@@ -42,7 +43,7 @@ def fingerprint(choice: Choice, root: Path) -> str | None:
     if choice.name not in _FILES:
         return None
     files = _files(choice, root)
-    return f"d{content_hash(files, MOST_IMAGE_BYTES if choice.name == 'imagefolder' else MOST_BYTES)[:11]}"
+    return f"d{content_hash(files, _MOST.get(choice.name, MOST_BYTES))[:11]}"
 
 
 def dataset_files(choice: Choice, root: Path) -> list[Path]:
