@@ -19,6 +19,7 @@ from rich.text import Text
 from bnbench.cli import (
     compare,
     diff,
+    doctor,
     export,
     listing,
     merge,
@@ -68,6 +69,7 @@ app.command("merge", cls=Command)(merge.merge)
 app.command("export", cls=Command)(export.export)
 app.command("tag", cls=Command)(tag.tag)
 app.command("list", cls=Command)(listing.list_components)
+app.command("doctor", cls=Command)(doctor.doctor)
 app.command("completion", cls=Command)(shell_script.completion)
 
 

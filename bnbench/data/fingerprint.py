@@ -9,15 +9,14 @@ from pathlib import Path
 from bnbench.data.archives import ARCHIVES
 from bnbench.data.arrays import npz_files
 from bnbench.data.files import MOST_IMAGE_BYTES, Files, content_hash
-from bnbench.data.idx import idx_files
+from bnbench.data.idx import idx_files, relative_idx_files
 from bnbench.data.images import image_files
 from bnbench.data.options import MOST_BYTES, MOST_DISK_BYTES
 from bnbench.spec import Choice
 
+_IDX_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 _FILES: dict[str, Callable[..., Files]] = {
-    "mnist": partial(idx_files, "mnist", "MNIST"),
-    "fashion_mnist": partial(idx_files, "fashion_mnist", "FashionMNIST"),
-    "kmnist": partial(idx_files, "kmnist", "KMNIST"),
+    **{name: partial(idx_files, name, folder) for name, folder in _IDX_FOLDERS.items()},
     "imagefolder": image_files,
     "npz": npz_files,
 }
@@ -56,6 +55,12 @@ def dataset_files(choice: Choice, root: Path) -> list[Path]:
     if choice.name in _FILES:
         return [Path(path) for path in _files(choice, root).values()]
     return [root.expanduser().absolute() / file for file in ARCHIVES.get(choice.name, ())]
+
+
+def downloaded_files(name: str) -> list[str]:
+    """The files of a dataset that is downloaded, relative to the data folder; none of another one."""
+    folder = _IDX_FOLDERS.get(name)
+    return [*ARCHIVES.get(name, ()), *(relative_idx_files(folder).values() if folder else ())]
 
 
 def _files(choice: Choice, root: Path) -> Files:
