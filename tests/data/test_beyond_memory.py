@@ -21,6 +21,7 @@ from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.memory import VARIABLE, data_memory, free_memory
 from bnbench.notices import heard
 from bnbench.spec import Choice, Domain, Split
+from tests.cli.test_sweep import rows
 from tests.conftest import Program, load_data, make_spec
 
 COUNT = 480
@@ -146,6 +147,37 @@ def test_the_same_networks_are_trained(
 
     whole = outcomes(tmp_path / "data")
     assert repr(outcomes(moved(tmp_path / "data", monkeypatch))) == repr(whole)
+
+
+def test_a_sweep_has_the_same_runs_and_results(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is no part of a run's identity, and is told in one line."""
+    write_npz(tmp_path / "data", np.savez, FLOATS, has_test=True)
+    grid = (
+        "dataset=npz",
+        "dataset.path=data.npz",
+        "model=mlp",
+        "norm=none,batch",
+        "seed=0,1",
+        "steps=5",
+        "batch_size=16",
+    )
+
+    def results(name: str, folder: Path) -> tuple[list[list[str]], str]:
+        result = program("sweep", "--name", name, "--launcher", "inline", "--data", str(folder), *grid)
+        assert result.code == 0, result.err
+        return [
+            [row["run_id"], row["train_loss"], row["test_loss"]] for row in rows(f"results/{name}/runs.csv")
+        ], result.err
+
+    whole, said = results("whole", tmp_path / "data")
+    assert said == "" and len(whole) == 4
+    again, said = results("again", moved(tmp_path / "data", monkeypatch))
+    assert sorted(again) == sorted(whole)
+    assert (
+        said.startswith("note: dataset=npz: 0.9 MiB are more than BNBENCH_DATA_MEMORY=1KB;") and said.count("note") == 1
+    )
 
 
 def test_a_damaged_array_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
