@@ -84,7 +84,7 @@ def _read(file: Path) -> dict[str, Array]:
             if packed and declared > MOST_BYTES:
                 size = f"{declared / 2**30:,.1f} GiB once unpacked; at most {MOST_BYTES / 2**30:.0f} GiB"
                 raise InvalidRequest([printable(f"{file}: its arrays take {size}, unless np.savez writes them")])
-            if declared > MOST_BYTES or not fits_memory(declared):
+            if not fits_memory(declared):
                 tell_of_disk("npz", declared, "what is unpacked" if packed else f"{file}, which must not change")
                 return {
                     member.filename.removesuffix(".npy"): array_on_disk(archive, member, file) for member in members
