@@ -10,7 +10,7 @@ import typer
 
 from bnbench.cli.settings import output_path, path_of, process_count, seconds_of
 
-GRID, TRAINING, TABLES, OUTPUT = "Grid", "Training", "Tables", "Output"
+GRID, SEARCH, TRAINING, TABLES, OUTPUT = "Grid", "Search", "Training", "Tables", "Output"
 """Panels of --help; options of none are on the first one."""
 
 
@@ -94,6 +94,7 @@ FORMAT_NAMES = ("terminal", "markdown", "csv", "latex", "html")
 EXPORT_NAMES = ("spec", "csv", "tensorboard", "mlflow", "wandb")
 SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline", "ray", "slurm")
+METHOD_NAMES = ("random", "tpe", "grid")
 SHELL_NAMES = ("bash", "zsh", "fish")
 KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "launchers", "studies")
 """Names that are offered before the modules that have them are imported."""
@@ -142,6 +143,35 @@ Zips = Annotated[
 Excludes = Annotated[
     list[str] | None,
     typer.Option("--exclude", metavar="TEXT", rich_help_panel=GRID, help="Leave out: 'norm=none batch_size=2'."),
+]
+SearchMethod = Annotated[
+    str | None,
+    typer.Option(
+        "--search",
+        metavar="METHOD",
+        autocompletion=one_of(*METHOD_NAMES),
+        rich_help_panel=SEARCH,
+        help="random, tpe or grid: trials at points of 'lr=tag(log,interval(0.001,1))', instead of a grid.",
+    ),
+]
+SearchTrials = Annotated[
+    int | None,
+    typer.Option("--trials", metavar="N", rich_help_panel=SEARCH, help="Points that are tried, for all factors each."),
+]
+SearchPer = Annotated[
+    str | None,
+    typer.Option(
+        "--per",
+        metavar="FACTOR",
+        rich_help_panel=SEARCH,
+        help="A search for each of its values: norm, of N trials each.",
+    ),
+]
+SearchSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--search-seed", metavar="N", rich_help_panel=SEARCH, help="The same seed tries the same.  \\[default: 0]"
+    ),
 ]
 Jobs = Annotated[
     int | None,

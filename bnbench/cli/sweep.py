@@ -23,15 +23,20 @@ from bnbench.cli.options import (
     Plugin,
     RetryFailed,
     SaveWeights,
+    SearchMethod,
+    SearchPer,
+    SearchSeed,
+    SearchTrials,
     SweepName,
     Zips,
 )
 from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted, told_if_full, told_if_interrupted
+from bnbench.cli.search import read_settings, train
 from bnbench.cli.settings import Settings
 from bnbench.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from bnbench import session
+    from bnbench import search, session
 
 
 def sweep(
@@ -42,6 +47,10 @@ def sweep(
     dry_run: DryRun = False,
     zips: Zips = None,
     excludes: Excludes = None,
+    search: SearchMethod = None,
+    trials: SearchTrials = None,
+    per: SearchPer = None,
+    search_seed: SearchSeed = None,
     plugin: Plugin = None,
     jobs: Jobs = None,
     launcher: Launcher = "local",
@@ -63,20 +72,28 @@ def sweep(
         from bnbench import session
 
         words, place = divided(overrides or ())
+        asked = read_settings(search, trials, search_seed, per)
+        if detach and asked is not None:
+            raise InvalidRequest(["--detach: a search waits for the results of its trials; leave one of them out"])
         options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place, detach).checked()
         grid = session.Grid(words, zips or (), excludes or ())
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
         if not dry_run and options.begins:
             prestart = session.Prestart(options.begin)
         paths = session.Paths(settings.results, settings.data, plugin)
-        plan = session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
+        course = None if asked is None else _course(grid, asked, name, paths, prestart)
+        plan = (
+            session.plan_sweep(grid, name, paths, retry_failed=retry_failed, prestart=prestart)
+            if course is None
+            else course.begin()
+        )
         plan = session.saving_weights(plan) if save_weights else plan
         forecast = _forecast(plan, options) if dry_run else None
         show_no_more()
-        _check_extension(plan, is_agreed=extend or dry_run)
+        _check_extension(plan, is_agreed=extend or dry_run or (course is not None and course.has_begun))
     _show(plan, is_named=name is not None, full=dry_run)
     if forecast is None:
-        raise typer.Exit(_train(plan, options, start, is_named=name is not None))
+        raise typer.Exit(_train(plan, course, options, start, is_named=name is not None))
     _show_estimate(plan, *forecast, extend)
 
 
@@ -86,6 +103,19 @@ def divided(overrides: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
     place = [word for word in overrides if word.startswith(PREFIX)]
     return [word for word in overrides if word not in place], place
+
+
+def _course(
+    grid: session.Grid,
+    asked: search.SearchSettings,
+    name: str | None,
+    paths: session.Paths,
+    prestart: session.Prestart | None,
+) -> search.Course:
+    """See :func:`bnbench.search.prepared`."""
+    from bnbench.search import prepared
+
+    return prepared(grid, asked, name, paths, prestart)
 
 
 def _forecast(plan: session.Plan, options: session.TrainingOptions) -> tuple[int, session.Estimate]:
@@ -115,23 +145,40 @@ def _show(plan: session.Plan, is_named: bool, full: bool) -> None:
     show_plan(plan, name, full)
 
 
-def _train(plan: session.Plan, options: session.TrainingOptions, start: float, is_named: bool) -> int:
+def _train(
+    plan: session.Plan,
+    course: search.Course | None,
+    options: session.TrainingOptions,
+    start: float,
+    is_named: bool,
+) -> int:
     """Train what is pending and show how it goes; the exit code.
 
     Args:
+        course: of a search, which goes on after the plan.
         start: of the program, on the clock of :func:`time.monotonic`.
     """
+    from bnbench.console import echo
+
+    if course is None:
+        summary = _train_grid(plan, options, start, is_named)
+    else:
+        summary = train(course, plan, options, start)
+    if summary.interrupted and not is_named:
+        echo(f"without a name it would be a new sweep: say --name {plan.folder.name}")
+    return 130 if summary.interrupted else 1 if summary.failures else 0
+
+
+def _train_grid(plan: session.Plan, options: session.TrainingOptions, start: float, is_named: bool) -> session.Summary:
+    """Train what is pending of a grid and show how it goes."""
     from bnbench import session
     from bnbench.cli.display import SweepDisplay
-    from bnbench.console import echo
 
     goes_on = f"the same command{'' if is_named else f' with --name {plan.folder.name}'} goes on"
     with told_if_interrupted(GOES_ON), told_if_full(plan.folder, goes_on), SweepDisplay(start) as display:
         summary = session.execute(plan, options, display.update)
     display.end(summary)
-    if summary.interrupted and not is_named:
-        echo(f"without a name it would be a new sweep: say --name {plan.folder.name}")
-    return 130 if summary.interrupted else 1 if summary.failures else 0
+    return summary
 
 
 def _show_estimate(plan: session.Plan, workers: int, estimate: session.Estimate, extend: bool) -> None:

@@ -120,7 +120,7 @@ def _setting(override: Override, choices: Choices) -> Setting:
 
 def _sweep_values(override: Override, choices: Choices) -> list[Any]:
     if override.value_type is ValueType.INTERVAL_SWEEP:
-        raise Wrong("an interval has no values to go through; write a choice or a range")
+        raise Wrong("an interval has no values to go through; write a,b or a range, or bnbench sweep --search tpe")
     value: Any = override.value()
     if isinstance(value, Glob):
         names = choices(override.key_or_group)

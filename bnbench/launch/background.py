@@ -9,9 +9,9 @@ from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from bnbench.launch.crew import collect, hand
 from bnbench.launch.launcher import Done
 from bnbench.launch.starting import start_process
+from bnbench.launch.worker import collect, hand
 from bnbench.launch.workers import ProcessWorker, dismiss, heard_of
 
 GRACE = 0.5

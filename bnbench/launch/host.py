@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from bnbench.launch.crew import Loss, hand
 from bnbench.launch.starting import NoWorkers, start_process
+from bnbench.launch.worker import Loss, hand
 from bnbench.launch.workers import ProcessWorker, dismiss, heard_of
 
 PATIENCE = 5.0

@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from typing import Any
 
 from bnbench.errors import BnbenchError, described
-from bnbench.launch.launcher import Done, Launcher, Line, Spent, as_it_is, same_kind
+from bnbench.launch.launcher import Done, Line, Spent, as_it_is, same_kind
+from bnbench.launch.site import Launcher
 
 
 def inline(

@@ -10,7 +10,8 @@ from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from typing import Any
 
 from bnbench.launch.crew import Crew, carry_out
-from bnbench.launch.launcher import Done, Launcher, as_it_is, same_kind
+from bnbench.launch.launcher import Done, as_it_is, same_kind
+from bnbench.launch.site import Launcher
 from bnbench.launch.starting import prestart
 from bnbench.launch.workers import Processes
 

@@ -11,11 +11,14 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from bnbench.imports import imported_whole
-from bnbench.launch.crew import Crew, Loss, Worker, carry_out, collect, hand
+from bnbench.launch.crew import Crew, carry_out
 from bnbench.launch.host import Host, Named, named
-from bnbench.launch.launcher import Done, Launcher, Request, Site, as_it_is, same_kind
-from bnbench.launch.ray_cluster import RaySettings, begin, cluster_problems, connected, imported_ray, needed, nodes
+from bnbench.launch.launcher import Done, as_it_is, same_kind
+from bnbench.launch.ray_cluster import begin, connected, needed, nodes
+from bnbench.launch.ray_settings import RaySettings, cluster_problems, imported_ray
 from bnbench.launch.settings import read_settings
+from bnbench.launch.site import Launcher, Request, Site
+from bnbench.launch.worker import Loss, Worker, collect, hand
 
 CLOSING_SECONDS = 2.0
 """Seconds that actors have to end their worker processes before they are ended with them."""

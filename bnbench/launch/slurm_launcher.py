@@ -14,8 +14,9 @@ from typing import Any
 
 from bnbench.errors import described
 from bnbench.launch.errands import Errand, errands_in, new_errand
-from bnbench.launch.launcher import Done, Launcher, Request, Site, as_it_is, same_kind
+from bnbench.launch.launcher import Done, as_it_is, same_kind
 from bnbench.launch.settings import read_settings
+from bnbench.launch.site import Launcher, Request, Site
 from bnbench.launch.slurm_jobs import Jobs
 from bnbench.launch.slurm_settings import SlurmSettings, check_accepted, slurm_problems
 

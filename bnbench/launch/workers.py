@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from bnbench.launch.crew import Loss, Worker
 from bnbench.launch.starting import start_process
+from bnbench.launch.worker import Loss, Worker
 
 SHUTDOWN_TIMEOUT = 5.0
 """Seconds that a worker has to end by itself when it is idle, or has let go of its pipe."""

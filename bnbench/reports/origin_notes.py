@@ -6,6 +6,7 @@ import pandas as pd
 
 from bnbench.analysis.coinciding import norm_settings
 from bnbench.analysis.datasets import ChangedData, changed_data, without_fingerprint
+from bnbench.analysis.searched import searched
 from bnbench.analysis.versions import Component, Versions
 from bnbench.coincidences import sentences
 from bnbench.text import listing, plural
@@ -16,7 +17,17 @@ def origin_notes(versions: Versions) -> tuple[str, ...]:
     runs = versions.runs
     coincidences = [f"{sentence}." for sentence in sentences(norm_settings(runs))]
     changes = map(_changed_note, changed_data(runs))
-    return (*_version_notes(versions), *coincidences, *_fingerprint_notes(runs), *changes)
+    return (*_search_notes(runs), *_version_notes(versions), *coincidences, *_fingerprint_notes(runs), *changes)
+
+
+def _search_notes(runs: pd.DataFrame) -> list[str]:
+    """A note on runs at points that a search chose: they are no fair sample of anything."""
+    count, names = searched(runs)
+    if not count:
+        return []
+    chosen = f"a search chose their {listing(names)}" if names else "a search chose them"
+    why = "so differences and spreads over these are no statistics of a grid, and a best one was selected"
+    return [f"{count} of {plural(len(runs), 'run')} are trials (column trial of runs.csv): {chosen}, {why}."]
 
 
 def _version_notes(versions: Versions) -> list[str]:

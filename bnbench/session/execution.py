@@ -176,7 +176,7 @@ def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
     """
     with store.locked(plan.folder) as check_there:
         store.join(plan.folder)
-        store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan))
+        store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan), plan.trials)
         store.restore_specs(plan.folder, plan.request.specs)
         try:
             yield check_there

@@ -34,6 +34,7 @@ class Plan:
             data have a fingerprint.
         save_weights: whether the weights of networks that are trained now are kept.
         taken_over: how many results came from other sweeps just now, by their name.
+        trials: by run_id, the trial of a search that a run is for; without any in a grid.
     """
 
     request: Request
@@ -50,6 +51,7 @@ class Plan:
     identities: Mapping[str, str] = field(default_factory=dict)
     save_weights: bool = False
     taken_over: Mapping[str, int] = field(default_factory=dict)
+    trials: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def finished(self) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from bnbench.stats.claim import Claim, check_claims, too_few, unusable
 from bnbench.stats.divergence import Divergence, summarize
-from bnbench.stats.draws import Draws
+from bnbench.stats.draws import Draws, patterns_for
 from bnbench.stats.evidence import Estimand, Evidence
 from bnbench.stats.interval import ALPHA, Interval
 from bnbench.stats.multiplicity import holm
@@ -98,7 +98,7 @@ def decide_together(
         raise ValueError(f"family={size}: must be at least the number of claims, {len(claims)}")
     if not claims:
         return []
-    draws = generator if isinstance(generator, Draws) else Draws(generator)
+    draws = generator if isinstance(generator, Draws) else Draws(generator, patterns_for(alpha / size))
     alone = [claim.evidence(draws, alpha) for claim in claims]
     factor = size / len(claims)
     p_T = np.minimum(factor * holm([one.p for one in alone]), 1)

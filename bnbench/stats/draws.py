@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,15 @@ EXACT = 14
 PATTERNS = 9_999
 """Random patterns above that; each also the other way round."""
 RESAMPLES = 9_999
+PER_CLAIM = 5
+"""Random patterns for each claim over alpha: the smallest p is so many times smaller than Holm's strictest level."""
+MOST_PATTERNS = 100_000
+"""Random patterns at all, for a thousand claims."""
+
+
+def patterns_for(level: float) -> int:
+    """The number of random patterns where p must be able to reach a level, such as alpha over a number of claims."""
+    return min(max(PATTERNS, math.ceil(PER_CLAIM / level)), MOST_PATTERNS)
 
 
 @dataclass(frozen=True, slots=True)

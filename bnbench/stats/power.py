@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from bnbench.stats.draws import PATTERNS, Draws
+from bnbench.stats.draws import MOST_PATTERNS, Draws
 from bnbench.stats.interval import ALPHA, fewest_replicates
 from bnbench.stats.stretched_t import stretch_toward_zero
 from bnbench.stats.values import Values
@@ -19,8 +19,9 @@ from bnbench.stats.values import Values
 POWER = 0.8
 SAMPLES = 1_000
 FEWEST_PATTERNS = 2_499
-EXACT = 12
 RESAMPLES = 1_499
+AT_ONCE = 5_000_000
+"""Means that are held in memory."""
 SEED = 0
 MOST = 10_000
 """Replicates; no study has more."""
@@ -39,15 +40,16 @@ def detectable_effect(n: int, alpha: float = ALPHA, power: float = POWER) -> flo
         power: above 0 and below 1.
 
     Returns:
-        Infinite with fewer replicates than :func:`fewest_replicates`, as p cannot reach alpha; likewise where random
-        patterns of signs are too few for it.
+        Infinite with fewer replicates than :func:`fewest_replicates`, as p cannot reach alpha; likewise where the most
+        random patterns of signs are too few for it.
     """
     if n < fewest_replicates(alpha):
         return math.inf
     if n > LARGE:
         return _students(n, alpha, power)
     generator = np.random.default_rng(SEED)
-    draws = Draws(generator, min(max(FEWEST_PATTERNS, math.ceil(4 / alpha)), PATTERNS), RESAMPLES, EXACT)
+    patterns = min(max(FEWEST_PATTERNS, math.ceil(4 / alpha)), MOST_PATTERNS)
+    draws = Draws(generator, patterns, RESAMPLES, int(math.log2(2 * patterns)))
     samples_NS = generator.normal(size=(SAMPLES, n))
     shift_N = np.maximum(_flip_shifts(samples_NS, draws, alpha), _stretched_shifts(samples_NS, draws, alpha))
     return float(np.quantile(shift_N, power)) if np.isfinite(shift_N).all() else math.inf
@@ -80,8 +82,11 @@ def _flip_shifts(samples_NS: Values, draws: Draws, alpha: float) -> Values:
     outside = int(alpha / 2 * len(flips_PS) + 1e-9) - (len(flips_PS) - len(subsets_PS))
     if outside < 0:
         return np.full(len(samples_NS), math.inf)
-    means_NP = (samples_NS @ subsets_PS.T) / subsets_PS.sum(axis=1)
-    return -np.partition(means_NP, outside, axis=1)[:, outside]
+    blocks = []
+    for block_NS in np.array_split(samples_NS, -(-len(samples_NS) * len(subsets_PS) // AT_ONCE)):
+        means_NP = (block_NS @ subsets_PS.T) / subsets_PS.sum(axis=1)
+        blocks.append(-np.partition(means_NP, outside, axis=1)[:, outside])
+    return np.concatenate(blocks)
 
 
 def _stretched_shifts(samples_NS: Values, draws: Draws, alpha: float) -> Values:

@@ -10,7 +10,7 @@ from typing import get_args
 
 from bnbench.errors import nearest
 from bnbench.spec import MOST_STEPS
-from bnbench.store.columns import Status
+from bnbench.store.columns import TRIAL, Status
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ RUN_RULES: dict[str, Rule] = {
     **dict.fromkeys(ACCURACIES, SHARE),
     **dict.fromkeys(LOSSES, LOSS),
     **dict.fromkeys(("steps_done", "diverged_step", "epochs", "steps"), STEP),
-    **dict.fromkeys(("examples_done", "parameters"), COUNT),
+    **dict.fromkeys(("examples_done", "parameters", TRIAL), COUNT),
     **dict.fromkeys(("seed", "split.seed"), SEED),
     **dict.fromkeys(("lanes", "classes", "batch_size", "lr_reference_batch", "split.train"), POSITIVE),
     **dict.fromkeys(("freeze_statistics", "evaluate.every", "evaluate.recompute_batches", "probe_every"), POSITIVE),

@@ -18,6 +18,9 @@ RUN_ID = re.compile(r"[r0-9a-f][0-9a-f]{11}")
 
 IDENTITY = ("run_id", "status", "error")
 
+TRIAL = "trial"
+"""The trial of a search that a run was planned for; behind the spec's columns, of sweeps that were searched alone."""
+
 OUTCOME = (
     "engine", "engine_reason", "lanes", "device", "steps_done", "epochs_done", "examples_done",
     "train_loss", "train_accuracy", "val_loss", "val_accuracy", "best_val_accuracy", "test_loss", "test_accuracy",
@@ -66,6 +69,7 @@ SPEC_TEXTS = (
 RUN_TYPES = {
     **dict.fromkeys((*IDENTITY, *SPEC_TEXTS, *OUTCOME_TEXTS), "str"),
     **{column: "float64" for column in OUTCOME if column not in OUTCOME_TEXTS},
+    TRIAL: "float64",
 }
 
 METRIC_TYPES = {**dict.fromkeys(METRICS, "float64"), "run_id": "str", "step": "int64", "examples": "int64"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from bnbench.spec import RunSpec, flatten, run_id
 from bnbench.store.checks import PARTS, TABLES, checked_rows
-from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS
+from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS, TRIAL
 from bnbench.store.files import leftovers, line, replacing, sync_folder, text
 from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import nobody_writing
@@ -25,7 +25,11 @@ JOINED = ".joined"
 
 
 def enter_runs(
-    folder: Path, specs: Sequence[RunSpec], refusals: Mapping[str, str], invocation: Mapping[str, Any]
+    folder: Path,
+    specs: Sequence[RunSpec],
+    refusals: Mapping[str, str],
+    invocation: Mapping[str, Any],
+    trials: Mapping[str, int] | None = None,
 ) -> None:
     """Enter runs into runs.csv, those that have a result excepted. The caller holds the sweep.
 
@@ -33,6 +37,7 @@ def enter_runs(
         specs: the runs asked for.
         refusals: by run_id, the error of each run that has the status ``impossible``.
         invocation: what was asked, for sweep.yaml.
+        trials: by run_id, the trial of a search that a run is new for.
     """
     make_folder(folder)
     state, history = read_state(folder, alive=False), read_history(folder)
@@ -42,6 +47,8 @@ def enter_runs(
         if known.get("status") in RESULTS:
             continue
         row = {"run_id": identity} | {column: text(value) for column, value in flatten(spec).items()}
+        if trials and identity in trials and not known:
+            row[TRIAL] = text(trials[identity])
         if identity in refusals:
             row |= {"status": "impossible", "error": text(refusals[identity])}
         elif known.get("status", "impossible") == "impossible":
@@ -114,12 +121,12 @@ def join(folder: Path) -> None:
 
 
 def run_columns(rows: Sequence[Row]) -> list[str]:
-    """Identity, then the spec's columns with the options of a choice behind it, then the outcome."""
+    """Identity, the spec's columns with the options of a choice behind it, the trial if there is one, the outcome."""
     columns = dict.fromkeys(column for row in rows for column in row)
-    middle = [column for column in columns if column not in IDENTITY and column not in OUTCOME]
+    middle = [column for column in columns if column not in (*IDENTITY, TRIAL, *OUTCOME)]
     position = {head: index for index, head in enumerate(dict.fromkeys(column.split(".")[0] for column in middle))}
     middle.sort(key=lambda column: position[column.split(".")[0]])
-    return [*IDENTITY, *middle, *OUTCOME]
+    return [*IDENTITY, *middle, *([TRIAL] if TRIAL in columns else []), *OUTCOME]
 
 
 def write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bnbench.errors import SHOWN, InvalidRequest
 from bnbench.store.checks import checked_rows
-from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS
+from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS, TRIAL
 from bnbench.store.folder import run_columns
 from bnbench.store.results import differing_results
 from bnbench.store.series import METRIC_SERIES
@@ -131,7 +131,7 @@ def _weight(row: Row) -> tuple[int, bool, str]:
 def _other_settings(identity: str, one: Sweep, other: Sweep) -> str | None:
     """The first setting that a run has in one sweep only, in words: one of them is damaged."""
     rows = (one.state.rows[identity], other.state.rows[identity])
-    spec = [name for name in run_columns(rows) if name not in (*IDENTITY, *OUTCOME)]
+    spec = [name for name in run_columns(rows) if name not in (*IDENTITY, TRIAL, *OUTCOME)]
     differing = [name for name in spec if rows[0].get(name, "") != rows[1].get(name, "")]
     return _words(identity, differing[0], one, other) if differing else None
 

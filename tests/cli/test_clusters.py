@@ -64,7 +64,7 @@ NORMS = {"deadly": Deadly}
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A cluster whose head has no room for workers, at RAY_ADDRESS."""
-    from bnbench.launch.ray_cluster import imported_ray
+    from bnbench.launch.ray_settings import imported_ray
 
     imported_ray()
     from ray.cluster_utils import Cluster
@@ -235,6 +235,10 @@ def test_a_detached_sweep_is_collected_by_the_same_command(program: Program) -> 
         (("--launcher", "ray", "launcher.address=localhost:1"), ["localhost:1", "no Ray cluster answers there"]),
         (("--launcher", "ray", "launcher.gpu=1"), ["launcher.gpu: unknown setting of --launcher ray", "'gpus'"]),
         (("--launcher", "ray", "--detach"), ["--detach: needs --launcher slurm, and not ray"]),
+        (
+            ("--launcher", "slurm", "launcher.cluster=local", "--detach", "--search", "random", "--trials", "3"),
+            ["--detach: a search waits for the results of its trials"],
+        ),
         (("--launcher", "rya"), ["launcher=rya: unknown", "'ray'"]),
     ],
 )

@@ -159,7 +159,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("study run --scale g", ["gpu"]),
         ("sweep --launcher ", list(LAUNCHERS)),
         ("sweep --lanes ", ["auto", "off"]),
-        ("list ", [*KINDS, "probes", "settings", "studies"]),
+        ("list ", [*KINDS, "launchers", "probes", "settings", "studies"]),
         ("list no", ["norms"]),
         ("completion ", list(SHELL_NAMES)),
     ],

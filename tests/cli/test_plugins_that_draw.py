@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program
+from tests.products import crossing
 
 GENERATORS = {"torch": "torch.rand(()).item()", "python": "random.random()", "numpy": "float(np.random.randn())"}
 PLACES = ("forward", "init", "eval")
@@ -84,9 +85,15 @@ def numbers(folder: Path) -> dict[tuple[str, str], list[list[str]]]:
     return found
 
 
-def test_the_same_command_gives_the_same_numbers(program: Program, tmp_path: Path, plugin: list[str]):
+EACH = ["forward_torch", "forward_python", "forward_numpy", "init_python", "eval_numpy", "late_torch"]
+"""Every generator and every place; each generator in each place is a crossing."""
+
+
+@pytest.mark.parametrize("all_pairs", [False, pytest.param(True, marks=crossing)])
+def test_the_same_command_gives_the_same_numbers(program: Program, tmp_path: Path, plugin: list[str], all_pairs: bool):
     """Bit for bit in workers and in one process, and to rounding for runs trained together and alone."""
-    sweep = ("sweep", *SMALL, "--plugin", "plugin.py", f"norm=batch,{','.join(plugin)}")
+    names = plugin if all_pairs else EACH
+    sweep = ("sweep", *SMALL, "--plugin", "plugin.py", f"norm=batch,{','.join(names)}")
     ways = {
         "together": ("--launcher", "inline"),
         "again": ("--launcher", "inline"),
@@ -99,7 +106,7 @@ def test_the_same_command_gives_the_same_numbers(program: Program, tmp_path: Pat
         assert result.code == 0, result.out + result.err
         found[name] = numbers(tmp_path / "results" / name)
     assert found["together"] == found["again"] == found["workers"]
-    assert len(found["together"]) == 2 * (1 + len(plugin))
+    assert len(found["together"]) == 2 * (1 + len(names))
     for run, rows in found["together"].items():
         for row, expected in zip(rows, found["alone"][run], strict=True):
             assert [float(value) for value in row] == pytest.approx([*map(float, expected)], rel=1e-9), run

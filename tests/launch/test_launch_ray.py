@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from bnbench.launch import read_settings
-from bnbench.launch.ray_cluster import RaySettings, cluster_problems, imported_ray
+from bnbench.launch.ray_settings import RaySettings, cluster_problems, imported_ray
 from tests.launch import tasks
 from tests.launch.conftest import opened
 from tests.launch.test_launch_local import ROOT, wait_until
@@ -131,3 +132,7 @@ def test_nothing_is_left_of_a_cluster_of_this_machine(tmp_path: Path, end: signa
         assert (out, err, process.returncode) == ("stopped\n", "", 0)
     wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in [*workers, *sessions]), seconds=20)
     assert not named_here(f"_{process.pid}/sockets")
+    files = [session.parent for session in Path("/tmp").glob(f"bnbench-ray-*/session_*_{process.pid}")]
+    assert bool(files) is (end == signal.SIGKILL)
+    for folder in files:
+        shutil.rmtree(folder)

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from bnbench.stats import Draws, decide, detectable_effect, fewest_replicates, replicates_needed
+from bnbench.stats import (
+    ALPHA,
+    Claim,
+    Draws,
+    decide,
+    decide_together,
+    detectable_effect,
+    fewest_replicates,
+    replicates_needed,
+)
 
 
 @pytest.mark.parametrize(("n", "alpha", "power"), [(10, 0.05, 0.8), (10, 0.05 / 23, 0.18), (20, 0.05 / 23, 0.8)])
@@ -31,7 +40,7 @@ def test_many_replicates_are_students(n, alpha):
 
 def test_too_few_replicates_detect_nothing():
     assert detectable_effect(5) == math.inf
-    assert detectable_effect(14, 0.05 / 374) == math.inf, "random patterns are too few for so small a p"
+    assert detectable_effect(13, 0.05 / 374) == math.inf > detectable_effect(14, 0.05 / 374)
     assert detectable_effect(10, 0.05 / 26) == math.inf > detectable_effect(10, 0.05 / 25)
 
 
@@ -53,3 +62,13 @@ def test_as_many_as_needed_and_no_more(effect, alpha):
 def test_effects_that_nobody_can_detect_are_refused(effect):
     with pytest.raises(ValueError, match="effect="):
         replicates_needed(effect)
+
+
+@pytest.mark.parametrize(("replicates", "claims"), [(10, 17), (14, 374), (18, 374), (22, 85), (22, 1000), (30, 4301)])
+def test_enough_replicates_can_decide_however_many_claims_there_are(replicates: int, claims: int):
+    """Random patterns of signs are as many as the strictest level of a family takes."""
+    level = ALPHA / claims
+    assert fewest_replicates(level) <= replicates and math.isfinite(detectable_effect(replicates, level))
+    large = np.random.default_rng(1).normal(100.0, 1.0, replicates)
+    (decision,) = decide_together([Claim.of(large, 1.0)], np.random.default_rng(2), family=claims)
+    assert decision.verdict == "supported"
