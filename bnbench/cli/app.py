@@ -19,6 +19,7 @@ from rich.text import Text
 from bnbench.cli import (
     compare,
     diff,
+    doctor,
     export,
     listing,
     merge,
@@ -37,6 +38,7 @@ from bnbench.cli.settings import Settings, path_of
 from bnbench.cli.stdout import lasting_stdout
 from bnbench.console import echo, plain_console
 from bnbench.errors import BnbenchError, Gone
+from bnbench.memory import data_memory
 from bnbench.notices import heard
 from bnbench.text import shortened
 
@@ -67,6 +69,7 @@ app.command("merge", cls=Command)(merge.merge)
 app.command("export", cls=Command)(export.export)
 app.command("tag", cls=Command)(tag.tag)
 app.command("list", cls=Command)(listing.list_components)
+app.command("doctor", cls=Command)(doctor.doctor)
 app.command("completion", cls=Command)(shell_script.completion)
 
 
@@ -95,6 +98,7 @@ def global_options(
     ] = False,
 ) -> None:
     """Keep the global options for the command."""
+    data_memory()
     context.obj = Settings(results, data)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bnbench.data.archived_arrays import array_on_disk
 from bnbench.data.files import Files, file_status
-from bnbench.data.options import MOST_BYTES, neighbours, printable
-from bnbench.data.raw import Array, Raw, scale_problem
+from bnbench.data.options import MOST_BYTES, MOST_DISK_BYTES, neighbours, printable
+from bnbench.data.raw import Raw, scale_problem
+from bnbench.data.room import Array, converted, fits_memory, in_order, parts_of, tell_of_disk
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest, nearest
 
 _LAYOUTS = ("auto", "nchw", "nhwc")
@@ -54,7 +56,8 @@ def npz(root: Path, *, path: str = "data.npz", layout: str = "auto") -> Raw:
     if problems := [*scale_problem(f"{file}: x", arrays["x"], "x_test", arrays["x_test"])]:
         raise InvalidRequest(problems)
     both = torch.promote_types(train_x.dtype, test_x[0].dtype)
-    return Raw(train_x.to(both), train_y, test_x[0].to(both), _known(file, arrays["y_test"], values), names)
+    test_y = _known(file, arrays["y_test"], values)
+    return Raw(converted(train_x, both), train_y, converted(test_x[0], both), test_y, names)
 
 
 def npz_files(root: Path, path: str) -> Files:
@@ -68,20 +71,27 @@ def npz_files(root: Path, path: str) -> Files:
     if not file.exists():
         expected = printable(f"expected the file {file} with arrays x, y and optionally x_test, y_test")
         raise DataMissing(f"dataset=npz: {expected}. {neighbours(file)}")
-    file_status(file)
+    file_status(file, MOST_DISK_BYTES)
     return {"": str(file)}
 
 
 def _read(file: Path) -> dict[str, Array]:
     try:
         with file.open("rb") as stream, ZipFile(stream) as archive:
-            declared = sum(member.file_size for member in archive.infolist())  # a member never gives more
-        if declared > MOST_BYTES:
-            size = f"{declared / 2**30:,.1f} GiB once unpacked; at most {MOST_BYTES / 2**30:.0f} GiB"
-            raise InvalidRequest([printable(f"{file}: its arrays take {size}")])
+            members = archive.infolist()
+            declared = sum(member.file_size for member in members)  # a member never gives more
+            packed = [member for member in members if member.compress_type != ZIP_STORED]
+            if packed and declared > MOST_BYTES:
+                size = f"{declared / 2**30:,.1f} GiB once unpacked; at most {MOST_BYTES / 2**30:.0f} GiB"
+                raise InvalidRequest([printable(f"{file}: its arrays take {size}, unless np.savez writes them")])
+            if not fits_memory(declared):
+                tell_of_disk("npz", declared, "what is unpacked" if packed else f"{file}, which must not change")
+                return {
+                    member.filename.removesuffix(".npy"): array_on_disk(archive, member, file) for member in members
+                }
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except InvalidRequest:
+    except BnbenchError:
         raise
     except Exception as error:  # damaged archives and pickled objects raise many kinds
         problem = printable(f"{file}: must be an .npz file of plain arrays ({error}). Write it with np.savez")
@@ -144,10 +154,10 @@ def _kept(x: Array) -> Tensor:
     if not small and x.dtype.kind in "iu":
         small = x.size > 0 and x.min() >= 0 and x.max() <= 255
     if small or (x.dtype.kind == "f" and x.dtype.itemsize <= 4):
-        return torch.from_numpy(np.ascontiguousarray(x, dtype=np.uint8 if small else np.float32))
-    exact = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64))
-    single = exact.float()
-    return single if torch.equal(single.double(), exact) else exact
+        return torch.from_numpy(in_order(x, np.uint8 if small else np.float32))
+    exact = torch.from_numpy(in_order(x, np.float64))
+    holds = all(torch.equal(part.float().double(), part) for part in parts_of(exact))
+    return converted(exact, torch.float32) if holds else exact
 
 
 def _layout(file: Path, name: str, x: Array, layout: str) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bnbench.data.examples import Examples
+from bnbench.data.room import room_of
 from bnbench.data.shifts import SHIFTS
 from bnbench.errors import InvalidRequest
 from bnbench.spec import Domain, stream
@@ -34,7 +35,11 @@ def enter(examples: Examples, std_C: Tensor, domains: Sequence[Domain], seed: in
         part: train, validation or test.
     """
     domain_N = deal(examples.y, len(domains), torch.Generator().manual_seed(stream(seed, "domains", part)))
-    x_NCHW = examples.x.to(torch.float32, copy=True)
+    x_NCHW = room_of(len(examples), examples.source, torch.float32)
+    for target, index_N in zip(
+        torch.split(x_NCHW, CHUNK), torch.split(torch.arange(len(examples)), CHUNK), strict=True
+    ):
+        target.copy_(examples.images(index_N))
     for index, name in enumerate(domains):
         if name == "plain":
             continue

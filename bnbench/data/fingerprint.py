@@ -9,18 +9,18 @@ from pathlib import Path
 from bnbench.data.archives import ARCHIVES
 from bnbench.data.arrays import npz_files
 from bnbench.data.files import MOST_IMAGE_BYTES, Files, content_hash
-from bnbench.data.idx import idx_files
+from bnbench.data.idx import idx_files, relative_idx_files
 from bnbench.data.images import image_files
-from bnbench.data.options import MOST_BYTES
+from bnbench.data.options import MOST_BYTES, MOST_DISK_BYTES
 from bnbench.spec import Choice
 
+_IDX_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 _FILES: dict[str, Callable[..., Files]] = {
-    "mnist": partial(idx_files, "mnist", "MNIST"),
-    "fashion_mnist": partial(idx_files, "fashion_mnist", "FashionMNIST"),
-    "kmnist": partial(idx_files, "kmnist", "KMNIST"),
+    **{name: partial(idx_files, name, folder) for name, folder in _IDX_FOLDERS.items()},
     "imagefolder": image_files,
     "npz": npz_files,
 }
+_MOST = {"imagefolder": MOST_IMAGE_BYTES, "npz": MOST_DISK_BYTES}
 """The files of each dataset that can hold anything. The others are what their name and options say: torchvision checks
 the sums of CIFAR and SVHN, ``digits`` comes with scikit-learn, and ``synthetic`` is made from its options."""
 
@@ -42,7 +42,7 @@ def fingerprint(choice: Choice, root: Path) -> str | None:
     if choice.name not in _FILES:
         return None
     files = _files(choice, root)
-    return f"d{content_hash(files, MOST_IMAGE_BYTES if choice.name == 'imagefolder' else MOST_BYTES)[:11]}"
+    return f"d{content_hash(files, _MOST.get(choice.name, MOST_BYTES))[:11]}"
 
 
 def dataset_files(choice: Choice, root: Path) -> list[Path]:
@@ -55,6 +55,12 @@ def dataset_files(choice: Choice, root: Path) -> list[Path]:
     if choice.name in _FILES:
         return [Path(path) for path in _files(choice, root).values()]
     return [root.expanduser().absolute() / file for file in ARCHIVES.get(choice.name, ())]
+
+
+def downloaded_files(name: str) -> list[str]:
+    """The files of a dataset that is downloaded, relative to the data folder; none of another one."""
+    folder = _IDX_FOLDERS.get(name)
+    return [*ARCHIVES.get(name, ()), *(relative_idx_files(folder).values() if folder else ())]
 
 
 def _files(choice: Choice, root: Path) -> Files:

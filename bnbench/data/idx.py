@@ -50,9 +50,14 @@ def idx_files(name: str, folder: str, root: Path) -> Files:
 
     torchvision knows the sums of the archives that it downloads, not of the files that it unpacks from them.
     """
-    files = {part: f"{folder}/raw/{part}-ubyte" for part in _PARTS}
+    files = relative_idx_files(folder)
     ensure(name, root, [*files.values()], partial(_fetch, folder))
     return {part: str(root / file) for part, file in files.items()}
+
+
+def relative_idx_files(folder: str) -> Files:
+    """The four files of a dataset, relative to the data folder, whether they are there or not."""
+    return {part: f"{folder}/raw/{part}-ubyte" for part in _PARTS}
 
 
 def _fetch(folder: str, staging: Path) -> None:

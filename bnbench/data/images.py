@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bnbench.data.cache import Source, cached
+from bnbench.data.cache import FOLDER, Source, cached
 from bnbench.data.files import MOST_IMAGE_BYTES, Files
-from bnbench.data.options import fits, neighbours, printable
+from bnbench.data.options import MOST_DISK_BYTES, fits, neighbours, printable
 from bnbench.data.pixels import Bytes, shown
 from bnbench.data.raw import Raw
+from bnbench.data.room import fits_memory, room, tell_of_disk
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
 from bnbench.limits import whole_at_least
 from bnbench.text import plural
@@ -42,7 +43,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 class _Batch:
     """The array that images are decoded to, and which of them lost what :class:`bnbench.data.pixels.Shown` says."""
 
-    images_NHWC: Bytes
+    images_NCHW: Bytes
     deep_N: Flags
     outline_N: Flags
 
@@ -80,8 +81,10 @@ def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
     folder = root / path
     train, test = _find(folder)
     files = (*train.files, *(test.files if test else ()))
-    if problems := [*fits(f"dataset.size={size}", 3 * size**2 * len(files))]:
+    if problems := [*fits(f"dataset.size={size}", count := 3 * size**2 * len(files), MOST_DISK_BYTES, "disk")]:
         raise InvalidRequest(problems)
+    if not fits_memory(count):
+        tell_of_disk("imagefolder", count, f"{root / FOLDER}")
     options = json.dumps([_DECODING, size, PIL.__version__, train.classes])
     source = Source("imagefolder", folder, files, options, MOST_IMAGE_BYTES)
     return cached(root, source, lambda: _decode(folder, train, test, size))
@@ -174,7 +177,7 @@ def _decode(folder: Path, train: _Part, test: _Part | None, size: int) -> Raw:
 
 def _tensors(folder: Path, files: Sequence[str], size: int) -> Tensor:
     """[N, 3, size, size] uint8."""
-    batch = _Batch(np.empty((len(files), size, size, 3), np.uint8), *np.zeros((2, len(files)), bool))
+    batch = _Batch(room((len(files), 3, size, size), np.uint8), *np.zeros((2, len(files)), bool))
     average = sum((folder / file).stat().st_size for file in files[:_GROUP]) / min(len(files), _GROUP)
     workers = 1 if average < _SMALL_FILE else min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
@@ -188,16 +191,16 @@ def _tensors(folder: Path, files: Sequence[str], size: int) -> Tensor:
         )
     if problems := [*_losses(files, batch)]:
         raise InvalidRequest(problems)
-    return torch.from_numpy(np.ascontiguousarray(batch.images_NHWC.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(batch.images_NCHW)
 
 
 def _losses(files: Sequence[str], batch: _Batch) -> Iterator[str]:
     """Sentences about images of which too little is left as 8-bit RGB."""
-    deep_NHWC = batch.images_NHWC[batch.deep_N]
-    if len(deep_NHWC) and deep_NHWC.max() < _DARK:
+    brightest = max((int(batch.images_NCHW[row].max()) for row in batch.deep_N.nonzero()[0]), default=_DARK)
+    if brightest < _DARK:
         yield (
             f"dataset.path: {_some(files, batch.deep_N)} have more than 8 bits and are black or nearly so: no value is "
-            f"above {(int(deep_NHWC.max()) + 1) / 256:.1%} of what their depth can hold. "
+            f"above {(brightest + 1) / 256:.1%} of what their depth can hold. "
             "Scale them to their whole depth, or write them with 8 bits"
         )
     if 2 * batch.outline_N.sum() > len(files):
@@ -213,12 +216,12 @@ def _some(files: Sequence[str], chosen_N: Flags) -> str:
 
 def _fill(folder: Path, files: Sequence[str], batch: _Batch, at: int) -> list[str]:
     """Decode one group of images into place; a sentence for each that cannot be."""
-    size, failures = batch.images_NHWC.shape[1], []
+    size, failures = batch.images_NCHW.shape[2], []
     for row, file in enumerate(files[at : at + _GROUP], at):
         try:
             with Image.open(f"{folder}/{file}") as opened:
                 image, batch.deep_N[row], batch.outline_N[row] = shown(opened)
-                batch.images_NHWC[row] = _squared(image, size)
+                batch.images_NCHW[row] = _squared(image, size).transpose(2, 0, 1)
         except Exception as error:  # decoders of damaged files raise many kinds
             failures.append(printable(f"{folder}/{file}: {error}"))
     return failures

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bnbench.data.batches import normalize
 from bnbench.data.examples import Data, Examples
+from bnbench.data.room import room_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,5 +88,14 @@ def _joined(parts: Sequence[Examples]) -> Examples:
         + (torch.arange(len(part), device=part.y.device) if part.positions is None else part.positions)
         for part in parts
     ]
-    source = sources[0] if len(sources) == 1 else torch.cat(sources)
+    source = sources[0] if len(sources) == 1 else _together(sources)
     return Examples(source, torch.cat([part.y for part in parts]), positions=torch.cat(positions))
+
+
+def _together(sources: Sequence[Tensor]) -> Tensor:
+    if sources[0].device.type != "cpu":
+        return torch.cat(list(sources))
+    together = room_of(sum(map(len, sources)), sources[0])
+    for target, source in zip(torch.split(together, [*map(len, sources)]), sources, strict=True):
+        target.copy_(source)
+    return together

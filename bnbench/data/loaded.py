@@ -83,10 +83,10 @@ class LoadedDataset:
     def _statistics(self, train: Examples) -> tuple[Tensor, Tensor]:
         """Mean and deviation of training images; counted by the other images where these are fewer."""
         if not are_counted(train.source) or 2 * len(train) < len(train.source):
-            return statistics(train.x)
+            return statistics(train.source, train.positions)
         is_other = torch.ones(len(train.source), dtype=torch.bool)
         is_other[train.positions] = False
-        return statistics_of_counts(self._counts_CV - counts(train.source[is_other]))
+        return statistics_of_counts(self._counts_CV - counts(train.source, is_other.nonzero().flatten()))
 
 
 def _part(raw: Raw, positions: Tensor) -> Examples:

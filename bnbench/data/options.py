@@ -9,12 +9,14 @@ from pathlib import Path
 
 MOST_BYTES = 16 * 2**30
 """Memory that making a dataset may take."""
+MOST_DISK_BYTES = 128 * 2**30
+"""Size of what is read as it is needed."""
 
 
-def fits(options: str, count: int) -> Iterator[str]:
-    """A sentence if what the options ask for takes more than :data:`MOST_BYTES` bytes."""
-    if count > MOST_BYTES:
-        yield f"{options}: takes {count / 2**30:,.0f} GiB of memory; at most {MOST_BYTES / 2**30:.0f} GiB"
+def fits(options: str, count: int, most: int = MOST_BYTES, of: str = "memory") -> Iterator[str]:
+    """A sentence if what the options ask for takes more than so many bytes."""
+    if count > most:
+        yield f"{options}: takes {count / 2**30:,.0f} GiB of {of}; at most {most / 2**30:.0f} GiB"
 
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from bnbench.data.options import printable
+from bnbench.data.room import Array, converted, parts_of, rows_at_a_time
 from bnbench.errors import InvalidRequest
 
-Array = np.ndarray[Any, np.dtype[Any]]
 UNLIKE = 8.0
 """Times that training and test images may not differ in size."""
 
@@ -81,7 +81,7 @@ def _tensor(value: Any) -> Any:
 
 
 def _widened(tensor: Tensor) -> Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor
+    return converted(tensor, torch.float64) if tensor.is_floating_point() else tensor
 
 
 def _kinds(field: str, tensor: Any) -> Iterator[str]:
@@ -139,8 +139,10 @@ def scale_problem(train_name: str, train: Array, test_name: str, test: Array) ->
 
 def _sizes(x: Array) -> Array:
     """[N] float64, the largest absolute value of each example."""
-    flat = x.reshape(len(x), -1)
-    largest: Array = np.maximum(flat.max(1).astype(np.float64), -flat.min(1).astype(np.float64))
+    rows, largest = rows_at_a_time(x), np.empty(len(x))
+    for at in range(0, len(x), rows):
+        flat = x[at : at + rows].reshape(len(x[at : at + rows]), -1)
+        largest[at : at + rows] = np.maximum(flat.max(1).astype(np.float64), -flat.min(1).astype(np.float64))
     return largest
 
 
@@ -151,7 +153,7 @@ def _range(x: Array) -> str:
 def _pair(field: str, x: Tensor, y: Tensor) -> Iterator[str]:
     if len(x) != len(y):
         yield f"{field}_x and {field}_y must have the same length, received {len(x)} and {len(y)}"
-    if x.is_floating_point() and not bool(torch.isfinite(x.float()).all()):
+    if x.is_floating_point() and not all(bool(torch.isfinite(part.float()).all()) for part in parts_of(x)):
         yield f"{field}_x must be finite, received NaN or infinity; clean or impute it first"
 
 

@@ -22,6 +22,7 @@ COMMANDS = [
     "diff",
     "list",
     "completion",
+    "doctor",
     "study",
     "study run",
     "study show",

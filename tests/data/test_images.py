@@ -150,7 +150,7 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
 
 def test_a_size_beyond_any_memory_is_refused(tmp_path: Path) -> None:
     _classes(tmp_path / "images")
-    with pytest.raises(InvalidRequest, match=r"dataset.size=1000000: takes .* GiB of memory; at most 16 GiB"):
+    with pytest.raises(InvalidRequest, match=r"dataset.size=1000000: takes .* GiB of disk; at most 128 GiB"):
         imagefolder(tmp_path, size=1_000_000)
 
 
