@@ -35,7 +35,7 @@ def test_a_folder_without_a_budget_is_over_it():
 def test_every_folder_has_a_budget_and_all_are_fourteen_minutes_on_two_cores():
     here = Path(__file__).parent
     assert {path.parent.name for path in here.glob("*/test_*.py")} | {"."} == set(TABLE["seconds"])
-    assert sum(TABLE["seconds"].values()) <= 1700
+    assert sum(TABLE["seconds"].values()) <= 1800
 
 
 BURNS = """
