@@ -78,7 +78,7 @@ def show_planted(folder: Path, replicates: int) -> None:
         reading = f"{row.study}, {row.claim.name.partition(':')[0]}"
         words.setdefault(reading, {})[row.claim.compare[0]] = f"{OUTCOMES[row.decision.verdict]} ({row.effect:.3g})"
     print(f"\nPlanted differences, {replicates} replicates\n")
-    print("| reading | " + " | ".join(PLANTED) + " |\n|---" * 1 + "|---" * len(PLANTED) + "|")
+    print("| reading | " + " | ".join(PLANTED) + " |\n|---" + "|---" * len(PLANTED) + "|")
     for reading, by_arm in words.items():
         print(_line(reading, by_arm))
 
@@ -89,7 +89,7 @@ def _line(reading: str, by_arm: Mapping[str, str]) -> str:
 
 def main(
     folder: Annotated[Path, typer.Option(help="Where the runs are kept.")] = Path("results/known"),
-    pool: Annotated[int, typer.Option(help="Replicates that are trained of the copy.")] = 88,
+    pool: Annotated[int, typer.Option(help="Replicates that are trained of the copy.")] = 44,
     size: Annotated[int, typer.Option(help="Replicates of a comparison.")] = 22,
     amount: Annotated[int, typer.Option(help="Comparisons of the copy.")] = 20,
 ) -> None:
