@@ -159,15 +159,16 @@ def test_the_paper_of_the_page_on_reports(small: Program) -> None:
 
 @pytest.mark.slow
 def test_the_page_on_comparisons(program: Program) -> None:
-    """The first command takes minutes, so it is only planned; the example reads the results of the second one."""
+    """Commands that take long are only planned; the example reads the results of the second one."""
     (norm,) = [code for code in re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S) if "NORMS" in code]
     Path("my_norms.py").write_text(norm)
-    whole, smoke = commands("comparisons")
-    planned, asked = program(*whole, "--dry-run"), program(*smoke)
+    whole, smoke, on_tasks = commands("comparisons")
+    planned, asked, together = program(*whole, "--dry-run"), program(*smoke), program(*on_tasks, "--dry-run")
     assert planned.code == 0 and "10 questions, 85 claims" in planned.out, planned.out + planned.err
     assert asked.code == 0 and "max against layer: inconclusive in 17 of 17 readings." in asked.out, (
         asked.out + asked.err
     )
+    assert together.code == 0 and "accuracy, digits-cnn" in together.out, together.out + together.err
     assert "How it was decided" in Path("dossier.html").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", page("comparisons"), flags=re.S)
     printed = io.StringIO()

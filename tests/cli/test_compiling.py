@@ -177,7 +177,7 @@ def test_translated_layers_are_compiled_before_workers_need_them(tmp_path: Path)
     """For the batches of the runs, the last of an epoch too, and then for those of other runs."""
     here = Here(tmp_path, f'echo "$*" >> {tmp_path}/calls; {QUICK}')
     (tmp_path / "plugin.py").write_text(NORM)
-    words = ("--plugin", "plugin.py", "model=cnn", "model.width=4", "epochs=20", "norm=halving,frn", "seed=0,1")
+    words = ("--plugin", "plugin.py", "model=cnn", "model.width=4", "epochs=60", "norm=halving,frn", "seed=0,1")
     _, err = here.run(AT_ONCE, "sweep", "--name", "s", *words, "batch_size=7")
     assert err == "" and set(here.engines()) == {("native", "")}
     calls = (tmp_path / "calls").read_text()

@@ -298,14 +298,13 @@ def tried_by_all(damage: str) -> bool:
 @pytest.mark.parametrize("damage", [*REFUSED, *SERIES])
 def test_what_is_damaged_is_named(program: Program, results: Path, damage: str):
     name, change, says = (REFUSED | SERIES)[damage]
-    read_by_all = damage in REFUSED
+    read_by_all, run = damage in REFUSED, identity(results, "s")
     for folder in DAMAGED:
         change(results / folder)
     before = snapshot(results)
     listed = program("ls")
     check_told(listed, int(read_by_all), "healthy 1 1 completed", *([says, f"results/s/{name}"] * read_by_all))
     assert listed.out.count("damaged: ") == len(DAMAGED) * read_by_all
-    run = identity(results, "s")
     check_told(program("show", run), 2, f"no run starts with {run!r}", says, "not looked into: results/s: damaged: ")
     is_met = read_by_all or name != "probes.csv"
     check_told(program("report", "s"), 2 * is_met, *([says, f"results/s/{name} is damaged: "] * is_met))

@@ -19,7 +19,7 @@ from bnbench.launch import read_settings
 from bnbench.launch.ray_settings import RaySettings, cluster_problems, imported_ray
 from tests.launch import tasks
 from tests.launch.conftest import opened
-from tests.launch.test_launch_local import ROOT, wait_until
+from tests.launch.test_launch_local import ROOT, lives, wait_until
 
 pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray]'")
 
@@ -130,7 +130,7 @@ def test_nothing_is_left_of_a_cluster_of_this_machine(tmp_path: Path, end: signa
         out, err = process.communicate(timeout=30)
     if end == signal.SIGINT:
         assert (out, err, process.returncode) == ("stopped\n", "", 0)
-    wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in [*workers, *sessions]), seconds=20)
+    wait_until(lambda: not any(map(lives, [*workers, *sessions])), seconds=20)
     assert not named_here(f"_{process.pid}/sockets")
     files = [session.parent for session in Path("/tmp").glob(f"bnbench-ray-*/session_*_{process.pid}")]
     assert bool(files) is (end == signal.SIGKILL)
