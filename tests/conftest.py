@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -115,6 +116,20 @@ def workers() -> None:
     torch._dynamo among it where a layer is translated.
     """
     prestart("torch._dynamo", "bnbench.worker", "bnbench.plugins", *MEASURING, *IMPORTED)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Ray cluster whose head has no room for workers, at RAY_ADDRESS."""
+    from bnbench.launch.ray_settings import imported_ray
+
+    imported_ray()
+    from ray.cluster_utils import Cluster
+
+    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    monkeypatch.setenv("RAY_ADDRESS", there.address)
+    yield there
+    there.shutdown()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bnbench.comparison.course import Dossier, by_reading
 from bnbench.comparison.design import Asked
 from bnbench.comparison.ranks import Rank
-from bnbench.comparison.views import MARKS, OUTCOMES
+from bnbench.comparison.views import MARKS, OUTCOMES, SIGNS
 from bnbench.reports import Cell, Column, ReportView, Table
 from bnbench.stats import Verdict
 from bnbench.study import Row
@@ -19,9 +19,8 @@ from bnbench.text import listing
 OVERVIEW = "Overview"
 FEWEST_ARMS = 3
 """Arms of which a view of all says more than a table of each."""
-SIGNS: dict[Verdict, str] = {"supported": "+", "contradicted": "-", "no difference": "=", "inconclusive": "?"}
 NOTE = (
-    "The place of each arm among all, 1 for the best, and the verdict on it against {rival}: + better, - worse,"
+    "The place of each arm among all, 1 for the best, and the verdict on it against {rival}: > better, < worse,"
     " = no difference worth the name, ? inconclusive. n/a: it cannot be asked this, or failed at it."
 )
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +59,6 @@ class Deadly(nn.Module):
 
 NORMS = {"deadly": Deadly}
 """
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A cluster whose head has no room for workers, at RAY_ADDRESS."""
-    from bnbench.launch.ray_settings import imported_ray
-
-    imported_ray()
-    from ray.cluster_utils import Cluster
-
-    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    monkeypatch.setenv("RAY_ADDRESS", there.address)
-    yield there
-    there.shutdown()
 
 
 def rows(sweep: str, table: str = "runs") -> list[dict[str, str]]:

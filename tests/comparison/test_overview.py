@@ -49,7 +49,7 @@ def test_each_arm_has_its_place_and_its_sign():
     (table,) = overview([asked], _dossier(asked)).tables
     shown = {row[0].value: row[1].words for row in table.rows}
     assert shown == {
-        "batch": "3.5", "layer": "6 -", "rms": "2 +", "group": "1 +", "ws": "3.5 =", "none": "5 ?",
+        "batch": "3.5", "layer": "6 <", "rms": "2 >", "group": "1 >", "ws": "3.5 =", "none": "5 ?",
     }  # fmt: skip
     assert [column.title for column in table.columns] == ["arm", "batch 64 to 2"]
 

@@ -9,14 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bnbench.launch import read_settings
-from bnbench.launch.ray_settings import RaySettings, cluster_problems, imported_ray
+from bnbench.launch.ray_settings import RaySettings, cluster_problems
 from tests.launch import tasks
 from tests.launch.conftest import opened
 from tests.launch.test_launch_local import ROOT, lives, wait_until
@@ -34,18 +33,6 @@ try:
 except KeyboardInterrupt:
     print("stopped", flush=True)
 """
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A cluster whose head has no room for workers, at RAY_ADDRESS."""
-    imported_ray()
-    from ray.cluster_utils import Cluster
-
-    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    monkeypatch.setenv("RAY_ADDRESS", there.address)
-    yield there
-    there.shutdown()
 
 
 def named_here(marker: str) -> list[int]:
