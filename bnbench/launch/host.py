@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,6 +16,8 @@ from bnbench.launch.workers import ProcessWorker, dismiss, heard_of
 
 PATIENCE = 5.0
 """Seconds that a host listens at a time."""
+ORPHAN_SECONDS = 0.5
+"""Seconds between two looks whether the process that started the host is still there."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Host:
         self._function, self._tells = function, tells
         self._worker: ProcessWorker | None = None
         self._failure: Loss | None = None
+        threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
 
     def carry_out(self, message: bytes) -> None:
         """Give the worker a task, and a new worker if it has died."""
@@ -81,3 +87,10 @@ class Host:
         if self._worker is not None:
             dismiss([self._worker])
             self._worker = None
+
+
+def _die_with_parent(parent: int) -> None:
+    """End with the process that started this one: Ray looks for init as the new parent, but any subreaper can be it."""
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_SECONDS)
+    os._exit(1)

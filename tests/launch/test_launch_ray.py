@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +103,17 @@ def test_a_cluster_that_is_not_there_is_told_at_once(address: str, says: str, mo
     assert says in one and says in other and time.monotonic() - start < 5
 
 
+@pytest.fixture(params=["init", "subreaper"])
+def adopted(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whose child an orphan becomes: init's, or, as under systemd's user sessions, that of another process."""
+    is_subreaper, libc = 36, ctypes.CDLL(None)  # PR_SET_CHILD_SUBREAPER
+    libc.prctl(is_subreaper, request.param == "subreaper")
+    yield
+    libc.prctl(is_subreaper, 0)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.usefixtures("adopted")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_of_a_cluster_of_this_machine(tmp_path: Path, end: signal.Signals) -> None:
     """Ctrl-C reaches all processes of the terminal; a program that is killed can do nothing more."""
