@@ -75,13 +75,15 @@ def test_what_runs_of_a_stack_may_differ_in():
     [
         ([], True),
         (["dataset.pad=1", "drop_last=false", "split.train=100"], True),
+        (["domains=[plain,contrast_0.4]", "batches=alternating"], True),
         (["batches=single_class"], False),
-        (["domains=[plain,contrast_0.4]"], False),
-        (["domains=[plain,contrast_0.4]", "batches=alternating"], False),
+        (["batches=single_class", "steps=20", "evaluate.unit=steps"], True),
+        (["batches=single_class", "steps=20"], False),
+        (["batches=single_class", "steps=20", "evaluate.unit=steps", "freeze_statistics=1"], False),
     ],
     ids=str,
 )
-def test_runs_of_a_stack_may_differ_in_the_seed_of_their_split_where_its_sizes_are_all_that_counts(
+def test_runs_of_a_stack_may_differ_in_the_seed_of_their_split_where_no_epoch_says_when_they_pause(
     settings: list[str], may_differ: bool
 ):
     spec = spec_of(*settings)

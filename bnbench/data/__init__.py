@@ -1,6 +1,6 @@
 """Datasets as device-resident tensors, and batches of them."""
 
-from bnbench.data.batches import Draws, augment, draw_epoch, normalize, training_batch
+from bnbench.data.batches import Draws, augment, draw_epoch, normalize, stacked, training_batch
 from bnbench.data.datasets import DATASETS, DESCRIPTIONS
 from bnbench.data.examples import Data, Examples, to_device
 from bnbench.data.fingerprint import fingerprint
@@ -35,6 +35,7 @@ __all__ = [
     "normalize",
     "order_of",
     "require_splits",
+    "stacked",
     "steps_per_epoch",
     "to_device",
     "training_batch",

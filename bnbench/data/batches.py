@@ -6,6 +6,7 @@ N examples of the epoch or the batch, C channels, H rows, W columns, P pixels of
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,11 +34,21 @@ class Draws:
     dx: Tensor | None = None
     flip: Tensor | None = None
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> Draws:
+        """Draws with each of their tensors changed in a way."""
+        if self.dy is None or self.dx is None or self.flip is None:
+            return Draws(change(self.order))
+        return Draws(change(self.order), change(self.dy), change(self.dx), change(self.flip))
+
     def to(self, device: torch.device | str) -> Draws:
         """The same draws on another device."""
-        if self.dy is None or self.dx is None or self.flip is None:
-            return Draws(self.order.to(device))
-        return Draws(self.order.to(device), self.dy.to(device), self.dx.to(device), self.flip.to(device))
+        return self.each(lambda part: part.to(device))
+
+
+def stacked(draws: Sequence[Draws]) -> Draws:
+    """Draws of several lanes, equally many of each: [K, N]."""
+    parts = [[getattr(lane, name) for lane in draws] for name in ("order", "dy", "dx", "flip")]
+    return Draws(*(None if part[0] is None else torch.stack(part) for part in parts))  # type: ignore[arg-type]
 
 
 def draw_epoch(

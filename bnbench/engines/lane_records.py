@@ -43,13 +43,14 @@ class LaneRecords:
 
     Attributes:
         specs: of the runs.
+        timelines: of each; they differ in the steps of an epoch at most.
         classes: of their data.
         parameters: number of trained ones.
         examples: of each run until the last pause.
     """
 
     specs: Sequence[RunSpec]
-    timeline: Timeline
+    timelines: Sequence[Timeline]
     classes: int
     parameters: int
     examples: int = 0
@@ -80,15 +81,15 @@ class LaneRecords:
         """Index and outcome of the runs that did not diverge."""
         for lane, score in zip(lanes, test, strict=True):
             if lane in alive:
-                progress = self._progress(lane, self.timeline.total, self.examples)
+                progress = self._progress(lane, self.timelines[lane].total, self.examples)
                 yield lane, end_of_run(progress, self.classes, self.parameters, None, self._latest[lane], score)
 
     def _evaluation(self, lane: int, step: int, scores: tuple[float, float, float, float]) -> Evaluation:
-        spec, timeline = self.specs[lane], self.timeline
+        spec, timeline = self.specs[lane], self.timelines[lane]
         lr = effective_lr(spec) * multiplier(spec.schedule, step - 1, timeline.total)
         self._latest[lane] = Evaluation(step, step / timeline.per_epoch, self.examples, lr, *scores)
         self._best[lane] = max(self._best.get(lane, 0.0), scores[-1])
         return self._latest[lane]
 
     def _progress(self, lane: int, steps: int, examples: int) -> Progress:
-        return Progress(steps, examples, self.timeline.per_epoch, self._best.get(lane))
+        return Progress(steps, examples, self.timelines[lane].per_epoch, self._best.get(lane))

@@ -69,7 +69,7 @@ def train_stack(
     bit of the others.
 
     Args:
-        specs: they differ in lr, momentum, weight decay, seed and, where :func:`common_split` allows it, the seed of
+        specs: they differ in lr, momentum, weight decay, seed and, where :func:`split_of_stack` allows it, the seed of
             their split only.
         networks: one per spec, initialized, on the device of ``data``; they are left as they are.
         data: one per spec, on the device of training: the same object for specs of one split.
@@ -88,12 +88,14 @@ def train_stack(
     runs, min_lanes = len(specs), 1 if options.native else MIN_LANES
     if runs < min_lanes:  # a single run has the numbers of any stack
         specs, networks, data = ([*part] * min_lanes for part in (specs, networks, data))
-    order = order_of(specs[0], data[0].train)
-    timeline = timeline_of(specs[0], order)
-    stack = _stack(specs, networks, data, order, timeline, tell, options)
+    order_by_split = {split: order_of(specs[0], split.train) for split in data}
+    orders = [order_by_split[split] for split in data]
+    timelines = [timeline_of(specs[0], order) for order in orders]
+    timeline = timelines[0]
+    stack = _stack(specs, networks, data, orders, timeline, tell, options)
     stack.alive = set(range(runs))
     parameters = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
-    records = LaneRecords(specs, timeline, data[0].classes, parameters)
+    records = LaneRecords(specs, timelines, data[0].classes, parameters)
 
     step = 0
     while step < timeline.total and stack.alive:
@@ -123,7 +125,7 @@ def _stack(
     specs: Sequence[RunSpec],
     networks: Sequence[nn.Module],
     data: Sequence[Data],
-    order: Order,
+    orders: Sequence[Order],
     timeline: Timeline,
     tell: Tell,
     options: StackOptions,
@@ -136,7 +138,7 @@ def _stack(
     vmap_lanes(spec, network, data[0].shape)
     set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device, torch_only=True) for lane in specs])
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
-    batches = LaneBatches(specs, data, order, dtype, NATIVE_BLOCK_BYTES if options.native else None)
+    batches = LaneBatches(specs, data, orders, dtype, NATIVE_BLOCK_BYTES if options.native else None)
     steps = _steps(specs, network, optimizer, data[0], batches, tell, options)
     return Stack(specs, data, timeline, network, optimizer, batches, steps)
 

@@ -22,7 +22,7 @@ from bnbench.plan.lanes import quick_lanes
 from bnbench.plan.proofs import unfoldable, why_not_native
 from bnbench.plan.readiness import is_worth_waiting
 from bnbench.plan.resources import Resources
-from bnbench.plan.size import likely_seconds
+from bnbench.plan.size import likely_seconds, most_splits
 from bnbench.spec import RunSpec, arm, by_stack_key, kind_key
 
 WORTH_PROVING = 5.0
@@ -140,9 +140,10 @@ class _Kind:
         if lanes == 1:
             return Execution(reasons=(slow,)) if slow == NOT_READY else ALONE
         if native:
-            return Execution("native", lanes)
+            return Execution("native", lanes, splits=most_splits(self.case))
         why = slow if slow == NOT_READY else f"not compiled: {slow}"
-        return Execution("stacked", lanes, (why,) if self.case.device.type == "cpu" else ())
+        reasons = (why,) if self.case.device.type == "cpu" else ()
+        return Execution("stacked", lanes, reasons, most_splits(self.case))
 
     def _lanes(self, native: bool, measures: bool) -> int:
         workers = self.resources.workers

@@ -20,12 +20,14 @@ class Execution:
         engine: ``reference`` one by one; ``stacked`` as one network; ``native`` as one network, in compiled code;
             ``interleaved`` each on its own, in turns.
         lanes: the most runs that are trained as one network.
+        splits: the most splits of the data that they may have; None for any.
         reasons: why not by an engine that is faster, or not by more lanes.
     """
 
     engine: Engine = "reference"
     lanes: int = 1
     reasons: tuple[str, ...] = ()
+    splits: int | None = None
 
     @property
     def is_unready(self) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from bnbench.plan.execution import ALONE, Execution
-from bnbench.spec import RunSpec, by_stack_key
+from bnbench.spec import RunSpec, Split, by_stack_key
 from bnbench.text import plural
 
 STEP_OVERHEAD = 6
@@ -31,7 +31,9 @@ def stacks(
     """
     planned: list[Stack] = []
     for key, members in by_stack_key(specs).items():
-        planned += _parts(members, -(-len(members) // executions.get(key, ALONE).lanes))
+        execution = executions.get(key, ALONE)
+        for part in _with_few_splits(members, specs, execution.splits):
+            planned += _parts(part, -(-len(part) // execution.lanes))
     if spread:
         planned = _spread(planned, lambda stack: _cost(specs[stack[0]], len(stack)), workers)
     return sorted(planned, key=lambda stack: -_cost(specs[stack[0]], len(stack)))
@@ -52,6 +54,17 @@ def engine_lines(specs: Mapping[str, RunSpec], executions: Mapping[str, Executio
         + (f" ({'; '.join(reasons)})" if reasons else "")
         for (engine, reasons), count in counts.items()
     ]
+
+
+def _with_few_splits(members: Sequence[str], specs: Mapping[str, RunSpec], most: int | None) -> list[Sequence[str]]:
+    """Members in parts that have so many splits at most."""
+    if most is None:
+        return [members]
+    by_split: dict[Split, list[str]] = {}
+    for name in members:
+        by_split.setdefault(specs[name].split, []).append(name)
+    splits = [*by_split.values()]
+    return [[*itertools.chain(*splits[at : at + most])] for at in range(0, len(splits), most)]
 
 
 def _parts(members: Sequence[str], count: int) -> list[Stack]:

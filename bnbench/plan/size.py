@@ -5,6 +5,8 @@ from __future__ import annotations
 from bnbench.error_origin import is_bug
 from bnbench.plan.case import Case
 
+SPLIT_BYTES = 2**27
+"""Bytes of images that a stack may hold if each split has its own; what is joined of them takes as much again."""
 STEP_SECONDS, VALUE_SECONDS = 4e-4, 1e-8
 """Cost of a step of a run alone on a core whatever it holds, and of each value that its layers put out, roughly."""
 
@@ -27,6 +29,14 @@ def likely_seconds(case: Case) -> float:
         if is_bug(error, case.spec.plugin is not None):
             raise
         return 0.0
+
+
+def most_splits(case: Case) -> int | None:
+    """The most splits whose images a stack may hold; None for any, as splits share images that enter no domain."""
+    if not case.spec.domains:
+        return None
+    images = sum(part.nbytes for part in (case.data.train, case.data.validation, case.data.test))
+    return max(1, SPLIT_BYTES // images)
 
 
 def least_bytes(case: Case) -> int:

@@ -5,7 +5,7 @@ content.
 """
 
 from bnbench.spec.checks import MOST_STEPS, check
-from bnbench.spec.identity import by_stack_key, common_split, kind_key, run_id, stack_key, stream
+from bnbench.spec.identity import by_stack_key, common_split, kind_key, run_id, split_of_stack, stack_key, stream
 from bnbench.spec.optim import OPTIMS, Adam, AdamW, Optim, Sgd
 from bnbench.spec.run import (
     PROBE_NAMES,
@@ -56,6 +56,7 @@ __all__ = [
     "kind_key",
     "kind_name",
     "run_id",
+    "split_of_stack",
     "stack_key",
     "stream",
 ]

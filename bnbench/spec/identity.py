@@ -37,14 +37,24 @@ def common_split(spec: RunSpec) -> Split:
     return replace(spec.split, seed=0) if spec.batches == "shuffled" and not spec.domains else spec.split
 
 
+def split_of_stack(spec: RunSpec) -> Split:
+    """The split as far as runs of a stack must share it: its seed is 0 where each may have its own.
+
+    They pause and end together, and epochs of batches of one class may have another length for another seed: there no
+    epoch may say when.
+    """
+    counts_steps = spec.steps is not None and spec.evaluate.unit == "steps" and spec.freeze_statistics is None
+    return replace(spec.split, seed=0) if counts_steps or spec.batches != "single_class" else spec.split
+
+
 def stack_key(spec: RunSpec) -> str:
     """Identity of what runs must have in common to be trained as one network.
 
     A run's own learning rate, momentum, weight decay and seed are left out, and the seed of its split where
-    :func:`common_split` does.
+    :func:`split_of_stack` does.
     """
     tree = _identity(spec)
-    tree["split"]["seed"] = common_split(spec).seed
+    tree["split"]["seed"] = split_of_stack(spec).seed
     del tree["lr"], tree["seed"]
     (optim,) = tree["optim"].values()
     optim.pop("momentum", None)
@@ -64,7 +74,7 @@ def by_stack_key(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
     for identity, spec in specs.items():
         options = (*spec.norm.items, *spec.model.items, *spec.dataset.items)
         types = (type(value) for _, value in options)  # as 1, 1.0 and True are equal
-        settings = (_IN_COMMON(spec), common_split(spec), *types)
+        settings = (_IN_COMMON(spec), split_of_stack(spec), *types)
         if settings not in keys:
             keys[settings] = stack_key(spec)
         groups.setdefault(keys[settings], []).append(identity)
@@ -75,10 +85,10 @@ def kind_key(spec: RunSpec) -> tuple[object, ...]:
     """Equal for runs whose networks, steps and amounts of work are of one kind.
 
     They differ in numbers of the optimizer and the schedule, in the seed, in that of the split where
-    :func:`common_split` leaves it out, and in how they are evaluated.
+    :func:`split_of_stack` leaves it out, and in how they are evaluated.
     """
     return (
-        *(spec.norm, spec.model, spec.train, spec.dataset, common_split(spec), spec.data, spec.domains, spec.batches),
+        *(spec.norm, spec.model, spec.train, spec.dataset, split_of_stack(spec), spec.data, spec.domains, spec.batches),
         *(spec.batch_size, spec.drop_last, spec.epochs, spec.steps, spec.precision, spec.label_smoothing),
         *(type(spec.optim), spec.grad_clip is None, spec.freeze_statistics, spec.plugin),
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from bnbench.data import Data, Draws, Order, augment, draw_epoch, examples_of_lanes
+from bnbench.data import Data, Draws, Order, augment, draw_epoch, examples_of_lanes, stacked
 from bnbench.spec import RunSpec
 from bnbench.training.randomness import generator
 
@@ -24,81 +25,99 @@ NATIVE_BLOCK_BYTES = 2**22
 
 
 class LaneBatches:
-    """The data order and augmentation of every lane, shared by lanes of one seed, and the examples of its split."""
+    """The data order and augmentation of every lane, and the examples of its split.
+
+    Lanes of one seed and one order share what is drawn. Epochs of different orders may have different lengths.
+
+    Args:
+        specs: of the lanes, with one stack key.
+        data: of each; the same object for lanes of one split.
+        orders: of each; the same object for lanes of one split.
+        dtype: of the images.
+        block_bytes: size of the images of a block; None takes that of the device.
+    """
 
     def __init__(
         self,
         specs: Sequence[RunSpec],
         data: Sequence[Data],
-        order: Order,
+        orders: Sequence[Order],
         dtype: torch.dtype,
         block_bytes: int | None = None,
     ) -> None:
         self._train = examples_of_lanes(data, [lane.train for lane in data])
         self._augmentation, self._image_size = data[0].augmentation, math.prod(data[0].shape)
-        self._order, self._dtype, self._batch_size = order, dtype, specs[0].batch_size
+        self._dtype, self._batch_size = dtype, specs[0].batch_size
         self._block_bytes = BLOCK_BYTES[data[0].device.type] if block_bytes is None else block_bytes
-        self._seeds = [spec.seed for spec in specs]
-        self._generators = {seed: (generator(seed, "order"), generator(seed, "augment")) for seed in self._seeds}
-        self._draws = Draws(torch.empty(0))
+        self._sources = [(spec.seed, order) for spec, order in zip(specs, orders, strict=True)]
+        self._generators = {one: (generator(one[0], "order"), generator(one[0], "augment")) for one in self._sources}
+        self._rest = {one: Draws(torch.empty(0, dtype=torch.int64)) for one in self._sources}
+        self._draws, self._position = Draws(torch.empty(len(specs), 0, dtype=torch.int64)), 0
         self._block: tuple[Tensor, Tensor] | None = None
 
     @property
     def longest(self) -> int:
         """The most steps of a block."""
-        bytes_of_one = self._dtype.itemsize * len(self._seeds) * self._batch_size * self._image_size
-        fitting = self._block_bytes // bytes_of_one
-        return max(1, min(fitting, self._order.steps))
+        bytes_of_one = self._dtype.itemsize * len(self._sources) * self._batch_size * self._image_size
+        return max(1, min(self._block_bytes // bytes_of_one, *(order.steps for _, order in self._sources)))
 
-    def take(self, position: int, most: int) -> tuple[Tensor, Tensor]:
-        """The batches from ``position`` of the epoch on, S of them, which is ``most`` or as many as are prepared.
-
-        Batches are taken in order; 0 begins a new epoch.
+    def take(self, most: int) -> tuple[Tensor, Tensor]:
+        """The next batches, S of them, which is ``most`` or as many as are prepared.
 
         Returns:
             x [S, M, C, H, W] and y [S, K, N].
         """
-        if position == 0:
-            self._draw()
-        x_SMCHW, y_SKN = self._prepare(position) if self._block is None else self._block
+        x_SMCHW, y_SKN = self._prepare() if self._block is None else self._block
         self._block = (x_SMCHW[most:], y_SKN[most:]) if len(y_SKN) > most else None
         return x_SMCHW[:most], y_SKN[:most]
 
     def select(self, columns: Sequence[int]) -> None:
-        """Go on with some lanes only, at the beginning of an epoch or at a new block."""
+        """Go on with some lanes only."""
         if self._block is not None:
             x_SMCHW, y_SKN = self._block
-            x_SKNCHW = torch.unflatten(x_SMCHW, 1, (len(self._seeds), -1))[:, columns]
+            x_SKNCHW = torch.unflatten(x_SMCHW, 1, (len(self._sources), -1))[:, columns]
             self._block = x_SKNCHW.flatten(1, 2), y_SKN[:, columns]
-        self._seeds = [self._seeds[column] for column in columns]
-        self._generators = {seed: pair for seed, pair in self._generators.items() if seed in self._seeds}
+        self._sources = [self._sources[column] for column in columns]
+        self._rest = {one: rest for one, rest in self._rest.items() if one in self._sources}
         index = torch.tensor(columns, device=self._draws.order.device)
-        parts = (self._draws.order, self._draws.dy, self._draws.dx, self._draws.flip)
-        self._draws = Draws(*(part[index] if part is not None else None for part in parts))  # type: ignore[arg-type]
+        self._draws = self._draws.each(lambda part: part[index])
         self._train = self._train.select(index)
 
     def _draw(self) -> None:
-        """Draw the next epoch of every seed; all become [K, examples], ``order`` as places among those of all lanes."""
-        draws = {seed: draw_epoch(self._order, self._augmentation, *pair) for seed, pair in self._generators.items()}
-        lanes = [draws[seed] for seed in self._seeds]
-        parts = [[getattr(lane, name) for lane in lanes] for name in ("order", "dy", "dx", "flip")]
-        stacks = [None if part[0] is None else torch.stack(part) for part in parts]
-        drawn = Draws(*stacks).to(self._train.joined.y.device)  # type: ignore[arg-type]
-        self._draws = replace(drawn, order=drawn.order + self._train.start_K[:, None])
-        self._block = None
+        """Draw the next epoch of each source that has nothing left, and take as much as there is of all of them.
 
-    def _prepare(self, position: int) -> tuple[Tensor, Tensor]:
+        What is taken is [K, examples], ``order`` as places among those of all lanes.
+        """
+        for (seed, order), rest in self._rest.items():
+            if not len(rest.order):
+                epoch = draw_epoch(order, self._augmentation, *self._generators[seed, order])
+                self._rest[seed, order] = epoch.each(partial(_begin, count=order.steps * self._batch_size))
+        count = min(len(rest.order) for rest in self._rest.values())
+        first = {one: rest.each(partial(_begin, count=count)) for one, rest in self._rest.items()}
+        self._rest = {one: rest.each(lambda part: part[count:]) for one, rest in self._rest.items()}
+        drawn = stacked([first[one] for one in self._sources]).to(self._train.joined.y.device)
+        self._draws, self._position = replace(drawn, order=drawn.order + self._train.start_K[:, None]), 0
+
+    def _prepare(self) -> tuple[Tensor, Tensor]:
         """The batches of the next block; a smaller last batch of an epoch is a block of its own."""
+        if self._position == self._draws.order.shape[1]:
+            self._draw()
         train, draws, size = self._train, self._draws, self._batch_size
-        steps = max(1, min(draws.order.shape[1] // size - position, self.longest))
-        here = slice(position * size, (position + steps) * size)
+        steps = max(1, min((draws.order.shape[1] - self._position) // size, self.longest))
+        here = slice(self._position, self._position + steps * size)
 
         def in_steps(part: Tensor) -> Tensor:
             """[K, S*N] as [S*K*N]."""
             return torch.unflatten(part[:, here], 1, (steps, -1)).transpose(0, 1).flatten()
 
         index = in_steps(draws.order)
+        self._position += len(index) // len(self._sources)
         x = train.normalize(train.joined.images(index), self._dtype, steps)
         if draws.dy is not None and draws.dx is not None and draws.flip is not None:
             x = augment(x, self._augmentation.pad, *map(in_steps, (draws.dy, draws.dx, draws.flip)))
-        return torch.unflatten(x, 0, (steps, -1)), train.joined.y[index].view(steps, len(self._seeds), -1)
+        return torch.unflatten(x, 0, (steps, -1)), train.joined.y[index].view(steps, len(self._sources), -1)
+
+
+def _begin(part: Tensor, count: int) -> Tensor:
+    """The first so many of a tensor, or all."""
+    return part[:count]

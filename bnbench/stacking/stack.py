@@ -90,7 +90,7 @@ class Stack:
                 if step == timeline.frozen_from:
                     self._freeze()
                 until = timeline.frozen_from if step < timeline.frozen_from < pause else pause
-                x_SMCHW, y_SKN = self._batches.take(step % timeline.per_epoch, until - step)
+                x_SMCHW, y_SKN = self._batches.take(until - step)
                 lr_SK1 = self._lr_K1 * self._factors(step, len(y_SKN))
                 metrics.add(*self._steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
                 step += len(y_SKN)

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bnbench.data import order_of
 from bnbench.native import c_compiler
 from bnbench.spec import RunSpec, Sgd, stack_key
 from bnbench.training import Outcome
 from tests.conftest import load_data, make_spec
 from tests.engines.tape import Tape
 from tests.engines.test_recording import recorded
-from tests.engines.test_stacked import alone, assert_equal, stacked
+from tests.engines.test_stacked import alone, assert_equal, small, stacked
 
 USUAL = ("model=mlp", "model.width=16", "precision=fp64", "steps=20", "batch_size=64", "norm=batch")
 NATIVE = pytest.param(
@@ -32,6 +33,9 @@ SETTINGS = [
     ["label_smoothing=0.2", "drop_last=false", "batch_size=1000", "steps=4"],
     ["freeze_statistics=1", "steps=60", "split.train=300"],
     ["optim=adam", "lr=0.01", "norm=layer"],
+    ["batches=single_class", "batch_size=40", "evaluate.unit=steps", "evaluate.every=7"],
+    ["domains=[plain,noise_1]", "norm=ghost", "epochs=1", "steps=null"],
+    ["batches=alternating", "domains=[plain,contrast_0.4]", "freeze_statistics=1", "split.train=300", "steps=60"],
 ]
 
 
@@ -113,3 +117,14 @@ def test_all_but_one_split_end(native: bool):
     spec = make_spec("model=mlp", "norm=none", "precision=fp64", "epochs=3", "divergence_factor=1.5")
     specs = [dataclasses.replace(lane, lr=0.01 if lane.split.seed == 1 else 1e4) for lane in lanes_of(spec)]
     assert_as_alone(specs, native)
+
+
+@ENGINES
+def test_lanes_whose_epochs_differ_in_length(native: bool):
+    """Of 130 examples in no order, the classes have other numbers in each split, and so do whole batches."""
+    specs = lanes_of(spec_of(["batches=single_class", "batch_size=4", "evaluate.unit=steps", "evaluate.every=7"]))
+    by_split = {spec.split: small(load_data(spec), 130) for spec in specs}
+    data = [by_split[spec.split] for spec in specs]
+    assert len({order_of(spec, split.train).steps for spec, split in zip(specs, data, strict=True)}) > 1
+    for ours, lane, split in zip(stacked(specs, data, native), specs, data, strict=True):
+        assert_equal(ours, alone(lane, split))
