@@ -20,9 +20,9 @@ from bnbench.user_cache import PRIVATE, is_sealed, put, seal
 SOURCES = Path(__file__).parent / "src"
 UNITS = (SOURCES / "train.c", SOURCES / "gemm.c")
 """Compiled side by side, in about the same time."""
-COMMON_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC")
+COMMON_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp-simd", "-fPIC")
 FLAGS = (*COMMON_FLAGS, "-fno-trapping-math")
-LAYER_FLAGS = (*COMMON_FLAGS, "-fopenmp-simd", "-fno-tree-loop-if-convert")
+LAYER_FLAGS = (*COMMON_FLAGS, "-fno-tree-loop-if-convert")
 """For translated layers, in which gcc 12 gets some conditions in loops wrong when it makes vectors of them."""
 ENTRIES, LAYER_ENTRIES = ("plan", "train", "layout"), ("forward", "backward", "workspace")
 """Functions and values that a library must have."""

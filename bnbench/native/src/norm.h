@@ -82,8 +82,73 @@ static void pool(const Block *block, double *total, const REAL *weight) {
     }
 }
 
+/* ---- one row, of which each group has statistics of its own: sums are along the row ---- */
+
+INLINE int is_row(const Block *block) { return block->rows == 1 && block->groups < block->channels; }
+
+/* The mean of (x - shift)^power over a group of a row. */
+INLINE double row_mean(const int power, Size count, const REAL *x, REAL shift) {
+    double total = 0;
+    for (Size first = 0; first < count; first += PART * WIDTH) {
+        const Size end = smaller(count, first + PART * WIDTH);
+        REAL sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (Size c = first; c < end; c++) sum += power == 1 ? x[c] - shift : (x[c] - shift) * (x[c] - shift);
+        total += sum;
+    }
+    return total / count;
+}
+
+NOINLINE void row_moments(const Block *block, const REAL *x, REAL *mean, REAL *inverse, double *var) {
+    const Size wide = block->channels / block->groups;
+    for (Size first = 0; first < block->channels; first += wide) {
+        const REAL center = block->centered ? (REAL)row_mean(1, wide, x + first, 0) : 0;
+        const double square = row_mean(2, wide, x + first, center);
+        const REAL root = (REAL)(1 / sqrt(square + block->eps));
+        for (Size c = first; c < first + wide; c++) mean[c] = center, inverse[c] = root, var[c] = square;
+    }
+}
+
+/* See block_backward. */
+INLINE void row_backward(const int weighted, const Block *block, const REAL *restrict x, const REAL *restrict mean,
+                         const REAL *restrict inverse, const REAL *restrict weight, const REAL *restrict gradient,
+                         REAL *restrict to, REAL *restrict weight_gradient, REAL *restrict bias_gradient) {
+    const Size wide = block->channels / block->groups;
+    for (Size first = 0; first < block->channels; first += wide) {
+        const REAL center = mean[first], root = inverse[first];
+        double total = 0, slope = 0;
+        for (Size start = first; start < first + wide; start += PART * WIDTH) {
+            const Size end = smaller(first + wide, start + PART * WIDTH);
+            REAL sum = 0, product = 0;
+#pragma omp simd reduction(+ : sum, product)
+            for (Size c = start; c < end; c++) {
+                const REAL value = weighted ? gradient[c] * weight[c] : gradient[c];
+                sum += value;
+                product += value * (x[c] - center);
+                weight_gradient[c] += gradient[c] * (x[c] - center) * root;
+                bias_gradient[c] += gradient[c];
+            }
+            total += sum;
+            slope += product;
+        }
+        if (!to) continue;
+        const REAL offset = block->centered ? (REAL)(total / wide * root) : 0;
+        const REAL factor = (REAL)(slope / wide * root * root * root);
+        for (Size c = first; c < first + wide; c++) {
+            const REAL value = weighted ? gradient[c] * weight[c] : gradient[c];
+            to[c] = value * root - offset - (x[c] - center) * factor;
+        }
+    }
+}
+
+/* ---- a block of rows ---- */
+
 /* The mean and the inverse of the root of variance plus eps, for each channel of a block; var has the variances. */
 NOINLINE void moments(const Block *block, const REAL *x, REAL *mean, REAL *inverse, double *var) {
+    if (is_row(block)) {
+        row_moments(block, x, mean, inverse, var);
+        return;
+    }
     for (Size c = 0; c < block->channels; c++) mean[c] = 0;
     if (block->centered) {
         sum_rows(SUM, block->rows, block->channels, x, x, mean, var, var);
@@ -153,6 +218,16 @@ NOINLINE void block_backward(const Block *block, int fixed, const REAL *x, const
                           const REAL *weight, const REAL *gradient, REAL *to, REAL *weight_gradient,
                           REAL *bias_gradient, double *totals, double *slopes, REAL *part) {
     const Size channels = block->channels;
+    if (is_row(block) && !fixed) {
+#define ROW(weighted) \
+    row_backward(weighted, block, x, mean, inverse, weight, gradient, to, weight_gradient, bias_gradient)
+        if (weight)
+            ROW(1);
+        else
+            ROW(0);
+#undef ROW
+        return;
+    }
     sum_rows(SLOPES, block->rows, channels, x, gradient, mean, totals, slopes);
     for (Size c = 0; c < channels; c++) {
         bias_gradient[c] += (REAL)totals[c];
