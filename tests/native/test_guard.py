@@ -100,6 +100,16 @@ def test_right_steps_stand(settings: list[str], model: str, norm: str, compared:
     assert compared and not any(compared)
 
 
+@pytest.mark.parametrize("lr", [1e20, 1e25])
+def test_statistics_that_overflow_are_no_difference(lr: float, compared: list[str | None]):
+    """Weights that are normalized grow without end: their outputs have a variance of inf, and the loss stays finite."""
+    settings = ["norm=batch", "batch_size=16", "steps=6", "evaluate.unit=steps", "evaluate.every=3"]
+    spec = dataclasses.replace(make_spec("model=mlp", *settings), lr=lr)
+    data = small(load_data(spec), 64)
+    (records, *_) = guarded([spec, dataclasses.replace(spec, seed=1)], data)
+    assert compared and not any(compared)
+
+
 def test_a_comparison_changes_no_bit(compared: list[str | None]):
     spec = make_spec("model=cnn", "steps=12", "evaluate.unit=steps", "evaluate.every=4", "optim.momentum=0.9")
     data, specs = small(load_data(spec), 64), lanes_of(spec)
