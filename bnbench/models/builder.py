@@ -66,7 +66,7 @@ def build(
     if isinstance(network, Network):
         draw_weights(network, network.scheme, seed)
     freeze_cancelled_biases(network, norms)
-    if norms and prepares(norms[0]):
+    if norms and prepares(type(norms[0])):
         with _made_on(device), seeded_generators(stream(seed, "init", "norm")):
             prepare(norms[0], network, residual_branches(network))
     restrict_training(network, norms, train)
@@ -81,17 +81,21 @@ def with_own_rng(norm: Callable[[int], nn.Module], seed: int, norms: list[nn.Mod
     Args:
         norms: takes every layer that is made.
     """
-
-    built_in = norm if isinstance(norm, partial) and norm.func in NORMS.values() and not norm.args else None
-    cancels = _tried(norm) if built_in is None else _answers_of(built_in.func, tuple(built_in.keywords.items()))
+    known = built_in(norm)
+    cancels = _tried(norm) if known is None else _answers_of(known.func, tuple(known.keywords.items()))
 
     def make(num_features: int) -> nn.Module:
-        with seeded_generators(stream(seed, "init", "norm", str(len(norms))), torch_only=built_in is not None):
+        with seeded_generators(stream(seed, "init", "norm", str(len(norms))), torch_only=known is not None):
             norms.append(norm(num_features))
             norms[-1].cancels_bias = cancels(num_features)  # type: ignore[assignment]
         return norms[-1]
 
     return make
+
+
+def built_in(norm: Callable[[int], nn.Module]) -> partial[nn.Module] | None:
+    """A built-in norm with its options; None for another one."""
+    return norm if isinstance(norm, partial) and not norm.args and norm.func in NORMS.values() else None
 
 
 @cache
