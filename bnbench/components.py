@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -24,7 +24,7 @@ from bnbench.data import DATASETS, Data, load, require_splits
 from bnbench.error_origin import foreign_line, line_of
 from bnbench.errors import BnbenchError, PluginError, described
 from bnbench.global_state import preserved_global_state, seeded_generators
-from bnbench.models import MODELS, build
+from bnbench.models import MODELS, build, build_lanes
 from bnbench.norms import NORMS
 from bnbench.plugin_modules import SiblingModules, read_plugin, show_lines, unchanged, use
 from bnbench.plugin_source import Plugin, source_hash
@@ -125,11 +125,21 @@ class Components:
 
     def build(self, spec: RunSpec, data: Sizes) -> nn.Module:
         """The initialized network of a spec for such data, on torch's default device."""
-        norm: Callable[[int], nn.Module] = partial(self.registries["norm"][spec.norm.name], **spec.norm.options)
-        if self.uses_plugin(norm=spec.norm.name):
-            norm = preserved_global_state()(norm)
+        norm = self._norm(spec)
         with preserved_global_state() if self.uses_plugin(model=spec.model.name) else nullcontext():
             return build(spec.model, norm, data.shape, data.classes, spec.seed, self.registries["model"], spec.train)
+
+    def build_lanes(self, specs: Sequence[RunSpec], data: Sizes) -> list[nn.Module]:
+        """The initialized network of each of some specs with one stack key; they may share tensors."""
+        spec, seeds = specs[0], [one.seed for one in specs]
+        if self.uses_plugin(norm=spec.norm.name, model=spec.model.name):
+            return [self.build(one, data) for one in specs]
+        return build_lanes(spec.model, self._norm(spec), data.shape, data.classes, seeds, spec.train)
+
+    def _norm(self, spec: RunSpec) -> Callable[[int], nn.Module]:
+        """Makes the norm of a spec for a number of channels."""
+        norm: Callable[[int], nn.Module] = partial(self.registries["norm"][spec.norm.name], **spec.norm.options)
+        return preserved_global_state()(norm) if self.uses_plugin(norm=spec.norm.name) else norm
 
 
 @dataclass(frozen=True)

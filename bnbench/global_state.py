@@ -85,14 +85,19 @@ def _same(one: Any, other: Any) -> bool:
 
 
 @contextmanager
-def seeded_generators(seed: int) -> Iterator[None]:
-    """Seed the global generators within a block, and let them go on afterwards as if it had not been there."""
-    states = generator_states()
+def seeded_generators(seed: int, torch_only: bool = False) -> Iterator[None]:
+    """Seed the global generators within a block, and let them go on afterwards as if it had not been there.
+
+    Args:
+        torch_only: leave those of Python and numpy alone.
+    """
+    states = generator_states(torch_only)
     torch.default_generator.manual_seed(seed)
     if states.cuda:
         torch.cuda.manual_seed_all(seed)
-    random.seed(seed)
-    np.random.seed([seed >> 32, seed & 0xFFFFFFFF])
+    if not torch_only:
+        random.seed(seed)
+        np.random.seed([seed >> 32, seed & 0xFFFFFFFF])
     try:
         yield
     finally:

@@ -272,8 +272,7 @@ def _rows(
         for records in train_interleaved(specs, built, on_device, take_interleaved, keep):
             yield [(specs[index], asdict(record)) for index, record in records]
         return
-    fresh = _anew(task, specs[0])
-    networks = [fresh.build(spec, data[0]).to(device) for spec in specs]
+    networks = [network.to(device) for network in _anew(task, specs[0]).build_lanes(specs, data[0])]
     tell = partial(_log_for_all, segment, specs)
     trained = _trained(attempt, networks, on_device, probe, tell, keep)
     for records, seconds in _shared(specs, trained, device, keep):

@@ -13,7 +13,7 @@ from bnbench.schema.convert import convert
 from bnbench.schema.fields import option_types
 from bnbench.schema_writer import current
 from bnbench.spec import run_id, stack_key
-from bnbench.store.segment import write_spec
+from bnbench.store.segment import write_specs
 
 
 def test_the_shipped_schema_is_what_the_code_says():
@@ -38,7 +38,7 @@ def test_runs_are_those_of_hydra_and_the_signatures(tmp_path, model):
         texts = []
         for folder, one in (("shipped", spec), ("live", live)):
             (tmp_path / folder).mkdir(exist_ok=True)
-            write_spec(tmp_path / folder, one)
+            write_specs(tmp_path / folder, [one])
             texts.append((tmp_path / folder / "specs" / f"{run_id(one)}.yaml").read_bytes())
         assert texts[0] == texts[1]
         assert (run_id(spec), stack_key(spec)) == (run_id(live), stack_key(live))

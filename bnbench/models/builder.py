@@ -13,7 +13,9 @@ with the initialized network and its residual branches, and changes its layers i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,6 +28,7 @@ from bnbench.models.redundant_biases import freeze_cancelled_biases
 from bnbench.models.registry import MODELS
 from bnbench.models.residual import residual_branches
 from bnbench.models.training import restrict_training
+from bnbench.norms import NORMS
 from bnbench.norms.common.bias import cancels_bias
 from bnbench.spec import Choice, Train, stream
 
@@ -57,14 +60,14 @@ def build(
     if choice.name not in models:
         raise InvalidRequest([f"model={choice.name}: {nearest(choice.name, sorted(models))}"])
     device = "meta" if torch.get_default_device().type == "meta" else "cpu"
-    with torch.device(device), seeded_generators(stream(seed, "init")):
+    with _made_on(device), seeded_generators(stream(seed, "init")):
         norms: list[nn.Module] = []
         network = models[choice.name](with_own_rng(norm, seed, norms), shape, classes, **choice.options)
     if isinstance(network, Network):
         draw_weights(network, network.scheme, seed)
     freeze_cancelled_biases(network, norms)
-    if norms and prepares(norms[0]):
-        with torch.device(device), seeded_generators(stream(seed, "init", "norm")):
+    if norms and prepares(type(norms[0])):
+        with _made_on(device), seeded_generators(stream(seed, "init", "norm")):
             prepare(norms[0], network, residual_branches(network))
     restrict_training(network, norms, train)
     return network
@@ -78,16 +81,40 @@ def with_own_rng(norm: Callable[[int], nn.Module], seed: int, norms: list[nn.Mod
     Args:
         norms: takes every layer that is made.
     """
-
-    @cache
-    def cancels(num_features: int) -> bool:
-        with torch.device("cpu"):
-            return cancels_bias(norm(num_features), num_features)
+    known = built_in(norm)
+    cancels = _tried(norm) if known is None else _answers_of(known.func, tuple(known.keywords.items()))
 
     def make(num_features: int) -> nn.Module:
-        with seeded_generators(stream(seed, "init", "norm", str(len(norms)))):
+        with seeded_generators(stream(seed, "init", "norm", str(len(norms))), torch_only=known is not None):
             norms.append(norm(num_features))
             norms[-1].cancels_bias = cancels(num_features)  # type: ignore[assignment]
         return norms[-1]
 
     return make
+
+
+def built_in(norm: Callable[[int], nn.Module]) -> partial[nn.Module] | None:
+    """A built-in norm with its options; None for another one."""
+    return norm if isinstance(norm, partial) and not norm.args and norm.func in NORMS.values() else None
+
+
+@cache
+def _answers_of(kind: Callable[..., nn.Module], options: tuple[tuple[str, Any], ...]) -> Callable[[int], bool]:
+    """As :func:`_tried` of a built-in norm, which is tried once per process."""
+    return _tried(partial(kind, **dict(options)))
+
+
+def _tried(norm: Callable[[int], nn.Module]) -> Callable[[int], bool]:
+    """True for a number of channels for which a norm cancels a bias right before it."""
+
+    @cache
+    def cancels(num_features: int) -> bool:
+        with _made_on("cpu"):
+            return cancels_bias(norm(num_features), num_features)
+
+    return cancels
+
+
+def _made_on(device: str) -> AbstractContextManager[Any]:
+    """Make tensors on a device by default; where they are anyway, torch looks at each call no more."""
+    return nullcontext() if torch.get_default_device() == torch.device(device) else torch.device(device)

@@ -11,16 +11,16 @@ from torch import nn
 from bnbench.norms.common.branch import Branch
 
 
-def prepares(norm: nn.Module) -> bool:
-    """True if a norm's class has the method ``prepare(network, branches)``.
+def prepares(kind: Any) -> bool:
+    """True if a class of norms has the method ``prepare(network, branches)``.
 
     It is known by the names of its parameters: a user's layer may have a method of that name for something else.
     """
-    method = inspect.getattr_static(type(norm), "prepare", None)
+    method = inspect.getattr_static(kind, "prepare", None)
     return inspect.isfunction(method) and list(inspect.signature(method).parameters)[1:] == ["network", "branches"]
 
 
 def prepare(norm: Any, network: nn.Module, branches: Sequence[Branch]) -> None:
     """Let a norm change a network, if it is one that does."""
-    if prepares(norm):
+    if prepares(type(norm)):
         norm.prepare(network, branches)

@@ -147,7 +147,7 @@ def require_called_layers(network: nn.Module, norms: Sequence[nn.Module], name: 
     reading = [
         layer for layer in network.modules() if isinstance(layer, nn.MultiheadAttention | ShiftedWindowAttention)
     ]
-    if reading and prepares(norms[0]):
+    if reading and prepares(type(norms[0])):
         raise Impossible(
             f"model.name={name} has attention that reads weights past their layers, and this norm acts on the layers: "
             "choose a norm of the activations, e.g. norm=layer, or a model of convolutions"

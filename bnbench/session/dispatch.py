@@ -158,7 +158,7 @@ def _record_death(task: Task, lost: Sequence[RunSpec], error: str) -> list[End]:
     from bnbench.worker import End
 
     row = {"status": "failed", "error": error, "finished_at": timestamp()}
-    pulses = store.pulses(task.folder)
+    pulses = store.pulses(store.Segments(task.folder))
     with store.Segment(task.folder, f"{task.session}-session") as segment:
         for spec in lost:
             pulse = pulses.get(run_id(spec))

@@ -36,10 +36,13 @@ class ProgressTracker:
     def __init__(
         self, folder: Path, pending: Mapping[str, RunSpec], impossible: int, tell: Callable[[Progress], None]
     ) -> None:
-        self._folder, self._pending, self._impossible, self._tell = folder, pending, impossible, tell
+        self._pending, self._impossible, self._tell = pending, impossible, tell
+        self._segments = store.Segments(folder)
         self._lock = threading.RLock()
-        self._ended: dict[str, str] = {}
+        self._ended: set[str] = set()
+        self._counts: Counter[str] = Counter()
         self._tasks: Sequence[Task] = ()
+        self._task_of: dict[str, int] = {}
         self._varying: Sequence[str] = ()
         self._beginning = 0
         self._forecast: Forecast | None = None
@@ -65,15 +68,18 @@ class ProgressTracker:
             self._tasks, self._varying, self._now = tasks, _varying(self._pending.values()), "starting workers"
             self._beginning = sum(len(task.specs) for task in tasks[:workers])
             jobs = [Job(tuple(map(run_id, task.specs)), _kind(task), _size(task, sizes)) for task in tasks]
+            self._task_of = {run: index for index, job in enumerate(jobs) for run in job.runs}
             self._forecast = Forecast(jobs, workers) if all(job.size > 0 for job in jobs) else None
             self._show()
 
     def end(self, end: End) -> None:
         """Take in the end of a run."""
         with self._lock:
-            self._ended[run_id(end.spec)] = end.status
+            identity = run_id(end.spec)
+            self._ended.add(identity)
+            self._counts[end.status] += 1
             if self._forecast is not None:
-                self._forecast.end(run_id(end.spec), time.time())
+                self._forecast.end(identity, time.time())
             if len(self._ended) == len(self._pending):
                 self._left, self._now = None, ""
             self._show(last=end)
@@ -82,7 +88,7 @@ class ProgressTracker:
         """Look at the runs in training; before that, among silent ones, at those that are tried."""
         if self._waiting:
             silent = {spec: seconds for spec, seconds in self._waiting.items() if seconds >= SILENT_SECONDS}
-        pulses = store.pulses(self._folder)
+        pulses = store.pulses(self._segments)
         with self._lock:
             pulses = {
                 name: pulse for name, pulse in pulses.items() if name in self._pending and name not in self._ended
@@ -101,7 +107,7 @@ class ProgressTracker:
             Progress(
                 len(self._pending),
                 min(self._beginning, len(self._pending) - len(self._ended)),
-                Counter(self._ended.values()),
+                Counter(self._counts),
                 self._impossible,
                 last,
                 silent or {},
@@ -112,8 +118,8 @@ class ProgressTracker:
 
     def _named(self, pulses: Mapping[str, store.Pulse]) -> str:
         """The stacks that are trained; nothing if none is."""
-        trained = [task for task in self._tasks if any(run_id(spec) in pulses for spec in task.specs)]
-        named = [_named(task, self._varying) for task in trained[:NAMED]]
+        trained = sorted({self._task_of[run] for run in pulses if run in self._task_of})
+        named = [_named(self._tasks[index], self._varying) for index in trained[:NAMED]]
         return ", ".join([*named, *([f"{len(trained) - NAMED} more"] if len(trained) > NAMED else [])])
 
 

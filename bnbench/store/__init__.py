@@ -6,6 +6,7 @@ from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, S
 from bnbench.store.data_versions import data_versions
 from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
+from bnbench.store.following import Segments
 from bnbench.store.foreign_files import foreign
 from bnbench.store.growth import Growth, Watcher, put_down
 from bnbench.store.history import read_history, update_last_entry
@@ -41,6 +42,7 @@ __all__ = [
     "Pulse",
     "ResultIndex",
     "Segment",
+    "Segments",
     "SingleRun",
     "Status",
     "Watcher",

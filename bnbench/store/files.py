@@ -20,25 +20,30 @@ from bnbench.text import plural
 LONGEST_CELL = 4000
 
 
-def replacing(path: Path) -> AbstractContextManager[IO[str]]:
-    """Write a whole text file under a temporary name, then put it in place at once."""
-    return _replacing(path, "w", newline="", encoding="utf-8", errors="backslashreplace")
+def replacing(path: Path, sync: bool = True) -> AbstractContextManager[IO[str]]:
+    """Write a whole text file under a temporary name, then put it in place at once.
+
+    Args:
+        sync: wait until it is on the disk; else a crash of the machine may leave an empty file.
+    """
+    return _replacing(path, "w", sync, newline="", encoding="utf-8", errors="backslashreplace")
 
 
 def replacing_bytes(path: Path) -> AbstractContextManager[IO[bytes]]:
     """The same for a file that holds no text."""
-    return _replacing(path, "wb")
+    return _replacing(path, "wb", True)
 
 
 @contextmanager
-def _replacing(path: Path, mode: str, **encoding: str) -> Iterator[IO[Any]]:
+def _replacing(path: Path, mode: str, sync: bool, **encoding: str) -> Iterator[IO[Any]]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with naming(path), temporary.open(mode, **encoding) as stream:  # type: ignore[call-overload]
             share(temporary, replaced=path)
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

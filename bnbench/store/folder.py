@@ -14,7 +14,7 @@ from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS, TRIAL
 from bnbench.store.files import leftovers, line, replacing, sync_folder, text
 from bnbench.store.history import read_history, write_history
 from bnbench.store.lock import nobody_writing
-from bnbench.store.segment import FOLDER, spec_path, write_spec
+from bnbench.store.segment import FOLDER, lacks_spec, write_specs
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_folder
 from bnbench.store.state import RUNS_TABLE, Row, State, read_state, series_lines
@@ -84,9 +84,9 @@ def restore_specs(folder: Path, specs: Sequence[RunSpec]) -> None:
     """Write the spec files of runs that have begun and lost theirs. The caller holds the sweep."""
     known = read_state(folder).rows
     begun = {identity for identity, row in known.items() if row["status"] not in ("planned", "impossible")}
-    for spec in specs:
-        if run_id(spec) in begun and not spec_path(folder, spec).exists():
-            write_spec(folder, spec)
+    named = ((run_id(spec), spec) for spec in specs)
+    if lost := [spec for identity, spec in named if identity in begun and lacks_spec(folder, identity)]:
+        write_specs(folder, lost)
 
 
 def belongs_to_sweep(path: Path) -> bool:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bnbench.errors import Damaged
-from bnbench.store.columns import IDENTITY
-from bnbench.store.files import read_rows
-from bnbench.store.segment import FOLDER, ROWS
+from bnbench.store.following import Segments
+from bnbench.store.segment import ROWS
 from bnbench.store.series import METRIC_SERIES
 
 TAIL = 4096
@@ -34,22 +32,18 @@ class Pulse:
     evaluated: float
 
 
-def pulses(folder: Path) -> dict[str, Pulse]:
-    """By run_id, the progress of each run that a worker of this sweep trains: of each segment those that began last."""
+def pulses(segments: Segments) -> dict[str, Pulse]:
+    """By run_id, the progress of each run that a worker of a sweep trains: of each segment those that began last."""
     progress: dict[str, Pulse] = {}
-    for path in (folder / FOLDER).glob(f"*{ROWS}"):
+    for path, story in segments.look().items():
+        series = path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}")
         try:
-            rows = list(read_rows(path, (*IDENTITY, "started_at")))
-            began = max((row["started_at"] for row in rows if row["status"] == "running"), default="")
-            latest = {row["run_id"] for row in rows if (row["status"], row["started_at"]) == ("running", began)}
-            series = path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}")
             identity, step, epoch = _last(series)
-            start, evaluated = datetime.fromisoformat(began).timestamp(), series.stat().st_mtime
-        except (FileNotFoundError, ValueError, Damaged):
+            start, evaluated = datetime.fromisoformat(story.began).timestamp(), series.stat().st_mtime
+        except (FileNotFoundError, ValueError):
             continue  # joined meanwhile, or nothing that can be told from
-        ended = {row["run_id"] for row in rows if row["status"] != "running" and row["started_at"] >= began}
-        pulse = Pulse(start, step, epoch, evaluated) if identity in latest else Pulse(start, 0, 0.0, start)
-        progress |= dict.fromkeys(latest - ended, pulse)
+        pulse = Pulse(start, step, epoch, evaluated) if identity in story.latest else Pulse(start, 0, 0.0, start)
+        progress |= dict.fromkeys(story.latest - story.latest_ended, pulse)
     return progress
 
 

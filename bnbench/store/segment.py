@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -61,8 +61,7 @@ class Segment:
     def start(self, specs: Sequence[RunSpec], facts: Mapping[str, Any]) -> None:
         """Say that runs have begun, and keep their full specs."""
         self._end_copies()
-        for spec in specs:
-            write_spec(self._folder, spec)
+        write_specs(self._folder, specs)
         self._runs.append({"run_id": run_id(spec), "status": "running", **facts} for spec in specs)
 
     def evaluation(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -126,12 +125,27 @@ def spec_file(folder: Path, identity: str) -> Path:
     return folder / SPECS / f"{identity}.yaml"
 
 
-def write_spec(folder: Path, spec: RunSpec) -> None:
-    """Keep the full spec of a run."""
-    path = spec_path(folder, spec)
+def write_specs(folder: Path, specs: Iterable[RunSpec]) -> None:
+    """Keep the full specs of runs, each in a file of its own.
+
+    The disk is not waited for, which takes as long as a short run. A crash of the machine may leave an empty file:
+    runs.csv holds all that was in it, and :func:`lacks_spec` tells.
+    """
     make_part(folder, SPECS)
-    with replacing(path) as stream:
-        stream.write(_as_yaml(as_tree(spec)))
+    texts: dict[tuple[str, str], str] = {}
+    for spec in specs:
+        parts = ((name, value, (name, repr(value))) for name, value in as_tree(spec).items())
+        text = "".join(texts.get(key) or texts.setdefault(key, _as_yaml({name: value})) for name, value, key in parts)
+        with replacing(spec_path(folder, spec), sync=False) as stream:
+            stream.write(text)
+
+
+def lacks_spec(folder: Path, identity: str) -> bool:
+    """True for a run whose spec is not in its file."""
+    try:
+        return spec_file(folder, identity).stat().st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def _as_yaml(tree: Mapping[str, Any]) -> str:

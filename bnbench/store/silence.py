@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
-from bnbench.errors import Damaged
-from bnbench.store.columns import IDENTITY
-from bnbench.store.files import read_rows
-from bnbench.store.segment import FOLDER, ROWS
+from bnbench.store.following import Segments
+from bnbench.store.segment import ROWS
 
 
-def silences(folder: Path) -> dict[str, float]:
+def silences(segments: Segments) -> dict[str, float]:
     """By run_id, the seconds since a worker wrote a record of a running run or, in a stack, of one beside it."""
     silent: dict[str, float] = {}
-    ended: set[str] = set()
-    for path in (folder / FOLDER).glob(f"*{ROWS}"):
+    stories = segments.look()
+    for path, story in stories.items():
+        alive = [name for name in story.running if not any(name in other.ended for other in stories.values())]
         try:
-            statuses = {row["run_id"]: row["status"] for row in read_rows(path, IDENTITY)}
-            beside = path.parent.glob(f"{path.name.removesuffix(ROWS)}.*")
+            beside = path.parent.glob(f"{path.name.removesuffix(ROWS)}.*") if alive else ()
             seconds = time.time() - max(file.stat().st_mtime for file in beside)
-        except (OSError, ValueError, Damaged):
-            continue  # joined meanwhile, or nothing that can be told from
-        for identity, status in statuses.items():
-            if status == "running":
-                silent[identity] = min(seconds, silent.get(identity, seconds))
-            else:
-                ended.add(identity)
-    return {identity: seconds for identity, seconds in silent.items() if identity not in ended}
+        except (OSError, ValueError):
+            continue  # joined meanwhile, or nobody runs
+        silent |= {name: min(seconds, silent.get(name, seconds)) for name in alive}
+    return silent

@@ -22,7 +22,7 @@ from bnbench.store.copies import copy_files, lines_of, write_copies
 from bnbench.store.folder import enter_runs, join
 from bnbench.store.history import read_history
 from bnbench.store.lock import locked, nobody_writing
-from bnbench.store.segment import log_file, write_spec
+from bnbench.store.segment import log_file, write_specs
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import Moved, Row, read_state
 
@@ -71,8 +71,7 @@ def take_over(target: Path, specs: Mapping[str, RunSpec], sources: Mapping[str, 
             now = datetime.now(UTC).isoformat(timespec="seconds")
             enter_runs(target, taken, {}, {TAKEN_OVER: dict(counts), "time": now, "runs": len(taken)})
             with nobody_writing(target):
-                for spec in taken:
-                    write_spec(target, spec)
+                write_specs(target, taken)
                 _write(target, parts)
             join(target)
     return counts

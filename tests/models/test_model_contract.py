@@ -1,6 +1,7 @@
 """What holds for every model that is listed, with every norm that is listed."""
 
 import inspect
+from functools import partial
 from pathlib import Path
 from typing import get_type_hints
 
@@ -10,7 +11,7 @@ import yaml
 from torch import nn
 
 from bnbench.errors import Impossible, InvalidRequest
-from bnbench.models import MODELS, build
+from bnbench.models import MODELS, build, build_lanes
 from bnbench.norms import NORMS, NoNorm, activates
 from bnbench.spec import Choice
 from tests.norms.refusals import is_expected
@@ -116,6 +117,26 @@ def test_norms_share_initial_weights(model, request):
         for path, layer in other.items():
             if layer.bias is not None and reference[path].bias is not None:
                 assert torch.equal(layer.bias, reference[path].bias)
+
+
+@every_pair
+def test_networks_of_several_seeds_are_those_of_each(model, norm):
+    """One by one or together, with the weights that are trained and all that layers keep."""
+    parts = Choice.of(model, {}), partial(NORMS[norm]), SHAPE, CLASSES
+    try:
+        together = build_lanes(*parts, [3, 0, 5], train="affine_and_classifier")
+    except Impossible as error:
+        assert is_expected(norm, str(error))
+        return
+    for seed, network in zip((3, 0, 5), together, strict=True):
+        alone = build(*parts, seed, train="affine_and_classifier")
+        assert str(network) == str(alone)
+        for (name, one), (other_name, other) in zip(tensors(network), tensors(alone), strict=True):
+            assert name == other_name and torch.equal(one, other) and one.requires_grad == other.requires_grad, name
+
+
+def tensors(network):
+    return [*network.named_parameters(), *network.named_buffers()]
 
 
 @every_model

@@ -172,10 +172,12 @@ def test_completed_runs_without_their_last_evaluation_are_not_taken_for_misses(t
     assert len(load_sweeps([tmp_path])[1]) == 3 * EVALUATIONS
 
 
-def test_spec_files_that_were_deleted_come_back(sweep: Path) -> None:
+def test_spec_files_that_were_deleted_or_are_empty_come_back(sweep: Path) -> None:
+    """A crash of the machine may leave one empty: the disk is not waited for."""
     written = content(sweep / "specs")
-    for path in [*written][:2]:
-        path.unlink()
+    deleted, emptied, *_ = written
+    deleted.unlink()
+    emptied.write_bytes(b"")
     enter_runs(sweep, [*SPECS, make_spec(9)], {}, {})
     restore_specs(sweep, [*SPECS, make_spec(9)])
     assert content(sweep / "specs") == written
