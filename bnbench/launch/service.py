@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -29,6 +30,7 @@ def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -
     The process leads a group of its own, which ends with it: a user's code may start others. It reads nothing from the
     terminal, and ends without waiting for threads or hooks that such code has left.
     """
+    gc.freeze()  # else it looks through all that the fork server has imported, and takes pages of its own for it
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     _leave_server()

@@ -177,14 +177,15 @@ def test_translated_layers_are_compiled_before_workers_need_them(tmp_path: Path)
     """For the batches of the runs, the last of an epoch too, and then for those of other runs."""
     here = Here(tmp_path, f'echo "$*" >> {tmp_path}/calls; {QUICK}')
     (tmp_path / "plugin.py").write_text(NORM)
-    words = ("--plugin", "plugin.py", "model=cnn", "model.width=4", "epochs=60", "norm=halving,frn", "seed=0,1")
-    _, err = here.run(AT_ONCE, "sweep", "--name", "s", *words, "batch_size=7")
+    words = ("--plugin", "plugin.py", "model=cnn", "model.width=2", "model.depth=1", "norm=halving,frn", "seed=0,1")
+    long = ("batch_size=7", "steps=6300", "evaluate.every=100")  # for which torch takes as long as translating is worth
+    _, err = here.run(AT_ONCE, "sweep", "--name", "s", *words, *long)
     assert err == "" and set(here.engines()) == {("native", "")}
     calls = (tmp_path / "calls").read_text()
-    _, err = here.run(AT_ONCE, "sweep", "--name", "again", *words, "batch_size=7")
+    _, err = here.run(AT_ONCE, "sweep", "--name", "again", *words, *long)
     assert err == "" and set(here.engines("again")) == {("native", "")}
     assert (tmp_path / "calls").read_text().count("-shared") == calls.count("-shared")
-    lines = here.run(NEVER, "sweep", "--dry-run", *words, "batch_size=9")[0].splitlines()
+    lines = here.run(NEVER, "sweep", "--dry-run", *words, *long[1:], "batch_size=9")[0].splitlines()
     assert [line for line in lines if "engine: " in line] == [
         "engine: stacked for 4 runs, up to 2 together (until compiled code is ready)"
     ]

@@ -1,11 +1,13 @@
 """A user's layer may call its attributes and methods as bnbench calls some of its own, for something else."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Program
+from tests.products import crossing
 
 CLASHES = {
     "prepare_method": "def prepare(self, x): return x",
@@ -34,6 +36,11 @@ CLASHES = {
     "lane_by_lane": "vmapped = True\n    streams = 3\n    member = 1\n    alike = 1\n    first = 2",
     "eps": "def eps(self): raise RuntimeError",
 }
+ONCE = (
+    "prepare_method", "fold_number", "activates", "remove_activation", "recomputes", "facts", "bias_true",
+    "weight_number", "momentum", "reset_running_stats", "chunk", "factors", "lane_by_lane", "eps",
+)  # fmt: skip
+"""Every attribute; what else it may be is tried in one model, and in another as a crossing."""
 PLUGIN = """
 import torch
 from torch import nn
@@ -67,12 +74,11 @@ class Clashing(Model):
 
 
 @pytest.fixture
-def plugin(tmp_path: Path) -> str:
+def plugin(tmp_path: Path) -> None:
     classes = [f"class {name.title()}(Plain):\n    {body}\n" for name, body in CLASHES.items()]
     norms = ", ".join(f"{name!r}: {name.title()}" for name in CLASHES)
     models = 'MODELS = {"model": Model, "clashing": Clashing}'
     (tmp_path / "plugin.py").write_text("\n".join([PLUGIN, *classes, f'NORMS = {{"plain": Plain, {norms}}}', models]))
-    return f"plain,{','.join(CLASHES)}"
 
 
 def numbers(folder: Path, factor: str) -> dict[str, list[tuple[str, ...]]]:
@@ -86,18 +92,30 @@ def numbers(folder: Path, factor: str) -> dict[str, list[tuple[str, ...]]]:
 
 
 SMALL = ("model.width=8", "model.depth=1", "epochs=1", "batch_size=256", "seed=0,1", "--launcher", "inline")
+TOGETHER = ("--lanes", "2")
+"""Nothing is timed to find out how many are quick."""
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
-def test_a_norm_is_trained_as_without_the_attribute(program: Program, tmp_path: Path, plugin: str, model: str):
-    result = program("sweep", "--name", "s", "--plugin", "plugin.py", f"norm={plugin}", f"model={model}", *SMALL)
+@pytest.mark.usefixtures("plugin")
+@pytest.mark.parametrize(
+    ("model", "clashes"),
+    [("mlp", CLASHES), ("cnn", ONCE), pytest.param("cnn", CLASHES, marks=crossing)],
+    ids=["mlp", "cnn", "cnn_all"],
+)
+def test_a_norm_is_trained_as_without_the_attribute(
+    program: Program, tmp_path: Path, model: str, clashes: Iterable[str]
+):
+    norms = f"norm=plain,{','.join(clashes)}"
+    result = program("sweep", "--name", "s", "--plugin", "plugin.py", norms, f"model={model}", *SMALL, *TOGETHER)
     assert result.code == 0, result.out + result.err
     found = numbers(tmp_path / "results/s", "norm")
     assert [status for status, *_ in found["plain"]] == ["completed"] * 2
     assert {norm: rows for norm, rows in found.items() if rows != found["plain"]} == {}
+    assert found.keys() == {"plain", *clashes}
 
 
-def test_a_model_is_trained_as_without_the_attributes(program: Program, tmp_path: Path, plugin: str):
+@pytest.mark.usefixtures("plugin")
+def test_a_model_is_trained_as_without_the_attributes(program: Program, tmp_path: Path):
     words = (
         "sweep",
         "--name",
@@ -114,6 +132,7 @@ def test_a_model_is_trained_as_without_the_attributes(program: Program, tmp_path
     assert found["model"][0][1:3] in [("native", "2"), ("stacked", "2")]
 
 
-def test_norms_are_listed(program: Program, plugin: str):
+@pytest.mark.usefixtures("plugin")
+def test_norms_are_listed(program: Program):
     result = program("list", "norms", "--plugin", "plugin.py")
     assert result.code == 0 and "lane_by_lane" in result.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -21,6 +22,11 @@ def square(number: int) -> int:
 
 def imported(module: str) -> bool:
     return module in sys.modules
+
+
+def searched_objects(task: object) -> int:
+    """The number of those that Python looks through for garbage."""
+    return len(gc.get_objects())
 
 
 def leave(code: int) -> int:

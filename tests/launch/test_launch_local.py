@@ -66,6 +66,12 @@ def test_workers_are_used_again_and_no_more_than_allowed() -> None:
     assert 1 <= len(set(processes)) <= 2
 
 
+@pytest.mark.skipif(METHOD != "forkserver", reason="imports in each worker")
+def test_no_worker_looks_for_garbage_in_what_the_fork_server_has_imported() -> None:
+    (done,) = local(tasks.searched_objects, [0], 1)
+    assert done.value is not None and done.value < 10_000
+
+
 def test_tasks_of_two_kinds_never_share_a_process() -> None:
     """Nor does it take more processes at a time than are allowed, nor more in all than there are kinds for each."""
     kinds = ["a", "b", "a", "b", "c", "a", "c", "b"]
