@@ -8,6 +8,7 @@ a power, and no search is needed.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -29,6 +30,7 @@ LARGE = 100
 """Replicates above which the sign-flip test of normal differences is Student's."""
 
 
+@cache
 def detectable_effect(n: int, alpha: float = ALPHA, power: float = POWER) -> float:
     """The smallest effect that is significant in ``power`` of all studies, in standard deviations of a difference.
 
