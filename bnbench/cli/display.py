@@ -117,15 +117,16 @@ class SweepDisplay:
 
     Args:
         began: when the program began, on the clock of :func:`time.monotonic`; now by default.
-        brief: in a pipe, say nothing of what takes less than ten seconds.
+        name: of what is trained, where many follow each other: in a pipe it begins each line, and nothing is said of
+            what takes less than ten seconds.
     """
 
-    def __init__(self, began: float | None = None, brief: bool = False) -> None:
+    def __init__(self, began: float | None = None, name: str = "") -> None:
         self._console = plain_console(whole=True)
         now = time.monotonic()
         self._began = now if began is None else began
-        self._told = now if brief else -math.inf
-        self._brief = brief
+        self._told = now if name else -math.inf
+        self._name = name
         self._asked: tuple[float | None, float] = None, now
         self._silence = _Silence()
         self._status = Status()
@@ -156,7 +157,7 @@ class SweepDisplay:
             return
         over = progress.done == progress.total
         now = time.monotonic()
-        ended = over and last is not None and not self._brief
+        ended = over and last is not None and not self._name
         if ended or (not over and now - self._told >= PLAIN_SECONDS):
             self._told = now
             self._console.print(self._line(progress))
@@ -171,7 +172,8 @@ class SweepDisplay:
 
     def _line(self, progress: session.Progress) -> str:
         status = self._shown()
-        return line(progress, status.seconds, status.left)
+        start = f"{self._name}: " if self._name else ""
+        return f"{start}{line(progress, status.seconds, status.left)}"
 
     def end(self, summary: session.Summary) -> None:
         """Say what the sweep came to."""

@@ -230,7 +230,7 @@ class Trainer:
 
         if not self._brief:
             show_plan(plan, f"{one.name}, {part}")
-        with SweepDisplay(brief=self._brief) as display:
+        with SweepDisplay(name=f"{one.name}, {part}" if self._brief else "") as display:
             summary = study.execute(one, plan, self._jobs, display.update)
         if not self._brief and (summary.interrupted or summary.failures):
             display.end(summary)

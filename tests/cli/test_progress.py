@@ -66,25 +66,28 @@ def test_what_is_not_known_is_not_shown():
     assert [clock(seconds) for seconds in (0.4, 59.6, 725, 3725)] == ["0:00", "1:00", "12:05", "1:02:05"]
 
 
+@pytest.mark.parametrize("name", ["", "convergence, tuning"])
 def test_a_pipe_gets_a_line_at_the_start_now_and_then_and_at_the_end(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ):
+    """One of many that are shown one after the other has its name in each line, and none for its first and last."""
     seconds = [100.0]
     monkeypatch.setattr(display.time, "monotonic", lambda: seconds[0])
     end = End(make_spec(), "completed")
-    with SweepDisplay(began=97.0) as shown:
+    with SweepDisplay(began=97.0, name=name) as shown:
         for second in range(26):
             seconds[0] = 100.0 + second
             known = 30.0 - second if second > 4 else None
             shown.update(Progress(3, 2, {"completed": second // 13}, left=known, now="layer x 32 (stack of 16)"))
         shown.update(Progress(3, 0, {"completed": 3}, last=end))
     now = "; now: layer x 32 (stack of 16)"
-    assert capsys.readouterr().out.splitlines() == [
+    lines = [
         f"0 of 3 runs, 2 running, 0 failed, elapsed 0:03{now}",
         f"0 of 3 runs, 2 running, 0 failed, elapsed 0:13, left about 0:20{now}",
         f"1 of 3 runs, 2 running, 0 failed, elapsed 0:23, left about 0:10{now}",
         "3 of 3 runs, 0 running, 0 failed, elapsed 0:28",
     ]
+    assert capsys.readouterr().out.splitlines() == ([f"{name}: {text}" for text in lines[1:3]] if name else lines)
 
 
 TAKE_TERMINAL = partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0)

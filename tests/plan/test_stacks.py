@@ -218,7 +218,9 @@ def test_a_stack_has_no_more_splits_than_memory_holds(most: int | None, sizes: l
     way = Execution("stacked", 99, splits=most)
     found = stacks(specs, dict.fromkeys(map(stack_key, request.specs), way), workers=1, spread=False)
     assert [len(stack) for stack in found] == sizes
-    assert all(len({specs[name].split for name in stack}) == size // 3 for stack, size in zip(found, sizes, strict=True))
+    assert all(
+        len({specs[name].split for name in stack}) == size // 3 for stack, size in zip(found, sizes, strict=True)
+    )
 
 
 @pytest.mark.parametrize(("domains", "splits"), [("[]", None), ("[plain,contrast_0.4]", 282)])
