@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import mean
 
 import torch
@@ -19,7 +20,7 @@ from bnbench.plan.case import Case
 from bnbench.plan.execution import ALONE, Division, Execution
 from bnbench.plan.grouping import STEP_OVERHEAD, Stack
 from bnbench.plan.measurement import measure_steps
-from bnbench.spec import RunSpec, arm, kind_key, stack_key
+from bnbench.spec import RunSpec, arm, by_stack_key, kind_key
 from bnbench.stacking import fold
 from bnbench.stacking.stack import MIN_LANES
 from bnbench.training import now, prepare_process
@@ -85,6 +86,11 @@ class _Planned:
     stacks: Sequence[Stack]
     found: Division
 
+    @cached_property
+    def keys(self) -> Mapping[str, str]:
+        """The stack key of each run."""
+        return {identity: key for key, identities in by_stack_key(self.specs).items() for identity in identities}
+
     def spec(self, stack: Stack) -> RunSpec:
         """One of a stack's specs, which stands for all."""
         return self.specs[stack[0]]
@@ -95,19 +101,16 @@ class _Planned:
 
     def size(self, stack: Stack) -> float:
         """Seconds that torch takes for each run of a stack, roughly."""
-        return self.found.sizes[stack_key(self.spec(stack))]
+        return self.found.sizes[self.keys[stack[0]]]
 
     def step(self, stack: Stack) -> float:
         """Seconds that torch takes for a step of each run of a stack, roughly."""
-        return self.step_of(self.spec(stack))
-
-    def step_of(self, spec: RunSpec) -> float:
-        """Seconds that torch takes for a step of a run, roughly."""
-        return self.found.sizes[stack_key(spec)] / timeline_of(spec, order_of(spec, self.data(spec).train)).total
+        spec = self.spec(stack)
+        return self.size(stack) / timeline_of(spec, order_of(spec, self.data(spec).train)).total
 
     def execution(self, stack: Stack) -> Execution:
         """The way in which a stack is trained."""
-        return self.found.executions.get(stack_key(self.spec(stack)), ALONE)
+        return self.found.executions.get(self.keys[stack[0]], ALONE)
 
 
 @preserved_global_state()
@@ -146,19 +149,19 @@ def stack_seconds(
     return Measured(seconds, now(device) - start - warm)
 
 
-def _measured(plan: _Planned, deadline: float) -> dict[tuple[object, ...], tuple[RunSpec, _Pace]]:
+def _measured(plan: _Planned, deadline: float) -> dict[tuple[object, ...], tuple[Stack, _Pace]]:
     """The pace of one stack of each kind, in the order of :func:`_by_worth`, one at least."""
     alike: dict[tuple[object, ...], list[Stack]] = {}
     for stack in plan.stacks:
         alike.setdefault(kind_key(plan.spec(stack)), []).append(stack)
-    measured: dict[tuple[object, ...], tuple[RunSpec, _Pace]] = {}
+    measured: dict[tuple[object, ...], tuple[Stack, _Pace]] = {}
     for key in _by_worth(plan, alike):
         if measured and now(plan.device) > deadline:
             break
         largest = max(alike[key], key=len)
         spec = plan.spec(largest)
         step(f"measuring {arm(spec)} batch_size={spec.batch_size} ({len(measured) + 1} of {len(alike)} kinds)")
-        measured[key] = spec, _measure(plan.case(largest), plan.execution(largest), len(largest), plan.step(largest))
+        measured[key] = largest, _measure(plan.case(largest), plan.execution(largest), len(largest), plan.step(largest))
     return measured
 
 
@@ -185,16 +188,16 @@ def _network(spec: RunSpec) -> tuple[object, ...]:
     return spec.norm, spec.model, spec.train, spec.dataset, spec.precision, type(spec.optim), spec.grad_clip is None
 
 
-def _likely(plan: _Planned, stack: Stack, measured: Sequence[tuple[RunSpec, _Pace]]) -> _Pace:
+def _likely(plan: _Planned, stack: Stack, measured: Sequence[tuple[Stack, _Pace]]) -> _Pace:
     """The pace of what was not measured: that of other batch sizes of its network if there are any.
 
     Else that of measured stacks, of the same model if there are any, by size.
     """
-    spec = plan.spec(stack)
-    same = [pair for pair in measured if _network(pair[0]) == _network(spec)]
-    near = same or [pair for pair in measured if pair[0].model == spec.model] or measured
-    steps = {other.batch_size: pace.step for other, pace in same}
-    factors = [plan.step(stack) / (plan.step_of(other) or 1.0) for other, _ in near]
+    spec, network, step_seconds = plan.spec(stack), _network(plan.spec(stack)), plan.step(stack)
+    same = [pair for pair in measured if _network(plan.spec(pair[0])) == network]
+    near = same or [pair for pair in measured if plan.spec(pair[0]).model == spec.model] or measured
+    steps = {plan.spec(other).batch_size: pace.step for other, pace in same}
+    factors = [step_seconds / (plan.step(other) or 1.0) for other, _ in near]
     return _Pace(
         _at(spec.batch_size, steps)
         if len(steps) > 1
@@ -202,7 +205,7 @@ def _likely(plan: _Planned, stack: Stack, measured: Sequence[tuple[RunSpec, _Pac
         mean(pace.example for _, pace in same)
         if same
         else mean(
-            pace.example * factor * other.batch_size / spec.batch_size
+            pace.example * factor * plan.spec(other).batch_size / spec.batch_size
             for (other, pace), factor in zip(near, factors, strict=True)
         ),
         mean(pace.build for _, pace in near),

@@ -54,7 +54,10 @@ def _cancels(norm: nn.Module, x: Tensor, rng: torch.Generator) -> bool | None:
     try:
         with torch.enable_grad():
             y = norm.train()(x.requires_grad_())
-            (gradient,) = torch.autograd.grad(y, x, torch.randn(x.shape, generator=rng))
+            if not isinstance(y, Tensor) or y.shape != x.shape:
+                return None
+            # of a number: for gradients that begin as a tensor torch imports sympy, for as long as a small plan takes
+            (gradient,) = torch.autograd.grad((y * torch.randn(x.shape, generator=rng)).sum(), x)
     except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
         if is_bug(error):
             raise
