@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import layers, layouts, norms
+from benchmarks import layers, layouts, norms, overhead
 from benchmarks.cells import WORKLOADS, Job, network, overrides, write_images
 from benchmarks.peers import in_memory, plain
 from benchmarks.peers.clock import Times
@@ -93,3 +93,8 @@ def test_the_arithmetic_of_a_layer_is_counted():
     shape = Shape(6, 5, 2, 6, 5, 7, 3, 3)
     assert layers.operations(Layer(kind=CONVOLUTION, shape=shape), 4) == (2 * 4 * 30 * 7 * 18, 2 * 2 * 4 * 30 * 7 * 18)
     assert layers.operations(Layer(kind=NORM, shape=shape), 4) == (0, 0)
+
+
+def test_a_sweep_that_costs_little_has_as_many_runs_as_it_says():
+    request = compose_request([*overhead.FACTORS, "seed=range(3)"], components())
+    assert not request.problems and len(request.specs) == 3 * overhead.CELLS
