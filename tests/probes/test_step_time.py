@@ -16,7 +16,7 @@ from torch import nn
 from bnbench.components import components
 from bnbench.environment import cores
 from bnbench.probes import Pause, take, take_interleaved
-from bnbench.probes.step_time import LONGEST_BLOCK, step_times, steps_of_block, time_steps
+from bnbench.probes.step_time import LONGEST_BLOCK, MEASURED, step_times, steps_of_block, time_steps
 from bnbench.probes.training_step import PARTS, Times
 from bnbench.study.probe_measures import BUSY
 from bnbench.training import Halt
@@ -104,7 +104,7 @@ def test_median_and_spread_of_every_part():
 def test_what_slows_a_turn_down_is_in_no_ratio_of_steps_in_turns(monkeypatch: pytest.MonkeyPatch, seed: int):
     """Steps of 1, 1.1 and 2 on a machine that is up to ten times as slow for a while, and drifts."""
     rng = np.random.default_rng(seed)
-    slow_T = np.exp(rng.uniform(0, np.log(10), 30)) * np.linspace(1, 3, 30)
+    slow_T = np.exp(rng.uniform(0, np.log(10), MEASURED)) * np.linspace(1, 3, MEASURED)
     truth = (1.0, 1.1, 2.0)
     found: list[Times] = [{part: (own * slow_T).tolist() for part in (*PARTS, "step", "cpu")} for own in truth]
     for part in ("step", "cpu"):
