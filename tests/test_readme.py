@@ -41,6 +41,8 @@ def test_command(program: Program, tmp_path: Path, command: str):
     result = program(*words)
     assert result.code == 0, result.err
     assert (result.out + result.err).strip()
+    if words[0] == "compare":
+        assert "10 questions, 85 claims" in result.out
 
 
 def test_the_python_example_is_a_script(tmp_path: Path):
