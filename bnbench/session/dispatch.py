@@ -64,8 +64,10 @@ def dispatch(
                 task = begun.get(id(tasks[done.index]), tasks[done.index])
                 ends, left = (done.value, _missing(task, done.value)) if done.error is None else _finished(task)
                 losses.update(run_id(spec) for spec in left if done.is_lost)
+                if left:
+                    store.remove_checkpoint(task.folder, _attempt(task).checkpoint_name)
                 if done.is_lost and all(losses[run_id(spec)] < MOST_LOST for spec in left):
-                    again += [replace(task, specs=tuple(left), session=_session())] if left else []
+                    again += [replace(task, specs=tuple(left), session=_session(), checkpoint="")] if left else []
                 elif done.error is not None and len(task.specs) == 1 and _attempt(task).is_alone:
                     ends += _record_death(task, left, done.error)
                 else:
@@ -141,6 +143,7 @@ def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
             specs=part.specs,
             execution=replace(task.execution, engine=part.engine),
             session=_session(),
+            checkpoint="",
         )
         for part in halves(_attempt(task), left)
     ]
@@ -150,7 +153,7 @@ def _attempt(task: Task) -> Attempt:
     """As which a worker begins with a task."""
     from bnbench.worker import Attempt
 
-    return Attempt(task.specs, task.execution.engine)
+    return Attempt(task.specs, task.execution.engine, task.checkpoint)
 
 
 def _record_death(task: Task, lost: Sequence[RunSpec], error: str) -> list[End]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from bnbench.launch import LAUNCHERS, Launch, Request, Settings, Site, has_left,
 from bnbench.plan import Resources
 from bnbench.session.plan import Plan
 from bnbench.text import plural
+
+CHECKPOINT_EVERY = 300.0
+"""Seconds of training from one checkpoint to the next, unless told."""
 
 _LANES = {"auto": None, "off": 1}
 _LANE_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -31,6 +35,8 @@ class TrainingOptions:
         fail_fast: stop at the first failure.
         settings: of the launcher, ``launcher.key=value``.
         detaches: leave the runs to the cluster, once they are there.
+        checkpoint_every: seconds of training from one checkpoint of a stack to the next, at least; infinite for none.
+        timeout: seconds that a run may train; infinite for all that it takes.
     """
 
     launcher: str = "local"
@@ -39,6 +45,13 @@ class TrainingOptions:
     fail_fast: bool = False
     settings: Sequence[str] = ()
     detaches: bool = False
+    checkpoint_every: float = CHECKPOINT_EVERY
+    timeout: float = math.inf
+
+    def limited(self, checkpoint_every: float | None, timeout: float | None) -> TrainingOptions:
+        """The same with other times, where they are given."""
+        every = self.checkpoint_every if checkpoint_every is None else checkpoint_every
+        return replace(self, checkpoint_every=every, timeout=self.timeout if timeout is None else timeout)
 
     def check(self) -> None:
         """Check the options, which no other method does.

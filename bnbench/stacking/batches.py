@@ -12,9 +12,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bnbench.data import Data, Draws, Order, augment, draw_epoch, examples_of_lanes
+from bnbench.data import Data, Draws, Order, augment, examples_of_lanes
 from bnbench.spec import RunSpec
-from bnbench.training.randomness import generator
+from bnbench.training.epochs import Epochs
+from bnbench.training.saving import State
 
 BLOCK_BYTES = {"cpu": 2**19, "cuda": 2**29}
 """Size of the images of a block: on the CPU small enough for a core's cache, everywhere large enough that small batches
@@ -39,7 +40,7 @@ class LaneBatches:
         self._order, self._dtype, self._batch_size = order, dtype, specs[0].batch_size
         self._block_bytes = BLOCK_BYTES[data[0].device.type] if block_bytes is None else block_bytes
         self._seeds = [spec.seed for spec in specs]
-        self._generators = {seed: (generator(seed, "order"), generator(seed, "augment")) for seed in self._seeds}
+        self._epochs = {seed: Epochs(order, data[0], seed) for seed in self._seeds}
         self._draws = Draws(torch.empty(0))
         self._block: tuple[Tensor, Tensor] | None = None
 
@@ -71,15 +72,30 @@ class LaneBatches:
             x_SKNCHW = torch.unflatten(x_SMCHW, 1, (len(self._seeds), -1))[:, columns]
             self._block = x_SKNCHW.flatten(1, 2), y_SKN[:, columns]
         self._seeds = [self._seeds[column] for column in columns]
-        self._generators = {seed: pair for seed, pair in self._generators.items() if seed in self._seeds}
+        self._epochs = {seed: epochs for seed, epochs in self._epochs.items() if seed in self._seeds}
         index = torch.tensor(columns, device=self._draws.order.device)
         parts = (self._draws.order, self._draws.dy, self._draws.dx, self._draws.flip)
         self._draws = Draws(*(part[index] if part is not None else None for part in parts))  # type: ignore[arg-type]
         self._train = self._train.select(index)
 
+    def state(self, position: int) -> State:
+        """The place in the data: ``position`` steps of an epoch were taken."""
+        epochs = {seed: epochs.state(inside=position > 0) for seed, epochs in self._epochs.items()}
+        return {"epochs": epochs, "prepared": 0 if self._block is None else len(self._block[1])}
+
+    def restore(self, state: State, position: int) -> None:
+        """Go on from a place: what was drawn of its epoch is drawn again. Lanes that have ended may be other ones."""
+        for seed, epochs in self._epochs.items():
+            epochs.restore(state["epochs"][seed])
+        if position:
+            self._draw()
+        if prepared := state["prepared"]:
+            x_SMCHW, y_SKN = self._prepare(position)
+            self._block = x_SMCHW[:prepared], y_SKN[:prepared]
+
     def _draw(self) -> None:
         """Draw the next epoch of every seed; all become [K, examples], ``order`` as places among those of all lanes."""
-        draws = {seed: draw_epoch(self._order, self._augmentation, *pair) for seed, pair in self._generators.items()}
+        draws = {seed: epochs.draw() for seed, epochs in self._epochs.items()}
         lanes = [draws[seed] for seed in self._seeds]
         parts = [[getattr(lane, name) for lane in lanes] for name in ("order", "dy", "dx", "flip")]
         stacks = [None if part[0] is None else torch.stack(part) for part in parts]

@@ -1,6 +1,14 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
 from bnbench.store.access import check_name, check_place, check_writable
+from bnbench.store.checkpoints import (
+    Checkpoint,
+    current_version,
+    list_checkpoints,
+    read_checkpoint,
+    remove_checkpoint,
+    unfitness,
+)
 from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
 from bnbench.store.data_versions import data_versions
@@ -34,6 +42,7 @@ __all__ = [
     "PROBES",
     "RESULTS",
     "TRASH",
+    "Checkpoint",
     "Found",
     "Growth",
     "Merged",
@@ -55,6 +64,7 @@ __all__ = [
     "check_writable",
     "checked_rows",
     "content",
+    "current_version",
     "data_versions",
     "differing_results",
     "empty_trash",
@@ -65,6 +75,7 @@ __all__ = [
     "is_locked",
     "is_sweep",
     "join",
+    "list_checkpoints",
     "load_metrics",
     "load_probes",
     "load_runs",
@@ -78,8 +89,10 @@ __all__ = [
     "pulses",
     "put_down",
     "rank",
+    "read_checkpoint",
     "read_history",
     "read_tags",
+    "remove_checkpoint",
     "remove_runs",
     "remove_sweep",
     "rename_sweep",
@@ -94,6 +107,7 @@ __all__ = [
     "take_over",
     "taken_over",
     "trashed",
+    "unfitness",
     "update_last_entry",
     "weights_path",
 ]
