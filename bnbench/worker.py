@@ -36,6 +36,7 @@ from bnbench.plugin_source import Plugin
 from bnbench.probes import take, take_interleaved
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
+from bnbench.text import duration
 from bnbench.training import (
     Outcome,
     Probe,
@@ -195,6 +196,8 @@ def _train(
         with current(device):
             for rows in _rows(task, attempt, device, watch, book):
                 book.write(rows)
+                if book.end_late(task.timeout):
+                    break
     except (KeyboardInterrupt, Mismatch, NotNative, Unfit):
         raise
     except BaseException as error:  # a plugin may also call sys.exit
@@ -262,6 +265,19 @@ class _Book:
         row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
         self._results.append({"run_id": run_id(spec), **self.facts, **row})
         self.ended[spec] = End(spec, row["status"], message)
+
+    def end_late(self, limit: float) -> bool:
+        """End all living runs if they have trained for longer than so many seconds, which is the same for all."""
+        living = [spec for spec in self.seconds if spec not in self.ended]
+        if not any(self.seconds[spec] > limit for spec in living):
+            return False
+        for spec in living:
+            message = f"trained for {duration(self.seconds[spec])}, longer than {duration(limit)} (--timeout)"
+            self.segment.log(run_id(spec), f"{message}\n")
+            row = {"status": "timed_out", "error": message, "seconds": round(self.seconds[spec], 4)}
+            self._results.append({"run_id": run_id(spec), **self.facts, **row, "finished_at": timestamp()})
+            self.ended[spec] = End(spec, "timed_out", message)
+        return True
 
     def close(self) -> None:
         """Write the results that have waited."""

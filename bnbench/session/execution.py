@@ -94,7 +94,8 @@ def _train(
             tasks = [*site.tasks, *tasks_that_go_on(plan, options, going_on), *begun]
             shown.begin(tasks, resources.workers, found.sizes)
             devices = _devices(plan, resources.workers, options.is_away)
-            with closing(dispatch(tasks, site.launch, devices, ready, options.is_away)) as told:
+            ends_silent = options.ends_silent(plan)
+            with closing(dispatch(tasks, site.launch, devices, ready, options.is_away, ends_silent)) as told:
                 for ends in told:
                     for end in (end for end in ends if run_id(end.spec) in pending):
                         ended += 1
@@ -147,7 +148,8 @@ def execute_run(
 ) -> Summary:
     """Train the one run of a plan; show each record to ``watch``, and a long silence to ``tell``.
 
-    It is trained in this process, unless a user's code takes part, which may end it, or a GPU, which may spoil it.
+    It is trained in this process, unless a user's code takes part, which may end it, or a GPU, which may spoil it, or
+    it is ended after some time.
     """
     imported_whole("bnbench.worker")
     from bnbench.worker import work
@@ -156,10 +158,11 @@ def execute_run(
         (identity,) = plan.pending
         try:
             with _task_of_run(plan, options) as (task, ready):
-                if task.plugin is None and plan.device.type == "cpu":
+                if task.plugin is None and plan.device.type == "cpu" and not options.is_timed:
                     (end,) = work(ready(task), watch)
                 else:
-                    with closing(dispatch([task], partial(local, heard=watch), _devices(plan, 1), ready)) as told:
+                    launch, devices, timed = partial(local, heard=watch), _devices(plan, 1), options.is_timed
+                    with closing(dispatch([task], launch, devices, ready, ends_silent=timed)) as told:
                         (end,) = next(told)
             status = end.status
         except KeyboardInterrupt:

@@ -122,6 +122,15 @@ class TrainingOptions:
             yield replace(self, jobs=self.jobs or site.workers), site
 
     @property
+    def is_timed(self) -> bool:
+        """True if runs may train for some time only."""
+        return math.isfinite(self.timeout)
+
+    def ends_silent(self, plan: Plan) -> bool:
+        """True if a worker from which nothing comes can be ended."""
+        return self.is_timed and not self.is_away and self.launch(plan) is LAUNCHERS["local"].launch
+
+    @property
     def is_away(self) -> bool:
         """True if runs train where the sweep's folder may not be."""
         return LAUNCHERS[self.launcher].is_away
@@ -154,6 +163,7 @@ class TrainingOptions:
         if _is_foreign(plan):
             return launcher.launch if launcher.isolates else LAUNCHERS["local"].launch
         spared = launcher.spares_one and self.jobs is None and self.workers(plan) == 1 and plan.device.type == "cpu"
+        spared = spared and not self.is_timed  # this process cannot end itself
         return LAUNCHERS["inline"].launch if spared else launcher.launch
 
 

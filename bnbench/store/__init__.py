@@ -10,7 +10,7 @@ from bnbench.store.checkpoints import (
     unfitness,
 )
 from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
-from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
+from bnbench.store.columns import FAILURES, HELD_BACK, METRICS, OUTCOME, PROBES, RESULTS, Status
 from bnbench.store.data_versions import data_versions
 from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
@@ -37,6 +37,7 @@ from bnbench.store.weights import check_weights_place, weights_path
 __all__ = [
     "CONFLICTS",
     "FAILURES",
+    "HELD_BACK",
     "METRICS",
     "OUTCOME",
     "PROBES",
