@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
@@ -89,6 +90,68 @@ def train_stack(
         Drawn: a layer has begun to draw random numbers other than those of its lane.
         Unfit: it cannot go on from the snapshot of ``saving``.
     """
+    min_lanes = 1 if options.native else MIN_LANES
+    training = _begun(specs, networks, data, tell, options, saving)
+    timeline, stack, records = training.timeline, training.stack, training.records
+    begin = step = 0 if saving.snapshot is None else saving.snapshot.step
+    while step < timeline.total and stack.alive:
+        if saving.checkpoints is not None and step > begin and stack.is_settled:
+            saving.checkpoints.at_pause(partial(training.snapshot, step))
+        if probe is not None and timeline.is_probed(step):
+            yield training.of_runs(stack.measure(probe, step))
+        start, step = step, timeline.pause_after(step)
+        metrics = stack.train(start, step)
+        first_bad = stack.first_bad(metrics, first=start == 0)
+        pause = Pause(start, step, stack.lanes, metrics, first_bad, stack.evaluate(lambda split: split.validation))
+        new = list(records.at_pause(pause, stack.alive))
+        stack.alive -= {lane for lane, record in new if isinstance(record, Outcome)}
+        stack.drop_ended(min_lanes)
+        if step == timeline.total:
+            stack.settle()
+        yield training.of_runs(new)
+
+    if stack.alive:
+        if probe is not None:
+            yield training.of_runs(stack.measure(probe, step))
+        test = stack.evaluate(lambda split: split.test)
+        if saving.keep is not None:
+            stack.keep(saving.keep)
+        yield training.of_runs(records.at_end(stack.lanes, stack.alive, test))
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Runs in training as a stack.
+
+    Attributes:
+        columns: for each column that it began with, the index of its run; -1 for one that only fills it up.
+    """
+
+    columns: Sequence[int]
+    timeline: Timeline
+    stack: Stack
+    records: LaneRecords
+
+    def of_runs(self, pairs: Iterable[tuple[int, Record]]) -> list[tuple[int, Record]]:
+        """Records with the indices of their runs in the place of those of columns."""
+        return [(self.columns[lane], record) for lane, record in pairs]
+
+    def snapshot(self, step: int) -> Snapshot:
+        """The stack after a step. Raises :class:`Unsteady` if layers keep something in Python that changes."""
+        stack = self.stack
+        state = {**stack.state(step), "records": self.records.state(stack.lanes)}
+        return Snapshot(step, [self.columns[lane] if lane in stack.alive else -1 for lane in stack.lanes], state)
+
+
+def _begun(
+    specs: Sequence[RunSpec],
+    networks: Sequence[nn.Module],
+    data: Sequence[Data],
+    tell: Tell,
+    options: StackOptions,
+    saving: Saving,
+) -> _Training:
+    """A stack before its first step, or as it was when a snapshot was taken. Raises as :func:`_stack`."""
     min_lanes, snapshot = 1 if options.native else MIN_LANES, saving.snapshot
     filled = [*range(len(specs)), *[-1] * (min_lanes - len(specs))]  # a single run has the numbers of any stack
     columns = filled if snapshot is None else snapshot.columns
@@ -102,38 +165,7 @@ def train_stack(
         stack.watch_python()
     if snapshot is not None:
         records.restore(snapshot.state["records"])
-
-    def of_runs(pairs: Iterable[tuple[int, Record]]) -> list[tuple[int, Record]]:
-        return [(columns[lane], record) for lane, record in pairs]
-
-    def taken() -> Snapshot:
-        state = {**stack.state(step), "records": records.state(stack.lanes)}
-        return Snapshot(step, [columns[lane] if lane in stack.alive else -1 for lane in stack.lanes], state)
-
-    begin = step = 0 if snapshot is None else snapshot.step
-    while step < timeline.total and stack.alive:
-        if saving.checkpoints is not None and step > begin and stack.is_settled:
-            saving.checkpoints.at_pause(taken)
-        if probe is not None and timeline.is_probed(step):
-            yield of_runs(stack.measure(probe, step))
-        start, step = step, timeline.pause_after(step)
-        metrics = stack.train(start, step)
-        first_bad = stack.first_bad(metrics, first=start == 0)
-        pause = Pause(start, step, stack.lanes, metrics, first_bad, stack.evaluate(lambda split: split.validation))
-        new = list(records.at_pause(pause, stack.alive))
-        stack.alive -= {lane for lane, record in new if isinstance(record, Outcome)}
-        stack.drop_ended(min_lanes)
-        if step == timeline.total:
-            stack.settle()
-        yield of_runs(new)
-
-    if stack.alive:
-        if probe is not None:
-            yield of_runs(stack.measure(probe, step))
-        test = stack.evaluate(lambda split: split.test)
-        if saving.keep is not None:
-            stack.keep(saving.keep)
-        yield of_runs(records.at_end(stack.lanes, stack.alive, test))
+    return _Training(columns, timeline, stack, records)
 
 
 @dataclass(frozen=True)
