@@ -21,6 +21,7 @@ from bnbench.training import Outcome, Record
 from bnbench.training.saving import Saving, Snapshot, Unfit, Unsteady, decode, encode
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import small
+from tests.products import whole
 
 Found = list[tuple[RunSpec, Record]]
 ENGINES = [
@@ -44,6 +45,8 @@ SETTINGS = {
     "clipped": ("norm=layer", "grad_clip=0.1"),
     "chunks": ("norm=ghost", "norm.chunk=8"),
 }
+KEEPING = ("batch_instance", "fixup", "noisy_batch", "precise", "renorm", "spectral", "weight")
+"""Norms that keep numbers, draw some, or act on weights, each in a way of its own."""
 DRAWING = """
 import random
 import numpy as np
@@ -157,7 +160,7 @@ def test_what_goes_on_is_what_was_never_stopped(engine: str, setting: str):
 
 
 @pytest.mark.parametrize("engine", ["reference", "stacked"])
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", [norm if norm in KEEPING else pytest.param(norm, marks=whole) for norm in NORMS])
 def test_each_norm_goes_on(engine: str, norm: str):
     model = "resnet20" if norm == "fixup" else "cnn"
     words = (f"model={model}", "batch_size=16", "evaluate.unit=steps", "evaluate.every=1", "steps=3", "lr=0.001")
