@@ -143,9 +143,7 @@ def test_a_checkpoint_that_does_not_fit_is_removed(
     assert all(reason is not None and reason in note for name in there for note in found.notes([name]))
 
 
-def test_runs_whose_checkpoint_was_changed_begin_anew_and_say_so(
-    program: Program, places: tuple[Path, Path]
-):
+def test_runs_whose_checkpoint_was_changed_begin_anew_and_say_so(program: Program, places: tuple[Path, Path]):
     stopped, whole = places
     shutil.copytree(stopped, ".", dirs_exist_ok=True)
     for name, _ in list(store.list_checkpoints(FOLDER)):
