@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,10 @@ def killed(folder: Path, words: tuple[str, ...], pauses: int) -> None:
     process = warm.Popen(begin, cwd=folder, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        there = [one for _, one in store.list_checkpoints(folder / FOLDER) if one is not None]
-        if any(one.step >= pauses * 20 for one in there):
-            break
+        with suppress(FileNotFoundError):  # of a stack that has just ended
+            there = [one for _, one in store.list_checkpoints(folder / FOLDER) if one is not None]
+            if any(one.step >= pauses * 20 for one in there):
+                break
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
