@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -82,6 +82,39 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
     return np.array_equal(one, other)
+
+
+def plain_states(states: GeneratorStates) -> dict[str, Any]:
+    """States as tensors, numbers and texts; :func:`states_of_plain` has them back."""
+    return {**states._asdict(), "numpy": _plain(states.numpy)}
+
+
+def states_of_plain(plain: Mapping[str, Any]) -> GeneratorStates:
+    """See :func:`plain_states`."""
+    return GeneratorStates(**{**plain, "numpy": _of_plain(plain["numpy"])})
+
+
+def _plain(value: Any) -> Any:
+    """A state of numpy with its arrays as pairs of a type and a tensor."""
+    match value:
+        case dict():
+            return {name: _plain(part) for name, part in value.items()}
+        case np.ndarray():
+            return value.dtype.str, torch.from_numpy(value.astype(np.int64))
+        case np.generic():
+            return value.item()
+        case _:
+            return value
+
+
+def _of_plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _of_plain(part) for name, part in value.items()}
+        case (str(kind), torch.Tensor() as numbers):
+            return numbers.numpy().astype(kind)
+        case _:
+            return value
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -204,9 +204,10 @@ def _answers(
     """
     places = {id(inquiry): place for place, inquiry in enumerate(inquiries)}
 
-    def waited(seconds_in_hand: Mapping[int, float]) -> None:
+    def waited(seconds_in_hand: Mapping[int, float]) -> Collection[int]:
         longest(max(seconds_in_hand.values(), default=0.0))
         waits({spec: seconds for index, seconds in seconds_in_hand.items() for spec in inquiries[index].specs.values()})
+        return ()
 
     jobs = min(jobs, len(inquiries))
     prestart(*IMPORTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import uuid
 from collections.abc import Iterator
@@ -35,7 +36,9 @@ def work_away(task: Task, line: Line) -> list[End]:
         ids = {run_id(end.spec) for end in ended}
         left = tuple(spec for spec in task.specs if run_id(spec) not in ids)
         with _telling(store.Watcher(folder), line):
-            fresh = replace(task, specs=left, folder=folder, session=uuid.uuid4().hex[:12])
+            fresh = replace(
+                task, specs=left, folder=folder, session=uuid.uuid4().hex[:12], checkpoint_every=math.inf, checkpoint=""
+            )
             return [*ended, *(work(fresh) if left else [])]
 
 
@@ -45,7 +48,7 @@ def earlier_ends(task: Task, folder: Path) -> list[End]:
     return [
         End(spec, rows[run_id(spec)]["status"], rows[run_id(spec)]["error"])
         for spec in task.specs
-        if rows.get(run_id(spec), {}).get("status") in store.RESULTS | {"failed", "out_of_memory"}
+        if rows.get(run_id(spec), {}).get("status") in store.RESULTS | store.HELD_BACK
     ]
 
 

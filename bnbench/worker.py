@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -17,6 +19,8 @@ import torch
 import torch.fx.experimental.symbolic_shapes  # by torch's first gradient: processes that are forked have it then
 from torch import nn
 
+from bnbench import store
+from bnbench.checkpointing import Checkpointer, Earlier, read_earlier
 from bnbench.components import Components, components
 from bnbench.data import Data, to_device
 from bnbench.engines import StackOptions, train, train_interleaved, train_stack
@@ -32,8 +36,8 @@ from bnbench.plugin_source import Plugin
 from bnbench.probes import take, take_interleaved
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
+from bnbench.text import duration
 from bnbench.training import (
-    Keep,
     Outcome,
     Probe,
     Reading,
@@ -45,6 +49,7 @@ from bnbench.training import (
     prepare_process,
     resolve_device,
 )
+from bnbench.training.saving import Saving, Snapshot, Unfit
 from bnbench.training.weights import WeightSaver
 
 SPENT = """device={task.device} takes nothing more from this process: {loss}; without --launcher inline, the same \
@@ -66,6 +71,10 @@ class Task:
         device: of the worker that has it; as long as none has it, that of the plan.
         git_commit: of the folder that the user works in, for the record.
         save_weights: whether the weights of trained networks are kept.
+        checkpoint_every: seconds of training from one checkpoint to the next, at least; infinite for none.
+        timeout: seconds that a run may train; infinite for all that it takes.
+        checkpoint: the name of the one from which the runs go on; without, they begin.
+        notes: lines for the logs of its runs.
     """
 
     specs: tuple[RunSpec, ...]
@@ -77,14 +86,23 @@ class Task:
     device: str
     git_commit: str
     save_weights: bool = False
+    checkpoint_every: float = math.inf
+    timeout: float = math.inf
+    checkpoint: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """Runs that are trained together, by an engine that was planned or, after a failure, by a slower one."""
+    """Runs that are trained together, by an engine that was planned or, after a failure, by a slower one.
+
+    Attributes:
+        checkpoint: the name of the one from which they go on; without, they begin.
+    """
 
     specs: tuple[RunSpec, ...]
     engine: Engine
+    checkpoint: str = ""
 
     @property
     def is_alone(self) -> bool:
@@ -92,8 +110,13 @@ class Attempt:
         return self.engine in ("reference", "interleaved")
 
     def by_torch(self) -> Attempt:
-        """The same without compiled code."""
-        return replace(self, engine="stacked") if self.engine == "native" else self
+        """The same from the beginning, without compiled code."""
+        return replace(self, engine="stacked", checkpoint="") if self.engine == "native" else self
+
+    @property
+    def checkpoint_name(self) -> str:
+        """The name of its checkpoints: runs are in one attempt at a time."""
+        return self.checkpoint or run_id(self.specs[0])
 
 
 def halves(tried: Attempt, left: Sequence[RunSpec]) -> list[Attempt]:
@@ -127,14 +150,19 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
     """
     prepare_process()
     name = f"{task.session}-{socket.gethostname()}-{os.getpid()}"
-    waiting, ends = [Attempt(task.specs, task.execution.engine)], []
+    waiting, ends = [Attempt(task.specs, task.execution.engine, task.checkpoint)], []
     while waiting:
         attempt = waiting.pop()
         specs = attempt.specs
         with Segment(task.folder, name) as segment, heard(partial(_log_for_all, segment, specs)):
             try:
-                with only_loaded():
+                with only_loaded(), _checkpoint_removed(task.folder, attempt.checkpoint_name):
                     ended, left = _train(task, attempt, segment, watch)
+            except Unfit as error:
+                _log_for_all(segment, specs, f"trained from the beginning, as its checkpoint is not used: {error}")
+                ended, left = [], ()
+                waiting.append(replace(attempt, checkpoint=""))
+                name = f"{name}-{uuid.uuid4().hex[:6]}"
             except (Mismatch, NotNative) as error:
                 _log_for_all(segment, specs, f"trained again by torch: {error}")
                 ended, left = [], ()
@@ -158,17 +186,19 @@ def _train(
     Raises:
         Mismatch: compiled code trains them otherwise than torch; no result of any of them was written.
         NotNative: there is no compiled code for them, as where it was removed after it was planned; likewise.
+        Unfit: they cannot go on from their checkpoint; likewise.
     """
     specs, device = attempt.specs, resolve_device(task.device)
-    book = _Book(segment, _facts(task, attempt, device), waits=attempt.engine == "native")
-    segment.start(specs, book.facts)
+    book = _begun(task, attempt, device, segment)
     if task.execution.reasons and task.execution.engine == "reference":
         _log_for_all(segment, specs, f"trained alone, which is slower: {book.facts['engine_reason']}")
     try:
         with current(device):
-            for rows in _rows(task, attempt, device, watch, segment):
+            for rows in _rows(task, attempt, device, watch, book):
                 book.write(rows)
-    except (KeyboardInterrupt, Mismatch, NotNative):
+                if book.end_late(task.timeout):
+                    break
+    except (KeyboardInterrupt, Mismatch, NotNative, Unfit):
         raise
     except BaseException as error:  # a plugin may also call sys.exit
         book.close()
@@ -187,14 +217,33 @@ class _Book:
     Attributes:
         facts: columns that are equal for all its runs.
         waits: results are written at the end only: those of compiled code count once all has stood the comparisons.
+        snapshot: from which training goes on; None begins it.
         ended: the runs with a result.
+        seconds: that each run has taken so far.
     """
 
     segment: Segment
     facts: dict[str, Any]
     waits: bool
+    snapshot: Snapshot | None = None
     ended: dict[RunSpec, End] = field(default_factory=dict)
+    seconds: dict[RunSpec, float] = field(default_factory=dict)
     _results: list[dict[str, Any]] = field(default_factory=list)
+
+    def go_on(self, earlier: Earlier, specs: Sequence[RunSpec]) -> None:
+        """Take over all that an interrupted attempt at these runs had measured."""
+        self.snapshot = earlier.snapshot
+        self.segment.restore_series(earlier.series)
+        self._results += [dict(row) for row in earlier.results]
+        by_id = {run_id(spec): spec for spec in specs}
+        self.ended |= {by_id[row["run_id"]]: End(by_id[row["run_id"]], row["status"]) for row in self._results}
+        self.seconds |= {spec: earlier.seconds[identity] for identity, spec in by_id.items()}
+
+    def aside(self) -> dict[str, Any]:
+        """All of it that a checkpoint keeps beside the state of training, but for what the segment has."""
+        seconds = {run_id(spec): seconds for spec, seconds in self.seconds.items()}
+        facts = {name: self.facts[name] for name in ("lanes", "engine_reason", "started_at")}
+        return {"results": self._results, "seconds": seconds, "facts": facts}
 
     def write(self, rows: Sequence[tuple[RunSpec, dict[str, Any]]]) -> None:
         """Write rows, each to the table that it is of."""
@@ -217,11 +266,52 @@ class _Book:
         self._results.append({"run_id": run_id(spec), **self.facts, **row})
         self.ended[spec] = End(spec, row["status"], message)
 
+    def end_late(self, limit: float) -> bool:
+        """End all living runs if they have trained for longer than so many seconds, which is the same for all."""
+        living = [spec for spec in self.seconds if spec not in self.ended]
+        if not any(self.seconds[spec] > limit for spec in living):
+            return False
+        for spec in living:
+            message = f"trained for {duration(self.seconds[spec])}, longer than {duration(limit)} (--timeout)"
+            self.segment.log(run_id(spec), f"{message}\n")
+            row = {"status": "timed_out", "error": message, "seconds": round(self.seconds[spec], 4)}
+            self._results.append({"run_id": run_id(spec), **self.facts, **row, "finished_at": timestamp()})
+            self.ended[spec] = End(spec, "timed_out", message)
+        return True
+
     def close(self) -> None:
         """Write the results that have waited."""
         if self._results:
             self.segment.finish(self._results)
             self._results.clear()
+
+
+def _begun(task: Task, attempt: Attempt, device: torch.device, segment: Segment) -> _Book:
+    """The book of an attempt, with what an interrupted one has left. Raises :class:`Unfit`; nothing is written then."""
+    specs, name = attempt.specs, attempt.checkpoint
+    earlier = read_earlier(task.folder, name, specs, attempt.engine, device) if name else None
+    facts = _facts(task, attempt, device) | dict(earlier.facts if earlier else {})
+    book = _Book(segment, facts, waits=attempt.engine == "native", seconds=dict.fromkeys(specs, 0.0))
+    segment.start(specs, book.facts)
+    for note in task.notes:
+        _log_for_all(segment, specs, note)
+    if earlier is not None:
+        book.go_on(earlier, specs)
+        _log_for_all(segment, specs, f"went on from step {earlier.snapshot.step}, to which an interrupted program came")
+    return book
+
+
+@contextmanager
+def _checkpoint_removed(folder: Path, name: str) -> Iterator[None]:
+    """Remove the checkpoint of an attempt that ends in a block, unless it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        store.remove_checkpoint(folder, name)
+        raise
+    store.remove_checkpoint(folder, name)
 
 
 def _facts(task: Task, attempt: Attempt, device: torch.device) -> dict[str, Any]:
@@ -254,7 +344,7 @@ def _rows(
     attempt: Attempt,
     device: torch.device,
     watch: Callable[[Record], None],
-    segment: Segment,
+    book: _Book,
 ) -> Iterator[list[tuple[RunSpec, dict[str, Any]]]]:
     """What the engine yields, as rows.
 
@@ -262,7 +352,7 @@ def _rows(
     from one pause to the next is shared evenly by the runs that live in it: their sum is the stack's time. Interleaved
     runs have none. What an engine tells goes under logs/, weights go under weights/.
     """
-    specs = attempt.specs
+    specs, segment = attempt.specs, book.segment
     parts, probe = components(task.plugin), take if specs[0].probes else None
     data = [parts.load(spec, task.data) for spec in specs]
     keep = _saver(segment, dict(zip(specs, data, strict=True))) if task.save_weights else None
@@ -274,8 +364,10 @@ def _rows(
         return
     networks = [network.to(device) for network in _anew(task, specs[0]).build_lanes(specs, data[0])]
     tell = partial(_log_for_all, segment, specs)
-    trained = _trained(attempt, networks, on_device, probe, tell, keep)
-    for records, seconds in _shared(specs, trained, device, keep):
+    checkpoints = _checkpointer(task, attempt, device, book)
+    trained = _trained(attempt, networks, on_device, probe, tell, Saving(keep, checkpoints))
+    seconds = book.seconds
+    for records in _shared(book, trained, device, [one for one in (keep, checkpoints) if one is not None]):
         if len(specs) == 1:
             for _, record in records:
                 watch(record)
@@ -286,30 +378,43 @@ def _rows(
         ]
 
 
+def _checkpointer(task: Task, attempt: Attempt, device: torch.device, book: _Book) -> Checkpointer | None:
+    """Writes checkpoints of an attempt, and has the one that it goes on from; None where neither is wanted."""
+    if math.isinf(task.checkpoint_every) and book.snapshot is None:
+        return None
+    tell = partial(_log_for_all, book.segment, attempt.specs)
+    name, engine = attempt.checkpoint_name, attempt.engine
+    return Checkpointer(
+        book.segment, name, attempt.specs, engine, device, task.checkpoint_every, book.aside, tell, book.snapshot
+    )
+
+
 def _saver(segment: Segment, data: Mapping[RunSpec, Data]) -> WeightSaver:
     """Writes weights of runs on these data beside their rows."""
     return WeightSaver(segment.weights, lambda spec, text: segment.log(run_id(spec), f"{text}\n"), data)
 
 
 def _shared(
-    specs: Sequence[RunSpec],
+    book: _Book,
     trained: Iterator[list[tuple[int, Record]]],
     device: torch.device,
-    saver: WeightSaver | None,
-) -> Iterator[tuple[list[tuple[int, Record]], Mapping[RunSpec, float]]]:
-    """What an engine yields, with the seconds that each run has taken until then.
+    savers: Sequence[WeightSaver | Checkpointer],
+) -> Iterator[list[tuple[int, Record]]]:
+    """What an engine yields; the book has the seconds that each run has taken until then.
 
-    Those of probes, and of writing weights, are nobody's.
+    Those of probes, and of writing weights and checkpoints, are nobody's.
     """
-    seconds, living, start = dict.fromkeys(specs, 0.0), set(specs), now(device)
+    specs = list(book.seconds)
+    living, start, aside = set(specs) - book.ended.keys(), now(device), 0.0
     for records in trained:
+        writing = sum(saver.seconds for saver in savers)
         if not records or not all(isinstance(record, Reading) for _, record in records):
-            spent = now(device) - start - (saver.seconds if saver else 0.0)
+            spent = now(device) - start - (writing - aside)
             for spec in living:
-                seconds[spec] += spent / len(living)
-        yield records, seconds
+                book.seconds[spec] += spent / len(living)
+        yield records
         living -= {specs[lane] for lane, record in records if isinstance(record, Outcome)}
-        start = now(device)
+        start, aside = now(device), writing
 
 
 def _trained(
@@ -318,14 +423,14 @@ def _trained(
     data: Sequence[Data],
     probe: Probe | None,
     tell: Callable[[str], None],
-    keep: Keep | None,
+    saving: Saving,
 ) -> Iterator[list[tuple[int, Record]]]:
     """What the engine that trains a stack, or a run without companions, yields."""
     if attempt.is_alone:
-        yield from ([(0, record)] for record in train(attempt.specs[0], networks[0], data[0], probe, keep))
+        yield from ([(0, record)] for record in train(attempt.specs[0], networks[0], data[0], probe, saving))
     else:
         options = StackOptions(native=attempt.engine == "native")
-        yield from train_stack(attempt.specs, networks, data, probe, tell, options, keep)
+        yield from train_stack(attempt.specs, networks, data, probe, tell, options, saving)
 
 
 def failure_status(error: BaseException) -> str:

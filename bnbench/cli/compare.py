@@ -79,8 +79,9 @@ def compare(
 def show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[float], dry_run: bool) -> None:
     """The size of the comparison; with the time of each question where it was estimated."""
     from bnbench import comparison
-    from bnbench.cli.display import duration, taken_over_line
+    from bnbench.cli.display import taken_over_line
     from bnbench.environment import cores
+    from bnbench.text import duration
 
     runs, finished = sum(size.runs for size in found), sum(size.finished for size in found)
     there = f", {finished:,} finished already" if finished else ""

@@ -23,7 +23,7 @@ from bnbench.notices import Doubling
 from bnbench.paths import shown_path
 from bnbench.progress import line
 from bnbench.spec import RunSpec, arm, flatten, run_id
-from bnbench.text import plural
+from bnbench.text import duration, plural
 
 if TYPE_CHECKING:
     from bnbench.training import Record
@@ -179,7 +179,7 @@ class SweepDisplay:
         """Say what the sweep came to."""
         counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items()))
         logs = summary.folder / "logs"
-        failed = [identity for identity, status in summary.statuses.items() if status in ("failed", "out_of_memory")]
+        failed = [identity for identity, status in summary.statuses.items() if status in store.HELD_BACK]
         if any((logs / f"{identity}.log").is_file() for identity in failed):
             self._console.print(f"what is known of each failure is in {shown_path(logs)}")
         seconds = time.monotonic() - self._began  # as in all lines before
@@ -247,11 +247,3 @@ def _number(value: float) -> str:
 def describe(spec: RunSpec) -> str:
     """A run in a few words."""
     return f"{arm(spec)} batch_size={spec.batch_size} lr={spec.lr:g} seed={spec.seed}"
-
-
-def duration(seconds: float) -> str:
-    """``48 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
-    return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

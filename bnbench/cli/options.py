@@ -202,6 +202,26 @@ Lanes = Annotated[
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", rich_help_panel=TRAINING, help="Try failed runs again.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", rich_help_panel=TRAINING, help="Stop at the first failure.")]
+CheckpointEvery = Annotated[
+    float | None,
+    typer.Option(
+        "--checkpoint-every",
+        parser=seconds_of("--checkpoint-every", may_be_off=True),
+        metavar="TIME",
+        rich_help_panel=TRAINING,
+        help="Training that is killed goes on from the last checkpoint: 90s, 10m, 1h or off.  \\[default: 5m]",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        parser=seconds_of("--timeout"),
+        metavar="TIME",
+        rich_help_panel=TRAINING,
+        help="End runs that train for longer, or hang: 90s, 30m or 2h.",
+    ),
+]
 SaveWeights = Annotated[
     bool,
     typer.Option("--save-weights", rich_help_panel=TRAINING, help="Keep the weights of trained networks, in weights/."),
@@ -369,7 +389,7 @@ Budget = Annotated[
     float | None,
     typer.Option(
         "--budget",
-        parser=seconds_of,
+        parser=seconds_of("--budget"),
         metavar="TIME",
         help="Stop in time with what is decided: 90s, 10m, 1h; the same command goes on.",
     ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bnbench.cli.options import Overrides, Plugin, RunName, SaveWeights
+from bnbench.cli.options import CheckpointEvery, Overrides, Plugin, RunName, SaveWeights, Timeout
 from bnbench.cli.planning import INTERRUPTED, planning, prestart_plugin, told_if_full, told_if_interrupted
 from bnbench.cli.settings import Settings, path_of
 
@@ -22,6 +22,8 @@ def run(
     ] = None,
     plugin: Plugin = None,
     save_weights: SaveWeights = False,
+    checkpoint_every: CheckpointEvery = None,
+    timeout: Timeout = None,
 ) -> None:
     """Train one run and show its progress.
 
@@ -43,6 +45,7 @@ def run(
     display = RunDisplay()
     display.start(plan)
     with told_if_interrupted(INTERRUPTED), told_if_full(plan.folder, "give the command again"):
-        summary = session.execute_run(plan, display.record, display.silent)
+        options = session.SINGLE.limited(checkpoint_every, timeout)
+        summary = session.execute_run(plan, display.record, display.silent, options)
     display.end(summary)
     raise typer.Exit(130 if summary.interrupted else 1 if summary.failures else 0)

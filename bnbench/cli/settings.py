@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,22 +68,32 @@ def process_count(given: str | int) -> int:
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-def seconds_of(given: str | float) -> float:
-    """Read the time of ``--budget``: ``90s``, ``10m``, ``1.5h``; a number alone is minutes.
+def seconds_of(option: str, *, may_be_off: bool = False) -> Callable[[str | float], float]:
+    """A parser of the time that an option takes: ``90s``, ``10m``, ``1.5h``; a number alone is minutes.
+
+    Args:
+        may_be_off: ``off`` is a time that never comes.
 
     Raises:
         InvalidRequest: it is no time above zero.
     """
-    if isinstance(given, float):
-        return given
-    number, unit = (given[:-1], given[-1]) if given[-1:] in UNITS else (given, "m")
-    try:
-        seconds = float(number) * UNITS[unit]
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise InvalidRequest([f"--budget {given}: must be a time above zero, such as 90s, 10m or 1h"])
-    return seconds
+
+    def read(given: str | float) -> float:
+        if isinstance(given, float):
+            return given
+        if may_be_off and given == "off":
+            return math.inf
+        number, unit = (given[:-1], given[-1]) if given[-1:] in UNITS else (given, "m")
+        try:
+            seconds = float(number) * UNITS[unit]
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < math.inf:
+            off = ", or off" if may_be_off else ""
+            raise InvalidRequest([f"{option} {given}: must be a time above zero, such as 90s, 10m or 1h{off}"])
+        return seconds
+
+    return read
 
 
 STANDARD_OUTPUT = Path("-")

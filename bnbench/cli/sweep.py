@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bnbench.cli.options import (
+    CheckpointEvery,
     Detach,
     DryRun,
     Excludes,
@@ -28,6 +29,7 @@ from bnbench.cli.options import (
     SearchSeed,
     SearchTrials,
     SweepName,
+    Timeout,
     Zips,
 )
 from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted, told_if_full, told_if_interrupted
@@ -58,6 +60,8 @@ def sweep(
     retry_failed: RetryFailed = False,
     fail_fast: FailFast = False,
     save_weights: SaveWeights = False,
+    checkpoint_every: CheckpointEvery = None,
+    timeout: Timeout = None,
     detach: Detach = False,
 ) -> None:
     """Train every combination of the given values; what is finished is not trained again.
@@ -75,7 +79,8 @@ def sweep(
         asked = read_settings(search, trials, search_seed, per)
         if detach and asked is not None:
             raise InvalidRequest(["--detach: a search waits for the results of its trials; leave one of them out"])
-        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place, detach).checked()
+        options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place, detach)
+        options = options.limited(checkpoint_every, timeout).checked()
         grid = session.Grid(words, zips or (), excludes or ())
         prestart = prestarted(jobs, to_train=not dry_run, launcher=launcher)
         if not dry_run and options.begins:

@@ -11,6 +11,7 @@ from bnbench.data import Data
 from bnbench.engines.reference import train
 from bnbench.spec import RunSpec
 from bnbench.training.records import Halt, JointProbe, Keep, Outcome, Record
+from bnbench.training.saving import Saving
 
 
 def train_interleaved(
@@ -32,7 +33,7 @@ def train_interleaved(
         keep: takes each network once it is tested.
     """
     running: dict[int, Iterator[Any]] = {
-        index: train(spec, network, run_data, _halt, keep)
+        index: train(spec, network, run_data, _halt, Saving(keep))
         for index, (spec, network, run_data) in enumerate(zip(specs, networks, data, strict=True))
     }
     outcomes: list[tuple[int, Record]] = []

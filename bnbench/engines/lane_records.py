@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bnbench.spec import RunSpec, effective_lr
 from bnbench.stacking.metrics import LaneMetrics
 from bnbench.training.records import Evaluation, Outcome, Progress, Record, end_of_run
+from bnbench.training.saving import State
 from bnbench.training.schedule import multiplier
 from bnbench.training.timeline import Timeline
 
@@ -83,6 +84,15 @@ class LaneRecords:
             if lane in alive:
                 progress = self._progress(lane, self.timelines[lane].total, self.examples)
                 yield lane, end_of_run(progress, self.classes, self.parameters, None, self._latest[lane], score)
+
+    def state(self, lanes: Sequence[int]) -> State:
+        """What later records of these lanes depend on."""
+        return {"examples": self.examples, "best": [self._best.get(lane) for lane in lanes]}
+
+    def restore(self, state: State) -> None:
+        """Go on from a state; the lanes are counted from 0 now."""
+        self.examples = state["examples"]
+        self._best = {lane: best for lane, best in enumerate(state["best"]) if best is not None}
 
     def _evaluation(self, lane: int, step: int, scores: tuple[float, float, float, float]) -> Evaluation:
         spec, timeline = self.specs[lane], self.timelines[lane]

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bnbench.data import Data, draw_epoch, order_of, training_batch
+from bnbench.data import Data, order_of, training_batch
 from bnbench.spec import RunSpec, effective_lr, stream
+from bnbench.training.epochs import Epochs
 from bnbench.training.evaluation import evaluate
 from bnbench.training.forward import dtype_of, forward, memory_format
 from bnbench.training.optimizer import Optimizer
-from bnbench.training.randomness import GlobalStream, evaluation_stream, generator
-from bnbench.training.records import Evaluation, Keep, Probe, Progress, Record, end_of_run
+from bnbench.training.randomness import GlobalStream, evaluation_stream
+from bnbench.training.records import Evaluation, Probe, Progress, Record, end_of_run
+from bnbench.training.saving import NOTHING, PythonWatch, Saving, Snapshot, put_tensors, tensors_of
 from bnbench.training.schedule import multiplier
 from bnbench.training.statistics import freeze_statistics
 from bnbench.training.timeline import timeline_of
 
 
 def train(
-    spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = None, keep: Keep | None = None
+    spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = None, saving: Saving = NOTHING
 ) -> Iterator[Record]:
     """Train one network and yield an Evaluation at each pause, then an Outcome.
 
@@ -32,7 +35,10 @@ def train(
         network: initialized, on the device of ``data``; it is trained in place.
         data: uint8 or float examples on the device of training.
         probe: measures at pauses; training does not depend on it.
-        keep: takes the network once it is tested, before the outcome.
+        saving: takes the network once it is tested, and its state at pauses.
+
+    Raises:
+        Unfit: it cannot go on from the snapshot of ``saving``.
     """
     device = data.device
     network = network.to(dtype_of(spec)).to(memory_format=memory_format(spec, device)).train()
@@ -41,12 +47,22 @@ def train(
     per_epoch, total = timeline.per_epoch, timeline.total
     peak_lr = effective_lr(spec)
     optimizer = Optimizer(spec.optim, network)
-    order_rng, augment_rng = generator(spec.seed, "order"), generator(spec.seed, "augment")
+    epochs = Epochs(order, data, spec.seed)
     layers_rng = GlobalStream(stream(spec.seed, "layers"), device)
 
     step, examples, evaluation, best = 0, 0, None, None
     loss_limit, diverged_step = math.inf, None
+    parts = _Parts(network, optimizer, epochs, layers_rng) if saving.checkpoints is not None else None
+    begin = 0 if saving.snapshot is None else saving.snapshot.step
+    if parts is not None and saving.snapshot is not None:
+        step, (examples, best, loss_limit) = begin, parts.go_on(saving.snapshot)
+        if step > timeline.frozen_from:
+            freeze_statistics(network)
+        if step % per_epoch:
+            draws = epochs.draw().to(device)
     while step < total and diverged_step is None:
+        if parts is not None and saving.checkpoints is not None and step > begin:
+            saving.checkpoints.at_pause(partial(parts.snapshot, step, step % per_epoch, (examples, best, loss_limit)))
         if probe is not None and timeline.is_probed(step):
             yield from probe(spec, network, data, step)
         loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -58,7 +74,7 @@ def train(
                     freeze_statistics(network)
                 position = step % per_epoch
                 if position == 0:
-                    draws = draw_epoch(order, data.augmentation, order_rng, augment_rng).to(device)
+                    draws = epochs.draw().to(device)
                 x_NCHW, y_N = training_batch(data, draws, position, spec.batch_size, dtype_of(spec))
 
                 optimizer.zero_grad()
@@ -108,6 +124,40 @@ def train(
         yield from probe(spec, network, data, step)
     with evaluation_stream(spec.seed, device):
         test = evaluate(spec, network, data, data.test)
-    if keep is not None:
-        keep(spec, network)
+    if saving.keep is not None:
+        saving.keep(spec, network)
     yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, None, evaluation, test)
+
+
+Tally = tuple[int, float | None, float]
+"""Examples so far, the best validation accuracy so far, and the loss above which the run has diverged."""
+
+
+class _Parts:
+    """All of a run that its steps change, to be saved at a pause."""
+
+    def __init__(self, network: nn.Module, optimizer: Optimizer, epochs: Epochs, layers_rng: GlobalStream) -> None:
+        self._network, self._optimizer, self._epochs, self._layers_rng = network, optimizer, epochs, layers_rng
+        self._python = PythonWatch(network)
+
+    def snapshot(self, step: int, step_in_epoch: int, tally: Tally) -> Snapshot:
+        """The run after a step. Raises :class:`Unsteady` if layers keep something in Python that changes."""
+        self._python.check(self._network)
+        state = {
+            "network": tensors_of(self._network),
+            "optimizer": self._optimizer.state(),
+            "epochs": self._epochs.state(inside=step_in_epoch > 0),
+            "layers": self._layers_rng.state(),
+            "tally": tally,
+        }
+        return Snapshot(step, [0], state)
+
+    def go_on(self, snapshot: Snapshot) -> Tally:
+        """Be as the run was; inside an epoch, that is drawn next."""
+        state = snapshot.state
+        put_tensors(self._network, state["network"])
+        self._optimizer.restore(state["optimizer"])
+        self._epochs.restore(state["epochs"])
+        self._layers_rng.restore(state["layers"])
+        tally: Tally = state["tally"]
+        return tally

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
@@ -18,6 +19,7 @@ from bnbench.stacking import Folded, fold, prove, set_streams
 from bnbench.stacking.batches import NATIVE_BLOCK_BYTES, LaneBatches
 from bnbench.stacking.graph_capture.cuda_graph import recorder_for
 from bnbench.stacking.graph_capture.runner import LaneSteps
+from bnbench.stacking.network import lane_by_lane_layers
 from bnbench.stacking.optimizers import LaneOptimizer, make_lane_optimizer
 from bnbench.stacking.stack import MIN_LANES, Stack, Steps
 from bnbench.stacking.step import LaneStep
@@ -25,7 +27,9 @@ from bnbench.stacking.vmap import vmap_lanes
 from bnbench.training.forward import dtype_of
 from bnbench.training.optimizer import decays
 from bnbench.training.randomness import GlobalStream
-from bnbench.training.records import Keep, Outcome, Probe, Record
+from bnbench.training.records import Outcome, Probe, Record
+from bnbench.training.saving import NOTHING, Saving, Snapshot, Unfit, put_tensors
+from bnbench.training.statistics import freeze_statistics
 from bnbench.training.timeline import Timeline, timeline_of
 
 PROVED_WITH = 2
@@ -61,7 +65,7 @@ def train_stack(
     probe: Probe | None = None,
     tell: Tell = lambda reason: None,
     options: StackOptions = DEFAULT,
-    keep: Keep | None = None,
+    saving: Saving = NOTHING,
 ) -> Iterator[list[tuple[int, Record]]]:
     """Train runs with one stack key and yield, at each pause, what :func:`train` would yield for each of them.
 
@@ -76,7 +80,7 @@ def train_stack(
         probe: measures each lane at pauses, as a network of its own.
         tell: is told why the steps are not recorded on a GPU, if they are not.
         options: how the steps are made.
-        keep: takes each lane that did not diverge, as a network of its own, once all are tested, before the outcomes.
+        saving: what it keeps are lanes that did not diverge, each as a network of its own, once all are tested.
 
     Yields:
         Pairs of an index into ``specs`` and a record.
@@ -84,23 +88,17 @@ def train_stack(
     Raises:
         Mismatch: compiled code does something else than torch; nothing that was yielded counts.
         Drawn: a layer has begun to draw random numbers other than those of its lane.
+        Unfit: it cannot go on from the snapshot of ``saving``.
     """
-    runs, min_lanes = len(specs), 1 if options.native else MIN_LANES
-    if runs < min_lanes:  # a single run has the numbers of any stack
-        specs, networks, data = ([*part] * min_lanes for part in (specs, networks, data))
-    order_by_split = {split: order_of(specs[0], split.train) for split in data}
-    orders = [order_by_split[split] for split in data]
-    timelines = [timeline_of(specs[0], order) for order in orders]
-    timeline = timelines[0]
-    stack = _stack(specs, networks, data, orders, timeline, tell, options)
-    stack.alive = set(range(runs))
-    parameters = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
-    records = LaneRecords(specs, timelines, data[0].classes, parameters)
-
-    step = 0
+    min_lanes = 1 if options.native else MIN_LANES
+    training = _begun(specs, networks, data, tell, options, saving)
+    timeline, stack, records = training.timeline, training.stack, training.records
+    begin = step = 0 if saving.snapshot is None else saving.snapshot.step
     while step < timeline.total and stack.alive:
+        if saving.checkpoints is not None and step > begin and stack.is_settled:
+            saving.checkpoints.at_pause(partial(training.snapshot, step))
         if probe is not None and timeline.is_probed(step):
-            yield list(stack.measure(probe, step))
+            yield training.of_runs(stack.measure(probe, step))
         start, step = step, timeline.pause_after(step)
         metrics = stack.train(start, step)
         first_bad = stack.first_bad(metrics, first=start == 0)
@@ -110,37 +108,145 @@ def train_stack(
         stack.drop_ended(min_lanes)
         if step == timeline.total:
             stack.settle()
-        yield new
+        yield training.of_runs(new)
 
     if stack.alive:
         if probe is not None:
-            yield list(stack.measure(probe, step))
+            yield training.of_runs(stack.measure(probe, step))
         test = stack.evaluate(lambda split: split.test)
-        if keep is not None:
-            stack.keep(keep)
-        yield list(records.at_end(stack.lanes, stack.alive, test))
+        if saving.keep is not None:
+            stack.keep(saving.keep)
+        yield training.of_runs(records.at_end(stack.lanes, stack.alive, test))
 
 
-def _stack(
+@dataclass(frozen=True)
+class _Training:
+    """Runs in training as a stack.
+
+    Attributes:
+        columns: for each column that it began with, the index of its run; -1 for one that only fills it up.
+    """
+
+    columns: Sequence[int]
+    timeline: Timeline
+    stack: Stack
+    records: LaneRecords
+
+    def of_runs(self, pairs: Iterable[tuple[int, Record]]) -> list[tuple[int, Record]]:
+        """Records with the indices of their runs in the place of those of columns."""
+        return [(self.columns[lane], record) for lane, record in pairs]
+
+    def snapshot(self, step: int) -> Snapshot:
+        """The stack after a step. Raises :class:`Unsteady` if layers keep something in Python that changes."""
+        stack = self.stack
+        state = {**stack.state(step), "records": self.records.state(stack.lanes)}
+        return Snapshot(step, [self.columns[lane] if lane in stack.alive else -1 for lane in stack.lanes], state)
+
+
+def _begun(
     specs: Sequence[RunSpec],
     networks: Sequence[nn.Module],
     data: Sequence[Data],
-    orders: Sequence[Order],
-    timeline: Timeline,
     tell: Tell,
     options: StackOptions,
+    saving: Saving,
+) -> _Training:
+    """A stack before its first step, or as it was when a snapshot was taken. Raises as :func:`_stack`."""
+    min_lanes, snapshot = 1 if options.native else MIN_LANES, saving.snapshot
+    filled = [*range(len(specs)), *[-1] * (min_lanes - len(specs))]  # a single run has the numbers of any stack
+    columns = filled if snapshot is None else snapshot.columns
+    runs = _by_column(columns, specs, networks, data)
+    timelines = [timeline_of(specs[0], order) for order in runs.orders]
+    timeline = timelines[0]
+    stack = _stack(runs, timeline, tell, options, snapshot)
+    stack.alive = {column for column, run in enumerate(columns) if run >= 0}
+    parameters = sum(parameter.numel() for parameter in networks[0].parameters() if parameter.requires_grad)
+    records = LaneRecords(runs.specs, timelines, data[0].classes, parameters)
+    if saving.checkpoints is not None:
+        stack.watch_python()
+    if snapshot is not None:
+        records.restore(snapshot.state["records"])
+    return _Training(columns, timeline, stack, records)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The runs of a stack by column, those that only fill it up among them.
+
+    Attributes:
+        orders: in which they take their training examples.
+    """
+
+    specs: Sequence[RunSpec]
+    networks: Sequence[nn.Module]
+    data: Sequence[Data]
+    orders: Sequence[Order]
+
+
+def _by_column(
+    columns: Sequence[int], specs: Sequence[RunSpec], networks: Sequence[nn.Module], data: Sequence[Data]
+) -> _Columns:
+    """The runs at the places of some columns; nobody reads a column of no run, which has those of the first one."""
+    first = next(run for run in columns if run >= 0)
+    runs = [run if run >= 0 else first for run in columns]
+    by_split = {split: order_of(specs[0], split.train) for split in data}
+    return _Columns(
+        [specs[run] for run in runs],
+        [networks[run] for run in runs],
+        [data[run] for run in runs],
+        [by_split[data[run]] for run in runs],
+    )
+
+
+def _stack(
+    runs: _Columns, timeline: Timeline, tell: Tell, options: StackOptions, snapshot: Snapshot | None = None
 ) -> Stack:
-    """Runs before their first step, as one network."""
+    """Runs as one network, before their first step or as they were when a snapshot was taken.
+
+    Raises:
+        Unfit: the snapshot is not of such a network.
+    """
+    specs, data = runs.specs, runs.data
     spec, device, dtype = specs[0], data[0].device, dtype_of(specs[0])
     beside = device.type == "cuda" if options.wide is None else options.wide
-    wide = beside and _may_be_wide(spec, networks[0], data[0].shape)
-    network = fold([network.to(dtype) for network in networks], wide).train()
+    wide = beside and _may_be_wide(spec, runs.networks[0], data[0].shape)
+    network = fold([network.to(dtype) for network in runs.networks], wide).train()
     vmap_lanes(spec, network, data[0].shape)
-    set_streams(network, [GlobalStream(stream(lane.seed, "layers"), device, torch_only=True) for lane in specs])
-    optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
-    batches = LaneBatches(specs, data, orders, dtype, NATIVE_BLOCK_BYTES if options.native else None)
+    streams = [GlobalStream(stream(lane.seed, "layers"), device, torch_only=True) for lane in specs]
+    set_streams(network, streams)
+    optimizer = make_lane_optimizer(specs, network, decays(spec.optim, runs.networks[0]))
+    batches = LaneBatches(specs, data, runs.orders, dtype, NATIVE_BLOCK_BYTES if options.native else None)
+    if snapshot is not None:
+        _restore(snapshot, timeline, network, streams, optimizer, batches)
     steps = _steps(specs, network, optimizer, data[0], batches, tell, options)
-    return Stack(specs, data, timeline, network, optimizer, batches, steps)
+    stack = Stack(specs, data, timeline, network, optimizer, batches, steps)
+    if snapshot is not None:
+        stack.go_on(snapshot.state, snapshot.step)
+    return stack
+
+
+def _restore(
+    snapshot: Snapshot,
+    timeline: Timeline,
+    network: Folded,
+    streams: Sequence[GlobalStream],
+    optimizer: LaneOptimizer,
+    batches: LaneBatches,
+) -> None:
+    """Let the parts of a stack be as they were; see :meth:`Stack.state`."""
+    state = snapshot.state
+    layers = list(lane_by_lane_layers(network))
+    if state["wide"] != network.wide or len(state["vmapped"]) != len(layers):
+        raise Unfit("its lanes are laid out in another way")
+    for layer, vmapped in zip(layers, state["vmapped"], strict=True):
+        layer.vmapped = vmapped
+    put_tensors(network, state["network"])
+    for stream_of_lane, its in zip(streams, state["streams"] or (), strict=False):
+        stream_of_lane.restore(its)
+    optimizer.restore(state["optimizer"])
+    batches.restore(state["batches"])
+    if snapshot.step > timeline.frozen_from:
+        freeze_statistics(network)
 
 
 def _steps(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -16,6 +16,7 @@ from bnbench.launch.worker import Loss, Staff, Worker, collect, hand
 
 POLL_SECONDS = 1.0
 """Seconds from one look at tasks in hand to the next."""
+LATE = "the worker process was ended, as nothing had come from it for too long"
 MOST_FAILED_STARTS = 3
 """Workers in a row that do not even begin, after which no more are tried."""
 
@@ -96,6 +97,14 @@ class Crew:
         if self.failed_starts == MOST_FAILED_STARTS:
             raise NoWorkers(f"workers cannot be started: {answer.error}")
 
+    def end_late(self, late: Collection[int]) -> list[Done]:
+        """End the workers that have some tasks; the ends of these."""
+        ended = [worker for worker in self.workers if worker.index in late]
+        self.workers = [worker for worker in self.workers if worker not in ended]
+        done = [Done(worker.index, None, LATE, is_late=True) for worker in ended if worker.index is not None]
+        self.staff.dismiss(ended)
+        return done
+
 
 def carry_out(
     crew: Crew,
@@ -103,13 +112,13 @@ def carry_out(
     kinds: Callable[[Any], Hashable],
     placed: Callable[[Any, int], Any],
     heard: Callable[[Any], None] | None = None,
-    waited: Callable[[Mapping[int, float]], None] | None = None,
+    waited: Callable[[Mapping[int, float]], Collection[int]] | None = None,
 ) -> Generator[Done, None, None]:
     """Run tasks by a crew; see :class:`Launch`.
 
     Args:
-        waited: is told every :data:`POLL_SECONDS` for how many seconds each task has been in hand. What it raises ends
-            all.
+        waited: is told every :data:`POLL_SECONDS` for how many seconds each task has been in hand, and returns those
+            that are to be ended, with their workers. What it raises ends all.
     """
     assert crew.jobs >= 1, "somebody must work"
     for index, task in enumerate(tasks):
@@ -118,7 +127,7 @@ def carry_out(
         while crew.waiting or crew.in_hand():
             yield from _hand_out(crew, lambda index, place: placed(tasks[index], place))
             if waited is not None:
-                waited(crew.in_hand())
+                yield from crew.end_late(waited(crew.in_hand()))
             active = [worker for worker in crew.workers if worker.index is not None or worker.is_starting]
             for worker in crew.staff.heard_of(active, None if waited is None else POLL_SECONDS):
                 if worker.is_starting:

@@ -16,12 +16,14 @@ class Done:
         value: what the function returned; None if there is an error.
         error: why there is no value: what the function raised, or how its process died.
         is_lost: its machine went away, for which the task is not to blame.
+        is_late: it was ended because nothing had come from it for too long.
     """
 
     index: int
     value: Any
     error: str | None = None
     is_lost: bool = False
+    is_late: bool = False
 
 
 @dataclass(frozen=True)

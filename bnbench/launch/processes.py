@@ -6,7 +6,7 @@ and no worker outlives the program that started it, nor does what was started by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Mapping, Sequence
 from typing import Any
 
 from bnbench.launch.crew import Crew, carry_out
@@ -23,7 +23,7 @@ def local(
     kinds: Callable[[Any], Hashable] = same_kind,
     placed: Callable[[Any, int], Any] = as_it_is,
     heard: Callable[[Any], None] | None = None,
-    waited: Callable[[Mapping[int, float]], None] | None = None,
+    waited: Callable[[Mapping[int, float]], Collection[int]] | None = None,
 ) -> Generator[Done, None, None]:
     """See :class:`Launch`; up to ``jobs`` processes, none of them a copy of this one.
 

@@ -155,6 +155,11 @@ class Guard:
             raise Mismatch(f"compiled code {difference}")
         self._suspicion = difference
 
+    @property
+    def is_settled(self) -> bool:
+        """True if the last comparison has found no difference."""
+        return self._suspicion is None
+
     def settle(self) -> None:
         """Raise :class:`Mismatch` if the last comparison has found a difference, and there is no step for another."""
         if self._suspicion is not None:

@@ -67,5 +67,10 @@ class GuardedSteps:
         """Raise :class:`Mismatch` if the last comparison has found a difference that no other has confirmed."""
         self._guard.settle()
 
+    @property
+    def is_settled(self) -> bool:
+        """True if the last comparison has found no difference."""
+        return self._guard.is_settled
+
     def _is_frozen(self) -> bool:
         return any(tracks_statistics(layer) and not layer.training for layer in self._network.modules())

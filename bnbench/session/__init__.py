@@ -1,6 +1,6 @@
 """A sweep from request to results: what is asked for, less what is finished, goes to the workers and into the store."""
 
-from bnbench.session.execution import execute, execute_run
+from bnbench.session.execution import SINGLE, execute, execute_run
 from bnbench.session.grid_extension import extension
 from bnbench.session.inputs import Grid, Paths, Prestart
 from bnbench.session.monitor import Silent
@@ -16,6 +16,7 @@ from bnbench.session.weights import saving_weights
 __all__ = [
     "DEFAULT_NAME",
     "MEASURING",
+    "SINGLE",
     "Estimate",
     "Grid",
     "Paths",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 from bnbench import store
 from bnbench.environment import timestamp
 from bnbench.errors import Gone
-from bnbench.launch import Launch
+from bnbench.launch import Done, Launch
 from bnbench.spec import RunSpec, arm, run_id
+from bnbench.text import duration
 
 if TYPE_CHECKING:
     from bnbench.worker import Attempt, End, Task
 
+SILENT = "nothing came from it for {limit}, which is as long as a run may train (--timeout)"
 DEATH = """{error}
-No traceback was left. The worker trained this run alone, and died {at}:
+No traceback was left. The worker trained this run alone, and {how} {at}:
 {run}: {arm} batch_size={spec.batch_size} lr={spec.lr:g} seed={spec.seed}
 """
 """What is known of a run whose worker died."""
@@ -38,18 +40,24 @@ def _as_it_is(task: Task) -> Task:
 
 
 def dispatch(
-    tasks: Sequence[Task], launch: Launch, devices: Sequence[str], ready: Ready = _as_it_is, is_away: bool = False
+    tasks: Sequence[Task],
+    launch: Launch,
+    devices: Sequence[str],
+    ready: Ready = _as_it_is,
+    is_away: bool = False,
+    ends_silent: bool = False,
 ) -> Generator[list[End], None, None]:
     """How the runs of each task ended, as they end.
 
     A stack whose worker died, or spoiled its process, is halved and tried again once the others are through, as
     :func:`work` does with a stack that raises: a run that ends its process fails alone. One whose machine was lost is
-    tried again as it is.
+    tried again as it is. One from which nothing has come for as long as a run may train is ended, and halved likewise.
 
     Args:
         devices: one per worker, which has it as long as it lives.
         ready: is asked when a worker takes a task, but for one that has failed before.
         is_away: workers have folders of their own, and what they write there is put down in the sweep's.
+        ends_silent: ``launch`` is that of :func:`bnbench.launch.local`, which can end a worker.
 
     Raises:
         BnbenchError: as the launcher does.
@@ -59,20 +67,35 @@ def dispatch(
     while tasks:
         again: list[Task] = []
         begun: dict[int, Task] = {}
-        with closing(launch(function, tasks, len(devices), _kind, _placed(devices, ready, begun))) as told:
+        segments = store.Segments(tasks[0].folder)
+        start = partial(launch, waited=partial(_late, tasks, segments)) if ends_silent else launch  # type: ignore[call-arg]
+        with closing(start(function, tasks, len(devices), _kind, _placed(devices, ready, begun))) as told:
             for done in told:
-                task = begun.get(id(tasks[done.index]), tasks[done.index])
-                ends, left = (done.value, _missing(task, done.value)) if done.error is None else _finished(task)
-                losses.update(run_id(spec) for spec in left if done.is_lost)
-                if done.is_lost and all(losses[run_id(spec)] < MOST_LOST for spec in left):
-                    again += [replace(task, specs=tuple(left), session=_session())] if left else []
-                elif done.error is not None and len(task.specs) == 1 and _attempt(task).is_alone:
-                    ends += _record_death(task, left, done.error)
-                else:
-                    again += _halves(task, left)
+                ends, more = _outcome(begun.get(id(tasks[done.index]), tasks[done.index]), done, losses)
+                again += more
                 if ends:
                     yield ends
         tasks, ready = again, _as_it_is
+
+
+def _outcome(task: Task, done: Done, losses: Counter[str]) -> tuple[list[End], list[Task]]:
+    """The ends of the runs of a task, and the tasks by which those that have none are tried again.
+
+    Args:
+        losses: by run_id, how many machines were lost with it.
+    """
+    ends, left = (done.value, _missing(task, done.value)) if done.error is None else _finished(task)
+    if not left:
+        return ends, []
+    store.remove_checkpoint(task.folder, _attempt(task).checkpoint_name)
+    losses.update(run_id(spec) for spec in left if done.is_lost)
+    if done.is_lost and all(losses[run_id(spec)] < MOST_LOST for spec in left):
+        return ends, [replace(task, specs=tuple(left), session=_session(), checkpoint="")]
+    if done.is_late and len(left) == 1:
+        return [*ends, *_record_end(task, left, "timed_out", SILENT.format(limit=duration(task.timeout)))], []
+    if done.error is not None and len(task.specs) == 1 and _attempt(task).is_alone:
+        return [*ends, *_record_end(task, left, "failed", done.error)], []
+    return ends, _halves(task, left)
 
 
 def _worker(launch: Launch) -> tuple[Callable[..., list[End]], Launch]:
@@ -141,6 +164,7 @@ def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
             specs=part.specs,
             execution=replace(task.execution, engine=part.engine),
             session=_session(),
+            checkpoint="",
         )
         for part in halves(_attempt(task), left)
     ]
@@ -150,19 +174,31 @@ def _attempt(task: Task) -> Attempt:
     """As which a worker begins with a task."""
     from bnbench.worker import Attempt
 
-    return Attempt(task.specs, task.execution.engine)
+    return Attempt(task.specs, task.execution.engine, task.checkpoint)
 
 
-def _record_death(task: Task, lost: Sequence[RunSpec], error: str) -> list[End]:
+def _late(tasks: Sequence[Task], segments: store.Segments, seconds_in_hand: Mapping[int, float]) -> list[int]:
+    """The tasks that have given no sign of life for as long as one of their runs may train."""
+    silent = store.silences(segments)
+
+    def silence(index: int, seconds: float) -> float:
+        return min([seconds, *(silent[run_id(spec)] for spec in tasks[index].specs if run_id(spec) in silent)])
+
+    return [index for index, seconds in seconds_in_hand.items() if silence(index, seconds) > tasks[index].timeout]
+
+
+def _record_end(task: Task, lost: Sequence[RunSpec], status: str, error: str) -> list[End]:
     """Write the failure of runs whose worker could not, and what is known of it under logs/."""
     from bnbench.worker import End
 
-    row = {"status": "failed", "error": error, "finished_at": timestamp()}
-    pulses = store.pulses(store.Segments(task.folder))
+    row = {"status": status, "error": error, "finished_at": timestamp()}
+    pulses, how = store.pulses(store.Segments(task.folder)), "died" if status == "failed" else "was ended"
     with store.Segment(task.folder, f"{task.session}-session") as segment:
         for spec in lost:
             pulse = pulses.get(run_id(spec))
             reached = f"after its evaluation at step {pulse.step}" if pulse and pulse.step else "before any evaluation"
-            segment.log(run_id(spec), DEATH.format(error=error, run=run_id(spec), arm=arm(spec), spec=spec, at=reached))
+            segment.log(
+                run_id(spec), DEATH.format(error=error, how=how, run=run_id(spec), arm=arm(spec), spec=spec, at=reached)
+            )
         segment.finish([{"run_id": run_id(spec), **row} for spec in lost])
-    return [End(spec, "failed", error) for spec in lost]
+    return [End(spec, status, error) for spec in lost]

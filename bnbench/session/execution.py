@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from bnbench import store
 from bnbench.devices import gpus
-from bnbench.environment import environment, git_commit
+from bnbench.environment import environment
 from bnbench.imports import imported_whole
 from bnbench.isolation import Waits
 from bnbench.launch import Site, has_left, local
 from bnbench.notices import followed, step
-from bnbench.plan import ALONE, Division, Execution, Resources, stacks
+from bnbench.plan import Division, Resources, stacks
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import is_worth_waiting, niceness
 from bnbench.session.dispatch import Ready, dispatch
@@ -26,13 +25,19 @@ from bnbench.session.plan import Plan
 from bnbench.session.preparation import Preparation
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.progress_tracker import ProgressTracker
+from bnbench.session.resumption import Resumption, resumption
 from bnbench.session.survey import check_machines
+from bnbench.session.tasks import tasks_that_begin, tasks_that_go_on
 from bnbench.session.weights import tell_of_missing
 from bnbench.spec import RunSpec, by_stack_key, run_id, stack_key
 
 if TYPE_CHECKING:
     from bnbench.training import Record
     from bnbench.worker import Task
+
+
+SINGLE = TrainingOptions(jobs=1)
+"""The options of a run that is trained by itself."""
 
 
 def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], None] = lambda progress: None) -> Summary:
@@ -79,14 +84,18 @@ def _train(
     resources = options.resources(plan)
     there = {run_id(spec) for task in site.tasks for spec in task.specs}
     fresh = {name: spec for name, spec in pending.items() if name not in there}
+    going_on = _resumption(plan, fresh, options)
+    fresh = {name: spec for name, spec in fresh.items() if name not in going_on.runs}
     ended = 0
     try:
         with _grouped(plan, fresh, resources, shown) as (grouped, found, ready):
             stacked = [[fresh[name] for name in stack] for stack in grouped]
-            tasks = [*site.tasks, *_tasks(plan, stacked, found.executions)]
+            begun = tasks_that_begin(plan, options, stacked, found.executions, going_on)
+            tasks = [*site.tasks, *tasks_that_go_on(plan, options, going_on), *begun]
             shown.begin(tasks, resources.workers, found.sizes)
             devices = _devices(plan, resources.workers, options.is_away)
-            with closing(dispatch(tasks, site.launch, devices, ready, options.is_away)) as told:
+            ends_silent = options.ends_silent(plan)
+            with closing(dispatch(tasks, site.launch, devices, ready, options.is_away, ends_silent)) as told:
                 for ends in told:
                     for end in (end for end in ends if run_id(end.spec) in pending):
                         ended += 1
@@ -132,31 +141,46 @@ def _prepared(
 
 
 def execute_run(
-    plan: Plan, watch: Callable[[Record], None], tell: Callable[[Silent], None] = lambda silent: None
+    plan: Plan,
+    watch: Callable[[Record], None],
+    tell: Callable[[Silent], None] = lambda silent: None,
+    options: TrainingOptions = SINGLE,
 ) -> Summary:
     """Train the one run of a plan; show each record to ``watch``, and a long silence to ``tell``.
 
-    It is trained in this process, unless a user's code takes part, which may end it, or a GPU, which may spoil it.
+    It is trained in this process, unless a user's code takes part, which may end it, or a GPU, which may spoil it, or
+    it is ended after some time.
     """
     imported_whole("bnbench.worker")
     from bnbench.worker import work
 
     with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
         (identity,) = plan.pending
-        resources = TrainingOptions(jobs=1).resources(plan)
         try:
-            with _prepared(plan, plan.pending, resources, lambda waiting: None) as (_, found, ready):
-                (task,) = _tasks(plan, [list(plan.pending.values())], found.executions)
-                if task.plugin is None and plan.device.type == "cpu":
+            with _task_of_run(plan, options) as (task, ready):
+                if task.plugin is None and plan.device.type == "cpu" and not options.is_timed:
                     (end,) = work(ready(task), watch)
                 else:
-                    with closing(dispatch([task], partial(local, heard=watch), _devices(plan, 1), ready)) as told:
+                    launch, devices, timed = partial(local, heard=watch), _devices(plan, 1), options.is_timed
+                    with closing(dispatch([task], launch, devices, ready, ends_silent=timed)) as told:
                         (end,) = next(told)
             status = end.status
         except KeyboardInterrupt:
             status = "interrupted"
     tell_of_missing(plan, {identity: status})
     return Summary(plan.folder, {identity: status}, 1, status == "interrupted")
+
+
+@contextmanager
+def _task_of_run(plan: Plan, options: TrainingOptions) -> Iterator[tuple[Task, Ready]]:
+    """The task of a plan with one run, and what it becomes by code that is compiled meanwhile."""
+    going_on = _resumption(plan, plan.pending, options)
+    if going_on.checkpoints:
+        yield tasks_that_go_on(plan, options, going_on)[0], lambda task: task
+        return
+    with _prepared(plan, plan.pending, options.resources(plan), lambda waiting: None) as (_, found, ready):
+        (task,) = tasks_that_begin(plan, options, [list(plan.pending.values())], found.executions, going_on)
+        yield task, ready
 
 
 def _devices(plan: Plan, workers: int, is_away: bool = False) -> list[str]:
@@ -204,6 +228,13 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], resources: Resources, w
     return whole
 
 
+def _resumption(plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions) -> Resumption:
+    """The checkpoints from which pending runs go on: none of runs whose times are compared, or that train elsewhere."""
+    if plan.interleaved or options.is_away:
+        return Resumption()
+    return resumption(plan.folder, pending, plan.device.type)
+
+
 def _stacks(pending: Mapping[str, RunSpec], found: Division, resources: Resources) -> Sequence[Stack]:
     return stacks(pending, found.executions, resources.workers, spread=resources.lanes is None)
 
@@ -220,29 +251,6 @@ def _enter_lanes(plan: Plan, pending: Mapping[str, RunSpec], found: Division, re
     }
     if lanes := {**resources.known, **sure}:
         store.update_last_entry(plan.folder, {"lanes": lanes})
-
-
-def _tasks(plan: Plan, stacked: Sequence[Sequence[RunSpec]], executions: Mapping[str, Execution]) -> list[Task]:
-    """One task per stack."""
-    imported_whole("bnbench.worker")
-    from bnbench.worker import Task
-
-    session, commit = uuid.uuid4().hex[:12], git_commit()
-    default = Execution("interleaved") if plan.interleaved else ALONE
-    return [
-        Task(
-            specs=tuple(specs),
-            execution=executions.get(stack_key(specs[0]), default),
-            folder=plan.folder.absolute(),
-            session=session,
-            data=plan.data,
-            plugin=plan.components.plugin if any(spec.plugin for spec in specs) else None,
-            device=str(plan.device),
-            git_commit=commit,
-            save_weights=plan.save_weights,
-        )
-        for specs in stacked
-    ]
 
 
 def _invocation(plan: Plan) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from bnbench.launch import LAUNCHERS, Launch, Request, Settings, Site, has_left,
 from bnbench.plan import Resources
 from bnbench.session.plan import Plan
 from bnbench.text import plural
+
+CHECKPOINT_EVERY = 300.0
+"""Seconds of training from one checkpoint to the next, unless told."""
 
 _LANES = {"auto": None, "off": 1}
 _LANE_COUNT = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -31,6 +35,8 @@ class TrainingOptions:
         fail_fast: stop at the first failure.
         settings: of the launcher, ``launcher.key=value``.
         detaches: leave the runs to the cluster, once they are there.
+        checkpoint_every: seconds of training from one checkpoint of a stack to the next, at least; infinite for none.
+        timeout: seconds that a run may train; infinite for all that it takes.
     """
 
     launcher: str = "local"
@@ -39,6 +45,13 @@ class TrainingOptions:
     fail_fast: bool = False
     settings: Sequence[str] = ()
     detaches: bool = False
+    checkpoint_every: float = CHECKPOINT_EVERY
+    timeout: float = math.inf
+
+    def limited(self, checkpoint_every: float | None, timeout: float | None) -> TrainingOptions:
+        """The same with other times, where they are given."""
+        every = self.checkpoint_every if checkpoint_every is None else checkpoint_every
+        return replace(self, checkpoint_every=every, timeout=self.timeout if timeout is None else timeout)
 
     def check(self) -> None:
         """Check the options, which no other method does.
@@ -109,6 +122,15 @@ class TrainingOptions:
             yield replace(self, jobs=self.jobs or site.workers), site
 
     @property
+    def is_timed(self) -> bool:
+        """True if runs may train for some time only."""
+        return math.isfinite(self.timeout)
+
+    def ends_silent(self, plan: Plan) -> bool:
+        """True if a worker from which nothing comes can be ended."""
+        return self.is_timed and not self.is_away and self.launch(plan) is LAUNCHERS["local"].launch
+
+    @property
     def is_away(self) -> bool:
         """True if runs train where the sweep's folder may not be."""
         return LAUNCHERS[self.launcher].is_away
@@ -141,6 +163,7 @@ class TrainingOptions:
         if _is_foreign(plan):
             return launcher.launch if launcher.isolates else LAUNCHERS["local"].launch
         spared = launcher.spares_one and self.jobs is None and self.workers(plan) == 1 and plan.device.type == "cpu"
+        spared = spared and not self.is_timed  # this process cannot end itself
         return LAUNCHERS["inline"].launch if spared else launcher.launch
 
 

@@ -58,7 +58,7 @@ def plan_request(
     Raises:
         BnbenchError: as :func:`plan_sweep`.
     """
-    skip = store.RESULTS if retry_failed else store.RESULTS | {"failed", "out_of_memory"}
+    skip = store.RESULTS if retry_failed else store.RESULTS | store.HELD_BACK
     return checked_plan(request, parts, name, paths.absolute(), skip, prestart)
 
 

@@ -9,13 +9,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from bnbench.data import Data, Draws, Order, augment, draw_epoch, examples_of_lanes, stacked
+from bnbench.data import Data, Draws, Order, augment, examples_of_lanes, stacked
 from bnbench.spec import RunSpec
-from bnbench.training.randomness import generator
+from bnbench.training.epochs import Epochs
+from bnbench.training.saving import State
 
 BLOCK_BYTES = {"cpu": 2**19, "cuda": 2**29}
 """Size of the images of a block: on the CPU small enough for a core's cache, everywhere large enough that small batches
@@ -49,8 +51,8 @@ class LaneBatches:
         self._augmentation, self._image_size = data[0].augmentation, math.prod(data[0].shape)
         self._dtype, self._batch_size = dtype, specs[0].batch_size
         self._block_bytes = BLOCK_BYTES[data[0].device.type] if block_bytes is None else block_bytes
-        self._sources = [(spec.seed, order) for spec, order in zip(specs, orders, strict=True)]
-        self._generators = {one: (generator(one[0], "order"), generator(one[0], "augment")) for one in self._sources}
+        self._sources = [_Source(spec.seed, spec.split.seed, order) for spec, order in zip(specs, orders, strict=True)]
+        self._epochs = {one: Epochs(one.order, data[0], one.seed) for one in self._sources}
         self._rest = {one: Draws(torch.empty(0, dtype=torch.int64)) for one in self._sources}
         self._draws, self._position = Draws(torch.empty(len(specs), 0, dtype=torch.int64)), 0
         self._block: tuple[Tensor, Tensor] | None = None
@@ -59,7 +61,7 @@ class LaneBatches:
     def longest(self) -> int:
         """The most steps of a block."""
         bytes_of_one = self._dtype.itemsize * len(self._sources) * self._batch_size * self._image_size
-        return max(1, min(self._block_bytes // bytes_of_one, *(order.steps for _, order in self._sources)))
+        return max(1, min(self._block_bytes // bytes_of_one, *(one.order.steps for one in self._sources)))
 
     def take(self, most: int) -> tuple[Tensor, Tensor]:
         """The next batches, S of them, which is ``most`` or as many as are prepared.
@@ -83,15 +85,37 @@ class LaneBatches:
         self._draws = self._draws.each(lambda part: part[index])
         self._train = self._train.select(index)
 
+    def state(self) -> State:
+        """The place in the data: from what the epochs are drawn, and how many of their examples were taken."""
+        waiting = 0 if self._block is None else self._block[1][:, 0].numel()
+        ahead = self._draws.order.shape[1] - self._position + waiting
+        epochs = {
+            (one.seed, one.split): [self._epochs[one].state(inside=True), len(rest.order) + ahead]
+            for one, rest in self._rest.items()
+        }
+        return {"epochs": epochs, "prepared": 0 if self._block is None else len(self._block[1])}
+
+    def restore(self, state: State) -> None:
+        """Go on from a place: what was drawn of the epochs is drawn again. Lanes that have ended may be other ones."""
+        for one, epochs in self._epochs.items():
+            before, left = state["epochs"][one.seed, one.split]
+            epochs.restore(before)
+            self._rest[one] = self._drawn(one).each(partial(_end, count=left))
+        if prepared := state["prepared"]:
+            x_SMCHW, y_SKN = self._prepare()
+            self._block = x_SMCHW[:prepared], y_SKN[:prepared]
+            self._position -= y_SKN[prepared:, 0].numel()
+
+    def _drawn(self, one: _Source) -> Draws:
+        """The next epoch of a source, without the examples that no batch takes."""
+        return self._epochs[one].draw().each(partial(_begin, count=one.order.steps * self._batch_size))
+
     def _draw(self) -> None:
         """Draw the next epoch of each source that has nothing left, and take as much as there is of all of them.
 
         What is taken is [K, examples], ``order`` as places among those of all lanes.
         """
-        for (seed, order), rest in self._rest.items():
-            if not len(rest.order):
-                epoch = draw_epoch(order, self._augmentation, *self._generators[seed, order])
-                self._rest[seed, order] = epoch.each(partial(_begin, count=order.steps * self._batch_size))
+        self._rest = {one: rest if len(rest.order) else self._drawn(one) for one, rest in self._rest.items()}
         count = min(len(rest.order) for rest in self._rest.values())
         first = {one: rest.each(partial(_begin, count=count)) for one, rest in self._rest.items()}
         self._rest = {one: rest.each(lambda part: part[count:]) for one, rest in self._rest.items()}
@@ -118,6 +142,19 @@ class LaneBatches:
         return torch.unflatten(x, 0, (steps, -1)), train.joined.y[index].view(steps, len(self._sources), -1)
 
 
+class _Source(NamedTuple):
+    """The origin of a lane's epochs: its seed, the seed of its split, and the order in which it takes that."""
+
+    seed: int
+    split: int
+    order: Order
+
+
 def _begin(part: Tensor, count: int) -> Tensor:
     """The first so many of a tensor, or all."""
     return part[:count]
+
+
+def _end(part: Tensor, count: int) -> Tensor:
+    """The last so many of a tensor."""
+    return part[len(part) - count :]

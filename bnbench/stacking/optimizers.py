@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bnbench.spec import Adam, AdamW, RunSpec, Sgd
 from bnbench.stacking import Factors, Folded, keep_factors, lanes_of
+from bnbench.training.saving import State, put_lists
 
 
 class LaneOptimizer(Protocol):
@@ -40,6 +41,14 @@ class LaneOptimizer(Protocol):
 
     def state_of(self, parameter: Tensor) -> tuple[Sequence[Tensor], bool]:
         """The state of a parameter, each [K, P], and True if weight decay applies to it."""
+        ...
+
+    def state(self) -> State:
+        """What is kept of the steps so far, and what was settled by the lanes with which they began."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Go on from a state, with new tensors. Raises :class:`bnbench.training.saving.Unfit`."""
         ...
 
 
@@ -195,6 +204,22 @@ class LaneSgd:
                 return self._velocities[index : index + 1], self._decays[index]
         return [], False
 
+    def state(self) -> State:
+        """See :class:`LaneOptimizer`: which parameters decay, and momentum, were those of all lanes."""
+        return {
+            "decays": self._decays,
+            "moving": self._moving,
+            "common_momentum": self._common_momentum,
+            "velocities": self._velocities,
+        }
+
+    def restore(self, state: State) -> None:
+        """See :class:`LaneOptimizer`."""
+        self._decays, self._moving = list(state["decays"]), state["moving"]
+        self._common_momentum = state["common_momentum"]
+        self._velocities = [torch.zeros_like(values_KP) for values_KP in self._values if self._moving]
+        put_lists(self._velocities, state["velocities"])
+
     def select(self, network: Folded, lanes: Tensor) -> None:
         """See :class:`LaneOptimizer`."""
         self._take(network)
@@ -288,6 +313,17 @@ class LaneAdam:
             if candidate is parameter:
                 return [self._means[index], self._squares[index]], self._decays[index]
         return [], False
+
+    def state(self) -> State:
+        """See :class:`LaneOptimizer`: which parameters decay was settled by all lanes."""
+        return {"decays": self._decays, "steps": self.steps, "means": self._means, "squares": self._squares}
+
+    def restore(self, state: State) -> None:
+        """See :class:`LaneOptimizer`."""
+        self._decays = list(state["decays"])
+        put_lists([self.steps], [state["steps"]])
+        put_lists(self._means, state["means"])
+        put_lists(self._squares, state["squares"])
 
     def select(self, network: Folded, lanes: Tensor) -> None:
         """See :class:`LaneOptimizer`."""

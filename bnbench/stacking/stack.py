@@ -16,12 +16,13 @@ from bnbench.data import Data, Examples
 from bnbench.spec import RunSpec, effective_lr
 from bnbench.stacking.batches import LaneBatches
 from bnbench.stacking.metrics import LaneMetrics
-from bnbench.stacking.network import Folded, select, unfold
+from bnbench.stacking.network import Folded, lane_by_lane_layers, select, streams_of, unfold
 from bnbench.stacking.optimizers import LaneOptimizer
 from bnbench.training.evaluation import evaluate_lanes
 from bnbench.training.forward import memory_format
-from bnbench.training.randomness import undrawn
+from bnbench.training.randomness import GlobalStream, undrawn
 from bnbench.training.records import Keep, Probe, Reading
+from bnbench.training.saving import PythonWatch, State, tensors_of
 from bnbench.training.schedule import multiplier
 from bnbench.training.statistics import freeze_statistics
 from bnbench.training.timeline import Timeline
@@ -43,6 +44,11 @@ class Steps(Protocol):
 
     def settle(self) -> None:
         """Raise if something is known against the steps at their end."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """True if nothing is known against the steps so far."""
         ...
 
 
@@ -81,6 +87,7 @@ class Stack:
         self._lr_K1 = parameter.new_tensor([[effective_lr(spec)] for spec in specs])
         self._limit_K = parameter.new_full((len(specs),), math.inf)
         self._frozen = False
+        self._python: PythonWatch | None = None
 
     def train(self, start: int, pause: int) -> LaneMetrics:
         """Make the steps from one pause to the next."""
@@ -135,7 +142,9 @@ class Stack:
         columns = self._columns_to_keep(min_lanes)
         if not self.alive or len(columns) == len(self.lanes):
             return
-        self._network = select(self._network, columns).train()
+        old, self._network = self._network, select(self._network, columns).train()
+        if self._python is not None:
+            self._python.move(old.network, self._network.network)
         if self._frozen:
             freeze_statistics(self._network)
         index = torch.tensor(columns, device=self._lr_K1.device)
@@ -148,6 +157,39 @@ class Stack:
     def settle(self) -> None:
         """Raise if something is known against the steps at their end."""
         self._steps.settle()
+
+    @property
+    def is_settled(self) -> bool:
+        """True if nothing is known against the steps so far."""
+        return self._steps.is_settled
+
+    def watch_python(self) -> None:
+        """From now on, know whether layers keep something in Python that changes; called before the first step."""
+        self._python = PythonWatch(self._network.network)
+
+    def state(self, step: int) -> State:
+        """All that the stack goes on from at a pause: with it, another one is made.
+
+        Raises:
+            Unsteady: layers keep something in Python that changes.
+        """
+        assert self._python is not None, "somebody who wants to save says so"
+        self._python.check(self._network.network)
+        streams = streams_of(self._network)
+        return {
+            "wide": self._network.wide,
+            "vmapped": [layer.vmapped for layer in lane_by_lane_layers(self._network)],
+            "network": tensors_of(self._network),
+            "streams": streams and [stream.state() for stream in streams if isinstance(stream, GlobalStream)],
+            "optimizer": self._optimizer.state(),
+            "batches": self._batches.state(),
+            "limit": self._limit_K,
+        }
+
+    def go_on(self, state: State, step: int) -> None:
+        """Take the place of the stack whose state this was; the parts that it was made of have theirs already."""
+        self._limit_K.copy_(state["limit"])
+        self._frozen = step > self._timeline.frozen_from
 
     def _networks(self) -> Iterator[tuple[int, nn.Module]]:
         """Each living lane, with its weights as one alone has them."""

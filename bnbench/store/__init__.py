@@ -1,8 +1,16 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
 from bnbench.store.access import check_name, check_place, check_writable
+from bnbench.store.checkpoints import (
+    Checkpoint,
+    current_version,
+    list_checkpoints,
+    read_checkpoint,
+    remove_checkpoint,
+    unfitness,
+)
 from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
-from bnbench.store.columns import FAILURES, METRICS, OUTCOME, PROBES, RESULTS, Status
+from bnbench.store.columns import FAILURES, HELD_BACK, METRICS, OUTCOME, PROBES, RESULTS, Status
 from bnbench.store.data_versions import data_versions
 from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
@@ -30,11 +38,13 @@ from bnbench.store.weights import check_weights_place, weights_path
 __all__ = [
     "CONFLICTS",
     "FAILURES",
+    "HELD_BACK",
     "METRICS",
     "OUTCOME",
     "PROBES",
     "RESULTS",
     "TRASH",
+    "Checkpoint",
     "Found",
     "Growth",
     "Merged",
@@ -57,6 +67,7 @@ __all__ = [
     "check_writable",
     "checked_rows",
     "content",
+    "current_version",
     "data_versions",
     "differing_results",
     "empty_trash",
@@ -67,6 +78,7 @@ __all__ = [
     "is_locked",
     "is_sweep",
     "join",
+    "list_checkpoints",
     "load_metrics",
     "load_probes",
     "load_runs",
@@ -80,8 +92,10 @@ __all__ = [
     "pulses",
     "put_down",
     "rank",
+    "read_checkpoint",
     "read_history",
     "read_tags",
+    "remove_checkpoint",
     "remove_runs",
     "remove_sweep",
     "rename_sweep",
@@ -96,6 +110,7 @@ __all__ = [
     "take_over",
     "taken_over",
     "trashed",
+    "unfitness",
     "update_last_entry",
     "weights_path",
 ]

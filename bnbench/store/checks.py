@@ -9,6 +9,7 @@ from pathlib import Path
 from bnbench.errors import Damaged, InvalidRequest
 from bnbench.notices import notice
 from bnbench.paths import irregular
+from bnbench.store.checkpoints import CHECKPOINTS
 from bnbench.store.columns import RUN_ID
 from bnbench.store.foreign_files import foreign
 from bnbench.store.history import INVOCATIONS, entered, read_history, removed
@@ -19,7 +20,7 @@ from bnbench.store.weights import WEIGHTS
 from bnbench.text import plural
 
 TABLES = (RUNS_TABLE, METRIC_SERIES.file, PROBE_SERIES.file, INVOCATIONS)
-PARTS = (FOLDER, SPECS, LOGS, WEIGHTS)
+PARTS = (FOLDER, SPECS, LOGS, WEIGHTS, CHECKPOINTS)
 SHOWN = 3
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Status = Literal["planned", "running", "completed", "diverged", "failed", "out_of_memory", "impossible", "interrupted"]
+Status = Literal[
+    "planned", "running", "completed", "diverged", "failed", "out_of_memory", "timed_out", "impossible", "interrupted"
+]
 
 RESULTS: frozenset[str] = frozenset({"completed", "diverged"})
 """Statuses that are a result: such a run is never trained again by a sweep."""
 
-FAILURES: frozenset[str] = frozenset({"failed", "out_of_memory", "impossible", "interrupted"})
+HELD_BACK: frozenset[str] = frozenset({"failed", "out_of_memory", "timed_out"})
+"""Statuses of runs that came to an end of their own without a result: such a run is trained again only if asked to."""
+
+FAILURES: frozenset[str] = HELD_BACK | {"impossible", "interrupted"}
 """Statuses that leave a hole in a sweep."""
 
 RUN_ID = re.compile(r"[r0-9a-f][0-9a-f]{11}")

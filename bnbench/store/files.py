@@ -99,12 +99,24 @@ class RowAppender:
             if sync:
                 os.fsync(self._stream.fileno())
 
+    def text(self) -> str:
+        """All rows as they are in the file."""
+        return self._path.read_bytes().partition(b"\n")[2].decode()
+
+    def append_text(self, rows: str) -> None:
+        """Append rows that :meth:`text` of such a file has told."""
+        with naming(self._path):
+            self._write_bytes(rows.encode())
+
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
 
     def _write(self, rows: Sequence[Sequence[str]]) -> None:
-        rest = memoryview("".join(line(row) for row in rows).encode(errors="backslashreplace"))
+        self._write_bytes("".join(line(row) for row in rows).encode(errors="backslashreplace"))
+
+    def _write_bytes(self, content: bytes) -> None:
+        rest = memoryview(content)
         start = self._stream.tell()
         try:
             while rest:  # a nearly full disk takes a part before it refuses

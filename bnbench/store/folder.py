@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bnbench.spec import RunSpec, flatten, run_id
+from bnbench.store.checkpoints import CHECKPOINTS, ENDING
 from bnbench.store.checks import PARTS, TABLES, checked_rows
 from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS, TRIAL
 from bnbench.store.files import leftovers, line, replacing, sync_folder, text
@@ -151,6 +153,8 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove joined segments, and what the dead left half written; what cannot be removed now is tried again later."""
     for joined in folder.glob(f"{JOINED}-*"):
         shutil.rmtree(joined, ignore_errors=True)
-    for name in (*TABLES, "specs/*.yaml", "logs/*.log", FILES):
+    for name in (*TABLES, "specs/*.yaml", "logs/*.log", FILES, f"{CHECKPOINTS}/*{ENDING}"):
         for path in leftovers(folder / name):
             path.unlink(missing_ok=True)
+    with suppress(OSError):  # it is not there, or has some
+        (folder / CHECKPOINTS).rmdir()

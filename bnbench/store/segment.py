@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from bnbench.spec import RunSpec, as_tree, run_id
+from bnbench.store.checkpoints import Checkpoint, write_checkpoint
 from bnbench.store.columns import SEGMENT
 from bnbench.store.files import RowAppender, replacing
 from bnbench.store.lock import writing
@@ -45,6 +46,7 @@ class Segment:
             self._name = name
             self._metrics = resources.enter_context(self._open(METRIC_SERIES))
             self._readings: RowAppender | None = None
+            self._told: dict[str, str] = {}
             runs = RowAppender(folder / FOLDER / f"{name}{ROWS}", SEGMENT)
             self._runs = resources.enter_context(closing(runs))
             self._resources = resources.pop_all()
@@ -72,10 +74,8 @@ class Segment:
     def readings(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows of PROBES columns, seen by readers at once; without any there is no file for them."""
         self._end_copies()
-        if rows and self._readings is None:
-            self._readings = self._resources.enter_context(self._open(PROBE_SERIES))
-        if self._readings is not None:
-            self._readings.append(rows)
+        if rows:
+            self._readings_file().append(rows)
 
     def finish(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append final rows of SEGMENT columns; when this returns, nothing can lose them."""
@@ -85,17 +85,40 @@ class Segment:
                 rows_before.append((), sync=True)
         self._runs.append(rows, sync=True)
 
+    def series(self) -> dict[str, str]:
+        """The metrics and readings so far, as :meth:`restore_series` takes them."""
+        return {"metrics": self._metrics.text(), "readings": "" if self._readings is None else self._readings.text()}
+
+    def restore_series(self, texts: Mapping[str, str]) -> None:
+        """Begin with the metrics and readings of a segment whose runs go on here: final rows vouch for one segment."""
+        self._end_copies()
+        self._metrics.append_text(texts["metrics"])
+        if texts["readings"]:
+            self._readings_file().append_text(texts["readings"])
+
+    def checkpoint(self, checkpoint: Checkpoint, body: bytes) -> None:
+        """Keep a checkpoint of the runs under checkpoints/."""
+        self._end_copies()
+        write_checkpoint(self._folder, checkpoint, body)
+
     def weights(self, identity: str, content: bytes) -> None:
         """Keep the weights of a run under weights/."""
         self._end_copies()
         write_weights(self._folder, identity, content)
 
     def log(self, identity: str, text: str) -> None:
-        """Keep a text (a traceback) under logs/."""
+        """Keep a text (a traceback) under logs/, behind what was told here of the run before."""
         self._end_copies()
+        self._told[identity] = self._told.get(identity, "") + text
         make_part(self._folder, LOGS)
         with replacing(log_file(self._folder, identity)) as stream:
-            stream.write(text)
+            stream.write(self._told[identity])
+
+    def _readings_file(self) -> RowAppender:
+        """The file of readings, which there is from the first ones on."""
+        if self._readings is None:
+            self._readings = self._resources.enter_context(self._open(PROBE_SERIES))
+        return self._readings
 
     def _open(self, series: Series) -> closing[RowAppender]:
         return closing(RowAppender(self._folder / FOLDER / f"{self._name}.{series.file}", series.columns))

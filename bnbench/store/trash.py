@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest, nearest
+from bnbench.store.checkpoints import forget_checkpoints
 from bnbench.store.checks import checked_rows
 from bnbench.store.excerpts import UNFINISHED, copy_runs, part_of, remove_unfinished
 from bnbench.store.folder import join, write_runs, write_series
@@ -86,6 +87,7 @@ def remove_runs(folder: Path, identities: Collection[str]) -> Path:
                 write_series(folder / series.file, series, its)
             for path in _files(folder, identities):
                 path.unlink(missing_ok=True)
+            forget_checkpoints(folder, identities)
     return place
 
 

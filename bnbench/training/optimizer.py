@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,15 @@ class Optimizer:
         for group in self._groups:
             group.step(lr)
 
+    def state(self) -> list[Any]:
+        """What is kept of the gradients so far, of tensors and numbers."""
+        return [group.state() for group in self._groups]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Go on from a state."""
+        for group, its in zip(self._groups, state, strict=True):
+            group.restore(its)
+
 
 class _Group:
     """Parameters with one weight decay, and what the optimizer keeps of each that had a gradient."""
@@ -53,6 +62,16 @@ class _Group:
         self._optim, self._weight_decay, self._parameters = optim, weight_decay, parameters
         self._velocities: dict[int, Tensor | None] = {}
         self._moments: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def state(self) -> dict[str, Any]:
+        return {"velocities": self._velocities, "moments": self._moments}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        like = self._parameters
+        for place, velocity in state["velocities"].items():
+            self._velocities[place] = None if velocity is None else velocity.to(like[place])
+        for place, (mean, square, count) in state["moments"].items():
+            self._moments[place] = mean.to(like[place]), square.to(like[place]), count
 
     def step(self, lr: float) -> None:
         with_gradient = [place for place, parameter in enumerate(self._parameters) if parameter.grad is not None]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import nn
 
-from bnbench.global_state import advanced, generator_states, seeded_generators, set_generator_states
+from bnbench.global_state import (
+    advanced,
+    generator_states,
+    plain_states,
+    seeded_generators,
+    set_generator_states,
+    states_of_plain,
+)
 from bnbench.spec import stream
 
 
@@ -59,6 +67,14 @@ class GlobalStream:
     def drawn(self) -> tuple[str, ...]:
         """Whose generators were drawn from: ``torch``, ``Python``, ``numpy``."""
         return advanced(self._first, self._state)
+
+    def state(self) -> dict[str, Any]:
+        """The place that the stream has come to, as tensors, numbers and texts."""
+        return plain_states(self._state)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a place that :meth:`state` has told."""
+        self._state = states_of_plain(state)
 
     def __enter__(self) -> None:
         self._outer = generator_states(self._torch_only)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bnbench.launch import Done
+from bnbench.launch.crew import LATE
 from bnbench.launch.processes import local
 from bnbench.launch.starting import METHOD
 from tests.launch import tasks
@@ -22,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BEGUN = """
 import sys
 from bnbench.launch import prestart
+from bnbench.launch import Done
+from bnbench.launch.crew import LATE
 from bnbench.launch.processes import local
 from tests.launch import tasks
 prestart("wave")
@@ -31,6 +35,8 @@ print([done.value for done in local(tasks.imported, ["wave", "pdb"], 1)], "wave"
 PARENT = """
 import sys
 from pathlib import Path
+from bnbench.launch import Done
+from bnbench.launch.crew import LATE
 from bnbench.launch.processes import local
 from tests.launch import tasks
 if __name__ == "__main__":
@@ -148,6 +154,8 @@ def test_it_runs_outside_the_main_thread() -> None:
 
 
 SCRIPT = """
+from bnbench.launch import Done
+from bnbench.launch.crew import LATE
 from bnbench.launch.processes import local
 from tests.launch import tasks
 
@@ -217,3 +225,12 @@ def test_an_interrupt_from_the_terminal_stops_all_quietly(tmp_path: Path, delay:
         assert time.monotonic() - start < 5
         assert (out, err, process.returncode) == ("stopped\n", "", 0)
         assert not any(lives(int(path.name)) for path in tmp_path.iterdir())
+
+
+def test_a_task_that_is_called_late_is_ended_and_no_other(tmp_path: Path) -> None:
+    """The first task ends at once; the others would take long."""
+    numbers = [(tmp_path, number) for number in (0, 1, 0)]
+    late = lambda in_hand: [index for index, seconds in in_hand.items() if index == 1 and seconds > 1]  # noqa: E731
+    ends = {done.index: done for done in local(tasks.mark, numbers, 1, waited=late)}
+    assert ends == {0: Done(0, 0), 1: Done(1, None, LATE, is_late=True), 2: Done(2, 0)}
+    assert (tmp_path / "started-1").exists() and not (tmp_path / "ended-1").exists()

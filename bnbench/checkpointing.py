@@ -1,0 +1,116 @@
+"""Checkpoints of a stack in training: written now and then beside its rows, and read when another process goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bnbench import store
+from bnbench.errors import Damaged
+from bnbench.spec import RunSpec, run_id
+from bnbench.store import Checkpoint, Segment
+from bnbench.training.saving import Snapshot, State, Unfit, Unsteady, decode, encode
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An attempt that was interrupted, as its checkpoint has it.
+
+    Attributes:
+        snapshot: of its training.
+        series: its metrics and readings, for :meth:`Segment.restore_series`.
+        results: final rows that it had not written yet.
+        seconds: by run_id, that it had taken.
+        facts: columns of its runs that stay as they were.
+    """
+
+    snapshot: Snapshot
+    series: Mapping[str, str]
+    results: Sequence[Mapping[str, Any]]
+    seconds: Mapping[str, float]
+    facts: Mapping[str, Any]
+
+
+def read_earlier(folder: Path, name: str, specs: Sequence[RunSpec], engine: str, device: torch.device) -> Earlier:
+    """The attempt from which runs go on.
+
+    Raises:
+        Unfit: it cannot be read, or is not of these runs, by this engine, and of this version.
+    """
+    try:
+        checkpoint, body = store.read_checkpoint(folder, name)
+    except (Damaged, OSError) as error:
+        raise Unfit(str(error)) from error
+    identities = tuple(map(run_id, specs))
+    if reason := store.unfitness(checkpoint, device.type):
+        raise Unfit(reason)
+    if checkpoint.runs != identities or checkpoint.engine != engine:
+        raise Unfit("it is of other runs, or of another engine")
+    state = decode(body)
+    columns = [-1 if identity is None else identities.index(identity) for identity in state["columns"]]
+    snapshot = Snapshot(checkpoint.step, columns, state["training"])
+    return Earlier(snapshot, state["series"], state["results"], state["seconds"], state["facts"])
+
+
+@dataclass
+class Checkpointer:
+    """Writes the checkpoints of an attempt; see :class:`bnbench.training.saving.Checkpoints`.
+
+    Attributes:
+        segment: of the attempt.
+        name: of the file.
+        specs: of the attempt.
+        engine: that trains them.
+        device: on which it does.
+        every: seconds from one checkpoint to the next, at least.
+        aside: what the worker itself goes on from: ``results``, ``seconds`` and ``facts`` of :class:`Earlier`.
+        tell: is told why there are none.
+        snapshot: from which training goes on; None begins it.
+        seconds: that this has taken so far.
+    """
+
+    segment: Segment
+    name: str
+    specs: Sequence[RunSpec]
+    engine: str
+    device: torch.device
+    every: float
+    aside: Callable[[], State]
+    tell: Callable[[str], None]
+    snapshot: Snapshot | None = None
+    seconds: float = 0.0
+    _last: float = field(default_factory=time.monotonic)
+    _is_over: bool = False
+    _was_refused: bool = False
+
+    def at_pause(self, take: Callable[[], Snapshot]) -> None:
+        """Write a checkpoint, if one is due; where that fails, as on a full disk, training goes on."""
+        start = time.monotonic()
+        if self._is_over or start - self._last < self.every:
+            return
+        try:
+            self._write(take())
+        except Unsteady as error:
+            self._is_over = True
+            self.tell(f"no checkpoints are written: {error}")
+        except (Damaged, OSError, MemoryError) as error:
+            if not self._was_refused:
+                self.tell(f"a checkpoint could not be written, and training went on: {error}")
+            self._was_refused = True
+        self._last = time.monotonic()
+        self.seconds += self._last - start
+
+    def _write(self, snapshot: Snapshot) -> None:
+        aside = self.aside()
+        waiting = {row["run_id"] for row in aside["results"]}
+        living = {run_id(self.specs[run]) for run in snapshot.columns if run >= 0}
+        runs = tuple(identity for identity in map(run_id, self.specs) if identity in living | waiting)
+        columns = [run_id(self.specs[run]) if run >= 0 else None for run in snapshot.columns]
+        state = {"columns": columns, "training": snapshot.state, "series": self.segment.series(), **aside}
+        checkpoint = Checkpoint(self.name, runs, self.engine, self.device.type, store.current_version(), snapshot.step)
+        self.segment.checkpoint(checkpoint, encode(state))

@@ -1,0 +1,89 @@
+"""The tasks of a plan: stacks that begin, and those that go on from checkpoints."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from bnbench.environment import git_commit
+from bnbench.imports import imported_whole
+from bnbench.plan import ALONE, Execution
+from bnbench.plan.execution import Engine
+from bnbench.plugin_source import Plugin
+from bnbench.session.options import TrainingOptions
+from bnbench.session.plan import Plan
+from bnbench.session.resumption import Resumption
+from bnbench.spec import RunSpec, run_id, stack_key
+
+if TYPE_CHECKING:
+    from bnbench.worker import Task
+
+
+def tasks_that_begin(
+    plan: Plan,
+    options: TrainingOptions,
+    stacked: Sequence[Sequence[RunSpec]],
+    executions: Mapping[str, Execution],
+    going_on: Resumption,
+) -> list[Task]:
+    """One task per stack.
+
+    Args:
+        executions: by stack key.
+        going_on: why some runs do not go on from checkpoints.
+    """
+    begin = _first(plan, options)
+    default = Execution("interleaved") if plan.interleaved else ALONE
+    return [
+        replace(
+            begin,
+            specs=tuple(specs),
+            execution=executions.get(stack_key(specs[0]), default),
+            plugin=_plugin(plan, specs),
+            notes=going_on.notes([run_id(spec) for spec in specs]),
+        )
+        for specs in stacked
+    ]
+
+
+def tasks_that_go_on(plan: Plan, options: TrainingOptions, going_on: Resumption) -> list[Task]:
+    """One task per checkpoint."""
+    begin = _first(plan, options)
+    stacked = [[plan.pending[identity] for identity in one.runs] for one in going_on.checkpoints]
+    return [
+        replace(
+            begin,
+            specs=tuple(specs),
+            execution=Execution(cast(Engine, one.engine), len(specs)),
+            plugin=_plugin(plan, specs),
+            checkpoint=one.name,
+        )
+        for one, specs in zip(going_on.checkpoints, stacked, strict=True)
+    ]
+
+
+def _first(plan: Plan, options: TrainingOptions) -> Task:
+    """A task without runs, with all that those of one call share."""
+    imported_whole("bnbench.worker")
+    from bnbench.worker import Task
+
+    return Task(
+        specs=(),
+        execution=ALONE,
+        folder=plan.folder.absolute(),
+        session=uuid.uuid4().hex[:12],
+        data=plan.data,
+        plugin=None,
+        device=str(plan.device),
+        git_commit=git_commit(),
+        save_weights=plan.save_weights,
+        checkpoint_every=options.checkpoint_every,
+        timeout=options.timeout,
+    )
+
+
+def _plugin(plan: Plan, specs: Sequence[RunSpec]) -> Plugin | None:
+    """The plugin of some runs, if they have one."""
+    return plan.components.plugin if any(spec.plugin for spec in specs) else None
