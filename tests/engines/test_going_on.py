@@ -12,7 +12,7 @@ import torch
 
 from bnbench.components import Components, components
 from bnbench.config import compose_request
-from bnbench.data import Data
+from bnbench.data import Data, order_of
 from bnbench.engines import StackOptions, train, train_stack
 from bnbench.native import c_compiler
 from bnbench.norms import NORMS
@@ -98,20 +98,22 @@ class Shelf:
 
 
 def records_of(
-    engine: str, specs: Sequence[RunSpec], data: Data, shelf: Shelf | None, parts: Components | None = None
-) -> Iterator[tuple[RunSpec, Record]]:
-    networks = [(parts or components()).build(spec, data) for spec in specs]
+    engine: str, specs: Sequence[RunSpec], data: Data | Sequence[Data], shelf: Shelf | None,
+    parts: Components | None = None,
+) -> Iterator[tuple[RunSpec, Record]]:  # fmt: skip
+    data = [data] * len(specs) if isinstance(data, Data) else data
+    networks = [(parts or components()).build(spec, split) for spec, split in zip(specs, data, strict=True)]
     saving = Saving(checkpoints=shelf)
     if engine == "reference":
-        yield from ((specs[0], record) for record in train(specs[0], networks[0], data, None, saving))
+        yield from ((specs[0], record) for record in train(specs[0], networks[0], data[0], None, saving))
         return
     options = StackOptions(native=engine == "native")
-    for records in train_stack(specs, networks, [data] * len(specs), options=options, saving=saving):
+    for records in train_stack(specs, networks, data, options=options, saving=saving):
         yield from ((specs[lane], record) for lane, record in records)
 
 
 def in_two_parts(
-    engine: str, specs: Sequence[RunSpec], data: Data, step: int, parts: Components | None = None
+    engine: str, specs: Sequence[RunSpec], data: Data | Sequence[Data], step: int, parts: Components | None = None
 ) -> Found:
     """The records until a pause, and those of another engine that goes on from there with the runs that are left."""
     shelf, first = Shelf(step), []
@@ -124,6 +126,7 @@ def in_two_parts(
     columns = [runs.index(run) if run >= 0 else -1 for run in taken.columns]
     torch.manual_seed(step)  # whatever the other process has drawn
     shelf = Shelf(snapshot=dataclasses.replace(taken, columns=columns))
+    data = data if isinstance(data, Data) else [data[run] for run in runs]
     return [*first, *records_of(engine, [specs[run] for run in runs], data, shelf, parts)]
 
 
@@ -181,6 +184,25 @@ def test_a_stack_that_has_lost_lanes_goes_on_without_them(engine: str, lost: tup
     ended = {one for one, record in expected if isinstance(record, Outcome) and record.status == "diverged"}
     assert ended == {specs[lane] for lane in lost}
     same(in_two_parts(engine, specs, data, 6), expected)
+
+
+@pytest.mark.parametrize("step", [4, 14, 24])
+@pytest.mark.parametrize("engine", ENGINES[1:])
+@pytest.mark.usefixtures("compiled")
+def test_lanes_whose_epochs_differ_in_length(engine: str, step: int) -> None:
+    """Of 130 examples in no order, the classes have other numbers in each split; the first lane diverges early."""
+    settings = ("batches=single_class", "batch_size=4", "steps=30", "norm=batch", "optim.momentum=0.9")
+    spec = make_spec(*(text for text in USUAL if not text.startswith(("batch_size", "steps"))), *settings)
+    specs = [
+        dataclasses.replace(spec, split=dataclasses.replace(spec.split, seed=split), seed=seed, lr=lr)
+        for split, seed, lr in ((0, 0, 1e30), (0, 1, 0.1), (1, 1, 0.1), (2, 2, 0.2))
+    ]
+    by_split = {one.split: small(load_data(one), 130) for one in specs}
+    data = [by_split[one.split] for one in specs]
+    assert len({order_of(spec, split.train).steps for split in data}) > 1
+    expected = list(records_of(engine, specs, data, None))
+    assert [record.status for _, record in expected if isinstance(record, Outcome)].count("diverged") == 1
+    same(in_two_parts(engine, specs, data, step), expected)
 
 
 @pytest.mark.parametrize("engine", ENGINES[1:])
