@@ -35,6 +35,19 @@ class PathOptions(TypedDict, total=False):
     plugin: Path | str | None
 
 
+class SweepOptions(PathOptions, total=False):
+    """Keywords that say where things are and how runs are trained.
+
+    ``launcher`` is one of the command line, with settings such as ``"launcher.gpus=1"`` among the overrides. There is a
+    checkpoint every ``checkpoint_every`` seconds of training, infinite for none, and no run trains for more than
+    ``timeout`` seconds.
+    """
+
+    launcher: str
+    checkpoint_every: float
+    timeout: float
+
+
 def _paths(results: Path | str = RESULTS, data: Path | str = DATA, plugin: Path | str | None = None) -> session.Paths:
     """The paths of a function.
 
@@ -99,7 +112,7 @@ def sweep(
     jobs: int | None = None,
     retry_failed: bool = False,
     save_weights: bool = False,
-    **paths: Unpack[PathOptions],
+    **options: Unpack[SweepOptions],
 ) -> session.Summary:
     """Train every combination of the given values that has no result yet; a notebook shows how far it is.
 
@@ -110,20 +123,24 @@ def sweep(
         jobs: worker processes; 1 trains in this process, unless on a GPU.
         retry_failed: train runs that failed earlier again.
         save_weights: keep the weights of the networks that are trained, for :func:`load_network`.
-        paths: ``results``, ``data`` and ``plugin``.
+        options: ``results``, ``data``, ``plugin``, ``launcher``, ``checkpoint_every`` and ``timeout``, see
+            :class:`SweepOptions`.
 
     Raises:
         BnbenchError: something is wrong with the request.
     """
-    places = _paths(**paths)
+    places = _paths(options.get("results", RESULTS), options.get("data", DATA), options.get("plugin"))
     store.check_place(places.results, name)
-    grid, prestart = session.Grid(overrides, zips, excludes), _prestarted(places, jobs)
+    words, place = launch.divided(overrides)
+    asked = session.TrainingOptions(options.get("launcher", "local"), jobs, settings=place)
+    asked = asked.limited(options.get("checkpoint_every"), options.get("timeout")).checked()
+    grid, prestart = session.Grid(words, zips, excludes), _prestarted(places, jobs)
     with shown_in_notebook() as watch:
         plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
         plan = session.saving_weights(plan) if save_weights else plan
         if not extend and (there := session.extension(plan)):
             raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
-        return session.execute(plan, session.options_without_launcher(plan, jobs), watch)
+        return session.execute(plan, asked if "launcher" in options else asked.here(plan), watch)
 
 
 def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:

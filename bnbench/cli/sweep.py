@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +73,7 @@ def sweep(
     with planning(name or "") as show_no_more:
         _begin(settings, name, plugin, to_train=not dry_run)
         from bnbench import session
+        from bnbench.launch.settings import divided
 
         words, place = divided(overrides or ())
         asked = read_settings(search, trials, search_seed, per)
@@ -102,14 +102,6 @@ def sweep(
     _show_estimate(plan, *forecast, extend)
     if course is not None:
         show_rest(course)
-
-
-def divided(overrides: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """The settings of runs, and those of the launcher."""
-    from bnbench.launch.settings import PREFIX
-
-    place = [word for word in overrides if word.startswith(PREFIX)]
-    return [word for word in overrides if word not in place], place
 
 
 def _course(

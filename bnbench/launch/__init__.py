@@ -5,7 +5,7 @@ from bnbench.launch.in_process import INLINE
 from bnbench.launch.launcher import Done, Launch, Line, Spent
 from bnbench.launch.processes import LOCAL, local
 from bnbench.launch.ray_launcher import RAY
-from bnbench.launch.settings import Settings, described_settings, read_settings
+from bnbench.launch.settings import Settings, described_settings, divided, read_settings
 from bnbench.launch.site import Launcher, Request, Site
 from bnbench.launch.slurm_launcher import SLURM, has_left
 from bnbench.launch.starting import NoWorkers, prestart
@@ -25,6 +25,7 @@ __all__ = [
     "Site",
     "Spent",
     "described_settings",
+    "divided",
     "has_left",
     "local",
     "prestart",

@@ -22,6 +22,12 @@ class Settings:
     """The settings of a launcher; a class of its own has a field for each of them."""
 
 
+def divided(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The settings of runs, and those of the launcher."""
+    place = [word for word in words if word.startswith(PREFIX)]
+    return [word for word in words if word not in place], place
+
+
 S = TypeVar("S", bound=Settings)
 
 

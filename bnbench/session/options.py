@@ -62,6 +62,8 @@ class TrainingOptions:
         problems = []
         if self.jobs is not None and self.jobs < 1:
             problems.append(f"jobs={self.jobs}: must be at least 1")
+        times = {"checkpoint_every": self.checkpoint_every, "timeout": self.timeout}
+        problems += [f"{name}={time}: must be above 0 seconds" for name, time in times.items() if not time > 0]
         if self.lanes not in _LANES and not _LANE_COUNT.fullmatch(self.lanes):
             problems.append(f"lanes={self.lanes}: must be auto, off, or a number of runs, at least 1")
         if self.launcher not in LAUNCHERS:
@@ -135,6 +137,11 @@ class TrainingOptions:
         """True if runs train where the sweep's folder may not be."""
         return LAUNCHERS[self.launcher].is_away
 
+    def here(self, plan: Plan) -> TrainingOptions:
+        """The same where a user names no launcher: one job trains in this process, unless on a GPU."""
+        is_here = self.jobs == 1 and plan.device.type == "cpu"
+        return replace(self, launcher="inline" if is_here else "local")
+
     def checked(self) -> TrainingOptions:
         """The options, once :meth:`check` has found nothing wrong with them."""
         self.check()
@@ -168,9 +175,8 @@ class TrainingOptions:
 
 
 def options_without_launcher(plan: Plan, jobs: int | None, lanes: str = "auto") -> TrainingOptions:
-    """The options where a user names no launcher: one job trains in this process, unless on a GPU."""
-    is_here = jobs == 1 and plan.device.type == "cpu"
-    return TrainingOptions("inline" if is_here else "local", jobs, lanes)
+    """The options where a user names no launcher; see :meth:`TrainingOptions.here`."""
+    return TrainingOptions(jobs=jobs, lanes=lanes).here(plan)
 
 
 def _is_foreign(plan: Plan) -> bool:

@@ -13,6 +13,7 @@ from PIL import Image
 
 import bnbench
 from bnbench import store
+from bnbench.errors import InvalidRequest
 from bnbench.norms import NORMS
 from bnbench.spec import run_id
 from tests.conftest import Program, make_spec
@@ -201,3 +202,17 @@ def test_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (same,) = runs[runs["norm"] == "batch"]["test_accuracy"]
     assert row["test_accuracy"] == same
     assert "batch" in str(bnbench.report("s", baseline="norm=none"))
+
+
+def test_the_python_api_takes_launchers_and_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    summary = bnbench.sweep(*SMALL, "norm=none", name="s", launcher="inline", timeout=600.0, checkpoint_every=math.inf)
+    assert summary.counts == {"completed": 1}
+    with pytest.raises(InvalidRequest) as refused:
+        bnbench.sweep(*SMALL, "launcher.gpus=1", name="t", launcher="locl", timeout=0.0, checkpoint_every=-1.0)
+    assert refused.value.problems == (
+        "checkpoint_every=-1.0: must be above 0 seconds",
+        "timeout=0.0: must be above 0 seconds",
+        "launcher=locl: unknown; did you mean 'local'? Allowed: inline, local, ray, slurm",
+    )
+    assert not Path("results/t").exists()
