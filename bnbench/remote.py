@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from bnbench import store
 from bnbench.launch import Line
 from bnbench.spec import run_id
-from bnbench.worker import End, Task, work
+from bnbench.tasks import End, Task
+from bnbench.worker import work
 
 TELLING_SECONDS = 2.0
 """Seconds from one telling of growth to the next: all that a machine that is lost takes with it."""

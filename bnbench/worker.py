@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import os
 import socket
-import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,23 +19,21 @@ import torch.fx.experimental.symbolic_shapes  # by torch's first gradient: proce
 from torch import nn
 
 from bnbench import store
-from bnbench.checkpointing import Checkpointer, Earlier, read_earlier
+from bnbench.book import Book
+from bnbench.checkpointing import Checkpointer, read_earlier
 from bnbench.components import Components, components
 from bnbench.data import Data, to_device
 from bnbench.engines import StackOptions, train, train_interleaved, train_stack
 from bnbench.environment import timestamp
 from bnbench.error_origin import foreign_line
-from bnbench.errors import lacks_memory
 from bnbench.global_state import preserved_global_state
 from bnbench.launch import Spent
 from bnbench.native import Mismatch, NotNative, only_loaded
 from bnbench.notices import heard
-from bnbench.plan.execution import Engine, Execution
-from bnbench.plugin_source import Plugin
 from bnbench.probes import take, take_interleaved
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Segment
-from bnbench.text import duration
+from bnbench.tasks import Attempt, End, Task, halves
 from bnbench.training import (
     Outcome,
     Probe,
@@ -49,90 +46,11 @@ from bnbench.training import (
     prepare_process,
     resolve_device,
 )
-from bnbench.training.saving import Saving, Snapshot, Unfit
+from bnbench.training.saving import Saving, Unfit
 from bnbench.training.weights import WeightSaver
 
 SPENT = """device={task.device} takes nothing more from this process: {loss}; without --launcher inline, the same \
 command trains the runs that are left in processes that can be replaced"""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a worker needs to train the runs of one stack.
-
-    Attributes:
-        specs: with one stack key, unless they are interleaved.
-        execution: how they are trained, as it was planned.
-        folder: the sweep's folder.
-        session: unique to one call of bnbench; names the worker's segment.
-        data: the folder of the datasets.
-        plugin: what was read when the runs were planned. It travels with each task, at some milliseconds per megabyte,
-            far less than it takes to execute it; its files are not read again.
-        device: of the worker that has it; as long as none has it, that of the plan.
-        git_commit: of the folder that the user works in, for the record.
-        save_weights: whether the weights of trained networks are kept.
-        checkpoint_every: seconds of training from one checkpoint to the next, at least; infinite for none.
-        timeout: seconds that a run may train; infinite for all that it takes.
-        checkpoint: the name of the one from which the runs go on; without, they begin.
-        notes: lines for the logs of its runs.
-    """
-
-    specs: tuple[RunSpec, ...]
-    execution: Execution
-    folder: Path
-    session: str
-    data: Path
-    plugin: Plugin | None
-    device: str
-    git_commit: str
-    save_weights: bool = False
-    checkpoint_every: float = math.inf
-    timeout: float = math.inf
-    checkpoint: str = ""
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """Runs that are trained together, by an engine that was planned or, after a failure, by a slower one.
-
-    Attributes:
-        checkpoint: the name of the one from which they go on; without, they begin.
-    """
-
-    specs: tuple[RunSpec, ...]
-    engine: Engine
-    checkpoint: str = ""
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether each run is trained by the reference engine; the last resort for a single one."""
-        return self.engine in ("reference", "interleaved")
-
-    def by_torch(self) -> Attempt:
-        """The same from the beginning, without compiled code."""
-        return replace(self, engine="stacked", checkpoint="") if self.engine == "native" else self
-
-    @property
-    def checkpoint_name(self) -> str:
-        """The name of its checkpoints: runs are in one attempt at a time."""
-        return self.checkpoint or run_id(self.specs[0])
-
-
-def halves(tried: Attempt, left: Sequence[RunSpec]) -> list[Attempt]:
-    """Two smaller attempts for the runs that one has left over; a run that was tried by itself is trained alone."""
-    middle = (len(left) + 1) // 2
-    engine: Engine = tried.engine if len(tried.specs) > 1 else "reference"
-    return [Attempt(tuple(part), engine) for part in (left[:middle], left[middle:]) if part]
-
-
-@dataclass(frozen=True)
-class End:
-    """How a run ended."""
-
-    spec: RunSpec
-    status: str
-    error: str = ""
 
 
 def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> list[End]:
@@ -210,88 +128,12 @@ def _train(
     return list(book.ended.values()), ()
 
 
-@dataclass
-class _Book:
-    """What is written of an attempt.
-
-    Attributes:
-        facts: columns that are equal for all its runs.
-        waits: results are written at the end only: those of compiled code count once all has stood the comparisons.
-        snapshot: from which training goes on; None begins it.
-        ended: the runs with a result.
-        seconds: that each run has taken so far.
-    """
-
-    segment: Segment
-    facts: dict[str, Any]
-    waits: bool
-    snapshot: Snapshot | None = None
-    ended: dict[RunSpec, End] = field(default_factory=dict)
-    seconds: dict[RunSpec, float] = field(default_factory=dict)
-    _results: list[dict[str, Any]] = field(default_factory=list)
-
-    def go_on(self, earlier: Earlier, specs: Sequence[RunSpec]) -> None:
-        """Take over all that an interrupted attempt at these runs had measured."""
-        self.snapshot = earlier.snapshot
-        self.segment.restore_series(earlier.series)
-        self._results += [dict(row) for row in earlier.results]
-        by_id = {run_id(spec): spec for spec in specs}
-        self.ended |= {by_id[row["run_id"]]: End(by_id[row["run_id"]], row["status"]) for row in self._results}
-        self.seconds |= {spec: earlier.seconds[identity] for identity, spec in by_id.items()}
-
-    def aside(self) -> dict[str, Any]:
-        """All of it that a checkpoint keeps beside the state of training, but for what the segment has."""
-        seconds = {run_id(spec): seconds for spec, seconds in self.seconds.items()}
-        facts = {name: self.facts[name] for name in ("lanes", "engine_reason", "started_at")}
-        return {"results": self._results, "seconds": seconds, "facts": facts}
-
-    def write(self, rows: Sequence[tuple[RunSpec, dict[str, Any]]]) -> None:
-        """Write rows, each to the table that it is of."""
-        final = [(spec, row) for spec, row in rows if "status" in row]
-        readings = [{"run_id": run_id(spec), **row} for spec, row in rows if "probe" in row]
-        others = [{"run_id": run_id(spec), **row} for spec, row in rows if not {"status", "probe"} & row.keys()]
-        self.segment.readings(readings)
-        self.segment.evaluation(others)
-        self._results += [
-            {"run_id": run_id(spec), **self.facts, **row, "finished_at": timestamp()} for spec, row in final
-        ]
-        self.ended |= {spec: End(spec, row["status"]) for spec, row in final}
-        if not self.waits:
-            self.close()
-
-    def fail(self, spec: RunSpec, error: BaseException, message: str) -> None:
-        """Write the failure of a run, with the traceback under logs/."""
-        self.segment.log(run_id(spec), traceback.format_exc())
-        row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
-        self._results.append({"run_id": run_id(spec), **self.facts, **row})
-        self.ended[spec] = End(spec, row["status"], message)
-
-    def end_late(self, limit: float) -> bool:
-        """End all living runs if they have trained for longer than so many seconds, which is the same for all."""
-        living = [spec for spec in self.seconds if spec not in self.ended]
-        if not any(self.seconds[spec] > limit for spec in living):
-            return False
-        for spec in living:
-            message = f"trained for {duration(self.seconds[spec])}, longer than {duration(limit)} (--timeout)"
-            self.segment.log(run_id(spec), f"{message}\n")
-            row = {"status": "timed_out", "error": message, "seconds": round(self.seconds[spec], 4)}
-            self._results.append({"run_id": run_id(spec), **self.facts, **row, "finished_at": timestamp()})
-            self.ended[spec] = End(spec, "timed_out", message)
-        return True
-
-    def close(self) -> None:
-        """Write the results that have waited."""
-        if self._results:
-            self.segment.finish(self._results)
-            self._results.clear()
-
-
-def _begun(task: Task, attempt: Attempt, device: torch.device, segment: Segment) -> _Book:
+def _begun(task: Task, attempt: Attempt, device: torch.device, segment: Segment) -> Book:
     """The book of an attempt, with what an interrupted one has left. Raises :class:`Unfit`; nothing is written then."""
     specs, name = attempt.specs, attempt.checkpoint
     earlier = read_earlier(task.folder, name, specs, attempt.engine, device) if name else None
     facts = _facts(task, attempt, device) | dict(earlier.facts if earlier else {})
-    book = _Book(segment, facts, waits=attempt.engine == "native", seconds=dict.fromkeys(specs, 0.0))
+    book = Book(segment, facts, waits=attempt.engine == "native", seconds=dict.fromkeys(specs, 0.0))
     segment.start(specs, book.facts)
     for note in task.notes:
         _log_for_all(segment, specs, note)
@@ -344,7 +186,7 @@ def _rows(
     attempt: Attempt,
     device: torch.device,
     watch: Callable[[Record], None],
-    book: _Book,
+    book: Book,
 ) -> Iterator[list[tuple[RunSpec, dict[str, Any]]]]:
     """What the engine yields, as rows.
 
@@ -378,7 +220,7 @@ def _rows(
         ]
 
 
-def _checkpointer(task: Task, attempt: Attempt, device: torch.device, book: _Book) -> Checkpointer | None:
+def _checkpointer(task: Task, attempt: Attempt, device: torch.device, book: Book) -> Checkpointer | None:
     """Writes checkpoints of an attempt, and has the one that it goes on from; None where neither is wanted."""
     if math.isinf(task.checkpoint_every) and book.snapshot is None:
         return None
@@ -395,7 +237,7 @@ def _saver(segment: Segment, data: Mapping[RunSpec, Data]) -> WeightSaver:
 
 
 def _shared(
-    book: _Book,
+    book: Book,
     trained: Iterator[list[tuple[int, Record]]],
     device: torch.device,
     savers: Sequence[WeightSaver | Checkpointer],
@@ -431,8 +273,3 @@ def _trained(
     else:
         options = StackOptions(native=attempt.engine == "native")
         yield from train_stack(attempt.specs, networks, data, probe, tell, options, saving)
-
-
-def failure_status(error: BaseException) -> str:
-    """The status of a run that raised."""
-    return "out_of_memory" if lacks_memory(error) else "failed"

@@ -14,8 +14,9 @@ from bnbench.native import c_compiler, library
 from bnbench.plan import ALONE, Execution
 from bnbench.session.dispatch import dispatch
 from bnbench.spec import run_id
+from bnbench.tasks import Task
 from bnbench.training import Evaluation, Outcome, Reading
-from bnbench.worker import Task, work
+from bnbench.worker import work
 from tests.engines.tape import Tape
 from tests.native.test_compilation import forget
 

@@ -8,17 +8,15 @@ from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from bnbench import store
 from bnbench.environment import timestamp
 from bnbench.errors import Gone
+from bnbench.imports import imported_whole
 from bnbench.launch import Done, Launch
 from bnbench.spec import RunSpec, arm, run_id
+from bnbench.tasks import Attempt, End, Task, halves
 from bnbench.text import duration
-
-if TYPE_CHECKING:
-    from bnbench.worker import Attempt, End, Task
 
 SILENT = "nothing came from it for {limit}, which is as long as a run may train (--timeout)"
 DEATH = """{error}
@@ -100,6 +98,7 @@ def _outcome(task: Task, done: Done, losses: Counter[str]) -> tuple[list[End], l
 
 def _worker(launch: Launch) -> tuple[Callable[..., list[End]], Launch]:
     """The function that trains in the sweep's folder, and what launches it."""
+    imported_whole("bnbench.worker")
     from bnbench.worker import work
 
     return work, launch
@@ -144,8 +143,6 @@ def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
     Raises:
         Gone: the folder is no more, or another one: it does not know of these runs.
     """
-    from bnbench.worker import End
-
     statuses = store.statuses(task.folder)
     specs = task.specs
     if not all(run_id(spec) in statuses for spec in specs):
@@ -156,8 +153,6 @@ def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
 
 def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
     """Two smaller stacks, under names of their own: the rows of the attempt that failed stay apart."""
-    from bnbench.worker import halves
-
     return [
         replace(
             task,
@@ -172,8 +167,6 @@ def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
 
 def _attempt(task: Task) -> Attempt:
     """As which a worker begins with a task."""
-    from bnbench.worker import Attempt
-
     return Attempt(task.specs, task.execution.engine, task.checkpoint)
 
 
@@ -189,8 +182,6 @@ def _late(tasks: Sequence[Task], segments: store.Segments, seconds_in_hand: Mapp
 
 def _record_end(task: Task, lost: Sequence[RunSpec], status: str, error: str) -> list[End]:
     """Write the failure of runs whose worker could not, and what is known of it under logs/."""
-    from bnbench.worker import End
-
     row = {"status": status, "error": error, "finished_at": timestamp()}
     pulses, how = store.pulses(store.Segments(task.folder)), "died" if status == "failed" else "was ended"
     with store.Segment(task.folder, f"{task.session}-session") as segment:

@@ -30,10 +30,10 @@ from bnbench.session.survey import check_machines
 from bnbench.session.tasks import tasks_that_begin, tasks_that_go_on
 from bnbench.session.weights import tell_of_missing
 from bnbench.spec import RunSpec, by_stack_key, run_id, stack_key
+from bnbench.tasks import Task
 
 if TYPE_CHECKING:
     from bnbench.training import Record
-    from bnbench.worker import Task
 
 
 SINGLE = TrainingOptions(jobs=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from bnbench.launch import BackgroundTask, NoWorkers
 from bnbench.notices import notice
@@ -13,9 +12,7 @@ from bnbench.plan import Division, Execution, Inquiry, Question, Refusal
 from bnbench.plan.readiness import CompileJob, CompileReply, reply
 from bnbench.session.plan import Plan
 from bnbench.spec import RunSpec, stack_key
-
-if TYPE_CHECKING:
-    from bnbench.worker import Task
+from bnbench.tasks import Task
 
 
 class Preparation:

@@ -6,13 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bnbench import store
 from bnbench.spec import RunSpec
-
-if TYPE_CHECKING:
-    from bnbench.worker import End
+from bnbench.tasks import End
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bnbench import store
 from bnbench.isolation import SILENT_SECONDS
@@ -15,9 +14,7 @@ from bnbench.session.forecast import Forecast, Job, Reached
 from bnbench.session.monitor import Silent
 from bnbench.session.progress import Progress
 from bnbench.spec import RunSpec, flatten, run_id, stack_key
-
-if TYPE_CHECKING:
-    from bnbench.worker import End, Task
+from bnbench.tasks import End, Task
 
 NAMED = 2
 """Stacks that are named at a time."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from bnbench.environment import git_commit
-from bnbench.imports import imported_whole
 from bnbench.plan import ALONE, Execution
 from bnbench.plan.execution import Engine
 from bnbench.plugin_source import Plugin
@@ -16,9 +15,7 @@ from bnbench.session.options import TrainingOptions
 from bnbench.session.plan import Plan
 from bnbench.session.resumption import Resumption
 from bnbench.spec import RunSpec, run_id, stack_key
-
-if TYPE_CHECKING:
-    from bnbench.worker import Task
+from bnbench.tasks import Task
 
 
 def tasks_that_begin(
@@ -66,9 +63,6 @@ def tasks_that_go_on(plan: Plan, options: TrainingOptions, going_on: Resumption)
 
 def _first(plan: Plan, options: TrainingOptions) -> Task:
     """A task without runs, with all that those of one call share."""
-    imported_whole("bnbench.worker")
-    from bnbench.worker import Task
-
     return Task(
         specs=(),
         execution=ALONE,

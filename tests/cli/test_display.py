@@ -9,8 +9,8 @@ import pytest
 
 from bnbench.cli.display import RunDisplay, SweepDisplay, _number
 from bnbench.session import Progress, Summary
+from bnbench.tasks import End
 from bnbench.training import Evaluation
-from bnbench.worker import End
 from tests.cli.test_sweep import SMALL
 from tests.conftest import Program, make_spec
 

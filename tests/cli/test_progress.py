@@ -25,7 +25,7 @@ from bnbench.cli.display import SweepDisplay
 from bnbench.cli.status import Status
 from bnbench.progress import clock
 from bnbench.session import Progress
-from bnbench.worker import End
+from bnbench.tasks import End
 from tests import warm
 from tests.conftest import make_spec
 

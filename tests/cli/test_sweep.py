@@ -17,6 +17,7 @@ import yaml
 from bnbench import store, worker
 from bnbench.native import c_compiler
 from bnbench.session.dispatch import dispatch
+from bnbench.tasks import End
 from tests import warm
 from tests.conftest import Program
 
@@ -93,7 +94,7 @@ def test_an_interrupted_sweep_ends_with_the_bytes_of_a_whole_one(program: Progra
     words = ("model=mlp", "model.width=64", "epochs=2", "norm=batch,ghost", "seed=range(5)", "--launcher", "inline")
     assert program("sweep", "--name", "whole", *words).code == 0
 
-    def one_stack(*arguments: Any) -> Iterator[list[worker.End]]:
+    def one_stack(*arguments: Any) -> Iterator[list[End]]:
         yield next(dispatch(*arguments))
         raise KeyboardInterrupt
 

@@ -19,6 +19,7 @@ from bnbench.native import Mismatch, NativeSteps, c_compiler, guard
 from bnbench.plan import Execution
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec, Sgd, run_id
+from bnbench.tasks import Task
 from bnbench.training import Record
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import lanes_of, small
@@ -178,7 +179,7 @@ def test_runs_that_fail_a_comparison_are_all_trained_again(tmp_path: Path, monke
                 plant(patch, scaled_weight)
                 patch.setattr(worker, "StackOptions", lambda native: StackOptions(native, guarded=ALWAYS))
             ends = worker.work(
-                worker.Task(
+                Task(
                     specs, Execution("native" if faulty else "stacked", 4), folder, "session", tmp_path, None, "cpu", ""
                 )
             )

@@ -21,9 +21,10 @@ from bnbench.native import c_compiler
 from bnbench.plan import ALONE, Execution
 from bnbench.plan.execution import Engine
 from bnbench.spec import RunSpec, run_id
+from bnbench.tasks import Task
 from bnbench.training.evaluation import evaluate
 from bnbench.training.weights import NoTensor, Unreadable, Weights, WeightSaver, decode, encode, ordinary, state_of
-from bnbench.worker import Task, work
+from bnbench.worker import work
 from tests.conftest import Program, load_data, make_spec
 
 SMALL = ("model=mlp", "model.width=8", "batch_size=64", "steps=4")
