@@ -106,6 +106,7 @@ def _worker(launch: Launch) -> tuple[Callable[..., list[End]], Launch]:
 
 def _carrier(tasks: Sequence[Task], launch: Launch) -> tuple[Callable[..., list[End]], Launch]:
     """The function that trains in a folder elsewhere, and what launches it and puts down what it tells."""
+    imported_whole("bnbench.remote")
     from bnbench.remote import work_away
 
     return work_away, partial(launch, heard=lambda growth: store.put_down(tasks[0].folder, growth))
