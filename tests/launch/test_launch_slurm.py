@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -72,12 +72,12 @@ def test_an_interrupted_job_is_requeued_and_goes_on(tmp_path: Path) -> None:
     assert (heard, ends) == ([0, 1, 2, 3], [Done(0, 4)])
 
 
-def detached(folder: Path, numbers: list[int]) -> list[Done]:
+def detached(folder: Path, numbers: list[int], function: Callable[..., int] = tasks.count_up) -> list[Done]:
     settings = read_settings("slurm", SlurmSettings, ["launcher.cluster=local"])
     launcher = LAUNCHERS["slurm"]
     assert launcher.open is not None
     with launcher.open(Request(settings, folder=folder, detaches=True)) as site:
-        return list(site.launch(tasks.count_up, [*site.tasks, *numbers], 4, heard=lambda number: None))
+        return list(site.launch(function, [*site.tasks, *numbers], 4, heard=lambda number: None))
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -98,12 +98,12 @@ def test_what_is_left_to_jobs_is_collected_and_not_begun_again(tmp_path: Path) -
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_a_job_that_died_with_its_machine_is_told(tmp_path: Path) -> None:
     """Its controller is killed, so that nobody leaves an end."""
-    assert detached(tmp_path, [-3]) == []
+    assert detached(tmp_path, [3], tasks.count_on) == []
     (controller,) = map(int, jobs_of(tmp_path))
     for process in reversed(tree(controller)):
         os.kill(process, signal.SIGKILL)
     with opened("slurm", tmp_path) as site:
-        (done,) = site.launch(tasks.count_up, site.tasks, 1)
+        (done,) = site.launch(tasks.count_on, site.tasks, 1)
     assert done.value is None and "ended without a result" in str(done.error)
 
 
