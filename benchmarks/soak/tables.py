@@ -15,7 +15,7 @@ from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.state import RUNS_TABLE
 
 CIRCUMSTANCES = ("seconds", "started_at", "finished_at", "host", "engine_reason")
-"""Columns of runs.csv that say when, where and how long, or why not faster: a worker that was killed is such a reason."""
+"""Columns of runs.csv that say when, where, how long, or why not faster: a worker that was killed is a reason."""
 ROUNDING = 2e-2
 """A stack that was halved rounds otherwise; so far may a number be off, relatively, after a short training."""
 FLIPS = 0.03
