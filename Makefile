@@ -10,7 +10,7 @@ QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py te
 # what people read: documents, help texts, messages and docstrings; tests hold wrong words on purpose
 SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 
-.PHONY: demo test quick crossings whole lint schema bench calibration reference atlas picture clean
+.PHONY: demo test quick crossings whole lint schema bench calibration reference atlas soak picture clean
 
 demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its tables; the last line names their page
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
@@ -56,6 +56,9 @@ reference: $(VENV)/installed  ## decide all claims at cpu scale, in minutes, and
 
 atlas: $(VENV)/installed  ## compare all norms with batch, for an hour at most; the same call goes on; ATLAS='--scale smoke' tries it
 	$(BIN)/python -m benchmarks.atlas $(ATLAS)
+
+soak: $(VENV)/installed  ## kill sweeps at random moments, ask again and look for what is lost; SOAK='--kills 20 --seed 3' is shorter
+	$(BIN)/python -m benchmarks.soak $(SOAK)
 
 picture: $(VENV)/installed  ## run the README's first two commands and draw what they print and its page into docs/
 	$(BIN)/python docs/picture.py

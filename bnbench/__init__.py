@@ -5,7 +5,6 @@ From a notebook: ``run``, ``sweep``, ``compare``, ``report``, ``verdicts``, ``lo
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["__version__", "compare", "load", "load_network", "load_probes", "report", "run", "sweep", "verdicts"]
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import version  # slow, and nobody can answer Ctrl-C yet while this module is imported
+
         return version("bnbench")
     if name in __all__:
         from bnbench import api

@@ -1,4 +1,4 @@
-"""Modules that load torch are imported whole: Ctrl-C is answered behind them."""
+"""Modules are imported whole where that takes long: Ctrl-C is answered behind them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTING = (signal.SIGINT, signal.SIGURG)
@@ -29,6 +31,17 @@ def imported_whole(*modules: str) -> None:
         return
     global _seconds
     start = time.monotonic()
+    with interrupted_behind():
+        try:
+            for module in modules:
+                importlib.import_module(module)
+        finally:
+            _seconds += time.monotonic() - start
+
+
+@contextmanager
+def interrupted_behind() -> Iterator[None]:
+    """Answer what interrupts the main thread in a block behind it."""
     received: list[int] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
@@ -40,11 +53,9 @@ def imported_whole(*modules: str) -> None:
     for number in answered:
         signal.signal(number, receive)
     try:
-        for module in modules:
-            importlib.import_module(module)
+        yield
     finally:
         for number, handler in answered.items():
             signal.signal(number, handler)
-        _seconds += time.monotonic() - start
     for signum in dict.fromkeys(received):
         signal.raise_signal(signum)

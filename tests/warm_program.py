@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 MODULES = (
-    "torch", "torch._dynamo", "hydra", "pandas", "scipy.stats", "bnbench.api", "bnbench.cli", "bnbench.worker",
+    "torch", "torch._dynamo", "hydra", "pandas", "scipy.stats", "bnbench.api", "bnbench.cli.app", "bnbench.worker",
     "bnbench.plugins", "bnbench.plan.feasibility", "bnbench.plan.estimate",
 )  # fmt: skip
 LARGEST = 2**17

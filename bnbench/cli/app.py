@@ -42,7 +42,7 @@ from bnbench.memory import data_memory
 from bnbench.notices import heard
 from bnbench.text import shortened
 
-FAILED, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_COMMAND = 1, 2
 
 app = typer.Typer(
     name="bnbench",
@@ -103,7 +103,7 @@ def global_options(
 
 
 def main() -> None:
-    """Run the program on the command line's words and exit with its code."""
+    """Run the program on the command line's words and exit with its code. Raises KeyboardInterrupt on Ctrl-C."""
     words = hoist_global_options(sys.argv[1:])
     atexit.register(_spare_last_search)
     try:
@@ -116,8 +116,6 @@ def main() -> None:
                 answering_shells(partial(program, words))
             else:
                 program(words)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except Exception as error:
         if "--debug" in words:
             traceback.print_exception(error)

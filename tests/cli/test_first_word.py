@@ -22,7 +22,7 @@ finally:
 """
 PROGRAMS = """
 import json, os, sys
-import bnbench.cli
+import bnbench.cli.app
 for library in ("hydra", "jinja2", "pandas", "rich.console", "scipy.stats", "typer", "yaml"):
     __import__(library)
 slow = set(json.loads(sys.argv[1]))
@@ -54,6 +54,28 @@ def call(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
     words = [sys.executable, *command]
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+INTERRUPTED = """
+import runpy, signal, sys
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path, target=None):
+        if name == sys.argv[-1]:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Finder)
+sys.modules.pop("dataclasses", None)
+runpy.run_module("bnbench", run_name="__main__", alter_sys=True)
+"""
+"""The program, which Ctrl-C reaches when it imports the module that the last word names."""
+
+
+@pytest.mark.parametrize("module", ["dataclasses", "importlib.metadata", "typer", "rich.text", "bnbench.cli.app"])
+def test_ctrl_c_is_no_error_while_the_program_is_imported(tmp_path: Path, module: str):
+    result = call(tmp_path, "-c", INTERRUPTED, "list", module)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
 
 
 def loaded(folder: Path, *words: str, code: int = 0) -> set[str]:

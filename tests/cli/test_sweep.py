@@ -18,7 +18,6 @@ from bnbench import store, worker
 from bnbench.native import c_compiler
 from bnbench.session.dispatch import dispatch
 from bnbench.tasks import End
-from tests import warm
 from tests.conftest import Program
 
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
@@ -321,27 +320,6 @@ def test_running_a_run_again_replaces_its_row(program: Program):
     for _ in range(2):
         assert program("run", *SMALL).code == 0
     assert len(rows("results/runs/runs.csv")) == len(rows("results/runs/metrics.csv")) == 1
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_a_sweep_is_finished_by_the_next_one(tmp_path: Path):
-    words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", *SMALL, "norm=none,batch,group", "seed=range(6)"]
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    for trains, seconds in ((False, 0.3), (True, 0.0), (True, 0.2)):
-        process = warm.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
-        deadline = time.monotonic() + 60
-        while trains and not any((tmp_path / "results/s/segments").glob("*")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(seconds)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    finished = warm.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    runs = rows(str(tmp_path / "results/s/runs.csv"))
-    metrics = rows(str(tmp_path / "results/s/metrics.csv"))
-    assert len(runs) == len({run["run_id"] for run in runs}) == 18
-    assert {run["status"] for run in runs} == {"completed"}
-    assert sorted(row["run_id"] for row in metrics) == sorted(run["run_id"] for run in runs)
 
 
 @pytest.mark.slow
