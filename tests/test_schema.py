@@ -1,6 +1,7 @@
 """The schema that ships with the package says what the code and conf/ say, and makes the same runs."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -22,15 +23,17 @@ def test_the_shipped_schema_is_what_the_code_says():
     assert built_in() == now
 
 
+@cache
+def part(group, name):
+    """From conf/ and the live class."""
+    types = option_types(group, BUILT_IN[group][name])
+    options = composed(group, name)[0][group]
+    return make_part(group, name, {option: convert(types[option], value) for option, value in options.items()})
+
+
 @pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20", "torchvision"])
 def test_runs_are_those_of_hydra_and_the_signatures(tmp_path, model):
     """Identity: byte by byte the same spec files and run ids as from conf/ and the live classes."""
-
-    def part(group, name):
-        types = option_types(group, BUILT_IN[group][name])
-        options = composed(group, name)[0][group]
-        return make_part(group, name, {option: convert(types[option], value) for option, value in options.items()})
-
     request = compose_request(["norm=glob(*)", f"model={model}"], Known())
     assert [spec.norm.name for spec in request.specs] == sorted(BUILT_IN["norm"])
     for spec in request.specs:
