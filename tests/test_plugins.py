@@ -1,6 +1,5 @@
 """What the program knows of a plugin: as much as a process that imports it, as plain data, and up to date."""
 
-import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -10,6 +9,7 @@ import pytest
 from bnbench.components import Components, components
 from bnbench.config import Composer, compose_request, entries
 from bnbench.plugins import known_components
+from tests import warm
 from tests.config.test_config_plugins import GOOD
 
 COUNTED = """
@@ -110,5 +110,5 @@ def test_python_executes_no_plugin_either(tmp_path: Path, jobs: int):
     lines = "import os, __main__\nassert not hasattr(__main__, 'bnbench')\n"
     (tmp_path / "plugin.py").write_text(f"{lines}from torch import nn\nNORMS = {{'mine': lambda n: nn.Identity()}}")
     (tmp_path / "script.py").write_text(SCRIPT.format(jobs=jobs))
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = warm.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.stdout == "dict_values(['completed', 'completed'])\n", done.stderr
