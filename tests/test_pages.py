@@ -85,12 +85,14 @@ def test_the_page_on_gpus(program: Program) -> None:
 
 
 def here(words: list[str]) -> list[str]:
-    """A command that needs no Slurm but processes of this machine in its place, which have no partitions."""
+    """A command that needs no Slurm but two processes of this machine in its place, which have no partitions."""
     others = [word for word in words if not word.startswith(("launcher.partition", "launcher.gres"))]
     if "slurm" not in words:
         return others
-    jobs = [] if "--jobs" in words else ["--jobs", "2"]
-    return [*others, "launcher.cluster=local", *jobs]
+    if "--jobs" in others:
+        place = others.index("--jobs")
+        del others[place : place + 2]
+    return [*others, "launcher.cluster=local", "--jobs", "2"]
 
 
 @pytest.mark.slow
@@ -102,7 +104,7 @@ def test_the_page_on_clusters(program: Program, monkeypatch: pytest.MonkeyPatch)
     said = []
     for words in commands("clusters"):
         if "--detach" in words:  # its jobs outlive a program, and this one does not end
-            done = subprocess.run([sys.executable, "-m", "bnbench", *here(words)], capture_output=True, text=True)
+            done = warm.run([sys.executable, "-m", "bnbench", *here(words)], capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             said.append(done.stdout)
         else:
