@@ -121,7 +121,7 @@ def stack_seconds(
     device: torch.device,
     planned: Sequence[Stack],
     found: Division,
-    budget: float = 1.5,
+    budget: float = 1.0,
 ) -> Measured:
     """Measure the time that each stack of a plan takes a worker, without that of probes.
 
