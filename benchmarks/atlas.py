@@ -38,7 +38,7 @@ def main() -> None:
     found = comparison.sizes(request.asked, request.scale, place)
     show_sizes(request, found, [], False)
     left = 60 * options.minutes - (time.monotonic() - began)
-    dossier = trained(found, request.scale, place, options.jobs, left)
+    dossier = trained(request, found, place, options.jobs, left)
     command = shlex.join(["python", "-m", "benchmarks.atlas", *sys.argv[1:]])
     facts = comparison.facts_of(request.arms, place)
     _write(comparison.dossier_report(request, dossier, facts, place.components, command), options.out)

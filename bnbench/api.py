@@ -263,12 +263,9 @@ def compare(
     request = comparison.read_comparison(words, against, on, scale, place, every_pair)
 
     with shown_in_notebook() as watch:
-
-        def train(one: study.Study, part: str, plan: session.Plan) -> session.Summary:
-            return study.execute(one, plan, jobs, watch)
-
         found = comparison.sizes(request.asked, request.scale, place)
-        dossier = comparison.compare(found, request.scale, place, train, budget)
+        terms = comparison.Terms(request.scale, place, request.claims, jobs)
+        dossier = comparison.compare(found, terms, budget, watch=lambda name, progress: watch(progress))
     facts = comparison.facts_of(request.arms, place)
     command = f"bnbench.compare({', '.join(map(repr, words))}, ...)"
     return reports.Document(comparison.dossier_report(request, dossier, facts, place.components, command))

@@ -24,14 +24,14 @@ from bnbench.cli.options import (
     Scale,
     Tasks,
 )
-from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, told_if_full
+from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, told_if_full, told_if_interrupted
 from bnbench.cli.settings import Settings
 from bnbench.console import echo
 from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench.comparison import Asked, Comparison, Dossier, Size
-    from bnbench.study import Place, Row, ScaleName
+    from bnbench.study import Place, Row
 
 
 def compare(
@@ -71,7 +71,7 @@ def compare(
     if dry_run:
         raise typer.Exit
     left = float("inf") if budget is None else budget - (time.monotonic() - began)
-    dossier = trained(found, request.scale, place, jobs, left)
+    dossier = trained(request, found, place, jobs, left)
     _show(request, dossier, place, file)
     raise typer.Exit(1 if dossier.failures else 0)
 
@@ -95,19 +95,19 @@ def show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[flo
         echo(f"about {duration(sum(seconds))} with {plural(cores(), 'core')}, without probes; more if a grid must grow")
 
 
-def trained(found: Sequence[Size], scale: ScaleName, place: Place, jobs: int | None, budget: float) -> Dossier:
+def trained(request: Comparison, found: Sequence[Size], place: Place, jobs: int | None, budget: float) -> Dossier:
     """Train and decide; say how to go on if the user stops it."""
     from bnbench import comparison
-    from bnbench.cli.study import Trainer
+    from bnbench.cli.comparison_display import ComparisonDisplay
 
-    trainer = Trainer(jobs, brief=True)
-    try:
-        with told_if_full(place.results):
-            return comparison.compare(found, scale, place, trainer.train, budget, _show_question)
-    except KeyboardInterrupt:
-        if not trainer.interrupted:
-            echo(GOES_ON)
-        raise
+    terms = comparison.Terms(request.scale, place, request.claims, jobs)
+    with told_if_interrupted(GOES_ON), told_if_full(place.results), ComparisonDisplay() as display:
+
+        def show(asked: Asked, rows: Sequence[Row]) -> None:
+            with display.paused():
+                _show_question(asked, rows)
+
+        return comparison.compare(found, terms, budget, show, display.update)
 
 
 def _show_question(asked: Asked, rows: Sequence[Row]) -> None:

@@ -119,9 +119,10 @@ class SweepDisplay:
         began: when the program began, on the clock of :func:`time.monotonic`; now by default.
         name: of what is trained, where many follow each other: in a pipe it begins each line, and nothing is said of
             what takes less than ten seconds.
+        is_part: whether it is shown by another display on a terminal.
     """
 
-    def __init__(self, began: float | None = None, name: str = "") -> None:
+    def __init__(self, began: float | None = None, name: str = "", is_part: bool = False) -> None:
         self._console = plain_console(whole=True)
         now = time.monotonic()
         self._began = now if began is None else began
@@ -130,8 +131,9 @@ class SweepDisplay:
         self._asked: tuple[float | None, float] = None, now
         self._silence = _Silence()
         self._status = Status()
-        steered = self._console.is_terminal and not self._console.is_dumb_terminal
-        self._live = Live(get_renderable=self._shown, console=self._console, refresh_per_second=4) if steered else None
+        self._steered = self._console.is_terminal and not self._console.is_dumb_terminal
+        shown = self._steered and not is_part
+        self._live = Live(get_renderable=self.status, console=self._console, refresh_per_second=4) if shown else None
 
     def __enter__(self) -> SweepDisplay:
         if self._live is not None:
@@ -153,7 +155,7 @@ class SweepDisplay:
         if progress.left != self._asked[0]:
             self._asked = progress.left, time.monotonic()
         self._status.progress = progress
-        if self._live is not None:
+        if self._steered:
             return
         over = progress.done == progress.total
         now = time.monotonic()
@@ -162,7 +164,7 @@ class SweepDisplay:
             self._told = now
             self._console.print(self._line(progress))
 
-    def _shown(self) -> Status:
+    def status(self) -> Status:
         """The status at this moment: between two looks, what is left becomes less."""
         now = time.monotonic()
         left, at = self._asked
@@ -171,7 +173,7 @@ class SweepDisplay:
         return self._status
 
     def _line(self, progress: session.Progress) -> str:
-        status = self._shown()
+        status = self.status()
         start = f"{self._name}: " if self._name else ""
         return f"{start}{line(progress, status.seconds, status.left)}"
 

@@ -213,26 +213,22 @@ def _decide(
 class Trainer:
     """Carries out plans and shows how far they are.
 
-    Args:
-        brief: many plans follow each other, and are not told of one by one.
-
     Attributes:
         interrupted: whether the user stopped a training, and was told so.
     """
 
-    def __init__(self, jobs: int | None, brief: bool = False) -> None:
-        self._jobs, self._brief, self.interrupted = jobs, brief, False
+    def __init__(self, jobs: int | None) -> None:
+        self._jobs, self.interrupted = jobs, False
 
     def train(self, one: Study, part: str, plan: session.Plan) -> session.Summary:
         """Train what is pending of a plan."""
         from bnbench import study
         from bnbench.cli.display import SweepDisplay, show_plan
 
-        if not self._brief:
-            show_plan(plan, f"{one.name}, {part}")
-        with SweepDisplay(name=f"{one.name}, {part}" if self._brief else "") as display:
+        show_plan(plan, f"{one.name}, {part}")
+        with SweepDisplay() as display:
             summary = study.execute(one, plan, self._jobs, display.update)
-        if not self._brief and (summary.interrupted or summary.failures):
+        if summary.interrupted or summary.failures:
             display.end(summary)
         self.interrupted = summary.interrupted
         return summary

@@ -1,7 +1,8 @@
 """Comparisons: every question of conf/question, asked of a norm against others, and the dossier of its verdicts."""
 
 from bnbench.comparison.arms import AGAINST, Arm, read_arms
-from bnbench.comparison.course import Dossier, Size, compare, estimated_seconds, results_elsewhere, sizes
+from bnbench.comparison.asking import Size, Terms, answered
+from bnbench.comparison.course import Dossier, compare, estimated_seconds, results_elsewhere, sizes
 from bnbench.comparison.design import Asked, ask, pairs_of
 from bnbench.comparison.dossier import dossier_report, short_report
 from bnbench.comparison.facts import facts_of
@@ -16,6 +17,8 @@ __all__ = [
     "Dossier",
     "Size",
     "Task",
+    "Terms",
+    "answered",
     "ask",
     "compare",
     "dossier_report",

@@ -4,47 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from bnbench import session, store
+from bnbench import session
+from bnbench.comparison.asking import Answer, Size, Terms, Watch, answers
 from bnbench.comparison.deadline import Deadline
 from bnbench.comparison.design import Asked
-from bnbench.comparison.ranks import Rank, ranks
-from bnbench.comparison.values import replicate_values
-from bnbench.study import Place, Row, ScaleName, Study, forecast_study, run_study, training_options
-from bnbench.study.scorecards import decided
-from bnbench.text import listing, plural
-
-Train = Callable[[Study, str, session.Plan], session.Summary]
-"""As the runner of studies has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """The size of a question.
-
-    Attributes:
-        plan: all its runs, with the middle of the grid for learning rates that are yet to be chosen.
-        finished: runs that have a result already, here or elsewhere.
-        impossible: sentences on the runs that cannot be trained.
-        stages: in which its runs are trained: to tune, and to report.
-        elsewhere: how many results will be taken over from other sweeps, by their name.
-    """
-
-    asked: Asked
-    plan: session.Plan
-    finished: int
-    impossible: tuple[str, ...]
-    stages: int
-    elsewhere: Mapping[str, int]
-
-    @property
-    def runs(self) -> int:
-        """Runs that are still to be trained."""
-        return len(self.plan.pending)
+from bnbench.comparison.ranks import Rank
+from bnbench.study import Place, Row, ScaleName, forecast_study, training_options
 
 
 @dataclass
@@ -68,6 +39,17 @@ class Dossier:
     remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failures: int = 0
     taken_over: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, size: Size, answer: Answer) -> None:
+        """Take in what a question came to."""
+        name = size.asked.name
+        self.rows[name] = answer.rows
+        self.values |= {(name, reading): values for reading, values in answer.values.items()}
+        self.ranks |= {(name, reading): places for reading, places in answer.ranks.items()}
+        self.failures += answer.failures
+        if answer.remarks:
+            self.remarks[name] = answer.remarks
+        self.taken_over[size.plan.folder.name] = answer.taken_over
 
 
 def sizes(asked: Sequence[Asked], scale: ScaleName, place: Place) -> list[Size]:
@@ -112,64 +94,42 @@ def estimated_seconds(size: Size, jobs: int | None = None) -> float:
 
 def compare(
     found: Sequence[Size],
-    scale: ScaleName,
-    place: Place,
-    train: Train,
+    terms: Terms,
     budget: float = math.inf,
     show: Callable[[Asked, Sequence[Row]], None] = lambda asked, rows: None,
+    watch: Watch = lambda name, progress: None,
 ) -> Dossier:
     """Ask each question and decide it.
 
     Args:
-        found: the questions, in the order in which they are asked.
-        train: trains what is pending of a plan.
-        budget: seconds; the question that is asked when they are over is left where it is, and so are the others.
+        found: the questions, in the order in which they are begun.
+        budget: seconds; questions that are asked when they are over are left where they are, and so are the others.
         show: is called with each question that is decided.
+        watch: is shown what trains.
 
     Raises:
         KeyboardInterrupt: the user stopped it; the next call goes on.
     """
-    family = sum(len(size.asked.study.claims) for size in found)
     dossier, deadline = Dossier(), Deadline(budget)
+    with closing(answers(found, terms, watch)) as ends:
+        while True:
+            try:
+                with deadline.interrupting():
+                    end = next(ends, None)
+            except KeyboardInterrupt:
+                if not deadline.interrupted:
+                    raise
+                end = None
+            if end is None:
+                break
+            dossier.add(*end)
+            show(end[0].asked, end[1].rows)
+    dossier.rows = {size.asked.name: dossier.rows[size.asked.name] for size in found if size.asked.name in dossier.rows}
     for size in found:
-        name = size.asked.name
-        if size.impossible:
-            dossier.remarks[name] = size.impossible
-        try:
-            with deadline.interrupting():
-                _ask(size, scale, place, train, family, dossier)
-        except KeyboardInterrupt:
-            if not deadline.interrupted:
-                raise
-        if name in dossier.rows:
-            show(size.asked, dossier.rows[name])
-        else:
-            dossier.unasked[name] = "the time was up; the same command goes on"
+        if size.asked.name not in dossier.rows:
+            dossier.unasked[size.asked.name] = "the time was up; the same command goes on"
+            dossier.remarks |= {size.asked.name: size.impossible} if size.impossible else {}
     return dossier
-
-
-def _ask(size: Size, scale: ScaleName, place: Place, train: Train, family: int, dossier: Dossier) -> None:
-    """Train what a question lacks, and decide it; a time that is up already leaves it."""
-    name = size.asked.name
-    findings = run_study(size.asked.study, scale, place, train)
-    rows = decided(findings, family)
-    for reading in size.asked.readings:
-        values = replicate_values(findings, reading)
-        dossier.values[name, reading.name] = values
-        dossier.ranks[name, reading.name] = ranks(values, reading)
-    dossier.failures += findings.failures
-    if findings.failures:
-        dossier.remarks[name] = (*dossier.remarks.get(name, ()), *_failures(size))
-    dossier.taken_over[size.plan.folder.name] = store.taken_over(size.plan.folder)
-    dossier.rows[name] = rows
-
-
-def _failures(size: Size) -> Iterator[str]:
-    """A sentence for each error of runs that failed, with the norms that it befell."""
-    runs = store.load_runs(size.plan.folder)
-    failed = runs[runs["status"].isin(store.FAILURES) & runs["run_id"].isin(list(size.plan.specs))]
-    for error, rows in failed.groupby("error", sort=False):
-        yield f"{plural(len(rows), 'run')} of {listing(list(rows['norm'].unique()))} failed: {error}"
 
 
 def by_reading(asked: Asked, rows: Sequence[Row]) -> Mapping[str, Sequence[Row]]:

@@ -34,6 +34,7 @@ def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     _leave_server()
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # it may start others
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     code = 1

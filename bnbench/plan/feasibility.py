@@ -49,6 +49,7 @@ CHANNELS = 64
 def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
     """By run_id, why a spec cannot be trained; specs that differ only in lr, seed or the like are tried once."""
     tried: dict[tuple[object, ...], tuple[str | None, Order]] = {}
+    refusal = _remembered_refusals(components)
     found = {}
     for number, (identity, spec) in enumerate(specs.items(), 1):
         key = network_key(spec)
@@ -56,7 +57,7 @@ def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callab
             step(f"trying {arm(spec)} batch_size={spec.batch_size} (run {number} of {len(specs)})")
             loaded = data(spec)
             order = order_of(spec, loaded.train)
-            tried[key] = _obstacle(spec, components, loaded, order), order
+            tried[key] = _obstacle(spec, refusal, loaded, order), order
         reason, order = tried[key]
         reason = reason or _too_long(spec, order) or _frozen_too_late(spec, order)
         if reason is not None:
@@ -116,14 +117,36 @@ def _frozen_too_late(spec: RunSpec, order: Order) -> str | None:
     return f"freeze_statistics={spec.freeze_statistics}: training ends before that many epochs; must be {allowed}"
 
 
-def _obstacle(spec: RunSpec, components: Components, data: Data, order: Order) -> str | None:
+Refusal = Callable[[RunSpec, Data, int], str | None]
+"""Why a network refuses a training batch of so many examples."""
+
+
+def _remembered_refusals(components: Components) -> Refusal:
+    """See :func:`_refusal`; trials of one :func:`trial_key` are made once."""
+    tried: dict[tuple[object, ...], str | None] = {}
+
+    def refusal(spec: RunSpec, data: Data, batch: int) -> str | None:
+        key = (trial_key(spec, data, batch), settings_of_statistics(spec))
+        if key not in tried:
+            tried[key] = _refusal(spec, components, data, batch)
+        return tried[key]
+
+    return refusal
+
+
+def trial_key(spec: RunSpec, data: Data, batch: int) -> tuple[object, ...]:
+    """Equal where one network meets batches of one shape, whatever the split that they come from."""
+    return spec.norm, spec.model, spec.train, spec.dataset, spec.precision, data.shape, data.classes, batch
+
+
+def _obstacle(spec: RunSpec, refusal: Refusal, data: Data, order: Order) -> str | None:
     if spec.batch_size > order.largest_batch:
         return _too_large(spec, order.largest_batch)
-    reason = _refusal(spec, components, data, spec.batch_size)
+    reason = refusal(spec, data, spec.batch_size)
     if reason is not None:
         return reason
     remainder = last_batch(spec, data)
-    reason = _refusal(spec, components, data, remainder) if remainder else None
+    reason = refusal(spec, data, remainder) if remainder else None
     if reason is not None:
         return f"the last batch of an epoch has {plural(remainder, 'example')}; {reason} (drop_last=true leaves it out)"
     return None

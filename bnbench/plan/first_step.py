@@ -14,7 +14,7 @@ from bnbench.error_origin import foreign_line, is_foreign
 from bnbench.errors import described
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.contract import limited_parameters
-from bnbench.plan.feasibility import SMALL, last_batch, network_key
+from bnbench.plan.feasibility import SMALL, last_batch, network_key, trial_key
 from bnbench.spec import RunSpec
 from bnbench.text import shortened
 from bnbench.training.forward import dtype_of
@@ -31,25 +31,23 @@ def failures(specs: Mapping[str, RunSpec], components: Components, data: Callabl
     Args:
         specs: that have no obstacle.
     """
-    tried: dict[object, str | None] = {}
+    batches: dict[tuple[object, ...], tuple[Data, list[int]]] = {}
+    raised: dict[object, str | None] = {}
     found: dict[str, str] = {}
     for identity, spec in specs.items():
         if spec.plugin is None:
             continue
-        key = (network_key(spec), spec.label_smoothing)
-        if key not in tried:
-            tried[key] = _failure(spec, components, data(spec))
-        if (reason := tried[key]) is not None:
-            found[identity] = reason
+        network = network_key(spec)
+        if network not in batches:
+            batches[network] = (loaded := data(spec)), [*filter(None, (spec.batch_size, last_batch(spec, loaded)))]
+        loaded, sizes = batches[network]
+        for batch in sizes:
+            key = (trial_key(spec, loaded, batch), spec.label_smoothing)
+            if key not in raised:
+                raised[key] = _raised(spec, components, loaded, batch)
+            if (reason := raised[key]) is not None:
+                found.setdefault(identity, reason)
     return found
-
-
-def _failure(spec: RunSpec, components: Components, data: Data) -> str | None:
-    """The error of a step on a whole batch, or of one on the last batch of an epoch."""
-    for batch in filter(None, (spec.batch_size, last_batch(spec, data))):
-        if (reason := _raised(spec, components, data, batch)) is not None:
-            return reason
-    return None
 
 
 def _raised(spec: RunSpec, components: Components, data: Data, batch: int) -> str | None:

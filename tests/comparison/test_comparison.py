@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from bnbench import comparison, session, store
+from bnbench import comparison, store
 from bnbench.comparison.views import lines_of
-from bnbench.errors import InvalidRequest
-from bnbench.study import Place, Scale, Study, execute, sweep_name
+from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.study import Place, Scale, sweep_name
 from bnbench.study.questions import load_questions
 
 PLUGIN = """
@@ -54,13 +55,16 @@ def _asked(place: Place, arm: str, question: str, *, against: str = "batch", lr:
     return comparison.ask([small], arms, [(arm, against)], "cpu")
 
 
-def _train(one: Study, part: str, plan: session.Plan) -> session.Summary:
-    return execute(one, plan, 1)
+def _compared(asked: Sequence[comparison.Asked], place: Place, jobs: int = 1, budget: float = math.inf):
+    """The dossier of questions, asked one after the other in this process or, with more jobs, side by side."""
+    sizes = comparison.sizes(asked, "cpu", place)
+    family = sum(len(one.study.claims) for one in asked)
+    return comparison.compare(sizes, comparison.Terms("cpu", place, family, jobs), budget)
 
 
 def _outcomes(place: Place, arm: str, question: str, **options: object) -> Mapping[str, str]:
     asked = _asked(place, arm, question, **options)
-    dossier = comparison.compare(comparison.sizes(asked, "cpu", place), "cpu", place, _train)
+    dossier = _compared(asked, place)
     lines = lines_of(asked, dossier, arm)
     return {line.reading.name: line.rows[0].decision.verdict for line in lines}
 
@@ -76,7 +80,7 @@ def test_a_copy_is_told_from_nothing_and_a_blunt_one_is_found(tmp_path: Path):
 def test_the_runs_are_those_of_the_study_of_the_same_name(tmp_path: Path):
     place = _place(tmp_path)
     (one,) = _asked(place, "layer", "convergence")
-    comparison.compare(comparison.sizes([one], "cpu", place), "cpu", place, _train)
+    _compared([one], place)
     runs = store.load_runs(place.results / sweep_name(one.study, "cpu"))
     assert set(runs["norm"]) == {"layer", "batch"} and set(runs["status"]) == {"completed"}
     (again,) = _asked(place, "layer", "convergence")
@@ -84,30 +88,61 @@ def test_the_runs_are_those_of_the_study_of_the_same_name(tmp_path: Path):
     assert size.runs == 0 and size.finished == len(runs)
 
 
+def test_side_by_side_they_come_to_the_same(tmp_path: Path):
+    """The rows, numbers and ranks of each question, in the order of the questions, and the runs themselves."""
+    dossiers, tables = [], []
+    for jobs in (1, 2):
+        (folder := tmp_path / str(jobs)).mkdir()
+        place = _place(folder)
+        asked = [*_asked(place, "blunt", "convergence"), *_asked(place, "blunt", "regularization")]
+        dossiers.append(_compared(asked, place, jobs))
+        tables.append([store.load_runs(place.results / sweep_name(one.study, "cpu")) for one in asked])
+    alone, beside = dossiers
+    assert list(beside.rows) == list(alone.rows) == ["convergence", "regularization"]
+    for name, rows in alone.rows.items():
+        decisions = [[repr(row.decision) for row in some] for some in (rows, beside.rows[name])]
+        assert decisions[0] == decisions[1]
+    assert beside.ranks == alone.ranks and set(beside.values) == set(alone.values)
+    for one, other in zip(*tables, strict=True):
+        results = [table.set_index("run_id").sort_index()[["test_loss", "test_accuracy"]] for table in (one, other)]
+        pd.testing.assert_frame_equal(*results)
+
+
+def test_an_error_of_a_question_that_is_asked_beside_others_is_that_of_the_question(tmp_path: Path):
+    place = _place(tmp_path)
+    asked = [*_asked(place, "layer", "convergence"), *_asked(place, "layer", "regularization")]
+    damaged = place.results / sweep_name(asked[0].study, "cpu") / "runs.csv"
+    sizes = comparison.sizes(asked, "cpu", place)
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("no table\n")
+    with pytest.raises(BnbenchError, match="is somebody else's"):
+        comparison.compare(sizes, comparison.Terms("cpu", place, 2, 2))
+
+
 def test_a_verdict_can_be_recomputed_from_runs_csv(tmp_path: Path):
     place = _place(tmp_path)
     asked = _asked(place, "layer", "convergence")
-    dossier = comparison.compare(comparison.sizes(asked, "cpu", place), "cpu", place, _train)
+    dossier = _compared(asked, place)
     runs = pd.read_csv(place.results / "study-convergence-cpu" / "runs.csv")
     by_norm = runs.pivot(index="seed", columns="norm", values="test_accuracy")
     accuracy = next(row for row in dossier.rows["convergence"] if row.claim.measure.phrase == "test accuracy")
     assert accuracy.effect == pytest.approx((by_norm["layer"] - by_norm["batch"]).mean())
 
 
-def test_time_that_is_up_leaves_the_rest_and_the_next_call_goes_on(tmp_path: Path):
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_time_that_is_up_leaves_the_rest_and_the_next_call_goes_on(tmp_path: Path, jobs: int):
     place = _place(tmp_path)
     asked = [*_asked(place, "layer", "convergence"), *_asked(place, "layer", "small_batch")]
-    sizes = comparison.sizes(asked, "cpu", place)
-    none = comparison.compare(sizes, "cpu", place, _train, budget=0.05)
+    none = _compared(asked, place, jobs, budget=0.05)
     assert not none.rows and set(none.unasked) == {"convergence", "small_batch"}
-    whole = comparison.compare(sizes, "cpu", place, _train)
+    whole = _compared(asked, place, jobs)
     assert set(whole.rows) == {"convergence", "small_batch"} and not whole.unasked
 
 
 def test_an_arm_that_fails_for_some_batches_loses_that_question_alone(tmp_path: Path):
     place = _place(tmp_path)
     asked = [*_asked(place, "picky", "convergence"), *_asked(place, "picky", "small_batch")]
-    dossier = comparison.compare(comparison.sizes(asked, "cpu", place), "cpu", place, _train)
+    dossier = _compared(asked, place)
     (lost,) = dossier.rows["small_batch"]
     assert lost.decision.verdict == "inconclusive"
     assert any("two is too few for me" in text for text in dossier.remarks["small_batch"])

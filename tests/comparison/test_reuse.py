@@ -11,10 +11,10 @@ import pytest
 
 from bnbench import comparison, session, store
 from bnbench.cli.compare import show_sizes
-from bnbench.study import Place, Study, execute, forecast_study, load, sweep_name
+from bnbench.study import Place, Study, forecast_study, load, sweep_name
 from bnbench.text import plural
 from tests.cli.finished import finish
-from tests.comparison.test_comparison import PLUGIN, _asked, _train
+from tests.comparison.test_comparison import PLUGIN, _asked, _compared
 
 
 def _place(folder: Path, plugin: str = PLUGIN) -> Place:
@@ -27,20 +27,9 @@ def other(tmp_path: Path) -> Path:
     """A sweep of another name that has all runs of a comparison of layer with batch."""
     place = _place(tmp_path)
     (one,) = _asked(place, "layer", "convergence")
-    comparison.compare(comparison.sizes([one], "cpu", place), "cpu", place, _train)
+    _compared([one], place)
     folder = place.results / sweep_name(one.study, "cpu")
     return folder.rename(place.results / "small")
-
-
-class Counted:
-    """Trains, and counts what it trained."""
-
-    def __init__(self) -> None:
-        self.runs = 0
-
-    def __call__(self, one: Study, part: str, plan: session.Plan) -> session.Summary:
-        self.runs += len(plan.pending)
-        return execute(one, plan, 1)
 
 
 def test_nothing_is_trained_that_a_sweep_of_another_name_has(other: Path):
@@ -49,9 +38,10 @@ def test_nothing_is_trained_that_a_sweep_of_another_name_has(other: Path):
     (size,) = sizes = comparison.sizes(asked, "cpu", place)
     assert (size.runs, size.finished, dict(size.elsewhere)) == (0, 24, {"small": 24})
     assert not (place.results / "study-convergence-cpu").exists()
-    counted = Counted()
-    dossier = comparison.compare(sizes, "cpu", place, counted)
-    assert counted.runs == 0 and dossier.taken_over == {"study-convergence-cpu": {"small": 24}}
+    totals: list[int] = []
+    terms = comparison.Terms("cpu", place, 2, 1)
+    dossier = comparison.compare(sizes, terms, watch=lambda name, progress: totals.append(progress.total))
+    assert not totals and dossier.taken_over == {"study-convergence-cpu": {"small": 24}}
     runs, metrics = store.load_sweeps([place.results / "study-convergence-cpu"])
     assert set(runs["status"]) == {"completed"} and set(metrics["run_id"]) == set(runs["run_id"])
     assert all(row.decision.n == 12 for row in dossier.rows["convergence"])
@@ -60,18 +50,20 @@ def test_nothing_is_trained_that_a_sweep_of_another_name_has(other: Path):
 
 
 def test_only_what_is_missing_is_trained(other: Path):
-    place, counted = _place(other.parent.parent), Counted()
+    place = _place(other.parent.parent)
     asked = _asked(place, "none", "convergence")
     sizes = comparison.sizes(asked, "cpu", place)
     assert (sizes[0].runs, dict(sizes[0].elsewhere)) == (12, {"small": 12})
-    comparison.compare(sizes, "cpu", place, counted)
-    assert counted.runs == 12
+    totals: list[int] = []
+    terms = comparison.Terms("cpu", place, 2, 1)
+    comparison.compare(sizes, terms, watch=lambda name, progress: totals.append(progress.total))
+    assert set(totals) == {12}
 
 
 def test_a_plugin_that_was_changed_takes_no_runs_of_before(tmp_path: Path):
     place = _place(tmp_path)
     asked = _asked(place, "copy", "convergence")
-    comparison.compare(comparison.sizes(asked, "cpu", place), "cpu", place, _train)
+    _compared(asked, place)
     (place.results / "study-convergence-cpu").rename(place.results / "small")
     changed = _place(tmp_path, PLUGIN.replace("eps=30.0", "eps=20.0"))
     (size,) = comparison.sizes(_asked(changed, "copy", "convergence"), "cpu", changed)
@@ -94,7 +86,7 @@ def test_what_is_timed_takes_nothing_over(tmp_path: Path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        comparison.compare([size], "smoke", place, begin)
+        comparison.answered(size, comparison.Terms("smoke", place, 5), begin)
     assert len(begun[0].pending) == len(begun[0].specs)
 
 
