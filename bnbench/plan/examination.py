@@ -12,6 +12,7 @@ from bnbench.spec import RunSpec, arm, common_split
 if TYPE_CHECKING:
     from bnbench.components import Components, DataFolder
     from bnbench.data import Data
+    from bnbench.plan.feasibility import Refusal
 
 
 MOST_PARAMETERS = 10**9
@@ -51,9 +52,11 @@ def examine(specs: Mapping[str, RunSpec], components: Components, load: DataFold
     by_data: dict[object, dict[str, RunSpec]] = {}
     for identity, spec in specs.items():
         by_data.setdefault((spec.dataset, common_split(spec)), {})[identity] = spec
-    found = Examination()
+    from bnbench.plan.feasibility import remembered_refusals
+
+    found, refusal, raised = Examination(), remembered_refusals(components), dict[object, str | None]()
     for group in by_data.values():
-        found.add(_examined(group, components, load))
+        found.add(_examined(group, components, load, refusal, raised))
     return found
 
 
@@ -64,7 +67,13 @@ def examine_options(specs: Mapping[str, RunSpec], components: Components, load: 
     return Examination(problems=wrong_options(specs, components))
 
 
-def _examined(specs: Mapping[str, RunSpec], components: Components, load: DataFolder) -> Examination:
+def _examined(
+    specs: Mapping[str, RunSpec],
+    components: Components,
+    load: DataFolder,
+    refusal: Refusal,
+    raised: dict[object, str | None],
+) -> Examination:
     """Findings about specs whose data differ in the seed of the split at most; without these, those that need none."""
     from bnbench.plan.feasibility import obstacles, wrong_options
     from bnbench.plan.first_step import failures
@@ -79,9 +88,9 @@ def _examined(specs: Mapping[str, RunSpec], components: Components, load: DataFo
 
     try:
         load.require_splits(specs.values())
-        found.impossible = obstacles(specs, components, noted)
+        found.impossible = obstacles(specs, components, noted, refusal)
         possible = {identity: spec for identity, spec in specs.items() if identity not in found.impossible}
-        found.failing = failures(possible, components, noted)
+        found.failing = failures(possible, components, noted, raised)
         found.steps = steps(possible, noted)
     except BnbenchError as error:
         found.problems += [str(error), *wrong_options(specs, components)]

@@ -45,11 +45,23 @@ STAND_IN = (3, 32, 32), 10
 CHANNELS = 64
 """Features that nearly every norm takes."""
 
+Refusal = Callable[[RunSpec, Data, int], str | None]
+"""Why a network refuses a training batch of so many examples."""
 
-def obstacles(specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
-    """By run_id, why a spec cannot be trained; specs that differ only in lr, seed or the like are tried once."""
+
+def obstacles(
+    specs: Mapping[str, RunSpec],
+    components: Components,
+    data: Callable[[RunSpec], Data],
+    refusal: Refusal | None = None,
+) -> dict[str, str]:
+    """By run_id, why a spec cannot be trained; specs that differ only in lr, seed or the like are tried once.
+
+    Args:
+        refusal: of :func:`remembered_refusals`, for several calls.
+    """
+    refusal = refusal or remembered_refusals(components)
     tried: dict[tuple[object, ...], tuple[str | None, Order]] = {}
-    refusal = _remembered_refusals(components)
     found = {}
     for number, (identity, spec) in enumerate(specs.items(), 1):
         key = network_key(spec)
@@ -117,11 +129,7 @@ def _frozen_too_late(spec: RunSpec, order: Order) -> str | None:
     return f"freeze_statistics={spec.freeze_statistics}: training ends before that many epochs; must be {allowed}"
 
 
-Refusal = Callable[[RunSpec, Data, int], str | None]
-"""Why a network refuses a training batch of so many examples."""
-
-
-def _remembered_refusals(components: Components) -> Refusal:
+def remembered_refusals(components: Components) -> Refusal:
     """See :func:`_refusal`; trials of one :func:`trial_key` are made once."""
     tried: dict[tuple[object, ...], str | None] = {}
 

@@ -23,16 +23,21 @@ COMPUTED = 2**20
 """Elements of a batch that is computed to confirm what was raised without values."""
 
 
-def failures(specs: Mapping[str, RunSpec], components: Components, data: Callable[[RunSpec], Data]) -> dict[str, str]:
+def failures(
+    specs: Mapping[str, RunSpec],
+    components: Components,
+    data: Callable[[RunSpec], Data],
+    raised: dict[object, str | None],
+) -> dict[str, str]:
     """By run_id, what a step of a spec with a user's components raises; specs of one network are tried once.
 
     The runs may be trained all the same, and then fail alone with a traceback: zeros are no images.
 
     Args:
         specs: that have no obstacle.
+        raised: what was tried before, to which is added.
     """
     batches: dict[tuple[object, ...], tuple[Data, list[int]]] = {}
-    raised: dict[object, str | None] = {}
     found: dict[str, str] = {}
     for identity, spec in specs.items():
         if spec.plugin is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from bnbench.data import Data
 from bnbench.notices import heard
 from bnbench.plan import Resources, examine
 from bnbench.plan.choice import division
-from bnbench.spec import RunSpec, run_id
+from bnbench.spec import Choice, RunSpec, run_id
 from tests.conftest import Program, make_spec
 
 
@@ -41,6 +43,33 @@ def test_forty_splits_are_one_case():
     assert loaded == {0} and not (found.problems or found.impossible or told)
     assert set(found.steps) == set(specs) and len({*found.steps.values()}) == 1
     assert len(divided.executions) == 1
+
+
+COUNTING = """
+from torch import nn
+built = []
+class Counting(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        built.append(channels)
+    def forward(self, x):
+        return x + 0.0
+NORMS = {"counting": Counting}
+"""
+
+
+def test_networks_are_tried_once_where_each_split_has_an_order_of_its_own(tmp_path: Path):
+    (tmp_path / "counting.py").write_text(COUNTING)
+    parts, builds = components(tmp_path / "counting.py"), []
+    for splits in (1, 5):
+        specs = specs_of("model=mlp", "batches=single_class", splits=splits)
+        specs = {name: replace(spec, norm=Choice("counting"), plugin="counting.py") for name, spec in specs.items()}
+        built = vars(sys.modules[parts.registries["norm"]["counting"].__module__])["built"]
+        built.clear()
+        found = examine(specs, parts, DataFolder(parts, Path("data")))
+        builds.append(len(built))
+        assert set(found.steps) == set(specs)
+    assert builds[0] == builds[1] > 0
 
 
 def test_a_split_that_lacks_a_class_is_refused_before_training(program: Program):
