@@ -67,17 +67,24 @@ def compare(
         request = comparison.read_comparison(words, against or (), on or (), scale, place, every)
         found = comparison.sizes(request.asked, request.scale, place)
         seconds = [comparison.estimated_seconds(size, jobs) for size in found] if dry_run else []
-    show_sizes(request, found, seconds, dry_run)
+    planned = time.monotonic() - began
+    show_sizes(request, found, seconds, dry_run, planned)
     if dry_run:
         raise typer.Exit
-    left = float("inf") if budget is None else budget - (time.monotonic() - began)
+    left = float("inf") if budget is None else budget - planned
     dossier = trained(request, found, place, jobs, left)
     _show(request, dossier, place, file)
     raise typer.Exit(1 if dossier.failures else 0)
 
 
-def show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[float], dry_run: bool) -> None:
-    """The size of the comparison; with the time of each question where it was estimated."""
+def show_sizes(
+    request: Comparison, found: Sequence[Size], seconds: Sequence[float], dry_run: bool, planned: float = 0.0
+) -> None:
+    """The size of the comparison; with the time of each question where it was estimated.
+
+    Args:
+        planned: seconds that planning it takes.
+    """
     from bnbench import comparison
     from bnbench.cli.display import taken_over_line
     from bnbench.environment import cores
@@ -92,7 +99,9 @@ def show_sizes(request: Comparison, found: Sequence[Size], seconds: Sequence[flo
     for size, one in zip(found, seconds, strict=bool(seconds)):
         echo(f"  {size.asked.heads}: {plural(size.runs, 'run')}, {duration(one)}")
     if seconds:
-        echo(f"about {duration(sum(seconds))} with {plural(cores(), 'core')}, without probes; more if a grid must grow")
+        echo(
+            f"about {duration(planned + sum(seconds))} with {plural(cores(), 'core')}, without probes; more if a grid must grow"
+        )
 
 
 def trained(request: Comparison, found: Sequence[Size], place: Place, jobs: int | None, budget: float) -> Dossier:

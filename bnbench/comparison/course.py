@@ -85,11 +85,12 @@ def results_elsewhere(found: Sequence[Size]) -> Counter[str]:
 
 
 def estimated_seconds(size: Size, jobs: int | None = None) -> float:
-    """The time that the runs of a question take, from a few measured steps of each kind."""
+    """The time that a question takes once it is planned, from a few measured steps of each kind."""
     if not size.plan.pending:
         return 0.0
     resources = training_options(size.asked.study, size.plan, jobs).resources(size.plan)
-    return session.estimate(size.plan, resources, size.stages).seconds
+    parts = session.estimate(size.plan, resources, size.stages)
+    return parts.dividing + parts.starting + parts.training
 
 
 def compare(
