@@ -99,9 +99,8 @@ def show_sizes(
     for size, one in zip(found, seconds, strict=bool(seconds)):
         echo(f"  {size.asked.heads}: {plural(size.runs, 'run')}, {duration(one)}")
     if seconds:
-        echo(
-            f"about {duration(planned + sum(seconds))} with {plural(cores(), 'core')}, without probes; more if a grid must grow"
-        )
+        whole = f"about {duration(planned + sum(seconds))} with {plural(cores(), 'core')}"
+        echo(f"{whole}, without probes; more if a grid must grow")
 
 
 def trained(request: Comparison, found: Sequence[Size], place: Place, jobs: int | None, budget: float) -> Dossier:
