@@ -49,7 +49,7 @@ def earlier_ends(task: Task, folder: Path) -> list[End]:
     return [
         End(spec, rows[run_id(spec)]["status"], rows[run_id(spec)]["error"])
         for spec in task.specs
-        if rows.get(run_id(spec), {}).get("status") in store.RESULTS | store.HELD_BACK
+        if rows.get(run_id(spec), {}).get("status") in {*store.RESULTS, *store.HELD_BACK, store.STOPPED}
     ]
 
 

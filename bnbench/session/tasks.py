@@ -75,6 +75,7 @@ def _first(plan: Plan, options: TrainingOptions) -> Task:
         save_weights=plan.save_weights,
         checkpoint_every=options.checkpoint_every,
         timeout=options.timeout,
+        until=plan.until,
     )
 
 
