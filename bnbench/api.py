@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
 
-from bnbench import comparison, launch, reports, session, store, study
+from bnbench import comparison, launch, reports, search, session, store, study
 from bnbench.errors import InvalidRequest
 from bnbench.notices import heard
 from bnbench.paths import expanded
@@ -36,16 +36,24 @@ class PathOptions(TypedDict, total=False):
 
 
 class SweepOptions(PathOptions, total=False):
-    """Keywords that say where things are and how runs are trained.
+    """Keywords that say where things are, how runs are trained, and what is searched.
 
     ``launcher`` is one of the command line, with settings such as ``"launcher.gpus=1"`` among the overrides. There is a
     checkpoint every ``checkpoint_every`` seconds of training, infinite for none, and no run trains for more than
     ``timeout`` seconds.
+
+    ``search`` is ``"random"``, ``"tpe"`` or ``"grid"``, with ``trials``, ``search_seed``, ``per`` and ``halving`` as
+    ``--trials``, ``--search-seed``, ``--per`` and ``--halving`` of the command line.
     """
 
     launcher: str
     checkpoint_every: float
     timeout: float
+    search: str | None
+    trials: int | None
+    search_seed: int | None
+    per: str | None
+    halving: int | None
 
 
 def _paths(results: Path | str = RESULTS, data: Path | str = DATA, plugin: Path | str | None = None) -> session.Paths:
@@ -70,6 +78,12 @@ def _begun(paths: session.Paths, jobs: int | None) -> None:
     prestart = _prestarted(paths, jobs)
     if prestart is not None and paths.plugin is None:
         prestart.begin()
+
+
+def _search_settings(options: SweepOptions) -> search.SearchSettings | None:
+    """The settings of a search, if one is asked for. Raises :class:`InvalidRequest` as the command line does."""
+    trials, seed = options.get("trials"), options.get("search_seed")
+    return search.read_settings(options.get("search"), trials, seed, options.get("per"), options.get("halving"))
 
 
 def _warn(text: str) -> None:
@@ -116,6 +130,8 @@ def sweep(
 ) -> session.Summary:
     """Train every combination of the given values that has no result yet; a notebook shows how far it is.
 
+    With ``search``, trials at points of a space are trained in the place of a grid.
+
     Args:
         overrides: as on the command line, for example ``"norm=none,batch"``, ``"seed=range(3)"``.
         name: of the sweep; without one it is made of model, dataset and date. The summary has its folder.
@@ -123,8 +139,8 @@ def sweep(
         jobs: worker processes; 1 trains in this process, unless on a GPU.
         retry_failed: train runs that failed earlier again.
         save_weights: keep the weights of the networks that are trained, for :func:`load_network`.
-        options: ``results``, ``data``, ``plugin``, ``launcher``, ``checkpoint_every`` and ``timeout``, see
-            :class:`SweepOptions`.
+        options: ``results``, ``data``, ``plugin``, ``launcher``, ``checkpoint_every``, ``timeout``, ``search`` and what
+            goes with it, see :class:`SweepOptions`.
 
     Raises:
         BnbenchError: something is wrong with the request.
@@ -132,15 +148,26 @@ def sweep(
     places = _paths(options.get("results", RESULTS), options.get("data", DATA), options.get("plugin"))
     store.check_place(places.results, name)
     words, place = launch.divided(overrides)
+    settings = _search_settings(options)
     asked = session.TrainingOptions(options.get("launcher", "local"), jobs, settings=place)
     asked = asked.limited(options.get("checkpoint_every"), options.get("timeout")).checked()
     grid, prestart = session.Grid(words, zips, excludes), _prestarted(places, jobs)
     with shown_in_notebook() as watch:
-        plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
+
+        def train(plan: session.Plan) -> session.Summary:
+            return session.execute(plan, asked if "launcher" in options else asked.here(plan), watch)
+
+        course = search.prepared(grid, settings, name, places, prestart) if settings else None
+        plan = (
+            course.begin()
+            if course
+            else session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
+        )
         plan = session.saving_weights(plan) if save_weights else plan
-        if not extend and (there := session.extension(plan)):
+        is_agreed = extend or (course is not None and course.has_begun)
+        if not is_agreed and (there := session.extension(plan)):
             raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
-        return session.execute(plan, asked if "launcher" in options else asked.here(plan), watch)
+        return search.carry_out(course, plan, train) if course else train(plan)
 
 
 def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:

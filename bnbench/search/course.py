@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from bnbench import session, store
+from bnbench.config import Point
 from bnbench.errors import InvalidRequest
 from bnbench.plugins import known_components
+from bnbench.search.bracket import Bracket
+from bnbench.search.decisions import decide
 from bnbench.search.design import Design, designed
+from bnbench.search.effort import Effort
+from bnbench.search.halving import Rung, rungs
 from bnbench.search.journal import Journal
 from bnbench.search.methods import METHODS
+from bnbench.search.rung_table import digest_of, read_verdicts
 from bnbench.search.settings import SearchSettings
 from bnbench.search.trial import Trial, value_of
 from bnbench.session.naming import free_name
@@ -28,7 +34,8 @@ class Course:
         name: of the sweep.
         paths: absolute ones.
         prestart: see :class:`session.Prestart`.
-        trials: by arm, those that have been trained, in order; also those of earlier calls.
+        trials: by arm, those that have ended, in order; also those of earlier calls.
+        brackets: of the trials that are planned, those that have not ended; the first one is trained now.
     """
 
     design: Design
@@ -36,8 +43,10 @@ class Course:
     paths: session.Paths
     prestart: session.Prestart | None = None
     trials: dict[str, list[Trial]] = field(default_factory=dict)
+    brackets: list[Bracket] = field(default_factory=list)
     _batch: tuple[Trial, ...] = ()
     _runs: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    _plan: session.Plan | None = None
 
     @property
     def folder(self) -> Path:
@@ -51,10 +60,21 @@ class Course:
 
     @property
     def best(self) -> dict[str, Trial]:
-        """The best trial of each arm that has one, the first of equals."""
-        valued = {arm: [(trial.value, -trial.number, trial) for trial in trials if trial.value is not None]
-                  for arm, trials in self.trials.items()}  # fmt: skip
+        """The best trial of each arm that has one which was trained to the end, the first of equals."""
+        valued = {
+            arm: [(one.value, -one.number, one) for one in trials if one.value is not None and one.stopped is None]
+            for arm, trials in self.trials.items()
+        }
         return {arm: max(its, key=lambda one: one[:2])[2] for arm, its in valued.items() if its}
+
+    @property
+    def bracket(self) -> Bracket | None:
+        """The trials that are trained now; None between two batches."""
+        return self.brackets[0] if self.brackets else None
+
+    def point(self, arm: str, number: int) -> Point:
+        """The point of a trial that is planned."""
+        return next(trial.point for trial in self._batch if (trial.arm, trial.number) == (arm, number))
 
     @property
     def open(self) -> int:
@@ -69,6 +89,18 @@ class Course:
         chosen = {(trial.arm, trial.number) for trial in self._batch}
         return sum((arm, n) not in chosen for arm in self.design.arms for n in range(self.design.settings.trials))
 
+    @property
+    def effort(self) -> Effort | None:
+        """The epochs of all trials, once a first batch is planned; None without halving."""
+        halving = self.design.settings.halving
+        if halving is None or self._plan is None:
+            return None
+        first = {trial.arm: self._runs[trial.arm, trial.number] for trial in reversed(self._batch)}
+        count = len(self._batch) // len(first) + self.unchosen // len(first)
+        parts = self.design.settings.parts(count)
+        epochs = next(spec.epochs or 1 for spec in self._plan.specs.values())
+        return Effort([rungs(part, epochs, halving) for part in parts], sum(map(len, first.values())))
+
     def begin(self) -> session.Plan:
         """The plan of the first batch, with all trials of earlier calls: what has no result yet is trained again.
 
@@ -79,20 +111,33 @@ class Course:
         if self._journal is not None:
             self.trials = {arm: self._journal.read(arm) for arm in self.design.arms}
         earlier = [trial for trials in self.trials.values() for trial in trials]
-        return self._planned([*earlier, *self._next()], self.prestart)
+        whole = self._planned([*earlier, *self._next()], self.prestart)
+        plan = self._rung(whole)
+        while len(self.brackets) > 1 and not plan.pending and not self._news(self.brackets[0]):
+            self.brackets.pop(0)
+            plan = self._rung(whole)
+        return plan
 
     def go_on(self) -> session.Plan | None:
-        """The plan of the next batch; None at the end."""
+        """The plan of what comes next, the rung that follows or the next batch; None at the end."""
+        if self.brackets and self._plan is not None:
+            return self._rung(self._plan)
         batch = self._next()
-        return self._planned(batch) if batch else None
+        return self._rung(self._planned(batch)) if batch else None
 
     def learn(self, plan: session.Plan) -> None:
         """Take over what came of the trials of a plan that was trained, and keep it in the folder."""
+        bracket = self.brackets[0]
+        if not bracket.is_last:
+            decide(self.folder, bracket, self._runs, plan.impossible)
+            if not bracket.is_over:
+                return
+        self.brackets.pop(0)
         rows = store.checked_rows(self.folder)
-        for arm in self.design.arms:
+        for arm, numbers in bracket.numbers.items():
             known = len(self.trials.get(arm, ()))
-            there = [trial for trial in self._batch if trial.arm == arm]
-            ended = [self._ended(trial, plan, rows) for trial in there]  # all: a plugin may have changed since
+            there = [trial for trial in self._batch if trial.arm == arm and trial.number in numbers]
+            ended = [self._ended(trial, bracket, plan, rows) for trial in there]  # all: a plugin may have changed since
             changed = [new for old, new in zip(there, ended, strict=True) if new != old or new.number >= known]
             if self._journal is not None and changed:
                 self._journal.record(arm, known, changed)
@@ -139,13 +184,60 @@ class Course:
             self._runs[trial.arm, trial.number] = identities
             for identity in identities:
                 numbers.setdefault(identity, trial.number)
-        return replace(plan, trials=numbers)
+        self._plan = replace(plan, trials=numbers)
+        self.brackets = [*self._bracketed(batch)]
+        return self._plan
 
-    def _ended(self, trial: Trial, plan: session.Plan, rows: Mapping[str, Mapping[str, str]]) -> Trial:
-        """A trial with its value, if all of its runs have a result."""
-        identities = self._runs[trial.arm, trial.number]
+    def _bracketed(self, batch: Sequence[Trial]) -> Iterator[Bracket]:
+        """Trials in the brackets in which they halve, with what was decided on them; without halving in one."""
+        settings, runs = self.design.settings, self._runs
+        numbers = sorted({trial.number for trial in batch})
+        if settings.halving is None:
+            yield Bracket(dict.fromkeys(self.design.arms, numbers), [Rung(len(numbers), 0)])
+            return
+        epochs = next(spec.epochs or 1 for spec in self._plan.specs.values()) if self._plan is not None else 1
+        known, digests = read_verdicts(self.folder), {place: digest_of(its) for place, its in runs.items()}
+        for part in settings.parts(len(numbers)):
+            there, numbers = numbers[:part], numbers[part:]
+            bracket = Bracket(dict.fromkeys(self.design.arms, there), rungs(part, epochs, settings.halving))
+            bracket.replay(known, digests)
+            yield bracket
+
+    def _rung(self, whole: session.Plan) -> session.Plan:
+        """The part of a plan that is trained in the rung in which the first bracket is."""
+        if self.design.settings.halving is None:
+            return whole
+        bracket, rows = self.brackets[0], store.checked_rows(self.folder)
+        its = {
+            identity
+            for arm, numbers in bracket.undecided.items()
+            for number in numbers
+            for identity in self._runs[arm, number]
+        }
+        over = {identity for identity, row in rows.items() if store.is_over(row, bracket.until)}
+        pending = {
+            identity: spec
+            for identity, spec in whole.specs.items()
+            if identity in its and identity not in over and identity not in whole.impossible
+        }
+        known = {identity: row["status"] for identity, row in rows.items()}
+        return replace(whole, known=known, pending=pending, until=bracket.until)
+
+    def _news(self, bracket: Bracket) -> bool:
+        """True if not all is known yet of what came of a bracket that was trained before."""
+        known = {(trial.arm, trial.number) for its in self.trials.values() for trial in its if not trial.is_open}
+        return any((arm, number) not in known for arm, numbers in bracket.numbers.items() for number in numbers)
+
+    def _ended(
+        self, trial: Trial, bracket: Bracket, plan: session.Plan, rows: Mapping[str, Mapping[str, str]]
+    ) -> Trial:
+        """A trial with its value, if all of its runs have a result, or have stopped at a rung."""
+        trial, identities = Trial(trial.arm, trial.number, trial.point), self._runs[trial.arm, trial.number]
         if not identities or any(identity in plan.impossible for identity in identities):
             return replace(trial, is_impossible=True)
+        last = bracket.verdicts.get((trial.arm, trial.number))
+        if last is not None and not last.goes_on:
+            return replace(trial, value=last.value, stopped=last.epochs)
         return replace(trial, value=value_of(rows[identity] for identity in identities))
 
 

@@ -63,12 +63,9 @@ def resumption(folder: Path, pending: Collection[str], device: str) -> Resumptio
             free -= set(checkpoint.runs)
             continue
         store.remove_checkpoint(folder, name)
-    runs = [identity for checkpoint in found for identity in checkpoint.runs]
-    if runs:
-        place = (
-            "they stopped" if all(statuses[one] == store.STOPPED for one in runs) else "an interrupted program came to"
-        )
-        notice(f"{plural(len(runs), 'run')} {'goes' if len(runs) == 1 else 'go'} on from where {place}")
+    count = sum(statuses[identity] != store.STOPPED for checkpoint in found for identity in checkpoint.runs)
+    if count:
+        notice(f"{plural(count, 'run')} {'goes' if count == 1 else 'go'} on from where an interrupted program came to")
     return Resumption(found, unused)
 
 
