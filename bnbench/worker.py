@@ -75,8 +75,7 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
         with Segment(task.folder, name) as segment, heard(partial(_log_for_all, segment, specs)):
             try:
                 with only_loaded(), _checkpoint_removed(task.folder, attempt.checkpoint_name) as ended:
-                    its, left = _train(task, attempt, segment, watch)
-                    ended += its
+                    ended[:], left = _train(task, attempt, segment, watch)
             except Unfit as error:
                 _log_for_all(segment, specs, f"trained from the beginning, as its checkpoint is not used: {error}")
                 ended, left = [], ()

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from bnbench import session, store
 from bnbench.config import Point
-from bnbench.errors import InvalidRequest
 from bnbench.plugins import known_components
 from bnbench.search.bracket import Bracket
-from bnbench.search.decisions import decide
+from bnbench.search.decisions import decide, forget_ended
 from bnbench.search.design import Design, designed
+from bnbench.search.earlier_calls import check_same, has_begun
 from bnbench.search.effort import Effort
-from bnbench.search.halving import Rung, rungs
 from bnbench.search.journal import Journal
 from bnbench.search.methods import METHODS
-from bnbench.search.rung_table import digest_of, read_verdicts
 from bnbench.search.settings import SearchSettings
+from bnbench.search.stages import brackets_of, effort_of, part_of_rung
 from bnbench.search.trial import Trial, value_of
 from bnbench.session.naming import free_name
 from bnbench.spec import run_id
@@ -56,7 +55,7 @@ class Course:
     @property
     def has_begun(self) -> bool:
         """True for a search that an earlier call has trained some of."""
-        return any(_is_same(entry, self._entry) for entry in store.read_history(self.folder))
+        return has_begun(self.folder, self.design)
 
     @property
     def best(self) -> dict[str, Trial]:
@@ -92,14 +91,7 @@ class Course:
     @property
     def effort(self) -> Effort | None:
         """The epochs of all trials, once a first batch is planned; None without halving."""
-        halving = self.design.settings.halving
-        if halving is None or self._plan is None:
-            return None
-        first = {trial.arm: self._runs[trial.arm, trial.number] for trial in reversed(self._batch)}
-        count = len(self._batch) // len(first) + self.unchosen // len(first)
-        parts = self.design.settings.parts(count)
-        epochs = next(spec.epochs or 1 for spec in self._plan.specs.values())
-        return Effort([rungs(part, epochs, halving) for part in parts], sum(map(len, first.values())))
+        return effort_of(self.design.settings, self._runs, self.unchosen, self._epochs)
 
     def begin(self) -> session.Plan:
         """The plan of the first batch, with all trials of earlier calls: what has no result yet is trained again.
@@ -107,7 +99,7 @@ class Course:
         Raises:
             BnbenchError: something is wrong with the request or the folder; nothing is written.
         """
-        self._check_folder()
+        check_same(self.folder, self.design)
         if self._journal is not None:
             self.trials = {arm: self._journal.read(arm) for arm in self.design.arms}
         earlier = [trial for trials in self.trials.values() for trial in trials]
@@ -133,6 +125,8 @@ class Course:
             if not bracket.is_over:
                 return
         self.brackets.pop(0)
+        if self.design.settings.halving is not None:
+            forget_ended(self.folder, self._runs)
         rows = store.checked_rows(self.folder)
         for arm, numbers in bracket.numbers.items():
             known = len(self.trials.get(arm, ()))
@@ -148,20 +142,6 @@ class Course:
     def _journal(self) -> Journal | None:
         """Where what a method goes by is kept; None for one that goes by nothing."""
         return Journal(self.folder, self.design.spaces) if self.design.settings.method == "tpe" else None
-
-    @property
-    def _entry(self) -> dict[str, list[str]]:
-        """The request as sweep.yaml has it."""
-        grid = self.design.grid
-        texts = {"overrides": grid.overrides, "zip": grid.zips, "exclude": grid.excludes}
-        return {**{key: [*its] for key, its in texts.items()}, "search": self.design.settings.facts()}
-
-    def _check_folder(self) -> None:
-        """Refuse a sweep that was searched in another way: two trials would have one number."""
-        for entry in store.read_history(self.folder):
-            if "search" in entry and not _is_same(entry, self._entry):
-                there = " ".join(map(str, [*entry.get("overrides", ()), *(entry["search"] or ())]))
-                raise InvalidRequest([f"sweep {self.name} holds another search ({there:.200}); choose another --name"])
 
     def _next(self) -> list[Trial]:
         """The trials to train next, of all arms."""
@@ -185,43 +165,18 @@ class Course:
             for identity in identities:
                 numbers.setdefault(identity, trial.number)
         self._plan = replace(plan, trials=numbers)
-        self.brackets = [*self._bracketed(batch)]
+        self.brackets = [*brackets_of(self.folder, self.design.settings, self._runs, self._epochs)]
         return self._plan
 
-    def _bracketed(self, batch: Sequence[Trial]) -> Iterator[Bracket]:
-        """Trials in the brackets in which they halve, with what was decided on them; without halving in one."""
-        settings, runs = self.design.settings, self._runs
-        numbers = sorted({trial.number for trial in batch})
-        if settings.halving is None:
-            yield Bracket(dict.fromkeys(self.design.arms, numbers), [Rung(len(numbers), 0)])
-            return
-        epochs = next(spec.epochs or 1 for spec in self._plan.specs.values()) if self._plan is not None else 1
-        known, digests = read_verdicts(self.folder), {place: digest_of(its) for place, its in runs.items()}
-        for part in settings.parts(len(numbers)):
-            there, numbers = numbers[:part], numbers[part:]
-            bracket = Bracket(dict.fromkeys(self.design.arms, there), rungs(part, epochs, settings.halving))
-            bracket.replay(known, digests)
-            yield bracket
+    @property
+    def _epochs(self) -> int:
+        """Of each run, where trials are halved."""
+        specs = () if self._plan is None else self._plan.specs.values()
+        return next((spec.epochs for spec in specs if spec.epochs is not None), 1)
 
     def _rung(self, whole: session.Plan) -> session.Plan:
-        """The part of a plan that is trained in the rung in which the first bracket is."""
-        if self.design.settings.halving is None:
-            return whole
-        bracket, rows = self.brackets[0], store.checked_rows(self.folder)
-        its = {
-            identity
-            for arm, numbers in bracket.undecided.items()
-            for number in numbers
-            for identity in self._runs[arm, number]
-        }
-        over = {identity for identity, row in rows.items() if store.is_over(row, bracket.until)}
-        pending = {
-            identity: spec
-            for identity, spec in whole.specs.items()
-            if identity in its and identity not in over and identity not in whole.impossible
-        }
-        known = {identity: row["status"] for identity, row in rows.items()}
-        return replace(whole, known=known, pending=pending, until=bracket.until)
+        """What is trained now of a plan: all of it, or the rung in which the first bracket is."""
+        return whole if self.design.settings.halving is None else part_of_rung(whole, self.brackets[0], self._runs)
 
     def _news(self, bracket: Bracket) -> bool:
         """True if not all is known yet of what came of a bracket that was trained before."""
@@ -262,13 +217,3 @@ def prepared(
         points = {space.key: space.ends[0] for space in design.spaces}
         name = free_name(design.composed(points).specs, paths.results, date.today())
     return Course(design, name, paths, prestart)
-
-
-def _is_same(entry: Mapping[str, object], request: Mapping[str, Sequence[str]]) -> bool:
-    """True for an entry of sweep.yaml with the same search, whatever the order of its settings and the device."""
-
-    def texts(value: object) -> list[str]:
-        every = map(str, value) if isinstance(value, list) else ()
-        return sorted(text for text in every if not text.startswith("device="))
-
-    return "search" in entry and all(texts(entry.get(key)) == sorted(texts([*its])) for key, its in request.items())

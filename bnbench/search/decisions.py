@@ -54,6 +54,19 @@ def decide(folder: Path, bracket: Bracket, runs: Runs, impossible: Mapping[str, 
         bracket.settle(arm, verdicts)
 
 
+def forget_ended(folder: Path, runs: Runs) -> None:
+    """Remove the checkpoints of runs that have all ended: one that trained elsewhere leaves that of its last rung."""
+    its = {identity for identities in runs.values() for identity in identities}
+    found = [one for _, one in store.list_checkpoints(folder) if one is not None and not its.isdisjoint(one.runs)]
+    if not found:
+        return
+    with store.locked(folder):
+        over = {name for name, status in store.statuses(folder).items() if status in {*store.RESULTS, store.STOPPED}}
+        for checkpoint in found:
+            if over.issuperset(checkpoint.runs):
+                store.remove_checkpoint(folder, checkpoint.name)
+
+
 def _forget_checkpoints(folder: Path, runs: Runs, verdicts: Sequence[Verdict]) -> None:
     """Remove the checkpoints of runs that stay stopped, unless others go on from them."""
     going = {identity for one in verdicts if one.goes_on for identity in runs[one.arm, one.trial]}

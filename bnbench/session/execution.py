@@ -229,8 +229,8 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], resources: Resources, w
 
 
 def _resumption(plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions) -> Resumption:
-    """The checkpoints from which pending runs go on: none of runs whose times are compared, or that train elsewhere."""
-    if plan.interleaved or options.is_away:
+    """The checkpoints from which pending runs go on: none of runs whose times are compared."""
+    if plan.interleaved:
         return Resumption()
     return resumption(plan.folder, pending, plan.device.type)
 

@@ -3,8 +3,10 @@
 from bnbench.store.access import check_name, check_place, check_writable
 from bnbench.store.checkpoints import (
     Checkpoint,
+    checkpoint_content,
     current_version,
     list_checkpoints,
+    put_checkpoint,
     read_checkpoint,
     remove_checkpoint,
     unfitness,
@@ -67,6 +69,7 @@ __all__ = [
     "check_weights_place",
     "check_writable",
     "checked_rows",
+    "checkpoint_content",
     "content",
     "current_version",
     "data_versions",
@@ -92,6 +95,7 @@ __all__ = [
     "merge_sweeps",
     "merged_in_words",
     "pulses",
+    "put_checkpoint",
     "put_down",
     "rank",
     "read_checkpoint",

@@ -148,7 +148,14 @@ def test_the_winner_is_the_run_that_was_never_stopped(program: Program, lanes: s
         assert "16 runs stopped at a rung of the search: they have no final result, and no table counts them." in told
     listed = program("ls", "h", "status=stopped", "--columns", "run_id")
     assert len(listed.out.split()) == 17 and "2 completed, 16 stopped" in program("ls").out
-    assert program("sweep", "--name", "h", "--extend", *(w for w in WORDS if w != LR), "lr=0.0078125").code == 0
+
+    loser = next(one["trial"] for one in decided if one["goes_on"] == "false")  # a grid trains what it asks for
+    grid = (*(w for w in WORDS if w != LR), f"lr={by_trial[loser][0]['lr']}", "epochs=9")
+    asked = program("sweep", "--name", "h", "--lanes", lanes, *grid)
+    assert asked.code == 0 and "trained 2 in" in asked.out and "2 completed" in asked.out, asked.out
+    same = program(*call)
+    assert "nothing to train; 4 completed, 14 stopped" in same.out and verdicts("h") == decided
+    assert same.out.splitlines()[-2] == again.out.splitlines()[-2]  # the best trial
 
 
 def until_killed(folder: Path, call: tuple[str, ...], step: int) -> None:
