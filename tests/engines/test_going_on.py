@@ -110,7 +110,7 @@ def records_of(
     if engine == "reference":
         yield from ((specs[0], record) for record in train(specs[0], networks[0], data[0], None, saving))
         return
-    options = StackOptions(native=engine == "native")
+    options = StackOptions(native=engine == "native", wide=True if engine == "wide" else None)
     for records in train_stack(specs, networks, data, options=options, saving=saving):
         yield from ((specs[lane], record) for lane, record in records)
 
@@ -243,6 +243,25 @@ def test_runs_stop_after_some_epochs_and_some_of_them_go_on(engine: str, setting
         expected = [record for its, record in whole if its == one]
         ours = [record for its, record in told if its == one and getattr(record, "status", "") != "stopped"]
         assert ours == expected[: len(ours)] and (one not in kept or ours == expected)
+
+
+def test_runs_go_on_alone_from_lanes_beside_each_other():
+    """As on a GPU, where stacks lose no lanes otherwise: rounded as in a smaller stack."""
+    words = ("model=cnn", "batch_size=16", "epochs=2", "norm=batch", "optim.momentum=0.9")
+    spec = make_spec(*words)
+    data = small(load_data(spec), 64)
+    specs, shelf = lanes(spec, 5), Shelf()
+    whole = list(records_of("wide", specs, data, None))
+    told = list(records_of("wide", specs, data, shelf, until=1))
+    told += records_of("wide", specs[2:4], data, Shelf(snapshot=_of(shelf, [2, 3])))
+    for one in specs[2:4]:
+        ours, expected = (
+            [record for its, record in found if its == one and getattr(record, "status", "") != "stopped"]
+            for found in (told, whole)
+        )
+        assert len(ours) == len(expected) == 3 and ours[0] == expected[0]
+        for mine, its in zip(ours, expected, strict=True):
+            assert (mine.train_loss, mine.val_loss) == pytest.approx((its.train_loss, its.val_loss), rel=1e-4)
 
 
 def _of(shelf: Shelf, runs: Sequence[int]) -> Snapshot:
