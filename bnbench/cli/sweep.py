@@ -126,7 +126,9 @@ def _forecast(
     from bnbench import session
 
     resources = options.resources(plan)
-    rungs, share = (1, 1.0) if course is None else rest_of_bracket(course)
+    if course is None:
+        return resources.workers, session.estimate(plan, resources)
+    rungs, share = rest_of_bracket(course)
     return resources.workers, session.estimate(plan, resources, rungs).of_part(share)
 
 
