@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
 
-from bnbench import comparison, launch, reports, session, store, study
+from bnbench import comparison, launch, reports, search, session, store, study
 from bnbench.errors import InvalidRequest
 from bnbench.notices import heard
 from bnbench.paths import expanded
@@ -36,16 +36,24 @@ class PathOptions(TypedDict, total=False):
 
 
 class SweepOptions(PathOptions, total=False):
-    """Keywords that say where things are and how runs are trained.
+    """Keywords that say where things are, how runs are trained, and what is searched.
 
     ``launcher`` is one of the command line, with settings such as ``"launcher.gpus=1"`` among the overrides. There is a
     checkpoint every ``checkpoint_every`` seconds of training, infinite for none, and no run trains for more than
     ``timeout`` seconds.
+
+    ``search`` is ``"random"``, ``"tpe"`` or ``"grid"``, with ``trials``, ``search_seed``, ``per`` and ``halving`` as
+    ``--trials``, ``--search-seed``, ``--per`` and ``--halving`` of the command line.
     """
 
     launcher: str
     checkpoint_every: float
     timeout: float
+    search: str | None
+    trials: int | None
+    search_seed: int | None
+    per: str | None
+    halving: int | None
 
 
 def _paths(results: Path | str = RESULTS, data: Path | str = DATA, plugin: Path | str | None = None) -> session.Paths:
@@ -70,6 +78,24 @@ def _begun(paths: session.Paths, jobs: int | None) -> None:
     prestart = _prestarted(paths, jobs)
     if prestart is not None and paths.plugin is None:
         prestart.begin()
+
+
+def _training_options(options: SweepOptions, jobs: int | None, place: Sequence[str]) -> session.TrainingOptions:
+    """The way in which runs are trained. Raises :class:`InvalidRequest` as the command line does."""
+    asked = session.TrainingOptions(options.get("launcher", "local"), jobs, settings=place)
+    return asked.limited(options.get("checkpoint_every"), options.get("timeout")).checked()
+
+
+def _search_settings(options: SweepOptions) -> search.SearchSettings | None:
+    """The settings of a search, if one is asked for. Raises :class:`InvalidRequest` as the command line does."""
+    trials, seed = options.get("trials"), options.get("search_seed")
+    return search.read_settings(options.get("search"), trials, seed, options.get("per"), options.get("halving"))
+
+
+def _check_extension(plan: session.Plan, is_agreed: bool) -> None:
+    """Refuse runs that are added to a sweep with another grid, unless that is meant."""
+    if not is_agreed and (there := session.extension(plan)):
+        raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
 
 
 def _warn(text: str) -> None:
@@ -114,7 +140,9 @@ def sweep(
     save_weights: bool = False,
     **options: Unpack[SweepOptions],
 ) -> session.Summary:
-    """Train every combination of the given values that has no result yet; a notebook shows how far it is.
+    """Train every combination of the given values that has no result yet, or the trials of a search.
+
+    A notebook shows how far it is.
 
     Args:
         overrides: as on the command line, for example ``"norm=none,batch"``, ``"seed=range(3)"``.
@@ -123,8 +151,7 @@ def sweep(
         jobs: worker processes; 1 trains in this process, unless on a GPU.
         retry_failed: train runs that failed earlier again.
         save_weights: keep the weights of the networks that are trained, for :func:`load_network`.
-        options: ``results``, ``data``, ``plugin``, ``launcher``, ``checkpoint_every`` and ``timeout``, see
-            :class:`SweepOptions`.
+        options: all others, see :class:`SweepOptions`.
 
     Raises:
         BnbenchError: something is wrong with the request.
@@ -132,15 +159,16 @@ def sweep(
     places = _paths(options.get("results", RESULTS), options.get("data", DATA), options.get("plugin"))
     store.check_place(places.results, name)
     words, place = launch.divided(overrides)
-    asked = session.TrainingOptions(options.get("launcher", "local"), jobs, settings=place)
-    asked = asked.limited(options.get("checkpoint_every"), options.get("timeout")).checked()
+    settings, asked = _search_settings(options), _training_options(options, jobs, place)
     grid, prestart = session.Grid(words, zips, excludes), _prestarted(places, jobs)
     with shown_in_notebook() as watch:
-        plan = session.plan_sweep(grid, name, places, retry_failed=retry_failed, prestart=prestart)
+        course = None if settings is None else search.prepared(grid, settings, name, places, prestart)
+        plan_grid = partial(session.plan_sweep, grid, name, places, retry_failed=retry_failed, prestart=prestart)
+        plan = course.begin() if course else plan_grid()
         plan = session.saving_weights(plan) if save_weights else plan
-        if not extend and (there := session.extension(plan)):
-            raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
-        return session.execute(plan, asked if "launcher" in options else asked.here(plan), watch)
+        _check_extension(plan, extend or (course is not None and course.has_begun))
+        train = partial(session.execute, options=asked if "launcher" in options else asked.here(plan), watch=watch)
+        return search.carry_out(course, plan, train) if course else train(plan)
 
 
 def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -37,7 +37,7 @@ class Earlier:
 
 
 def read_earlier(folder: Path, name: str, specs: Sequence[RunSpec], engine: str, device: torch.device) -> Earlier:
-    """The attempt from which runs go on.
+    """The attempt from which runs go on, maybe without others that were trained with them.
 
     Raises:
         Unfit: it cannot be read, or is not of these runs, by this engine, and of this version.
@@ -49,12 +49,16 @@ def read_earlier(folder: Path, name: str, specs: Sequence[RunSpec], engine: str,
     identities = tuple(map(run_id, specs))
     if reason := store.unfitness(checkpoint, device.type):
         raise Unfit(reason)
-    if checkpoint.runs != identities or checkpoint.engine != engine:
+    if tuple(run for run in checkpoint.runs if run in identities) != identities or checkpoint.engine != engine:
         raise Unfit("it is of other runs, or of another engine")
     state = decode(body)
-    columns = [-1 if identity is None else identities.index(identity) for identity in state["columns"]]
-    snapshot = Snapshot(checkpoint.step, columns, state["training"])
-    return Earlier(snapshot, state["series"], state["results"], state["seconds"], state["facts"])
+    columns = [identities.index(identity) if identity in identities else -1 for identity in state["columns"]]
+    if max(columns) < 0:
+        raise Unfit("these runs had ended")
+    is_part = any(identity not in (None, *identities) for identity in state["columns"])
+    snapshot = Snapshot(checkpoint.step, columns, state["training"], is_part)
+    results = [row for row in state["results"] if row["run_id"] in identities]
+    return Earlier(snapshot, state["series"], results, state["seconds"], state["facts"])
 
 
 @dataclass
@@ -90,9 +94,14 @@ class Checkpointer:
 
     def at_pause(self, take: Callable[[], Snapshot]) -> None:
         """Write a checkpoint, if one is due; where that fails, as on a full disk, training goes on."""
-        start = time.monotonic()
-        if self._is_over or start - self._last < self.every:
+        if time.monotonic() - self._last >= self.every:
+            self.at_stop(take)
+
+    def at_stop(self, take: Callable[[], Snapshot]) -> None:
+        """Write a checkpoint whenever the last one was; where that fails, the runs begin anew if they go on."""
+        if self._is_over:
             return
+        start = time.monotonic()
         try:
             self._write(take())
         except Unsteady as error:

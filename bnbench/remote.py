@@ -24,13 +24,17 @@ TELLING_SECONDS = 2.0
 def work_away(task: Task, line: Line) -> list[End]:
     """Train runs as :func:`work` does, and tell of all that it writes as :data:`bnbench.store.Growth`.
 
-    Runs that an interrupted attempt has told the ends of are not trained again.
+    Runs that an interrupted attempt has told the ends of are not trained again. They go on from the checkpoint that the
+    task carries; that of runs which stop is told.
 
     Raises:
         Spent: as :func:`work`.
     """
     with TemporaryDirectory(prefix="bnbench-") as name:
         folder = Path(name)
+        checkpoint = task.checkpoint if task.carried else ""
+        if checkpoint:
+            store.put_checkpoint(folder, checkpoint, task.carried)
         for growth in line.earlier:
             store.put_down(folder, growth)
         ended = earlier_ends(task, folder)
@@ -38,7 +42,13 @@ def work_away(task: Task, line: Line) -> list[End]:
         left = tuple(spec for spec in task.specs if run_id(spec) not in ids)
         with _telling(store.Watcher(folder), line):
             fresh = replace(
-                task, specs=left, folder=folder, session=uuid.uuid4().hex[:12], checkpoint_every=math.inf, checkpoint=""
+                task,
+                specs=left,
+                folder=folder,
+                session=uuid.uuid4().hex[:12],
+                checkpoint_every=math.inf,
+                checkpoint=checkpoint,
+                carried=b"",
             )
             return [*ended, *(work(fresh) if left else [])]
 
@@ -49,7 +59,7 @@ def earlier_ends(task: Task, folder: Path) -> list[End]:
     return [
         End(spec, rows[run_id(spec)]["status"], rows[run_id(spec)]["error"])
         for spec in task.specs
-        if rows.get(run_id(spec), {}).get("status") in store.RESULTS | store.HELD_BACK
+        if rows.get(run_id(spec), {}).get("status") in {*store.RESULTS, *store.HELD_BACK, store.STOPPED}
     ]
 
 

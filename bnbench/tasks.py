@@ -31,6 +31,8 @@ class Task:
         timeout: seconds that a run may train; infinite for all that it takes.
         checkpoint: the name of the one from which the runs go on; without, they begin.
         notes: lines for the logs of its runs.
+        carried: the content of that checkpoint's file, where the runs train away from the sweep's folder.
+        until: stop after so many epochs, with a checkpoint from which the runs can go on; None trains to the end.
     """
 
     specs: tuple[RunSpec, ...]
@@ -46,6 +48,8 @@ class Task:
     timeout: float = math.inf
     checkpoint: str = ""
     notes: tuple[str, ...] = ()
+    carried: bytes = b""
+    until: int | None = None
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
         specs = attempt.specs
         with Segment(task.folder, name) as segment, heard(partial(_log_for_all, segment, specs)):
             try:
-                with only_loaded(), _checkpoint_removed(task.folder, attempt.checkpoint_name):
-                    ended, left = _train(task, attempt, segment, watch)
+                with only_loaded(), _checkpoint_removed(task.folder, attempt.checkpoint_name) as ended:
+                    ended[:], left = _train(task, attempt, segment, watch)
             except Unfit as error:
                 _log_for_all(segment, specs, f"trained from the beginning, as its checkpoint is not used: {error}")
                 ended, left = [], ()
@@ -139,21 +139,27 @@ def _begun(task: Task, attempt: Attempt, device: torch.device, segment: Segment)
         _log_for_all(segment, specs, note)
     if earlier is not None:
         book.go_on(earlier, specs)
-        _log_for_all(segment, specs, f"went on from step {earlier.snapshot.step}, to which an interrupted program came")
+        _log_for_all(segment, specs, f"went on from step {earlier.snapshot.step}, to which they had come")
     return book
 
 
 @contextmanager
-def _checkpoint_removed(folder: Path, name: str) -> Iterator[None]:
-    """Remove the checkpoint of an attempt that ends in a block, unless it is interrupted."""
+def _checkpoint_removed(folder: Path, name: str) -> Iterator[list[End]]:
+    """Remove the checkpoint of an attempt that ends in a block, unless it is interrupted, or some of its runs stopped.
+
+    Yields:
+        a list for the ends of its runs.
+    """
+    ended: list[End] = []
     try:
-        yield
+        yield ended
     except KeyboardInterrupt:
         raise
     except BaseException:
         store.remove_checkpoint(folder, name)
         raise
-    store.remove_checkpoint(folder, name)
+    if not any(end.status == store.STOPPED for end in ended):
+        store.remove_checkpoint(folder, name)
 
 
 def _facts(task: Task, attempt: Attempt, device: torch.device) -> dict[str, Any]:
@@ -207,7 +213,7 @@ def _rows(
     networks = [network.to(device) for network in _anew(task, specs[0]).build_lanes(specs, data[0])]
     tell = partial(_log_for_all, segment, specs)
     checkpoints = _checkpointer(task, attempt, device, book)
-    trained = _trained(attempt, networks, on_device, probe, tell, Saving(keep, checkpoints))
+    trained = _trained(attempt, networks, on_device, probe, tell, Saving(keep, checkpoints, task.until))
     seconds = book.seconds
     for records in _shared(book, trained, device, [one for one in (keep, checkpoints) if one is not None]):
         if len(specs) == 1:
@@ -222,7 +228,7 @@ def _rows(
 
 def _checkpointer(task: Task, attempt: Attempt, device: torch.device, book: Book) -> Checkpointer | None:
     """Writes checkpoints of an attempt, and has the one that it goes on from; None where neither is wanted."""
-    if math.isinf(task.checkpoint_every) and book.snapshot is None:
+    if math.isinf(task.checkpoint_every) and book.snapshot is None and task.until is None:
         return None
     tell = partial(_log_for_all, book.segment, attempt.specs)
     name, engine = attempt.checkpoint_name, attempt.engine

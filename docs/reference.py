@@ -19,8 +19,8 @@ All commands with their options, all settings, and all columns of the tables. Th
 """
 COLUMNS = {
     "run_id": "the run: `r` and eleven hex digits",
-    "status": "how it ended: `completed` or `diverged`, which are results; `failed`, `out_of_memory`, `timed_out`,"
-    " `interrupted` or"
+    "status": "how it ended: `completed` or `diverged`, which are results; `stopped` at a rung of a search; `failed`,"
+    " `out_of_memory`, `timed_out`, `interrupted` or"
     " `impossible`; `planned` or `running` before",
     "error": "why there is no result",
     "trial": "the number of the trial of a [search](search.md) that the run was trained for; empty for a run of a grid,"

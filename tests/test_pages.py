@@ -77,6 +77,13 @@ def test_the_page_on_searches(program: Program) -> None:
     said = carried_out(program, "search")
     assert "12 trials, best is trial" in said[0] and "24 of 24 runs are trials" in said[1]
     assert "norm=none: 12 trials, best is trial" in said[2] and "norm=batch: 12 trials, best is trial" in said[2]
+    assert "9 trials (8 stopped at a rung), best is trial" in said[3] and "2 completed, 16 stopped" in said[3]
+    (example,) = re.findall(r"```python\n(.*?)```", page("search"), flags=re.S)
+    exec(example, {})
+    counts = bnbench.load("python")[0].groupby("norm")["status"].value_counts().to_dict()
+    assert counts == {
+        (norm, status): n for norm in ("batch", "none") for status, n in (("completed", 2), ("stopped", 16))
+    }
 
 
 def test_the_page_on_gpus(program: Program) -> None:

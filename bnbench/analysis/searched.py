@@ -10,6 +10,11 @@ from bnbench.analysis.factors import spec_columns
 SEEDS = ("seed", "split.seed")
 
 
+def stopped(runs: pd.DataFrame) -> int:
+    """How many runs stopped at a rung of successive halving: they are no results."""
+    return int((runs["status"] == "stopped").sum()) if "status" in runs.columns else 0
+
+
 def searched(runs: pd.DataFrame) -> tuple[int, list[str]]:
     """How many runs were planned for a trial of a search, and the columns that it chose, as far as they can be told.
 

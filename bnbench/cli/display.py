@@ -41,10 +41,12 @@ def show_plan(plan: session.Plan, name: str, full: bool = False) -> None:
         console.print(f"{name} extends a sweep: {plural(known, 'run')} there, {new} new")
     parts = [f"{name}: {plural(len(request.specs), 'run')}"]
     parts += [f"{len(plan.finished)} finished already"] if plan.finished else []
+    parts += [f"{len(plan.stopped)} stopped at a rung"] if plan.stopped else []
     parts += [f"{len(plan.held_back)} failed earlier (--retry-failed)"] if plan.held_back else []
     parts += [f"{len(plan.impossible)} impossible"] if plan.impossible else []
     parts += [f"{request.excluded} excluded"] if request.excluded else []
-    console.print(", ".join([*parts, f"{len(plan.pending)} to train on {plan.device}"]))
+    until = "" if plan.until is None else f" until epoch {plan.until}"
+    console.print(", ".join([*parts, f"{len(plan.pending)} to train{until} on {plan.device}"]))
     if plan.taken_over:
         console.print(taken_over_line(plan.taken_over, "taken over"))
     for note in request.notes:

@@ -167,6 +167,15 @@ SearchPer = Annotated[
         help="A search for each of its values: norm, of N trials each.",
     ),
 ]
+SearchHalving = Annotated[
+    int | None,
+    typer.Option(
+        "--halving",
+        metavar="N",
+        rich_help_panel=SEARCH,
+        help="Successive halving: at each rung one of N trials goes on, the others stop; 3 is usual.",
+    ),
+]
 SearchSeed = Annotated[
     int | None,
     typer.Option(

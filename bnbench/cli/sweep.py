@@ -23,6 +23,7 @@ from bnbench.cli.options import (
     Plugin,
     RetryFailed,
     SaveWeights,
+    SearchHalving,
     SearchMethod,
     SearchPer,
     SearchSeed,
@@ -32,7 +33,7 @@ from bnbench.cli.options import (
     Zips,
 )
 from bnbench.cli.planning import GOES_ON, planning, prestart_plugin, prestarted, told_if_full, told_if_interrupted
-from bnbench.cli.search import read_settings, show_rest, train
+from bnbench.cli.search import read_settings, rest_of_bracket, show_rest, train
 from bnbench.cli.settings import Settings
 from bnbench.errors import InvalidRequest
 
@@ -51,6 +52,7 @@ def sweep(
     search: SearchMethod = None,
     trials: SearchTrials = None,
     per: SearchPer = None,
+    halving: SearchHalving = None,
     search_seed: SearchSeed = None,
     plugin: Plugin = None,
     jobs: Jobs = None,
@@ -76,7 +78,7 @@ def sweep(
         from bnbench.launch.settings import divided
 
         words, place = divided(overrides or ())
-        asked = read_settings(search, trials, search_seed, per)
+        asked = read_settings(search, trials, search_seed, per, halving)
         if detach and asked is not None:
             raise InvalidRequest(["--detach: a search waits for the results of its trials; leave one of them out"])
         options = session.TrainingOptions(launcher, jobs, lanes, fail_fast, place, detach)
@@ -93,7 +95,7 @@ def sweep(
             else course.begin()
         )
         plan = session.saving_weights(plan) if save_weights else plan
-        forecast = _forecast(plan, options) if dry_run else None
+        forecast = _forecast(plan, course, options) if dry_run else None
         show_no_more()
         _check_extension(plan, is_agreed=extend or dry_run or (course is not None and course.has_begun))
     _show(plan, is_named=name is not None, full=dry_run)
@@ -117,12 +119,17 @@ def _course(
     return prepared(grid, asked, name, paths, prestart)
 
 
-def _forecast(plan: session.Plan, options: session.TrainingOptions) -> tuple[int, session.Estimate]:
-    """The workers of a plan, and the time that they take."""
+def _forecast(
+    plan: session.Plan, course: search.Course | None, options: session.TrainingOptions
+) -> tuple[int, session.Estimate]:
+    """The workers of a plan, and the time that they take, for a search with all rungs of its trials."""
     from bnbench import session
 
     resources = options.resources(plan)
-    return resources.workers, session.estimate(plan, resources)
+    if course is None:
+        return resources.workers, session.estimate(plan, resources)
+    rungs, share = rest_of_bracket(course)
+    return resources.workers, session.estimate(plan, resources, rungs).of_part(share)
 
 
 def _begin(settings: Settings, name: str | None, plugin: Path | None, to_train: bool) -> None:

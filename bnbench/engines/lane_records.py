@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from bnbench.spec import RunSpec, effective_lr
 from bnbench.stacking.metrics import LaneMetrics
@@ -85,14 +85,23 @@ class LaneRecords:
                 progress = self._progress(lane, self.timelines[lane].total, self.examples)
                 yield lane, end_of_run(progress, self.classes, self.parameters, None, self._latest[lane], score)
 
+    def at_stop(self, lanes: Sequence[int], alive: Collection[int], step: int) -> Iterator[tuple[int, Outcome]]:
+        """Index and outcome of the runs that did not diverge, and stop before their end."""
+        for lane in lanes:
+            if lane in alive:
+                progress = self._progress(lane, step, self.examples)
+                yield lane, end_of_run(progress, self.classes, self.parameters, None, self._latest[lane])
+
     def state(self, lanes: Sequence[int]) -> State:
         """What later records of these lanes depend on."""
-        return {"examples": self.examples, "best": [self._best.get(lane) for lane in lanes]}
+        latest = [astuple(self._latest[lane]) if lane in self._latest else None for lane in lanes]
+        return {"examples": self.examples, "best": [self._best.get(lane) for lane in lanes], "latest": latest}
 
     def restore(self, state: State) -> None:
         """Go on from a state; the lanes are counted from 0 now."""
         self.examples = state["examples"]
         self._best = {lane: best for lane, best in enumerate(state["best"]) if best is not None}
+        self._latest = {lane: Evaluation(*its) for lane, its in enumerate(state["latest"]) if its is not None}
 
     def _evaluation(self, lane: int, step: int, scores: tuple[float, float, float, float]) -> Evaluation:
         spec, timeline = self.specs[lane], self.timelines[lane]

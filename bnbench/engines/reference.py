@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import astuple
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,6 +31,8 @@ def train(
 ) -> Iterator[Record]:
     """Train one network and yield an Evaluation at each pause, then an Outcome.
 
+    One that stops before its end is not tested.
+
     A probe's readings come before the first step, and behind every ``spec.probe_every``-th evaluation and the last.
 
     Args:
@@ -44,7 +48,7 @@ def train(
     network = network.to(dtype_of(spec)).to(memory_format=memory_format(spec, device)).train()
     order = order_of(spec, data.train)
     timeline = timeline_of(spec, order)
-    per_epoch, total = timeline.per_epoch, timeline.total
+    per_epoch, total, goal = timeline.per_epoch, timeline.total, timeline.goal(saving.until)
     peak_lr = effective_lr(spec)
     optimizer = Optimizer(spec.optim, network)
     epochs = Epochs(order, data, spec.seed)
@@ -55,14 +59,16 @@ def train(
     parts = _Parts(network, optimizer, epochs, layers_rng) if saving.checkpoints is not None else None
     begin = 0 if saving.snapshot is None else saving.snapshot.step
     if parts is not None and saving.snapshot is not None:
-        step, (examples, best, loss_limit) = begin, parts.go_on(saving.snapshot)
+        step, (examples, best, loss_limit, latest) = begin, parts.go_on(saving.snapshot)
+        evaluation = Evaluation(*latest)
         if step > timeline.frozen_from:
             freeze_statistics(network)
         if step % per_epoch:
             draws = epochs.draw().to(device)
-    while step < total and diverged_step is None:
-        if parts is not None and saving.checkpoints is not None and step > begin:
-            saving.checkpoints.at_pause(partial(parts.snapshot, step, step % per_epoch, (examples, best, loss_limit)))
+    while step < goal and diverged_step is None:
+        if parts is not None and saving.checkpoints is not None and evaluation is not None and step > begin:
+            tally = examples, best, loss_limit, astuple(evaluation)
+            saving.checkpoints.at_pause(partial(parts.snapshot, step, step % per_epoch, tally))
         if probe is not None and timeline.is_probed(step):
             yield from probe(spec, network, data, step)
         loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -120,6 +126,12 @@ def train(
     if diverged_step is not None:
         yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, diverged_step)
         return
+    if step < total:
+        if parts is not None and saving.checkpoints is not None and evaluation is not None:
+            tally = examples, best, loss_limit, astuple(evaluation)
+            saving.checkpoints.at_stop(partial(parts.snapshot, step, step % per_epoch, tally))
+        yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, None, evaluation)
+        return
     if probe is not None:
         yield from probe(spec, network, data, step)
     with evaluation_stream(spec.seed, device):
@@ -129,8 +141,9 @@ def train(
     yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, None, evaluation, test)
 
 
-Tally = tuple[int, float | None, float]
-"""Examples so far, the best validation accuracy so far, and the loss above which the run has diverged."""
+Tally = tuple[int, float | None, float, tuple[Any, ...]]
+"""Examples so far, the best validation accuracy so far, the loss above which the run has diverged, and the fields of
+its latest evaluation."""
 
 
 class _Parts:

@@ -70,7 +70,7 @@ def train_stack(
     """Train runs with one stack key and yield, at each pause, what :func:`train` would yield for each of them.
 
     A lane that diverges is found at the next pause, with the step at which it did, and dropped, unless that changed a
-    bit of the others.
+    bit of the others. Runs that stop before their end are not tested.
 
     Args:
         specs: they differ in lr, momentum, weight decay, seed and, where :func:`split_of_stack` allows it, the seed of
@@ -94,7 +94,8 @@ def train_stack(
     training = _begun(specs, networks, data, tell, options, saving)
     timeline, stack, records = training.timeline, training.stack, training.records
     begin = step = 0 if saving.snapshot is None else saving.snapshot.step
-    while step < timeline.total and stack.alive:
+    goal = timeline.goal(saving.until)
+    while step < goal and stack.alive:
         if saving.checkpoints is not None and step > begin and stack.is_settled:
             saving.checkpoints.at_pause(partial(training.snapshot, step))
         if probe is not None and timeline.is_probed(step):
@@ -106,11 +107,15 @@ def train_stack(
         new = list(records.at_pause(pause, stack.alive))
         stack.alive -= {lane for lane, record in new if isinstance(record, Outcome)}
         stack.drop_ended(min_lanes)
-        if step == timeline.total:
+        if step == goal:
             stack.settle()
         yield training.of_runs(new)
 
-    if stack.alive:
+    if stack.alive and step < timeline.total:
+        if saving.checkpoints is not None:
+            saving.checkpoints.at_stop(partial(training.snapshot, step))
+        yield training.of_runs(records.at_stop(stack.lanes, stack.alive, step))
+    elif stack.alive:
         if probe is not None:
             yield training.of_runs(stack.measure(probe, step))
         test = stack.evaluate(lambda split: split.test)
@@ -166,6 +171,8 @@ def _begun(
         stack.watch_python()
     if snapshot is not None:
         records.restore(snapshot.state["records"])
+        if snapshot.is_part:
+            stack.drop_ended(min_lanes, always=True)
     return _Training(columns, timeline, stack, records)
 
 

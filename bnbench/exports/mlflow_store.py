@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bnbench.exports.values import missing, points, results, seconds, settings
-from bnbench.store import RESULTS, SingleRun
+from bnbench.store import RESULTS, STOPPED, SingleRun
 
 MOST_AT_ONCE = 1000
 """Numbers that MLflow takes in one call."""
@@ -62,6 +62,7 @@ def _write(runs: Sequence[SingleRun], folder: Path) -> list[str]:
         client.log_batch(target, params=params, tags=tags)
         for start in range(0, len(numbers), MOST_AT_ONCE):
             client.log_batch(target, metrics=numbers[start : start + MOST_AT_ONCE])
-        status = "FINISHED" if run.status in RESULTS else "SCHEDULED" if run.status == "planned" else "FAILED"
+        others = {"planned": "SCHEDULED", STOPPED: "KILLED"}
+        status = "FINISHED" if run.status in RESULTS else others.get(run.status, "FAILED")
         client.set_terminated(target, status=status, end_time=ended)
     return [f"look at it with: {ALLOWED}=true mlflow ui --backend-store-uri {uri}"]

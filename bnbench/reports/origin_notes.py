@@ -6,7 +6,7 @@ import pandas as pd
 
 from bnbench.analysis.coinciding import norm_settings
 from bnbench.analysis.datasets import ChangedData, changed_data, without_fingerprint
-from bnbench.analysis.searched import searched
+from bnbench.analysis.searched import searched, stopped
 from bnbench.analysis.versions import Component, Versions
 from bnbench.coincidences import sentences
 from bnbench.text import listing, plural
@@ -27,7 +27,11 @@ def _search_notes(runs: pd.DataFrame) -> list[str]:
         return []
     chosen = f"a search chose their {listing(names)}" if names else "a search chose them"
     why = "so differences and spreads over these are no statistics of a grid, and a best one was selected"
-    return [f"{count} of {plural(len(runs), 'run')} are trials (column trial of runs.csv): {chosen}, {why}."]
+    notes = [f"{count} of {plural(len(runs), 'run')} are trials (column trial of runs.csv): {chosen}, {why}."]
+    if early := stopped(runs):
+        end = f"stopped at a rung of the search: {'it has' if early == 1 else 'they have'} no final result"
+        notes.append(f"{plural(early, 'run')} {end}, and no table counts {'it' if early == 1 else 'them'}.")
+    return notes
 
 
 def _version_notes(versions: Versions) -> list[str]:

@@ -173,6 +173,7 @@ def _ended(status: str, number: int) -> str:
     be = "is" if number == 1 else "are"
     verbs = {"planned": f"{be} not trained yet", "running": f"{be} being trained", "out of memory": "ran out of memory"}
     verbs |= {"impossible": f"{be} impossible", "interrupted": "was interrupted" if number == 1 else "were interrupted"}
+    verbs["stopped"] = "stopped at a rung of a search"
     return verbs.get(status, status)
 
 

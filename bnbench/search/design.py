@@ -10,10 +10,13 @@ from bnbench.config.grammar import LIMIT
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.schema import Known
 from bnbench.schema.convert import shown
+from bnbench.search.halving import problems_of
+from bnbench.search.methods import METHODS
 from bnbench.search.settings import SearchSettings
 from bnbench.search.trial import Trial
 from bnbench.session import Grid
 from bnbench.spec import RunSpec, flatten
+from bnbench.text import plural
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,28 @@ def designed(grid: Grid, settings: SearchSettings, parts: Known) -> Design:
     requests = [design.composed(point) for point in _corners(spaces)]
     problems += [problem for request in requests for problem in request.problems]
     problems += [problem for request in requests[:1] for problem in _faults(request, settings)]
+    specs = [spec for request in requests for spec in request.specs]
+    if settings.halving is not None and not problems:
+        problems += _faults_of_halving(settings, settings.halving, spaces, specs)
     if problems:
         raise InvalidRequest(problems)
-    specs = [spec for request in requests for spec in request.specs]
     return replace(design, arms=tuple(dict.fromkeys(arm_of(spec, settings.per) for spec in specs)))
 
 
 def arm_of(spec: RunSpec, per: str | None) -> str:
     """The arm of a run: the value of the factor that has a search for each; empty without such a factor."""
     return f"{per}={shown(flatten(spec).get(per))}" if per else ""
+
+
+def _faults_of_halving(
+    settings: SearchSettings, halving: int, spaces: Sequence[Space], specs: Sequence[RunSpec]
+) -> Iterator[str]:
+    """The faults of halving trials whose runs are like these."""
+    count = settings.trials
+    if settings.method == "grid" and (count := len(METHODS["grid"](spaces, settings.seed, (), count))) < halving:
+        yield f"--search grid: the grid has {plural(count, 'point')}, and must have at least {halving} with --halving"
+        return
+    yield from dict.fromkeys(one for part in settings.parts(count) for one in problems_of(specs, part, halving))
 
 
 def _corners(spaces: Sequence[Space]) -> Iterator[Point]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bnbench import store
 from bnbench.config import Space
 from bnbench.errors import BnbenchError, Damaged
-from bnbench.search.tree_parzen import frozen, quiet
+from bnbench.search.tree_parzen import STOPPED, frozen, quiet
 from bnbench.search.trial import Trial
 
 if TYPE_CHECKING:
@@ -92,7 +92,14 @@ class Journal:
         if wrong := next((one for one in every if {*one.params} != {*keys}), None):
             raise Damaged(self._folder / JOURNAL, f"trial {wrong.number} is of another search")
         return [
-            Trial(arm, one.number, {key: one.params[key] for key in keys}, one.value, one.state is TrialState.FAIL)
+            Trial(
+                arm,
+                one.number,
+                {key: one.params[key] for key in keys},
+                one.value,
+                one.state is TrialState.FAIL,
+                one.user_attrs.get(STOPPED),
+            )
             for one in every
         ]
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 BATCH = 8
 """Trials that are chosen at once and trained together: the same on every machine, as points depend on it."""
 
+STOPPED = "stopped_after_epochs"
+"""The attribute of a trial in Optuna that says when it did not go on."""
+
 
 def tree_parzen_points(spaces: Sequence[Space], seed: int, trials: Sequence[Trial], total: int) -> list[Point]:
     """The points of the batch that is begun, or of the next one; those of the first batch are drawn at random."""
@@ -41,12 +44,20 @@ def tree_parzen_points(spaces: Sequence[Space], seed: int, trials: Sequence[Tria
 
 
 def frozen(trial: Trial, spaces: Sequence[Space]) -> FrozenTrial:
-    """A trial as Optuna has it: one that is open is running, one that is impossible has failed."""
+    """A trial as Optuna has it: one that is open is running, an impossible one has failed, a stopped one is pruned."""
     from optuna.trial import TrialState, create_trial
 
     state = TrialState.RUNNING if trial.is_open else TrialState.FAIL if trial.is_impossible else TrialState.COMPLETE
-    distributions = _distributions(spaces)
-    return create_trial(state=state, value=trial.value, params=dict(trial.point), distributions=distributions)
+    pruned = {} if trial.stopped is None else {STOPPED: trial.stopped}
+    reached = {trial.stopped: trial.value} if trial.stopped is not None and trial.value is not None else {}
+    return create_trial(
+        state=TrialState.PRUNED if pruned else state,
+        value=trial.value,
+        params=dict(trial.point),
+        distributions=_distributions(spaces),
+        user_attrs=pruned,
+        intermediate_values=reached,
+    )
 
 
 @contextmanager

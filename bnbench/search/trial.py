@@ -23,6 +23,8 @@ class Trial:
         point: a value for each key of the space.
         value: the mean final validation accuracy of its runs, from 0 to 1; None without one.
         is_impossible: True where some of its runs cannot be trained, so that it never has a value.
+        stopped: the epochs after which it did not go on, at a rung of successive halving; its value is that of then, or
+            None if a run of it failed. None for one that was trained to the end.
     """
 
     arm: str
@@ -30,11 +32,12 @@ class Trial:
     point: Point
     value: float | None = None
     is_impossible: bool = False
+    stopped: int | None = None
 
     @property
     def is_open(self) -> bool:
         """True for a trial that may yet have a value."""
-        return self.value is None and not self.is_impossible
+        return self.value is None and not self.is_impossible and self.stopped is None
 
 
 def value_of(rows: Iterable[Mapping[str, str]]) -> float | None:

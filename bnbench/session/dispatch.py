@@ -144,12 +144,12 @@ def _finished(task: Task) -> tuple[list[End], list[RunSpec]]:
     Raises:
         Gone: the folder is no more, or another one: it does not know of these runs.
     """
-    statuses = store.statuses(task.folder)
-    specs = task.specs
-    if not all(run_id(spec) in statuses for spec in specs):
+    rows, specs = store.checked_rows(task.folder), task.specs
+    if not all(run_id(spec) in rows for spec in specs):
         raise Gone(task.folder)
-    ended = [End(spec, statuses[run_id(spec)]) for spec in specs if statuses[run_id(spec)] in store.RESULTS]
-    return ended, [spec for spec in specs if statuses[run_id(spec)] not in store.RESULTS]
+    over = {spec for spec in specs if store.is_over(rows[run_id(spec)], task.until)}
+    ended = [End(spec, rows[run_id(spec)]["status"]) for spec in specs if spec in over]
+    return ended, [spec for spec in specs if spec not in over]
 
 
 def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:

@@ -50,7 +50,7 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
         BnbenchError: the folder is in use, or gone before all was trained, or a GPU takes no more from this process.
     """
     options.check()
-    if len(plan.finished) == len(plan.specs):
+    if len(plan.finished) + len(plan.stopped) == len(plan.specs):
         with store.locked(plan.folder):
             store.join(plan.folder)  # a program that was killed may have left finished rows in segments
             store.renew(plan.folder, plan.request.specs)
@@ -59,7 +59,7 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
     with _opened(plan, options) as (there, site), _entered(plan) as check_there:
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
-        shown = ProgressTracker(plan.folder, pending, len(plan.impossible), watch)
+        shown = ProgressTracker(plan.folder, pending, len(plan.impossible), watch, plan.until)
         shown.look({})
         with watched(plan.folder, pending, shown.look, check_there):
             ended, interrupted = _train(plan, pending, there, site, shown)
@@ -229,8 +229,8 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], resources: Resources, w
 
 
 def _resumption(plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions) -> Resumption:
-    """The checkpoints from which pending runs go on: none of runs whose times are compared, or that train elsewhere."""
-    if plan.interleaved or options.is_away:
+    """The checkpoints from which pending runs go on: none of runs whose times are compared."""
+    if plan.interleaved:
         return Resumption()
     return resumption(plan.folder, pending, plan.device.type)
 

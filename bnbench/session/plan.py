@@ -35,6 +35,7 @@ class Plan:
         save_weights: whether the weights of networks that are trained now are kept.
         taken_over: how many results came from other sweeps just now, by their name.
         trials: by run_id, the trial of a search that a run is for; without any in a grid.
+        until: what is trained now stops after so many epochs; None trains to the end.
     """
 
     request: Request
@@ -52,6 +53,7 @@ class Plan:
     save_weights: bool = False
     taken_over: Mapping[str, int] = field(default_factory=dict)
     trials: Mapping[str, int] = field(default_factory=dict)
+    until: int | None = None
 
     @property
     def finished(self) -> list[str]:
@@ -61,8 +63,14 @@ class Plan:
     @property
     def held_back(self) -> list[str]:
         """The runs that failed earlier and are not tried again."""
-        accounted = {*self.pending, *self.finished, *self.impossible}
+        accounted = {*self.pending, *self.finished, *self.impossible, *self.stopped}
         return [identity for identity in self.specs if identity not in accounted]
+
+    @property
+    def stopped(self) -> list[str]:
+        """The runs that have stopped before their end, and do not go on now."""
+        there = (identity for identity in self.specs if self.known.get(identity) == store.STOPPED)
+        return [identity for identity in there if identity not in self.pending]
 
     @property
     def infeasible(self) -> list[str]:

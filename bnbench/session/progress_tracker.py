@@ -28,12 +28,18 @@ class ProgressTracker:
     Args:
         pending: by run_id, the runs to train.
         tell: is shown the progress.
+        until: the runs stop after so many epochs; None trains to the end.
     """
 
     def __init__(
-        self, folder: Path, pending: Mapping[str, RunSpec], impossible: int, tell: Callable[[Progress], None]
+        self,
+        folder: Path,
+        pending: Mapping[str, RunSpec],
+        impossible: int,
+        tell: Callable[[Progress], None],
+        until: int | None = None,
     ) -> None:
-        self._pending, self._impossible, self._tell = pending, impossible, tell
+        self._pending, self._impossible, self._tell, self._until = pending, impossible, tell, until
         self._segments = store.Segments(folder)
         self._lock = threading.RLock()
         self._ended: set[str] = set()
@@ -92,7 +98,7 @@ class ProgressTracker:
             }
             if self._forecast is not None and self._now:
                 reached = {
-                    name: Reached(pulse.began, _share(self._pending[name], pulse), pulse.evaluated)
+                    name: Reached(pulse.began, _share(self._pending[name], pulse, self._until), pulse.evaluated)
                     for name, pulse in pulses.items()
                 }
                 self._left = self._forecast.left(reached, time.time())
@@ -129,9 +135,9 @@ def _size(task: Task, sizes: Mapping[str, float]) -> float:
     return sum(sizes.get(stack_key(spec), 0.0) for spec in dict.fromkeys(task.specs))
 
 
-def _share(spec: RunSpec, pulse: store.Pulse) -> float:
+def _share(spec: RunSpec, pulse: store.Pulse, until: int | None) -> float:
     """The part of its training that a run had done at its last evaluation."""
-    share = pulse.step / spec.steps if spec.steps is not None else pulse.epoch / (spec.epochs or 1)
+    share = pulse.step / spec.steps if spec.steps is not None else pulse.epoch / (until or spec.epochs or 1)
     return min(share, 1.0)
 
 

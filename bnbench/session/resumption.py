@@ -1,9 +1,9 @@
-"""Pending runs that go on from checkpoints, which an interrupted program has left in the sweep's folder."""
+"""Pending runs that go on from checkpoints: of an interrupted program, or of runs that stopped before their end."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bnbench import store
@@ -19,7 +19,7 @@ class Resumption:
     """What becomes of the checkpoints in a folder.
 
     Attributes:
-        checkpoints: from which their runs go on, together as they were.
+        checkpoints: from which their runs go on, together as they were, or without those that have ended.
         unused: by run_id, why a run that had one begins anew.
     """
 
@@ -56,25 +56,26 @@ def resumption(folder: Path, pending: Collection[str], device: str) -> Resumptio
         elif free.isdisjoint(checkpoint.runs):
             if any(statuses.get(identity) not in store.RESULTS for identity in checkpoint.runs):
                 continue  # of runs that are not asked for now
-        elif reason := _reason(checkpoint, free, device):
+        elif reason := _reason(checkpoint, free, device, statuses):
             unused |= dict.fromkeys(checkpoint.runs, reason)
         else:
-            found.append(checkpoint)
+            found.append(replace(checkpoint, runs=tuple(identity for identity in checkpoint.runs if identity in free)))
             free -= set(checkpoint.runs)
             continue
         store.remove_checkpoint(folder, name)
-    if found:
-        count = sum(len(checkpoint.runs) for checkpoint in found)
+    count = sum(statuses[identity] != store.STOPPED for checkpoint in found for identity in checkpoint.runs)
+    if count:
         notice(f"{plural(count, 'run')} {'goes' if count == 1 else 'go'} on from where an interrupted program came to")
     return Resumption(found, unused)
 
 
-def _reason(checkpoint: Checkpoint, free: Collection[str], device: str) -> str:
+def _reason(checkpoint: Checkpoint, free: Collection[str], device: str, statuses: Mapping[str, str]) -> str:
     """Why pending runs cannot go on from a checkpoint of some of them; empty if they can."""
     if reason := store.unfitness(checkpoint, device):
         return reason
     if checkpoint.engine not in ("reference", "stacked", "native"):
         return f"it is of engine {checkpoint.engine!r:.40}"
-    if not set(checkpoint.runs) <= set(free):
+    others = {statuses.get(identity) for identity in checkpoint.runs if identity not in free}
+    if not others <= {*store.RESULTS, store.STOPPED}:
         return "it is of a stack with other runs, which are not trained now"
     return ""

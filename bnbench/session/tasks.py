@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
+from bnbench import store
 from bnbench.environment import git_commit
 from bnbench.plan import ALONE, Execution
 from bnbench.plan.execution import Engine
@@ -56,6 +57,7 @@ def tasks_that_go_on(plan: Plan, options: TrainingOptions, going_on: Resumption)
             execution=Execution(cast(Engine, one.engine), len(specs)),
             plugin=_plugin(plan, specs),
             checkpoint=one.name,
+            carried=store.checkpoint_content(plan.folder, one.name) if options.is_away else b"",
         )
         for one, specs in zip(going_on.checkpoints, stacked, strict=True)
     ]
@@ -75,6 +77,7 @@ def _first(plan: Plan, options: TrainingOptions) -> Task:
         save_weights=plan.save_weights,
         checkpoint_every=options.checkpoint_every,
         timeout=options.timeout,
+        until=plan.until,
     )
 
 

@@ -51,6 +51,10 @@ class Estimate:
     training: float = 0.0
     engines: Sequence[str] = ()
 
+    def of_part(self, share: float) -> Estimate:
+        """The same command, where only a share of the training is done."""
+        return replace(self, training=share * self.training)
+
     @property
     def ending(self) -> float:
         """Seconds from the last result to the prompt."""

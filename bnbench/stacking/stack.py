@@ -137,9 +137,13 @@ class Stack:
         for lane, alone in self._networks():
             keep(self._specs[lane], alone)
 
-    def drop_ended(self, min_lanes: int = MIN_LANES) -> None:
-        """Go on without the lanes that have ended, but for those without which bits of the others would change."""
-        columns = self._columns_to_keep(min_lanes)
+    def drop_ended(self, min_lanes: int = MIN_LANES, always: bool = False) -> None:
+        """Go on without the lanes that have ended, but for those without which bits of the others would change.
+
+        Args:
+            always: these as well: the others go on with the bits of a smaller stack.
+        """
+        columns = self._columns_to_keep(min_lanes, always)
         if not self.alive or len(columns) == len(self.lanes):
             return
         old, self._network = self._network, select(self._network, columns).train()
@@ -209,8 +213,8 @@ class Stack:
         factors = [multiplier(schedule, step + ahead, total) for ahead in range(count)]
         return self._lr_K1.new_tensor(factors)[:, None, None]
 
-    def _columns_to_keep(self, min_lanes: int) -> list[int]:
-        if not self._network.separable:
+    def _columns_to_keep(self, min_lanes: int, always: bool) -> list[int]:
+        if not (self._network.separable or always):
             return list(range(len(self.lanes)))
         living = [column for column, lane in enumerate(self.lanes) if lane in self.alive]
         rest = [column for column, lane in enumerate(self.lanes) if lane not in self.alive]

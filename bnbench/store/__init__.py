@@ -3,14 +3,16 @@
 from bnbench.store.access import check_name, check_place, check_writable
 from bnbench.store.checkpoints import (
     Checkpoint,
+    checkpoint_content,
     current_version,
     list_checkpoints,
+    put_checkpoint,
     read_checkpoint,
     remove_checkpoint,
     unfitness,
 )
 from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
-from bnbench.store.columns import FAILURES, HELD_BACK, METRICS, OUTCOME, PROBES, RESULTS, Status
+from bnbench.store.columns import FAILURES, HELD_BACK, METRICS, OUTCOME, PROBES, RESULTS, STOPPED, Status
 from bnbench.store.data_versions import data_versions
 from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
@@ -24,7 +26,7 @@ from bnbench.store.merging import merge_sweeps
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.renaming import rename_sweep
 from bnbench.store.result_index import Found, ResultIndex
-from bnbench.store.results import differing_results
+from bnbench.store.results import differing_results, is_over
 from bnbench.store.segment import Segment, log_file, spec_file
 from bnbench.store.silence import silences
 from bnbench.store.single_runs import SingleRun, load_single_runs
@@ -43,6 +45,7 @@ __all__ = [
     "OUTCOME",
     "PROBES",
     "RESULTS",
+    "STOPPED",
     "TRASH",
     "Checkpoint",
     "Found",
@@ -66,6 +69,7 @@ __all__ = [
     "check_weights_place",
     "check_writable",
     "checked_rows",
+    "checkpoint_content",
     "content",
     "current_version",
     "data_versions",
@@ -76,6 +80,7 @@ __all__ = [
     "foreign",
     "foreign_folders",
     "is_locked",
+    "is_over",
     "is_sweep",
     "join",
     "list_checkpoints",
@@ -90,6 +95,7 @@ __all__ = [
     "merge_sweeps",
     "merged_in_words",
     "pulses",
+    "put_checkpoint",
     "put_down",
     "rank",
     "read_checkpoint",

@@ -6,11 +6,15 @@ import re
 from typing import Literal
 
 Status = Literal[
-    "planned", "running", "completed", "diverged", "failed", "out_of_memory", "timed_out", "impossible", "interrupted"
-]
+    "planned", "running", "completed", "diverged", "stopped", "failed", "out_of_memory", "timed_out", "impossible",
+    "interrupted"
+]  # fmt: skip
 
 RESULTS: frozenset[str] = frozenset({"completed", "diverged"})
 """Statuses that are a result: such a run is never trained again by a sweep."""
+
+STOPPED = "stopped"
+"""The status of a run that ended on purpose before its last epoch: at a rung of successive halving. It may go on."""
 
 HELD_BACK: frozenset[str] = frozenset({"failed", "out_of_memory", "timed_out"})
 """Statuses of runs that came to an end of their own without a result: such a run is trained again only if asked to."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bnbench.store.checkpoints import CHECKPOINTS
 from bnbench.store.files import naming, sync_folder
 from bnbench.store.lock import writing
 from bnbench.store.segment import FOLDER, LOGS, ROWS, SPECS
@@ -83,9 +84,12 @@ class Watcher:
 
     def _files(self) -> Iterator[Piece]:
         """The new or changed whole files; temporary ones are hidden."""
-        for part in (SPECS, LOGS, WEIGHTS):
+        for part in (SPECS, LOGS, WEIGHTS, CHECKPOINTS):
             for path in sorted((self.folder / part).glob("[!.]*")):
-                status = path.stat()
+                try:
+                    status = path.stat()
+                except FileNotFoundError:  # a checkpoint goes when its runs have ended
+                    continue
                 version = status.st_mtime_ns, status.st_ino
                 if self._seen.get(path) != version:
                     self._seen[path] = version
@@ -116,7 +120,7 @@ def put_down(folder: Path, growth: Sequence[Piece]) -> None:
             coming = path.with_name(f".{path.name}.coming.tmp")
             _write(coming, piece)
             if piece.is_last:
-                if piece.part == WEIGHTS:
+                if piece.part in (WEIGHTS, CHECKPOINTS):
                     check_weights_place(path)
                 share(coming, replaced=path)
                 coming.replace(path)

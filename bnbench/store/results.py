@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bnbench.store.columns import OUTCOME, OUTCOME_TEXTS
+from bnbench.store.columns import OUTCOME, OUTCOME_TEXTS, RESULTS, STOPPED
 
 _CIRCUMSTANCES = frozenset({*OUTCOME_TEXTS, "lanes", "seconds"})
 
 RESULT = ("status", *(column for column in OUTCOME if column not in _CIRCUMSTANCES))
 """Columns of a result; the others say when, where and how long."""
+
+
+def is_over(row: Mapping[str, str], until: int | None) -> bool:
+    """True for the row of a run with a result, or that has stopped after so many epochs or later, if they are given."""
+    if row["status"] == STOPPED:
+        return until is not None and float(row["epochs_done"] or 0) >= until
+    return row["status"] in RESULTS
 
 
 def differing_results(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:

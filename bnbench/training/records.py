@@ -85,12 +85,13 @@ class Outcome:
     """The end of a run; what it leaves empty was not reached.
 
     Attributes:
+        status: ``stopped`` is a run that made all steps that it was to make for now, and was not tested.
         diverged_step: the first step, counted from 1, whose loss was not finite or too large.
         best_val_accuracy: over all evaluations.
         parameters: number of trained parameters.
     """
 
-    status: Literal["completed", "diverged"]
+    status: Literal["completed", "diverged", "stopped"]
     steps_done: int
     epochs_done: float
     examples_done: int
@@ -141,10 +142,11 @@ def end_of_run(
         classes: of its data.
         parameters: number of trained ones.
         diverged_step: see :class:`Outcome`.
-        final: the last evaluation, and ``test`` loss and accuracy, of a run that did not diverge.
+        final: the last evaluation of a run that did not diverge.
+        test: loss and accuracy; without them, a run that did not diverge has stopped.
     """
     return Outcome(
-        status="completed" if diverged_step is None else "diverged",
+        status="diverged" if diverged_step is not None else "stopped" if test is None else "completed",
         steps_done=done.steps,
         epochs_done=done.steps / done.per_epoch,
         examples_done=done.examples,

@@ -34,11 +34,13 @@ class Snapshot:
         step: how many steps were made.
         columns: for each column of a stack the index of its run, -1 where that has ended; of one run [0].
         state: all else.
+        is_part: True if some runs that were living do not go on.
     """
 
     step: int
     columns: Sequence[int]
     state: State
+    is_part: bool = False
 
 
 class Checkpoints(Protocol):
@@ -54,6 +56,10 @@ class Checkpoints(Protocol):
         """Training has paused, and goes on after this call; ``take`` raises :class:`Unsteady` as it cannot be saved."""
         ...
 
+    def at_stop(self, take: Callable[[], Snapshot]) -> None:
+        """Training has stopped before its end, and may go on in another process; ``take`` as for :meth:`at_pause`."""
+        ...
+
 
 @dataclass(frozen=True)
 class Saving:
@@ -62,10 +68,12 @@ class Saving:
     Attributes:
         keep: takes each network once it is tested, before the outcome.
         checkpoints: takes the state of training at pauses; training does not depend on it.
+        until: stop after so many epochs, where there is an evaluation; None trains to the end.
     """
 
     keep: Keep | None = None
     checkpoints: Checkpoints | None = None
+    until: int | None = None
 
     @property
     def snapshot(self) -> Snapshot | None:

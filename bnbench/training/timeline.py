@@ -30,6 +30,13 @@ class Timeline:
         """The step of the next evaluation."""
         return min(self.total, step + self.interval)
 
+    def goal(self, epochs: int | None) -> int:
+        """The step at which training stops, at the end of so many epochs, if they are given: there is an evaluation."""
+        if epochs is None or epochs * self.per_epoch >= self.total:
+            return self.total
+        assert epochs * self.per_epoch % self.interval == 0, "whoever stops a run has checked that"
+        return epochs * self.per_epoch
+
     def is_probed(self, step: int) -> bool:
         """True if probes measure before a step; they do at the end of the run as well."""
         return step % self.probe_interval == 0

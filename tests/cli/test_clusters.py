@@ -119,6 +119,22 @@ def test_the_tables_are_those_of_this_machine(program: Program, where: str) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("where", WHERE)
+def test_trials_go_on_from_rung_to_rung(program: Program, where: str) -> None:
+    """The checkpoints of a rung come here with its rows, and go with the runs to whoever trains the next one."""
+    words = ("model=mlp", "model.width=8", "lr=tag(log,interval(0.01,1))", "norm=none,batch", "seed=0,1", "epochs=4")
+    search = ("--search", "random", "--trials", "4", "--halving", "2")
+    assert program("sweep", "--name", "here", *search, *words, "--launcher", "inline").code == 0
+    said = program("sweep", "--name", "there", *search, *words, *WHERE[where])
+    assert said.code == 0 and "4 completed, 12 stopped" in said.out, said
+    assert numbers("there") == numbers("here") and metrics("there") == metrics("here")
+    assert rows("there", "rungs") == rows("here", "rungs") and len(rows("here", "rungs")) == 6
+    completed = [row["run_id"] for row in rows("there") if row["status"] == "completed"]
+    assert all("went on from step" in Path(f"results/there/logs/{name}.log").read_text() for name in completed)
+    assert not Path("results/there/checkpoints").exists() or not list(Path("results/there/checkpoints").iterdir())
+
+
+@pytest.mark.slow
 def test_the_runs_of_a_lost_machine_are_trained_elsewhere(program: Program, cluster: Any) -> None:
     nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
     assert program("sweep", "--name", "here", *LONG, "--launcher", "inline").code == 0

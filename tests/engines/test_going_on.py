@@ -96,18 +96,21 @@ class Shelf:
         if taken.step == self._step:
             self.content = encode(dataclasses.asdict(taken))
 
+    def at_stop(self, take: Callable[[], Snapshot]) -> None:
+        self.content = encode(dataclasses.asdict(take()))
+
 
 def records_of(
     engine: str, specs: Sequence[RunSpec], data: Data | Sequence[Data], shelf: Shelf | None,
-    parts: Components | None = None,
+    parts: Components | None = None, until: int | None = None,
 ) -> Iterator[tuple[RunSpec, Record]]:  # fmt: skip
     data = [data] * len(specs) if isinstance(data, Data) else data
     networks = [(parts or components()).build(spec, split) for spec, split in zip(specs, data, strict=True)]
-    saving = Saving(checkpoints=shelf)
+    saving = Saving(checkpoints=shelf, until=until)
     if engine == "reference":
         yield from ((specs[0], record) for record in train(specs[0], networks[0], data[0], None, saving))
         return
-    options = StackOptions(native=engine == "native")
+    options = StackOptions(native=engine == "native", wide=True if engine == "wide" else None)
     for records in train_stack(specs, networks, data, options=options, saving=saving):
         yield from ((specs[lane], record) for lane, record in records)
 
@@ -211,6 +214,61 @@ def test_a_single_run_of_a_stack_goes_on(engine: str):
     spec = make_spec(*USUAL, "norm=batch")
     data = small(load_data(spec), 64)
     same(in_two_parts(engine, [spec], data, 6), list(records_of(engine, [spec], data, None)))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("setting", ["momentum", "adam", "frozen before the pause", "augmented", "recomputed"])
+@pytest.mark.usefixtures("compiled")
+def test_runs_stop_after_some_epochs_and_some_of_them_go_on(engine: str, setting: str):
+    """Three rungs of one, two and three epochs, with all lanes, two, and the last one: each is as if it were alone."""
+    spec = make_spec(*USUAL, *SETTINGS[setting])
+    data = small(load_data(spec), 64)
+    specs = lanes(spec)[:1] if engine == "reference" else lanes(spec)
+    told: Found = []
+    kept, runs, snapshot = specs, specs, None
+    for until, dropped in ((1, 1), (2, 1), (None, 0)):
+        shelf = Shelf(snapshot=snapshot)
+        told += records_of(engine, kept, data, shelf, until=until)
+        ends = [record for _, record in told[-len(kept) :]]
+        status = "completed" if until is None else "stopped"
+        assert [end.status for end in ends if isinstance(end, Outcome)] == [status] * len(kept)
+        if until is not None:
+            again = Shelf(snapshot=_of(shelf, range(len(kept))))
+            same([*records_of(engine, kept, data, again, until=until)], told[-len(kept) :])  # nothing is left to do
+            assert all((end.steps_done, end.epochs_done, end.test_loss) == (4 * until, until, None) for end in ends)
+            runs = kept[dropped:] or kept
+            snapshot, kept = _of(shelf, [kept.index(one) for one in runs]), runs
+    whole = [*records_of(engine, specs, data, None)]
+    for one in specs:
+        expected = [record for its, record in whole if its == one]
+        ours = [record for its, record in told if its == one and getattr(record, "status", "") != "stopped"]
+        assert ours == expected[: len(ours)] and (one not in kept or ours == expected)
+
+
+def test_runs_go_on_alone_from_lanes_beside_each_other():
+    """As on a GPU, where stacks lose no lanes otherwise: rounded as in a smaller stack."""
+    words = ("model=cnn", "batch_size=16", "epochs=2", "norm=batch", "optim.momentum=0.9")
+    spec = make_spec(*words)
+    data = small(load_data(spec), 64)
+    specs, shelf = lanes(spec, 5), Shelf()
+    whole = list(records_of("wide", specs, data, None))
+    told = list(records_of("wide", specs, data, shelf, until=1))
+    told += records_of("wide", specs[2:4], data, Shelf(snapshot=_of(shelf, [2, 3])))
+    for one in specs[2:4]:
+        ours, expected = (
+            [record for its, record in found if its == one and getattr(record, "status", "") != "stopped"]
+            for found in (told, whole)
+        )
+        assert len(ours) == len(expected) == 3 and ours[0] == expected[0]
+        for mine, its in zip(ours, expected, strict=True):
+            assert (mine.train_loss, mine.val_loss) == pytest.approx((its.train_loss, its.val_loss), rel=1e-4)
+
+
+def _of(shelf: Shelf, runs: Sequence[int]) -> Snapshot:
+    """The snapshot on a shelf, with some of its runs alone."""
+    taken = Snapshot(**decode(shelf.content))
+    columns = [runs.index(run) if run in runs else -1 for run in taken.columns]
+    return dataclasses.replace(taken, columns=columns, is_part=len(runs) < sum(run >= 0 for run in taken.columns))
 
 
 @pytest.fixture

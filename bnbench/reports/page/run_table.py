@@ -26,7 +26,7 @@ Command = Callable[[str, str, bool], str]
 """The command that trains a run again, by its sweep, its id, and whether it has code of a plugin."""
 ACCURACIES = {"val_accuracy": "val %", "test_accuracy": "test %"}
 OUTCOMES = {"diverged_step": "diverged at", "steps_done": "steps", "seconds": "seconds"}
-UNFINISHED = ("running", "planned", "failed", "out_of_memory", "timed_out", "impossible", "interrupted")
+UNFINISHED = ("running", "planned", "stopped", "failed", "out_of_memory", "timed_out", "impossible", "interrupted")
 
 
 @dataclass(frozen=True)
