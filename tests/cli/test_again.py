@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program
-from tests.products import crossing, whole
+from tests.products import long, whole
 
 SMALL = ("model=mlp", "model.width=8", "model.depth=1", "batch_size=256")
 PLUGIN = """
@@ -64,10 +64,7 @@ def statuses(folder: Path) -> dict[str, int]:
     ("case", "jobs"),
     [
         *((case, ("--jobs", "2")) for case in CASES),
-        *(
-            pytest.param(case, ("--launcher", "inline"), marks=() if case in ("success", "failure") else crossing)
-            for case in CASES
-        ),
+        *(pytest.param(case, ("--launcher", "inline"), marks=() if case == "success" else long) for case in CASES),
         *(
             pytest.param(case, jobs, marks=() if case == "failure" else whole)
             for case in CASES

@@ -37,7 +37,6 @@ def big_sweep() -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, metrics.assign(examples=64 * step, val_accuracy=random.random(len(step)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lr", ["best", "all"])
 def test_half_a_million_evaluations(lr: str) -> None:
     runs, metrics = big_sweep()
@@ -77,7 +76,6 @@ def slowness() -> float:
     return max(1.0, loop_seconds() / TABLE["loop"])
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is another one elsewhere")
 @pytest.mark.parametrize(
     ("words", "most_seconds", "most_kilobytes"),

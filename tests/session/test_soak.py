@@ -15,12 +15,12 @@ from benchmarks.soak.watcher import Watcher
 from bnbench import store
 from bnbench.spec import run_id
 from tests import warm
+from tests.products import long
 from tests.store.sweeps import make_spec, train
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to find processes in")
-@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "stacks"])
+@pytest.mark.parametrize("is_alone", [pytest.param(True, id="alone"), pytest.param(False, id="stacks", marks=long)])
 def test_a_sweep_that_is_killed_at_random_moments_is_the_one_that_was_not(
     tmp_path: Path, compiled: None, monkeypatch: pytest.MonkeyPatch, is_alone: bool
 ):
