@@ -63,7 +63,7 @@ def statuses(folder: Path) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("case", "jobs"),
     [
-        *((case, ("--jobs", "2")) for case in CASES),
+        *(pytest.param(case, ("--jobs", "2"), marks=long if "divergence" in case else ()) for case in CASES),
         *(pytest.param(case, ("--launcher", "inline"), marks=() if case == "success" else long) for case in CASES),
         *(
             pytest.param(case, jobs, marks=() if case == "failure" else whole)

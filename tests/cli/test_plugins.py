@@ -139,7 +139,10 @@ NORMS = {"helped": Helped}
 """
 
 
-@pytest.mark.parametrize("launcher", [("--launcher", "inline"), ("--jobs", "2")], ids=["inline", "workers"])
+@pytest.mark.parametrize(
+    "launcher",
+    [pytest.param(("--launcher", "inline"), id="inline", marks=long), pytest.param(("--jobs", "2"), id="workers")],
+)
 def test_what_is_beside_a_plugin_is_imported_in_every_process(program: Program, tmp_path: Path, launcher):
     """Also from another folder, and what was trained with another helper is not finished."""
     (tmp_path / "code").mkdir()

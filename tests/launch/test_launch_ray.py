@@ -29,7 +29,6 @@ INTERRUPTED = """
 from pathlib import Path
 from tests.launch import tasks
 from tests.launch.conftest import opened
-from tests.products import long
 import sys
 try:
     with opened("ray", Path(sys.argv[1])) as site:

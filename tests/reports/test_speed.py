@@ -17,6 +17,7 @@ from bnbench.reports import report
 from bnbench.store.columns import IDENTITY, METRICS, OUTCOME, SPEC
 from bnbench.store.files import RowAppender
 from tests.budget import TABLE, loop_seconds
+from tests.products import long
 
 NORMS = ["none", "batch", "group", "layer", "instance"]
 
@@ -81,10 +82,10 @@ def slowness() -> float:
     ("words", "most_seconds", "most_kilobytes"),
     [
         (["report", "big", "--baseline", "norm=none"], 5.0, 1.0e6),
-        (["report", "big", "--baseline", "norm=none", "--out", "big.html"], 20.0, 1.5e6),
         (["ls", "big"], 1.5, 1.0e6),
+        pytest.param(["report", "big", "--baseline", "norm=none", "--out", "big.html"], 20.0, 1.5e6, marks=long),
     ],
-    ids=["terminal", "page", "ls"],
+    ids=["terminal", "ls", "page"],
 )
 def test_a_command_takes_seconds_and_little_memory(
     big: Path, words: list[str], most_seconds: float, most_kilobytes: float

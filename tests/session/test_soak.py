@@ -19,8 +19,9 @@ from tests.products import long
 from tests.store.sweeps import make_spec, train
 
 
+@long
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to find processes in")
-@pytest.mark.parametrize("is_alone", [pytest.param(True, id="alone"), pytest.param(False, id="stacks", marks=long)])
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "stacks"])
 def test_a_sweep_that_is_killed_at_random_moments_is_the_one_that_was_not(
     tmp_path: Path, compiled: None, monkeypatch: pytest.MonkeyPatch, is_alone: bool
 ):
