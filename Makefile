@@ -10,21 +10,21 @@ QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py te
 # what people read: documents, help texts, messages and docstrings; tests hold wrong words on purpose
 SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 
-.PHONY: demo test quick crossings whole lint schema bench calibration reference atlas soak picture clean
+.PHONY: demo test quick long whole lint schema bench calibration reference atlas soak picture clean
 
 demo: $(VENV)/installed  ## train a small-batch ablation on digits and print its tables; the last line names their page
 	$(BIN)/bnbench sweep --name demo '$(subst $(space),' ',$(SWEEP))'
 	$(BIN)/bnbench report demo --baseline norm=none --target 90%
 	$(BIN)/bnbench report demo --baseline norm=none --target 90% --out results/demo-report.html
 
-test: $(VENV)/installed-dev  ## run all tests
+test: $(VENV)/installed-dev  ## run the tests that prove every behaviour once, in ten minutes of two quiet cores
 	$(BIN)/pytest -n 2 --dist worksteal --budget
 
 quick: $(VENV)/installed-dev  ## the part of the tests that other Pythons are held to, in minutes; VENV and PYTHON say which
 	$(BIN)/pytest -n 2 --dist worksteal $(QUICK_TESTS)
 
-crossings: $(VENV)/installed-dev  ## run the tests that try settings in other company than `make test`
-	$(BIN)/pytest -n 2 --dist worksteal --whole -m crossing
+long: $(VENV)/installed-dev  ## run what is left of the tests: walks from end to end, and further members of a kind
+	$(BIN)/pytest -n 2 --dist worksteal --budget --long
 
 whole: $(VENV)/installed-dev  ## run all tests, with all norms in all networks, and the largest for 20 steps
 	$(BIN)/pytest -n 2 --dist worksteal --whole

@@ -1,4 +1,4 @@
-"""CPU seconds of the tests by folder, held to those of budget.toml by ``pytest --budget``, as ``make test`` does."""
+"""CPU seconds of the tests by folder, held to those of budget.toml by ``pytest --budget``, as both tiers are."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def overruns(tests: Mapping[str, float], budgets: Mapping[str, float], tolerance
 class Budget:
     """Adds up what each test took in its worker, and fails a session in which a folder took too much."""
 
-    def __init__(self) -> None:
+    def __init__(self, tier: str) -> None:
+        self.budgets = TABLE[tier]
         self.before, self.loop, self.problems = 0.0, loop_seconds(), list[str]()
         self.tests: Counter[str] = Counter()
 
@@ -91,7 +92,7 @@ class Budget:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         slower = max(1.0, self.loop / TABLE["loop"], loop_seconds() / TABLE["loop"])
-        self.problems = overruns(self.tests, TABLE["seconds"], slower * TABLE["tolerance"])
+        self.problems = overruns(self.tests, self.budgets, slower * TABLE["tolerance"])
         if self.problems and not session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -34,21 +34,28 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--whole", action="store_true", help="all norms with all models, the largest for more steps, and crossings"
+        "--whole", action="store_true", help="all tests, with all norms in all models, and the largest for more steps"
     )
+    parser.addoption("--long", action="store_true", help="the tests that are marked long, and no others")
     parser.addoption("--budget", action="store_true", help="fail where tests take more CPU time than budget.toml says")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--budget"):
-        config.pluginmanager.register(Budget())
+        config.pluginmanager.register(Budget("long" if config.getoption("--long") else "seconds"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--whole"):
-        longer = [item for item in items if any(map(item.get_closest_marker, ("whole", "crossing")))]
-        config.hook.pytest_deselected(items=longer)
-        items[:] = [item for item in items if item not in longer]
+    """Choose the tests of one tier: ``make test``, ``make long``, or all of ``make whole``."""
+    if config.getoption("--whole"):
+        return
+    long = bool(config.getoption("--long"))
+    chosen, others = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        of_tier = (item.get_closest_marker("long") is not None) == long and item.get_closest_marker("whole") is None
+        (chosen if of_tier else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = chosen
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,7 +6,7 @@ than the mechanism by which it acts, so the other norms with deep networks are f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -27,8 +27,8 @@ SHALLOW = ("mlp", "cnn")
 BETWEEN = ("resnet32", "resnet44", "resnet56")
 """They differ in depth alone from ResNets that are tried."""
 whole = pytest.mark.whole
-crossing = pytest.mark.crossing
-"""For tests whose settings are each tried by another one, in other company."""
+long = pytest.mark.long
+"""For walks from end to end, and for settings that other tests try alone or in other company: ``make long``."""
 
 
 def is_tried(model: str, norm: str) -> bool:
@@ -36,9 +36,15 @@ def is_tried(model: str, norm: str) -> bool:
     return model in SHALLOW or (norm in MECHANISMS and model not in BETWEEN)
 
 
-def products(models: Iterable[str], norms: Iterable[str] = NORMS) -> list[ParameterSet]:
-    """Pairs of a model and a norm; those that only ``--whole`` tries are marked."""
+def products(
+    models: Iterable[str], norms: Iterable[str] = NORMS, deep: Collection[str] = MECHANISMS
+) -> list[ParameterSet]:
+    """Pairs of a model and a norm; those of ``--whole`` are marked, and of deep networks all but some norms as long."""
+
+    def marks(model: str, norm: str) -> tuple[pytest.MarkDecorator, ...]:
+        if not is_tried(model, norm):
+            return (whole,)
+        return () if model in SHALLOW or norm in deep else (long,)
+
     norms = list(norms)
-    return [
-        pytest.param(model, norm, marks=() if is_tried(model, norm) else whole) for model in models for norm in norms
-    ]
+    return [pytest.param(model, norm, marks=marks(model, norm)) for model in models for norm in norms]

@@ -16,6 +16,7 @@ from bnbench.config import compose_request
 from bnbench.native import c_compiler
 from bnbench.native.structures import CONVOLUTION, NORM, Layer, Shape
 from bnbench.norms import NORMS
+from tests.products import long
 
 
 @pytest.mark.parametrize("peer", [plain, in_memory])
@@ -79,6 +80,7 @@ def test_the_table_has_ratios_and_their_mean():
     assert "**20.0x** (at least 25x: NO)" in text
 
 
+@long
 @pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 def test_the_layers_of_a_compiled_step_add_up(capsys: pytest.CaptureFixture[str]):
     layers.main(["model=cnn", "batch_size=4"], lanes=2, steps=2, rounds=2)

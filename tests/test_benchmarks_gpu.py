@@ -14,6 +14,7 @@ from benchmarks.gpu.correctness import correctness
 from benchmarks.gpu.rows import Rows
 from benchmarks.measure import ROOT
 from tests import warm
+from tests.products import long
 
 CPU = torch.device("cpu")
 
@@ -32,6 +33,7 @@ def test_the_engines_agree():
         assert isinstance(apart, float) and apart < (1e-9 if row["precision"] == "fp64" else 1e-3)
 
 
+@long
 def test_a_table_and_json_for_each_part(tmp_path: Path):
     told = tmp_path / "gpu.json"
     parts = ("machine", "forms", "sweeps", "kernels", "sharing")

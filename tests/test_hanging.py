@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.products import long
+
 TESTS = """
 import threading
 
@@ -20,6 +22,7 @@ def test_behind_it():
 SETTINGS = Path(__file__).parents[1] / "pyproject.toml"
 
 
+@long
 def test_a_test_that_hangs_is_ended_and_the_others_go_on(tmp_path: Path):
     (tmp_path / "test_both.py").write_text(TESTS)
     words = ["-c", SETTINGS, "--rootdir", tmp_path, "-p", "no:cacheprovider", "-n", "1", "-o", "faulthandler_timeout=2"]

@@ -14,6 +14,7 @@ from bnbench.errors import InvalidRequest
 from bnbench.reports import Document, report
 from bnbench.reports.figure_display import FigureDisplay
 from tests.page.example import make_report, make_runs
+from tests.products import long
 
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "first_ablation.ipynb"
 
@@ -24,7 +25,7 @@ def shown(cell: Any, kind: str) -> str:
     return "\n".join("".join(text) for text in texts)
 
 
-@pytest.mark.slow
+@long
 def test_the_notebook_runs(tmp_path: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()

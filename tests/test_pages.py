@@ -16,6 +16,7 @@ from bnbench.figures import reasons
 from bnbench.launch import LAUNCHERS, described_settings
 from tests import warm
 from tests.conftest import Program
+from tests.products import long
 
 DOCS = Path(__file__).parents[1] / "docs"
 README = DOCS.parent / "README.md"
@@ -57,7 +58,7 @@ def small(program: Program, trained: Path, tmp_path: Path) -> Program:
     return program
 
 
-@pytest.mark.slow
+@long
 def test_the_tutorial(program: Program) -> None:
     said = carried_out(program, "tutorial")
     trained, report, verdict = said[2], said[3], said[-1]
@@ -102,7 +103,7 @@ def here(words: list[str]) -> list[str]:
     return [*others, "launcher.cluster=local", "--jobs", "2"]
 
 
-@pytest.mark.slow
+@long
 def test_the_page_on_clusters(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its commands are those of this machine, but for Slurm, in whose place there are processes."""
     pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray]'")
@@ -166,7 +167,7 @@ def test_the_paper_of_the_page_on_reports(small: Program) -> None:
     assert done.returncode == 0 and "LaTeX Error" not in done.stdout, done.stdout[-2000:]
 
 
-@pytest.mark.slow
+@long
 def test_the_page_on_comparisons(program: Program) -> None:
     """The first command is the README's, and tried as such; the example reads the results of the second one."""
     (norm,) = [code for code in re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S) if "NORMS" in code]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.products import long
+
 DOCS = Path(__file__).parents[1] / "docs"
 NUMBER = r"[-+]?\d+(?:\.\d+)?"
 
@@ -36,7 +38,7 @@ def test_the_page_is_drawn_as_the_program_says_and_small_enough_for_a_readme(pic
     assert (int.from_bytes(content[16:20]), int.from_bytes(content[20:24])) == picture.PAGE_SIZE
 
 
-@pytest.mark.slow
+@long
 def test_the_picture_is_what_the_commands_print(picture, tmp_path: Path):
     """All words and, as rounding is another on other processors, numbers within a deviation or a percent."""
     shown, printed = picture.text(picture.PICTURE.read_text()), picture.text(picture.drawn(picture.trained(tmp_path)))

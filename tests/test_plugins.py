@@ -11,6 +11,7 @@ from bnbench.config import Composer, compose_request, entries
 from bnbench.plugins import known_components
 from tests import warm
 from tests.config.test_config_plugins import GOOD
+from tests.products import long
 
 COUNTED = """
 import importlib
@@ -104,7 +105,7 @@ print(bnbench.sweep("norm=mine,batch", "model=mlp", "model.width=8", "epochs=1",
 """
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [pytest.param(1, marks=long), 2])
 def test_python_executes_no_plugin_either(tmp_path: Path, jobs: int):
     """A script has no guard against being imported again, and its process never sees the file executed."""
     lines = "import os, __main__\nassert not hasattr(__main__, 'bnbench')\n"

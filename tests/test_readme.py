@@ -2,14 +2,17 @@
 
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+import bnbench
 from tests import warm
 from tests.cli.finished import finish, make_spec
 from tests.conftest import Program
+from tests.products import long
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -26,15 +29,25 @@ LOOKING = ("ls", "show", "diff", "rm", "rename", "merge", "tag", "export")
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.S)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_command(program: Program, tmp_path: Path, command: str):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
+    """A sweep to report on."""
+    small = ("model=mlp", "norm=none,batch,group", "batch_size=32,64", "lr=0.01,0.1", "epochs=1")
+    results = tmp_path_factory.mktemp("trained")
+    bnbench.sweep(*small, name="small", launcher="inline", results=results)
+    return results / "small"
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(one, marks=long if one.startswith("bnbench compare") else ()) for one in COMMANDS]
+)
+def test_command(program: Program, trained: Path, tmp_path: Path, command: str):
     _, *words = shlex.split(command.split("#")[0])
     (tmp_path / "my_norms.py").write_text(next(text for text in PROGRAMS if "NORMS" in text))
     if words[0] in ("sweep", "compare"):
         words = [*words, "--dry-run"]
     if words[0] == "report":
-        small = ("model=mlp", "norm=none,batch,group", "batch_size=32,64", "lr=0.01,0.1", "epochs=1")
-        assert program("sweep", "--name", words[1], "--launcher", "inline", *small).code == 0
+        shutil.copytree(trained, Path("results") / words[1])
     if words[0] in LOOKING:
         for name, seeds in (("small", range(4)), ("more", range(3, 6))):
             finish(Path("results") / name, [make_spec(seed, norm) for norm in ("none", "batch") for seed in seeds])

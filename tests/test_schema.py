@@ -15,6 +15,7 @@ from bnbench.schema.fields import option_types
 from bnbench.schema_writer import current
 from bnbench.spec import run_id, stack_key
 from bnbench.store.segment import write_specs
+from tests.products import long
 
 
 def test_the_shipped_schema_is_what_the_code_says():
@@ -31,7 +32,9 @@ def part(group, name):
     return make_part(group, name, {option: convert(types[option], value) for option, value in options.items()})
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet20", "torchvision"])
+@pytest.mark.parametrize(
+    "model", ["mlp", "torchvision", pytest.param("cnn", marks=long), pytest.param("resnet20", marks=long)]
+)
 def test_runs_are_those_of_hydra_and_the_signatures(tmp_path, model):
     """Identity: byte by byte the same spec files and run ids as from conf/ and the live classes."""
     request = compose_request(["norm=glob(*)", f"model={model}"], Known())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program
-from tests.products import crossing, whole
+from tests.products import long, whole
 
 SMALL = ("model=mlp", "model.width=8", "model.depth=1", "batch_size=256")
 PLUGIN = """
@@ -63,11 +63,8 @@ def statuses(folder: Path) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("case", "jobs"),
     [
-        *((case, ("--jobs", "2")) for case in CASES),
-        *(
-            pytest.param(case, ("--launcher", "inline"), marks=() if case in ("success", "failure") else crossing)
-            for case in CASES
-        ),
+        *(pytest.param(case, ("--jobs", "2"), marks=long if "divergence" in case else ()) for case in CASES),
+        *(pytest.param(case, ("--launcher", "inline"), marks=() if case == "success" else long) for case in CASES),
         *(
             pytest.param(case, jobs, marks=() if case == "failure" else whole)
             for case in CASES

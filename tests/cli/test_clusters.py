@@ -19,6 +19,7 @@ import pytest
 from tests.conftest import Program
 from tests.launch.test_launch_ray import named_here
 from tests.launch.test_launch_slurm import tree
+from tests.products import long
 
 pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray]'")
 pytest.importorskip("submitit", reason="it is not installed: pip install 'bnbench[slurm]'")
@@ -26,6 +27,7 @@ pytest.importorskip("submitit", reason="it is not installed: pip install 'bnbenc
 SMALL = ("model=mlp", "model.width=8", "norm=none,batch", "batch_size=32", "lr=0.1", "seed=0,1", "epochs=2")
 LONG = ("model=mlp", "model.width=8", "norm=none,batch", "seed=0,1", "epochs=400", "evaluate.every=20")
 SLURM = ("--launcher", "slurm", "launcher.cluster=local", "--jobs", "2")
+ON_SLURM = ["slurm", pytest.param("ray", marks=long)]
 WHERE = {"ray": ("--launcher", "ray", "--jobs", "2"), "slurm": SLURM}
 PLUGIN = """
 import HELPER
@@ -104,7 +106,6 @@ def in_mid_sweep(sweep: str, act: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("where", WHERE)
 def test_the_tables_are_those_of_this_machine(program: Program, where: str) -> None:
     words = (*SMALL, "probes=[gradient_flow]", "--save-weights")
@@ -118,7 +119,7 @@ def test_the_tables_are_those_of_this_machine(program: Program, where: str) -> N
     assert not Path("results/there/.jobs").exists()
 
 
-@pytest.mark.slow
+@long
 @pytest.mark.parametrize("where", WHERE)
 def test_trials_go_on_from_rung_to_rung(program: Program, where: str) -> None:
     """The checkpoints of a rung come here with its rows, and go with the runs to whoever trains the next one."""
@@ -134,7 +135,7 @@ def test_trials_go_on_from_rung_to_rung(program: Program, where: str) -> None:
     assert not Path("results/there/checkpoints").exists() or not list(Path("results/there/checkpoints").iterdir())
 
 
-@pytest.mark.slow
+@long
 def test_the_runs_of_a_lost_machine_are_trained_elsewhere(program: Program, cluster: Any) -> None:
     nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
     assert program("sweep", "--name", "here", *LONG, "--launcher", "inline").code == 0
@@ -145,8 +146,7 @@ def test_the_runs_of_a_lost_machine_are_trained_elsewhere(program: Program, clus
     assert numbers("there") == numbers("here") and metrics("there") == metrics("here")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", ON_SLURM)
 def test_a_run_that_kills_its_worker_fails_alone(program: Program, tmp_path: Path, where: str) -> None:
     Path("plugin.py").write_text(DEADLY)
     words = ("norm=deadly", "model=mlp", "model.depth=1", "model.width=8", "steps=20", "epochs=null", "batch_size=16")
@@ -157,7 +157,7 @@ def test_a_run_that_kills_its_worker_fails_alone(program: Program, tmp_path: Pat
     assert "SIGKILL" in status["9"][1] and list(Path("results/s/logs").iterdir())
 
 
-@pytest.mark.slow
+@long
 def test_machines_that_differ_are_refused_by_name(program: Program, cluster: Any, tmp_path: Path) -> None:
     """One node finds another torch, and none of them what the plugin imports, which only this program can."""
     (tmp_path / "there/torch-9.9.dist-info").mkdir(parents=True)
@@ -168,7 +168,7 @@ def test_machines_that_differ_are_refused_by_name(program: Program, cluster: Any
     assert "node " in said.err and not Path("results/s").exists() and "Traceback" not in said.err
 
 
-@pytest.mark.slow
+@long
 def test_a_machine_without_what_a_plugin_imports_is_named(
     program: Program, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,8 +185,7 @@ def test_a_machine_without_what_a_plugin_imports_is_named(
     assert "No module named 'only_this_machine_has_it'" in done.stderr and not Path("results/s").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", ON_SLURM)
 def test_an_interrupted_sweep_leaves_no_process_and_goes_on(program: Program, where: str) -> None:
     words = ("sweep", "--name", "s", *LONG, *WHERE[where])
     with subprocess.Popen(
@@ -210,7 +209,7 @@ def test_an_interrupted_sweep_leaves_no_process_and_goes_on(program: Program, wh
     assert {row["status"] for row in rows("s")} == {"completed"}
 
 
-@pytest.mark.slow
+@long
 def test_a_detached_sweep_is_collected_by_the_same_command(program: Program) -> None:
     words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", *SMALL, *SLURM]
     left = subprocess.run([*words, "--detach"], capture_output=True, text=True, timeout=120, check=False)

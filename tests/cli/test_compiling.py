@@ -19,6 +19,7 @@ from tests import warm
 from tests.cli.test_sweep import rows
 from tests.native.test_compilation import _alive
 from tests.native.test_compilation import program as executable
+from tests.products import long
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 
@@ -105,7 +106,7 @@ class Here:
         return not _alive(self.command)
 
 
-@pytest.mark.parametrize("jobs", ["1 worker", "2 workers"])
+@pytest.mark.parametrize("jobs", [pytest.param("1 worker", marks=long), "2 workers"])
 def test_a_sweep_that_is_over_first_waits_for_nothing(tmp_path: Path, jobs: str):
     here = Here(tmp_path, SLEEPS)
     words = ("sweep", "--name", "s", *SHORT, *(["batch_size=32,64", "--jobs", "2"] if jobs == "2 workers" else []))
@@ -178,14 +179,18 @@ def test_translated_layers_are_compiled_before_workers_need_them(tmp_path: Path)
     here = Here(tmp_path, f'echo "$*" >> {tmp_path}/calls; {QUICK}')
     (tmp_path / "plugin.py").write_text(NORM)
     words = ("--plugin", "plugin.py", "model=cnn", "model.width=2", "model.depth=1", "norm=halving,frn", "seed=0,1")
-    long = ("batch_size=7", "steps=6300", "evaluate.every=100")  # for which torch takes as long as translating is worth
-    _, err = here.run(AT_ONCE, "sweep", "--name", "s", *words, *long)
+    lasting = (
+        "batch_size=7",
+        "steps=6300",
+        "evaluate.every=100",
+    )  # as long as translating is worth
+    _, err = here.run(AT_ONCE, "sweep", "--name", "s", *words, *lasting)
     assert err == "" and set(here.engines()) == {("native", "")}
     calls = (tmp_path / "calls").read_text()
-    _, err = here.run(AT_ONCE, "sweep", "--name", "again", *words, *long)
+    _, err = here.run(AT_ONCE, "sweep", "--name", "again", *words, *lasting)
     assert err == "" and set(here.engines("again")) == {("native", "")}
     assert (tmp_path / "calls").read_text().count("-shared") == calls.count("-shared")
-    lines = here.run(NEVER, "sweep", "--dry-run", *words, *long[1:], "batch_size=9")[0].splitlines()
+    lines = here.run(NEVER, "sweep", "--dry-run", *words, *lasting[1:], "batch_size=9")[0].splitlines()
     assert [line for line in lines if "engine: " in line] == [
         "engine: stacked for 4 runs, up to 2 together (until compiled code is ready)"
     ]

@@ -25,6 +25,7 @@ from bnbench.schema import Known
 from bnbench.spec import run_id
 from bnbench.study.catalog import SCALES
 from tests.conftest import Program, make_spec
+from tests.products import long
 
 PROGRAM = "import sys; sys.argv[0] = 'bnbench'; from bnbench.cli import main; main()"
 """By the name under which a shell knows it."""
@@ -186,8 +187,8 @@ def test_fish(results: Path, line: str, offered: list[str]) -> None:
     [
         ("bnbench sw", "bnbench sweep"),
         ("bnbench sweep norm=batch_i", "bnbench sweep norm=batch_instance"),
-        ("bnbench sweep schedul", "bnbench sweep schedule"),
-        ("bnbench report --baseline=x sec", "bnbench report --baseline=x second"),
+        pytest.param("bnbench sweep schedul", "bnbench sweep schedule", marks=long),
+        pytest.param("bnbench report --baseline=x sec", "bnbench report --baseline=x second", marks=long),
         ("bnbench report --out=x sec", "bnbench report --out=x second"),
         ("true && bnbench report sec", "true && bnbench report second"),
         ("bnbench --results elsewhere report thi", "bnbench --results elsewhere report third"),

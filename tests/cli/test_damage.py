@@ -14,7 +14,7 @@ import yaml
 
 from bnbench.cli import main
 from tests.conftest import Program, Result
-from tests.products import crossing
+from tests.products import long
 
 Change = Callable[[Path], None]
 
@@ -313,7 +313,7 @@ def test_what_is_damaged_is_named(program: Program, results: Path, damage: str):
 
 
 @pytest.mark.parametrize(
-    "damage", [pytest.param(one, marks=() if tried_by_all(one) else crossing) for one in [*REFUSED, *SERIES]]
+    "damage", [pytest.param(one, marks=() if tried_by_all(one) else long) for one in [*REFUSED, *SERIES]]
 )
 def test_what_is_damaged_is_named_by_every_command(program: Program, results: Path, damage: str):
     name, change, says = (REFUSED | SERIES)[damage]

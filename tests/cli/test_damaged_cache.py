@@ -18,7 +18,7 @@ from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program
 from tests.native.test_compilation import forget
 from tests.native.test_compilation import program as executable
-from tests.products import whole
+from tests.products import long, whole
 from tests.test_user_cache import ANOTHER, DAMAGES, Damage, _make_a_folder, _open, _remove, _turn_a_bit, as_root
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
@@ -116,7 +116,9 @@ def test_damaged_files(sweep: Sweeps, damage: Damage):
 
 @pytest.mark.parametrize("change", [lambda path: path.chmod(0o777), pytest.param(
     lambda path: os.chown(path, ANOTHER, ANOTHER), marks=as_root)])  # fmt: skip
-@pytest.mark.parametrize("part", ["cache", "cache/bnbench", "cache/bnbench/native"])
+@pytest.mark.parametrize(
+    "part", [*(pytest.param(part, marks=long) for part in ("cache", "cache/bnbench")), "cache/bnbench/native"]
+)
 def test_folders_that_others_may_write_to(sweep: Sweeps, part: str, change: Damage):
     expected = sweep()
     found = sweep(damage=lambda root: change(root / part))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program
+from tests.products import long
 
 PLUGIN = """
 import os, signal
@@ -42,7 +43,9 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize(
+    "how", ["raises", "is_killed", *(pytest.param(how, marks=long) for how in ("has_no_memory", "leaves"))]
+)
 def test_a_failed_run_has_a_log_and_says_how_to_run_it_again(program: Program, tmp_path: Path, how: str):
     status, error, known = ENDS[how]
     (tmp_path / "my norms.py").write_text(PLUGIN)

@@ -5,11 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bnbench.user_cache import kept_folder
+from tests import warm
 
 PROGRAM = """
 import json, sys
@@ -50,10 +52,13 @@ SLOW = {"torch", "torchvision", "torch._dynamo"}
 SWEEP = ("sweep", "--name", "s", "norm=none,batch", "model=mlp", "dataset=digits", "epochs=1", "seed=0,1")
 
 
-def call(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+Start = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def call(folder: Path, *command: str, start: Start = subprocess.run) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
     words = [sys.executable, *command]
-    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return start(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 INTERRUPTED = """
@@ -173,13 +178,14 @@ def test_no_torch(ends: dict[str, End], code: int, words: str):
 )
 def test_no_torch_for_what_was_asked_before(results: Path, words: tuple[str, ...]):
     """A finished sweep, a plan and a study: what torch has found once is remembered."""
-    loaded(results, *words)
+    first = call(results, "-m", "bnbench", *words, start=warm.run)
+    assert first.returncode == 0, first.stderr
     assert not loaded(results, *words)
 
 
 def test_what_is_remembered_is_the_same(results: Path):
     words = (*SWEEP[:2], "u", "norm=ghost,group,noisy_batch,instance", *SWEEP[4:], "batch_size=2,8", "--dry-run")
-    said = [call(results, "-m", "bnbench", *words) for _ in range(2)]
+    said = [call(results, "-m", "bnbench", *words, start=start) for start in (warm.run, subprocess.run)]
     assert [done.returncode for done in said] == [0, 0]
     plans = [done.stdout.rpartition("estimated time")[0].splitlines() for done in said]
     first, again = ("\n".join(line for line in plan if "elapsed" not in line) for plan in plans)  # of a slow machine

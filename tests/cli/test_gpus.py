@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.null_cuda.runtime import NullCuda
+from tests.products import long
 
 SMALL = ("model=mlp", "model.depth=1", "model.width=8", "steps=6", "device=cuda")
 
@@ -53,6 +54,7 @@ def test_two_gpus_have_a_worker_each(null_cuda: NullCuda, tmp_path: Path) -> Non
     assert found.groupby("device").size().to_dict() == {"cuda:0": 4, "cuda:1": 4}
 
 
+@long
 def test_a_gpu_by_its_index_has_one_worker(null_cuda: NullCuda, tmp_path: Path) -> None:
     done = sweep(null_cuda, tmp_path, *SMALL[:-1], "device=cuda:1", "norm=batch", "seed=range(4)", devices=2)
     assert done.returncode == 0, done.stderr
@@ -72,6 +74,7 @@ def test_a_run_that_spoils_its_process_fails_alone(null_cuda: NullCuda, tmp_path
     assert "Traceback" in (tmp_path / f"results/gpus/logs/{found['run_id'][9]}.log").read_text()
 
 
+@long
 def test_in_the_program_itself_a_spoiled_process_ends_with_one_message(null_cuda: NullCuda, tmp_path: Path) -> None:
     words = (*SMALL, "norm=batch,none", "batch_size=2,4,8", "seed=0,1", "--launcher", "inline")
     done = sweep(null_cuda, tmp_path, *words, assert_after=1000)
@@ -82,7 +85,11 @@ def test_in_the_program_itself_a_spoiled_process_ends_with_one_message(null_cuda
 
 
 @pytest.mark.parametrize(
-    ("limit", "lanes"), [({"memory": 600_000_000}, {2, 4}), ({"capture_memory": 200_000_000}, {1, 2, 4})], ids=str
+    ("limit", "lanes"),
+    [
+        pytest.param({"memory": 600_000_000}, {2, 4}, id="memory"),
+        pytest.param({"capture_memory": 200_000_000}, {1, 2, 4}, id="capture_memory", marks=long),
+    ],
 )
 def test_a_stack_that_memory_does_not_hold_is_halved(
     null_cuda: NullCuda, tmp_path: Path, limit: dict[str, int], lanes: set[int]

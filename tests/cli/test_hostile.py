@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program, Result
+from tests.products import long
 
 LONG, LONGER = "1" * 300, "1" * 5000
 DEPTHS = (50, 400)
@@ -115,7 +116,10 @@ def check_refused(result: Result, here: Path) -> None:
     assert not list(here.iterdir())
 
 
-@pytest.mark.parametrize("command", [("run",), ("sweep", "--name", "s", "--jobs", "1"), ("study", "show", "memory")])
+@pytest.mark.parametrize(
+    "command",
+    [("run",), pytest.param(("sweep", "--name", "s", "--jobs", "1"), marks=long), ("study", "show", "memory")],
+)
 def test_a_setting(program: Program, tmp_path: Path, command: tuple[str, ...]):
     for setting in SETTINGS:
         check_refused(program(*command, *setting.split()), tmp_path)

@@ -22,6 +22,7 @@ from bnbench.plugins import known_components
 from tests import warm
 from tests.cli.misbehaving import ENDING, HANGING, HARMLESS, NORMS, RAISING, WRITING
 from tests.conftest import Program
+from tests.products import long
 
 PLUGIN = Path(__file__).with_name("misbehaving.py")
 SMALL = ("model=mlp", "model.width=8", "model.depth=1", "epochs=1", "batch_size=256")
@@ -62,6 +63,9 @@ def check_all_ended(before: set[int]) -> None:
         time.sleep(0.05)
 
 
+BEARABLE = [norm for norm in NORMS if norm not in HANGING]
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The run of the built-in arm without a plugin."""
@@ -71,13 +75,17 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("place", ["init", "planning", "training"])
-def test_each_arm_bears_what_it_does_alone(tmp_path: Path, alone: dict[str, str], place: str):
-    norms = (
-        ["leaves_0", "exits_0", "segfaults", "interrupts"]
-        if place == "init"
-        else [norm for norm in NORMS if norm not in HANGING]
-    )
+@pytest.mark.parametrize(
+    ("place", "norms"),
+    [
+        ("init", ["leaves_0", "exits_0", "segfaults", "interrupts"]),
+        ("planning", ["leaves_0", "segfaults", "interrupts", "raises", "reads_a_key", "forks", "patches_torch"]),
+        ("training", BEARABLE),
+        pytest.param("planning", BEARABLE, marks=long),
+    ],
+    ids=["init", "planning", "training", "planning_all"],
+)
+def test_each_arm_bears_what_it_does_alone(tmp_path: Path, alone: dict[str, str], place: str, norms: list[str]):
     found = call(
         tmp_path, place, "sweep", "--name", "s", "--plugin", str(PLUGIN), *SMALL, f"norm=batch,none,{','.join(norms)}",
         start=subprocess.run if place == "init" else warm.run,

@@ -29,6 +29,7 @@ from bnbench.study import Place, check_places, load
 from tests import warm
 from tests.cli.test_progress import on_a_terminal, screen
 from tests.conftest import load_data, make_spec
+from tests.products import long
 
 GRID = ("model=mlp", "model.depth=1", "model.width=8", "steps=2", "norm=none,group", "seed=0,1")
 COMMANDS = [("sweep", "--name", "s", *GRID), ("run", "--name", "s", "model=mlp")]
@@ -165,8 +166,7 @@ def test_ctrl_c_in_planning_is_answered_by_every_command(tmp_path: Path, words: 
     assert out.splitlines()[-1] == "interrupted; nothing was trained"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("columns", "start"), [(30, subprocess.Popen), (80, warm.Popen)])
+@pytest.mark.parametrize(("columns", "start"), [(80, warm.Popen), pytest.param(30, subprocess.Popen, marks=long)])
 def test_on_a_terminal_the_steps_are_shown_and_gone_at_the_end(
     tmp_path: Path, columns: int, start: Callable[..., subprocess.Popen[bytes]]
 ):
@@ -182,7 +182,6 @@ def test_on_a_terminal_the_steps_are_shown_and_gone_at_the_end(
     assert b"0/0" not in written
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("after", [b"starting", b"trying", b"dividing"], ids=bytes.decode)
 def test_interrupted_on_a_terminal_before_training(tmp_path: Path, after: bytes):
     (tmp_path / "slow.py").write_text(PLUGIN)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program
+from tests.products import long
 
 PLUGIN = """
 import torch
@@ -104,7 +105,9 @@ def check_told(out: str, batch_size: int) -> None:
     assert planned.count("likely to fail") == len(RAISED)
 
 
-@pytest.mark.parametrize("batch_size", [8, 512], ids=["computed", "shapes_only"])
+@pytest.mark.parametrize(
+    "batch_size", [pytest.param(8, id="computed", marks=long), pytest.param(512, id="shapes_only")]
+)
 def test_is_told_by_a_dry_run(program: Program, batch_size: int):
     Path("mine.py").write_text(PLUGIN)
     result = program(*WORDS, f"batch_size={batch_size}", "--dry-run")

@@ -10,6 +10,7 @@ import pytest
 from bnbench import session, store
 from bnbench.errors import PluginError
 from tests.conftest import Program
+from tests.products import long
 
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
 PLUGIN = """
@@ -138,7 +139,10 @@ NORMS = {"helped": Helped}
 """
 
 
-@pytest.mark.parametrize("launcher", [("--launcher", "inline"), ("--jobs", "2")], ids=["inline", "workers"])
+@pytest.mark.parametrize(
+    "launcher",
+    [pytest.param(("--launcher", "inline"), id="inline", marks=long), pytest.param(("--jobs", "2"), id="workers")],
+)
 def test_what_is_beside_a_plugin_is_imported_in_every_process(program: Program, tmp_path: Path, launcher):
     """Also from another folder, and what was trained with another helper is not finished."""
     (tmp_path / "code").mkdir()
@@ -191,8 +195,14 @@ def put(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(text)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("afterwards", AFTERWARDS)
+@pytest.mark.parametrize(
+    ("afterwards", "jobs"),
+    [
+        pytest.param(afterwards, jobs, marks=() if (afterwards, jobs) in (("edited", 1), ("deleted", 2)) else long)
+        for afterwards in AFTERWARDS
+        for jobs in (1, 2)
+    ],
+)
 def test_a_sweep_trains_the_code_with_which_it_began(tmp_path: Path, afterwards: str, jobs: int):
     """Whatever becomes of the files, in this process and in others; the next command reads them again."""
     code = tmp_path / "code"

@@ -28,6 +28,7 @@ from bnbench.session import Progress
 from bnbench.tasks import End
 from tests import warm
 from tests.conftest import make_spec
+from tests.products import long
 
 NOW = "layer x 32 (stack of 16), group x 32 (stack of 16)"
 
@@ -151,8 +152,10 @@ def screen(written: bytes, columns: int) -> list[str]:
     return ["".join(row).rstrip() for row in rows]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("columns", "start"), [(50, subprocess.Popen), (80, warm.Popen), (120, warm.Popen)])
+@pytest.mark.parametrize(
+    ("columns", "start"),
+    [(50, warm.Popen), (120, warm.Popen), pytest.param(80, subprocess.Popen, marks=long)],
+)
 def test_interrupted_on_a_terminal_a_sweep_leaves_one_bar(
     tmp_path: Path, columns: int, start: Callable[..., subprocess.Popen[bytes]]
 ):
@@ -165,7 +168,6 @@ def test_interrupted_on_a_terminal_a_sweep_leaves_one_bar(
     assert any(line.startswith("interrupted; the same command") for line in lines)
 
 
-@pytest.mark.slow
 def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(tmp_path: Path):
     written = on_a_terminal(tmp_path, 80, [*WORDS, "epochs=2"], None, term="dumb")
     assert b"\x1b[" not in written

@@ -16,6 +16,7 @@ from tests import warm
 from tests.cli.test_hostile import controls
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program, make_spec
+from tests.products import long
 
 COMMANDS = """
 import sys
@@ -80,12 +81,13 @@ def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert kept_text(path) is None and kept_text(path / "inside") is None
 
 
+@long
 @pytest.mark.skipif(subprocess.run([*NO_HOME, "true"], check=False).returncode != 0, reason="no such user can be had")
 def test_a_user_without_a_home_trains(tmp_path: Path):
     (tmp_path / "my.py").write_text(PLUGIN, encoding="utf-8")
-    long = ("model=mlp", "epochs=8", "batch_size=4", "seed=0,1")
+    runs = ("model=mlp", "epochs=8", "batch_size=4", "seed=0,1")
     commands = [
-        ["sweep", "--name", "s", "--plugin", "my.py", *long, "norm=batch,mine"],
+        ["sweep", "--name", "s", "--plugin", "my.py", *runs, "norm=batch,mine"],
         ["run", "model=mlp", "epochs=1", "--results", "~/x"],
         ["ls", "--data", "~"],
         ["report", "s"],
@@ -139,12 +141,11 @@ def test_what_is_written_is_utf_8_whatever_a_console_has(odd: Path):
 @pytest.mark.parametrize(
     "variables",
     [
-        {"PYTHONIOENCODING": "ascii"},
-        {"PYTHONIOENCODING": "cp1252:strict"},
-        POOR,
-        {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
+        pytest.param({"PYTHONIOENCODING": "ascii"}, marks=long, id="ascii"),
+        pytest.param({"PYTHONIOENCODING": "cp1252:strict"}, id="cp1252"),
+        pytest.param(POOR, id="C"),
+        pytest.param({"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}, marks=long, id="C.UTF-8"),
     ],
-    ids=lambda variables: next(iter(variables.values())),
 )
 def test_letters_that_a_console_lacks_and_names_that_are_not_utf_8(
     tmp_path: Path, odd: Path, variables: dict[str, str]

@@ -322,7 +322,6 @@ def test_running_a_run_again_replaces_its_row(program: Program):
     assert len(rows("results/runs/runs.csv")) == len(rows("results/runs/metrics.csv")) == 1
 
 
-@pytest.mark.slow
 def test_interrupted_from_the_keyboard_a_sweep_can_go_on(tmp_path: Path):
     words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", "model=mlp", "epochs=2000", "seed=0,1"]
     environment = {**os.environ, "BNBENCH_NATIVE": "off"}  # else a compiler is waited for

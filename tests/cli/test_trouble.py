@@ -10,6 +10,7 @@ import pytest
 from tests import warm
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program
+from tests.products import long
 
 PLUGIN = """
 import os
@@ -73,9 +74,19 @@ def test_a_run_that_kills_its_process_fails_alone(program: Program, plugin: tupl
     assert set(metrics.values()) == {1}
 
 
-@pytest.mark.parametrize("then", ["continue", "raise", "leave"])
-@pytest.mark.parametrize("how", [("--launcher", "inline"), ("--jobs", "2", "--lanes", "off")], ids=["inline", "local"])
-def test_a_copy_of_the_process_writes_nothing(tmp_path: Path, plugin: tuple[str, str], then: str, how: tuple[str, ...]):
+TRIED = (("inline", "raise"), ("local", "continue"), ("local", "leave"))
+"""How a copy ends and where it is made; the rest is for ``make long``."""
+
+
+@pytest.mark.parametrize(
+    ("how", "then"),
+    [
+        pytest.param(how, then, id=f"{name}-{then}", marks=() if (name, then) in TRIED else long)
+        for name, how in {"inline": ("--launcher", "inline"), "local": ("--jobs", "2", "--lanes", "off")}.items()
+        for then in ("continue", "raise", "leave")
+    ],
+)
+def test_a_copy_of_the_process_writes_nothing(tmp_path: Path, plugin: tuple[str, str], how: tuple[str, ...], then: str):
     words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", *how, *plugin, "model=mlp", "epochs=2"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     words += ["norm=calling", f"norm.then={then}", "seed=0,1"]

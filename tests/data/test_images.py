@@ -54,7 +54,6 @@ def test_images_are_those_of_image_folder(photographs: Path, tmp_path: Path) -> 
             assert list(raw.classes) == official.classes
 
 
-@pytest.mark.slow
 def test_ten_thousand_photographs(shared_data: Path, tmp_path: Path) -> None:
     choice = Choice.of("imagefolder", {"path": str(shared_data / "cifar10_jpeg" / "test")})
     data = load(choice, Split(seed=0, validation=0.1, test=0.2, train=None), tmp_path)

@@ -15,7 +15,7 @@ from bnbench.plan.feasibility import obstacles
 from bnbench.training import Outcome
 from tests.conftest import load_data, make_spec
 from tests.norms.refusals import is_expected
-from tests.products import is_tried, whole
+from tests.products import is_tried, long, whole
 
 DEEP = ("resnet56", "resnet110")
 EXPLODES = {"none": DEEP, "weight": DEEP, "scaled_ws": ("resnet44", *DEEP)}
@@ -45,10 +45,18 @@ def tried(model: str, norm: str, batch_size: int) -> bool:
     return model == "resnet20" or is_tried(model, norm)
 
 
+def marks(model: str, norm: str, batch_size: int) -> tuple[pytest.MarkDecorator, ...]:
+    """Large networks are ``make long``'s, but for one, one that is refused and those that explode."""
+    if not tried(model, norm, batch_size):
+        return (whole,)
+    is_large = model in ("resnet110", "torchvision") and model not in EXPLODES.get(norm, ())
+    return (long,) if is_large and norm not in ("batch", "evonorm_b0") else ()
+
+
 @pytest.mark.parametrize(
     ("model", "norm", "batch_size"),
     [
-        pytest.param(model, norm, batch_size, marks=() if tried(model, norm, batch_size) else whole)
+        pytest.param(model, norm, batch_size, marks=marks(model, norm, batch_size))
         for model, norm, batch_size in itertools.product(MODELS, NORMS, (1, 2))
     ],
 )

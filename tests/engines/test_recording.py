@@ -48,7 +48,7 @@ def with_norm(norm: type[nn.Module]) -> Components:
     return Components({**registries, "norm": {**registries["norm"], "none": norm}}, {})
 
 
-@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"]))
+@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"], deep=("batch", "fixup")))
 def test_recorded_steps_are_the_reference(model: str, norm: str):
     spec = usual(model, norm)
     data, tape, told = small(load_data(spec), 64), Tape(), list[str]()

@@ -21,7 +21,7 @@ from bnbench.spec import RunSpec, Sgd
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.norms.refusals import is_expected
-from tests.products import crossing, products, whole
+from tests.products import long, products, whole
 
 SHORT = ("model=mlp", "model.width=16", "precision=fp64", "steps=20")
 
@@ -113,7 +113,7 @@ ON_RESNET18 = [
     pytest.param(
         RESNET18,
         norm,
-        marks=() if norm in ("batch", "fixup", "evonorm_b0") else crossing if norm == "ws" else whole,
+        marks=() if norm in ("fixup", "evonorm_b0") else long if norm in ("batch", "ws") else whole,
     )
     for norm in NORMS
 ]
@@ -121,12 +121,15 @@ ON_RESNET18 = [
 tried in a ResNet of ours, and in MobileNetV2.
 """
 ON_MOBILENET = [
-    pytest.param(MOBILENET, norm, marks=() if norm in ("batch", "spectral", "evonorm_b0") else whole) for norm in NORMS
+    pytest.param(
+        MOBILENET, norm, marks=() if norm in ("spectral", "evonorm_b0") else long if norm == "batch" else whole
+    )
+    for norm in NORMS
 ]
 """Depthwise convolutions, their computed weights, and activations that a norm takes over."""
 
 
-@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"]))
+@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"], deep=("batch", "spectral", "fixup")))
 def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     agree(usual(model, norm), norm, 64, 3)
 
@@ -217,7 +220,7 @@ MODELS = {"mlp": ("model=mlp", "model.width=64"), "cnn": ("model=cnn",), "resnet
 """A lane's weights begin at multiples of 64 bytes: products may be rounded differently where they do not."""
 
 
-@pytest.mark.parametrize(("model", "norm"), products(MODELS))
+@pytest.mark.parametrize(("model", "norm"), products(MODELS, deep=("batch", "noisy_batch")))
 def test_a_lane_that_diverges_never_changes_a_bit_of_its_neighbours(model: str, norm: str):
     """It is dropped at the first pause: from then on a smaller stack is compared with the whole one."""
     spec = make_spec(*MODELS[model], f"norm={norm}", "epochs=2", "batch_size=32", "divergence_factor=5")
@@ -245,8 +248,14 @@ def test_lanes_that_diverge_at_different_times_are_told_as_the_reference_tells_t
     assert "completed" in statuses and "diverged" in statuses
 
 
-@pytest.mark.parametrize("norm", ["none", "batch", "ghost", "renorm", "group", "rms"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("model", "norm"),
+    [
+        pytest.param(model, norm, marks=long if model == "resnet20" and norm != "batch" else ())
+        for model in MODELS
+        for norm in ("none", "batch", "ghost", "renorm", "group", "rms")
+    ],
+)
 def test_no_bit_depends_on_how_many_there_are(model: str, norm: str):
     spec = make_spec(*MODELS[model], f"norm={norm}", "steps=4", "batch_size=32")
     data = small(load_data(spec), 128)

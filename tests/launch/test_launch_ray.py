@@ -21,6 +21,7 @@ from bnbench.launch.ray_settings import RaySettings, cluster_problems
 from tests.launch import tasks
 from tests.launch.conftest import opened
 from tests.launch.test_launch_local import ROOT, lives, wait_until
+from tests.products import long
 
 pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray]'")
 
@@ -49,6 +50,7 @@ def named_here(marker: str) -> list[int]:
     return found
 
 
+@long
 def test_the_tasks_of_a_lost_machine_are_told_and_the_others_go_on(cluster: Any, tmp_path: Path) -> None:
     nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
     stays = [(tmp_path, 20.0), (tmp_path, 20.0), (tmp_path, 0.0), (tmp_path, 0.0)]
@@ -69,6 +71,7 @@ def test_the_tasks_of_a_lost_machine_are_told_and_the_others_go_on(cluster: Any,
     assert sorted(done.index for done in ends) == [0, 1, 2, 3]
 
 
+@long
 def test_each_machine_is_asked(cluster: Any, tmp_path: Path) -> None:
     cluster.add_node(num_cpus=1)
     with opened("ray", tmp_path) as site:
@@ -78,6 +81,7 @@ def test_each_machine_is_asked(cluster: Any, tmp_path: Path) -> None:
     assert all(name and done.error is None for name, done in ends)
 
 
+@long
 def test_a_cluster_that_is_full_is_waited_for(cluster: Any, tmp_path: Path) -> None:
     """There is one core for three workers: whoever has it does all."""
     cluster.add_node(num_cpus=1)
@@ -103,7 +107,7 @@ def test_a_cluster_that_is_not_there_is_told_at_once(address: str, says: str, mo
     assert says in one and says in other and time.monotonic() - start < 5
 
 
-@pytest.fixture(params=["init", "subreaper"])
+@pytest.fixture(params=["init", pytest.param("subreaper", marks=long)])
 def adopted(request: pytest.FixtureRequest) -> Iterator[None]:
     """Whose child an orphan becomes: init's, or, as under systemd's user sessions, that of another process."""
     is_subreaper, libc = 36, ctypes.CDLL(None)  # PR_SET_CHILD_SUBREAPER

@@ -21,8 +21,10 @@ CONF = Path(__file__).parents[2] / "conf" / "model"
 SHAPE, CLASSES = (1, 16, 16), 5
 every_model = pytest.mark.parametrize("model", MODELS)
 WITHOUT_BRANCHES = (("mlp", "fixup"), ("cnn", "fixup"))
+FEW = ("batch", "spectral", "evonorm_b0", "fixup")
+"""Norms with which deep networks are tried by ``make test``."""
 every_pair = pytest.mark.parametrize(
-    ("model", "norm"), [pair for pair in products(MODELS) if pair.values not in WITHOUT_BRANCHES]
+    ("model", "norm"), [pair for pair in products(MODELS, deep=FEW) if pair.values not in WITHOUT_BRANCHES]
 )
 
 

@@ -54,7 +54,7 @@ REPEATED = {"noisy_batch": "batch", "spectral": "ws"}
     ("name", "norm"),
     [
         pytest.param(name, norm, marks=whole if name in LARGE and norm in REPEATED else pair.marks)
-        for pair in products(SMALL + LARGE)
+        for pair in products(SMALL + LARGE, deep=("batch", "ws", "evonorm_b0", "fixup"))
         for name, norm in [pair.values]
         if not (name in ATTENTION and norm in ON_WEIGHTS) and (norm != "fixup" or name == "resnet18")
     ],

@@ -15,7 +15,7 @@ from bnbench.models import MODELS, build
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms import NORMS
 from bnbench.spec import Choice
-from tests.products import whole
+from tests.products import long, whole
 
 SHAPE = (3, 32, 32)
 
@@ -111,7 +111,7 @@ ARMS = [
 ]
 CHEAP = [(arm, network) for arm in ARMS for network in NETWORKS if network[0] != "torchvision"]
 LARGE = [
-    pytest.param((norm, {"affine": "none"}), network, marks=() if norm == "batch" else whole)
+    pytest.param((norm, {"affine": "none"}), network, marks=long if norm == "batch" else whole)
     for norm in ("batch", "instance", "layer")
     for network in NETWORKS
     if network[0] == "torchvision"

@@ -21,6 +21,7 @@ import torch
 from bnbench.native import c_compiler, compilation, compiler, library, only_loaded
 from bnbench.notices import heard
 from bnbench.user_cache import is_sealed
+from tests import warm
 from tests.test_user_cache import ANOTHER, DAMAGES, Damage, another_user, as_root
 
 SOURCE = """
@@ -238,14 +239,14 @@ def test_units_that_are_compiled_outlive_who_is_killed(cache: Path, tmp_path: Pa
     script = f'echo "$*" >> {tmp_path}/calls; case "$*" in *-c*gemm.c*) {wait};; esac; exec cc "$@" -O0'
     monkeypatch.setenv("CC", program(tmp_path / "compiler", script))
     words, here = [sys.executable, "-c", COMPILE_SRC], Path(__file__).parents[2]
-    with subprocess.Popen(words, cwd=here) as first:
+    with warm.Popen(words, cwd=here) as first:
         while len(list(cache.glob("*-train/digests"))) < 2:
             assert first.poll() is None
             time.sleep(0.05)
         first.kill()
     (tmp_path / "go").touch()
     (tmp_path / "calls").unlink()
-    assert subprocess.run(words, cwd=here, capture_output=True, text=True, check=True).stdout == "True\n"
+    assert warm.run(words, cwd=here, capture_output=True, text=True, check=True).stdout == "True\n"
     calls = (tmp_path / "calls").read_text().splitlines()
     assert [sum(unit in call for call in calls) for unit in ("/train.c", "/gemm.c")] == [0, 2]
     assert [is_sealed(path) for path in cache.iterdir() if not path.name.startswith("scratch-")] == [True]
@@ -284,7 +285,8 @@ for os.environ["XDG_CACHE_HOME"] in sys.argv[2:]:
 def _start(*caches: Path, before: Sequence[str] = ()) -> subprocess.Popen[str]:
     """A program that asks for a library with one cache after the other."""
     words = [*before, sys.executable, "-c", COMPILE, SOURCE.format(answer=7), *map(str, caches)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    popen = subprocess.Popen if before else warm.Popen
+    return popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
 
 
 def test_programs_that_compile_at_once(cache: Path):

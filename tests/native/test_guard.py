@@ -23,7 +23,7 @@ from bnbench.tasks import Task
 from bnbench.training import Record
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import lanes_of, small
-from tests.products import whole
+from tests.products import long, whole
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 
@@ -78,10 +78,17 @@ def tried(setting: str, model: str, norm: str) -> bool:
     return norm == "batch" or (norm, model) == ("renorm", "mlp")
 
 
+def marks(setting: str, model: str, norm: str) -> tuple[pytest.MarkDecorator, ...]:
+    """Of ResNets one is tried by ``make test``."""
+    if not tried(setting, model, norm):
+        return (whole,)
+    return (long,) if model == "resnet20" and (setting, norm) != (SETTINGS[0], "batch") else ()
+
+
 @pytest.mark.parametrize(
     ("settings", "model", "norm"),
     [
-        pytest.param(setting.split(), model, norm, marks=() if tried(setting, model, norm) else whole)
+        pytest.param(setting.split(), model, norm, marks=marks(setting, model, norm))
         for setting in SETTINGS
         for model in ("mlp", "cnn", "resnet20")
         for norm in ("none", "batch", "ghost", "group", "layer", "instance", "rms", "renorm", "dyt")

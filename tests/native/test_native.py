@@ -27,7 +27,7 @@ from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import MODELS, alone, assert_equal, lanes_of, short, small, stacked, usual
 from tests.native.test_compilation import forget
-from tests.products import crossing, products, whole
+from tests.products import long, products, whole
 
 NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
 """Norms that the compiled code knows."""
@@ -55,7 +55,9 @@ AS_ELSEWHERE = ("l1_batch", "dyt", "evonorm_b0")
 def _marks(model: str, norm: str) -> tuple[pytest.MarkDecorator, ...]:
     """ResNets of translated layers are tried by test_guard.py, and images of what activates with another norm."""
     if (model, norm) == ("resnet20", "evonorm_b0"):
-        return (crossing,)
+        return (long,)
+    if model == "cnn" and norm in ("evonorm_s0", "frn"):
+        return (long,)
     return (whole,) if model == "cnn" and norm in AS_ELSEWHERE else ()
 
 
@@ -63,7 +65,7 @@ def _marks(model: str, norm: str) -> tuple[pytest.MarkDecorator, ...]:
     ("model", "norm"),
     [
         pytest.param(model, norm, marks=_marks(model, norm) or pair.marks)
-        for pair in products(["mlp", "cnn", "resnet20"])
+        for pair in products(["mlp", "cnn", "resnet20"], deep=("batch", "fixup"))
         for model, norm in [pair.values]
     ],
 )

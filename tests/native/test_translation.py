@@ -32,7 +32,7 @@ from tests.conftest import load_data, make_spec
 from tests.engines.test_recording import Counting, Drawing, Reading, Remembering, with_norm
 from tests.engines.test_stacked import alone, assert_equal, lanes_of, small, stacked
 from tests.native.test_native import TRANSLATED
-from tests.products import whole
+from tests.products import long, whole
 from tests.stacking.test_vmap import Batch, Largest, Own, Unlike
 from tests.test_user_cache import DAMAGES, Damage
 
@@ -390,7 +390,11 @@ def test_layers_that_differ_in_one_number_of_many_have_two_keys(kind: str):
             model,
             norm,
             settings,
-            marks=() if model == "mlp" or norm is Batch or (model, settings) == ("cnn", SETTINGS[0]) else whole,
+            marks=()
+            if model == "mlp" or (model, settings) == ("cnn", SETTINGS[0])
+            else long
+            if norm is Batch
+            else whole,
         )
         for model in ("mlp", "cnn", "resnet20")
         for norm in (Batch, Largest, Grouped, Standard, Own)

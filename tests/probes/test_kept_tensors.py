@@ -13,6 +13,7 @@ from bnbench.norms.common.copying import copied
 from bnbench.probes import PROBES
 from bnbench.stacking import fold, select, unfold
 from tests.conftest import Program
+from tests.products import long
 
 PLUGIN = '''
 import torch
@@ -57,7 +58,7 @@ NORMS = {"plain": Plain, "keeping": Keeping}
 '''
 
 
-@pytest.mark.parametrize("lanes", ["off", "2"])
+@pytest.mark.parametrize("lanes", [pytest.param("off", marks=long), "2"])
 def test_every_probe_measures_what_it_measures_without(program: Program, tmp_path: Path, lanes: str):
     """A lane diverges, so that the others are stacked anew behind some steps."""
     (tmp_path / "keeping.py").write_text(PLUGIN)

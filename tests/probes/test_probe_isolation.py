@@ -19,6 +19,7 @@ from bnbench.spec import PROBE_NAMES, ProbeName, RunSpec
 from bnbench.training import Reading, Record
 from tests.conftest import load_data, make_spec
 from tests.probes.networks import noisy_network
+from tests.products import long
 
 ALL = f"probes=[{','.join(PROBE_NAMES)}]"
 CASES = [("mlp", "none"), ("mlp", "batch"), ("mlp", "renorm"), ("cnn", "batch"), ("cnn", "ghost"), ("noisy", "none")]
@@ -94,7 +95,8 @@ def stacked(specs: Sequence[RunSpec], data: Data, build: Build, probed: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("model", "norm", "without"), [("mlp", "batch", {"step_time"}), ("cnn", "renorm", {"step_time", "shift"})]
+    ("model", "norm", "without"),
+    [("mlp", "batch", {"step_time"}), pytest.param("cnn", "renorm", {"step_time", "shift"}, marks=long)],
 )
 def test_a_lane_is_measured_as_the_run_alone(model: str, norm: str, without: set[str]):
     """Layers keep as many bytes too, although convolutions of a stack have their weights in another order in memory."""

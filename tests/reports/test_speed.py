@@ -17,6 +17,7 @@ from bnbench.reports import report
 from bnbench.store.columns import IDENTITY, METRICS, OUTCOME, SPEC
 from bnbench.store.files import RowAppender
 from tests.budget import TABLE, loop_seconds
+from tests.products import long
 
 NORMS = ["none", "batch", "group", "layer", "instance"]
 
@@ -37,7 +38,6 @@ def big_sweep() -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, metrics.assign(examples=64 * step, val_accuracy=random.random(len(step)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lr", ["best", "all"])
 def test_half_a_million_evaluations(lr: str) -> None:
     runs, metrics = big_sweep()
@@ -77,16 +77,15 @@ def slowness() -> float:
     return max(1.0, loop_seconds() / TABLE["loop"])
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is another one elsewhere")
 @pytest.mark.parametrize(
     ("words", "most_seconds", "most_kilobytes"),
     [
         (["report", "big", "--baseline", "norm=none"], 5.0, 1.0e6),
-        (["report", "big", "--baseline", "norm=none", "--out", "big.html"], 20.0, 1.5e6),
         (["ls", "big"], 1.5, 1.0e6),
+        pytest.param(["report", "big", "--baseline", "norm=none", "--out", "big.html"], 20.0, 1.5e6, marks=long),
     ],
-    ids=["terminal", "page", "ls"],
+    ids=["terminal", "ls", "page"],
 )
 def test_a_command_takes_seconds_and_little_memory(
     big: Path, words: list[str], most_seconds: float, most_kilobytes: float

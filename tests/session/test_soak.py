@@ -15,10 +15,11 @@ from benchmarks.soak.watcher import Watcher
 from bnbench import store
 from bnbench.spec import run_id
 from tests import warm
+from tests.products import long
 from tests.store.sweeps import make_spec, train
 
 
-@pytest.mark.slow
+@long
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to find processes in")
 @pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "stacks"])
 def test_a_sweep_that_is_killed_at_random_moments_is_the_one_that_was_not(

@@ -14,6 +14,7 @@ from bnbench.session import Estimate
 from bnbench.session.timing import ENOUGH_KINDS, _shares
 from bnbench.spec import kind_key, run_id
 from tests.conftest import make_spec
+from tests.products import long
 
 SLEEP = 8.0
 PROGRAM = """
@@ -86,7 +87,12 @@ def test_it_is_the_sum():
 
 
 @pytest.mark.parametrize(
-    ("slow", "part"), [("trying networks", None), ("importing torch", "loading"), ("composing", "planning")]
+    ("slow", "part"),
+    [
+        ("importing torch", "loading"),
+        pytest.param("trying networks", None, marks=long),
+        pytest.param("composing", "planning", marks=long),
+    ],
 )
 def test_a_delay_counts_where_the_later_process_has_it_as_well(tmp_path: Path, slow: str, part: str | None):
     told = parts(tmp_path, slow)

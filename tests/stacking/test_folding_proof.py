@@ -12,7 +12,7 @@ from bnbench.norms import NORMS
 from bnbench.spec import Choice
 from bnbench.stacking import prove
 from tests.norms.refusals import is_expected
-from tests.products import products, whole
+from tests.products import long, products, whole
 
 SMALL = {"mlp": {"width": 12}, "cnn": {"width": 4}, "resnet20": {"width": 4}}
 
@@ -40,12 +40,12 @@ def from_torchvision(name: str, seed: int) -> nn.Module:
 @pytest.mark.parametrize(
     "name",
     [
-        "alexnet",
         "mobilenet_v3_small",
-        "regnet_y_400mf",
-        "efficientnet_b0",
-        "squeezenet1_1",
         "shufflenet_v2_x0_5",
+        pytest.param("alexnet", marks=long),
+        pytest.param("regnet_y_400mf", marks=long),
+        pytest.param("efficientnet_b0", marks=long),
+        pytest.param("squeezenet1_1", marks=long),
         pytest.param("mobilenet_v2", marks=whole),
         pytest.param("densenet121", marks=whole),
         pytest.param("resnet18", marks=whole),

@@ -45,7 +45,7 @@ def wide(specs: Sequence[RunSpec], data: Data) -> list[list[Record]]:
     return found
 
 
-@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"]))
+@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"], deep=("batch", "spectral")))
 def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     spec = usual(model, norm)
     data = small(load_data(spec), 64)

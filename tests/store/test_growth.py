@@ -12,6 +12,7 @@ from bnbench.errors import Gone
 from bnbench.spec import run_id
 from bnbench.store import growth
 from tests.conftest import make_spec
+from tests.products import long
 
 SPECS = [make_spec("norm=none", f"seed={seed}") for seed in range(2)]
 METRIC = {"step": 1, "epoch": 0.5, "examples": 8, "lr": 0.1, "train_loss": 1.0, "train_accuracy": 0.5}
@@ -40,7 +41,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for part in parts for path in (folder / part).iterdir()}
 
 
-@pytest.mark.parametrize("batch", [growth.BATCH, 1000, 1])
+@pytest.mark.parametrize("batch", [growth.BATCH, 1000, pytest.param(1, marks=long)])
 def test_all_that_was_written_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     monkeypatch.setattr(growth, "BATCH", batch)
     away, here = tmp_path / "away", tmp_path / "here"

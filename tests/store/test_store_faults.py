@@ -15,6 +15,7 @@ import pytest
 
 from bnbench.spec import run_id
 from bnbench.store import Segment, enter_runs, join, load_metrics, load_probes, load_runs, statuses
+from tests.products import long
 from tests.store.sweeps import make_spec, train
 
 STEPS = ("replace", "rename", "unlink", "rmdir", "fsync", "open", "mkdir")
@@ -79,7 +80,7 @@ def fill(folder: Path) -> None:
         segment.finish([{"run_id": run_id(SPECS[3]), "status": "failed", "error": "killed"}])
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", [False, pytest.param(True, marks=long)])
 def test_a_join_that_stops_anywhere(tmp_path: Path, after: bool) -> None:
     for number in count(1):
         folder = tmp_path / str(number)

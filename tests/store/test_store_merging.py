@@ -28,6 +28,7 @@ from bnbench.store import (
 )
 from bnbench.store.weights import write_weights
 from tests.cli.finished import finish
+from tests.products import long
 from tests.store.dying import deaths
 from tests.store.sweeps import expected_metrics, expected_probes, make_spec, train
 
@@ -220,7 +221,7 @@ def test_nothing_is_merged_while_a_program_adds(results: Path, name: str):
     assert not (results / "all" / "runs.csv").exists()
 
 
-@pytest.mark.parametrize("conflict", [False, True])
+@pytest.mark.parametrize("conflict", [pytest.param(False, marks=long), True])
 def test_a_merge_that_died_goes_on(results: Path, conflict: bool):
     if conflict:
         change(results / "other" / "runs.csv", repr(1 / 6), "0.5")

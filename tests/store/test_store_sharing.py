@@ -14,6 +14,7 @@ import pytest
 
 from bnbench.store import Segment, enter_runs, join, load_runs, locked
 from bnbench.store.files import replacing
+from tests.products import long
 from tests.store.sweeps import make_spec, train
 from tests.test_user_cache import another_user, as_root
 
@@ -100,6 +101,7 @@ def bnbench(common: Path, user: int, *words: str, mask: int = 0o022) -> subproce
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
 
 
+@long
 @as_root
 def test_two_users_extend_a_sweep(common: Path):
     results = common / "results"
