@@ -8,6 +8,11 @@ from __future__ import annotations
 import math
 
 
+def finite(name: str, value: float) -> list[str]:
+    """A finite number."""
+    return [] if math.isfinite(value) else [f"{name}={value}: must be a finite number"]
+
+
 def above(name: str, value: float | None, bound: float) -> list[str]:
     """A finite number above a bound."""
     right = value is None or (value > bound and math.isfinite(value))

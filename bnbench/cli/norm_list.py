@@ -24,7 +24,9 @@ def labelled(facts: Facts) -> dict[str, str]:
     if not facts.vectors:
         smallest = "1 example, of several positions per channel"
     elif facts.smallest_batch > 1:
-        smallest = f"{facts.smallest_batch} examples, or 1 of several positions per channel"
+        smallest = (
+            f"{facts.smallest_batch} examples, or {facts.smallest_with_positions} of several positions per channel"
+        )
     return {
         "what it is": facts.title,
         "formula": facts.formula,

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.limits import above
-from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision, scale_and_shift
+from bnbench.norms.common.affine import Affine, AffineNorm, full_precision, scale_and_shift
 from bnbench.norms.common.checks import among, require
-from bnbench.norms.common.running import per_channel
+from bnbench.norms.common.running import broadcast_number
 from bnbench.norms.common.stacking import stacked
 from bnbench.schema.facts import Facts
 
@@ -45,10 +45,8 @@ class DynamicTanh(AffineNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Squash x ``[N, C, *]``."""
-        full, alpha = full_precision(x), full_precision(self.alpha)
-        if alpha.dim():  # a number per lane
-            alpha = broadcast_channels(per_channel(alpha, self.num_features), x)
-        return scale_and_shift((alpha * full).tanh(), self.weight, self.bias).to(x.dtype)
+        squashed = (broadcast_number(self.alpha, x) * full_precision(x)).tanh()
+        return scale_and_shift(squashed, self.weight, self.bias).to(x.dtype)
 
     @staticmethod
     def fold(lanes: Sequence[DynamicTanh]) -> nn.Module:

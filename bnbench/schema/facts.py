@@ -16,8 +16,8 @@ class Facts:
         batch_statistics: whether an example's output in training depends on the other examples of its batch; or the
             option with which it does, where it does not by default.
         paper: authors and year, or empty.
-        smallest_batch: examples that it needs in training where a channel has one value per example; where it has
-            several, one example is enough.
+        smallest_batch: examples that it needs in training where a channel has one value per example.
+        smallest_with_positions: examples that it needs where a channel has several.
         vectors: whether it takes ``[N, C]``; one that does not needs several positions per channel.
         differs: what the paper or a known implementation has instead of our defaults, or empty.
     """
@@ -28,5 +28,6 @@ class Facts:
     batch_statistics: bool | str
     paper: str
     smallest_batch: int = 1
+    smallest_with_positions: int = 1
     vectors: bool = True
     differs: str = ""

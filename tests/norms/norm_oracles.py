@@ -3,6 +3,7 @@
 import math
 
 import torch
+from timm.layers.grn import GlobalResponseNorm
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -212,3 +213,118 @@ class NoFloat(TorchFunctionMode):
 
 def per_channel(vector, x):
     return vector.view(-1, *[1] * (x.dim() - 2)).to(x.dtype)
+
+
+class ErrorFunction(nn.Module):
+    """Chen et al. 2025, by the distribution function of the normal distribution."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.alpha, self.s = nn.Parameter(torch.tensor(0.5)), nn.Parameter(torch.tensor(0.0))
+
+    def forward(self, x):
+        squashed = 2 * torch.special.ndtr((self.alpha * x + self.s) * math.sqrt(2)) - 1
+        return per_channel(self.weight, x) * squashed + per_channel(self.bias, x)
+
+
+class InverseRoot(nn.Module):
+    """Stollenwerk 2025, as the sine of an arc tangent."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.alpha = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x):
+        return per_channel(self.weight, x) * (self.alpha * x).arctan().sin() + per_channel(self.bias, x)
+
+
+class Response(nn.Module):
+    """timm's layer, with vectors as images of one pixel."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.layer = GlobalResponseNorm(channels, channels_last=False)
+
+    def forward(self, x):
+        return self.layer(x) if x.dim() == 4 else self.layer(x[:, :, None, None]).flatten(1)
+
+
+class Others(nn.Module):
+    """Kosson et al. 2024: each example by itself, after a loop over the others."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.mean, self.var = torch.zeros(channels).double(), torch.ones(channels).double()
+
+    def forward(self, x):
+        if not self.training:
+            x_hat = (x - per_channel(self.mean, x)) / per_channel(self.var + 1e-5, x).sqrt()
+            return per_channel(self.weight, x) * x_hat + per_channel(self.bias, x)
+        rows = []
+        for index in range(len(x)):
+            others = torch.cat([x[:index], x[index + 1 :]]).movedim(1, 0).flatten(1)
+            mean = others.sum(1) / others.shape[1]
+            var = ((others - mean[:, None]) ** 2).sum(1) / others.shape[1]
+            rows.append((x[index : index + 1] - per_channel(mean, x)) / per_channel(var + 1e-5, x).sqrt())
+        columns = x.detach().movedim(1, 0).flatten(1)
+        self.mean = 0.9 * self.mean + 0.1 * columns.mean(1)
+        self.var = 0.9 * self.var + 0.1 * columns.var(1)
+        return per_channel(self.weight, x) * torch.cat(rows) + per_channel(self.bias, x)
+
+
+class GhostNoise(nn.Module):
+    """Kosson et al. 2024: batch normalization, then a ghost batch for each example, one after the other."""
+
+    def __init__(self, channels, chunk):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.flat, self.images = (kind(channels, affine=False) for kind in (nn.BatchNorm1d, nn.BatchNorm2d))
+        self.chunk = chunk
+
+    def forward(self, x):
+        y = (self.flat if x.dim() == 2 else self.images)(x)
+        if self.training:
+            drawn = torch.randint(len(x), (len(x), self.chunk))
+            rows = []
+            for index, members in enumerate(drawn):
+                ghost = y[members].detach().movedim(1, 0).flatten(1)
+                mean, var = ghost.mean(1), ghost.var(1, correction=0)
+                deviation = ((var + 1e-5) / (1 + 1e-5)).sqrt()
+                rows.append((y[index : index + 1] - per_channel(mean, x)) / per_channel(deviation, x))
+            y = torch.cat(rows)
+        return per_channel(self.weight, x) * y + per_channel(self.bias, x)
+
+
+class Reparametrized(nn.Module):
+    """Guo et al. 2024: torch's layer and a multiple of its input."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.eta = layer, nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x):
+        return self.layer(x) + self.eta * x
+
+
+class Progressive(nn.Module):
+    """Guo et al. 2024: from torch's layer norm over the channels to the other one."""
+
+    def __init__(self, layer, channels, steps):
+        super().__init__()
+        self.second = Reparametrized(layer)
+        self.layer_weight = nn.Parameter(torch.ones(channels))
+        self.layer_bias = nn.Parameter(torch.zeros(channels))
+        self.steps, self.done = steps, 0
+
+    def forward(self, x):
+        if not self.training:
+            return self.second(x)
+        share = max(0.0, 1 - self.done / self.steps)
+        self.done += 1
+        first = nn.functional.layer_norm(
+            x.movedim(1, -1), self.layer_weight.shape, self.layer_weight, self.layer_bias, 1e-5
+        )
+        return share * first.movedim(-1, 1) + (1 - share) * self.second(x)

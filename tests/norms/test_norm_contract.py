@@ -23,6 +23,10 @@ OWN = {
     "evonorm_b0": ["v"],
     "evonorm_s0": ["v"],
     "dyt": ["alpha"],
+    "derf": ["alpha", "s"],
+    "isru": ["alpha"],
+    "repbn": ["eta"],
+    "prepbn": ["eta"],
 }
 """Parameters that are no scale or shift."""
 every_affine = pytest.mark.parametrize("affine", ["both", "scale", "shift", "none"])
@@ -87,7 +91,8 @@ def test_affine_parameters(name, affine):
     norm = make(name, affine)
     kinds = {"both": ["bias", "weight"], "scale": ["weight"], "shift": ["bias"], "none": []}
     expected = kinds["both" if name == "fixup" else affine if has_affine(name) else "none"]
-    assert sorted(dict(norm.named_parameters())) == sorted(expected + OWN.get(name, []))
+    second = [f"layer_{kind}" for kind in expected] if name == "prepbn" else []
+    assert sorted(dict(norm.named_parameters())) == sorted(expected + second + OWN.get(name, []))
     assert shifts(norm) == ("bias" in expected)
     size = 1 if name == "fixup" else 8
     assert all(parameter.shape == (size,) for kind, parameter in norm.named_parameters() if kind in expected)
@@ -96,20 +101,22 @@ def test_affine_parameters(name, affine):
 @every_norm
 @every_affine
 def test_affine_part_scales_and_shifts_channels(name, affine):
-    """In front of a threshold or of noise, if there is any."""
-    norm = make(name, affine).double().train(name != "noisy_batch")
+    """In front of a threshold, of noise and of what bypasses it, if there is any."""
+    norm = make(name, affine).double().train(name not in ("noisy_batch", "ghost_noise", "prepbn"))
     x = torch.randn(6, 8, 3, 2, dtype=torch.float64)
+    bypass = x if name in ("grn", "repbn", "prepbn") else 0.0
     if name == "frn":
         norm.remove_activation()
-    plain = norm(x)
-    expected = plain
+    if name == "grn" and norm.weight is not None:
+        torch.nn.init.ones_(norm.weight)
+    expected = norm(x) - bypass
     with torch.no_grad():
         for kind in sorted({"weight", "bias"} & set(dict(norm.named_parameters())), reverse=True):
             parameter = norm.get_parameter(kind)
             parameter.copy_(torch.randn(parameter.shape))
             vector = parameter.view(-1, 1, 1)
             expected = expected * vector if kind == "weight" else expected + vector
-    torch.testing.assert_close(norm(x), expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(norm(x) - bypass, expected, rtol=1e-10, atol=1e-10)
 
 
 @every_norm
@@ -174,7 +181,7 @@ def test_squares_beyond_half_precision_do_no_harm(name, dtype):
 
 @every_norm
 def test_an_own_activation_is_left_out_once_and_for_all(name):
-    norm, x = make(name), torch.randn(6, 8, 3, 2)
+    norm, x = make(name).train(name != "prepbn"), torch.randn(6, 8, 3, 2)  # of which each step of training differs
     held = activates(norm)
     before = run(norm, x)
     assert without_activation(norm) is norm and not activates(norm)
@@ -186,9 +193,12 @@ def test_an_own_activation_is_left_out_once_and_for_all(name):
 
 @every_norm
 def test_facts_say_what_the_norm_takes(name):
-    """The smallest batch is for vectors; with several positions, one example is enough."""
+    """The smallest batch is for vectors; with several positions, there is another one."""
     facts, many = NORMS[name].facts, torch.randn(3, 8, 4, 4)
-    make(name)(many[:1])
+    make(name)(many[: facts.smallest_with_positions])
+    if facts.smallest_with_positions > 1:
+        with pytest.raises(Impossible):
+            make(name)(many[: facts.smallest_with_positions - 1])
     if not facts.vectors:
         with pytest.raises(Impossible):
             make(name)(torch.randn(3, 8))

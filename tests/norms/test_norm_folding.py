@@ -31,7 +31,8 @@ OPTIONS = [
     *((norm, {"over": over, "affine": affine})
       for norm in ("layer", "rms") for over in ("all", "channels") for affine in ("both", "shift", "none")),
     *((norm, {"affine": affine})
-      for norm in ("sync", "l1_batch", "batch_instance", "switchable", "frn", "evonorm_b0", "dyt", "precise")
+      for norm in ("sync", "l1_batch", "batch_instance", "switchable", "frn", "evonorm_b0", "dyt", "precise",
+                   "derf", "isru", "grn", "xbn", "repbn", "prepbn")
       for affine in ("both", "none")),
     *(("evonorm_s0", {"groups": groups}) for groups in (1, 2, 4)),
     ("frn", {"learn_eps": True}),
@@ -61,12 +62,13 @@ def test_norms_without_their_activation_fold(norm):
     assert prove(build, (2, 3, 3), 8) is None
 
 
-def test_layers_that_draw_numbers_run_lane_by_lane():
+@pytest.mark.parametrize("norm", ["noisy_batch", "ghost_noise"])
+def test_layers_that_draw_numbers_run_lane_by_lane(norm):
     def build(seed: int) -> nn.Module:
-        return nn.Sequential(nn.Conv2d(2, 4, 1), NORMS["noisy_batch"](4), nn.Flatten(), nn.Linear(4 * 9, 3))
+        return nn.Sequential(nn.Conv2d(2, 4, 1), NORMS[norm](4), nn.Flatten(), nn.Linear(4 * 9, 3))
 
     assert prove(build, (2, 3, 3), 8) is None
-    assert isinstance(fold([NORMS["noisy_batch"](4) for _ in range(2)]).network, LaneByLane)
+    assert isinstance(fold([NORMS[norm](4) for _ in range(2)]).network, LaneByLane)
 
 
 @pytest.mark.parametrize("norm", ["batch", "ghost", "renorm", "sync", "l1_batch", "evonorm_b0", "switchable", "native"])

@@ -13,11 +13,18 @@ from tests.norms.norm_oracles import (
     ChannelsLast,
     Chunked,
     DynamicTangent,
+    ErrorFunction,
+    GhostNoise,
+    InverseRoot,
     LearnedEps,
     MeanAbsoluteDeviation,
     Noisy,
     OfTimm,
+    Others,
+    Progressive,
     Renorm,
+    Reparametrized,
+    Response,
     RootMeanSquare,
     Scalars,
     Switchable,
@@ -90,6 +97,14 @@ CASES = {
     "evonorm_s0": ({}, lambda kind: OfTimm(EvoNorm2dS0(C, groups=4))),
     "evonorm_s0 groups=2": ({"groups": 2, "eps": 1e-3}, lambda kind: OfTimm(EvoNorm2dS0(C, groups=2, eps=1e-3))),
     "dyt": ({}, lambda kind: DynamicTangent(C)),
+    "derf": ({}, lambda kind: ErrorFunction(C)),
+    "isru": ({}, lambda kind: InverseRoot(C)),
+    "grn": ({}, lambda kind: Response(C)),
+    "xbn": ({}, lambda kind: Others(C)),
+    "ghost_noise": ({}, lambda kind: GhostNoise(C, 32)),
+    "ghost_noise chunk=3": ({"chunk": 3}, lambda kind: GhostNoise(C, 3)),
+    "repbn": ({}, lambda kind: Reparametrized(batch_layer(kind))),
+    "prepbn": ({"decay_steps": 4}, lambda kind: Progressive(batch_layer(kind), C, 4)),
 }
 
 
@@ -153,7 +168,10 @@ def results(module, x, direction):
     torch.manual_seed(2)
     y = module(x)
     inputs = [x, *(parameter for _, parameter in parameters(module))]
-    return [y.detach(), *torch.autograd.grad((y * direction.to(y.dtype)).sum(), inputs)]
+    gradients = torch.autograd.grad(
+        (y * direction.to(y.dtype)).sum(), inputs, allow_unused=True, materialize_grads=True
+    )
+    return [y.detach(), *gradients]
 
 
 @pytest.mark.parametrize(
@@ -175,9 +193,9 @@ def test_without_activation(name, make_oracle):
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("case", [case for case in CASES if case.split()[0] not in ("none", "renorm")])
+@pytest.mark.parametrize("case", [case for case in CASES if case.split()[0] not in ("none", "renorm", "ghost_noise")])
 def test_gradients_are_those_of_finite_differences(case, training):
-    """Those of ``renorm`` leave its corrections out, see test_norm_running."""
+    """Those of ``renorm`` leave its corrections out, see test_norm_running, and those of ``ghost_noise`` its noise."""
     options, _ = CASES[case]
     norm = NORMS[case.split()[0]](4, **{**options, **({"groups": 2} if "groups" in options else {})}).double()
     with torch.no_grad():

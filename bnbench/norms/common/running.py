@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnbench.limits import above, positive_share
-from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
+from bnbench.norms.common.affine import Affine, AffineNorm, broadcast_channels, full_precision
 from bnbench.norms.common.checks import require, require_values
 
 
@@ -148,3 +148,9 @@ def take_up(running_C: Tensor, values_GC: Tensor, momentum: float | None, count:
 def per_channel(count: Tensor, channels: int) -> Tensor:
     """A count for every channel ``[channels]`` from one per lane ``[K]``; a scalar stays as it is."""
     return count[:, None].expand(-1, channels // len(count)).flatten() if count.dim() else count
+
+
+def broadcast_number(number: Tensor, x: Tensor) -> Tensor:
+    """One number for all channels of x ``[N, C, *]``, in full precision; of K lanes ``[K]`` that of each channel."""
+    full = full_precision(number)
+    return broadcast_channels(per_channel(full, x.shape[1]), x) if full.dim() else full
