@@ -107,7 +107,7 @@ class ProgressiveRepBatchNorm(RepBatchNorm):
             return super().forward(x)
         assert self.num_batches_tracked is not None
         full = full_precision(x)
-        share = (1 - self.num_batches_tracked / self.decay_steps).clamp(min=0).to(full.dtype)
+        share = (1 - self.num_batches_tracked.to(full.dtype) / self.decay_steps).clamp(min=0)
         share = broadcast_number(share, x) if share.dim() else share
         x_NKC = torch.unflatten(full, 1, (self.lanes, -1)).movedim(2, -1)
         layer = F.layer_norm(x_NKC, x_NKC.shape[-1:], eps=self.eps).movedim(-1, 2).flatten(1, 2)

@@ -31,7 +31,8 @@ from tests.products import long, products, whole
 
 NATIVE = {"none", "batch", "sync", "ghost", "precise", "group", "layer", "instance", "rms"}
 """Norms that the compiled code knows."""
-TRANSLATED = {"renorm", "l1_batch", "frn", "evonorm_b0", "evonorm_s0", "dyt"}
+NEWEST = {"derf", "isru", "grn", "xbn", "repbn", "prepbn"}
+TRANSLATED = {"renorm", "l1_batch", "frn", "evonorm_b0", "evonorm_s0", "dyt", *NEWEST}
 """Norms that are translated for it where a run is long enough; the others are trained by torch."""
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
@@ -56,7 +57,7 @@ def _marks(model: str, norm: str) -> tuple[pytest.MarkDecorator, ...]:
     """ResNets of translated layers are tried by test_guard.py, and images of what activates with another norm."""
     if (model, norm) == ("resnet20", "evonorm_b0"):
         return (long,)
-    if model == "cnn" and norm in ("evonorm_s0", "frn"):
+    if model == "cnn" and norm in ("evonorm_s0", "frn", *NEWEST):
         return (long,)
     return (whole,) if model == "cnn" and norm in AS_ELSEWHERE else ()
 
