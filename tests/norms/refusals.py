@@ -4,11 +4,12 @@ from bnbench.norms import NORMS, activates
 
 
 def is_expected(norm: str, reason: str) -> bool:
-    """Whether a norm is refused for what it is: in need of several positions, of the activation behind it, of residual
-    branches.
+    """Whether a norm is refused for what it is: in need of several positions, of more than two examples, of the
+    activation behind it, of residual branches.
     """
     if norm == "fixup":
         return "no residual branches" in reason
     kind = NORMS[norm]
     needs_positions = "use a larger image" in reason and not kind.facts.vectors
-    return needs_positions or ("holds its own activation" in reason and activates(kind))
+    needs_examples = "use a batch of at least 3" in reason and kind.facts.smallest_batch > 2
+    return needs_positions or needs_examples or ("holds its own activation" in reason and activates(kind))

@@ -30,7 +30,7 @@ from tests.engines.test_stacked import alone, assert_equal, lanes_of, small, usu
 from tests.norms.refusals import is_expected
 from tests.products import products
 
-LANES, BATCH = 3, 2
+LANES, BATCH = 3, 3
 
 
 def wide(specs: Sequence[RunSpec], data: Data) -> list[list[Record]]:
