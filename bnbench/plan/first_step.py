@@ -14,7 +14,7 @@ from bnbench.error_origin import foreign_line, is_foreign
 from bnbench.errors import described
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.contract import limited_parameters
-from bnbench.plan.feasibility import SMALL, last_batch, network_key
+from bnbench.plan.feasibility import SMALL, network_key, smallest_parts
 from bnbench.spec import RunSpec
 from bnbench.text import shortened
 from bnbench.training.forward import dtype_of
@@ -46,7 +46,7 @@ def failures(specs: Mapping[str, RunSpec], components: Components, data: Callabl
 
 def _failure(spec: RunSpec, components: Components, data: Data) -> str | None:
     """The error of a step on a whole batch, or of one on the last batch of an epoch."""
-    for batch in filter(None, (spec.batch_size, last_batch(spec, data))):
+    for batch in smallest_parts(spec, data):
         if (reason := _raised(spec, components, data, batch)) is not None:
             return reason
     return None
