@@ -205,9 +205,14 @@ def _places(plan: Plan, workers: int, devices: int = 1, is_away: bool = False) -
     """
     if is_away:
         return ["cpu" if plan.device.type == "cpu" else f"{plan.device.type}:0"] * workers
-    used = gpus(plan.device)
-    firsts = used[: len(used) - devices + 1 : devices] or [plan.device]
-    return [str(firsts[place % len(firsts)]) for place in range(workers)]
+    used = [str(gpu) for gpu in gpus(plan.device)] or [str(plan.device)]
+    firsts = first_devices(used, devices)
+    return [firsts[place % len(firsts)] for place in range(workers)]
+
+
+def first_devices(used: Sequence[str], devices: int) -> Sequence[str]:
+    """The first of each so many devices that stand side by side; of the CPU, which has no number, itself."""
+    return used[: len(used) - devices + 1 : devices] or used[:1]
 
 
 @contextmanager
