@@ -10,8 +10,9 @@ import torch
 from torch import multiprocessing
 
 from bnbench.components import components
+from bnbench.data import Draws
 from bnbench.engines import train
-from bnbench.spec import RunSpec
+from bnbench.spec import RunSpec, stream
 from bnbench.training import Evaluation, Outcome
 from bnbench.training.distributed import ALONE, Member, join, meeting
 from tests.conftest import load_data, make_spec
@@ -77,6 +78,26 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, tuple[l
     place = meeting()
     multiprocessing.spawn(take_part, (folder, place.port), nprocs=2)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("positions", "batch", "size"), [(24, 8, 2), (27, 8, 2), (25, 8, 4), (3, 8, 2), (8, 8, 8), (16, 4, 1)]
+)
+def test_each_batch_is_shared_out_and_no_example_is_lost(positions: int, batch: int, size: int):
+    order, flip = torch.randperm(positions), torch.rand(positions) < 0.5
+    draws = Draws(order, order + 100, order + 200, flip)
+    parts = [Member(rank, size).part(draws, batch) for rank in range(size)]
+    for start in range(0, positions, batch):
+        at = slice(start // size, (start + batch) // size)
+        for name in ("order", "dy", "dx", "flip"):
+            pieces = [getattr(part, name)[at] for part in parts]
+            assert torch.equal(torch.cat(pieces), getattr(draws, name)[start : start + batch])
+            assert max(map(len, pieces)) - min(map(len, pieces)) <= 1
+
+
+def test_layers_draw_other_numbers_in_each_process_and_those_of_a_run_on_one_device_in_the_first():
+    seeds = [Member(rank, 3).layers_seed(5) for rank in range(3)]
+    assert len(set(seeds)) == 3 and seeds[0] == stream(5, "layers")
 
 
 def near(value: object) -> object:
