@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,12 +65,12 @@ class Book:
         if not self.waits:
             self.close()
 
-    def fail(self, spec: RunSpec, error: BaseException, message: str) -> None:
-        """Write the failure of a run, with the traceback under logs/."""
-        self.segment.log(run_id(spec), traceback.format_exc())
-        row = {"status": failure_status(error), "error": message, "finished_at": timestamp()}
+    def fail(self, spec: RunSpec, status: str, message: str, log: str) -> None:
+        """Write the failure of a run, with a traceback under logs/."""
+        self.segment.log(run_id(spec), log)
+        row = {"status": status, "error": message, "finished_at": timestamp()}
         self._results.append({"run_id": run_id(spec), **self.facts, **row})
-        self.ended[spec] = End(spec, row["status"], message)
+        self.ended[spec] = End(spec, status, message)
 
     def end_late(self, limit: float) -> bool:
         """End all living runs if they have trained for longer than so many seconds, which is the same for all."""

@@ -50,15 +50,25 @@ def coincidences(columns: Columns) -> Iterator[Coincidence]:
         return
 
 
+def _part(columns: Columns) -> int:
+    """The examples of a batch on each device."""
+    return int(columns["batch_size"]) // _devices(columns)
+
+
+def _devices(columns: Columns) -> int:
+    """The devices of a run; that of earlier versions had one."""
+    return int(columns.get("devices") or 1)
+
+
+def _at_batch_size(columns: Columns) -> str:
+    """Where the examples of a device are few: ``at batch_size={}`` with a place for the value."""
+    devices = _devices(columns)
+    return " at batch_size={}" + (f" devices={devices}" if devices > 1 else "")
+
+
 def _batch(columns: Columns) -> Iterator[Coincidence]:
-    if columns["batch_size"] == 1:
-        yield Coincidence(
-            f"norm={columns['norm']}",
-            "norm=instance in training",
-            "the batch is one image",
-            " at batch_size={}",
-            1,
-        )
+    if _part(columns) == 1:
+        yield _instance(columns, f"norm={columns['norm']}", f"{_batch_in_words(columns)} is one image")
     if columns["norm.track"] is False and columns["evaluate.statistics"] == "batch":
         yield Coincidence(
             "norm=batch norm.track=false",
@@ -67,17 +77,29 @@ def _batch(columns: Columns) -> Iterator[Coincidence]:
         )
 
 
+def _batch_in_words(columns: Columns) -> str:
+    """The name of the examples whose statistics batch normalization takes."""
+    return "the batch" if _devices(columns) == 1 else "the batch of a device"
+
+
+def _instance(columns: Columns, norm: str, why: str) -> Coincidence:
+    """Statistics of one image."""
+    return Coincidence(norm, "norm=instance in training", why, _at_batch_size(columns), int(columns["batch_size"]))
+
+
 def _sync(columns: Columns) -> Iterator[Coincidence]:
-    yield Coincidence("norm=sync", "norm=batch", "a run is one process")
+    if _devices(columns) == 1:
+        yield Coincidence("norm=sync", "norm=batch", "a run on one device is one process")
 
 
 def _ghost(columns: Columns) -> Iterator[Coincidence]:
-    chunk, batch = int(columns["norm.chunk"]), int(columns["batch_size"])
+    chunk, part = int(columns["norm.chunk"]), _part(columns)
     norm = f"norm=ghost norm.chunk={chunk}"
-    if batch <= chunk:
-        yield Coincidence(norm, "norm=batch", "the batch is one chunk", " at batch_size={}", batch)
-    if min(chunk, batch) == 1:
-        yield Coincidence(norm, "norm=instance in training", "a chunk is one image", " at batch_size={}", batch)
+    if part <= chunk:
+        why = f"{_batch_in_words(columns)} is one chunk"
+        yield Coincidence(norm, "norm=batch", why, _at_batch_size(columns), int(columns["batch_size"]))
+    if min(chunk, part) == 1:
+        yield _instance(columns, norm, "a chunk is one image")
 
 
 def _renorm(columns: Columns) -> Iterator[Coincidence]:
@@ -94,8 +116,8 @@ def _precise(columns: Columns) -> Iterator[Coincidence]:
     if statistics != "running":
         why = f"evaluate.statistics={statistics} is for all norms"
         yield Coincidence("norm=precise", "norm=batch", why)
-    if columns["batch_size"] == 1:
-        yield Coincidence("norm=precise", "norm=instance in training", "the batch is one image", " at batch_size={}", 1)
+    if _part(columns) == 1:
+        yield _instance(columns, "norm=precise", f"{_batch_in_words(columns)} is one image")
 
 
 def _noisy_batch(columns: Columns) -> Iterator[Coincidence]:

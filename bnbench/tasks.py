@@ -58,11 +58,13 @@ class Attempt:
 
     Attributes:
         checkpoint: the name of the one from which they go on; without, they begin.
+        rank: which of the processes that train a run on several devices this is.
     """
 
     specs: tuple[RunSpec, ...]
     engine: Engine
     checkpoint: str = ""
+    rank: int = 0
 
     @property
     def is_alone(self) -> bool:
@@ -72,6 +74,11 @@ class Attempt:
     def by_torch(self) -> Attempt:
         """The same from the beginning, without compiled code."""
         return replace(self, engine="stacked", checkpoint="") if self.engine == "native" else self
+
+    @property
+    def devices(self) -> int:
+        """The processes that train it together; runs of a stack have one."""
+        return max(spec.devices for spec in self.specs)
 
     @property
     def checkpoint_name(self) -> str:

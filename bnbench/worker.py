@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import torch.fx.experimental.symbolic_shapes  # by torch's first gradient: proce
 from torch import nn
 
 from bnbench import store
-from bnbench.book import Book
+from bnbench.book import Book, failure_status
 from bnbench.checkpointing import Checkpointer, read_earlier
 from bnbench.components import Components, components
 from bnbench.data import Data, to_device
@@ -27,7 +28,8 @@ from bnbench.engines import StackOptions, train, train_interleaved, train_stack
 from bnbench.environment import timestamp
 from bnbench.error_origin import foreign_line
 from bnbench.global_state import preserved_global_state
-from bnbench.launch import Spent
+from bnbench.launch import Line, Spent
+from bnbench.members import Failure, Seat, carry_out_together
 from bnbench.native import Mismatch, NotNative, only_loaded
 from bnbench.notices import heard
 from bnbench.probes import take, take_interleaved
@@ -46,7 +48,8 @@ from bnbench.training import (
     prepare_process,
     resolve_device,
 )
-from bnbench.training.saving import Saving, Unfit
+from bnbench.training.distributed import Member, join
+from bnbench.training.saving import NOTHING, Saving, Unfit
 from bnbench.training.weights import WeightSaver
 
 SPENT = """device={task.device} takes nothing more from this process: {loss}; without --launcher inline, the same \
@@ -67,7 +70,9 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
         Spent: with the runs that ended; the GPU takes nothing more from this process, as after an assert in a kernel.
     """
     prepare_process()
-    name = f"{task.session}-{socket.gethostname()}-{os.getpid()}"
+    if Attempt(task.specs, "reference").devices > 1:
+        return _work_together(task, watch)
+    name = _segment_name(task)
     waiting, ends = [Attempt(task.specs, task.execution.engine, task.checkpoint)], []
     while waiting:
         attempt = waiting.pop()
@@ -95,6 +100,47 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
     return ends
 
 
+def _segment_name(task: Task) -> str:
+    """The name of this process's segment."""
+    return f"{task.session}-{socket.gethostname()}-{os.getpid()}"
+
+
+def _work_together(task: Task, watch: Callable[[Record], None]) -> list[End]:
+    """Train one run in several processes, of which the first writes what comes of it; this one has no part in it."""
+    attempt = Attempt(task.specs, "reference")
+    facts = _facts(task, attempt, resolve_device(task.device))
+    ends = carry_out_together(take_part, task, attempt.devices, watch)
+    if not isinstance(ends, Failure):
+        return list(ends)
+    (spec,) = task.specs
+    with Segment(task.folder, _segment_name(task)) as segment:
+        book = Book(segment, facts, waits=False)
+        book.fail(spec, ends.status, ends.error, ends.log)
+        book.close()
+    return list(book.ended.values())
+
+
+def take_part(seat: Seat, line: Line) -> list[End]:
+    """Train a run together with other processes; the first writes all that comes of it. Raises what training raises."""
+    prepare_process()
+    place = torch.device(seat.task.device)
+    device = torch.device(place.type, (place.index or 0) + seat.rank) if place.type == "cuda" else place
+    task = replace(seat.task, device=str(device), checkpoint_every=math.inf)
+    attempt = Attempt(task.specs, "reference", rank=seat.rank)
+    with current(device):
+        join(Member(seat.rank, attempt.devices), seat.port, device)
+        if seat.rank == 0:
+            with Segment(task.folder, _segment_name(task)) as segment:
+                with heard(partial(_log_for_all, segment, task.specs)):
+                    return _train(task, attempt, segment, line)[0]
+        (spec,), parts = task.specs, components(task.plugin)
+        data = parts.load(spec, task.data)
+        network = _anew(task, spec).build(spec, data).to(device)
+        for _ in _trained(attempt, [network], to_device([data], device), None, lambda text: None, NOTHING):
+            pass
+    return []
+
+
 @preserved_global_state()
 def _train(
     task: Task, attempt: Attempt, segment: Segment, watch: Callable[[Record], None]
@@ -120,10 +166,13 @@ def _train(
         raise
     except BaseException as error:  # a plugin may also call sys.exit
         book.close()
+        if attempt.devices > 1:  # another process may have failed before
+            raise
         if len(specs) > 1 or not attempt.is_alone:
             return list(book.ended.values()), tuple(spec for spec in specs if spec not in book.ended)
         line = foreign_line(error).strip() if task.plugin else ""
-        book.fail(specs[0], error, brief(error) + (f" ({line})" if line else ""))
+        message = brief(error) + (f" ({line})" if line else "")
+        book.fail(specs[0], failure_status(error), message, traceback.format_exc())
     book.close()
     return list(book.ended.values()), ()
 
@@ -275,7 +324,9 @@ def _trained(
 ) -> Iterator[list[tuple[int, Record]]]:
     """What the engine that trains a stack, or a run without companions, yields."""
     if attempt.is_alone:
-        yield from ([(0, record)] for record in train(attempt.specs[0], networks[0], data[0], probe, saving))
+        member = Member(attempt.rank, attempt.devices)
+        trained = train(attempt.specs[0], networks[0], data[0], probe, saving, member)
+        yield from ([(0, record)] for record in trained)
     else:
         options = StackOptions(native=attempt.engine == "native")
         yield from train_stack(attempt.specs, networks, data, probe, tell, options, saving)

@@ -16,6 +16,9 @@ if it subtracts the mean of each channel, which leaves rounding noise as the gra
 the same; one without a gradient is not trained and not counted in `parameters`, in torchvision's and a plugin's models
 too.
 
+On [several devices](sweeps.md#several-devices) the batch of a norm is the part of it that its device has; `sync` alone
+takes the statistics of the whole batch. On one device it is `batch`.
+
 This file is written by `python docs/norms.py`.
 """
 CODE = ("formula", "options")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.spec import (
+    LATER,
     Choice,
     Cosine,
     Sgd,
@@ -55,11 +56,18 @@ def test_every_field_changes_the_identity():
         "split": replace(spec.split, seed=1), "domains": ("plain",), "batches": "single_class",
         "train": "affine", "freeze_statistics": 2, "drop_last": False, "grad_clip": 1.0, "label_smoothing": 0.1,
         "precision": "fp64", "evaluate": replace(spec.evaluate, every=2), "divergence_factor": 5.0,
-        "probes": ("memory",), "probe_every": 2, "plugin": "a", "data": "d1",
+        "probes": ("memory",), "probe_every": 2, "devices": 2, "plugin": "a", "data": "d1",
     }  # fmt: skip
     assert set(others) == {field.name for field in fields(spec)}
     ids = {run_id(replace(spec, **{key: value})) for key, value in others.items()}
     assert len(ids | {run_id(spec)}) == len(others) + 1
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_setting_that_came_later_leaves_the_identity_of_runs_that_are_as_they_were(name):
+    spec = spec_of()
+    assert name not in as_tree(spec) and flatten(spec)[name] == LATER[name]
+    assert as_tree(replace(spec, **{name: 2}))[name] == 2
 
 
 def test_what_runs_of_a_stack_may_differ_in():

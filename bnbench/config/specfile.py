@@ -16,7 +16,7 @@ from bnbench.paths import content
 from bnbench.schema import Parts
 from bnbench.schema.convert import WrongType, convert, shown
 from bnbench.schema.fields import field_types
-from bnbench.spec import RunSpec, check
+from bnbench.spec import LATER, RunSpec, check
 
 
 def read_spec(path: Path, parts: Parts) -> RunSpec:
@@ -27,7 +27,7 @@ def read_spec(path: Path, parts: Parts) -> RunSpec:
         PluginError: a component of the plugin cannot be used.
     """
     tree = _read(path)
-    tree = {"data": None, **tree} if isinstance(tree, dict) else tree  # earlier versions kept no fingerprint
+    tree = {"data": None, **LATER, **tree} if isinstance(tree, dict) else tree  # as earlier versions wrote them
     problems = _key_problems("", tree, field_types(RunSpec)) or _plugin_problems(tree["plugin"], parts)
     if not problems:
         composer = Composer(parts)

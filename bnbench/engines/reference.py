@@ -13,13 +13,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from bnbench.data import Data, order_of, training_batch
-from bnbench.spec import RunSpec, effective_lr, stream
+from bnbench.norms.common.processes import apart
+from bnbench.spec import RunSpec, effective_lr
+from bnbench.training.distributed import ALONE, Member
 from bnbench.training.epochs import Epochs
 from bnbench.training.evaluation import evaluate
 from bnbench.training.forward import dtype_of, forward, memory_format
 from bnbench.training.optimizer import Optimizer
 from bnbench.training.randomness import GlobalStream, evaluation_stream
-from bnbench.training.records import Evaluation, Probe, Progress, Record, end_of_run
+from bnbench.training.records import Evaluation, Probe, Progress, Reading, Record, end_of_run
 from bnbench.training.saving import NOTHING, PythonWatch, Saving, Snapshot, put_tensors, tensors_of
 from bnbench.training.schedule import multiplier
 from bnbench.training.statistics import freeze_statistics
@@ -27,7 +29,12 @@ from bnbench.training.timeline import timeline_of
 
 
 def train(
-    spec: RunSpec, network: nn.Module, data: Data, probe: Probe | None = None, saving: Saving = NOTHING
+    spec: RunSpec,
+    network: nn.Module,
+    data: Data,
+    probe: Probe | None = None,
+    saving: Saving = NOTHING,
+    member: Member = ALONE,
 ) -> Iterator[Record]:
     """Train one network and yield an Evaluation at each pause, then an Outcome.
 
@@ -40,6 +47,7 @@ def train(
         data: uint8 or float examples on the device of training.
         probe: measures at pauses; training does not depend on it.
         saving: takes the network once it is tested, and its state at pauses.
+        member: which of the processes this is that train the run; they all yield the same evaluations and outcome.
 
     Raises:
         Unfit: it cannot go on from the snapshot of ``saving``.
@@ -52,7 +60,8 @@ def train(
     peak_lr = effective_lr(spec)
     optimizer = Optimizer(spec.optim, network)
     epochs = Epochs(order, data, spec.seed)
-    layers_rng = GlobalStream(stream(spec.seed, "layers"), device)
+    layers_rng = GlobalStream(member.layers_seed(spec.seed), device)
+    joined, batch_part = member.joined(spec, network, data), spec.part(spec.batch_size)
 
     step, examples, evaluation, best = 0, 0, None, None
     loss_limit, diverged_step = math.inf, None
@@ -64,13 +73,13 @@ def train(
         if step > timeline.frozen_from:
             freeze_statistics(network)
         if step % per_epoch:
-            draws = epochs.draw().to(device)
+            draws = member.part(epochs.draw(), spec.batch_size).to(device)
     while step < goal and diverged_step is None:
         if parts is not None and saving.checkpoints is not None and evaluation is not None and step > begin:
             tally = examples, best, loss_limit, astuple(evaluation)
             saving.checkpoints.at_pause(partial(parts.snapshot, step, step % per_epoch, tally))
         if probe is not None and timeline.is_probed(step):
-            yield from probe(spec, network, data, step)
+            yield from _readings(probe, spec, network, data, step)
         loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         right, seen = torch.zeros((), dtype=torch.int64, device=device), 0
         pause = timeline.pause_after(step)
@@ -80,33 +89,36 @@ def train(
                     freeze_statistics(network)
                 position = step % per_epoch
                 if position == 0:
-                    draws = epochs.draw().to(device)
-                x_NCHW, y_N = training_batch(data, draws, position, spec.batch_size, dtype_of(spec))
+                    draws = member.part(epochs.draw(), spec.batch_size).to(device)
+                x_NCHW, y_N = training_batch(data, draws, position, batch_part, dtype_of(spec))
 
                 optimizer.zero_grad()
-                logits_NK = forward(spec, network, x_NCHW)
+                logits_NK = forward(spec, joined, x_NCHW)
                 loss = F.cross_entropy(logits_NK, y_N, label_smoothing=spec.label_smoothing)
-                value = loss.item()
+                with torch.no_grad():
+                    batch_right = (logits_NK.argmax(1) == y_N).sum()
+                    batch_loss, batch_right, batch = member.together(loss, batch_right, len(y_N))
+                value = batch_loss.item()
                 if step == 0:
                     loss_limit = spec.divergence_factor * max(value, math.log(data.classes))
                 if not value <= loss_limit:  # also true for nan
                     diverged_step = step + 1
                     break
-                torch.autograd.backward(loss)
+                torch.autograd.backward(member.weighted(loss, len(y_N), batch))
                 if spec.grad_clip is not None:
                     nn.utils.clip_grad_norm_(optimizer.parameters, spec.grad_clip)
                 optimizer.step(peak_lr * multiplier(spec.schedule, step, total))
 
                 with torch.no_grad():
-                    loss_sum += loss * len(y_N)
-                    right += (logits_NK.argmax(1) == y_N).sum()
-                seen += len(y_N)
+                    loss_sum += batch_loss * batch
+                    right += batch_right
+                seen += batch
                 step += 1
         examples += seen
         if diverged_step is not None:
             break
         with evaluation_stream(spec.seed, device):
-            val_loss, val_accuracy = evaluate(spec, network, data, data.validation)
+            val_loss, val_accuracy = member.told(partial(evaluate, spec, network, data, data.validation), device)
         evaluation = Evaluation(
             step=step,
             epoch=step / per_epoch,
@@ -133,12 +145,18 @@ def train(
         yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, None, evaluation)
         return
     if probe is not None:
-        yield from probe(spec, network, data, step)
+        yield from _readings(probe, spec, network, data, step)
     with evaluation_stream(spec.seed, device):
-        test = evaluate(spec, network, data, data.test)
+        test = member.told(partial(evaluate, spec, network, data, data.test), device)
     if saving.keep is not None:
         saving.keep(spec, network)
     yield end_of_run(Progress(step, examples, per_epoch, best), data.classes, parameter_count, None, evaluation, test)
+
+
+def _readings(probe: Probe, spec: RunSpec, network: nn.Module, data: Data, step: int) -> list[Reading]:
+    """The readings of a probe, which measures in this process alone."""
+    with apart():
+        return probe(spec, network, data, step)
 
 
 Tally = tuple[int, float | None, float, tuple[Any, ...]]

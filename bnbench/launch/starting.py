@@ -24,7 +24,7 @@ from bnbench.launch.service import serve
 
 LONGEST_FOLDER = 70
 """Bytes of a folder's path with room for the name of a socket, which may have 107 in all."""
-WITHOUT = "bnbench sweep --launcher inline and bnbench study run --jobs 1 need none, but for a plugin"
+WITHOUT = "bnbench sweep --launcher inline and bnbench study run --jobs 1 need none, but for a plugin or devices=2"
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """The start method. A fork server imports once for all workers; elsewhere it is not safe with native libraries."""
 FORK_SERVER = "bnbench.launch.fork_server"

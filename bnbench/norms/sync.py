@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 from bnbench.norms.common.affine import Affine, broadcast_channels, full_precision, scale_and_shift
 from bnbench.norms.common.checks import among, require, require_values
 from bnbench.norms.common.moments import channel_dims
+from bnbench.norms.common.processes import are_together
 from bnbench.norms.common.running import RunningStatistics
 from bnbench.schema.facts import Facts
 
@@ -24,7 +25,8 @@ class SyncBatchNorm(RunningStatistics):
 
     As ``torch.nn.SyncBatchNorm``: where ``torch.distributed`` is initialized, statistics are taken over the default
     group, and the gradient of each process holds what its examples did to the outputs of the others. Weight and bias
-    get the gradient of their own process. In a single process, and at evaluation, it is batch normalization.
+    get the gradient of their own process. In a single process, and at evaluation, which is that of one, it is batch
+    normalization.
 
     Args:
         num_features: channels C.
@@ -50,7 +52,7 @@ class SyncBatchNorm(RunningStatistics):
         """Normalize x ``[N, C, *]``; raises :class:`Impossible` in training for one value per channel in all."""
         if not self.training:
             return self.normalize_with_running(x)
-        if not (distributed.is_available() and distributed.is_initialized()):
+        if not are_together():
             return self.normalize_with_batch(x, self.weight, self.bias)
         full, dims = full_precision(x), channel_dims(x)
         values = torch.full((1,), x.numel() // x.shape[1], dtype=full.dtype, device=x.device)

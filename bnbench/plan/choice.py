@@ -125,6 +125,8 @@ class _Kind:
         Args:
             measures: whether torch's lanes are measured even where compiled code is not ready.
         """
+        if self.case.spec.devices > 1:
+            return Execution(reasons=(f"a run on {self.case.spec.devices} devices is in no stack",))
         lanes = self.known or self.resources.lanes
         has_companions = self.runs > 1 or self.known is not None
         if lanes == 1 or not (has_companions or (lanes is None and self.seconds >= WORTH_PROVING)):

@@ -79,7 +79,7 @@ def obstacles(
 
 def network_key(spec: RunSpec) -> tuple[object, ...]:
     """All that decides if a network takes its batches: equal for specs that differ only in lr, seed or the like."""
-    order_key = (spec.domains, spec.batches, spec.batch_size, spec.drop_last)
+    order_key = (spec.domains, spec.batches, spec.batch_size, spec.devices, spec.drop_last)
     data_key = (spec.dataset, common_split(spec), order_key, spec.precision)
     return spec.norm, spec.model, spec.train, settings_of_statistics(spec), data_key
 
@@ -109,6 +109,11 @@ def wrong_options(specs: Mapping[str, RunSpec], components: Components) -> list[
 def last_batch(spec: RunSpec, data: Data) -> int:
     """Examples of the last batch of an epoch if it is a smaller one; else 0."""
     return 0 if spec.drop_last or spec.batches != "shuffled" else len(data.train) % spec.batch_size
+
+
+def smallest_parts(spec: RunSpec, data: Data) -> list[int]:
+    """The sizes of batches that a device is given at least: of a whole batch, and of a smaller one at its end."""
+    return [spec.part(batch) for batch in (spec.batch_size, last_batch(spec, data)) if batch]
 
 
 def _too_long(spec: RunSpec, order: Order) -> str | None:
@@ -150,14 +155,28 @@ def trial_key(spec: RunSpec, data: Data, batch: int) -> tuple[object, ...]:
 def _obstacle(spec: RunSpec, refusal: Refusal, data: Data, order: Order) -> str | None:
     if spec.batch_size > order.largest_batch:
         return _too_large(spec, order.largest_batch)
-    reason = refusal(spec, data, spec.batch_size)
-    if reason is not None:
-        return reason
     remainder = last_batch(spec, data)
-    reason = refusal(spec, data, remainder) if remainder else None
-    if reason is not None:
-        return f"the last batch of an epoch has {plural(remainder, 'example')}; {reason} (drop_last=true leaves it out)"
+    for batch in filter(None, (spec.batch_size, remainder)):
+        reason = _refusal_of_parts(spec, refusal, data, batch)
+        if reason is not None and batch == remainder:
+            count = plural(remainder, "example")
+            return f"the last batch of an epoch has {count}; {reason} (drop_last=true leaves it out)"
+        if reason is not None:
+            return reason
     return None
+
+
+def _refusal_of_parts(spec: RunSpec, refusal: Refusal, data: Data, batch: int) -> str | None:
+    """Why the network refuses a training batch that is shared out among the devices."""
+    if spec.devices < 1 or spec.batch_size % spec.devices:
+        return None  # which is told already
+    if batch < spec.devices:
+        return f"devices={spec.devices} leaves some devices without any"
+    part = batch if spec.norm.name == "sync" else spec.part(batch)  # it sees all parts together
+    reason = refusal(spec, data, part)
+    if reason is None or part == batch:
+        return reason
+    return f"with devices={spec.devices}, a device has {plural(part, 'example')} of {batch}; {reason}"
 
 
 def _too_large(spec: RunSpec, largest: int) -> str:

@@ -14,7 +14,7 @@ from bnbench.error_origin import foreign_line, is_foreign
 from bnbench.errors import described
 from bnbench.global_state import preserved_global_state
 from bnbench.plan.contract import limited_parameters
-from bnbench.plan.feasibility import SMALL, last_batch, network_key, trial_key
+from bnbench.plan.feasibility import SMALL, network_key, smallest_parts, trial_key
 from bnbench.spec import RunSpec
 from bnbench.text import shortened
 from bnbench.training.forward import dtype_of
@@ -44,7 +44,7 @@ def failures(
             continue
         network = network_key(spec)
         if network not in batches:
-            batches[network] = (loaded := data(spec)), [*filter(None, (spec.batch_size, last_batch(spec, loaded)))]
+            batches[network] = (loaded := data(spec)), smallest_parts(spec, loaded)
         loaded, sizes = batches[network]
         for batch in sizes:
             key = (trial_key(spec, loaded, batch), spec.label_smoothing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -53,7 +54,7 @@ def _least(specs: Mapping[str, RunSpec], components: Components, data: Callable[
     """Bytes that the smallest of some runs needs, or that one needs that there is room for."""
     least: dict[tuple[object, ...], int] = {}
     for spec in specs.values():
-        kind = spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size, spec.plugin
+        kind = spec.norm, spec.model, spec.dataset, spec.split, spec.batch_size, spec.devices, spec.plugin
         if kind not in least:
             least[kind] = CONTEXT + _size(spec, components, data)
             if least[kind] <= free:
@@ -64,7 +65,8 @@ def _least(specs: Mapping[str, RunSpec], components: Components, data: Callable[
 def _size(spec: RunSpec, components: Components, data: Callable[[RunSpec], Data]) -> int:
     if spec.plugin is not None:  # a user's code is executed by workers alone
         return 0
-    return least_bytes(Case(spec, components, data(spec)))
+    part = replace(spec, batch_size=spec.part(spec.batch_size))
+    return least_bytes(Case(part, components, data(spec)))
 
 
 def _megabytes(count: int) -> str:

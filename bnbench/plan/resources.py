@@ -26,3 +26,7 @@ class Resources:
     device: Device = CPU
     known: Mapping[str, int] = field(default_factory=dict)
     compiles: bool = True
+
+    def side_by_side(self, devices: int) -> int:
+        """The runs on so many devices each that train at a time."""
+        return max(1, self.workers // devices)

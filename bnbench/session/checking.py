@@ -21,6 +21,7 @@ from bnbench.session.inputs import Paths, Prestart
 from bnbench.session.plan import Plan
 from bnbench.session.provenance import earlier_data, earlier_sources, fingerprinted, is_settled, same_data
 from bnbench.spec import RunSpec, by_stack_key, flatten, run_id
+from bnbench.text import plural
 
 Rows = Mapping[str, Mapping[str, str]]
 """The table of a sweep's runs, by run_id."""
@@ -97,6 +98,7 @@ def checked_plan(
     """
     problems, folder = list(request.problems), paths.results / name
     rows, device = _place(name, folder, request.device, problems)
+    problems += _lacking_gpus(request.specs, device)
     specs_with_data = _with_fingerprints(request.specs, paths.data, problems)
     specs: dict[str, RunSpec] = {}
     for spec in specs_with_data or request.specs:
@@ -133,6 +135,16 @@ def _place(name: str, folder: Path, device: str, problems: list[str]) -> tuple[R
     except InvalidRequest as error:
         problems += error.problems
         return {}, CPU
+
+
+def _lacking_gpus(specs: Sequence[RunSpec], device: Device) -> list[str]:
+    """The problem that runs want more GPUs than the device stands for, if they do."""
+    if device.type == "cpu":
+        return []
+    count, most = len(gpus(device)), max((spec.devices for spec in specs), default=1)
+    if most <= count:
+        return []
+    return [f"devices={most}: device={device} is {plural(count, 'GPU')}; must be at most {count} here, or device=cpu"]
 
 
 def _with_fingerprints(specs: Sequence[RunSpec], data: Path, problems: list[str]) -> list[RunSpec]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -30,7 +30,7 @@ from bnbench.session.survey import check_machines
 from bnbench.session.tasks import tasks_that_begin, tasks_that_go_on
 from bnbench.session.weights import tell_of_missing
 from bnbench.spec import RunSpec, by_stack_key, run_id, stack_key
-from bnbench.tasks import Task
+from bnbench.tasks import End, Task
 
 if TYPE_CHECKING:
     from bnbench.training import Record
@@ -92,10 +92,8 @@ def _train(
             stacked = [[fresh[name] for name in stack] for stack in grouped]
             begun = tasks_that_begin(plan, options, stacked, found.executions, going_on)
             tasks = [*site.tasks, *tasks_that_go_on(plan, options, going_on), *begun]
-            shown.begin(tasks, resources.workers, found.sizes)
-            devices = _devices(plan, resources.workers, options.is_away)
-            ends_silent = options.ends_silent(plan)
-            with closing(dispatch(tasks, site.launch, devices, ready, options.is_away, ends_silent)) as told:
+            shown.begin(tasks, resources.side_by_side(_fewest_devices(tasks)), found.sizes)
+            with closing(_dispatched(plan, tasks, options, resources, site, ready)) as told:
                 for ends in told:
                     for end in (end for end in ends if run_id(end.spec) in pending):
                         ended += 1
@@ -105,6 +103,18 @@ def _train(
     except KeyboardInterrupt:
         return ended, True
     return ended, False
+
+
+def _dispatched(
+    plan: Plan, tasks: Sequence[Task], options: TrainingOptions, resources: Resources, site: Site, ready: Ready
+) -> Generator[list[End], None, None]:
+    """See :func:`dispatch`; runs on more devices come after those on fewer, so that all that train at a time fit."""
+    by_devices: dict[int, list[Task]] = {}
+    for task in tasks:
+        by_devices.setdefault(task.specs[0].devices, []).append(task)
+    for devices, group in sorted(by_devices.items()):
+        places = _places(plan, resources.side_by_side(devices), devices, options.is_away)
+        yield from dispatch(group, site.launch, places, ready, options.is_away, options.ends_silent(plan))
 
 
 @contextmanager
@@ -161,8 +171,8 @@ def execute_run(
                 if task.plugin is None and plan.device.type == "cpu" and not options.is_timed:
                     (end,) = work(ready(task), watch)
                 else:
-                    launch, devices, timed = partial(local, heard=watch), _devices(plan, 1), options.is_timed
-                    with closing(dispatch([task], launch, devices, ready, ends_silent=timed)) as told:
+                    launch, places, timed = partial(local, heard=watch), _places(plan, 1), options.is_timed
+                    with closing(dispatch([task], launch, places, ready, ends_silent=timed)) as told:
                         (end,) = next(told)
             status = end.status
         except KeyboardInterrupt:
@@ -183,12 +193,26 @@ def _task_of_run(plan: Plan, options: TrainingOptions) -> Iterator[tuple[Task, R
         yield task, ready
 
 
-def _devices(plan: Plan, workers: int, is_away: bool = False) -> list[str]:
-    """Where each worker trains: the GPUs in use have the workers in turn; elsewhere each sees only what it may use."""
+def _fewest_devices(tasks: Sequence[Task]) -> int:
+    """Those of a run that begins first; 1 without any."""
+    return min((task.specs[0].devices for task in tasks), default=1)
+
+
+def _places(plan: Plan, workers: int, devices: int = 1, is_away: bool = False) -> list[str]:
+    """Where each worker trains, or the first of its devices: the GPUs in use have the workers in turn.
+
+    Elsewhere each sees only what it may use.
+    """
     if is_away:
         return ["cpu" if plan.device.type == "cpu" else f"{plan.device.type}:0"] * workers
-    used = gpus(plan.device) or [plan.device]
-    return [str(used[place % len(used)]) for place in range(workers)]
+    used = [str(gpu) for gpu in gpus(plan.device)] or [str(plan.device)]
+    firsts = first_devices(used, devices)
+    return [firsts[place % len(firsts)] for place in range(workers)]
+
+
+def first_devices(used: Sequence[str], devices: int) -> Sequence[str]:
+    """The first of each so many devices that stand side by side; of the CPU, which has no number, itself."""
+    return used[: len(used) - devices + 1 : devices] or used[:1]
 
 
 @contextmanager
@@ -210,8 +234,13 @@ def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
 
 
 def _interleaved(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]]:
-    """The pending runs of each group, then those of no group one by one; nothing for a plan without groups."""
-    groups = [tuple(name for name in group if name in pending) for group in plan.interleaved]
+    """The pending runs of each group, then those of no group one by one; nothing for a plan without groups.
+
+    A run on several devices is trained by itself.
+    """
+    groups = [
+        tuple(name for name in group if name in pending and pending[name].devices == 1) for group in plan.interleaved
+    ]
     inside = {name for group in groups for name in group}
     return [*filter(None, groups), *((name,) for name in pending if name not in inside)] if plan.interleaved else []
 

@@ -110,6 +110,7 @@ class TrainingOptions:
             BnbenchError: there is none, or another one has runs of this sweep.
         """
         launcher = LAUNCHERS[self.launcher]
+        self._check_devices(plan)
         if not launcher.detaches and (count := has_left(plan.folder)):
             remedy = "the same command with --launcher slurm collects them"
             raise BnbenchError(f"{plan.folder}: {plural(count, 'stack')} of runs left to jobs; {remedy}")
@@ -148,13 +149,18 @@ class TrainingOptions:
         return self
 
     def resources(self, plan: Plan) -> Resources:
-        """The resources that train the pending runs of a plan."""
+        """The resources that train the pending runs of a plan.
+
+        Raises:
+            InvalidRequest: some of these runs cannot be trained where the launcher trains.
+        """
+        self._check_devices(plan)
         lanes = _LANES[self.lanes] if self.lanes in _LANES else int(self.lanes)
         known = plan.known_lanes() if lanes is None else {}
         return Resources(self.workers(plan), lanes, plan.device, known, LAUNCHERS[self.launcher].compiles)
 
     def workers(self, plan: Plan) -> int:
-        """The number of workers: one per core or GPU unless told, and no more than there are runs.
+        """The processes that train at a time: one per core or GPU unless told, and no more than all runs have.
 
         A launcher that isolates nothing trains in this process alone, but for a user's components, which are never
         trained here.
@@ -162,14 +168,29 @@ class TrainingOptions:
         if not (LAUNCHERS[self.launcher].isolates or _is_foreign(plan)):
             return 1
         here = 0 if self.is_away else len(gpus(plan.device))
-        return max(1, min(self.jobs or here or cores(), len(plan.pending)))
+        processes = sum(spec.devices for spec in plan.pending.values())
+        return max(1, min(self.jobs or here or cores(), processes))
+
+    def _check_devices(self, plan: Plan) -> None:
+        """Refuse runs on several devices where a worker has a job of a cluster, and so one device.
+
+        Raises:
+            InvalidRequest: naming the largest number of devices.
+        """
+        most = max((spec.devices for spec in plan.pending.values()), default=1)
+        if most > 1 and self.is_away:
+            here = " or ".join(name for name, one in LAUNCHERS.items() if not one.is_away)
+            raise InvalidRequest(
+                [f"devices={most}: --launcher {self.launcher} gives each run one device; use --launcher {here}"]
+            )
 
     def launch(self, plan: Plan) -> Launch:
         """The function that trains: a user's code is isolated, as it may end its process; one worker may be spared."""
         launcher = LAUNCHERS[self.launcher]
         if _is_foreign(plan):
             return launcher.launch if launcher.isolates else LAUNCHERS["local"].launch
-        spared = launcher.spares_one and self.jobs is None and self.workers(plan) == 1 and plan.device.type == "cpu"
+        alone = self.workers(plan) < 2 * min((spec.devices for spec in plan.pending.values()), default=1)
+        spared = launcher.spares_one and self.jobs is None and alone and plan.device.type == "cpu"
         spared = spared and not self.is_timed  # this process cannot end itself
         return LAUNCHERS["inline"].launch if spared else launcher.launch
 

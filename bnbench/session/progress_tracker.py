@@ -18,7 +18,7 @@ from bnbench.tasks import End, Task
 
 NAMED = 2
 """Stacks that are named at a time."""
-MEANT = ("norm", "model", "dataset", "batch_size")
+MEANT = ("norm", "model", "dataset", "batch_size", "devices")
 """Columns that name a stack, as far as they vary."""
 
 
@@ -128,7 +128,8 @@ class ProgressTracker:
 
 def _kind(task: Task) -> object:
     spec = task.specs[0]
-    return spec.norm, spec.model, spec.dataset, spec.batch_size, type(spec.optim), len(set(task.specs)) > 1
+    step = spec.norm, spec.model, spec.dataset, spec.batch_size, spec.devices, type(spec.optim)
+    return step, len(set(task.specs)) > 1
 
 
 def _size(task: Task, sizes: Mapping[str, float]) -> float:

@@ -115,9 +115,25 @@ def _measured(plan: Plan, resources: Resources, rounds: int) -> dict[str, Any]:
         "loading": loading,
         "dividing": rounds * dividing,
         "starting": rounds * starting,
-        "training": makespan(training, resources.workers),
+        "training": _seconds_of_rounds(plan, training, resources),
         "engines": engine_lines(plan.pending, foreseen(groups, plan.pending, whole)),
     }
+
+
+def _seconds_of_rounds(plan: Plan, seconds: Mapping[Stack, float], resources: Resources) -> float:
+    """Seconds until the last worker is through, as runs on more devices come after those on fewer.
+
+    So many devices are taken to be as many times as quick, as far as there are cores for them.
+
+    Args:
+        seconds: of each stack on one device.
+    """
+    rounds: dict[int, list[float]] = {}
+    for stack, value in seconds.items():
+        devices = plan.pending[stack[0]].devices
+        quicker = devices if plan.device.type != "cpu" else min(devices, cores())
+        rounds.setdefault(devices, []).append(value / quicker)
+    return sum(makespan(values, resources.side_by_side(devices)) for devices, values in rounds.items())
 
 
 def _timed_division(plan: Plan, resources: Resources) -> tuple[float, list[Answer]]:
@@ -133,7 +149,7 @@ def _timed_division(plan: Plan, resources: Resources) -> tuple[float, list[Answe
 
 def _timed_steps(
     plan: Plan, resources: Resources, divisions: Sequence[Answer], groups: Sequence[Stack], in_workers: bool
-) -> tuple[list[float], float]:
+) -> tuple[dict[Stack, float], float]:
     """Seconds of each stack, and those until workers begin with them."""
     import torch
 
@@ -160,7 +176,7 @@ def _timed_steps(
                 times.setdefault(stack, []).append(seconds)
         spent = fmean(measurement.value.spent for measurement in measurements) if measurements else 0.0
         starts.append(max(time.monotonic() - start - spent, 0.0))
-    return [*map(fmean, times.values())], max(*starts, sum(starts) / resources.workers)
+    return {stack: fmean(values) for stack, values in times.items()}, max(*starts, sum(starts) / resources.workers)
 
 
 def _shares(specs: Mapping[str, RunSpec], stacks: Sequence[Stack], processes: int) -> list[list[Stack]]:

@@ -21,9 +21,10 @@ from bnbench.spec.run import (
     effective_lr,
 )
 from bnbench.spec.schedule import SCHEDULES, Constant, Cosine, OneCycle, Schedule, Step
-from bnbench.spec.tree import arm, as_tree, flatten, kind_name
+from bnbench.spec.tree import LATER, arm, as_tree, flatten, kind_name
 
 __all__ = [
+    "LATER",
     "MOST_STEPS",
     "OPTIMS",
     "PROBE_NAMES",

@@ -11,6 +11,8 @@ from bnbench.spec.schedule import Constant, Cosine, OneCycle, Schedule, Step
 
 MOST_STEPS = 10**9
 """Optimizer steps that a run may have."""
+MOST_DEVICES = 64
+"""Processes that may train a run together."""
 LARGEST = 1e15
 """The largest learning rate and weight decay: their products are still far from what float32 can hold."""
 
@@ -37,6 +39,7 @@ def check(spec: RunSpec) -> list[str]:
         *at_least("evaluate.recompute_batches", evaluate.recompute_batches, 1),
         *above("divergence_factor", spec.divergence_factor, 1),
         *at_least("probe_every", spec.probe_every, 1),
+        *_devices(spec),
         *_twice("probes", spec.probes),
         *_twice("domains", spec.domains),
         *_order(spec),
@@ -108,6 +111,16 @@ def _order(spec: RunSpec) -> list[str]:
         group = "class" if spec.batches == "single_class" else "domain"
         problems.append(f"batches={spec.batches}: needs drop_last=true, as each {group} would end with a smaller batch")
     return problems
+
+
+def _devices(spec: RunSpec) -> list[str]:
+    """The problem that a batch cannot be shared out evenly among the devices, or that these are too many, if so."""
+    devices, batch = spec.devices, spec.batch_size
+    if (problems := within("devices", devices, 1, MOST_DEVICES)) or batch < 1 or batch % devices == 0:
+        return problems
+    near = [size for size in (batch - batch % devices, batch - batch % devices + devices) if size]
+    sizes = " or ".join(f"batch_size={size}" for size in near)
+    return [f"devices={devices} batch_size={batch}: each device takes an equal part of the batch; e.g. {sizes}"]
 
 
 def _peak(spec: RunSpec) -> list[str]:

@@ -90,7 +90,7 @@ def kind_key(spec: RunSpec) -> tuple[object, ...]:
     return (
         *(spec.norm, spec.model, spec.train, spec.dataset, split_of_stack(spec), spec.data, spec.domains, spec.batches),
         *(spec.batch_size, spec.drop_last, spec.epochs, spec.steps, spec.precision, spec.label_smoothing),
-        *(type(spec.optim), spec.grad_clip is None, spec.freeze_statistics, spec.plugin),
+        *(type(spec.optim), spec.grad_clip is None, spec.freeze_statistics, spec.devices, spec.plugin),
     )
 
 

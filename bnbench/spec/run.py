@@ -143,6 +143,7 @@ class RunSpec:
             of its first loss and the loss of a uniform guess.
         probes: what is measured inside training; the training itself stays the same, bit for bit.
         probe_every: probes measure before the first step, then at each so many-th evaluation, and at the last.
+        devices: processes that train the run together, each on an equal part of every batch: on GPUs, one on each.
         plugin: SHA-256 of the syntax of the plugin that a chosen component comes from, and of what it imports from its
             folder, or None: built-in components have nothing to do with a plugin.
         data: fingerprint of the content of the dataset's files, which stands for their path in the run's identity; None
@@ -174,6 +175,7 @@ class RunSpec:
     divergence_factor: float
     probes: tuple[ProbeName, ...]
     probe_every: int
+    devices: int = 1
     plugin: str | None = None
     data: str | None = None
 
@@ -181,6 +183,10 @@ class RunSpec:
     def component_names(self) -> tuple[str, str, str]:
         """Those of norm, model and dataset, which may be a user's."""
         return self.norm.name, self.model.name, self.dataset.name
+
+    def part(self, batch: int) -> int:
+        """The fewest examples of a batch that a device is given; of a whole one, all have as many."""
+        return batch // max(self.devices, 1)
 
 
 def effective_lr(spec: RunSpec) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -15,10 +16,15 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     for kind in (RunSpec, Split, Evaluate, *OPTIMS.values(), *SCHEDULES.values())
 }
 
+LATER: Mapping[str, Value] = {"devices": 1}
+"""Settings that earlier versions did not have, and what those runs had: there they are left out of a spec's tree, so
+that a run keeps its identity."""
+
 
 def as_tree(spec: RunSpec) -> dict[str, Any]:
-    """The spec as nested plain values; a choice becomes ``{name: {option: value}}``."""
-    return {name: _tree(getattr(spec, name)) for name in _FIELDS[RunSpec]}
+    """The spec as nested plain values; a choice becomes ``{name: {option: value}}``. See :data:`LATER`."""
+    values = {name: getattr(spec, name) for name in _FIELDS[RunSpec]}
+    return {name: _tree(value) for name, value in values.items() if name not in LATER or value != LATER[name]}
 
 
 def _tree(value: Any) -> Any:

@@ -71,7 +71,7 @@ RUN_RULES: dict[str, Rule] = {
     **dict.fromkeys(("steps_done", "diverged_step", "epochs", "steps"), STEP),
     **dict.fromkeys(("examples_done", "parameters", TRIAL), COUNT),
     **dict.fromkeys(("seed", "split.seed"), SEED),
-    **dict.fromkeys(("lanes", "classes", "batch_size", "lr_reference_batch", "split.train"), POSITIVE),
+    **dict.fromkeys(("lanes", "classes", "batch_size", "devices", "lr_reference_batch", "split.train"), POSITIVE),
     **dict.fromkeys(("freeze_statistics", "evaluate.every", "evaluate.recompute_batches", "probe_every"), POSITIVE),
     **dict.fromkeys(("epochs_done", "seconds", "lr", "grad_clip", "divergence_factor"), AMOUNT),
     **dict.fromkeys(("optim.weight_decay", "optim.eps", "schedule.gamma"), AMOUNT),

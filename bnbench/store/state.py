@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from bnbench.errors import Damaged
+from bnbench.spec import LATER
 from bnbench.store.cells import RUN_RULES, STEP, first_fault
 from bnbench.store.columns import IDENTITY, NEWER, OUTCOME, RESULTS, RUN_ID, SPEC
 from bnbench.store.files import content, line, read_rows, whole_lines
@@ -125,10 +126,18 @@ def _read_table(folder: Path) -> list[Row]:
         return []
     if rows:
         _check_columns(path, rows[0])
+    _fill_later(rows)
     _check_rows(path, rows)
     if twice := [identity for identity, count in Counter(row["run_id"] for row in rows).items() if count > 1]:
         raise Damaged(path, f"run {twice[0]:.60} is there more than once")
     return rows
+
+
+def _fill_later(rows: Sequence[Row]) -> None:
+    """Give the runs of earlier versions the settings that they had before there was a column for them."""
+    for row in rows:
+        if row.get("batch_size"):
+            row.update({column: str(value) for column, value in LATER.items() if not row.get(column)})
 
 
 def _check_columns(path: Path, row: Row) -> None:

@@ -124,6 +124,8 @@ REFUSED = [
         "device=cuda:0: 30 MB of 30 MB are free, but the smallest of these runs",
     ),
     ({"NULL_CUDA_TAKEN": "85800000000"}, "cuda", "at least, and other programs hold 85,800 MB; use another GPU, or"),
+    ({"NULL_CUDA_DEVICES": "2"}, "cuda devices=4", "devices=4: device=cuda is 2 GPUs; must be at most 2 here"),
+    ({"NULL_CUDA_DEVICES": "2"}, "cuda:1 devices=2", "devices=2: device=cuda:1 is 1 GPU; must be at most 1 here"),
     ({"NULL_CUDA_TAKEN": "90000000000"}, "cuda", "device=cuda:0: cannot be used: CUDA error: out of memory; use"),
 ]
 

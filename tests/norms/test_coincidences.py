@@ -47,6 +47,31 @@ NOT_SAID = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["norm=sync"], ["norm=sync is norm=batch: a run on one device is one process"]),
+        (["norm=sync", "devices=2"], []),
+        (["norm=batch", "batch_size=2"], []),
+        (
+            ["norm=batch", "batch_size=2", "devices=2"],
+            ["norm=batch is norm=instance in training at batch_size=2 devices=2: the batch of a device is one image"],
+        ),
+        (
+            ["norm=precise", "batch_size=2", "devices=2"],
+            ["norm=precise is norm=instance in training at batch_size=2 devices=2: the batch of a device is one image"],
+        ),
+        (["norm=ghost", "batch_size=64"], []),
+        (
+            ["norm=ghost", "batch_size=64", "devices=2"],
+            ["norm=ghost norm.chunk=32 is norm=batch at batch_size=64 devices=2: the batch of a device is one chunk"],
+        ),
+    ],
+)
+def test_on_several_devices_the_batch_is_that_of_a_device(settings: list[str], said: list[str]):
+    assert sentences([flatten(make_spec("model=cnn", *settings))]) == said
+
+
 def spec_of(*settings: str) -> RunSpec:
     given = {text.split("=")[0] for text in settings}
     usual = [text for text in ("model=mlp", *USUAL) if text.split("=")[0] not in given]

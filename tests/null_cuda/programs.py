@@ -187,7 +187,7 @@ def refusals(cases: str, folder: str) -> list[tuple[int, str, list[str]]]:
             with Path("../messages").open("w") as messages:
                 os.dup2(messages.fileno(), 1)
                 os.dup2(messages.fileno(), 2)
-            sys.argv = ["bnbench", "run", "model=mlp", "steps=2", f"device={device}"]
+            sys.argv = ["bnbench", "run", "model=mlp", "steps=2", *f"device={device}".split()]
             try:
                 cli.main()
             except SystemExit as end:

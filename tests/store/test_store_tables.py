@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from bnbench.errors import InvalidRequest
-from bnbench.spec import flatten, run_id
+from bnbench.spec import LATER, flatten, run_id
 from bnbench.store import OUTCOME, Segment, enter_runs, join, load_metrics, load_runs, load_sweeps, statuses
 from bnbench.store.columns import METRICS, RUN_TYPES, SPEC_TEXTS
 from bnbench.store.files import line
@@ -107,6 +108,17 @@ def test_tables_that_another_program_saved(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").write_text((tmp_path / "runs.csv").read_text().replace("\n", "\r\n"), newline="")
     pd.testing.assert_frame_equal(load_runs(tmp_path), runs)
     pd.testing.assert_frame_equal(load_metrics(tmp_path), metrics)
+
+
+def test_a_table_from_before_a_setting_was_there_has_its_runs_as_they_were(tmp_path: Path) -> None:
+    enter_runs(tmp_path, [make_spec(0)], {}, {})
+    train(tmp_path, make_spec(0), "segment")
+    join(tmp_path)
+    table = pd.read_csv(tmp_path / "runs.csv", dtype=str, keep_default_na=False)
+    table.drop(columns=[*LATER]).to_csv(tmp_path / "runs.csv", index=False)
+    assert load_runs(tmp_path)[[*LATER]].to_dict("records") == [dict(LATER)]
+    enter_runs(tmp_path, [make_spec(0), replace(make_spec(1), devices=2)], {}, {})
+    assert load_runs(tmp_path)["devices"].tolist() == [1, 2]
 
 
 def test_an_unknown_sweep_names_the_others(tmp_path: Path) -> None:
