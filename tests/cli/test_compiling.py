@@ -174,6 +174,7 @@ NORMS = {"halving": Halving}
 """
 
 
+@long
 def test_translated_layers_are_compiled_before_workers_need_them(tmp_path: Path):
     """For the batches of the runs, the last of an epoch too, and then for those of other runs."""
     here = Here(tmp_path, f'echo "$*" >> {tmp_path}/calls; {QUICK}')

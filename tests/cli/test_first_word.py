@@ -12,6 +12,7 @@ import pytest
 
 from bnbench.user_cache import kept_folder
 from tests import warm
+from tests.products import long
 
 PROGRAM = """
 import json, sys
@@ -174,7 +175,12 @@ def test_no_torch(ends: dict[str, End], code: int, words: str):
 
 
 @pytest.mark.parametrize(
-    "words", [SWEEP, (*SWEEP[:2], "t", *SWEEP[3:], "--dry-run"), ("study", "show", "small_batch", "--scale", "smoke")]
+    "words",
+    [
+        SWEEP,
+        (*SWEEP[:2], "t", *SWEEP[3:], "--dry-run"),
+        pytest.param(("study", "show", "small_batch", "--scale", "smoke"), marks=long),
+    ],
 )
 def test_no_torch_for_what_was_asked_before(results: Path, words: tuple[str, ...]):
     """A finished sweep, a plan and a study: what torch has found once is remembered."""

@@ -78,7 +78,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("place", "norms"),
     [
-        ("init", ["leaves_0", "exits_0", "segfaults", "interrupts"]),
+        pytest.param("init", ["leaves_0", "exits_0", "segfaults", "interrupts"], marks=long),
         ("planning", ["leaves_0", "segfaults", "interrupts", "raises", "reads_a_key", "forks", "patches_torch"]),
         ("training", BEARABLE),
         pytest.param("planning", BEARABLE, marks=long),

@@ -9,6 +9,7 @@ import pytest
 
 import bnbench
 from tests.conftest import Program
+from tests.products import long
 
 PLUGIN = """
 import aid
@@ -55,8 +56,8 @@ def named(report: str) -> set[str]:
 @pytest.mark.parametrize(
     ("source", "aid"),
     [
-        (f"# another comment\n{PLUGIN}", AID),
-        (PLUGIN.replace("(x * scale)", "(\n            x * scale,  # moved\n        )"), AID),
+        pytest.param(f"# another comment\n{PLUGIN}", AID, marks=long),
+        pytest.param(PLUGIN.replace("(x * scale)", "(\n            x * scale,  # moved\n        )"), AID, marks=long),
         (PLUGIN, AID.replace(":\n", ":\n    'A docstring.'\n")),
     ],
     ids=["comment", "formatting", "docstring_of_a_helper"],
@@ -73,8 +74,8 @@ def test_an_edit_without_meaning_trains_nothing(trained: Program, source: str, a
 @pytest.mark.parametrize(
     ("source", "aid"),
     [
-        (PLUGIN.replace("0.5", "0.75"), AID),
-        (PLUGIN.replace("scale", "gain"), AID),
+        pytest.param(PLUGIN.replace("0.5", "0.75"), AID, marks=long),
+        pytest.param(PLUGIN.replace("scale", "gain"), AID, marks=long),
         (PLUGIN, AID.replace("0.25", "0.5")),
     ],
     ids=["constant", "variable", "helper"],

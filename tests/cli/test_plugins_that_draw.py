@@ -116,6 +116,7 @@ def test_the_same_command_gives_the_same_numbers(program: Program, tmp_path: Pat
     assert numbers(tmp_path / "results/plain").items() <= found["together"].items()
 
 
+@long
 def test_seeds_draw_other_numbers_and_drawing_at_evaluation_changes_no_training(
     program: Program, tmp_path: Path, plugin: list[str]
 ):

@@ -16,6 +16,7 @@ import bnbench
 from bnbench.study import load, names
 from tests import warm
 from tests.conftest import Program
+from tests.products import long
 from tests.study.files import TREE, study_file
 
 
@@ -145,6 +146,7 @@ def scorecards() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path("results").glob("study-scorecard-*")}
 
 
+@long
 def test_a_scorecard_of_one_study_leaves_that_of_several_alone(program: Program):
     words = ("--scale", "smoke", "--jobs", "1")
     assert program("study", "run", "memory", "gradient_flow", *words).code == 0
