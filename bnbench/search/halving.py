@@ -95,6 +95,9 @@ def standing_of(rows: Collection[Mapping[str, str]], epochs: int, accuracy: Call
 def problems_of(specs: Iterable[RunSpec], trials: int, reduction: int) -> Iterator[str]:
     """All that is wrong with runs whose trials are to be halved."""
     specs = [*specs]
+    if devices := sorted({spec.devices for spec in specs if spec.devices > 1}):
+        yield f"devices={devices[0]}: runs on several devices have no checkpoints, from which --halving goes on"
+        return
     if steps := sorted({spec.steps for spec in specs if spec.steps is not None}):
         yield f"steps={steps[0]}: --halving compares trials after epochs; write epochs=... instead"
         return
