@@ -83,9 +83,8 @@ def carry_out_together(
                 if done.is_late:
                     continue
                 if done.error is not None:
-                    log = (
-                        f"{done.error}\nNo traceback was left. It was process {done.index + 1} of {size} of this run.\n"
-                    )
+                    whose = f"It was process {done.index + 1} of {size} of this run."
+                    log = f"{done.error}\nNo traceback was left. {whose}\n"
                     failures.append(Failure("failed", done.error, log, -math.inf))
                 elif isinstance(done.value, Failure):
                     failures.append(done.value)

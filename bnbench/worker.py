@@ -59,10 +59,6 @@ command trains the runs that are left in processes that can be replaced"""
 def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> list[End]:
     """Train runs, write all that they yield, and return how they ended.
 
-    A stack that raises is halved and tried again, so that a lack of memory costs time only, and a run that fails fails
-    alone: what a single run raises is written as its status, with the traceback under logs/. Runs that compiled code
-    trains otherwise than torch, or not at all, are all trained again, without it. No compiler is started here.
-
     Args:
         watch: is shown each record as well.
 
@@ -70,8 +66,17 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
         Spent: with the runs that ended; the GPU takes nothing more from this process, as after an assert in a kernel.
     """
     prepare_process()
-    if Attempt(task.specs, "reference").devices > 1:
-        return _work_together(task, watch)
+    is_shared_out = any(spec.devices > 1 for spec in task.specs)
+    return _work_together(task, watch) if is_shared_out else _work_alone(task, watch)
+
+
+def _work_alone(task: Task, watch: Callable[[Record], None]) -> list[End]:
+    """Train runs in this process; see :func:`work`.
+
+    A stack that raises is halved and tried again, so that a lack of memory costs time only, and a run that fails fails
+    alone: what a single run raises is written as its status, with the traceback under logs/. Runs that compiled code
+    trains otherwise than torch, or not at all, are all trained again, without it. No compiler is started here.
+    """
     name = _segment_name(task)
     waiting, ends = [Attempt(task.specs, task.execution.engine, task.checkpoint)], []
     while waiting:

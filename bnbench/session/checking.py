@@ -97,8 +97,7 @@ def checked_plan(
         BnbenchError: something is wrong with the request; the message says all of it.
     """
     problems, folder = list(request.problems), paths.results / name
-    rows, device = _place(name, folder, request.device, problems)
-    problems += _lacking_gpus(request.specs, device)
+    rows, device = _place(name, folder, request, problems)
     specs_with_data = _with_fingerprints(request.specs, paths.data, problems)
     specs: dict[str, RunSpec] = {}
     for spec in specs_with_data or request.specs:
@@ -125,13 +124,15 @@ def checked_plan(
     return Plan(request, specs, *where, known, pending, impossible, identities=identities)
 
 
-def _place(name: str, folder: Path, device: str, problems: list[str]) -> tuple[Rows, Device]:
+def _place(name: str, folder: Path, request: Request, problems: list[str]) -> tuple[Rows, Device]:
     """The rows of a sweep that may be written to, and the device to train on; what is wrong goes to ``problems``."""
     try:
         store.check_name(name)
         store.check_writable(folder)
         rows = store.checked_rows(folder)  # a damaged folder is refused as a whole before anything is tried or told
-        return rows, resolved(device)
+        device = resolved(request.device)
+        problems += _lacking_gpus(request.specs, device)
+        return rows, device
     except InvalidRequest as error:
         problems += error.problems
         return {}, CPU

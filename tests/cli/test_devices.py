@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bnbench import session
 from tests import warm
 from tests.cli.test_misbehaving import check_all_ended
 from tests.cli.test_sweep import rows
@@ -140,3 +142,13 @@ def test_refused_before_anything_is_written(program: Program, words: list[str], 
     result = program("sweep", "--name", "s", "model=mlp", *words)
     assert result.code == 2 and says in result.err and "Traceback" not in result.err
     assert not Path("results").exists()
+
+
+def test_runs_whose_times_are_compared_are_trained_by_themselves(program: Program):
+    """In turns with others there is one process."""
+    grid = session.Grid([*SMALL, "norm=batch,sync", "devices=2"])
+    plan = session.plan_sweep(grid, "s", session.Paths(Path("results"), Path("data")))
+    plan = replace(plan, interleaved=(tuple(plan.pending),))
+    summary = session.execute(plan, session.TrainingOptions(jobs=2))
+    assert set(summary.statuses.values()) == {"completed"}
+    assert {(run["engine"], run["lanes"]) for run in rows("results/s/runs.csv")} == {("reference", "1")}
