@@ -247,6 +247,7 @@ def test_a_trial_that_fails_or_diverges_does_not_go_on(program: Program):
         ([*HALVING[:5], "10", LR], "--trials 9: must be at least 10, of which --halving lets one go on"),
         (["--search", "tpe", *HALVING[2:5], "9", LR], "--halving 9: must be at most 8, the trials that --search tpe"),
         ([*HALVING, LR, "epochs=2"], "epochs=2: must be at least 3 with --halving 3, for a first rung of one"),
+        ([*HALVING, LR, "epochs=9", "devices=2"], "devices=2: runs on several devices have no checkpoints"),
         ([*HALVING, LR, "epochs=9,27"], "epochs=9,27: with --halving it must be one number for all runs"),
         ([*HALVING, LR, "epochs=interval(3,9)"], "epochs=3,9: with --halving it must be one number for all runs"),
         ([*HALVING, LR, "epochs=null", "steps=90"], "steps=90: --halving compares trials after epochs"),
