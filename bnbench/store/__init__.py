@@ -4,6 +4,7 @@ from bnbench.store.access import check_name, check_place, check_writable
 from bnbench.store.checkpoints import (
     Checkpoint,
     current_version,
+    forget_checkpoints,
     list_checkpoints,
     read_checkpoint,
     remove_checkpoint,
@@ -16,7 +17,7 @@ from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
 from bnbench.store.following import Segments
 from bnbench.store.foreign_files import foreign
-from bnbench.store.growth import Growth, Watcher, put_down
+from bnbench.store.growth import Growth, Watcher, luggage, put_down
 from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import check_free, is_locked, locked
 from bnbench.store.merge_plan import CONFLICTS, Merged, Merging, merged_in_words
@@ -75,6 +76,7 @@ __all__ = [
     "find_trashed",
     "foreign",
     "foreign_folders",
+    "forget_checkpoints",
     "is_locked",
     "is_sweep",
     "join",
@@ -87,6 +89,7 @@ __all__ = [
     "load_sweeps",
     "locked",
     "log_file",
+    "luggage",
     "merge_sweeps",
     "merged_in_words",
     "pulses",

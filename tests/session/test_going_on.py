@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bnbench import store
-from bnbench.session.resumption import resumption
+from bnbench.resumption import resumption
 from bnbench.store.checkpoints import checkpoint_path
 from tests import warm
 from tests.cli.test_sweep import rows
@@ -139,7 +139,7 @@ def test_a_checkpoint_that_does_not_fit_is_removed(
     for name in there:
         deed(checkpoint_path(folder, name))
     pending = [identity for identity, status in store.statuses(folder).items() if status not in store.RESULTS]
-    found = resumption(folder, pending, "cpu")
+    found = resumption(folder, pending, "cpu", store.statuses(folder))
     assert not found.checkpoints and bool(list(store.list_checkpoints(folder))) == (reason is None)
     assert all(bool(found.notes([name])) == (reason is not None) for name in there)
     assert all(reason is not None and reason in note for name in there for note in found.notes([name]))
