@@ -200,14 +200,14 @@ def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
         as :func:`store.locked`.
     """
     with store.locked(plan.folder) as check_there:
-        store.join(plan.folder)
+        store.join(plan.folder, check_there)
         store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan), plan.trials)
         store.restore_specs(plan.folder, plan.request.specs)
         try:
             yield check_there
         finally:
             check_there()
-            store.join(plan.folder)
+            store.join(plan.folder, check_there)
 
 
 def _interleaved(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]]:
