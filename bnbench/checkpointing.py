@@ -11,10 +11,14 @@ from typing import Any
 import torch
 
 from bnbench import store
-from bnbench.errors import Damaged
+from bnbench.errors import Damaged, Gone
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Checkpoint, Segment
 from bnbench.training.saving import Snapshot, State, Unfit, Unsteady, decode, encode
+
+
+class TooLarge(Exception):
+    """A checkpoint has more bytes than it may have; the message says how many."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ def read_earlier(folder: Path, name: str, specs: Sequence[RunSpec], engine: str,
     """The attempt from which runs go on, maybe without others that were trained with them.
 
     Raises:
-        Unfit: it cannot be read, or is not of these runs, by this engine, and of this version.
+        Unfit: it cannot be read, or is not of these runs and others that have ended since, by this engine, and of this
+            version.
     """
     try:
         checkpoint, body = store.read_checkpoint(folder, name)
@@ -72,6 +77,7 @@ class Checkpointer:
         engine: that trains them.
         device: on which it does.
         every: seconds from one checkpoint to the next, at least.
+        largest: bytes that one may have.
         aside: what the worker itself goes on from: ``results``, ``seconds`` and ``facts`` of :class:`Earlier`.
         tell: is told why there are none.
         snapshot: from which training goes on; None begins it.
@@ -84,6 +90,7 @@ class Checkpointer:
     engine: str
     device: torch.device
     every: float
+    largest: float
     aside: Callable[[], State]
     tell: Callable[[str], None]
     snapshot: Snapshot | None = None
@@ -104,10 +111,10 @@ class Checkpointer:
         start = time.monotonic()
         try:
             self._write(take())
-        except Unsteady as error:
+        except (Unsteady, TooLarge) as error:
             self._is_over = True
             self.tell(f"no checkpoints are written: {error}")
-        except (Damaged, OSError, MemoryError) as error:
+        except (Damaged, Gone, OSError, MemoryError) as error:
             if not self._was_refused:
                 self.tell(f"a checkpoint could not be written, and training went on: {error}")
             self._was_refused = True
@@ -122,4 +129,7 @@ class Checkpointer:
         columns = [run_id(self.specs[run]) if run >= 0 else None for run in snapshot.columns]
         state = {"columns": columns, "training": snapshot.state, "series": self.segment.series(), **aside}
         checkpoint = Checkpoint(self.name, runs, self.engine, self.device.type, store.current_version(), snapshot.step)
-        self.segment.checkpoint(checkpoint, encode(state))
+        body = encode(state)
+        if len(body) > self.largest:
+            raise TooLarge(f"one has {len(body) / 2**30:.2f} GiB, and {self.largest / 2**30:g} GiB at most can travel")
+        self.segment.checkpoint(checkpoint, body)

@@ -47,6 +47,16 @@ class Gone(BnbenchError):
         super().__init__(f"{folder} was renamed, moved or removed while it was written to; {remedy}")
 
 
+class TakenOver(Gone):
+    """Another program writes to the sweep's folder, as this one gave no sign of life for too long."""
+
+    def __init__(self, folder: Path, host: str) -> None:
+        place = f" on {host}" if host else ""
+        reason = "as this one was stopped, or cut off from the folder, for too long"
+        remedy = "nothing more was written here; what is missing in the end the same command trains"
+        BnbenchError.__init__(self, f"{folder} was taken over by another bnbench{place}, {reason}; {remedy}")
+
+
 class DataMissing(BnbenchError):
     """A dataset is neither on disk nor can it be downloaded."""
 

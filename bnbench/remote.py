@@ -12,45 +12,43 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bnbench import store
-from bnbench.launch import Line
+from bnbench.launch import Line, Spent
+from bnbench.resumption import tasks_left
 from bnbench.spec import run_id
 from bnbench.tasks import End, Task
 from bnbench.worker import work
 
 TELLING_SECONDS = 2.0
 """Seconds from one telling of growth to the next: all that a machine that is lost takes with it."""
+LARGEST_CHECKPOINT = 2**30
+"""Bytes of a checkpoint that travels from machine to machine, at most."""
 
 
 def work_away(task: Task, line: Line) -> list[End]:
     """Train runs as :func:`work` does, and tell of all that it writes as :data:`bnbench.store.Growth`.
 
-    Runs that an interrupted attempt has told the ends of are not trained again. They go on from the checkpoint that the
-    task carries; that of runs which stop is told.
+    Runs that an interrupted attempt has told the ends of are not trained again, and the others go on from checkpoints:
+    those that travel with the task, or those in a folder that all machines see. That of runs which stop is told.
 
     Raises:
         Spent: as :func:`work`.
     """
     with TemporaryDirectory(prefix="bnbench-") as name:
         folder = Path(name)
-        checkpoint = task.checkpoint if task.carried else ""
-        if checkpoint:
-            store.put_checkpoint(folder, checkpoint, task.carried)
-        for growth in line.earlier:
+        for growth in (*line.earlier, task.luggage):
             store.put_down(folder, growth)
-        ended = earlier_ends(task, folder)
-        ids = {run_id(end.spec) for end in ended}
-        left = tuple(spec for spec in task.specs if run_id(spec) not in ids)
+        ends = earlier_ends(task, folder)
+        statuses = {run_id(end.spec): end.status for end in ends}
+        left = [spec for spec in task.specs if run_id(spec) not in statuses]
+        largest = math.inf if task.checkpoints else LARGEST_CHECKPOINT
+        fresh = replace(task, folder=folder, session=uuid.uuid4().hex[:12], luggage=(), largest_checkpoint=largest)
         with _telling(store.Watcher(folder), line):
-            fresh = replace(
-                task,
-                specs=left,
-                folder=folder,
-                session=uuid.uuid4().hex[:12],
-                checkpoint_every=math.inf,
-                checkpoint=checkpoint,
-                carried=b"",
-            )
-            return [*ended, *(work(fresh) if left else [])]
+            for part in tasks_left(fresh, left, statuses):
+                try:
+                    ends += work(part)
+                except Spent as spent:
+                    raise Spent([*ends, *spent.value], spent.reason) from None
+        return ends
 
 
 def earlier_ends(task: Task, folder: Path) -> list[End]:
@@ -66,7 +64,8 @@ def earlier_ends(task: Task, folder: Path) -> list[End]:
 @contextmanager
 def _telling(watcher: store.Watcher, line: Line) -> Iterator[None]:
     """Tell of the growth of a folder now and then, and at the end of the block, whatever ends it."""
-    list(watcher.take())  # what was told before
+    for _ in watcher.take():  # what was told before
+        pass
     over = threading.Event()
 
     def tell() -> None:

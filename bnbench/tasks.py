@@ -10,6 +10,7 @@ from pathlib import Path
 from bnbench.plan.execution import Engine, Execution
 from bnbench.plugin_source import Plugin
 from bnbench.spec import RunSpec, run_id
+from bnbench.store import Growth
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,10 @@ class Task:
         checkpoint_every: seconds of training from one checkpoint to the next, at least; infinite for none.
         timeout: seconds that a run may train; infinite for all that it takes.
         checkpoint: the name of the one from which the runs go on; without, they begin.
+        checkpoints: the folder in which checkpoints/ is, if it is not ``folder``.
+        largest_checkpoint: bytes that one may have.
+        luggage: what travels with the task, and is put down in the folder where it trains.
         notes: lines for the logs of its runs.
-        carried: the content of that checkpoint's file, where the runs train away from the sweep's folder.
         until: stop after so many epochs, with a checkpoint from which the runs can go on; None trains to the end.
     """
 
@@ -47,9 +50,16 @@ class Task:
     checkpoint_every: float = math.inf
     timeout: float = math.inf
     checkpoint: str = ""
+    checkpoints: Path | None = None
+    largest_checkpoint: float = math.inf
+    luggage: Growth = ()
     notes: tuple[str, ...] = ()
-    carried: bytes = b""
     until: int | None = None
+
+    @property
+    def checkpoint_place(self) -> Path:
+        """The folder in which checkpoints/ is."""
+        return self.checkpoints or self.folder
 
 
 @dataclass(frozen=True)

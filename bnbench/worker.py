@@ -82,9 +82,9 @@ def _work_alone(task: Task, watch: Callable[[Record], None]) -> list[End]:
     while waiting:
         attempt = waiting.pop()
         specs = attempt.specs
-        with Segment(task.folder, name) as segment, heard(partial(_log_for_all, segment, specs)):
+        with Segment(task.folder, name, task.checkpoints) as segment, heard(partial(_log_for_all, segment, specs)):
             try:
-                with only_loaded(), _checkpoint_removed(task.folder, attempt.checkpoint_name) as ended:
+                with only_loaded(), _checkpoint_removed(task.checkpoint_place, attempt.checkpoint_name) as ended:
                     ended[:], left = _train(task, attempt, segment, watch)
             except Unfit as error:
                 _log_for_all(segment, specs, f"trained from the beginning, as its checkpoint is not used: {error}")
@@ -185,7 +185,7 @@ def _train(
 def _begun(task: Task, attempt: Attempt, device: torch.device, segment: Segment) -> Book:
     """The book of an attempt, with what an interrupted one has left. Raises :class:`Unfit`; nothing is written then."""
     specs, name = attempt.specs, attempt.checkpoint
-    earlier = read_earlier(task.folder, name, specs, attempt.engine, device) if name else None
+    earlier = read_earlier(task.checkpoint_place, name, specs, attempt.engine, device) if name else None
     facts = _facts(task, attempt, device) | dict(earlier.facts if earlier else {})
     book = Book(segment, facts, waits=attempt.engine == "native", seconds=dict.fromkeys(specs, 0.0))
     segment.start(specs, book.facts)
@@ -285,10 +285,10 @@ def _checkpointer(task: Task, attempt: Attempt, device: torch.device, book: Book
     if math.isinf(task.checkpoint_every) and book.snapshot is None and task.until is None:
         return None
     tell = partial(_log_for_all, book.segment, attempt.specs)
-    name, engine = attempt.checkpoint_name, attempt.engine
     return Checkpointer(
-        book.segment, name, attempt.specs, engine, device, task.checkpoint_every, book.aside, tell, book.snapshot
-    )
+        book.segment, attempt.checkpoint_name, attempt.specs, attempt.engine, device, task.checkpoint_every,
+        task.largest_checkpoint, book.aside, tell, book.snapshot,
+    )  # fmt: skip
 
 
 def _saver(segment: Segment, data: Mapping[RunSpec, Data]) -> WeightSaver:

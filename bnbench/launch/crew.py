@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Hashable, Mapping, Sequence
@@ -39,7 +40,7 @@ class Crew:
     failed_starts: int = 0
 
     def in_hand(self) -> Mapping[int, float]:
-        """The tasks that workers have, by index, and since how many seconds."""
+        """The tasks that workers have, by index, and for how many seconds nothing has come from them."""
         now = time.monotonic()
         return {worker.index: now - worker.since for worker in self.workers if worker.index is not None}
 
@@ -117,8 +118,8 @@ def carry_out(
     """Run tasks by a crew; see :class:`Launch`.
 
     Args:
-        waited: is told every :data:`POLL_SECONDS` for how many seconds each task has been in hand, and returns those
-            that are to be ended, with their workers. What it raises ends all.
+        waited: is told every :data:`POLL_SECONDS` for how many seconds each task has been in hand or, if it has told
+            anything, silent, and returns those that are to be ended, with their workers. What it raises ends all.
     """
     assert crew.jobs >= 1, "somebody must work"
     for index, task in enumerate(tasks):
@@ -138,6 +139,13 @@ def carry_out(
                     yield done
     finally:
         crew.staff.dismiss(crew.workers)
+
+
+def silent_for(patience: float) -> Callable[[Mapping[int, float]], Collection[int]] | None:
+    """What ends the tasks from which nothing has come for so many seconds; None if that is never."""
+    if math.isinf(patience):
+        return None
+    return lambda silent: [index for index, seconds in silent.items() if seconds > patience]
 
 
 def _hand_out(crew: Crew, task_at: Callable[[int, int], Any]) -> Generator[Done, None, None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import shutil
 import signal
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.reduction import ForkingPickler
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bnbench.errors import described
-from bnbench.launch.host import Named, named
+from bnbench.launch.host import Named
 from bnbench.launch.launcher import Done, Line, Spent
 from bnbench.launch.processes import local
 from bnbench.launch.starting import prestart
@@ -44,8 +46,9 @@ class Errand:
         """Carry it out, and leave the end in its folder."""
         self._write(PROCESS, str(os.getpid()).encode())
         _start_deaf_workers()
-        (done,) = local(_carry_out, [self], 1)
-        self._write(END, pickle.dumps((done.value, done.error)))
+        patience = _Patience(self, self.read_task().patience)
+        (done,) = local(_carry_out, [self], 1, waited=None if math.isinf(patience.seconds) else patience)
+        self._write(END, pickle.dumps((done.value, done.error, done.is_late)))
 
     def checkpoint(self) -> Any:
         """The same errand again, as submitit asks for it at an interruption."""
@@ -53,10 +56,10 @@ class Errand:
 
         return submitit.helpers.DelayedSubmission(self)
 
-    def read_task(self) -> tuple[Named, Any, bool]:
-        """The function, its task, and whether it tells."""
-        function, task, tells = pickle.loads((self.folder / TASK).read_bytes())
-        return function, task, tells
+    def read_task(self) -> Order:
+        """What is to be done."""
+        order: Order = pickle.loads((self.folder / TASK).read_bytes())
+        return order
 
     def tell(self, value: Any) -> None:
         """Add a value to those that are told; when this returns, nothing can lose it."""
@@ -90,11 +93,11 @@ class Errand:
     def end(self, index: int) -> Done | None:
         """The end, as of a task of an index; None as long as there is none."""
         try:
-            value, error = pickle.loads((self.folder / END).read_bytes())
+            value, error, is_late = pickle.loads((self.folder / END).read_bytes())
         except FileNotFoundError:
             return None
         try:
-            return Done(index, pickle.loads(value) if error is None else None, error)
+            return Done(index, pickle.loads(value) if error is None else None, error, is_late=is_late)
         except Exception as problem:
             return Done(index, None, described(problem))
 
@@ -131,9 +134,43 @@ class Errand:
         coming.replace(self.folder / name)
 
 
-def new_errand(folder: Path, function: Callable[..., Any], task: Any, tells: bool) -> Errand:
+@dataclass(frozen=True)
+class Order:
+    """What an errand is to do.
+
+    Attributes:
+        function: is called with the task.
+        tells: as of :func:`serve`.
+        patience: seconds for which nothing may be told before it is ended.
+    """
+
+    function: Named
+    task: Any
+    tells: bool
+    patience: float
+
+
+@dataclass
+class _Patience:
+    """Ends an errand, by the rule of :func:`carry_out`, that has told nothing for so many seconds."""
+
+    errand: Errand
+    seconds: float
+    _size: int = -1
+    _since: float = 0.0
+
+    def __call__(self, in_hand: Mapping[int, float]) -> list[int]:
+        """The tasks to be ended."""
+        now, path = time.monotonic(), self.errand.folder / TOLD
+        size = path.stat().st_size if path.exists() else 0
+        if size != self._size:
+            self._size, self._since = size, now
+        return [index for index, seconds in in_hand.items() if min(seconds, now - self._since) > self.seconds]
+
+
+def new_errand(folder: Path, order: Order) -> Errand:
     """An errand in a new folder inside one. Raises what pickling the task raises."""
-    content = bytes(ForkingPickler.dumps((named(function), task, tells)))
+    content = bytes(ForkingPickler.dumps(order))
     errand = Errand(folder / uuid.uuid4().hex[:12])
     errand.folder.mkdir(parents=True)
     errand._write(TASK, content)
@@ -156,10 +193,10 @@ def _is_safe(path: Path) -> bool:
 
 def _carry_out(errand: Errand) -> bytes:
     """Call the function of an errand; its value, pickled, as it is nothing to the process of the job."""
-    function, task, tells = errand.read_task()
-    line = (Line(errand.tell, errand.cut()),) if tells else ()
+    order = errand.read_task()
+    line = (Line(errand.tell, errand.cut()),) if order.tells else ()
     try:
-        return bytes(ForkingPickler.dumps(function(task, *line)))
+        return bytes(ForkingPickler.dumps(order.function(order.task, *line)))
     except Spent as end:
         raise Spent(bytes(ForkingPickler.dumps(end.value)), end.reason) from None
 

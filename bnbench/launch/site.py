@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class Request:
         uses_gpu: tasks train on a GPU.
         folder: of files that outlive the program, for tasks that do.
         detaches: leave the tasks to the site, once they are there.
+        patience: seconds for which nothing may come from a task before it is ended, with its worker.
         adopt: a task that an earlier program has left there, as it is for this one.
     """
 
@@ -87,6 +89,7 @@ class Request:
     uses_gpu: bool = False
     folder: Path | None = None
     detaches: bool = False
+    patience: float = math.inf
     adopt: Callable[[Any], Any] = same
 
 
@@ -104,6 +107,7 @@ class Launcher:
         prestart: lets what workers will need be imported while the program still plans, by names of modules; None where
             nothing is to be started.
         is_away: tasks run where this program's folders may not be: what is to be kept of them is told.
+        shares_folder: they run where the folder of :class:`Request` is, all the same.
         settings: the class of its settings; None where there are none.
         problems: what is wrong at first sight with a site of some settings; quick, and starts nothing.
         begin: lets a site of some settings begin for so many jobs while the program plans; None where nothing would.
@@ -118,6 +122,7 @@ class Launcher:
     spares_one: bool = False
     prestart: Callable[..., None] | None = None
     is_away: bool = False
+    shares_folder: bool = False
     settings: type[Settings] | None = None
     problems: Callable[[Any], Sequence[str]] = no_problems
     begin: Callable[[Any, int | None], None] | None = None

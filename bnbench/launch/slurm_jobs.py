@@ -32,7 +32,9 @@ LIVING = frozenset({
 """States of jobs that may still come to an end of their own."""
 GONE = "GONE"
 """The state of a job of which Slurm knows nothing any more."""
-NOT_TO_BLAME = ("NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED", "CANCELLED", GONE)
+ENDED = "ENDED"
+"""The state of a job of this machine that an earlier program has submitted: somebody has ended its processes."""
+NOT_TO_BLAME = ("NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED", "CANCELLED", GONE, ENDED)
 """States of jobs that were taken away, and would do no worse elsewhere."""
 
 
@@ -117,7 +119,7 @@ class Jobs:
             return self._state_in_queue(identity)
         job = self._job(identity)
         if job._process is None:  # an earlier program has submitted it
-            return None if _is_controller(identity) else "ENDED"
+            return None if _is_controller(identity) else ENDED
         return str(job.state) if job.done() else None
 
     def _state_in_queue(self, identity: str) -> str | None:

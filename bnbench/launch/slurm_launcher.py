@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
@@ -13,7 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bnbench.errors import described
-from bnbench.launch.errands import Errand, errands_in, new_errand
+from bnbench.launch.errands import Errand, Order, errands_in, new_errand
+from bnbench.launch.host import named
 from bnbench.launch.launcher import Done, as_it_is, same_kind
 from bnbench.launch.settings import read_settings
 from bnbench.launch.site import Launcher, Request, Site
@@ -35,12 +37,14 @@ class _Place:
         folder: of their files.
         detaches: leave them once they are submitted.
         known: by the ``id`` of a task, the errand that it is already.
+        patience: as of :class:`Request`; jobs have it themselves, whether this program is there or not.
     """
 
     settings: SlurmSettings
     folder: Path
     detaches: bool = False
     known: Mapping[int, Errand] = field(default_factory=dict)
+    patience: float = math.inf
 
 
 @dataclass
@@ -112,8 +116,8 @@ def on_slurm(
                     call.living.append(index)
                     continue
                 try:
-                    folder = place.folder / ERRANDS
-                    call.errands[index] = new_errand(folder, function, placed(task, 0), heard is not None)
+                    order = Order(named(function), placed(task, 0), heard is not None, place.patience)
+                    call.errands[index] = new_errand(place.folder / ERRANDS, order)
                     call.waiting.append(index)
                 except Exception as error:
                     yield Done(index, None, described(error))
@@ -159,9 +163,10 @@ def opened(request: Request) -> Iterator[Site]:
     check_accepted(settings)
     folder = request.folder / FOLDER
     errands = errands_in(folder / ERRANDS)
-    tasks = [request.adopt(errand.read_task()[1]) for errand in errands]
+    tasks = [request.adopt(errand.read_task().task) for errand in errands]
     known = {id(task): errand for task, errand in zip(tasks, errands, strict=True)}
-    yield Site(partial(on_slurm, place=_Place(settings, folder, request.detaches, known)), settings.jobs, tasks)
+    place = _Place(settings, folder, request.detaches, known, request.patience)
+    yield Site(partial(on_slurm, place=place), settings.jobs, tasks)
     remove_if_empty(folder)
 
 
@@ -182,6 +187,7 @@ SLURM = Launcher(
     isolates=True,
     compiles=True,
     is_away=True,
+    shares_folder=True,
     settings=SlurmSettings,
     problems=slurm_problems,
     open=opened,

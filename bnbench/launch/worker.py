@@ -35,7 +35,7 @@ class Worker(ABC):
 
     Attributes:
         index: the task in hand.
-        since: when it got it.
+        since: when it got it, or told something last.
         is_proven: it has ended a task and may have another one.
         is_starting: it can have no task yet.
     """
@@ -100,7 +100,7 @@ def collect(worker: Worker, heard: Callable[[Any], None] | None) -> Done | None:
     except Exception as problem:
         return Done(index, None, described(problem))
     if not over and heard is not None:
-        worker.index = index
+        worker.index, worker.since = index, time.monotonic()
         heard(value)
         return None
     if spent:

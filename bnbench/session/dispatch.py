@@ -14,6 +14,7 @@ from bnbench.environment import timestamp
 from bnbench.errors import Gone
 from bnbench.imports import imported_whole
 from bnbench.launch import Done, Launch
+from bnbench.resumption import tasks_left
 from bnbench.spec import RunSpec, arm, run_id
 from bnbench.tasks import Attempt, End, Task, halves
 from bnbench.text import duration
@@ -49,7 +50,8 @@ def dispatch(
 
     A stack whose worker died, or spoiled its process, is halved and tried again once the others are through, as
     :func:`work` does with a stack that raises: a run that ends its process fails alone. One whose machine was lost is
-    tried again as it is. One from which nothing has come for as long as a run may train is ended, and halved likewise.
+    tried again as it is, from its checkpoint if there is one. One from which nothing has come for as long as a run may
+    train is ended, and halved likewise.
 
     Args:
         devices: one per worker, which has it as long as it lives.
@@ -67,7 +69,8 @@ def dispatch(
         begun: dict[int, Task] = {}
         segments = store.Segments(tasks[0].folder)
         start = partial(launch, waited=partial(_late, tasks, segments)) if ends_silent else launch  # type: ignore[call-arg]
-        with closing(start(function, tasks, len(devices), _kind, _placed(devices, ready, begun))) as told:
+        placed = _placed(devices, ready, begun, is_away)
+        with closing(start(function, tasks, len(devices), _kind, placed)) as told:
             for done in told:
                 ends, more = _outcome(begun.get(id(tasks[done.index]), tasks[done.index]), done, losses)
                 again += more
@@ -85,10 +88,11 @@ def _outcome(task: Task, done: Done, losses: Counter[str]) -> tuple[list[End], l
     ends, left = (done.value, _missing(task, done.value)) if done.error is None else _finished(task)
     if not left:
         return ends, []
-    store.remove_checkpoint(task.folder, _attempt(task).checkpoint_name)
     losses.update(run_id(spec) for spec in left if done.is_lost)
     if done.is_lost and all(losses[run_id(spec)] < MOST_LOST for spec in left):
-        return ends, [replace(task, specs=tuple(left), session=_session(), checkpoint="")]
+        more = tasks_left(task, left, {run_id(end.spec): end.status for end in ends})
+        return ends, [replace(one, session=_session()) for one in more]
+    store.forget_checkpoints(task.checkpoint_place, map(run_id, left))
     if done.is_late and len(left) == 1:
         return [*ends, *_record_end(task, left, "timed_out", SILENT.format(limit=duration(task.timeout)))], []
     if done.error is not None and len(task.specs) == 1 and _attempt(task).is_alone:
@@ -117,12 +121,19 @@ def _session() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def _placed(devices: Sequence[str], ready: Ready, begun: dict[int, Task]) -> Callable[[Task, int], Task]:
-    """A function that gives a task as the worker with a place has it; ``begun`` takes that, by the task's ``id``."""
+def _placed(devices: Sequence[str], ready: Ready, begun: dict[int, Task], is_away: bool) -> Callable[[Task, int], Task]:
+    """A function that gives a task as the worker with a place has it.
+
+    Args:
+        begun: takes that, by the task's ``id``, but for the luggage.
+        is_away: a checkpoint travels with its task to a worker that does not see it.
+    """
 
     def placed(task: Task, place: int) -> Task:
-        begun[id(task)] = replace(ready(task), device=devices[place])
-        return begun[id(task)]
+        there = begun[id(task)] = replace(ready(task), device=devices[place])
+        if not (is_away and there.checkpoint and there.checkpoints is None):
+            return there
+        return replace(there, luggage=store.luggage(there.folder, there.checkpoint))
 
     return placed
 

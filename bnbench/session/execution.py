@@ -14,10 +14,11 @@ from bnbench.environment import environment
 from bnbench.imports import imported_whole
 from bnbench.isolation import Waits
 from bnbench.launch import Site, has_left, local
-from bnbench.notices import followed, step
+from bnbench.notices import followed, notice, step
 from bnbench.plan import Division, Resources, stacks
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import is_worth_waiting, niceness
+from bnbench.resumption import Resumption, resumption
 from bnbench.session.dispatch import Ready, dispatch
 from bnbench.session.monitor import Silent, watched
 from bnbench.session.options import TrainingOptions
@@ -25,12 +26,12 @@ from bnbench.session.plan import Plan
 from bnbench.session.preparation import Preparation
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.progress_tracker import ProgressTracker
-from bnbench.session.resumption import Resumption, resumption
 from bnbench.session.survey import check_machines
 from bnbench.session.tasks import tasks_that_begin, tasks_that_go_on
 from bnbench.session.weights import tell_of_missing
 from bnbench.spec import RunSpec, by_stack_key, run_id, stack_key
 from bnbench.tasks import End, Task
+from bnbench.text import plural
 
 if TYPE_CHECKING:
     from bnbench.training import Record
@@ -84,7 +85,7 @@ def _train(
     resources = options.resources(plan)
     there = {run_id(spec) for task in site.tasks for spec in task.specs}
     fresh = {name: spec for name, spec in pending.items() if name not in there}
-    going_on = _resumption(plan, fresh, options)
+    going_on = _resumption(plan, fresh)
     fresh = {name: spec for name, spec in fresh.items() if name not in going_on.runs}
     ended = 0
     try:
@@ -184,7 +185,7 @@ def execute_run(
 @contextmanager
 def _task_of_run(plan: Plan, options: TrainingOptions) -> Iterator[tuple[Task, Ready]]:
     """The task of a plan with one run, and what it becomes by code that is compiled meanwhile."""
-    going_on = _resumption(plan, plan.pending, options)
+    going_on = _resumption(plan, plan.pending)
     if going_on.checkpoints:
         yield tasks_that_go_on(plan, options, going_on)[0], lambda task: task
         return
@@ -223,14 +224,14 @@ def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
         as :func:`store.locked`.
     """
     with store.locked(plan.folder) as check_there:
-        store.join(plan.folder)
+        store.join(plan.folder, check_there)
         store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan), plan.trials)
         store.restore_specs(plan.folder, plan.request.specs)
         try:
             yield check_there
         finally:
             check_there()
-            store.join(plan.folder)
+            store.join(plan.folder, check_there)
 
 
 def _interleaved(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]]:
@@ -257,11 +258,16 @@ def _divided(plan: Plan, pending: Mapping[str, RunSpec], resources: Resources, w
     return whole
 
 
-def _resumption(plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions) -> Resumption:
+def _resumption(plan: Plan, pending: Mapping[str, RunSpec]) -> Resumption:
     """The checkpoints from which pending runs go on: none of runs whose times are compared."""
     if plan.interleaved:
         return Resumption()
-    return resumption(plan.folder, pending, plan.device.type)
+    statuses = store.statuses(plan.folder)
+    found = resumption(plan.folder, pending, plan.device.type, statuses)
+    if count := sum(statuses[identity] != store.STOPPED for identity in found.runs):
+        verb = "goes" if count == 1 else "go"
+        notice(f"{plural(count, 'run')} {verb} on from where an interrupted program came to")
+    return found
 
 
 def _stacks(pending: Mapping[str, RunSpec], found: Division, resources: Resources) -> Sequence[Stack]:

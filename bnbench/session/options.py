@@ -118,8 +118,8 @@ class TrainingOptions:
             yield self, Site(self.launch(plan))
             return
         request = Request(
-            self._read(), self.jobs, plan.device.type != "cpu", plan.folder, self.detaches,
-            adopt=lambda task: replace(task, folder=plan.folder.absolute()),
+            self._read(), self.jobs, plan.device.type != "cpu", plan.folder, self.detaches, self.timeout,
+            adopt=lambda task: replace(task, folder=plan.folder.absolute(), checkpoints=plan.folder.absolute()),
         )  # fmt: skip
         with launcher.open(request) as site:
             yield replace(self, jobs=self.jobs or site.workers), site
@@ -130,8 +130,13 @@ class TrainingOptions:
         return math.isfinite(self.timeout)
 
     def ends_silent(self, plan: Plan) -> bool:
-        """True if a worker from which nothing comes can be ended."""
+        """True if a worker of this machine from which nothing comes can be ended; elsewhere the site does it."""
         return self.is_timed and not self.is_away and self.launch(plan) is LAUNCHERS["local"].launch
+
+    @property
+    def shares_folder(self) -> bool:
+        """True if runs train away, and yet where the sweep's folder is."""
+        return LAUNCHERS[self.launcher].shares_folder
 
     @property
     def is_away(self) -> bool:

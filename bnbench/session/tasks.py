@@ -5,16 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
-from bnbench import store
 from bnbench.environment import git_commit
 from bnbench.plan import ALONE, Execution
-from bnbench.plan.execution import Engine
 from bnbench.plugin_source import Plugin
+from bnbench.resumption import Resumption, going_on_from
 from bnbench.session.options import TrainingOptions
 from bnbench.session.plan import Plan
-from bnbench.session.resumption import Resumption
 from bnbench.spec import RunSpec, run_id, stack_key
 from bnbench.tasks import Task
 
@@ -49,18 +46,8 @@ def tasks_that_begin(
 def tasks_that_go_on(plan: Plan, options: TrainingOptions, going_on: Resumption) -> list[Task]:
     """One task per checkpoint."""
     begin = _first(plan, options)
-    stacked = [[plan.pending[identity] for identity in one.runs] for one in going_on.checkpoints]
-    return [
-        replace(
-            begin,
-            specs=tuple(specs),
-            execution=Execution(cast(Engine, one.engine), len(specs)),
-            plugin=_plugin(plan, specs),
-            checkpoint=one.name,
-            carried=store.checkpoint_content(plan.folder, one.name) if options.is_away else b"",
-        )
-        for one, specs in zip(going_on.checkpoints, stacked, strict=True)
-    ]
+    tasks = [going_on_from(begin, plan.pending, checkpoint) for checkpoint in going_on.checkpoints]
+    return [replace(task, plugin=_plugin(plan, task.specs)) for task in tasks]
 
 
 def _first(plan: Plan, options: TrainingOptions) -> Task:
@@ -78,6 +65,7 @@ def _first(plan: Plan, options: TrainingOptions) -> Task:
         checkpoint_every=options.checkpoint_every,
         timeout=options.timeout,
         until=plan.until,
+        checkpoints=plan.folder.absolute() if options.shares_folder else None,
     )
 
 

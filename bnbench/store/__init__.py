@@ -3,10 +3,9 @@
 from bnbench.store.access import check_name, check_place, check_writable
 from bnbench.store.checkpoints import (
     Checkpoint,
-    checkpoint_content,
     current_version,
+    forget_checkpoints,
     list_checkpoints,
-    put_checkpoint,
     read_checkpoint,
     remove_checkpoint,
     unfitness,
@@ -18,7 +17,7 @@ from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
 from bnbench.store.following import Segments
 from bnbench.store.foreign_files import foreign
-from bnbench.store.growth import Growth, Watcher, put_down
+from bnbench.store.growth import Growth, Watcher, luggage, put_down
 from bnbench.store.history import read_history, update_last_entry
 from bnbench.store.lock import check_free, is_locked, locked
 from bnbench.store.merge_plan import CONFLICTS, Merged, Merging, merged_in_words
@@ -69,7 +68,6 @@ __all__ = [
     "check_weights_place",
     "check_writable",
     "checked_rows",
-    "checkpoint_content",
     "content",
     "current_version",
     "data_versions",
@@ -79,6 +77,7 @@ __all__ = [
     "find_trashed",
     "foreign",
     "foreign_folders",
+    "forget_checkpoints",
     "is_locked",
     "is_over",
     "is_sweep",
@@ -92,10 +91,10 @@ __all__ = [
     "load_sweeps",
     "locked",
     "log_file",
+    "luggage",
     "merge_sweeps",
     "merged_in_words",
     "pulses",
-    "put_checkpoint",
     "put_down",
     "rank",
     "read_checkpoint",

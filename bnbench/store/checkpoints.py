@@ -102,21 +102,6 @@ def read_checkpoint(folder: Path, name: str) -> tuple[Checkpoint, bytes]:
     return checkpoint, body
 
 
-def checkpoint_content(folder: Path, name: str) -> bytes:
-    """The whole file of a checkpoint, which is not looked into; nothing if there is none."""
-    try:
-        return content(checkpoint_path(folder, name))
-    except FileNotFoundError:
-        return b""
-
-
-def put_checkpoint(folder: Path, name: str, whole: bytes) -> None:
-    """Keep the whole file of a checkpoint in another folder."""
-    path = make_part(folder, CHECKPOINTS) / checkpoint_path(folder, name).name
-    with replacing_bytes(path) as stream:
-        stream.write(whole)
-
-
 def list_checkpoints(folder: Path) -> Iterator[tuple[str, Checkpoint | None]]:
     """The names of a sweep's checkpoints, the newest first, and what their first lines say, if anything."""
     paths = [path for path in (folder / CHECKPOINTS).glob(f"[!.]*{ENDING}") if path.is_file()]

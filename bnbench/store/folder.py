@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -98,11 +98,14 @@ def belongs_to_sweep(path: Path) -> bool:
     return path.name in (*TABLES, TAGS_TABLE) and (path.parent / RUNS_TABLE).exists()
 
 
-def join(folder: Path) -> None:
+def join(folder: Path, check_there: Callable[[], None] = lambda: None) -> None:
     """Move all segments' rows into runs.csv, metrics.csv and, if there are any, probes.csv. The caller holds the sweep.
 
     A crash at any point leaves a folder that reads the same. Until all tables hold all rows the segments do, and where
     a segment has a run's row it has the run's metrics too, whatever the tables say; then they go, all at once.
+
+    Args:
+        check_there: is called before each table is changed; what it raises ends the join, and the folder is whole.
 
     Raises:
         BnbenchError: an earlier program's worker still writes.
@@ -115,9 +118,12 @@ def join(folder: Path) -> None:
             state = read_state(folder, alive=False)
             grown = {series: list(series_lines(state, series)) for series in (METRIC_SERIES, PROBE_SERIES)}
             for series, lines in grown.items():
+                check_there()
                 write_series(folder / series.file, series, lines)
+            check_there()
             write_runs(folder, state)
             sync_folder(folder)
+            check_there()
             (folder / FOLDER).rename(folder / f"{JOINED}-{uuid.uuid4().hex[:8]}")
             _remove_leftovers(folder)
 

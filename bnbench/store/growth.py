@@ -1,16 +1,20 @@
 """The growth of a worker's folder on another machine: taken there, and put down in the sweep's folder.
 
-A reader of the sweep's folder sees whole rows only, and a final row only behind all that it vouches for.
+A reader of the sweep's folder sees whole rows only, a final row only behind all that it vouches for, and a checkpoint
+only behind the final rows that were written before it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import IO
 
-from bnbench.store.checkpoints import CHECKPOINTS
+from bnbench.store.checkpoints import CHECKPOINTS, ENDING, checkpoint_path
 from bnbench.store.files import naming, sync_folder
 from bnbench.store.lock import writing
 from bnbench.store.segment import FOLDER, LOGS, ROWS, SPECS
@@ -32,6 +36,7 @@ class Piece:
         start: where the piece begins.
         content: of tables whole lines, of other files any bytes.
         is_last: of a file that is no table: the last of its pieces, with which it takes the place of an earlier one.
+        is_removal: the file is no more.
     """
 
     part: str
@@ -39,10 +44,11 @@ class Piece:
     start: int
     content: bytes
     is_last: bool = False
+    is_removal: bool = False
 
 
 Growth = tuple[Piece, ...]
-"""Pieces in the order in which they are put down: final rows behind what they vouch for."""
+"""Pieces in the order in which they are put down: final rows behind what they vouch for, checkpoints behind both."""
 
 
 @dataclass
@@ -58,17 +64,36 @@ class Watcher:
     _seen: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     def take(self) -> Iterator[Growth]:
-        """The growth since it was taken last, some of it at a time; final rows are read first and given last."""
-        rows = list(self._lines(ROWS))
-        series = [piece for one in (METRIC_SERIES, PROBE_SERIES) for piece in self._lines(f".{one.file}")]
-        batch: list[Piece] = []
-        for piece in (*series, *self._files(), *rows):
-            if batch and sum(len(one.content) for one in batch) + len(piece.content) > BATCH:
-                yield tuple(batch)
-                batch = []
-            batch.append(piece)
-        if batch:
-            yield tuple(batch)
+        """The growth since it was taken last, some of it at a time.
+
+        Final rows are read before what they vouch for, and given behind it. So are checkpoints with these rows: who
+        knows of a checkpoint, or that there is none any more, knows of all results that there were before.
+        """
+        with ExitStack() as streams:
+            there = self._checkpoints(streams)
+            rows = list(self._lines(ROWS))
+            series = [piece for one in (METRIC_SERIES, PROBE_SERIES) for piece in self._lines(f".{one.file}")]
+            yield from _batches(chain(series, self._files(), rows, self._changed(there), self._removals(there)))
+
+    def _checkpoints(self, streams: ExitStack) -> dict[Path, IO[bytes]]:
+        """The checkpoints as they are at this moment, open: each may go, or be replaced, at the next one."""
+        there: dict[Path, IO[bytes]] = {}
+        for path in sorted((self.folder / CHECKPOINTS).glob(f"[!.]*{ENDING}")):
+            with suppress(FileNotFoundError):
+                there[path] = streams.enter_context(path.open("rb"))
+        return there
+
+    def _changed(self, there: Mapping[Path, IO[bytes]]) -> Iterator[Piece]:
+        """The new or changed checkpoints."""
+        for path, stream in there.items():
+            if self._is_new(path, os.fstat(stream.fileno())):
+                yield from _pieces(CHECKPOINTS, path.name, stream)
+
+    def _removals(self, there: Collection[Path]) -> Iterator[Piece]:
+        """The checkpoints that are no more."""
+        for path in [path for path in self._seen if path.parent.name == CHECKPOINTS and path not in there]:
+            del self._seen[path]
+            yield Piece(CHECKPOINTS, path.name, 0, b"", is_removal=True)
 
     def _lines(self, ending: str) -> Iterator[Piece]:
         """The new whole lines of tables."""
@@ -86,22 +111,44 @@ class Watcher:
         """The new or changed whole files; temporary ones are hidden."""
         for part in (SPECS, LOGS, WEIGHTS, CHECKPOINTS):
             for path in sorted((self.folder / part).glob("[!.]*")):
-                try:
-                    status = path.stat()
-                except FileNotFoundError:  # a checkpoint goes when its runs have ended
-                    continue
-                version = status.st_mtime_ns, status.st_ino
-                if self._seen.get(path) != version:
-                    self._seen[path] = version
-                    yield from _pieces(part, path)
+                with path.open("rb") as stream:
+                    if self._is_new(path, os.fstat(stream.fileno())):
+                        yield from _pieces(part, path.name, stream)
+
+    def _is_new(self, path: Path, status: os.stat_result) -> bool:
+        """True for a file that is not as it was seen last; it counts as seen then."""
+        version = status.st_mtime_ns, status.st_ino
+        is_new = self._seen.get(path) != version
+        self._seen[path] = version
+        return is_new
 
 
-def _pieces(part: str, path: Path) -> Iterator[Piece]:
+def luggage(folder: Path, checkpoint: str) -> Growth:
+    """A checkpoint as it travels to where its runs go on; nothing if it is not there."""
+    try:
+        with checkpoint_path(folder, checkpoint).open("rb") as stream:
+            return tuple(_pieces(CHECKPOINTS, f"{checkpoint}{ENDING}", stream))
+    except FileNotFoundError:
+        return ()
+
+
+def _pieces(part: str, name: str, stream: IO[bytes]) -> Iterator[Piece]:
     """The pieces of a whole file."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        for start in range(0, max(size, 1), BATCH):
-            yield Piece(part, path.name, start, stream.read(BATCH), start + BATCH >= size)
+    size = os.fstat(stream.fileno()).st_size
+    for start in range(0, max(size, 1), BATCH):
+        yield Piece(part, name, start, stream.read(BATCH), start + BATCH >= size)
+
+
+def _batches(pieces: Iterable[Piece]) -> Iterator[Growth]:
+    """Pieces as they travel together."""
+    batch: list[Piece] = []
+    for piece in pieces:
+        if batch and sum(len(one.content) for one in batch) + len(piece.content) > BATCH:
+            yield tuple(batch)
+            batch = []
+        batch.append(piece)
+    if batch:
+        yield tuple(batch)
 
 
 def put_down(folder: Path, growth: Sequence[Piece]) -> None:
@@ -116,6 +163,9 @@ def put_down(folder: Path, growth: Sequence[Piece]) -> None:
             path = make_part(folder, piece.part) / piece.name
             if piece.part == FOLDER:
                 _write(path, piece)
+                continue
+            if piece.is_removal:
+                path.unlink(missing_ok=True)
                 continue
             coming = path.with_name(f".{path.name}.coming.tmp")
             _write(coming, piece)

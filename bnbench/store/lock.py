@@ -1,6 +1,7 @@
 """The right to write: one program at a time adds to a sweep, and nobody writes rows while they are joined.
 
-The operating system lets go of a dead program's locks.
+The operating system lets go of a dead program's locks. Not every file system carries them to other machines, so that
+who adds to a sweep has a lease as well. Workers write on the machine of their program, or by way of it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from bnbench.errors import BnbenchError, Damaged, Gone, InvalidRequest
 from bnbench.paths import irregular
+from bnbench.store.lease import is_leased_elsewhere, leased, other_host
 from bnbench.store.sharing import make_folder, share
 
 SWEEP, WRITERS, TAGGERS = ".lock", ".writers", ".taggers"
@@ -33,7 +36,8 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
     """Hold the sweep, whose folder is made if need be: one program at a time adds to it.
 
     Yields:
-        a function that raises :class:`Gone` once the folder has another name, or is no more.
+        a function that raises :class:`Gone` once the folder has another name, or is no more, or another program on
+            another machine has taken it over.
 
     Raises:
         BnbenchError: another program holds it.
@@ -42,12 +46,14 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
         make_folder(folder)
     except OSError as error:
         raise _unfit(folder, error) from error
-    with _hold(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, _in_use(folder)):
+    in_use = partial(_in_use, folder)
+    with _hold(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, in_use()), leased(folder, PATIENCE, in_use) as check_held:
         status = folder.stat()
 
         def check_there() -> None:
             if not (folder.is_dir() and os.path.samestat(status, folder.stat())):
                 raise Gone(folder)
+            check_held()
 
         yield check_there
 
@@ -62,7 +68,7 @@ def check_free(folder: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while is_locked(folder):
         if time.monotonic() > deadline:
-            raise BnbenchError(_in_use(folder))
+            raise BnbenchError(_in_use(folder, other_host(folder)))
         time.sleep(0.02)
 
 
@@ -76,10 +82,10 @@ def is_locked(folder: Path) -> bool:
         with _opened(folder / SWEEP, os.O_RDONLY) as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (FileNotFoundError, PermissionError):
-        return False
+        pass
     except BlockingIOError:
         return True
-    return False
+    return is_leased_elsewhere(folder)
 
 
 @contextmanager
@@ -133,8 +139,9 @@ def _opened(path: Path, flags: int) -> IO[bytes]:
     return stream
 
 
-def _in_use(folder: Path) -> str:
-    return f"{folder} is in use by another bnbench; wait for it, or choose another --name"
+def _in_use(folder: Path, host: str = "") -> str:
+    place = f" on {host}" if host else ""
+    return f"{folder} is in use by another bnbench{place}; wait for it, or choose another --name"
 
 
 def _unusable(path: Path, kind: str) -> Damaged:

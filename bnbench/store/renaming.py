@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bnbench.errors import InvalidRequest
 from bnbench.store.access import check_name
+from bnbench.store.lease import LEASE
 from bnbench.store.lock import locked, nobody_writing
 from bnbench.store.tables import check_sweep
 
@@ -25,4 +26,5 @@ def rename_sweep(folder: Path, name: str) -> Path:
         if os.path.lexists(target):
             raise InvalidRequest([f"{target} is there already; choose another name"])
         folder.rename(target)
+        (target / LEASE).unlink(missing_ok=True)
     return target

@@ -34,10 +34,12 @@ class Segment:
     Args:
         folder: the sweep's folder.
         name: unique among the processes of all time that write to this folder.
+        checkpoints: the folder in which checkpoints/ is; None is ``folder``.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, checkpoints: Path | None = None) -> None:
         self._folder = folder
+        self._checkpoints = checkpoints or folder
         self._owner = os.getpid()
         with ExitStack() as resources:
             resources.enter_context(writing(folder))
@@ -99,7 +101,7 @@ class Segment:
     def checkpoint(self, checkpoint: Checkpoint, body: bytes) -> None:
         """Keep a checkpoint of the runs under checkpoints/."""
         self._end_copies()
-        write_checkpoint(self._folder, checkpoint, body)
+        write_checkpoint(self._checkpoints, checkpoint, body)
 
     def weights(self, identity: str, content: bytes) -> None:
         """Keep the weights of a run under weights/."""

@@ -22,6 +22,7 @@ from bnbench.store.checks import checked_rows
 from bnbench.store.excerpts import UNFINISHED, copy_runs, part_of, remove_unfinished
 from bnbench.store.folder import join, write_runs, write_series
 from bnbench.store.history import read_history, write_history
+from bnbench.store.lease import LEASE
 from bnbench.store.lock import locked, nobody_writing
 from bnbench.store.merge_plan import Merging
 from bnbench.store.merging import merge_sweeps
@@ -53,6 +54,7 @@ def remove_sweep(folder: Path) -> Path:
     with locked(folder), nobody_writing(folder):
         place = _new_place(folder)
         folder.rename(place)
+        (place / LEASE).unlink(missing_ok=True)
     return place
 
 

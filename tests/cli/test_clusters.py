@@ -11,15 +11,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bnbench import store
+from bnbench.launch.errands import errands_in
 from tests.conftest import Program
 from tests.launch.test_launch_ray import named_here
 from tests.launch.test_launch_slurm import tree
 from tests.products import long
+from tests.session.test_timeout import PLUGIN as HANGING
 
 pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray]'")
 pytest.importorskip("submitit", reason="it is not installed: pip install 'bnbench[slurm]'")
@@ -28,6 +32,11 @@ SMALL = ("model=mlp", "model.width=8", "norm=none,batch", "batch_size=32", "lr=0
 LONG = ("model=mlp", "model.width=8", "norm=none,batch", "seed=0,1", "epochs=400", "evaluate.every=20")
 SLURM = ("--launcher", "slurm", "launcher.cluster=local", "--jobs", "2")
 ON_SLURM = ["slurm", pytest.param("ray", marks=long)]
+PAUSED = (
+    "model=mlp", "model.width=64", "norm=batch", "grad_clip=1", "optim.momentum=0.9", "seed=0,1", "epochs=60",
+    "lr=0.1,0.2", "probes=[gradient_flow]", "probe_every=20", "--lanes", "2",
+)  # fmt: skip
+"""Stacks that are long enough for checkpoints."""
 WHERE = {"ray": ("--launcher", "ray", "--jobs", "2"), "slurm": SLURM}
 PLUGIN = """
 import HELPER
@@ -144,6 +153,99 @@ def test_the_runs_of_a_lost_machine_are_trained_elsewhere(program: Program, clus
     thread.join()
     assert said.code == 0 and "4 completed" in said.out, said
     assert numbers("there") == numbers("here") and metrics("there") == metrics("here")
+
+
+def at_a_checkpoint(sweep: str, step: int, act: Callable[[], None]) -> threading.Thread:
+    """Begin a thread that does something once a sweep has a checkpoint of so many steps."""
+
+    def wait_and_act() -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            with suppress(FileNotFoundError):
+                there = [one for _, one in store.list_checkpoints(Path(f"results/{sweep}")) if one is not None]
+                if any(one.step >= step for one in there):
+                    break
+            time.sleep(0.01)
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+def check_gone_on(sweep: str, whole: str) -> None:
+    """Some runs went on from a checkpoint, and the tables are those of a sweep that nobody has stopped."""
+    logs = [path.read_text() for path in Path(f"results/{sweep}/logs").iterdir()]
+    assert any("went on from step" in log for log in logs) and not any("checkpoint is not used" in log for log in logs)
+    assert numbers(sweep) == numbers(whole) and metrics(sweep) == metrics(whole)
+    for row, other in zip(*(sorted(rows(one, "probes"), key=str) for one in (sweep, whole)), strict=True):
+        assert row == other
+    assert not Path(f"results/{sweep}/checkpoints").exists()
+
+
+@long
+def test_a_stack_goes_on_from_its_checkpoint_on_another_machine(program: Program, cluster: Any) -> None:
+    nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
+    assert program("sweep", "--name", "here", *PAUSED, "--launcher", "inline").code == 0
+    thread = at_a_checkpoint("there", 400, lambda: cluster.remove_node(nodes[1], allow_graceful=False))
+    words = ("sweep", "--name", "there", *PAUSED, "--launcher", "ray")
+    said = program(*words, "--checkpoint-every", "0.01s")
+    thread.join()
+    assert said.code == 0 and "4 completed" in said.out, said
+    check_gone_on("there", "here")
+
+
+@long
+def test_a_requeued_job_goes_on_from_its_checkpoint(program: Program) -> None:
+    assert program("sweep", "--name", "here", *PAUSED, "--launcher", "inline").code == 0
+
+    def interrupt() -> None:
+        for errand in errands_in(Path("results/there/.jobs/errands")):
+            for process in tree(int(errand.job or ""))[:-1]:
+                os.kill(process, signal.SIGUSR2)
+
+    thread = at_a_checkpoint("there", 400, interrupt)
+    said = program("sweep", "--name", "there", *PAUSED, *SLURM, "--checkpoint-every", "0.01s")
+    thread.join()
+    assert said.code == 0 and "4 completed" in said.out, said
+    check_gone_on("there", "here")
+
+
+@long
+@pytest.mark.parametrize("where", WHERE)
+def test_a_program_that_is_killed_goes_on_from_checkpoints(program: Program, where: str) -> None:
+    """Whether the jobs are killed with it or not, which go on by themselves."""
+    assert program("sweep", "--name", "here", *PAUSED, "--launcher", "inline").code == 0
+    words = ("sweep", "--name", "there", *PAUSED, *WHERE[where], "--checkpoint-every", "0.01s")
+    with subprocess.Popen(
+        [sys.executable, "-m", "bnbench", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        below: list[int] = []
+
+        def kill() -> None:
+            below.extend(tree(process.pid))
+            for one in reversed(below):
+                os.kill(one, signal.SIGKILL)
+
+        at_a_checkpoint("there", 400, kill).join()
+        process.wait(timeout=60)
+    said = program(*words)
+    assert said.code == 0 and "4 completed" in said.out, said
+    check_gone_on("there", "here")
+
+
+@long
+@pytest.mark.parametrize("where", WHERE)
+def test_of_a_stack_the_run_that_hangs_is_ended(program: Program, where: str) -> None:
+    Path("mine.py").write_text(HANGING)
+    words = ("--plugin", "mine.py", "model=mlp", "model.width=16", "norm=hanging", "batch_size=128", "epochs=60")
+    limits = ("lr=0.01,1e6", "evaluate.every=60", "--lanes", "4", "--timeout", "15s")
+    said = program("sweep", "--name", "s", *words, *limits, *WHERE[where])
+    assert said.code == 1, said
+    ends = {row["lr"]: (row["status"], row["error"]) for row in rows("s")}
+    assert ends.pop("1000000.0")[0] == "timed_out" and set(ends.values()) == {("completed", "")}
+    assert "nothing came from it for 15 s" in said.out
 
 
 @pytest.mark.parametrize("where", ON_SLURM)

@@ -14,13 +14,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 
 from bnbench import store
-from bnbench.session.resumption import resumption
+from bnbench.checkpointing import Checkpointer
+from bnbench.resumption import resumption
 from bnbench.store.checkpoints import checkpoint_path
+from bnbench.training.saving import Snapshot
 from tests import warm
 from tests.cli.test_sweep import rows
-from tests.conftest import Program, RoomFor
+from tests.conftest import Program, RoomFor, make_spec
 
 WORDS = (
     "sweep", "--name", "s", "--jobs", "2", "model=mlp", "model.width=64", "norm=batch", "grad_clip=null,1",
@@ -139,7 +142,7 @@ def test_a_checkpoint_that_does_not_fit_is_removed(
     for name in there:
         deed(checkpoint_path(folder, name))
     pending = [identity for identity, status in store.statuses(folder).items() if status not in store.RESULTS]
-    found = resumption(folder, pending, "cpu")
+    found = resumption(folder, pending, "cpu", store.statuses(folder))
     assert not found.checkpoints and bool(list(store.list_checkpoints(folder))) == (reason is None)
     assert all(bool(found.notes([name])) == (reason is not None) for name in there)
     assert all(reason is not None and reason in note for name in there for note in found.notes([name]))
@@ -161,6 +164,42 @@ def test_runs_of_a_stack_of_which_some_are_not_asked_for_begin_anew(program: Pro
     few = [word.replace("seed=0,1", "seed=0") for word in WORDS]
     assert program(*few).code == 0
     assert "it is of a stack with other runs, which are not trained now" in logs()
+
+
+def test_a_run_that_has_ended_since_keeps_its_result_and_the_others_go_on(program: Program, places: tuple[Path, Path]):
+    """It was in the stack of the checkpoint: as where a machine is lost after the run has told its end."""
+    stopped, whole = places
+    shutil.copytree(stopped, ".", dirs_exist_ok=True)
+    there = [one for _, one in store.list_checkpoints(FOLDER) if one is not None and len(one.runs) > 1]
+    ended = [one.runs[0] for one in there]
+    with store.Segment(FOLDER, "elsewhere") as segment:
+        evaluations = (whole / FOLDER / "metrics.csv").read_text(), (whole / FOLDER / "probes.csv").read_text()
+        metrics, readings = (
+            "".join(line for line in text.splitlines(keepends=True) if line.partition(",")[0] in ended)
+            for text in evaluations
+        )
+        segment.restore_series({"metrics": metrics, "readings": readings})
+        segment.finish([row for row in rows(str(whole / FOLDER / "runs.csv")) if row["run_id"] in ended])
+    assert there and program(*WORDS).code == 0
+    same_results(whole)
+    for one in there:
+        log = [(FOLDER / f"logs/{identity}.log") for identity in one.runs]
+        assert not log[0].exists() and f"went on from step {one.step}, " in log[1].read_text()
+
+
+def test_a_checkpoint_that_is_too_large_to_travel_is_not_written(tmp_path: Path):
+    (tmp_path / "s").mkdir()
+    told: list[str] = []
+    spec = make_spec("model=mlp")
+    with store.Segment(tmp_path / "s", "one") as segment:
+        keeper = Checkpointer(
+            segment, "stack", [spec], "reference", torch.device("cpu"), 0.0, 2**10,
+            lambda: {"results": [], "seconds": {}, "facts": {}}, told.append,
+        )  # fmt: skip
+        for step in (1, 2):
+            keeper.at_pause(lambda: Snapshot(step, [0], {"tensor": torch.zeros(1000)}))  # noqa: B023 - called at once
+    assert len(told) == 1 and told[0].startswith("no checkpoints are written: one has 0.00 GiB, and ")
+    assert not (tmp_path / "s/checkpoints").exists()
 
 
 def test_removed_runs_do_not_go_on(program: Program, places: tuple[Path, Path]):

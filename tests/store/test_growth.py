@@ -76,6 +76,70 @@ def test_a_final_row_comes_behind_what_it_vouches_for(tmp_path: Path) -> None:
             assert content(here) == content(away)
 
 
+def checkpoint(runs: tuple[str, ...], step: int) -> store.Checkpoint:
+    return store.Checkpoint("stack", runs, "stacked", "cpu", store.current_version(), step)
+
+
+@pytest.mark.parametrize("batch", [growth.BATCH, 1000])
+def test_checkpoints_come_behind_the_results_that_were_there_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """After any piece the checkpoint is whole, one that was written, and of runs of which none has ended before it."""
+    monkeypatch.setattr(growth, "BATCH", batch)
+    away, here = tmp_path / "away", tmp_path / "here"
+    away.mkdir(), here.mkdir()
+    first, second = map(run_id, SPECS)
+    watcher, bodies = store.Watcher(away), {1: bytes(5000), 2: bytes(range(256)) * 9}
+    seen: list[tuple[int, bool]] = []
+
+    def bring() -> None:
+        for piece in (piece for one in watcher.take() for piece in one):
+            store.put_down(here, (piece,))
+            has_ended = store.segment_rows(here).get(first, {}).get("status") == "completed"
+            steps = [one.step for _, one in store.list_checkpoints(here) if one is not None]
+            for step in steps:
+                assert store.read_checkpoint(here, "stack")[1] == bodies[step]
+            seen.append((max(steps, default=0), has_ended))
+
+    with store.Segment(away, "session-other-1") as segment:
+        segment.start(SPECS, {"engine": "stacked", "started_at": "2026-01-01T00:00:00.000+00:00"})
+        segment.checkpoint(checkpoint((first, second), 1), bodies[1])
+        bring()
+        segment.finish([{"run_id": first, **RESULT}])
+        segment.checkpoint(checkpoint((second,), 2), bodies[2])
+        bring()
+        segment.finish([{"run_id": second, **RESULT}])
+        store.remove_checkpoint(away, "stack")
+        bring()
+    assert list(dict.fromkeys(seen)) == [(0, False), (1, False), (1, True), (2, True), (0, True)]
+    assert store.segment_rows(here)[second]["status"] == "completed"
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_comes_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growth, "BATCH", 100)
+    away, here = tmp_path / "away", tmp_path / "here"
+    away.mkdir(), here.mkdir()
+    watcher, bodies = store.Watcher(away), {1: bytes(5000), 2: bytes(range(256)) * 9}
+    with store.Segment(away, "one") as segment:
+        segment.checkpoint(checkpoint(("a",), 1), bodies[1])
+        for number, one in enumerate(watcher.take()):
+            if number == 5:
+                segment.checkpoint(checkpoint(("a",), 2), bodies[2])
+            store.put_down(here, one)
+        assert store.read_checkpoint(here, "stack") == (checkpoint(("a",), 1), bodies[1])
+        for one in watcher.take():
+            store.put_down(here, one)
+    assert store.read_checkpoint(here, "stack") == (checkpoint(("a",), 2), bodies[2])
+    there = tmp_path / "there"
+    there.mkdir()
+    for piece in store.luggage(here, "stack"):
+        store.put_down(there, (piece,))
+    assert store.read_checkpoint(there, "stack") == (checkpoint(("a",), 2), bodies[2])
+    assert store.luggage(there, "another") == ()
+
+
 def test_a_torn_line_waits_for_its_end(tmp_path: Path) -> None:
     (tmp_path / "segments").mkdir()
     table, watcher = tmp_path / "segments/a.metrics.csv", store.Watcher(tmp_path)

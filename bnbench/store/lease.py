@@ -1,0 +1,119 @@
+"""A lease on a sweep, for file systems whose locks do not reach other machines.
+
+A file in the sweep's folder names the program that holds it, which renews the file as long as it lives. One of this
+machine is judged by its process, one of another machine by the file: who waits looks whether it changes, and compares
+no clocks of two machines. A program that was stopped for longer than its lease may have lost it to another one: it asks
+before it changes a table, and writes nothing more.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+from bnbench.errors import BnbenchError, TakenOver
+from bnbench.notices import notice
+from bnbench.store.files import naming
+
+if TYPE_CHECKING:
+    from filelock import SoftFileLease
+
+LEASE = ".lease"
+LEASE_SECONDS = 120.0
+"""Seconds without a renewal, of which there is one in each third of them, after which a lease is over."""
+LOOK_SECONDS = 0.05
+"""Seconds in which another program that judges the file has put it back."""
+
+
+@contextmanager
+def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iterator[Callable[[], None]]:
+    """Hold the lease on a sweep.
+
+    A holder on another machine that seems to be dead is waited for until that is sure.
+
+    Args:
+        patience: seconds to wait for one that lives.
+        refusal: the words in which a sweep is refused that a program on some machine holds.
+
+    Yields:
+        a function that raises :class:`TakenOver` once another program has taken it.
+
+    Raises:
+        BnbenchError: somebody holds it.
+        OSError: the file cannot be written, as on a full disk.
+    """
+    lease, seconds = _lease(folder), patience
+    if (host := other_host(folder)) and not is_leased_elsewhere(folder):
+        seconds += LEASE_SECONDS
+        notice(f"{folder} was held by a bnbench on {host}, which seems to be dead; that is sure in {seconds:.0f} s")
+    deadline = time.monotonic() + seconds
+    while not _try(lease):
+        if time.monotonic() > deadline:
+            raise BnbenchError(refusal(other_host(folder)))
+        time.sleep(LOOK_SECONDS)
+    token = lease.token
+    try:
+        yield lambda: _check_held(folder, lease, token)
+    finally:
+        lease.release()
+
+
+def _try(lease: SoftFileLease) -> bool:
+    """Take a lease, if nobody has it; signals are for the main thread, and not for the one that renews it."""
+    from filelock import Timeout
+
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        with naming(Path(lease.lock_file)):
+            lease.acquire(blocking=False)
+    except Timeout:
+        return False
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    return True
+
+
+def other_host(folder: Path) -> str:
+    """The machine whose program has the file of a lease; empty if it is this one, or there is none."""
+    if not (folder / LEASE).exists():
+        return ""
+    owner = _lease(folder).owner
+    host = owner.hostname.partition("?pidns")[0] if owner else ""
+    return "" if owner is None or owner.hostname == socket.gethostname() else host
+
+
+def is_leased_elsewhere(folder: Path) -> bool:
+    """True if a program on another machine holds the sweep, as far as one look tells: by the clock of the files."""
+    if not other_host(folder):
+        return False
+    try:
+        renewed = (folder / LEASE).stat().st_mtime
+        with TemporaryFile(dir=folder) as now:
+            return os.fstat(now.fileno()).st_mtime - renewed <= LEASE_SECONDS
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # nobody may ask the clock of these files
+
+
+def _lease(folder: Path) -> SoftFileLease:
+    from filelock import SoftFileLease
+
+    return SoftFileLease(folder / LEASE, lease_duration=LEASE_SECONDS, thread_local=False)
+
+
+def _check_held(folder: Path, lease: SoftFileLease, token: str | None) -> None:
+    """Raise :class:`TakenOver` if the lease is no more that of a token."""
+    for _ in range(2):
+        owner = lease.owner
+        if owner is not None and owner.token == token:
+            return
+        time.sleep(LOOK_SECONDS)
+    raise TakenOver(folder, other_host(folder))
