@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 import threading
 import time
@@ -19,14 +18,13 @@ from rich.text import Text
 
 from bnbench.cli.status import MARGIN, PLAIN_SECONDS, cut
 from bnbench.console import announce, echo, plain_console
+from bnbench.errors import FULL
 from bnbench.notices import followed
 from bnbench.progress import spent
 
 if TYPE_CHECKING:
     from bnbench import session
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a disk, a quota or a limit that takes no more."""
 INTERRUPTED = "interrupted"
 UNTRAINED = "interrupted; nothing was trained"
 GOES_ON = "interrupted; the same command goes on where it stopped"

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from bnbench.errors import BnbenchError, TakenOver
+from bnbench.errors import FULL, BnbenchError, TakenOver
 from bnbench.notices import notice
 from bnbench.store.files import naming
 
@@ -47,17 +47,23 @@ def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iter
 
     Raises:
         BnbenchError: somebody holds it.
-        OSError: the file cannot be written, as on a full disk.
+        OSError: the file cannot be written. On a full disk there is no lease, and the lock of this machine alone.
     """
     lease, seconds = _lease(folder), patience
     if (host := other_host(folder)) and not is_leased_elsewhere(folder):
         seconds += LEASE_SECONDS
         notice(f"{folder} was held by a bnbench on {host}, which seems to be dead; that is sure in {seconds:.0f} s")
     deadline = time.monotonic() + seconds
-    while not _try(lease):
-        if time.monotonic() > deadline:
-            raise BnbenchError(refusal(other_host(folder)))
-        time.sleep(LOOK_SECONDS)
+    try:
+        while not _try(lease):
+            if time.monotonic() > deadline:
+                raise BnbenchError(refusal(other_host(folder)))
+            time.sleep(LOOK_SECONDS)
+    except OSError as error:
+        if error.errno not in FULL or other_host(folder):
+            raise
+        yield lambda: None  # who has no room for a lease may still want to remove something
+        return
     token = lease.token
     try:
         yield lambda: _check_held(folder, lease, token)
