@@ -109,7 +109,7 @@ class Watcher:
 
     def _files(self) -> Iterator[Piece]:
         """The new or changed whole files; temporary ones are hidden."""
-        for part in (SPECS, LOGS, WEIGHTS, CHECKPOINTS):
+        for part in (SPECS, LOGS, WEIGHTS):
             for path in sorted((self.folder / part).glob("[!.]*")):
                 with path.open("rb") as stream:
                     if self._is_new(path, os.fstat(stream.fileno())):

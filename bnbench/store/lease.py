@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LEASE = ".lease"
 LEASE_SECONDS = 120.0
 """Seconds without a renewal, of which there is one in each third of them, after which a lease is over."""
+TORN_SECONDS = 2.5
+"""Seconds until a file that names nobody, as its program died while it wrote it, is taken for what it is."""
 LOOK_SECONDS = 0.05
 """Seconds in which another program that judges the file has put it back."""
 
@@ -56,7 +58,7 @@ def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iter
     deadline = time.monotonic() + seconds
     try:
         while not _try(lease):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline + (TORN_SECONDS if lease.owner is None else 0.0):
                 raise BnbenchError(refusal(other_host(folder)))
             time.sleep(LOOK_SECONDS)
     except OSError as error:

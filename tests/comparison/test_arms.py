@@ -37,7 +37,10 @@ def test_an_arm_is_a_norm_with_settings(text: str, settings: tuple[str, ...]):
         (["batch", "norm=batch"], "arm 'norm=batch': is the same as 'batch'"),
         (["batch", "batch eps=0.00001"], "arm 'batch eps=0.00001': is the same as 'batch'"),
         (["group groops=8"], "did you mean 'norm.groups'?"),
-        (["group chunk=8"], "arm 'group chunk=8': chunk: unknown key; did you mean 'norm.chunk', with norm=ghost?"),
+        (
+            ["group chunk=8"],
+            "arm 'group chunk=8': chunk: unknown key; did you mean 'norm.chunk', with norm=ghost",
+        ),
         (["group groups"], "arm 'group groups': 'groups' must be an option such as groups=8"),
         (["batch lr=0.1"], "arm 'batch lr=0.1': 'lr=0.1': lr is set by the comparison itself; leave it out"),
         (["batch seed=3"], "arm 'batch seed=3': 'seed=3': seed is set by the comparison itself; leave it out"),

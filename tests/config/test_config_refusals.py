@@ -52,7 +52,7 @@ def problems(overrides, zips=(), excludes=()):
             ["nrom.groups: unknown key; did you mean 'norm.groups', with norm=group, norm=evonorm_s0 or norm=ws?"],
         ),
         ("norm=group nrom.groups=8", ["did you mean 'norm.groups'? Allowed: "]),
-        ("chunks=8", ["chunks: unknown key; did you mean 'norm.chunk', with norm=ghost?"]),
+        ("chunks=8", ["chunks: unknown key; did you mean 'norm.chunk', with norm=ghost or norm=ghost_noise?"]),
         (
             "norm=none eps=1",
             ["did you mean 'norm.eps', with norm=batch, norm=batch_instance, norm=evonorm_b0 or others?"],
@@ -169,7 +169,7 @@ def problems(overrides, zips=(), excludes=()):
         ("lr=interval(0,1)", ["an interval has no values"]),
         ("lr=glob(*)", ["glob() needs a config group"]),
         ("norm.groups=glob(*)", ["glob() needs a config group"]),
-        ("norm=glob(x*)", ["an empty sweep, no name matches", "Allowed: batch, "]),
+        ("norm=glob(y*)", ["an empty sweep, no name matches", "Allowed: batch, "]),
         ("lr=1 lr=2", ["lr is set more than once", "lr=a,b"]),
     ],
 )

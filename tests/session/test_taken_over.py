@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bnbench import store
+from tests.products import long
 
 ELSEWHERE = """
 import fcntl, socket, sys
@@ -41,7 +42,7 @@ def rows(table: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-@pytest.mark.slow
+@long
 @pytest.mark.parametrize("who", ["program", "all"])
 def test_a_stopped_program_loses_its_sweep_and_spoils_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: None, who: str
