@@ -20,11 +20,13 @@ SPARE = (ORANGE, PURPLE, GREEN, VERMILION, SKY, OLIVE, BLUE)
 """The order in which norms without a colour take one: last those that are hard to tell from a colour before them."""
 MARKS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left")
 
-Family = Literal["classic", "batch", "example", "weights", "other"]
+Family = Literal["classic", "batch", "mixed", "example", "pointwise", "weights", "other"]
 DASHES: dict[Family, tuple[int, ...]] = {
     "classic": (1, 0),
     "batch": (6, 3),
+    "mixed": (9, 3, 2, 3, 2, 3),
     "example": (2, 3),
+    "pointwise": (5, 2, 1, 2),
     "weights": (8, 3, 2, 3),
     "other": (11, 4),
 }
@@ -37,18 +39,21 @@ MEMBERS: dict[Family, dict[str, str]] = {
         "precise": PURPLE,
         "l1_batch": ORANGE,
         "noisy_batch": BLUE,
+        "xbn": INK,
     },
-    "example": {
+    "mixed": {
         "batch_instance": SKY,
         "switchable": ORANGE,
-        "frn": BLUE,
-        "evonorm_b0": VERMILION,
-        "evonorm_s0": PURPLE,
-        "dyt": INK,
+        "repbn": VERMILION,
+        "prepbn": PURPLE,
+        "ghost_noise": BLUE,
     },
+    "example": {"frn": BLUE, "evonorm_b0": VERMILION, "evonorm_s0": PURPLE, "grn": GREEN},
+    "pointwise": {"dyt": INK, "derf": VERMILION, "isru": SKY},
     "weights": {"ws": GREEN, "scaled_ws": ORANGE, "weight": SKY, "spectral": VERMILION, "fixup": PURPLE},
 }
-"""The built-in norms: the well-known ones, variants of batch normalization, others of activations, those of weights."""
+"""The built-in norms: the well-known ones, variants of batch normalization, what mixes it with something, others of
+activations, functions in place of one, and those of weights."""
 
 
 @dataclass(frozen=True, slots=True)

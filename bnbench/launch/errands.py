@@ -46,7 +46,7 @@ class Errand:
         """Carry it out, and leave the end in its folder."""
         self._write(PROCESS, str(os.getpid()).encode())
         _start_deaf_workers()
-        patience = _Patience(self, self.read_task().patience)
+        patience = _Patience(self, self._task()[0])
         (done,) = local(_carry_out, [self], 1, waited=None if math.isinf(patience.seconds) else patience)
         self._write(END, pickle.dumps((done.value, done.error, done.is_late)))
 
@@ -58,8 +58,13 @@ class Errand:
 
     def read_task(self) -> Order:
         """What is to be done."""
-        order: Order = pickle.loads((self.folder / TASK).read_bytes())
+        order: Order = pickle.loads(self._task()[1])
         return order
+
+    def _task(self) -> tuple[float, bytes]:
+        """The patience with the task, and the order, which only the process that carries it out unpickles."""
+        patience, content = pickle.loads((self.folder / TASK).read_bytes())
+        return patience, content
 
     def tell(self, value: Any) -> None:
         """Add a value to those that are told; when this returns, nothing can lose it."""
@@ -173,7 +178,7 @@ def new_errand(folder: Path, order: Order) -> Errand:
     content = bytes(ForkingPickler.dumps(order))
     errand = Errand(folder / uuid.uuid4().hex[:12])
     errand.folder.mkdir(parents=True)
-    errand._write(TASK, content)
+    errand._write(TASK, pickle.dumps((order.patience, content)))
     return errand
 
 

@@ -1,9 +1,9 @@
 """A lease on a sweep, for file systems whose locks do not reach other machines.
 
 A file in the sweep's folder names the program that holds it, which renews the file as long as it lives. One of this
-machine is judged by its process, one of another machine by the file: who waits looks whether it changes, and compares
-no clocks of two machines. A program that was stopped for longer than its lease may have lost it to another one: it asks
-before it changes a table, and writes nothing more.
+machine is judged by the lock of the system, one of another machine by the file: who waits looks whether it changes, and
+compares no clocks of two machines. A program that was stopped for longer than its lease may have lost it to another
+one: it asks before it changes a table, and writes nothing more.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ LOOK_SECONDS = 0.05
 
 @contextmanager
 def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iterator[Callable[[], None]]:
-    """Hold the lease on a sweep.
+    """Hold the lease on a sweep, whose lock of the system the caller has.
 
-    A holder on another machine that seems to be dead is waited for until that is sure.
+    So a holder on this machine is dead, even if nobody has taken in its end. One on another machine that seems to be
+    dead is waited for until that is sure.
 
     Args:
         patience: seconds to wait for one that lives.
@@ -57,6 +58,8 @@ def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iter
         notice(f"{folder} was held by a bnbench on {host}, which seems to be dead; that is sure in {seconds:.0f} s")
     deadline = time.monotonic() + seconds
     try:
+        if lease.owner is not None and not other_host(folder):
+            lease.force_break()
         while not _try(lease):
             if time.monotonic() > deadline + (TORN_SECONDS if lease.owner is None else 0.0):
                 raise BnbenchError(refusal(other_host(folder)))
@@ -93,8 +96,8 @@ def other_host(folder: Path) -> str:
     if not (folder / LEASE).exists():
         return ""
     owner = _lease(folder).owner
-    host = owner.hostname.partition("?pidns")[0] if owner else ""
-    return "" if owner is None or owner.hostname == socket.gethostname() else host
+    host = owner.hostname.partition("?pidns")[0] if owner else ""  # without the part that tells containers of it apart
+    return "" if host == socket.gethostname() else host
 
 
 def is_leased_elsewhere(folder: Path) -> bool:

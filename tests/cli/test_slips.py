@@ -72,7 +72,7 @@ SLIPS = [
     ("model=vgg11_bn", ["write model=torchvision model.name=vgg11_bn"]),
     # keys
     ("norm=batch norm.groups=8", ["no option 'groups' in norm=batch", "norm=group, norm=ws have it"]),
-    ("norm.chunk=8", ["no option 'chunk' in norm=batch", "norm=ghost has it"]),
+    ("norm.chunk=8", ["no option 'chunk' in norm=batch", "norm=ghost, norm=ghost_noise have it"]),
     ("seeds=3", ["did you mean 'seed'?", "write 'seed=range(3)'"]),
     ("batch=32", ["did you mean 'batch_size'?"]),
     ("learning_rate=0.1", ["did you mean 'lr'?"]),

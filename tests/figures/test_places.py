@@ -57,7 +57,7 @@ def test_too_many_norms_are_drawn_family_by_family_before_all_others():
     assert sorted(member.label for place in here for member in place.members) == sorted(BUILT_IN)
     assert {member.style.family for member in here[0].members} != {member.style.family for member in here[1].members}
     assert all(len(place.members) + len(place.others) == len(BUILT_IN) for place in here)
-    assert [place.title for place in here] == [f"part {at} of 4" for at in range(1, 5)]
+    assert [place.title for place in here] == [f"part {at} of 6" for at in range(1, 7)]
 
 
 def test_names_that_differ_in_signs_alone_are_numbered():

@@ -142,7 +142,7 @@ def reached(network: nn.Module, bias: nn.Parameter, x: Tensor, before: Tensor) -
     bias.add_(torch.linspace(-1, 2, len(bias), dtype=bias.dtype))
     after = outputs(network, x)
     bias.copy_(kept)
-    return not torch.allclose(before, after, rtol=1e-7, atol=1e-9 * before.abs().max().item())
+    return not torch.allclose(before, after, rtol=1e-8, atol=1e-9 * before.abs().max().item())
 
 
 @pytest.mark.parametrize(("arm", "network"), [*CHEAP, *LARGE])

@@ -239,14 +239,14 @@ def test_units_that_are_compiled_outlive_who_is_killed(cache: Path, tmp_path: Pa
     script = f'echo "$*" >> {tmp_path}/calls; case "$*" in *-c*gemm.c*) {wait};; esac; exec cc "$@" -O0'
     monkeypatch.setenv("CC", program(tmp_path / "compiler", script))
     words, here = [sys.executable, "-c", COMPILE_SRC], Path(__file__).parents[2]
-    with warm.Popen(words, cwd=here) as first:
+    with subprocess.Popen(words, cwd=here) as first:
         while len(list(cache.glob("*-train/digests"))) < 2:
             assert first.poll() is None
             time.sleep(0.05)
         first.kill()
     (tmp_path / "go").touch()
     (tmp_path / "calls").unlink()
-    assert warm.run(words, cwd=here, capture_output=True, text=True, check=True).stdout == "True\n"
+    assert subprocess.run(words, cwd=here, capture_output=True, text=True, check=True).stdout == "True\n"
     calls = (tmp_path / "calls").read_text().splitlines()
     assert [sum(unit in call for call in calls) for unit in ("/train.c", "/gemm.c")] == [0, 2]
     assert [is_sealed(path) for path in cache.iterdir() if not path.name.startswith("scratch-")] == [True]
