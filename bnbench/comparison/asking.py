@@ -155,7 +155,7 @@ def _side_by_side(found: Sequence[Size], terms: Terms, watch: Watch) -> Iterator
             watch(*news)
 
     tasks = [(size, terms) for size in found]
-    with closing(local(_answer_or_error, tasks, BESIDE, heard=hear)) as ends:
+    with closing(local(_answer_or_error, tasks, BESIDE, heard=hear, starts=True)) as ends:
         for end in ends:
             if isinstance(end.value, Exception):
                 raise end.value

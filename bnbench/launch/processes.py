@@ -24,6 +24,7 @@ def local(
     placed: Callable[[Any, int], Any] = as_it_is,
     heard: Callable[[Any], None] | None = None,
     waited: Callable[[Mapping[int, float]], Collection[int]] | None = None,
+    starts: bool = False,
 ) -> Generator[Done, None, None]:
     """See :class:`Launch`; up to ``jobs`` processes, none of them a copy of this one.
 
@@ -32,8 +33,9 @@ def local(
 
     Args:
         waited: see :func:`carry_out`.
+        starts: ``function`` starts processes itself, and executes no user's code.
     """
-    crew = Crew(Processes(function, heard is not None), jobs)
+    crew = Crew(Processes(function, heard is not None, starts), jobs)
     yield from carry_out(crew, tasks, kinds, placed, heard, waited)
 
 

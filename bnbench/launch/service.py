@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -21,11 +21,14 @@ from bnbench.errors import described
 from bnbench.launch.launcher import Line, Spent
 
 
-def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -> None:
+def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False, starts: bool = False) -> None:
     """Answer each task with ``(True, value, error, spent)``, pickled; what cannot be unpickled has an error as well.
 
     If the function ``tells``, it is given a :class:`Line` as well, which sends ``(False, value, None, False)``. A
     process that is spent is given no further task.
+
+    If the function ``starts`` processes, and executes no user's code, they come from the fork server that this one is
+    from, which has imported what they need.
 
     The process leads a group of its own, which ends with it: a user's code may start others. It reads nothing from the
     terminal, and ends without waiting for threads or hooks that such code has left.
@@ -33,7 +36,7 @@ def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False) -
     gc.freeze()  # else it looks through all that the fork server has imported, and takes pages of its own for it
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    _leave_server()
+    (_stay_with_server if starts else _leave_server)()
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # it may start others
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -54,6 +57,13 @@ def _leave_server() -> None:
     alive, server._forkserver_alive_fd = server._forkserver_alive_fd, None
     if alive is not None:
         os.close(alive)
+
+
+def _stay_with_server() -> None:
+    """Have the processes that are started here come from the fork server of this one: there would be one for each."""
+    server: Any = forkserver._forkserver
+    if server._forkserver_alive_fd is not None:
+        server.ensure_running = resource_tracker.ensure_running
 
 
 def _answer_all(function: Callable[[Any], Any], pipe: Connection) -> None:

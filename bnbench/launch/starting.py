@@ -49,16 +49,16 @@ def prestart(*modules: str) -> None:
             _run_interpreter()
             with without_interrupts():
                 _keep_socket_names_short()
-                forkserver.ensure_running()
+                forkserver._forkserver.ensure_running()  # type: ignore[attr-defined]  # its module's name is bound to one
 
 
 def start_process(
-    function: Callable[..., Any], tells: bool, module: str | None = None
+    function: Callable[..., Any], tells: bool, module: str | None = None, starts: bool = False
 ) -> tuple[BaseProcess, Connection]:
     """Start a process that serves tasks of a function, and never sees Ctrl-C, not even while it imports.
 
     Args:
-        tells: as of :func:`serve`.
+        tells, starts: as of :func:`serve`.
         module: that has the function; None asks the function.
 
     Returns:
@@ -70,7 +70,7 @@ def start_process(
     prestart(module or function.__module__)
     context: Any = multiprocessing.get_context(METHOD)
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(function, theirs, tells), daemon=True)
+    process = context.Process(target=serve, args=(function, theirs, tells, starts), daemon=True)
     try:
         with _starting(), without_interrupts(), _without_main():
             process.start()

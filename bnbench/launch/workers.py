@@ -70,11 +70,12 @@ class Processes:
 
     Attributes:
         function: that they call.
-        tells: as of :func:`serve`.
+        tells, starts: as of :func:`serve`.
     """
 
     function: Callable[..., Any]
     tells: bool
+    starts: bool = False
 
     def start(self, kind: Hashable, place: int) -> Worker:
         """Start one.
@@ -82,7 +83,7 @@ class Processes:
         Raises:
             NoWorkers: it cannot be started.
         """
-        return ProcessWorker(*start_process(self.function, self.tells), kind, place)
+        return ProcessWorker(*start_process(self.function, self.tells, starts=self.starts), kind, place)
 
     def heard_of(self, workers: Sequence[Worker], seconds: float | None) -> Sequence[Worker]:
         """See :func:`heard_of`."""
