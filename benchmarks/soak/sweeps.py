@@ -34,6 +34,8 @@ GRACE = 15.0
 """Seconds that processes have to notice that their program has ended."""
 MOST_CALLS = 6
 """Calls that nobody disturbs, after which a sweep must be finished."""
+OUTPUT = 1000
+"""Characters of what the program said last."""
 POLL = 0.005
 TRACEBACK = re.compile(r"^Traceback.*\n(?:[ ].*\n)*.*", re.MULTILINE)
 
@@ -185,7 +187,8 @@ def _finish(story: Soak, program: subprocess.Popen[Any]) -> None:
         program = story.call()
     else:
         story.wait(program)
-        story.faults.append(f"it is not finished after {MOST_CALLS} calls that nobody disturbed")
+        said = (story.folder / "output.txt").read_text(errors="replace")[-OUTPUT:]
+        story.faults.append(f"it is not finished after {MOST_CALLS} calls that nobody disturbed: {said}")
     story.look_for_survivors()
     output = (story.folder / "output.txt").read_text(errors="replace")
     story.faults += [f"a traceback: {trace}" for trace in TRACEBACK.findall(output) if not _is_before_program(trace)]

@@ -110,10 +110,11 @@ def test_a_cluster_that_is_not_there_is_told_at_once(address: str, says: str, mo
 @pytest.fixture(params=["init", pytest.param("subreaper", marks=long)])
 def adopted(request: pytest.FixtureRequest) -> Iterator[None]:
     """Whose child an orphan becomes: init's, or, as under systemd's user sessions, that of another process."""
-    is_subreaper, libc = 36, ctypes.CDLL(None)  # PR_SET_CHILD_SUBREAPER
-    libc.prctl(is_subreaper, request.param == "subreaper")
+    sets, gets, libc, before = 36, 37, ctypes.CDLL(None), ctypes.c_int()  # PR_SET_CHILD_SUBREAPER, PR_GET_...
+    libc.prctl(gets, ctypes.byref(before), 0, 0, 0)
+    libc.prctl(sets, request.param == "subreaper", 0, 0, 0)
     yield
-    libc.prctl(is_subreaper, 0)
+    libc.prctl(sets, before.value, 0, 0, 0)  # other tests of this process count on theirs
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
