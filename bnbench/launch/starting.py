@@ -49,7 +49,7 @@ def prestart(*modules: str) -> None:
             _run_interpreter()
             with without_interrupts():
                 _keep_socket_names_short()
-                forkserver._forkserver.ensure_running()  # type: ignore[attr-defined]  # its module's name is bound to one
+                forkserver._forkserver.ensure_running()  # the module's name is bound to one method
 
 
 def start_process(

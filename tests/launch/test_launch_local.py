@@ -145,6 +145,23 @@ def test_what_was_begun_is_imported_before_any_task() -> None:
     assert (done.stdout, done.stderr) == ("[True, False] False\n", "")
 
 
+@pytest.mark.skipif(METHOD != "forkserver", reason="there is no fork server on this system")
+def test_a_worker_that_starts_others_has_them_from_its_fork_server() -> None:
+    (done,) = local(tasks.start_others, [None], 1, starts=True)
+    assert done.error is None
+    server, servers = done.value
+    assert servers == {server}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_a_worker_of_workers_has_started_ends_with_it(tmp_path: Path) -> None:
+    (done,) = local(tasks.start_others, [tmp_path], 1, starts=True)
+    assert done.error == "the worker process ended with exit code 3"
+    workers = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(workers) == 2
+    wait_until(lambda: not any(map(lives, workers)), seconds=5)
+
+
 def test_it_runs_outside_the_main_thread() -> None:
     values: list[int] = []
     thread = threading.Thread(target=lambda: values.extend(done.value for done in local(tasks.square, [2, 3], 1)))
