@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import parent_process
 from pathlib import Path
 
@@ -64,13 +65,32 @@ def asked_version(command: str, seconds: float | None = None) -> bytes:
 
 
 def compile_into(command: str, source: str | None, reals: Sequence[str], folder: Path) -> None:
-    """Compile into a folder, whole or not at all.
+    """Compile into a folder, whole or not at all, unless another program does: it is waited for.
 
     Raises:
         OSError: nothing can be written there.
         Failure: the compiler makes no libraries.
     """
     _remove_stale(folder.parent)
+    with _alone(folder):
+        if not is_sealed(folder):
+            _compile_and_put(command, source, reals, folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one program at a time compile into a folder, which takes all cores; where nothing can be locked, all do."""
+    path = folder.with_name(f"{SCRATCH}{folder.name}.lock")
+    with path.open("w") as lock:
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _compile_and_put(command: str, source: str | None, reals: Sequence[str], folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=SCRATCH, ignore_cleanup_errors=True) as scratch:
         new = Path(scratch) / folder.name
         new.mkdir(PRIVATE)
@@ -84,7 +104,7 @@ def compile_into(command: str, source: str | None, reals: Sequence[str], folder:
             _run(links, Path(scratch))
         _try_to_load(list(libraries.values()), ENTRIES if source is None else LAYER_ENTRIES)
         seal(new)
-        if not is_sealed(folder):  # else another process was quicker
+        if not is_sealed(folder):  # else another program was quicker where nothing can be locked
             put(new, folder)
 
 

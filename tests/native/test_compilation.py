@@ -289,10 +289,13 @@ def _start(*caches: Path, before: Sequence[str] = ()) -> subprocess.Popen[str]:
     return popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
 
 
-def test_programs_that_compile_at_once(cache: Path):
+def test_of_programs_that_compile_at_once_one_does(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    script = f'case "$*" in *-shared*) echo >> {tmp_path}/calls; sleep 1;; esac; exec cc "$@"'
+    monkeypatch.setenv("CC", program(tmp_path / "compiler", script))
     programs = [_start(cache.parents[1]) for _ in range(2)]
     assert [one.communicate()[0] for one in programs] == ["[7] []\n"] * 2
     assert is_sealed(entry(cache)) and len(list(cache.iterdir())) == 1
+    assert (tmp_path / "calls").read_text() == "\n"
 
 
 @as_root
