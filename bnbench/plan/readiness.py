@@ -12,13 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bnbench.notices import heard
 from bnbench.plan.execution import ALONE, NOT_READY, Division, Execution
 from bnbench.plan.grouping import STEP_OVERHEAD, Stack
 from bnbench.plan.inquiry import Inquiry, answer
 from bnbench.spec import RunSpec, stack_key
+
+if TYPE_CHECKING:
+    from bnbench.components import Components, DataFolder
 
 WORTH_WAITING = 8.0
 """Seconds that torch takes for a stack from which it is quicker to wait for compiled code: that takes about 6 s on two
@@ -60,6 +63,15 @@ def reply(request: CompileJob) -> CompileReply:
     with heard(told.append):
         value = answer(request.inquiry)
     return CompileReply(value, tuple(told))
+
+
+def compile_source(specs: Mapping[str, RunSpec], parts: Components, data: DataFolder) -> bool:
+    """The C code that all compiled networks share, ready when this returns; False if that cannot be."""
+    import torch
+
+    from bnbench.native import library
+
+    return library(torch.float32) is not None
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

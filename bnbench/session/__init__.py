@@ -8,6 +8,7 @@ from bnbench.session.networks import load_network
 from bnbench.session.options import TrainingOptions, options_without_launcher
 from bnbench.session.plan import Plan
 from bnbench.session.planning import DEFAULT_NAME, plan_request, plan_run, plan_sweep
+from bnbench.session.preparation import compiling
 from bnbench.session.progress import Progress, Summary
 from bnbench.session.reuse import results_elsewhere, take_over, with_results
 from bnbench.session.timing import MEASURING, Estimate, estimate
@@ -26,6 +27,7 @@ __all__ = [
     "Silent",
     "Summary",
     "TrainingOptions",
+    "compiling",
     "estimate",
     "execute",
     "execute_run",

@@ -317,3 +317,28 @@ def test_a_cache_that_cannot_be_written_to_is_read(cache: Path, monkeypatch: pyt
         answered = _start(there, empty, empty, before=another_user()).communicate()[0]
         assert answered == f"[7] []\n[7] {[told]}\n[7] []\n"
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
+
+
+BESIDE = """
+import time
+from pathlib import Path
+from bnbench import session
+from bnbench.user_cache import is_sealed
+if __name__ == "__main__":
+    begun = time.monotonic()
+    with session.compiling(is_brief=False):
+        while time.monotonic() < begun + 60:
+            if any(is_sealed(path.parent) for path in Path("cache/bnbench/native").glob("*/float.so")):
+                break
+            time.sleep(0.05)
+    with session.compiling(is_brief=False):  # there is nothing to do any more
+        pass
+"""
+
+
+def test_code_is_compiled_beside_a_block(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CC", program(tmp_path / "compiler", f'echo >> {tmp_path}/calls; exec cc "$@" -O0'))
+    done = warm.run([sys.executable, "-c", BESIDE], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert [is_sealed(path.parent) for path in cache.glob("*/float.so")] == [True]
+    assert (tmp_path / "calls").read_text().count("\n") <= 8, "two versions asked for, four units and two libraries"
