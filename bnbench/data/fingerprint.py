@@ -22,7 +22,8 @@ _FILES: dict[str, Callable[..., Files]] = {
 }
 _MOST = {"imagefolder": MOST_IMAGE_BYTES, "npz": MOST_DISK_BYTES}
 """The files of each dataset that can hold anything. The others are what their name and options say: torchvision checks
-the sums of CIFAR and SVHN, ``digits`` comes with scikit-learn, and ``synthetic`` is made from its options."""
+the sums of CIFAR and SVHN, ``digits``, ``wine`` and ``breast_cancer`` come with scikit-learn, and ``synthetic`` is made
+from its options."""
 
 
 def fingerprint(choice: Choice, root: Path) -> str | None:

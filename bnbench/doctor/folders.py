@@ -67,7 +67,9 @@ def data_sets(data: Path) -> Iterator[Finding]:
     listing = ", ".join(arrays[:SHOWN]) + (f", ... ({len(arrays)} in all)" if len(arrays) > SHOWN else "")
     yield Finding("data", "npz", OK if arrays else ABSENT, listing or f"no .npz file in {data}")
     try:
-        import sklearn  # noqa: F401 - it brings digits
+        import sklearn  # noqa: F401 - it brings these datasets
     except ImportError as error:
-        raise DataMissing(f"digits comes with scikit-learn, which cannot be imported: {error}") from error
-    yield Finding("data", "digits, synthetic", OK, "always there")
+        raise DataMissing(
+            f"digits, wine and breast_cancer come with scikit-learn, which cannot be imported: {error}"
+        ) from error
+    yield Finding("data", "digits, wine, breast_cancer, synthetic", OK, "always there")

@@ -102,7 +102,7 @@ def test_names_of_the_user_do_not_count(tmp_path: Path) -> None:
     assert len({fingerprint(choice, tmp_path) for choice in choices}) == 1
 
 
-@pytest.mark.parametrize("dataset", ["digits", "synthetic", "cifar10", "cifar100", "svhn"])
+@pytest.mark.parametrize("dataset", ["digits", "wine", "breast_cancer", "synthetic", "cifar10", "cifar100", "svhn"])
 def test_what_a_name_says_has_none(dataset: str, tmp_path: Path) -> None:
     assert fingerprint(make_spec(f"dataset={dataset}", "model=mlp").dataset, tmp_path) is None
 
