@@ -10,6 +10,7 @@ from bnbench.data.embedded import breast_cancer, digits, synthetic, wine
 from bnbench.data.idx import fashion_mnist, kmnist, mnist
 from bnbench.data.images import imagefolder
 from bnbench.data.raw import Raw
+from bnbench.data.tables import csv
 
 DATASETS: dict[str, Callable[..., Raw]] = {
     "digits": digits,
@@ -23,6 +24,7 @@ DATASETS: dict[str, Callable[..., Raw]] = {
     "svhn": svhn,
     "imagefolder": imagefolder,
     "npz": npz,
+    "csv": csv,
     "synthetic": synthetic,
 }
 """Each is ``loader(root, *, <its own options>) -> Raw``; all have the options :data:`bnbench.data.COMMON` as well."""
@@ -39,6 +41,7 @@ DESCRIPTIONS: dict[str, str] = {
     "svhn": "3x32x32, 10 classes, 73,257 + 26,032 house numbers; torchvision layout, downloaded on first use",
     "imagefolder": "3 x size x size, your own images: dataset.path has a folder per class, or train/ and test/ of them",
     "npz": "your own arrays: dataset.path with x, y and optionally x_test, y_test; images or features",
+    "csv": "your own table: dataset.path with named columns, of which dataset.label is one; the others are features",
     "synthetic": "channels x size x size, Gaussian prototypes plus noise, made on the spot, no official test set",
 }
 """One line per dataset: shape, classes, training + test examples, where it comes from."""
