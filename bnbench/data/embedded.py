@@ -15,28 +15,51 @@ from bnbench.errors import InvalidRequest
 from bnbench.limits import whole_at_least
 from bnbench.spec import stream
 
+Table = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 CHUNK = 1024
 """Examples that are drawn at a time."""
 
 
 def digits(root: Path) -> Raw:
     """The 1797 handwritten 8x8 digits (Alpaydin & Kaynak 1998) that come with scikit-learn; 0..16 becomes 0..255."""
-    table = _digits_table()
+    table = _table("digits", "digits.csv.gz")
     values_NF, labels = table[:, :64], table[:, 64]
     images = np.round(values_NF * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
     return Raw(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)), classes=tuple("0123456789"))
 
 
-def _digits_table() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """[N, 65] pixels and label, from scikit-learn's own file: importing scikit-learn takes two seconds."""
+def wine(root: Path) -> Raw:
+    """178 wines of three growers by 13 chemical measures (Aeberhard & Forina 1992), which come with scikit-learn."""
+    return _features(_table("wine", "wine_data.csv", header=1), ("class_0", "class_1", "class_2"))
+
+
+def breast_cancer(root: Path) -> Raw:
+    """569 tumors by 30 measures of their cell nuclei (Wolberg et al. 1995, Wisconsin), from scikit-learn."""
+    return _features(_table("breast_cancer", "breast_cancer.csv", header=1), ("malignant", "benign"))
+
+
+def _features(table: Table, classes: tuple[str, ...]) -> Raw:
+    """Examples [N, F, 1, 1] float64 from [N, F + 1] features and label."""
+    features = torch.from_numpy(np.ascontiguousarray(table[:, :-1]))
+    return Raw(features[:, :, None, None], torch.from_numpy(table[:, -1].astype(np.int64)), classes=classes)
+
+
+def _table(name: str, file: str, header: int = 0) -> Table:
+    """[N, F + 1] features and label, from scikit-learn's own file: importing scikit-learn takes two seconds.
+
+    Args:
+        name: of the function ``load_<name>`` of scikit-learn.
+        file: in the package.
+        header: lines of the file above the numbers.
+    """
     package = importlib.util.find_spec("sklearn")
     for folder in (package.submodule_search_locations or ()) if package else ():
-        path = Path(folder, "datasets", "data", "digits.csv.gz")
+        path = Path(folder, "datasets", "data", file)
         if path.is_file():
-            return np.loadtxt(path, delimiter=",")
-    from sklearn.datasets import load_digits
+            return np.loadtxt(path, delimiter=",", skiprows=header)
+    from sklearn import datasets
 
-    values, labels = load_digits(return_X_y=True)
+    values, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
     return np.column_stack([values, labels])
 
 

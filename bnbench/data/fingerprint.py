@@ -12,6 +12,7 @@ from bnbench.data.files import MOST_IMAGE_BYTES, Files, content_hash
 from bnbench.data.idx import idx_files, relative_idx_files
 from bnbench.data.images import image_files
 from bnbench.data.options import MOST_BYTES, MOST_DISK_BYTES
+from bnbench.data.tables import csv_files
 from bnbench.spec import Choice
 
 _IDX_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
@@ -19,10 +20,12 @@ _FILES: dict[str, Callable[..., Files]] = {
     **{name: partial(idx_files, name, folder) for name, folder in _IDX_FOLDERS.items()},
     "imagefolder": image_files,
     "npz": npz_files,
+    "csv": csv_files,
 }
 _MOST = {"imagefolder": MOST_IMAGE_BYTES, "npz": MOST_DISK_BYTES}
 """The files of each dataset that can hold anything. The others are what their name and options say: torchvision checks
-the sums of CIFAR and SVHN, ``digits`` comes with scikit-learn, and ``synthetic`` is made from its options."""
+the sums of CIFAR and SVHN, ``digits``, ``wine`` and ``breast_cancer`` come with scikit-learn, and ``synthetic`` is made
+from its options."""
 
 
 def fingerprint(choice: Choice, root: Path) -> str | None:

@@ -52,7 +52,7 @@ def _written(name: str, folder: Path, remedy: str) -> Finding:
 
 
 def data_sets(data: Path) -> Iterator[Finding]:
-    """The datasets that need no download, and the user's arrays; nothing is downloaded."""
+    """The datasets that need no download, and the user's arrays and tables; nothing is downloaded."""
     from bnbench.data import DATASETS
     from bnbench.data.fingerprint import downloaded_files
 
@@ -63,11 +63,14 @@ def data_sets(data: Path) -> Iterator[Finding]:
             many = f"{len(missing)} of {len(files)} files are missing" if len(missing) < len(files) else "not there"
             said = f"not in {data}: {many}" if missing else f"in {data}"
             yield Finding("data", name, state, said, "downloaded on first use" if missing else "")
-    arrays = sorted(path.name for path in data.glob("*.npz")) if data.is_dir() else []
-    listing = ", ".join(arrays[:SHOWN]) + (f", ... ({len(arrays)} in all)" if len(arrays) > SHOWN else "")
-    yield Finding("data", "npz", OK if arrays else ABSENT, listing or f"no .npz file in {data}")
+    for name in ("npz", "csv"):
+        files = sorted(path.name for path in data.glob(f"*.{name}")) if data.is_dir() else []
+        listing = ", ".join(files[:SHOWN]) + (f", ... ({len(files)} in all)" if len(files) > SHOWN else "")
+        yield Finding("data", name, OK if files else ABSENT, listing or f"no .{name} file in {data}")
     try:
-        import sklearn  # noqa: F401 - it brings digits
+        import sklearn  # noqa: F401 - it brings these datasets
     except ImportError as error:
-        raise DataMissing(f"digits comes with scikit-learn, which cannot be imported: {error}") from error
-    yield Finding("data", "digits, synthetic", OK, "always there")
+        raise DataMissing(
+            f"digits, wine and breast_cancer come with scikit-learn, which cannot be imported: {error}"
+        ) from error
+    yield Finding("data", "digits, wine, breast_cancer, synthetic", OK, "always there")

@@ -18,7 +18,7 @@ from bnbench.spec import Choice, RunSpec
 from bnbench.text import listing, plural
 
 PATH = "dataset.path"
-WITHOUT_FILES = ("digits", "synthetic")
+WITHOUT_FILES = ("digits", "wine", "breast_cancer", "synthetic")
 """Built-in datasets that are there wherever the package is."""
 
 

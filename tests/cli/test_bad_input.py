@@ -60,6 +60,7 @@ SWEEP = ("sweep", "--name", "s")
         (("run", "--from", "absent.yaml"), ["absent.yaml"]),
         (("run", "dataset=mnist", "--data", "nowhere"), ["nowhere", "train-images-idx3-ubyte"]),
         (("run", "dataset=imagefolder", "dataset.path=pictures"), ["pictures"]),
+        (("run", "dataset=csv", "dataset.path=table.csv"), ["dataset=csv: expected the file", "table.csv"]),
         (("run", "model=torchvision", "model.name=resnet81"), ["resnet81", "'resnet18'"]),
         (("run", "model.activation=rellu"), ["model.activation=rellu", "'relu'", "gelu"]),
         ((*SWEEP, "seed=range(0)"), ["empty sweep"]),
@@ -90,6 +91,16 @@ def test_is_refused_with_a_message(program: Program, tmp_path: Path, words, says
         assert part in result.err
     assert "Traceback" not in result.err + result.out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_is_refused_with_row_column_and_value(program: Program, tmp_path: Path):
+    table = tmp_path / "t.csv"
+    table.write_text("a,color,kind\n1,2,x\n3,red,y\n")
+    result = program("run", "model=mlp", "dataset=csv", f"dataset.path={table}", "dataset.label=kind")
+    assert result.code == 2 and "Traceback" not in result.err + result.out
+    (line,) = [line for line in result.err.splitlines() if "row" in line]
+    assert line.startswith("row 2 (line 3), column 'color': 'red' is no finite number")
+    assert [*tmp_path.iterdir()] == [table]
 
 
 def test_a_plugin_that_raises_shows_its_own_line(program: Program, tmp_path: Path):

@@ -26,6 +26,13 @@ def write_npz(path: Path, shuffled: bool = False) -> None:
     np.savez(path, x=np.repeat(shown[:, None] * 200, 4, axis=1), y=y)
 
 
+def write_csv(path: Path, shuffled: bool = False) -> None:
+    shown = np.arange(400) % 2
+    path.parent.mkdir(parents=True, exist_ok=True)
+    y = np.random.default_rng(0).permutation(shown) if shuffled else shown
+    path.write_text("a,b,label\n" + "".join(f"{200 * a},1,{b}\n" for a, b in zip(shown, y, strict=True)))
+
+
 def write_images(folder: Path) -> None:
     for number in range(60):
         path = folder / "ab"[number % 2] / f"{number}.png"
@@ -39,12 +46,17 @@ def delete_images(folder: Path) -> None:
 
 
 NPZ = ("dataset=npz", "dataset.path=mine.npz", "batch_size=16", "data/mine.npz")
+CSV = ("dataset=csv", "dataset.path=mine.csv", "batch_size=16", "data/mine.csv")
 IMAGES = ("dataset=imagefolder", "dataset.path=mine", "batch_size=16", "data/mine")
 
 
 @pytest.mark.parametrize(
     ("data", "write", "change"),
-    [(NPZ, write_npz, lambda path: write_npz(path, shuffled=True)), (IMAGES, write_images, delete_images)],
+    [
+        (NPZ, write_npz, lambda path: write_npz(path, shuffled=True)),
+        (CSV, write_csv, lambda path: write_csv(path, shuffled=True)),
+        (IMAGES, write_images, delete_images),
+    ],
 )
 def test_changed_data_are_told_and_never_pooled(
     data: tuple[str, ...], write: Callable[[Path], None], change: Callable[[Path], None], program: Program

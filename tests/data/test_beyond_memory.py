@@ -115,6 +115,19 @@ def test_arrays_are_the_same(
     assert text.startswith("dataset=npz: ") and "more than BNBENCH_DATA_MEMORY=1KB; they are read from disk" in text
 
 
+def test_tables_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    rows = "".join(
+        ",".join(map(repr, [*row, label])) + "\n" for row, label in zip(FEATURES.tolist(), LABELS.tolist(), strict=True)
+    )
+    names = ",".join([*(f"f{number}" for number in range(FEATURES.shape[1])), "label"])
+    (tmp_path / "data/data.csv").write_text(f"{names}\n{rows}")
+    whole = load(Choice.of("csv"), SPLIT, tmp_path / "data")
+    mapped = load(Choice.of("csv"), SPLIT, moved(tmp_path / "data", monkeypatch))
+    assert equal(tensors_of(whole), tensors_of(mapped))
+    assert is_mapped(mapped.train.source) and not is_mapped(whole.train.source)
+
+
 @pytest.mark.parametrize("has_test", [False, True], ids=["split", "official test"])
 def test_images_are_the_same(has_test: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = write_images(tmp_path / "data", has_test)

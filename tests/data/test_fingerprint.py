@@ -31,6 +31,11 @@ def write_npz(file: Path, seed: int = 0) -> None:
     np.savez(file, x=np.arange(40 * 9, dtype=np.float32).reshape(40, 9), y=generator.permutation(np.arange(40) % 2))
 
 
+def write_csv(file: Path, seed: int = 0) -> None:
+    label_N = np.random.default_rng(seed).permutation(np.arange(40) % 2)
+    file.write_text("a,b,label\n" + "".join(f"{n},{n / 3},{label}\n" for n, label in enumerate(label_N)))
+
+
 def write_images(folder: Path) -> None:
     for part in ("a", "b"):
         (folder / part).mkdir(parents=True)
@@ -64,6 +69,8 @@ def rename(file: Path) -> None:
 CASES: list[tuple[str, str, Callable[[Path], None], str, Callable[[Path], None]]] = [
     ("npz", "data.npz", write_npz, "", lambda file: write_npz(file, seed=1)),
     ("npz", "data.npz", write_npz, "", rewrite),
+    ("csv", "data.csv", write_csv, "", lambda file: write_csv(file, seed=1)),
+    ("csv", "data.csv", write_csv, "", rewrite),
     ("imagefolder", "images", write_images, "a/3.png", Path.unlink),
     ("imagefolder", "images", write_images, "b/19.png", rename),
     ("imagefolder", "images", write_images, "a/3.png", rewrite),
@@ -74,7 +81,7 @@ CASES: list[tuple[str, str, Callable[[Path], None], str, Callable[[Path], None]]
 
 
 def choice_of(dataset: str, place: str) -> Choice:
-    return Choice.of(dataset, {"path": place} if dataset in ("npz", "imagefolder") else {})
+    return Choice.of(dataset, {"path": place} if dataset in ("npz", "csv", "imagefolder") else {})
 
 
 @pytest.mark.parametrize(("dataset", "place", "write", "part", "change"), CASES)
@@ -102,7 +109,7 @@ def test_names_of_the_user_do_not_count(tmp_path: Path) -> None:
     assert len({fingerprint(choice, tmp_path) for choice in choices}) == 1
 
 
-@pytest.mark.parametrize("dataset", ["digits", "synthetic", "cifar10", "cifar100", "svhn"])
+@pytest.mark.parametrize("dataset", ["digits", "wine", "breast_cancer", "synthetic", "cifar10", "cifar100", "svhn"])
 def test_what_a_name_says_has_none(dataset: str, tmp_path: Path) -> None:
     assert fingerprint(make_spec(f"dataset={dataset}", "model=mlp").dataset, tmp_path) is None
 
@@ -191,6 +198,7 @@ def bound_socket(path: Path) -> None:
     ("dataset", "place", "write", "part"),
     [
         ("npz", "data.npz", write_npz, ""),
+        ("csv", "data.csv", write_csv, ""),
         ("imagefolder", "images", write_images, "a/3.png"),
         ("imagefolder", "images", lambda folder: write_images(folder / "train"), "train/b/19.png"),
         ("mnist", "MNIST/raw", write_idx, "t10k-labels-idx1-ubyte"),

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
-from bnbench.data import COMMON, DATASETS, DESCRIPTIONS, load
-from bnbench.data.embedded import digits, synthetic
+from bnbench.data import COMMON, DATASETS, DESCRIPTIONS, load, normalize
+from bnbench.data.embedded import breast_cancer, digits, synthetic, wine
 from bnbench.errors import InvalidRequest
 from bnbench.spec import Choice, Split
 
@@ -42,6 +42,38 @@ def test_digits_are_those_of_scikit_learn() -> None:
     np.testing.assert_array_equal(np.round(raw.train_x[:, 0].numpy() * (16 / 255)), official.images)
     np.testing.assert_array_equal(raw.train_y.numpy(), official.target)
     assert (int(raw.train_x.min()), int(raw.train_x.max())) == (0, 255)
+
+
+TABLES = {"wine": (wine, load_wine, (178, 13)), "breast_cancer": (breast_cancer, load_breast_cancer, (569, 30))}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_those_of_scikit_learn(name: str) -> None:
+    table, official, shape = TABLES[name]
+    raw, expected = table(Path("absent")), official()
+    assert raw.train_x.shape == (*shape, 1, 1)
+    np.testing.assert_array_equal(raw.train_x[:, :, 0, 0].numpy(), expected.data)
+    np.testing.assert_array_equal(raw.train_y.numpy(), expected.target)
+    assert raw.classes == tuple(expected.target_names)
+
+
+def test_features_are_standardized_by_the_training_part_alone(tmp_path: Path) -> None:
+    """The oracle is in float64; what is trained on is float32 from a float32 mean, a few units of 2**-24 away."""
+    data, everything = load(Choice.of("wine"), SPLIT, tmp_path), load_wine().data
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [128, 14, 36]
+    rows = everything[data.train.positions]
+    mean, std = rows.mean(0), rows.std(0)
+    assert np.abs(mean - everything.mean(0)).max() > 1e-3
+    for part in (data.train, data.validation, data.test):
+        x = normalize(part.x, data.mean, data.std, torch.float32)[:, :, 0, 0].numpy()
+        np.testing.assert_allclose(x, (everything[part.positions] - mean) / std, atol=2e-5)
+
+
+def test_tables_from_the_library_when_its_files_have_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = wine(Path("absent"))
+    monkeypatch.setattr("bnbench.data.embedded.importlib.util.find_spec", lambda name: None)
+    found = wine(Path("absent"))
+    assert torch.equal(found.train_x, expected.train_x) and torch.equal(found.train_y, expected.train_y)
 
 
 def test_digits_from_the_library_when_its_file_has_moved(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ def found(overrides: Sequence[str], parts: Components | None = None) -> list[str
         (["norm=frn", "model=torchvision"], "model.name=resnet18: the norm holds its own activation"),
         (["batch_size=431", "drop_last=false", "model=mlp"], "last batch of an epoch has 1 example;"),
         (["model=torchvision", "model.name=alexnet", "norm=group"], "no normalization layers"),
+        (["dataset=wine", "model=cnn"], "dataset=wine has features, not images, which model=cnn needs; take model=mlp"),
         (["model=torchvision", "model.name=densenet121"], "fails on images of 8x8"),
         (["model=torchvision", "model.name=densenet121"], "model.small_image_stem=true"),
         (["model=mlp", "model.depth=100000000"], "model.depth=100000000: must be at most 1,000"),
