@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile
@@ -17,7 +18,7 @@ from bnbench.data.raw import Raw, scale_problem
 from bnbench.data.room import Array, converted, fits_memory, in_order, parts_of, tell_of_disk
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest, nearest
 
-_LAYOUTS = ("auto", "nchw", "nhwc")
+_LAYOUTS = ("auto", "nchw", "nhwc", "features")
 _CHANNELS = (1, 3, 4)
 _EXACT = 2**53  # up to which float64 tells whole numbers apart
 
@@ -29,7 +30,8 @@ def npz(root: Path, *, path: str = "data.npz", layout: str = "auto") -> Raw:
         root: the data folder.
         path: the file, relative to the data folder.
         layout: what four axes mean: ``nchw``, ``nhwc``, or ``auto``, which takes the second or the last axis for the
-            channels if exactly one of them is 1, 3 or 4 long, and refuses otherwise.
+            channels if exactly one of them is 1, 3 or 4 long, and refuses otherwise. With ``features`` each number of
+            an example, whatever its axes, is a feature with a training mean and deviation of its own.
 
     ``x`` is [N, H, W], [N, C, H, W], [N, H, W, C], or features [N, F], which become F channels of one pixel. Bytes are
     kept, so are whole numbers within 0..255 as bytes; all else becomes float32, or float64 where float32 would round.
@@ -49,6 +51,9 @@ def npz(root: Path, *, path: str = "data.npz", layout: str = "auto") -> Raw:
         raise InvalidRequest(problems)
     values, labels = np.unique(arrays["y"], return_inverse=True)
     train_y, names = torch.from_numpy(labels.astype(np.int64)), tuple(str(value) for value in values)
+    if layout == "features" and "x_test" in arrays and arrays["x_test"].shape[1:] != arrays["x"].shape[1:]:
+        shapes = f"received {list(arrays['x'].shape)} and {list(arrays['x_test'].shape)}"
+        raise InvalidRequest([f"{file}: examples of x and x_test must have one shape, {shapes}"])
     parts = [_images(file, name, arrays[name], layout) for name in ("x", "x_test") if name in arrays]
     train_x, *test_x = map(_kept, _told_apart(parts))
     if not test_x:
@@ -129,8 +134,8 @@ def _images(file: Path, name: str, x: Array, layout: str) -> Array:
         raise InvalidRequest(
             [f"{file}: {name} must be numbers with 2, 3 or 4 axes, received {x.dtype} of shape {list(x.shape)}"]
         )
-    if x.ndim == 2:
-        return x[:, :, None, None]
+    if x.ndim == 2 or layout == "features":
+        return x.reshape(len(x), math.prod(x.shape[1:]))[:, :, None, None]
     if x.ndim == 3:
         return x[:, None]
     return x.transpose(0, 3, 1, 2) if _layout(file, name, x, layout) == "nhwc" else x

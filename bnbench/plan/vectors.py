@@ -13,7 +13,8 @@ TAKES_VECTORS = ("mlp",)
 
 def needs_images(spec: RunSpec, components: Components) -> str | None:
     """Why a model refuses a dataset, if that has vectors and the model takes images only."""
-    if spec.dataset.name not in VECTORS or spec.model.name in TAKES_VECTORS:
+    as_features = spec.dataset.name == "npz" and spec.dataset.options.get("layout") == "features"
+    if not (spec.dataset.name in VECTORS or as_features) or spec.model.name in TAKES_VECTORS:
         return None
     if components.uses_plugin(model=spec.model.name):
         return None

@@ -185,6 +185,27 @@ def test_features_far_from_zero_are_told_apart(kind: str, official: bool, tmp_pa
         assert len(one[:, 0].unique()) > 4
 
 
+@pytest.mark.parametrize("shape", [(4,), (3, 5), (3, 5, 2)])
+def test_each_number_is_a_feature_standardized_by_the_training_part(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """The oracle is in float64; what is trained on is float32 from a float32 mean."""
+    x = np.random.default_rng(2).normal(size=(60, *shape)) * np.arange(1, 1 + np.prod(shape)).reshape(shape)
+    x[:, -1] = 7
+    np.savez(tmp_path / "data.npz", x=x, y=LABELS)
+    data = load(Choice.of("npz", {"layout": "features"}), Split(0, 0.2, 0.2, None), tmp_path)
+    rows = x.reshape(60, -1)
+    mean, std = rows[data.train.positions].mean(0), rows[data.train.positions].std(0)
+    assert np.count_nonzero(std == 0) == np.prod(shape[1:])
+    for part in (data.train, data.validation, data.test):
+        found = normalize(part.x, data.mean, data.std, torch.float32)[:, :, 0, 0].numpy()
+        np.testing.assert_allclose(found, (rows[part.positions] - mean) / np.where(std > 0, std, 1), atol=1e-5)
+
+
+def test_features_of_training_and_test_are_in_one_order(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=_x(4, 6), y=Y, x_test=_x(6, 4), y_test=Y)
+    with pytest.raises(InvalidRequest, match=r"must have one shape, received \[12, 4, 6\] and \[12, 6, 4\]"):
+        npz(tmp_path, layout="features")
+
+
 def test_missing_file(tmp_path: Path) -> None:
     (tmp_path / "date.npz").touch()
     with pytest.raises(DataMissing, match=r"data.npz with arrays x, y.*Did you mean date.npz\?"):
