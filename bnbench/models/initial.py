@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal
@@ -26,13 +27,23 @@ class Scheme:
             equation 10); ``xavier``: uniform within sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 16);
             ``normal``: N(0, std^2).
         std: standard deviation for ``normal``.
+        plain_first: the first layer is drawn from N(0, 1 / fan_in), whatever ``init`` is.
     """
 
     init: Init = "he"
     std: float = 0.1
+    plain_first: bool = False
 
 
 HE = Scheme()
+
+
+class Drawn(nn.Module, ABC):
+    """Abstract base of layers, other than linear ones and convolutions, whose first numbers a seed decides."""
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw all parameters of this layer, which is on the CPU."""
 
 
 class Network(nn.Sequential):
@@ -46,18 +57,29 @@ class Network(nn.Sequential):
 def draw_weights(network: nn.Module, scheme: Scheme, seed: int) -> None:
     """Draw the weights of all Linear and Conv2d layers, each from a generator of its own, and set biases to zero.
 
-    A generator is seeded by the run's seed and the layer's path in the network. Nothing happens on the meta device.
+    Layers that are :class:`Drawn` draw their own numbers. A generator is seeded by the run's seed and the layer's path
+    in the network. Nothing happens on the meta device.
     """
     layers = weighted_layers(network)
-    last = next(reversed(layers), None)
+    first, last = next(iter(layers), None), next(reversed(layers), None)
     for path, layer in layers.items():
         if layer.weight.is_meta:
             continue
         generator = torch.Generator().manual_seed(stream(seed, "init", path))
         with torch.no_grad():
-            draw(layer.weight, scheme, 1.0 if path == last else 2.0, generator)
+            drawn_by = HE if scheme.plain_first and path == first else scheme
+            draw(layer.weight, drawn_by, 1.0 if path == last or drawn_by is not scheme else 2.0, generator)
             if layer.bias is not None:
                 layer.bias.zero_()
+    for path, drawn in drawn_layers(network).items():
+        if not any(parameter.is_meta for parameter in drawn.parameters()):
+            with torch.no_grad():
+                drawn.draw(torch.Generator().manual_seed(stream(seed, "init", path)))
+
+
+def drawn_layers(network: nn.Module) -> dict[str, Drawn]:
+    """The layers by path that draw numbers of their own."""
+    return {path: layer for path, layer in network.named_modules() if isinstance(layer, Drawn)}
 
 
 def draw(weight: Tensor, scheme: Scheme, squared_gain: float, generator: torch.Generator) -> None:
