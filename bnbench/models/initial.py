@@ -27,12 +27,10 @@ class Scheme:
             equation 10); ``xavier``: uniform within sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 16);
             ``normal``: N(0, std^2).
         std: standard deviation for ``normal``.
-        plain_first: the first layer is drawn from N(0, 1 / fan_in), whatever ``init`` is.
     """
 
     init: Init = "he"
     std: float = 0.1
-    plain_first: bool = False
 
 
 HE = Scheme()
@@ -61,14 +59,13 @@ def draw_weights(network: nn.Module, scheme: Scheme, seed: int) -> None:
     in the network. Nothing happens on the meta device.
     """
     layers = weighted_layers(network)
-    first, last = next(iter(layers), None), next(reversed(layers), None)
+    last = next(reversed(layers), None)
     for path, layer in layers.items():
         if layer.weight.is_meta:
             continue
         generator = torch.Generator().manual_seed(stream(seed, "init", path))
         with torch.no_grad():
-            drawn_by = HE if scheme.plain_first and path == first else scheme
-            draw(layer.weight, drawn_by, 1.0 if path == last or drawn_by is not scheme else 2.0, generator)
+            draw(layer.weight, scheme, 1.0 if path == last else 2.0, generator)
             if layer.bias is not None:
                 layer.bias.zero_()
     for path, drawn in drawn_layers(network).items():

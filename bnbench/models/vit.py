@@ -27,8 +27,7 @@ from bnbench.models.transformer_block import NormPlace, on_tokens, transformer_b
 from bnbench.norms.common.checks import among, require
 from bnbench.norms.instance import InstanceNorm
 
-SCHEME = Scheme("xavier", plain_first=True)
-"""As the code of SimpleViT, whose classifier starts at zero."""
+XAVIER = Scheme("xavier")
 
 
 def vit(
@@ -48,8 +47,7 @@ def vit(
 ) -> Network:
     """Patches as tokens, blocks of attention and MLP, pooling, linear: ``[N, C, H, W] -> [N, classes]``.
 
-    Weights are uniform after Glorot & Bengio 2010, those of the patches normal with variance 1 / fan_in; biases and the
-    class token start at zero. There is no dropout.
+    Weights are uniform after Glorot & Bengio 2010, biases and the class token start at zero. There is no dropout.
 
     Args:
         norm: makes a normalization layer for a number of channels.
@@ -70,11 +68,7 @@ def vit(
         Impossible: what must divide does not, or the norm holds an activation of its own.
     """
     require(
-        *(at_least(f"model.{name}", value, 1) for name, value in (("patch", patch), ("dim", dim), ("depth", depth))),
-        *(at_least(f"model.{name}", value, 1) for name, value in (("heads", heads), ("mlp_ratio", mlp_ratio))),
-        at_most("model.depth", depth, MOST_LAYERS),
-        at_most("model.dim", dim, MOST_UNITS),
-        at_most("model.mlp_ratio", mlp_ratio, MOST_UNITS),
+        *sizes_out_of_range(patch=patch, dim=dim, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
         among("model.positions", positions, get_args(PositionCode)),
         among("model.pool", pool, get_args(TokenPool)),
         among("model.placement", placement, get_args(NormPlace)),
@@ -87,7 +81,14 @@ def vit(
         layers["norm"] = on_tokens(norm(dim))
     require_information(layers.values(), pool)
     layers.update(pool=MeanToken() if pool == "mean" else FirstToken(), head=nn.Linear(dim, classes))
-    return Network(layers, SCHEME)
+    return Network(layers, XAVIER)
+
+
+def sizes_out_of_range(**sizes: int) -> list[list[str]]:
+    """The problems of each size, by its name."""
+    most = {"depth": MOST_LAYERS, "dim": MOST_UNITS, "mlp_ratio": MOST_UNITS}
+    small = [at_least(f"model.{name}", value, 1) for name, value in sizes.items()]
+    return small + [at_most(f"model.{name}", sizes[name], bound) for name, bound in most.items()]
 
 
 def embedding(
