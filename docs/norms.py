@@ -16,6 +16,15 @@ if it subtracts the mean of each channel, which leaves rounding noise as the gra
 the same; one without a gradient is not trained and not counted in `parameters`, in torchvision's and a plugin's models
 too.
 
+In `model=vit` a position is a token. What is over a batch and its positions is over the tokens of all examples, and
+`instance` is over the tokens of each, which needs `model.pool=class`; a `chunk` of `ghost` and `ghost_noise` is of
+whole examples, and the norms of an example's channels that `grn` compares are over its tokens. `layer`, `rms`, `group`
+and `ws` with groups take each token as an example of its own, as transformers do, so that both settings of `norm.over`
+are the same. `switchable` does not: its layer statistics are over the channels and tokens of an example. With
+`model.qk_norm=true` a position is a head of a token. Norms that hold their own activation have no place there. In
+torchvision's transformers every norm takes tokens as positions: `norm.over=channels` is there what they have
+themselves.
+
 On [several devices](sweeps.md#several-devices) the batch of a norm is the part of it that its device has; `sync` alone
 takes the statistics of the whole batch. On one device it is `batch`.
 

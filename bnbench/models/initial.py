@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal
@@ -35,6 +36,14 @@ class Scheme:
 HE = Scheme()
 
 
+class Drawn(nn.Module, ABC):
+    """Abstract base of layers, other than linear ones and convolutions, whose first numbers a seed decides."""
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw all parameters of this layer, which is on the CPU."""
+
+
 class Network(nn.Sequential):
     """A sequence of named layers whose weights are drawn by :func:`draw_weights` once it is built."""
 
@@ -46,7 +55,8 @@ class Network(nn.Sequential):
 def draw_weights(network: nn.Module, scheme: Scheme, seed: int) -> None:
     """Draw the weights of all Linear and Conv2d layers, each from a generator of its own, and set biases to zero.
 
-    A generator is seeded by the run's seed and the layer's path in the network. Nothing happens on the meta device.
+    Layers that are :class:`Drawn` draw their own numbers. A generator is seeded by the run's seed and the layer's path
+    in the network. Nothing happens on the meta device.
     """
     layers = weighted_layers(network)
     last = next(reversed(layers), None)
@@ -58,6 +68,15 @@ def draw_weights(network: nn.Module, scheme: Scheme, seed: int) -> None:
             draw(layer.weight, scheme, 1.0 if path == last else 2.0, generator)
             if layer.bias is not None:
                 layer.bias.zero_()
+    for path, drawn in drawn_layers(network).items():
+        if not any(parameter.is_meta for parameter in drawn.parameters()):
+            with torch.no_grad():
+                drawn.draw(torch.Generator().manual_seed(stream(seed, "init", path)))
+
+
+def drawn_layers(network: nn.Module) -> dict[str, Drawn]:
+    """The layers by path that draw numbers of their own."""
+    return {path: layer for path, layer in network.named_modules() if isinstance(layer, Drawn)}
 
 
 def draw(weight: Tensor, scheme: Scheme, squared_gain: float, generator: torch.Generator) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bnbench.models.builder import build, built_in
-from bnbench.models.initial import Network, draw_weights
+from bnbench.models.initial import Network, draw_weights, drawn_layers
 from bnbench.models.preparation import prepares
 from bnbench.norms.common.copying import copied
 from bnbench.norms.common.reparametrization import weighted_layers
@@ -46,7 +46,7 @@ def _drawn_anew(network: Network, seed: int) -> Network:
     """The same network with the weights of a seed."""
     memo: dict[int, nn.Parameter | torch.Tensor] = {id(item): item for item in network.parameters()}
     memo |= {id(item): item for item in network.buffers()}
-    for layer in weighted_layers(network).values():
+    for layer in [*weighted_layers(network).values(), *drawn_layers(network).values()]:
         for old in layer.parameters(recurse=False):
             memo[id(old)] = nn.Parameter(torch.empty_like(old), old.requires_grad)
     twin = copied(network, memo)

@@ -10,6 +10,7 @@ from bnbench.models.cnn import cnn
 from bnbench.models.mlp import mlp
 from bnbench.models.resnet import resnet
 from bnbench.models.torchvision_classifier import torchvision_classifier
+from bnbench.models.vit import vit
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
@@ -19,5 +20,6 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet44": resnet(44),
     "resnet56": resnet(56),
     "resnet110": resnet(110),
+    "vit": vit,
     "torchvision": torchvision_classifier,
 }

@@ -12,14 +12,23 @@ from bnbench.norms.common.bias import wants_bias
 
 
 class LastAxisNorm(nn.Module):
-    """A norm on tokens ``[N, *, C]``, whose channels come last."""
+    """A norm on tokens ``[N, *, C]``, whose channels come last.
 
-    def __init__(self, norm: nn.Module) -> None:
+    Args:
+        norm: takes ``[N, C, *]``.
+        each_token: give it every token as an example of its own, ``[N * positions, C]``.
+    """
+
+    def __init__(self, norm: nn.Module, *, each_token: bool = False) -> None:
         super().__init__()
         self.norm = norm
+        self.each_token = each_token
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize x ``[N, *, C]`` over its last axis as channels and the others as positions."""
+        """Normalize x ``[N, *, C]`` over its last axis as channels and the others as positions, or as examples."""
+        if self.each_token:
+            tokens: Tensor = self.norm(x.flatten(0, -2))
+            return tokens.view(x.shape)
         y: Tensor = self.norm(x.movedim(-1, 1))
         return y.movedim(1, -1).contiguous()
 

@@ -37,6 +37,7 @@ class GroupNorm(AffineNorm):
         paper="Wu & He 2018",
         differs="32 groups in the paper, whose narrowest layers have 64 channels; ours have 16",
     )
+    per_token = True
 
     def __init__(self, num_features: int, *, groups: int = 4, eps: float = 1e-5, affine: Affine = "both") -> None:
         require(

@@ -37,6 +37,7 @@ class LayerNorm(AffineNorm):
         batch_statistics=False,
         paper="Ba, Kiros & Hinton 2016",
     )
+    per_token = True
 
     def __init__(self, num_features: int, *, over: Over = "all", eps: float = 1e-5, affine: Affine = "both") -> None:
         require(

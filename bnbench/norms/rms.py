@@ -34,6 +34,7 @@ class RMSNorm(AffineNorm):
         batch_statistics=False,
         paper="Zhang & Sennrich 2019",
     )
+    per_token = True
 
     def __init__(self, num_features: int, *, over: Over = "all", eps: float = 1e-5, affine: Affine = "scale") -> None:
         require(

@@ -74,6 +74,7 @@ class WeightStandardization(RunningStatistics):
         self.statistics = statistics
         self.groups = groups
         self.weight_eps = weight_eps
+        self.per_token = statistics == "group"
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize x ``[N, C, *]``; raises :class:`Impossible` for statistics of one value."""

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from bnbench.models.resnet import SubsampleAndPad
+from bnbench.models.tokens import ClassToken, FirstToken, FixedPositions, LearnedPositions, MeanToken, Patches
 from bnbench.norms.batch import BatchNorm
 from bnbench.norms.common.input_bias import ShiftedConv2d, ShiftedLinear
 from bnbench.norms.common.reparametrization import ReparametrizedConv2d, ReparametrizedLinear
@@ -30,6 +31,7 @@ from bnbench.stacking.layers.layout import on_the_batch, on_the_channels
 from bnbench.stacking.layers.linear import FoldedLinear
 from bnbench.stacking.layers.per_lane import LaneByLane
 from bnbench.stacking.layers.shortcut import WideSubsampleAndPad
+from bnbench.stacking.layers.tokens import FoldedClassToken, FoldedPositions
 
 Rule = Callable[[Sequence[Any]], nn.Module]
 """From K layers of one type to one layer on ``[K * N, C, *]``; its tensors have the layers' names, lanes first."""
@@ -88,6 +90,9 @@ RULES: dict[type[nn.Module], Rule] = {
     nn.InstanceNorm1d: instance_norm,
     nn.InstanceNorm2d: instance_norm,
     nn.Flatten: flatten,
+    FixedPositions: FoldedPositions,
+    LearnedPositions: FoldedPositions,
+    ClassToken: FoldedClassToken,
     NoNorm: unchanged,
     **dict.fromkeys(
         (
@@ -95,6 +100,9 @@ RULES: dict[type[nn.Module], Rule] = {
             SpectralNormalization,
             WeightNormalization,
             SubsampleAndPad,
+            Patches,
+            MeanToken,
+            FirstToken,
             nn.Identity,
             nn.MaxPool1d,
             nn.MaxPool2d,

@@ -5,10 +5,12 @@ from bnbench.norms import NORMS, activates
 
 def is_expected(norm: str, reason: str) -> bool:
     """Whether a norm is refused for what it is: in need of several positions, of more than two examples, of the
-    activation behind it, of residual branches.
+    activation behind it, of residual branches, of a pool that sees more than a mean over positions.
     """
     if norm == "fixup":
         return "no residual branches" in reason
+    if norm == "instance" and "choose model.pool=class" in reason:
+        return True
     kind = NORMS[norm]
     needs_positions = "use a larger image" in reason and not kind.facts.vectors
     needs_examples = "use a batch of at least 3" in reason and kind.facts.smallest_batch > 2

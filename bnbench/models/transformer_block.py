@@ -1,0 +1,138 @@
+"""A block of a transformer: attention and an MLP, each in a residual sum, with norms in one of three places.
+
+Legend: N batch, L tokens, D features of a token, H heads, E = D / H features of a head.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Literal, TypeGuard
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnbench.errors import Impossible
+from bnbench.models.replacement import LastAxisNorm
+from bnbench.norms.common.activation import activates
+from bnbench.norms.common.bias import wants_bias
+from bnbench.norms.common.reparametrization import WeightOnlyNorm
+from bnbench.norms.common.tokens import is_per_token
+from bnbench.norms.none import NoNorm
+
+NormPlace = Literal["pre", "post", "peri"]
+"""The norms of a sublayer f: ``x + f(norm(x))``, ``norm(x + f(x))`` (Vaswani et al. 2017), or ``x + norm(f(norm(x)))``
+(Kim et al. 2025, Peri-LN)."""
+
+
+class Attention(nn.Module):
+    """Self-attention: ``softmax(q k^T / sqrt(E)) v`` in each head, then a linear layer (Vaswani et al. 2017, 3.2).
+
+    Keys have a bias only if a norm acts on them: softmax cancels one. Values have none: its effect is that of a
+    bias of the last layer. Norms of queries and keys are over the features of a head and are shared by all heads
+    (Dehghani et al. 2023, section 2).
+
+    Args:
+        norm: makes a normalization layer for a number of channels, which stands on queries and on keys; None for none.
+        features: D.
+        heads: H; it divides D.
+        bias: whether the last linear layer has a bias.
+    """
+
+    def __init__(self, norm: Callable[[int], nn.Module] | None, features: int, heads: int, bias: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        query_norm, key_norm = (None, None) if norm is None else (norm(features // heads), norm(features // heads))
+        self.query = nn.Linear(features, features, bias=query_norm is None or wants_bias(query_norm))
+        self.key = nn.Linear(features, features, bias=acts(key_norm) and wants_bias(key_norm))
+        self.value = nn.Linear(features, features, bias=False)
+        self.query_norm = nn.Identity() if query_norm is None else on_tokens(query_norm)
+        self.key_norm = nn.Identity() if key_norm is None else on_tokens(key_norm)
+        self.out = nn.Linear(features, features, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x ``[N, L, D]``."""
+        q_NLHE = self.query_norm(self.query(x).unflatten(-1, (self.heads, -1)))
+        k_NLHE = self.key_norm(self.key(x).unflatten(-1, (self.heads, -1)))
+        v_NLHE = self.value(x).unflatten(-1, (self.heads, -1))
+        parts = (part.transpose(1, 2) for part in (q_NLHE, k_NLHE, v_NLHE))
+        y: Tensor = self.out(F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2))
+        return y
+
+
+class Residual(nn.Module):
+    """A sublayer in a residual sum, with norms.
+
+    Args:
+        before: the norm of what goes into the sublayer, or nothing.
+        layer: the sublayer.
+        inside: the norm of what comes out of it, or nothing.
+        after: the norm of the sum, or nothing.
+    """
+
+    def __init__(self, before: nn.Module, layer: nn.Module, inside: nn.Module, after: nn.Module) -> None:
+        super().__init__()
+        self.before, self.layer, self.inside, self.after = before, layer, inside, after
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x ``[N, L, D]``."""
+        y: Tensor = self.after(x + self.inside(self.layer(self.before(x))))
+        return y
+
+
+def transformer_block(
+    norm: Callable[[int], nn.Module], features: int, heads: int, hidden: int, place: NormPlace, qk_norm: bool
+) -> nn.Sequential:
+    """Attention, then two linear layers with a GELU between them: ``[N, L, D] -> [N, L, D]``.
+
+    A linear layer right before a norm has a bias only where that norm neither shifts nor cancels it.
+
+    Args:
+        norm: makes a normalization layer for a number of channels.
+        features: D.
+        heads: H; it divides D.
+        hidden: features between the two linear layers.
+        place: where the norms are.
+        qk_norm: norms of queries and keys as well.
+    """
+
+    def sublayer(layer: Callable[[bool], nn.Module]) -> Residual:
+        norms = {name: norm(features) for name in NAMES[place]}
+        places = {name: on_tokens(norms[name]) if name in norms else nn.Identity() for name in PLACES}
+        return Residual(layer=layer("inside" not in norms or wants_bias(norms["inside"])), **places)
+
+    return nn.Sequential(
+        OrderedDict(
+            attention=sublayer(lambda bias: Attention(norm if qk_norm else None, features, heads, bias)),
+            mlp=sublayer(lambda bias: feed_forward(features, hidden, bias)),
+        )
+    )
+
+
+PLACES = ("before", "inside", "after")
+NAMES: dict[NormPlace, tuple[str, ...]] = {"pre": ("before",), "post": ("after",), "peri": ("before", "inside")}
+
+
+def feed_forward(features: int, hidden: int, bias: bool) -> nn.Sequential:
+    """Two linear layers with a GELU between them; the second has a bias if wanted."""
+    first, second = nn.Linear(features, hidden), nn.Linear(hidden, features, bias=bias)
+    return nn.Sequential(OrderedDict(expand=first, activation=nn.GELU(), contract=second))
+
+
+def acts(norm: nn.Module | None) -> TypeGuard[nn.Module]:
+    """True if there is a norm that may change activations."""
+    return norm is not None and not isinstance(norm, NoNorm | WeightOnlyNorm)
+
+
+def on_tokens(norm: nn.Module) -> LastAxisNorm:
+    """A norm on tokens ``[N, *, C]``: they are the positions of an image, or each is an example, as the norm says.
+
+    Raises:
+        Impossible: the norm holds its own activation, and no activation of a transformer is right behind a norm.
+    """
+    if activates(norm):
+        raise Impossible(
+            "the norm holds its own activation in place of one right behind it, and a transformer has none there: "
+            "choose another norm, e.g. norm=layer, or a model of convolutions"
+        )
+    return LastAxisNorm(norm, each_token=is_per_token(norm))

@@ -1,0 +1,140 @@
+"""A small vision transformer (Dosovitskiy et al. 2021), in the shape of SimpleViT (Beyer et al. 2022)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from math import gcd
+from typing import get_args
+
+from torch import nn
+
+from bnbench.errors import Impossible
+from bnbench.limits import at_least, at_most
+from bnbench.models.initial import Network, Scheme
+from bnbench.models.layer_block import MOST_LAYERS, MOST_UNITS
+from bnbench.models.tokens import (
+    ClassToken,
+    FirstToken,
+    FixedPositions,
+    LearnedPositions,
+    MeanToken,
+    Patches,
+    PositionCode,
+    TokenPool,
+)
+from bnbench.models.transformer_block import NormPlace, on_tokens, transformer_block
+from bnbench.norms.common.checks import among, require
+from bnbench.norms.instance import InstanceNorm
+
+XAVIER = Scheme("xavier")
+
+
+def vit(
+    norm: Callable[[int], nn.Module],
+    shape: tuple[int, int, int],
+    classes: int,
+    *,
+    patch: int = 2,
+    dim: int = 64,
+    depth: int = 4,
+    heads: int = 4,
+    mlp_ratio: int = 4,
+    positions: PositionCode = "sincos",
+    pool: TokenPool = "mean",
+    placement: NormPlace = "pre",
+    qk_norm: bool = False,
+) -> Network:
+    """Patches as tokens, blocks of attention and MLP, pooling, linear: ``[N, C, H, W] -> [N, classes]``.
+
+    Weights are uniform after Glorot & Bengio 2010, biases and the class token start at zero. There is no dropout.
+
+    Args:
+        norm: makes a normalization layer for a number of channels.
+        shape: channels, height and width of an image.
+        classes: number of outputs.
+        patch: side of a patch in pixels; it divides height and width.
+        dim: features of a token.
+        depth: blocks.
+        heads: of attention; they divide the features.
+        mlp_ratio: hidden features of the MLP of a block, as a multiple of dim.
+        positions: sincos: fixed sines and cosines of row and column; learned: a vector per token.
+        pool: mean: of all tokens; class: a learned token of its own.
+        placement: pre: before each sublayer, and before pooling; post: after each residual sum; peri: before and behind
+            each sublayer, and before pooling.
+        qk_norm: norms of queries and keys, over the features of a head.
+
+    Raises:
+        Impossible: what must divide does not, or the norm holds an activation of its own.
+    """
+    require(
+        *sizes_out_of_range(patch=patch, dim=dim, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
+        among("model.positions", positions, get_args(PositionCode)),
+        among("model.pool", pool, get_args(TokenPool)),
+        among("model.placement", placement, get_args(NormPlace)),
+    )
+    require_divisors(shape, patch, dim, heads, positions)
+    layers = embedding(shape, patch, dim, positions, pool)
+    for number in range(depth):
+        layers[f"block{number}"] = transformer_block(norm, dim, heads, mlp_ratio * dim, placement, qk_norm)
+    if placement != "post":
+        layers["norm"] = on_tokens(norm(dim))
+    require_information(layers.values(), pool)
+    layers.update(pool=MeanToken() if pool == "mean" else FirstToken(), head=nn.Linear(dim, classes))
+    return Network(layers, XAVIER)
+
+
+def sizes_out_of_range(**sizes: int) -> list[list[str]]:
+    """The problems of each size, by its name."""
+    most = {"depth": MOST_LAYERS, "dim": MOST_UNITS, "mlp_ratio": MOST_UNITS}
+    small = [at_least(f"model.{name}", value, 1) for name, value in sizes.items()]
+    return small + [at_most(f"model.{name}", sizes[name], bound) for name, bound in most.items()]
+
+
+def embedding(
+    shape: tuple[int, int, int], patch: int, dim: int, positions: PositionCode, pool: TokenPool
+) -> OrderedDict[str, nn.Module]:
+    """From images to tokens that know their places, with a class token before them if it is pooled."""
+    channels, rows, columns = shape[0], shape[1] // patch, shape[2] // patch
+    layers: OrderedDict[str, nn.Module] = OrderedDict(patches=Patches(patch))
+    layers["embed"] = nn.Linear(channels * patch * patch, dim)
+    learned = positions == "learned"
+    layers["positions"] = LearnedPositions(rows * columns, dim) if learned else FixedPositions(rows, columns, dim)
+    if pool == "class":
+        layers["class_token"] = ClassToken(dim)
+    return layers
+
+
+def require_divisors(shape: tuple[int, int, int], patch: int, dim: int, heads: int, positions: PositionCode) -> None:
+    """Raise :class:`Impossible` with all that must divide something and does not."""
+    problems = []
+    _, height, width = shape
+    if height % patch or width % patch:
+        problems.append(
+            f"model.patch={patch} must divide the image, which is {height}x{width}: "
+            f"choose one of {divisors(gcd(height, width))}"
+        )
+    if dim % heads:
+        problems.append(f"model.heads={heads} must divide model.dim={dim}: choose one of {divisors(dim)}")
+    if positions == "sincos" and (dim % 4 or dim < 8):
+        problems.append(
+            f"model.positions=sincos needs a multiple of 4 from 8 on as model.dim, which is {dim}: "
+            "choose another one, or model.positions=learned"
+        )
+    if problems:
+        raise Impossible("; ".join(problems))
+
+
+def require_information(layers: Iterable[nn.Module], pool: TokenPool) -> None:
+    """Raise :class:`Impossible` if pooling sees nothing of an image behind the norm of these layers."""
+    normed = any(isinstance(part, InstanceNorm) for layer in layers for part in layer.modules())
+    if pool == "mean" and normed:
+        raise Impossible(
+            "norm=instance makes the mean of an example's tokens the same for every image, and model.pool=mean sees "
+            "nothing else: choose model.pool=class, or another norm"
+        )
+
+
+def divisors(number: int) -> str:
+    """All divisors, in words."""
+    return ", ".join(str(divisor) for divisor in range(1, number + 1) if number % divisor == 0)
