@@ -12,9 +12,8 @@ from typing import Literal, TypeGuard
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnbench.errors import Impossible
 from bnbench.models.replacement import LastAxisNorm
-from bnbench.norms.common.activation import activates
+from bnbench.norms.common.activation import require_no_activation
 from bnbench.norms.common.bias import wants_bias
 from bnbench.norms.common.reparametrization import WeightOnlyNorm
 from bnbench.norms.common.tokens import is_per_token
@@ -130,9 +129,5 @@ def on_tokens(norm: nn.Module) -> LastAxisNorm:
     Raises:
         Impossible: the norm holds its own activation, and no activation of a transformer is right behind a norm.
     """
-    if activates(norm):
-        raise Impossible(
-            "the norm holds its own activation in place of one right behind it, and a transformer has none there: "
-            "choose another norm, e.g. norm=layer, or a model of convolutions"
-        )
+    require_no_activation(norm, "a transformer")
     return LastAxisNorm(norm, each_token=is_per_token(norm))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from math import gcd
 from typing import get_args
 
 from torch import nn
 
 from bnbench.errors import Impossible
 from bnbench.limits import at_least, at_most
+from bnbench.models.divisors import divisors, patch_problems
 from bnbench.models.initial import Network, Scheme
 from bnbench.models.layer_block import MOST_LAYERS, MOST_UNITS
 from bnbench.models.tokens import (
@@ -107,13 +107,7 @@ def embedding(
 
 def require_divisors(shape: tuple[int, int, int], patch: int, dim: int, heads: int, positions: PositionCode) -> None:
     """Raise :class:`Impossible` with all that must divide something and does not."""
-    problems = []
-    _, height, width = shape
-    if height % patch or width % patch:
-        problems.append(
-            f"model.patch={patch} must divide the image, which is {height}x{width}: "
-            f"choose one of {divisors(gcd(height, width))}"
-        )
+    problems = patch_problems(shape, patch)
     if dim % heads:
         problems.append(f"model.heads={heads} must divide model.dim={dim}: choose one of {divisors(dim)}")
     if positions == "sincos" and (dim % 4 or dim < 8):
@@ -133,8 +127,3 @@ def require_information(layers: Iterable[nn.Module], pool: TokenPool) -> None:
             "norm=instance makes the mean of an example's tokens the same for every image, and model.pool=mean sees "
             "nothing else: choose model.pool=class, or another norm"
         )
-
-
-def divisors(number: int) -> str:
-    """All divisors, in words."""
-    return ", ".join(str(divisor) for divisor in range(1, number + 1) if number % divisor == 0)

@@ -10,6 +10,8 @@ from typing import Protocol, TypeGuard
 
 from torch import nn
 
+from bnbench.errors import Impossible
+
 
 class Activating(Protocol):
     """A norm that holds an activation until it is removed."""
@@ -31,3 +33,12 @@ def without_activation(norm: nn.Module) -> nn.Module:
     if activates(norm):
         norm.remove_activation()
     return norm
+
+
+def require_no_activation(norm: nn.Module, network: str) -> None:
+    """Raise :class:`Impossible` if a norm holds its own activation, for a network that has none right behind a norm."""
+    if activates(norm):
+        raise Impossible(
+            f"the norm holds its own activation in place of one right behind it, and {network} has none there: "
+            "choose another norm, e.g. norm=layer, or another model, e.g. model=cnn"
+        )

@@ -1,0 +1,21 @@
+"""What must divide something, in words."""
+
+from __future__ import annotations
+
+from math import gcd
+
+
+def divisors(number: int) -> str:
+    """All divisors, in words."""
+    return ", ".join(str(divisor) for divisor in range(1, number + 1) if number % divisor == 0)
+
+
+def patch_problems(shape: tuple[int, int, int], patch: int) -> list[str]:
+    """The problem of squares of a side that do not make up images of channels, height and width; else nothing."""
+    _, height, width = shape
+    if height % patch == 0 and width % patch == 0:
+        return []
+    return [
+        f"model.patch={patch} must divide the image, which is {height}x{width}: "
+        f"choose one of {divisors(gcd(height, width))}"
+    ]
