@@ -25,6 +25,10 @@ are the same. `switchable` does not: its layer statistics are over the channels 
 torchvision's transformers every norm takes tokens as positions: `norm.over=channels` is there what they have
 themselves.
 
+In `model=convmixer` every norm is behind an activation, so that all convolutions have a bias. Norms that hold their own
+have no place there, nor has `instance`: the classifier sees means over positions, which it makes the same for every
+image, as `group` and `ws` do where a group is one channel.
+
 On [several devices](sweeps.md#several-devices) the batch of a norm is the part of it that its device has; `sync` alone
 takes the statistics of the whole batch. On one device it is `batch`.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from bnbench.models.cnn import cnn
+from bnbench.models.convmixer import convmixer
 from bnbench.models.mlp import mlp
 from bnbench.models.resnet import resnet
 from bnbench.models.torchvision_classifier import torchvision_classifier
@@ -21,5 +22,6 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet56": resnet(56),
     "resnet110": resnet(110),
     "vit": vit,
+    "convmixer": convmixer,
     "torchvision": torchvision_classifier,
 }

@@ -20,9 +20,9 @@ from tests.products import BETWEEN, is_tried, products, whole
 CONF = Path(__file__).parents[2] / "conf" / "model"
 SHAPE, CLASSES = (1, 16, 16), 5
 every_model = pytest.mark.parametrize("model", MODELS)
-WITHOUT_BRANCHES = (("mlp", "fixup"), ("cnn", "fixup"), ("vit", "fixup"))
-APART = ("vit",)
-"""Models in which a sum stands between layers and norms."""
+WITHOUT_BRANCHES = (("mlp", "fixup"), ("cnn", "fixup"), ("vit", "fixup"), ("convmixer", "fixup"))
+APART = ("vit", "convmixer")
+"""Models in which a sum or an activation stands between layers and norms."""
 FEW = ("batch", "spectral", "evonorm_b0", "fixup")
 """Norms with which deep networks are tried by ``make test``."""
 every_pair = pytest.mark.parametrize(

@@ -95,6 +95,7 @@ NETWORKS = [
     ("resnet20", {"width": 16}),
     ("vit", {"dim": 16, "depth": 1, "patch": 4}),
     ("vit", {"dim": 16, "depth": 1, "patch": 4, "placement": "peri", "qk_norm": True, "pool": "class"}),
+    ("convmixer", {"dim": 16, "depth": 1, "patch": 4}),
     ("plain", {}),
     ("prenorm", {}),
     ("torchvision", {"name": "vgg11_bn"}),
@@ -157,7 +158,7 @@ def test_a_bias_is_trained_if_and_only_if_it_changes_what_comes_out(arm, network
         ).double()
         made(torch.randn(4, *SHAPE).double())
     except Impossible:
-        assert model in ("mlp", "vit") or norm == "fixup"
+        assert model in ("mlp", "vit", "convmixer") or norm == "fixup"
         return
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
