@@ -94,10 +94,10 @@ def activated(convolution: nn.Conv2d, norm: Callable[[int], nn.Module]) -> nn.Se
     Raises:
         Impossible: the norm holds its own activation, or makes the mean of a channel the same for every image.
     """
-    made = norm(convolution.out_channels)
-    require_no_activation(made, "a ConvMixer")
-    require_information(made)
-    return nn.Sequential(OrderedDict(conv=convolution, activation=nn.GELU(), norm=made))
+    layer = norm(convolution.out_channels)
+    require_no_activation(layer, "a ConvMixer")
+    require_information(layer)
+    return nn.Sequential(OrderedDict(conv=convolution, activation=nn.GELU(), norm=layer))
 
 
 def require_information(norm: nn.Module) -> None:
