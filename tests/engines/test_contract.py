@@ -19,7 +19,7 @@ from tests.products import is_tried, long, whole
 
 DEEP = ("resnet56", "resnet110")
 SOON = ("resnet44", *DEEP)
-EXPLODES = {"none": DEEP, "weight": DEEP, "scaled_ws": SOON, "xbn": ("resnet20", "resnet32", *SOON)}
+EXPLODES = {"none": DEEP, "weight": DEEP, "scaled_ws": SOON, "xbn": ("resnet20", "resnet32", *SOON, "convmixer")}
 """Where each residual block adds its variance and no norm takes it away, or another example has next to none."""
 
 
