@@ -168,7 +168,7 @@ def test_bias_only_where_the_norm_does_not_shift(model):
 
 
 def test_unknown_model():
-    with pytest.raises(InvalidRequest, match=r"model=resent20: did you mean 'resnet20'\? Allowed: cnn, mlp"):
+    with pytest.raises(InvalidRequest, match=r"model=resent20: did you mean 'resnet20'\? Allowed: cnn, convmixer, mlp"):
         make("resent20")
 
 
