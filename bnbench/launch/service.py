@@ -60,9 +60,14 @@ def _leave_server() -> None:
 
 
 def _stay_with_server() -> None:
-    """Have the processes that are started here come from the fork server of this one: there would be one for each."""
+    """Have the processes that are started here come from the fork server of this one: there would be one for each.
+
+    Servers of newer Pythons ask for a key that the processes they start may not have: those start a server themselves.
+    """
     server: Any = forkserver._forkserver
-    if server._forkserver_alive_fd is not None:
+    if server._forkserver_alive_fd is None or getattr(server, "_forkserver_authkey", b"") is None:
+        _leave_server()
+    else:
         server.ensure_running = resource_tracker.ensure_running
 
 
