@@ -60,10 +60,8 @@ def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iter
     try:
         if lease.owner is not None and not other_host(folder):
             lease.force_break()
-        while not _try(lease):
-            if time.monotonic() > deadline + (TORN_SECONDS if lease.owner is None else 0.0):
-                raise BnbenchError(refusal(other_host(folder)))
-            time.sleep(LOOK_SECONDS)
+        if not _wait(lease, deadline):
+            raise BnbenchError(refusal(other_host(folder)))
     except OSError as error:
         if error.errno not in FULL or other_host(folder):
             raise
@@ -74,6 +72,35 @@ def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iter
         yield lambda: _check_held(folder, lease, token)
     finally:
         lease.release()
+
+
+def _wait(lease: SoftFileLease, deadline: float) -> bool:
+    """Take a lease once nobody has it; False if somebody still has it at a time."""
+    empty: tuple[int, int] | None = None
+    since = 0.0
+    while not _try(lease):
+        now, before, empty = time.monotonic(), empty, _empty(Path(lease.lock_file))
+        if empty != before:
+            since = now
+        elif empty and now - since > TORN_SECONDS:
+            lease.force_break()
+            continue
+        if now > deadline + (TORN_SECONDS if lease.owner is None else 0.0):
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True
+
+
+def _empty(path: Path) -> tuple[int, int] | None:
+    """A file with nothing in it, by its number and its time: its program died before it wrote, or is about to.
+
+    The lock takes such a file for one of an old version that lives.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return None if status.st_size else (status.st_ino, status.st_ctime_ns)
 
 
 def _try(lease: SoftFileLease) -> bool:

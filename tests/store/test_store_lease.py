@@ -100,6 +100,16 @@ def test_that_of_a_program_of_this_machine_that_died_is_over_at_once(tmp_path: P
         assert time.monotonic() - start < SECONDS
 
 
+@pytest.mark.parametrize("words", ["", "17", "17\nthere\n1"])
+def test_one_that_died_while_it_wrote_the_file_is_not_waited_for(tmp_path: Path, words: str) -> None:
+    (tmp_path / lease.LEASE).write_text(words)
+    start = time.monotonic()
+    with locked(tmp_path) as check_there:
+        assert time.monotonic() - start > 2.0  # a program on another machine may be about to write
+        check_there()
+    assert not (tmp_path / lease.LEASE).exists()
+
+
 def test_a_program_that_was_stopped_for_too_long_writes_nothing_more(tmp_path: Path) -> None:
     with elsewhere("there", tmp_path) as late:
         assert says_held(late)
