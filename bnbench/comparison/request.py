@@ -50,8 +50,8 @@ def read_comparison(
     """A comparison from the words of a command.
 
     Args:
-        words: arms, and settings of all runs.
-        against: the arms that each is compared with; without any, those of :data:`AGAINST`.
+        words: arms, and settings of all runs; ``rms,dyt`` are two arms.
+        against: in the same way the arms that each is compared with; without any, those of :data:`AGAINST`.
         tasks: names of tasks.
         every_pair: compare all arms with each other.
 
@@ -59,7 +59,8 @@ def read_comparison(
         BnbenchError: listing what is wrong.
     """
     settings = [word for word in words if _is_setting(word)]
-    texts = [word for word in words if word not in settings]
+    texts = _each([word for word in words if word not in settings])
+    against = _each(against)
     if not texts:
         raise InvalidRequest(["name the norm that is to be compared, as in bnbench compare rms"])
     parts = place.components
@@ -75,6 +76,15 @@ def read_comparison(
     comparison = Comparison((*arms, *rivals), tuple(asked), scale_name)
     _check_replicates(comparison)
     return comparison
+
+
+def _each(words: Sequence[str]) -> list[str]:
+    """Arms one by one: those without options may be listed with commas, as values are elsewhere."""
+    return [arm for word in words for arm in _listed(word)]
+
+
+def _listed(word: str) -> list[str]:
+    return [word] if set(" =") & set(word.removeprefix("norm=")) else word.split(",")
 
 
 def _is_setting(word: str) -> bool:

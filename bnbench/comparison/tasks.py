@@ -22,12 +22,14 @@ class Task:
         about: both in a few words.
         settings: that take the place of a question's own.
         target: the validation accuracy that counts as trained.
+        lr: learning rates in place of a question's own, ascending; where a question tries a single one, the middle one.
     """
 
     name: str
     about: str
     settings: tuple[str, ...]
     target: float
+    lr: tuple[float, ...] = ()
 
 
 def task_names() -> list[str]:
@@ -65,16 +67,22 @@ def varied_questions(
     spread = []
     for one in asked:
         for task in tasks if one.question.on_tasks and tasks else [None]:
-            study = one.study if task is None else _with_target(one.study, task.target)
+            study = one.study if task is None else _asked_on(one.study, task)
             settings = [*(task.settings if task is not None else ()), *overrides]
             (study,) = varied([study], settings, parts) if settings else [study]
             spread.append(replace(one, study=study, task="" if task is None else task.name))
     return spread
 
 
-def _with_target(study: Study, target: float) -> Study:
+def _asked_on(study: Study, task: Task) -> Study:
+    """A study with the target of a task and its learning rates."""
     claims = [
-        replace(claim, measure=StepsToTarget(target)) if isinstance(claim.measure, StepsToTarget) else claim
+        replace(claim, measure=StepsToTarget(task.target)) if isinstance(claim.measure, StepsToTarget) else claim
         for claim in study.claims
     ]
-    return replace(study, claims=tuple(claims))
+    middle = task.lr[len(task.lr) // 2 :][:1]
+    scales = {
+        name: replace(scale, lr=task.lr if len(scale.lr) > 1 else middle) if task.lr else scale
+        for name, scale in study.scales.items()
+    }
+    return replace(study, claims=tuple(claims), scales=scales)

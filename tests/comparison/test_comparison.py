@@ -180,3 +180,21 @@ def test_a_task_takes_the_place_of_data_and_network(tmp_path: Path):
     assert "convergence on digits-cnn" in names and "convergence on digits-mlp" in names and "memory" in names
     (one,) = [one for one in request.asked if one.name == "convergence on digits-cnn"]
     assert "model=cnn" in one.study.scales["smoke"].overrides
+
+
+def test_arms_may_be_listed_with_commas(tmp_path: Path):
+    one_by_one = comparison.read_comparison(
+        ["derf", "grn", "group groups=4"], ["norm=layer", "rms"], [], "cpu", _place(tmp_path)
+    )
+    listed = comparison.read_comparison(["derf,grn", "group groups=4"], ["norm=layer,rms"], [], "cpu", _place(tmp_path))
+    assert listed.arms == one_by_one.arms and listed.asked == one_by_one.asked
+    with pytest.raises(InvalidRequest, match="there is no norm ''; "):
+        comparison.read_comparison(["derf,"], [], [], "cpu", _place(tmp_path))
+
+
+@pytest.mark.parametrize(("scale", "lr"), [("cpu", (0.0003, 0.001, 0.003, 0.01, 0.03)), ("smoke", (0.003,))])
+def test_learning_rates_of_a_task_take_the_place_of_a_questions_own(tmp_path: Path, scale: str, lr: tuple[float, ...]):
+    asked = comparison.read_comparison(["layer"], ["batch"], ["digits-vit"], scale, _place(tmp_path)).asked
+    rates = {one.name: one.study.scales[scale].lr for one in asked}
+    assert rates["convergence on digits-vit"] == rates["small_batch on digits-vit"] == lr
+    assert rates["covariate_shift"] != lr
