@@ -115,7 +115,8 @@ def _dispatched(
         by_devices.setdefault(task.specs[0].devices, []).append(task)
     for devices, group in sorted(by_devices.items()):
         places = _places(plan, resources.side_by_side(devices), devices, options.is_away)
-        yield from dispatch(group, site.launch, places, ready, options.is_away, options.ends_silent(plan))
+        ends_silent = options.ends_silent(plan)
+        yield from dispatch(group, site.launch, places, ready, options.is_away, ends_silent, site.tasks)
 
 
 @contextmanager
