@@ -52,8 +52,9 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
     """
     options.check()
     if len(plan.finished) + len(plan.stopped) == len(plan.specs):
-        with store.locked(plan.folder):
-            store.join(plan.folder)  # a program that was killed may have left finished rows in segments
+        with store.locked(plan.folder) as check_there:
+            store.join(plan.folder, check_there)  # a program that was killed may have left finished rows in segments
+            check_there()
             store.renew(plan.folder, plan.request.specs)
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
@@ -226,6 +227,7 @@ def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
     """
     with store.locked(plan.folder) as check_there:
         store.join(plan.folder, check_there)
+        check_there()
         store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan), plan.trials)
         store.restore_specs(plan.folder, plan.request.specs)
         try:
