@@ -12,6 +12,7 @@ import torch
 
 from bnbench import store
 from bnbench.errors import Damaged, Gone
+from bnbench.launch import EarlyWarning
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Checkpoint, Segment
 from bnbench.training.saving import Snapshot, State, Unfit, Unsteady, decode, encode
@@ -81,6 +82,7 @@ class Checkpointer:
         aside: what the worker itself goes on from: ``results``, ``seconds`` and ``facts`` of :class:`Earlier`.
         tell: is told why there are none.
         snapshot: from which training goes on; None begins it.
+        warning: tells that one is due at once, and is answered once it is written, or cannot be.
         seconds: that this has taken so far.
     """
 
@@ -94,6 +96,7 @@ class Checkpointer:
     aside: Callable[[], State]
     tell: Callable[[str], None]
     snapshot: Snapshot | None = None
+    warning: EarlyWarning | None = None
     seconds: float = 0.0
     _last: float = field(default_factory=time.monotonic)
     _is_over: bool = False
@@ -101,8 +104,11 @@ class Checkpointer:
 
     def at_pause(self, take: Callable[[], Snapshot]) -> None:
         """Write a checkpoint, if one is due; where that fails, as on a full disk, training goes on."""
-        if time.monotonic() - self._last >= self.every:
+        is_warned = self.warning is not None and self.warning.is_given()
+        if is_warned or time.monotonic() - self._last >= self.every:
             self.at_stop(take)
+        if is_warned and self.warning is not None:
+            self.warning.answer()
 
     def at_stop(self, take: Callable[[], Snapshot]) -> None:
         """Write a checkpoint whenever the last one was; where that fails, the runs begin anew if they go on."""

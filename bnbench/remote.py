@@ -41,7 +41,10 @@ def work_away(task: Task, line: Line) -> list[End]:
         statuses = {run_id(end.spec): end.status for end in ends}
         left = [spec for spec in task.specs if run_id(spec) not in statuses]
         largest = math.inf if task.checkpoints else LARGEST_CHECKPOINT
-        fresh = replace(task, folder=folder, session=uuid.uuid4().hex[:12], luggage=(), largest_checkpoint=largest)
+        fresh = replace(
+            task, folder=folder, session=uuid.uuid4().hex[:12], luggage=(), largest_checkpoint=largest,
+            warning=line.warning,
+        )  # fmt: skip
         with _telling(store.Watcher(folder), line):
             for part in tasks_left(fresh, left, statuses):
                 try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bnbench.launch import EarlyWarning
 from bnbench.plan.execution import Engine, Execution
 from bnbench.plugin_source import Plugin
 from bnbench.spec import RunSpec, run_id
@@ -35,6 +36,7 @@ class Task:
         largest_checkpoint: bytes that one may have.
         luggage: what travels with the task, and is put down in the folder where it trains.
         notes: lines for the logs of its runs.
+        warning: tells that a checkpoint is due at once; None where nobody warns.
         until: stop after so many epochs, with a checkpoint from which the runs can go on; None trains to the end.
     """
 
@@ -54,6 +56,7 @@ class Task:
     largest_checkpoint: float = math.inf
     luggage: Growth = ()
     notes: tuple[str, ...] = ()
+    warning: EarlyWarning | None = None
     until: int | None = None
 
     @property

@@ -284,10 +284,12 @@ def _checkpointer(task: Task, attempt: Attempt, device: torch.device, book: Book
     """Writes checkpoints of an attempt, and has the one that it goes on from; None where neither is wanted."""
     if math.isinf(task.checkpoint_every) and book.snapshot is None and task.until is None:
         return None
+    if task.warning is not None:
+        task.warning.heed()
     tell = partial(_log_for_all, book.segment, attempt.specs)
     return Checkpointer(
         book.segment, attempt.checkpoint_name, attempt.specs, attempt.engine, device, task.checkpoint_every,
-        task.largest_checkpoint, book.aside, tell, book.snapshot,
+        task.largest_checkpoint, book.aside, tell, book.snapshot, task.warning,
     )  # fmt: skip
 
 

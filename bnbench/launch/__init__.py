@@ -1,6 +1,7 @@
 """Launchers: where tasks run."""
 
 from bnbench.launch.background import BackgroundTask
+from bnbench.launch.early_warning import EarlyWarning
 from bnbench.launch.in_process import INLINE
 from bnbench.launch.launcher import Done, Launch, Line, Spent
 from bnbench.launch.processes import LOCAL, local
@@ -16,6 +17,7 @@ __all__ = [
     "LAUNCHERS",
     "BackgroundTask",
     "Done",
+    "EarlyWarning",
     "Launch",
     "Launcher",
     "Line",

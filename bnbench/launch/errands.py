@@ -10,13 +10,14 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
 from bnbench.errors import described
+from bnbench.launch.early_warning import EarlyWarning
 from bnbench.launch.host import Named
 from bnbench.launch.launcher import Done, Line, Spent
 from bnbench.launch.processes import local
@@ -26,6 +27,7 @@ TASK, TOLD, END, JOB, PROCESS = "task", "told", "end", "job", "process"
 """The files of an errand: what to do, what was told on the way, what it came to, which job has it, and its process."""
 HEAD = 8
 """Bytes in front of each value that was told: how many it has."""
+GIVEN_UP = "its job was interrupted more often than launcher.requeues allows"
 OF_THE_JOB = {signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
 """Signals by which a cluster warns all processes of a job; the job's first process alone answers them."""
 
@@ -38,23 +40,37 @@ class Errand:
 
     Attributes:
         folder: of this errand alone.
+        grace: seconds from a warning on that its machine is still there for the task.
     """
 
     folder: Path
+    grace: float = 0.0
 
     def __call__(self) -> None:
         """Carry it out, and leave the end in its folder."""
+        from submitit.core.utils import UncompletedJobError
+
+        self.warning.forget()
         self._write(PROCESS, str(os.getpid()).encode())
         _start_deaf_workers()
         patience = _Patience(self, self._task()[0])
-        (done,) = local(_carry_out, [self], 1, waited=None if math.isinf(patience.seconds) else patience)
-        self._write(END, pickle.dumps((done.value, done.error, done.is_late)))
+        try:
+            (done,) = local(_carry_out, [self], 1, waited=None if math.isinf(patience.seconds) else patience)
+        except UncompletedJobError:  # by its signal, where it would not be requeued any more
+            done = Done(0, None, GIVEN_UP, is_given_up=True)
+        self._write(END, pickle.dumps(done))
 
     def checkpoint(self) -> Any:
-        """The same errand again, as submitit asks for it at an interruption."""
+        """The same errand again, as submitit asks for it at an interruption; the task keeps what it has before."""
         import submitit
 
+        self.warning.give(self.grace)
         return submitit.helpers.DelayedSubmission(self)
+
+    @property
+    def warning(self) -> EarlyWarning:
+        """The warning of an interruption."""
+        return EarlyWarning(self.folder)
 
     def read_task(self) -> Order:
         """What is to be done."""
@@ -98,11 +114,11 @@ class Errand:
     def end(self, index: int) -> Done | None:
         """The end, as of a task of an index; None as long as there is none."""
         try:
-            value, error, is_late = pickle.loads((self.folder / END).read_bytes())
+            done: Done = pickle.loads((self.folder / END).read_bytes())
         except FileNotFoundError:
             return None
         try:
-            return Done(index, pickle.loads(value) if error is None else None, error, is_late=is_late)
+            return replace(done, index=index, value=pickle.loads(done.value) if done.error is None else None)
         except Exception as problem:
             return Done(index, None, described(problem))
 
@@ -173,10 +189,14 @@ class _Patience:
         return [index for index, seconds in in_hand.items() if min(seconds, now - self._since) > self.seconds]
 
 
-def new_errand(folder: Path, order: Order) -> Errand:
-    """An errand in a new folder inside one. Raises what pickling the task raises."""
+def new_errand(folder: Path, order: Order, grace: float = 0.0) -> Errand:
+    """An errand in a new folder inside one. Raises what pickling the task raises.
+
+    Args:
+        grace: as of :class:`Errand`.
+    """
     content = bytes(ForkingPickler.dumps(order))
-    errand = Errand(folder / uuid.uuid4().hex[:12])
+    errand = Errand(folder / uuid.uuid4().hex[:12], grace)
     errand.folder.mkdir(parents=True)
     errand._write(TASK, pickle.dumps((order.patience, content)))
     return errand
@@ -199,7 +219,7 @@ def _is_safe(path: Path) -> bool:
 def _carry_out(errand: Errand) -> bytes:
     """Call the function of an errand; its value, pickled, as it is nothing to the process of the job."""
     order = errand.read_task()
-    line = (Line(errand.tell, errand.cut()),) if order.tells else ()
+    line = (Line(errand.tell, errand.cut(), errand.warning),) if order.tells else ()
     try:
         return bytes(ForkingPickler.dumps(order.function(order.task, *line)))
     except Spent as end:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bnbench.launch.early_warning import EarlyWarning
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -17,6 +19,7 @@ class Done:
         error: why there is no value: what the function raised, or how its process died.
         is_lost: its machine went away, for which the task is not to blame.
         is_late: it was ended because nothing had come from it for too long.
+        is_given_up: it was interrupted as often as it may be, for which it is not to blame either.
     """
 
     index: int
@@ -24,6 +27,7 @@ class Done:
     error: str | None = None
     is_lost: bool = False
     is_late: bool = False
+    is_given_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,12 @@ class Line:
     Attributes:
         send: sends a value.
         earlier: the values that an attempt at this task has told before it was interrupted; mostly none.
+        warning: tells that the machine is about to be taken away; None where nobody warns.
     """
 
     send: Callable[[Any], None]
     earlier: Sequence[Any] = ()
+    warning: EarlyWarning | None = None
 
     def __call__(self, value: Any) -> None:
         """Tell a value."""

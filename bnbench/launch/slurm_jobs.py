@@ -23,8 +23,6 @@ LATE_SECONDS = 20.0
 """Seconds after the end of a job in which its last file may still come, as by a network."""
 LOOK_SECONDS = 10.0
 """Seconds from one look at the state of a job to the next."""
-WARNING_SECONDS = 90
-"""Seconds before its limit of time in which a job is told of it."""
 LIVING = frozenset({
     "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT",
     "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT",
@@ -145,14 +143,13 @@ class Jobs:
         setup = {"setup": [settings.setup]} if settings.setup else {}
         if settings.cluster == "local":
             executor = submitit.LocalExecutor(self.folder, max_num_timeout=settings.requeues)
-            executor.update_parameters(timeout_min=settings.time, **setup)
+            executor.update_parameters(timeout_min=settings.time, signal_delay_s=settings.warning, **setup)
             return executor
         behind = {"additional_parameters": {"dependency": f"afterany:{last}"}} if last else {}
         executor = submitit.SlurmExecutor(self.folder, max_num_timeout=settings.requeues)
         wishes = {name.replace("-", "_"): value for name, value in settings.asked.items()}
-        warning = min(WARNING_SECONDS, settings.minutes * 15)
         executor.update_parameters(
-            signal_delay_s=warning, job_name=NAME, array_parallelism=jobs, **wishes, **setup, **behind
+            signal_delay_s=settings.warning, job_name=NAME, array_parallelism=jobs, **wishes, **setup, **behind
         )
         return executor
 

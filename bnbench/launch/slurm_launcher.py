@@ -117,7 +117,7 @@ def on_slurm(
                     continue
                 try:
                     order = Order(named(function), placed(task, 0), heard is not None, place.patience)
-                    call.errands[index] = new_errand(place.folder / ERRANDS, order)
+                    call.errands[index] = new_errand(place.folder / ERRANDS, order, place.settings.grace)
                     call.waiting.append(index)
                 except Exception as error:
                     yield Done(index, None, described(error))

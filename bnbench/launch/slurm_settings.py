@@ -14,6 +14,8 @@ from bnbench.imports import imported_whole
 from bnbench.launch.settings import PREFIX, Settings
 
 CLUSTERS = ("slurm", "local")
+WARNING_SECONDS = 90
+"""Seconds before its limit of time in which a job is told of it, at most."""
 ANSWER_SECONDS = 60
 """Seconds that sbatch has to answer."""
 
@@ -40,6 +42,17 @@ class SlurmSettings(Settings):
     def minutes(self) -> int:
         """The limit of time as Slurm takes it."""
         return max(1, math.ceil(self.time))
+
+    @property
+    def warning(self) -> int:
+        """Seconds before its limit of time in which a job is told of it: a quarter of it at most."""
+        minutes = self.minutes if self.cluster == "slurm" else self.time
+        return int(min(WARNING_SECONDS, minutes * 15))
+
+    @property
+    def grace(self) -> float:
+        """Seconds of these in which runs may write a checkpoint; in the rest the job is put back into the queue."""
+        return self.warning * 2 / 3
 
     @property
     def asked(self) -> Mapping[str, Any]:

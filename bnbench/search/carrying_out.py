@@ -32,7 +32,7 @@ def carry_out(
         trained += max(summary.trained - len(counted & current.pending.keys()), 0)  # at a later rung again
         counted |= current.pending.keys()
         interrupted = summary.interrupted
-        if interrupted or (fail_fast and summary.failures):
+        if interrupted or summary.given_up or (fail_fast and summary.failures):
             break  # its trials are chosen again, and what was trained of them counts then
         course.learn(current)
         tell(course)

@@ -14,10 +14,11 @@ from bnbench.environment import timestamp
 from bnbench.errors import Gone
 from bnbench.imports import imported_whole
 from bnbench.launch import Done, Launch
+from bnbench.notices import notice
 from bnbench.resumption import tasks_left
 from bnbench.spec import RunSpec, arm, run_id
 from bnbench.tasks import Attempt, End, Task, halves
-from bnbench.text import duration
+from bnbench.text import duration, plural
 
 SILENT = "nothing came from it for {limit}, which is as long as a run may train (--timeout)"
 DEATH = """{error}
@@ -27,6 +28,7 @@ No traceback was left. The worker trained this run alone, and {how} {at}:
 """What is known of a run whose worker died."""
 
 
+GIVEN_UP = "{runs} stopped at a checkpoint: {error}; the same command goes on"
 MOST_LOST = 3
 """Machines that may be lost with a run before it is to blame."""
 
@@ -45,19 +47,22 @@ def dispatch(
     ready: Ready = _as_it_is,
     is_away: bool = False,
     ends_silent: bool = False,
+    left: Sequence[Task] = (),
 ) -> Generator[list[End], None, None]:
     """How the runs of each task ended, as they end.
 
     A stack whose worker died, or spoiled its process, is halved and tried again once the others are through, as
     :func:`work` does with a stack that raises: a run that ends its process fails alone. One whose machine was lost is
     tried again as it is, from its checkpoint if there is one. One from which nothing has come for as long as a run may
-    train is ended, and halved likewise.
+    train is ended, and halved likewise. One that was interrupted as often as it may be has no end where it has a
+    checkpoint, for another program to go on.
 
     Args:
         devices: one per worker, which has it as long as it lives.
         ready: is asked when a worker takes a task, but for one that has failed before.
         is_away: workers have folders of their own, and what they write there is put down in the sweep's.
         ends_silent: ``launch`` is that of :func:`bnbench.launch.local`, which can end a worker.
+        left: those of the tasks that an earlier program has begun; one that was interrupted too often goes on here.
 
     Raises:
         BnbenchError: as the launcher does.
@@ -72,18 +77,21 @@ def dispatch(
         placed = _placed(devices, ready, begun, is_away)
         with closing(start(function, tasks, len(devices), _kind, placed)) as told:
             for done in told:
-                ends, more = _outcome(begun.get(id(tasks[done.index]), tasks[done.index]), done, losses)
+                task = tasks[done.index]
+                is_left = any(task is one for one in left)
+                ends, more = _outcome(begun.get(id(task), task), done, losses, is_left)
                 again += more
                 if ends:
                     yield ends
         tasks, ready = again, _as_it_is
 
 
-def _outcome(task: Task, done: Done, losses: Counter[str]) -> tuple[list[End], list[Task]]:
+def _outcome(task: Task, done: Done, losses: Counter[str], is_left: bool) -> tuple[list[End], list[Task]]:
     """The ends of the runs of a task, and the tasks by which those that have none are tried again.
 
     Args:
         losses: by run_id, how many machines were lost with it.
+        is_left: an earlier program has begun it.
     """
     ends, left = (done.value, _missing(task, done.value)) if done.error is None else _finished(task)
     if not left:
@@ -92,6 +100,27 @@ def _outcome(task: Task, done: Done, losses: Counter[str]) -> tuple[list[End], l
     if done.is_lost and all(losses[run_id(spec)] < MOST_LOST for spec in left):
         more = tasks_left(task, left, {run_id(end.spec): end.status for end in ends})
         return ends, [replace(one, session=_session()) for one in more]
+    more = _from_checkpoints(task, ends, left) if done.is_given_up else []
+    if more:
+        if not is_left:
+            count = plural(sum(len(one.specs) for one in more), "run")
+            notice(GIVEN_UP.format(runs=count, error=done.error))
+        going_on = {spec for one in more for spec in one.specs}
+        ends, again = _tried_again(task, done, ends, [spec for spec in left if spec not in going_on])
+        return ends, [*(more if is_left else ()), *again]
+    return _tried_again(task, done, ends, left)
+
+
+def _from_checkpoints(task: Task, ends: Sequence[End], left: Sequence[RunSpec]) -> list[Task]:
+    """The tasks by which runs that are left go on, as far as they have checkpoints."""
+    more = tasks_left(task, left, {run_id(end.spec): end.status for end in ends})
+    return [replace(one, session=_session()) for one in more if one.checkpoint]
+
+
+def _tried_again(task: Task, done: Done, ends: list[End], left: Sequence[RunSpec]) -> tuple[list[End], list[Task]]:
+    """The same for runs that do not go on from a checkpoint."""
+    if not left:
+        return ends, []
     store.forget_checkpoints(task.checkpoint_place, map(run_id, left))
     if done.is_late and len(left) == 1:
         return [*ends, *_record_end(task, left, "timed_out", SILENT.format(limit=duration(task.timeout)))], []

@@ -52,8 +52,9 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
     """
     options.check()
     if len(plan.finished) + len(plan.stopped) == len(plan.specs):
-        with store.locked(plan.folder):
-            store.join(plan.folder)  # a program that was killed may have left finished rows in segments
+        with store.locked(plan.folder) as check_there:
+            store.join(plan.folder, check_there)  # a program that was killed may have left finished rows in segments
+            check_there()
             store.renew(plan.folder, plan.request.specs)
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
@@ -115,7 +116,8 @@ def _dispatched(
         by_devices.setdefault(task.specs[0].devices, []).append(task)
     for devices, group in sorted(by_devices.items()):
         places = _places(plan, resources.side_by_side(devices), devices, options.is_away)
-        yield from dispatch(group, site.launch, places, ready, options.is_away, options.ends_silent(plan))
+        ends_silent = options.ends_silent(plan)
+        yield from dispatch(group, site.launch, places, ready, options.is_away, ends_silent, site.tasks)
 
 
 @contextmanager
@@ -225,6 +227,7 @@ def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
     """
     with store.locked(plan.folder) as check_there:
         store.join(plan.folder, check_there)
+        check_there()
         store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan), plan.trials)
         store.restore_specs(plan.folder, plan.request.specs)
         try:

@@ -67,6 +67,12 @@ class Summary:
         return dict(Counter(self.statuses.values()))
 
     @property
+    def given_up(self) -> int:
+        """Runs that nobody stopped and that are left at a checkpoint: their jobs were interrupted too often."""
+        return 0 if self.interrupted or self.left else self.counts.get("interrupted", 0)
+
+    @property
     def failures(self) -> int:
         """Runs without a result."""
-        return sum(count for status, count in self.counts.items() if status in store.FAILURES)
+        failed = sum(count for status, count in self.counts.items() if status in store.FAILURES)
+        return failed + self.given_up

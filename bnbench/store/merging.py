@@ -41,7 +41,7 @@ def merge_sweeps(
 
     Raises:
         InvalidRequest: a source is no sweep, or runs have contradicting results; nothing is written then.
-        BnbenchError: a program adds to one of them.
+        BnbenchError: a program adds to one of them, or has taken ``target`` over meanwhile.
         Damaged: one of them is not as it was written; nothing is written then.
     """
     merging = merging or Merging()
@@ -50,18 +50,22 @@ def merge_sweeps(
         check_free(source)
     read = [Sweep.read(source) for source in sources]
     decided(read, Sweep.read(target) if is_sweep(target) else None, merging)
-    with locked(target):
-        join(target)
+    with locked(target) as check_there:
+        join(target, check_there)
         merged = decided(read, Sweep.read(target), merging)
         by_folder = {sweep.folder: sweep for sweep in read}
         calls = [call for source in sources for call in read_history(source)] if merging.with_history else []
         with nobody_writing(target):
+            check_there()
             _put_aside(target, merged, by_folder)
+            check_there()
             _enter(target, merged, by_folder)
+            check_there()
             _note(target, calls, entry, merged)
+            check_there()
             _write_segment(target, merged, by_folder)
             _copy_files(target, merged, read)
-        join(target)
+        join(target, check_there)
         _merge_tags(target, merged, read)
     return merged
 

@@ -17,14 +17,15 @@ def rename_sweep(folder: Path, name: str) -> Path:
 
     Raises:
         InvalidRequest: there is no such sweep, or the name is none, or taken.
-        BnbenchError: a program adds to it.
+        BnbenchError: a program adds to it, or has taken it over meanwhile.
     """
     check_sweep(folder)
     check_name(name)
     target = folder.parent / name
-    with locked(folder), nobody_writing(folder):
+    with locked(folder) as check_there, nobody_writing(folder):
         if os.path.lexists(target):
             raise InvalidRequest([f"{target} is there already; choose another name"])
+        check_there()
         folder.rename(target)
         (target / LEASE).unlink(missing_ok=True)
     return target

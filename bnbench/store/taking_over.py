@@ -61,19 +61,21 @@ def take_over(target: Path, specs: Mapping[str, RunSpec], sources: Mapping[str, 
     read = [copies for folder, identities in by_folder.items() if (copies := _read(folder, identities)).rows]
     if not read:
         return Counter()
-    with locked(target):
-        join(target)
+    with locked(target) as check_there:
+        join(target, check_there)
         there = {name for name, row in read_state(target, alive=False).rows.items() if row["status"] in RESULTS}
         parts = [(copies, [name for name in copies.rows if name not in there]) for copies in read]
         counts = Counter({copies.folder.name: len(identities) for copies, identities in parts if identities})
         if counts:
             taken = [specs[identity] for _, identities in parts for identity in identities]
             now = datetime.now(UTC).isoformat(timespec="seconds")
+            check_there()
             enter_runs(target, taken, {}, {TAKEN_OVER: dict(counts), "time": now, "runs": len(taken)})
             with nobody_writing(target):
+                check_there()
                 write_specs(target, taken)
                 _write(target, parts)
-            join(target)
+            join(target, check_there)
     return counts
 
 

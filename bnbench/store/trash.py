@@ -44,15 +44,16 @@ def remove_sweep(folder: Path) -> Path:
 
     Raises:
         InvalidRequest: there is no sweep, or only a link to one.
-        BnbenchError: a program adds to it.
+        BnbenchError: a program adds to it, or has taken it over meanwhile.
     """
     check_sweep(folder)
     if folder.is_symlink():
         raise InvalidRequest(
             [f"{folder} is a link to {folder.readlink()}; remove the link with rm, or name its target"]
         )
-    with locked(folder), nobody_writing(folder):
+    with locked(folder) as check_there, nobody_writing(folder):
         place = _new_place(folder)
+        check_there()
         folder.rename(place)
         (place / LEASE).unlink(missing_ok=True)
     return place
@@ -66,12 +67,12 @@ def remove_runs(folder: Path, identities: Collection[str]) -> Path:
 
     Raises:
         InvalidRequest: the sweep has no such run.
-        BnbenchError: a program adds to it.
+        BnbenchError: a program adds to it, or has taken it over meanwhile.
         Damaged: it is not as it was written; nothing is changed then.
     """
     check_sweep(folder)
-    with locked(folder):
-        join(folder)
+    with locked(folder) as check_there:
+        join(folder, check_there)
         with nobody_writing(folder):
             rows = checked_rows(folder, alive=False)
             if unknown := [identity for identity in identities if identity not in rows]:
@@ -81,12 +82,16 @@ def remove_runs(folder: Path, identities: Collection[str]) -> Path:
             copy_runs(folder, state, identities, place, {"removed_from": folder.name})
             now = datetime.now(UTC).isoformat(timespec="seconds")
             entry = {"removed": [identity for identity in rows if identity in identities], "time": now}
+            check_there()
             write_history(folder, [*read_history(folder), entry])
             kept = part_of(state, rows.keys() - set(identities))
             lines = {series: list(series_lines(kept, series)) for series in (METRIC_SERIES, PROBE_SERIES)}
+            check_there()
             write_runs(folder, kept)
             for series, its in lines.items():
+                check_there()
                 write_series(folder / series.file, series, its)
+            check_there()
             for path in _files(folder, identities):
                 path.unlink(missing_ok=True)
             forget_checkpoints(folder, identities)

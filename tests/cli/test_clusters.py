@@ -195,20 +195,49 @@ def test_a_stack_goes_on_from_its_checkpoint_on_another_machine(program: Program
     check_gone_on("there", "here")
 
 
-@long
-def test_a_requeued_job_goes_on_from_its_checkpoint(program: Program) -> None:
-    assert program("sweep", "--name", "here", *PAUSED, "--launcher", "inline").code == 0
-
-    def interrupt() -> None:
+def interrupt_jobs() -> None:
+    """Send two jobs of a sweep the signal by which submitit warns them, each as soon as it trains."""
+    deadline, interrupted = time.monotonic() + 120, set[Path]()
+    while len(interrupted) < 2 and time.monotonic() < deadline:
         for errand in errands_in(Path("results/there/.jobs/errands")):
-            for process in tree(int(errand.job or ""))[:-1]:
-                os.kill(process, signal.SIGUSR2)
+            if errand.folder not in interrupted and (errand.folder / "heeded").exists():
+                interrupted.add(errand.folder)
+                for process in tree(int(errand.job or ""))[:-1]:
+                    os.kill(process, signal.SIGUSR2)
+        time.sleep(0.01)
 
-    thread = at_a_checkpoint("there", 200, interrupt)
-    said = program("sweep", "--name", "there", *PAUSED, *SLURM, "--checkpoint-every", "0.01s")
+
+@long
+@pytest.mark.parametrize("requeues", [0, 3])
+def test_an_interrupted_job_goes_on_from_where_its_signal_came(program: Program, requeues: int) -> None:
+    """No checkpoint is due by time. A job that is not requeued leaves it to the next command, on whatever launcher."""
+    assert program("sweep", "--name", "here", *PAUSED, "--launcher", "inline").code == 0
+    words = ("sweep", "--name", "there", *PAUSED)
+    thread = threading.Thread(target=interrupt_jobs)
+    thread.start()
+    said = program(*words, *SLURM, "launcher.time=8", f"launcher.requeues={requeues}")
     thread.join()
+    if requeues == 0:
+        assert said.code == 1 and "interrupted" in said.out, said
+        assert "2 runs stopped at a checkpoint: its job was interrupted more often than" in said.err, said
+        said = program(*words)
+        assert "go on from where an interrupted program came to" in said.err + said.out, said
     assert said.code == 0 and "4 completed" in said.out, said
     check_gone_on("there", "here")
+
+
+@long
+def test_jobs_that_nobody_waited_for_go_on_when_they_are_collected(program: Program) -> None:
+    """They have used up their requeues; the program that collects them goes on at once."""
+    words = ("sweep", "--name", "there", *PAUSED, *SLURM, "launcher.time=8", "launcher.requeues=0")
+    begin = [sys.executable, "-m", "bnbench", *words, "--detach"]
+    nowhere = subprocess.DEVNULL  # a pipe is open as long as the jobs
+    assert subprocess.run(begin, stdout=nowhere, stderr=nowhere, timeout=120, check=False).returncode == 0
+    interrupt_jobs()
+    said = program(*words)
+    assert said.code == 0 and "4 completed" in said.out, said
+    logs = [path.read_text() for path in Path("results/there/logs").iterdir()]
+    assert len(logs) == 4 and all("went on from step" in log for log in logs)
 
 
 @long

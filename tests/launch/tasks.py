@@ -169,6 +169,21 @@ def count_on(most: int, line: Line) -> int:
     return most
 
 
+def keep_when_warned(seconds: float, line: Line) -> int:
+    """Wait for a warning, and answer it after some seconds; another attempt has what was told before the answer."""
+    if not line.earlier:
+        assert line.warning is not None
+        line.warning.heed()
+        line(0)
+        while not line.warning.is_given():
+            time.sleep(0.01)
+        time.sleep(seconds)
+        line(1)
+        line.warning.answer()
+        time.sleep(120)
+    return len(line.earlier)
+
+
 def machine_of(task: Any) -> int:
     time.sleep(0.2)
     return os.getppid()

@@ -72,6 +72,27 @@ def test_an_interrupted_job_is_requeued_and_goes_on(tmp_path: Path) -> None:
     assert (heard, ends) == ([0, 1, 2, 3], [Done(0, 4)])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("requeues", [0, 1])
+def test_a_task_keeps_what_it_has_before_its_job_goes(tmp_path: Path, requeues: int) -> None:
+    """The signal is answered a second late; the last attempt that there may be is warned as well."""
+    heard: list[int] = []
+
+    def interrupt() -> None:
+        wait_until(lambda: heard == [0], seconds=60)
+        (controller,) = map(int, jobs_of(tmp_path))
+        for process in tree(controller)[:-1]:
+            os.kill(process, signal.SIGUSR2)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with opened("slurm", tmp_path, "launcher.time=8", f"launcher.requeues={requeues}") as site:
+        (done,) = site.launch(tasks.keep_when_warned, [1.0], 1, heard=heard.append)
+    interrupter.join()
+    given_up = Done(0, None, "its job was interrupted more often than launcher.requeues allows", is_given_up=True)
+    assert (heard, done) == ([0, 1], given_up if requeues == 0 else Done(0, 2))
+
+
 def detached(folder: Path, numbers: list[int], function: Callable[..., int] = tasks.count_up) -> list[Done]:
     settings = read_settings("slurm", SlurmSettings, ["launcher.cluster=local"])
     launcher = LAUNCHERS["slurm"]

@@ -13,7 +13,9 @@ import pytest
 
 from bnbench.errors import BnbenchError
 from bnbench.notices import heard
-from bnbench.store import is_locked, lease, locked
+from bnbench.spec import run_id
+from bnbench.store import enter_runs, is_locked, join, lease, locked
+from tests.store.sweeps import make_spec, train
 
 ELSEWHERE = """
 import fcntl, socket, sys, time
@@ -41,6 +43,23 @@ try:
 except Exception as error:
     print(error)
 """
+PAUSED = """
+from contextlib import contextmanager
+from bnbench.store import merge_sweeps, remove_runs, remove_sweep, rename_sweep
+import bnbench.store.{module} as module
+real = module.nobody_writing
+
+@contextmanager
+def pausing(there):
+    with real(there):
+        print("held", flush=True)
+        sys.stdin.readline()
+        yield
+
+module.nobody_writing = pausing
+{call}
+"""
+"""A command that waits for a line in the middle of its work."""
 SECONDS = 2.0
 
 
@@ -125,6 +144,48 @@ def test_a_program_that_was_stopped_for_too_long_writes_nothing_more(tmp_path: P
             _, err = second.communicate("\n", timeout=30)
             assert (second.returncode, err) == (0, "")
     assert (tmp_path / "runs.csv").exists() and not is_locked(tmp_path)
+
+
+def content(results: Path) -> dict[str, bytes]:
+    """All files of sweeps and of the trash but those by which they are held."""
+    files = (path for path in results.rglob("*") if path.is_file())
+    kept = (path for path in files if path.name not in (lease.LEASE, ".lock", ".writers"))
+    return {str(path.relative_to(results)): path.read_bytes() for path in kept}
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        ("trash", "remove_runs(folder, [{identity!r}])"),
+        ("trash", "remove_sweep(folder)"),
+        ("renaming", "rename_sweep(folder, 'other')"),
+        ("merging", "merge_sweeps([folder.parent / 'source'], folder, {{}})"),
+    ],
+)
+def test_a_command_that_was_stopped_for_too_long_changes_nothing_more(tmp_path: Path, module: str, call: str) -> None:
+    """What it has copied into the trash before that stays there; what others hold is as it was."""
+    folder, specs = tmp_path / "s", [make_spec(seed) for seed in range(3)]
+    for place, its in ((folder, specs[:2]), (tmp_path / "source", specs[2:])):
+        enter_runs(place, its, {}, {"command": "bnbench sweep"})
+        for spec in its:
+            train(place, spec, f"worker{spec.seed}")
+        join(place)
+    before = content(tmp_path)
+    written = call.format(identity=run_id(specs[0]))
+    with elsewhere("there", folder, PAUSED.format(module=module, call=written)) as late:
+        assert says_held(late)
+        os.kill(late.pid, signal.SIGSTOP)
+        time.sleep(SECONDS + 0.5)
+        with elsewhere("here", folder) as second:
+            assert says_held(second)
+            os.kill(late.pid, signal.SIGCONT)
+            _, err = late.communicate("\n", timeout=30)
+            assert late.returncode == 1 and f"TakenOver: {folder} was taken over by another bnbench on here" in err
+            now = content(tmp_path)
+            assert {name: now.get(name) for name in before} == before
+            assert all(name.startswith(".trash/") for name in now.keys() - before.keys())
+            _, err = second.communicate("\n", timeout=30)
+            assert (second.returncode, err) == (0, "")
 
 
 def test_of_two_who_wait_for_a_dead_one_only_one_has_it(tmp_path: Path) -> None:
