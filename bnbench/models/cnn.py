@@ -8,6 +8,7 @@ from functools import partial
 
 from torch import nn
 
+from bnbench.models.information import require_information
 from bnbench.models.initial import Init, Network, Scheme
 from bnbench.models.layer_block import Activation, Bias, Placement, Pool, layer_block, require_options
 
@@ -40,6 +41,10 @@ def cnn(
         placement: the norm before or after the activation.
         bias: of linear layers and convolutions; auto: unless a norm that shifts follows directly.
         pool: average: global average pooling before the linear layer.
+
+    Raises:
+        InvalidRequest: an option is out of range.
+        Impossible: the norm cannot have this place, or pooling sees nothing of an image behind it.
     """
     require_options(depth, width, activation, init, init_std, placement, bias, pool)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -49,6 +54,8 @@ def cnn(
         layers[f"layer{number}"] = layer_block(convolution, "conv", norm(outputs), activation, placement, bias)
         inputs, rows, columns = outputs, (rows - 1) // stride + 1, (columns - 1) // stride + 1
     if pool == "average":
+        if placement == "after" or activation == "none":
+            require_information(layers[f"layer{depth - 1}"].get_submodule("norm"), "model.pool=none")
         layers["pool"], rows, columns = nn.AdaptiveAvgPool2d(1), 1, 1
     layers.update(flatten=nn.Flatten(), head=nn.Linear(inputs * rows * columns, classes))
     return Network(layers, Scheme(init, init_std))

@@ -10,13 +10,11 @@ from torch import Tensor, nn
 from bnbench.errors import Impossible
 from bnbench.limits import at_least, at_most
 from bnbench.models.divisors import patch_problems
+from bnbench.models.information import require_information
 from bnbench.models.initial import HE, Network
 from bnbench.models.layer_block import MOST_LAYERS, MOST_UNITS
 from bnbench.norms.common.activation import require_no_activation
 from bnbench.norms.common.checks import require
-from bnbench.norms.group import GroupNorm
-from bnbench.norms.instance import InstanceNorm
-from bnbench.norms.weight_standardization import WeightStandardization
 
 MOST_PIXELS = 255
 """Side of a kernel beyond which it is a slip of the pen."""
@@ -98,24 +96,3 @@ def activated(convolution: nn.Conv2d, norm: Callable[[int], nn.Module]) -> nn.Se
     require_no_activation(layer, "a ConvMixer")
     require_information(layer)
     return nn.Sequential(OrderedDict(conv=convolution, activation=nn.GELU(), norm=layer))
-
-
-def require_information(norm: nn.Module) -> None:
-    """Raise :class:`Impossible` if a norm gives all examples the same mean of each channel."""
-    if isinstance(norm, InstanceNorm):
-        setting, choice = "norm=instance", "another norm, e.g. norm=group"
-    elif _groups(norm) == getattr(norm, "num_features", None):
-        setting, choice = f"norm.groups={_groups(norm)}", "fewer groups"
-    else:
-        return
-    raise Impossible(
-        f"{setting} makes the mean of an example's pixels the same for every image, and the classifier sees nothing "
-        f"else: choose {choice}"
-    )
-
-
-def _groups(norm: nn.Module) -> int:
-    """The groups of channels whose statistics a norm of each example takes; 0 if it takes no such statistics."""
-    if isinstance(norm, GroupNorm):
-        return norm.groups
-    return norm.groups if isinstance(norm, WeightStandardization) and norm.statistics == "group" else 0

@@ -88,6 +88,20 @@ def test_cnn_head(shape, depth, pool, features):
     assert network(torch.randn(2, *shape)).shape == (2, 10)
 
 
+@pytest.mark.parametrize("options", [{"placement": "after"}, {"activation": "none"}])
+@pytest.mark.parametrize(("norm", "choice"), [("instance", "another norm"), ("group", "fewer groups")])
+def test_pooling_sees_nothing_behind_a_norm_of_each_channel_of_an_image(norm, choice, options):
+    def one_channel_each(channels):
+        return NORMS[norm](channels, **({"groups": channels} if norm == "group" else {}))
+
+    network = build(Choice.of("cnn", options), one_channel_each, (1, 8, 8), 10, 0)  # the head sees every pixel
+    assert not torch.equal(*network(torch.randn(2, 1, 8, 8)))
+    with pytest.raises(Impossible, match=rf"sees nothing else: choose model\.pool=none, or {choice}"):
+        build(Choice.of("cnn", options | {"pool": "average"}), one_channel_each, (1, 8, 8), 10, 0)
+    with_relu = build(Choice.of("cnn", {"pool": "average"}), one_channel_each, (1, 8, 8), 10, 0)
+    assert not torch.equal(*with_relu(torch.randn(2, 1, 8, 8)))
+
+
 def test_mlp_layers():
     network = make("mlp", "none", shape=(1, 8, 8), depth=2, width=7)
     assert [tuple(p.shape) for p in network.parameters()] == [(7, 64), (7,), (7, 7), (7,), (10, 7), (10,)]
