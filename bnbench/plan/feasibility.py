@@ -206,7 +206,7 @@ def _refusal(spec: RunSpec, components: Components, data: Data, batch: int, smal
                 stack.enter_context(context)
             network = checked.build(spec, data).to(dtype_of(spec))
             for training in (True, False):
-                require_logits(spec.model.name, network.train(training)(x_NCHW), batch, data.classes)
+                require_logits(spec.model.name, network.train(training)(x_NCHW), batch, data.classes, *data.label_shape)
             require_statistics(spec, network, norms, x_NCHW)
     except (Impossible, InvalidRequest) as error:
         return str(error)
