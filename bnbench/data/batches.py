@@ -68,7 +68,7 @@ def draw_epoch(
 
 
 def training_batch(data: Data, draws: Draws, step: int, batch_size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Batch ``step`` (from 0) of an epoch: x [N, C, H, W] of ``dtype``, augmented, and y [N].
+    """Batch ``step`` (from 0) of an epoch: x [N, C, H, W] of ``dtype``, augmented, and y [N] or [N, W].
 
     ``draws`` must be on the device of ``data``; the last batch of an epoch may be smaller.
     """

@@ -21,7 +21,7 @@ class Examples:
 
     Attributes:
         source: [M, C, H, W] uint8 or float32.
-        y: [N] int64.
+        y: [N] int64, or of sequences [N, W] int64, a label per position.
         domain: [N] int64, the index of the domain where there are domains.
         positions: [N] int64, the images among the source; None takes all, in their order.
     """
@@ -83,6 +83,11 @@ class Data:
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one example."""
         return cast(tuple[int, int, int], tuple(self.train.source.shape[1:]))
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """() where an example has a label; (W,) where each of its positions has one."""
+        return tuple(self.train.y.shape[1:])
 
     @property
     def device(self) -> torch.device:

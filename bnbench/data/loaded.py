@@ -48,7 +48,10 @@ class LoadedDataset:
         Raises:
             InvalidRequest: see :func:`bnbench.data.split.divide`.
         """
-        return divide(self._raw.train_y, split, self._raw.classes, self._raw.test_x is not None)
+        raw = self._raw
+        if not raw.sequences:
+            return divide(raw.train_y, split, raw.classes, raw.test_x is not None)
+        return divide(torch.zeros(len(raw.train_y), dtype=torch.int64), split, (), raw.test_x is not None)
 
     def _divided(self, split: Split) -> Data:
         parts = self.divide(split)
@@ -81,7 +84,13 @@ class LoadedDataset:
         return counts(self._raw.train_x)
 
     def _statistics(self, train: Examples) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of training images; counted by the other images where these are fewer."""
+        """Mean and deviation of training images; counted by the other images where these are fewer.
+
+        Those of sequences are 0 and 1: they stay as they are.
+        """
+        if self._raw.sequences:
+            channels = train.source.shape[1]
+            return torch.zeros(channels), torch.ones(channels)
         if not are_counted(train.source) or 2 * len(train) < len(train.source):
             return statistics(train.source, train.positions)
         is_other = torch.ones(len(train.source), dtype=torch.bool)
@@ -95,7 +104,7 @@ def _part(raw: Raw, positions: Tensor) -> Examples:
 
 def _untested(raw: Raw, test: Examples) -> tuple[str, ...]:
     """A note on classes without test examples; only an official test set can lack one."""
-    present = set(test.y.tolist())
+    present = set(torch.unique(test.y).tolist())
     absent = [name for label, name in enumerate(raw.classes) if label not in present]
     listing = ", ".join([*map(repr, absent[:5]), *(["..."] if len(absent) > 5 else [])])
     return (f"the test set has no example of {len(absent)} of {len(raw.classes)} classes: {listing}",) if absent else ()

@@ -105,6 +105,8 @@ def _option_problems(options: Mapping[str, Any], loader: Callable[..., Any]) -> 
 @lru_cache(maxsize=4)
 def _load_domains(split: Split, domains: tuple[Domain, ...], source: _Source) -> Data:
     data = _dataset(source).divided(split)
+    if data.label_shape:
+        raise InvalidRequest([f"domains: dataset={source.choice.name} has text, which has no domains; set domains=[]"])
     require_pixels(domains, *data.shape[1:])
     train, validation, test = (
         enter(part, data.std, domains, split.seed, name)
@@ -124,6 +126,8 @@ def _dataset(source: _Source) -> LoadedDataset:
         raise BnbenchError(
             f"dataset={choice.name}: its files have changed since this was begun; give the command again"
         )
+    if augmentation.active and raw.sequences:
+        raise InvalidRequest([f"dataset={choice.name}: text cannot be cropped or flipped; set pad=0 flip=false"])
     if augmentation.active and raw.train_x.shape[2:] == (1, 1):
         raise InvalidRequest([f"dataset={choice.name}: features have no pixels to crop or flip; set pad=0 flip=false"])
     if augmentation.pad >= min(raw.train_x.shape[2:]):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bnbench.data.examples import Examples
+from bnbench.errors import InvalidRequest
 from bnbench.spec import RunSpec
 
 
@@ -92,11 +93,17 @@ Order = Shuffled | Grouped
 
 
 def order_of(spec: RunSpec, train: Examples) -> Order:
-    """The order in which a run takes its training examples."""
+    """The order in which a run takes its training examples.
+
+    Raises:
+        InvalidRequest: batches of one class of examples whose positions have labels.
+    """
     match spec.batches:
         case "shuffled":
             return Shuffled(len(train), spec.batch_size, spec.drop_last)
         case "single_class":
+            if train.y.ndim > 1:
+                raise InvalidRequest(["batches=single_class: text is of no class; set batches=shuffled"])
             return Grouped(train.y.cpu(), int(train.y.max()) + 1, spec.batch_size, in_turn=False)
         case "alternating":
             assert train.domain is not None, "check() wants domains"

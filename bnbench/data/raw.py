@@ -24,10 +24,12 @@ class Raw:
 
     Attributes:
         train_x: [N, C, H, W] uint8, float32, or float64, which becomes float32 once the examples are divided.
-        train_y: [N] int64, every class 0..classes-1 at least once.
+        train_y: [N] int64, every class 0..classes-1 at least once; of sequences [N, W] int64, any of the classes.
         test_x: the official test set, of the same type and [C, H, W]; None if there is none.
         test_y: its labels.
         classes: the names of the classes in the order of the labels; empty names them by their number.
+        sequences: each of the W positions of an example has a label of its own. Their numbers are trained on as they
+            are, not standardized, and are never cropped, flipped or changed in another way.
     """
 
     train_x: Tensor
@@ -35,6 +37,7 @@ class Raw:
     test_x: Tensor | None = None
     test_y: Tensor | None = None
     classes: tuple[str, ...] = ()
+    sequences: bool = False
 
 
 def as_raw(name: str, value: Any) -> Raw:
@@ -55,7 +58,7 @@ def as_raw(name: str, value: Any) -> Raw:
         raise InvalidRequest([f"dataset={name}: test_x and test_y must both be given, or neither"])
     fields = ("train_x", "train_y") if value.test_x is None else ("train_x", "train_y", "test_x", "test_y")
     tensors = {field: _tensor(getattr(value, field)) for field in fields}
-    if wrong := [problem for field, tensor in tensors.items() for problem in _kinds(field, tensor)]:
+    if wrong := [problem for field, tensor in tensors.items() for problem in _kinds(field, tensor, value.sequences)]:
         raise InvalidRequest(f"dataset={name}: {problem}" for problem in wrong)
     if any(tensors[field].dtype == torch.float64 for field in fields[::2]):
         tensors = {field: _widened(tensor) for field, tensor in tensors.items()}
@@ -84,9 +87,10 @@ def _widened(tensor: Tensor) -> Tensor:
     return converted(tensor, torch.float64) if tensor.is_floating_point() else tensor
 
 
-def _kinds(field: str, tensor: Any) -> Iterator[str]:
+def _kinds(field: str, tensor: Any, sequences: bool) -> Iterator[str]:
     images = field.endswith("_x")
-    form, rank = ("uint8 or float tensor [N, C, H, W]", 4) if images else ("integer tensor [N]", 1)
+    labels = ("int64 tensor [N, W]", 2) if sequences else ("integer tensor [N]", 1)
+    form, rank = ("uint8 or float tensor [N, C, H, W]", 4) if images else labels
     types = (torch.uint8, torch.float32, torch.float64) if images else (torch.int64,)
     if not isinstance(tensor, Tensor) or tensor.ndim != rank or tensor.dtype not in types or tensor.numel() == 0:
         yield f"{field} must be a non-empty {form}, received {_kind(tensor)}"
@@ -153,6 +157,8 @@ def _range(x: Array) -> str:
 def _pair(field: str, x: Tensor, y: Tensor) -> Iterator[str]:
     if len(x) != len(y):
         yield f"{field}_x and {field}_y must have the same length, received {len(x)} and {len(y)}"
+    if y.ndim == 2 and y.shape[1] != x.shape[3]:
+        yield f"{field}_y must have a label for each of {x.shape[3]} positions, received {y.shape[1]}"
     if x.is_floating_point() and not all(bool(torch.isfinite(part.float()).all()) for part in parts_of(x)):
         yield f"{field}_x must be finite, received NaN or infinity; clean or impute it first"
 
@@ -162,7 +168,7 @@ def _labels(raw: Raw, classes: int) -> Iterator[str]:
     low, high = int(present[0]), int(present[-1])
     if low < 0 or high >= classes:
         yield f"train_y must hold 0..{classes - 1}, received {low}..{high}"
-    elif len(present) != classes:
+    elif len(present) != classes and not raw.sequences:
         absent = sorted(set(range(classes)) - set(present.tolist()))
         names = ", ".join(repr(raw.classes[label]) if raw.classes else str(label) for label in absent[:5])
         yield f"every class needs training examples; there are none of {names} ({len(absent)} of {classes} classes)"

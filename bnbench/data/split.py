@@ -27,7 +27,7 @@ def divide(y: Tensor, split: Split, classes: tuple[str, ...], official_test: boo
     Args:
         y: [N] labels 0..classes-1.
         split: shares and seed; changing one part's share does not change the parts chosen before it.
-        classes: names, for messages.
+        classes: names, for messages; none if the examples are of one kind, of which every part needs one.
         official_test: there is an official test set, so ``split.test`` is not used.
 
     Raises:
@@ -74,9 +74,12 @@ def stratified_order(y: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _require(y: Tensor, classes: tuple[str, ...], field: str, part: str, total: int) -> None:
-    counts = torch.bincount(y, minlength=len(classes))
+    counts = torch.bincount(y, minlength=len(classes) or 1)
     if bool((counts > 0).all()):
         return
+    if not classes:
+        needs = f"every part needs an example; of {plural(total, 'example')}, none is for {part}"
+        raise InvalidRequest([f"{field}: {needs}. Change the share or add examples"])
     absent = classes[int((counts == 0).nonzero()[0])]
     verb = "is" if len(y) == 1 else "are"
     raise InvalidRequest(

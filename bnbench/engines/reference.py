@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from bnbench.data import Data, order_of, training_batch
 from bnbench.norms.common.processes import apart
@@ -19,6 +18,7 @@ from bnbench.training.distributed import ALONE, Member
 from bnbench.training.epochs import Epochs
 from bnbench.training.evaluation import evaluate
 from bnbench.training.forward import dtype_of, forward, memory_format
+from bnbench.training.loss import is_right, mean_loss, positions
 from bnbench.training.optimizer import Optimizer
 from bnbench.training.randomness import GlobalStream, evaluation_stream
 from bnbench.training.records import Evaluation, Probe, Progress, Reading, Record, end_of_run
@@ -94,9 +94,9 @@ def train(
 
                 optimizer.zero_grad()
                 logits_NK = forward(spec, joined, x_NCHW)
-                loss = F.cross_entropy(logits_NK, y_N, label_smoothing=spec.label_smoothing)
+                loss = mean_loss(logits_NK, y_N, spec.label_smoothing)
                 with torch.no_grad():
-                    batch_right = (logits_NK.argmax(1) == y_N).sum()
+                    batch_right = is_right(logits_NK, y_N).sum()
                     batch_loss, batch_right, batch = member.together(loss, batch_right, len(y_N))
                 value = batch_loss.item()
                 if step == 0:
@@ -125,7 +125,7 @@ def train(
             examples=examples,
             lr=peak_lr * multiplier(spec.schedule, step - 1, total),
             train_loss=loss_sum.item() / seen,
-            train_accuracy=right.item() / seen,
+            train_accuracy=right.item() / (seen * positions(data.train.y)),
             val_loss=val_loss,
             val_accuracy=val_accuracy,
         )

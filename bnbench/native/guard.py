@@ -15,7 +15,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.adam import adam
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
@@ -25,6 +24,7 @@ from bnbench.stacking import Folded, unfold
 from bnbench.stacking.layers.layout import channels_last
 from bnbench.stacking.optimizers import LaneAdam, LaneOptimizer, LaneSgd
 from bnbench.training.forward import dtype_of, forward
+from bnbench.training.loss import mean_loss
 from bnbench.training.randomness import generator
 from bnbench.training.statistics import freeze_statistics
 
@@ -200,7 +200,7 @@ def _after_step(
     if frozen:
         freeze_statistics(single)
     logits_NK = forward(spec, single, batch.x_NCHW.to(dtype))
-    torch.autograd.backward(F.cross_entropy(logits_NK, batch.y_N, label_smoothing=spec.label_smoothing))
+    torch.autograd.backward(mean_loss(logits_NK, batch.y_N, spec.label_smoothing))
     states = _state(single, network, optimizer, column)
     joint = dict(network.network.named_parameters())
     for name, parameter in single.named_parameters():

@@ -92,10 +92,10 @@ def wrong_axes(spec: RunSpec, components: Components, x: Tensor) -> str | None:
     )
 
 
-def require_logits(name: str, logits: Any, batch: int, classes: int) -> None:
-    """Raise :class:`Impossible` unless a model's output is one number per example and class."""
-    if not isinstance(logits, Tensor) or logits.shape != (batch, classes):
-        raise Impossible(f"model={name} must return logits of shape {[batch, classes]}; got {_kind(logits)}")
+def require_logits(name: str, logits: Any, *shape: int) -> None:
+    """Raise :class:`Impossible` unless a model's output is one number per example, class and position with a label."""
+    if not isinstance(logits, Tensor) or logits.shape != shape:
+        raise Impossible(f"model={name} must return logits of shape {[*shape]}; got {_kind(logits)}")
 
 
 def settings_of_statistics(spec: RunSpec) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from bnbench.components import Components
 from bnbench.data import Data
@@ -18,6 +17,7 @@ from bnbench.plan.feasibility import SMALL, network_key, smallest_parts, trial_k
 from bnbench.spec import RunSpec
 from bnbench.text import shortened
 from bnbench.training.forward import dtype_of
+from bnbench.training.loss import mean_loss
 
 COMPUTED = 2**20
 """Elements of a batch that is computed to confirm what was raised without values."""
@@ -70,7 +70,9 @@ def _raised_on(spec: RunSpec, components: Components, data: Data, batch: int, de
     with torch.device(device), limited_parameters():
         try:
             network = components.build(spec, data).to(dtype_of(spec))
-            _step(spec, network.train(), torch.zeros(batch, *data.shape, dtype=dtype_of(spec)))
+            x_NCHW = torch.zeros(batch, *data.shape, dtype=dtype_of(spec))
+            labels = torch.zeros(batch, *data.label_shape, dtype=torch.long)
+            _step(spec, network.train(), x_NCHW, labels)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a user's code may raise anything
@@ -80,11 +82,9 @@ def _raised_on(spec: RunSpec, components: Components, data: Data, batch: int, de
     return None
 
 
-def _step(spec: RunSpec, network: nn.Module, x_NCHW: torch.Tensor) -> None:
+def _step(spec: RunSpec, network: nn.Module, x_NCHW: torch.Tensor, labels: torch.Tensor) -> None:
     """Gradients of a batch, and an evaluation."""
-    logits = network(x_NCHW)
-    labels = torch.zeros(len(x_NCHW), dtype=torch.long)
-    loss = functional.cross_entropy(logits, labels, label_smoothing=spec.label_smoothing)
+    loss = mean_loss(network(x_NCHW), labels, spec.label_smoothing)
     if loss.requires_grad:
         loss.backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():

@@ -74,6 +74,8 @@ def why_not_native(case: Case, runs: int = 1) -> str | None:
         return f"it trains on the CPU, not on {case.device.type}"
     if spec.precision == "bf16" or spec.grad_clip is not None:
         return "it knows neither bf16 nor clipped gradients"
+    if case.data.label_shape:
+        return "it knows one label of an example, not one of each position"
     if library(torch.float64) is None:  # which may be otherwise another time, and is not kept
         return _why_no_library()
     batch = min(spec.batch_size, BATCH)

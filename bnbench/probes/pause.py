@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bnbench.data import Data, draw_epoch, order_of, training_batch
 from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec, effective_lr, stream
 from bnbench.training.forward import dtype_of, forward
+from bnbench.training.loss import mean_loss
 from bnbench.training.randomness import GlobalStream, generator
 from bnbench.training.schedule import multiplier
 from bnbench.training.timeline import timeline_of
@@ -26,7 +26,7 @@ WHOLE = "network"
 """The layer of a value that belongs to all layers."""
 
 Batch = tuple[Tensor, Tensor]
-"""x [N, C, H, W], normalized, and y [N]."""
+"""x [N, C, H, W], normalized, and y [N], or [N, W] where positions have labels."""
 
 
 class Value(NamedTuple):
@@ -81,7 +81,7 @@ def training_batches(pause: Pause, count: int) -> list[Batch]:
 def loss_of(pause: Pause, network: nn.Module, batch: Batch) -> Tensor:
     """The loss that is trained, of one batch, in the mode in which the network is."""
     x_NCHW, y_N = batch
-    return F.cross_entropy(forward(pause.spec, network, x_NCHW), y_N, label_smoothing=pause.spec.label_smoothing)
+    return mean_loss(forward(pause.spec, network, x_NCHW), y_N, pause.spec.label_smoothing)
 
 
 def loss_and_gradients(

@@ -1,6 +1,7 @@
 """The training batches of a stack, a block of several steps at a time.
 
-N batch of a lane, K lanes, M = K * N, S steps of a block, C channels, H, W.
+N batch of a lane, K lanes, M = K * N, S steps of a block, C channels, H, W. Where positions have labels, these have
+them as their last axis.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class LaneBatches:
 
     def state(self) -> State:
         """The place in the data: from what the epochs are drawn, and how many of their examples were taken."""
-        waiting = 0 if self._block is None else self._block[1][:, 0].numel()
+        waiting = 0 if self._block is None else _examples(self._block[1])
         ahead = self._draws.order.shape[1] - self._position + waiting
         epochs = {
             (one.seed, one.split): [self._epochs[one].state(inside=True), len(rest.order) + ahead]
@@ -104,7 +105,7 @@ class LaneBatches:
         if prepared := state["prepared"]:
             x_SMCHW, y_SKN = self._prepare()
             self._block = x_SMCHW[:prepared], y_SKN[:prepared]
-            self._position -= y_SKN[prepared:, 0].numel()
+            self._position -= _examples(y_SKN[prepared:])
 
     def _drawn(self, one: _Source) -> Draws:
         """The next epoch of a source, without the examples that no batch takes."""
@@ -139,7 +140,9 @@ class LaneBatches:
         x = train.normalize(train.joined.images(index), self._dtype, steps)
         if draws.dy is not None and draws.dx is not None and draws.flip is not None:
             x = augment(x, self._augmentation.pad, *map(in_steps, (draws.dy, draws.dx, draws.flip)))
-        return torch.unflatten(x, 0, (steps, -1)), train.joined.y[index].view(steps, len(self._sources), -1)
+        return torch.unflatten(x, 0, (steps, -1)), torch.unflatten(
+            train.joined.y[index], 0, (steps, len(self._sources), -1)
+        )
 
 
 class _Source(NamedTuple):
@@ -148,6 +151,11 @@ class _Source(NamedTuple):
     seed: int
     split: int
     order: Order
+
+
+def _examples(y_SKN: Tensor) -> int:
+    """The examples of a lane in some steps."""
+    return y_SKN.shape[0] * y_SKN.shape[2]
 
 
 def _begin(part: Tensor, count: int) -> Tensor:

@@ -1,18 +1,19 @@
 """One step of training of a stack.
 
-N batch of a lane, K lanes, M = K * N, C channels, H, W, O classes, S steps of a block.
+N batch of a lane, K lanes, M = K * N, C channels, H, W, O classes, S steps of a block. Where positions have labels,
+labels and logits have them as their last axis.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bnbench.spec import RunSpec
 from bnbench.stacking import Folded
 from bnbench.stacking.optimizers import LaneOptimizer, clip_lanes
 from bnbench.training.forward import forward
+from bnbench.training.loss import losses
 
 
 class LaneStep:
@@ -40,7 +41,7 @@ class LaneStep:
         spec = self._spec
         self._optimizer.zero_grad()
         logits_MO = forward(spec, self.network, x_MCHW)
-        loss_M = F.cross_entropy(logits_MO, y_KN.flatten(), reduction="none", label_smoothing=spec.label_smoothing)
+        loss_M = losses(logits_MO, y_KN.flatten(0, 1), spec.label_smoothing)
         torch.autograd.backward(loss_M, torch.full_like(loss_M, 1 / y_KN.shape[1]))
         if spec.grad_clip is not None:
             clip_lanes(self.network, spec.grad_clip)
@@ -50,5 +51,5 @@ class LaneStep:
     def run_block(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
         """Make S steps: losses [S, M] and logits [S, M, O]."""
         answers = [self.run(*inputs) for inputs in zip(x_SMCHW, y_SKN, lr_SK1, strict=True)]
-        losses, logits = zip(*answers, strict=True)
-        return torch.stack(losses), torch.stack(logits)
+        loss, logits = zip(*answers, strict=True)
+        return torch.stack(loss), torch.stack(logits)

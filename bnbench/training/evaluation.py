@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bnbench.data import Data, Examples, LaneExamples, examples_of_lanes
 from bnbench.spec import RunSpec
 from bnbench.training.batch_dependence import mixes_examples
 from bnbench.training.forward import dtype_of, forward
+from bnbench.training.loss import is_right, losses, positions
 from bnbench.training.modes import evaluation_mode
 from bnbench.training.randomness import generator
 
@@ -26,7 +26,8 @@ def evaluate(spec: RunSpec, network: nn.Module, data: Data, examples: Examples) 
 
     With batch statistics, and if the network mixes the examples of a batch, they are taken in whole batches of the
     training's size, in one random order for all runs. An output that is not finite is never right. The network is left
-    as it was: its parameters, its buffers, its mode, and what its layers keep in Python.
+    as it was: its parameters, its buffers, its mode, and what its layers keep in Python. Where positions have labels,
+    both are means over examples and positions.
     """
     ((loss, accuracy),) = evaluate_lanes([spec], network, [data], [examples])
     return loss, accuracy
@@ -36,7 +37,7 @@ def evaluate(spec: RunSpec, network: nn.Module, data: Data, examples: Examples) 
 def evaluate_lanes(
     specs: Sequence[RunSpec], network: nn.Module, data: Sequence[Data], examples: Sequence[Examples]
 ) -> list[tuple[float, float]]:
-    """:func:`evaluate` for each lane of a stack; ``network`` maps [K*N, C, H, W] to logits [K*N, classes].
+    """:func:`evaluate` for each lane of a stack; ``network`` maps [K*N, C, H, W] to logits [K*N, classes, *].
 
     Args:
         data: of each lane; the same object for lanes of one split.
@@ -54,11 +55,12 @@ def evaluate_lanes(
             x_DNCHW = torch.unflatten(part.joined.images(index_DN.flatten()), 0, index_DN.shape)
             x_NCHW = part.normalize_splits(x_DNCHW, dtype_of(spec))[part.split_K].flatten(0, 1)
             logits_KNO = torch.unflatten(forward(spec, network, x_NCHW), 0, (lanes, -1))[:, :count]
-            target_KN = part.joined.y[index_DN[part.split_K, :count]]
-            loss_M = F.cross_entropy(logits_KNO.flatten(0, 1), target_KN.flatten(), reduction="none")
-            loss_K += loss_M.view(lanes, count).sum(1)
-            right_K += ((logits_KNO.argmax(2) == target_KN) & logits_KNO.isfinite().all(2)).sum(1)
-    return [(loss / total, right / total) for loss, right in zip(loss_K.tolist(), right_K.tolist(), strict=True)]
+            logits_MO, target_M = logits_KNO.flatten(0, 1), part.joined.y[index_DN[part.split_K, :count]].flatten(0, 1)
+            loss_K += losses(logits_MO, target_M).view(lanes, count).sum(1)
+            right_M = is_right(logits_MO, target_M) & logits_MO.isfinite().all(1)
+            right_K += right_M.view(lanes, -1).sum(1)
+    answers = total * positions(part.joined.y)
+    return [(loss / total, right / answers) for loss, right in zip(loss_K.tolist(), right_K.tolist(), strict=True)]
 
 
 def lane_batch(spec: RunSpec, device: torch.device) -> int:

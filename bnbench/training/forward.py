@@ -9,7 +9,7 @@ from bnbench.spec import RunSpec
 
 
 def forward(spec: RunSpec, network: nn.Module, x_NCHW: Tensor) -> Tensor:
-    """The network's logits [N, classes] in float32 (float64 for fp64), computed in the spec's precision."""
+    """The network's logits [N, classes, *] in float32 (float64 for fp64), computed in the spec's precision."""
     x_NCHW = x_NCHW.contiguous(memory_format=memory_format(spec, x_NCHW.device))
     if spec.precision != "bf16":
         logits: Tensor = network(x_NCHW)

@@ -51,11 +51,11 @@ class Recording:
         self, step: LaneStep, recorder: Recorder, block: tuple[Tensor, Tensor, Tensor], longest: int, classes: int
     ) -> None:
         x_SMCHW, y_SKN, lr_SK1 = block
-        lanes, size = y_SKN.shape[1:]
+        lanes, size, *positions = y_SKN.shape[1:]
         self._step = step
         self._inputs = [part.new_zeros(longest, *part.shape[1:]) for part in block]
         self._losses_LM = lr_SK1.new_zeros(longest, lanes * size)
-        self._logits_LMO = lr_SK1.new_zeros(longest, lanes * size, classes)
+        self._logits_LMO = lr_SK1.new_zeros(longest, lanes * size, classes, *positions)
         self._place_1 = torch.zeros(1, dtype=torch.int64, device=x_SMCHW.device)
         self._play = recorder.record(self._run)
 
