@@ -26,6 +26,25 @@ NormPlace = Literal["pre", "post", "peri"]
 (Kim et al. 2025, Peri-LN)."""
 
 
+class DotProductAttention(nn.Module):
+    """What each token takes of the values of those that it sees: ``softmax(q k^T / sqrt(E)) v`` in each head.
+
+    Args:
+        heads: H.
+        causal: a token sees itself and those before it only.
+    """
+
+    def __init__(self, heads: int, causal: bool) -> None:
+        super().__init__()
+        self.heads, self.causal = heads, causal
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Map three tensors ``[N, L, D]`` to one."""
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
+        attended_NHLE = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        return attended_NHLE.transpose(1, 2).flatten(2)
+
+
 class Attention(nn.Module):
     """Self-attention: ``softmax(q k^T / sqrt(E)) v`` in each head, then a linear layer (Vaswani et al. 2017, 3.2).
 
@@ -45,24 +64,24 @@ class Attention(nn.Module):
         self, norm: Callable[[int], nn.Module] | None, features: int, heads: int, bias: bool, causal: bool = False
     ) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
+        self.heads = heads
         query_norm, key_norm = (None, None) if norm is None else (norm(features // heads), norm(features // heads))
         self.query = nn.Linear(features, features, bias=query_norm is None or wants_bias(query_norm))
         self.key = nn.Linear(features, features, bias=acts(key_norm) and wants_bias(key_norm))
         self.value = nn.Linear(features, features, bias=False)
         self.query_norm = nn.Identity() if query_norm is None else on_tokens(query_norm)
         self.key_norm = nn.Identity() if key_norm is None else on_tokens(key_norm)
+        self.products = DotProductAttention(heads, causal)
         self.out = nn.Linear(features, features, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[N, L, D]``."""
-        q_NLHE = self.query_norm(self.query(x).unflatten(-1, (self.heads, -1)))
-        k_NLHE = self.key_norm(self.key(x).unflatten(-1, (self.heads, -1)))
-        v_NLHE = self.value(x).unflatten(-1, (self.heads, -1))
-        q, k, v = (part.transpose(1, 2) for part in (q_NLHE, k_NLHE, v_NLHE))
-        attended_NHLE = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
-        y: Tensor = self.out(attended_NHLE.transpose(1, 2).flatten(2))
+        query, key = self._normed(self.query_norm, self.query(x)), self._normed(self.key_norm, self.key(x))
+        y: Tensor = self.out(self.products(query, key, self.value(x)))
         return y
+
+    def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:
+        return x if isinstance(norm, nn.Identity) else norm(x.unflatten(-1, (self.heads, -1))).flatten(-2)
 
 
 class Residual(nn.Module):

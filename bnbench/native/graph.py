@@ -9,7 +9,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -18,6 +18,7 @@ from bnbench.stacking import Folded, unfold
 
 Image = tuple[int, int, int]
 """C, H, W."""
+Form = Literal["image", "vector", "tokens"]
 State = Callable[[Tensor], tuple[Sequence[Tensor], bool]]
 """An optimizer's state of a parameter, two tensors at most, and True if weight decay applies to it."""
 
@@ -36,18 +37,20 @@ class Output:
 
     Attributes:
         index: of the layer; ``NONE`` for the images themselves.
-        image: its shape for one example; a vector is an image of one position.
-        vector: whether it is a vector in torch.
+        image: its shape for one example; a vector is an image of one position, and tokens are the positions of one.
+        form: what it is in torch.
     """
 
     index: int
     image: Image
-    vector: bool = False
+    form: Form = "image"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of an example in torch: [C] or [C, H, W]."""
-        return self.image[:1] if self.vector else self.image
+        """The shape of an example in torch: [C], of tokens [L, C], or [C, H, W]."""
+        channels, height, width = self.image
+        shapes = {"image": self.image, "vector": (channels,), "tokens": (height * width, channels)}
+        return shapes[self.form]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class CustomLayer:
     Attributes:
         index: among the layers.
         layer: of one lane.
-        shape: of an example, [C] or [C, H, W].
+        shape: of an example, [C], [L, C] or [C, H, W].
         tensors: of all lanes; the layer that is compiled has their address.
     """
 
@@ -81,12 +84,15 @@ class Graph:
         """The network of a lane."""
         return unfold(self.network, 0)
 
-    def add(self, kind: int, x: Output, image: Image, other: int = c.NONE, **fields: Any) -> Output:
-        """Add a layer that makes ``image`` of x, and of what another layer puts out."""
+    def add(self, kind: int, x: Output, image: Image, *others: Output, **fields: Any) -> Output:
+        """Add a layer that makes ``image`` of x, and of what other layers put out."""
         (channels, height, width), (outputs, rows, columns) = x.image, image
         shape = c.Shape(height, width, channels, rows, columns, outputs, row_stride=1, column_stride=1)
-        self.layers.append(c.Layer(kind=kind, inputs=(x.index, other), shape=shape, **fields))
-        return Output(len(self.layers) - 1, image, x.vector or kind == c.LINEAR)
+        indices = [each.index for each in (x, *others)]
+        inputs = (*indices, *(c.NONE for _ in range(c.MOST_INPUTS - len(indices))))
+        self.layers.append(c.Layer(kind=kind, inputs=inputs, shape=shape, **fields))
+        form: Form = "vector" if kind == c.LINEAR and x.form == "image" else x.form
+        return Output(len(self.layers) - 1, image, form)
 
     def parameter(self, tensor: Tensor | None) -> c.Parameter:
         """A tensor of all lanes."""
@@ -98,4 +104,10 @@ class Graph:
         parameter.trained = tensor.requires_grad
         for index, item in enumerate(state):
             parameter.state[index] = item.data_ptr()
+        return parameter
+
+    def constant(self, buffer: Tensor) -> c.Parameter:
+        """A tensor of all lanes that no optimizer changes."""
+        parameter = c.Parameter(buffer.data_ptr())
+        parameter.size = buffer.nbytes // self.network.lanes // next(self.network.parameters()).itemsize
         return parameter

@@ -12,7 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.error_origin import is_bug
+from bnbench.models.replacement import LastAxisNorm
 from bnbench.models.resnet import SubsampleAndPad
+from bnbench.models.tokens import MeanToken, Patches
+from bnbench.models.transformer_block import DotProductAttention
 from bnbench.native import structures as c
 from bnbench.native.graph import CustomLayer, Graph, NotNative, Output
 from bnbench.norms.common.copying import copied
@@ -27,14 +30,16 @@ from bnbench.stacking.layers.batch_norm import FoldedBatchNorm
 from bnbench.stacking.layers.convolution import FoldedConv2d
 from bnbench.stacking.layers.linear import FoldedLinear
 from bnbench.stacking.layers.per_lane import same_config
+from bnbench.stacking.layers.tokens import FoldedPositions
 
 
 def linear(graph: Graph, layer: FoldedLinear, x: Output) -> Output:
     """A product with a weight."""
-    if layer.reparametrization is not None or x.image != (layer.in_features, 1, 1):
+    fits = x.image[0] == layer.in_features and (x.form == "tokens" or x.image[1:] == (1, 1))
+    if layer.reparametrization is not None or not fits:
         raise NotNative(f"{type(layer).__name__} of computed weights or of images")
     weight, bias = graph.parameter(layer.weight), graph.parameter(layer.bias)
-    return graph.add(c.LINEAR, x, (layer.out_features, 1, 1), weight=weight, bias=bias)
+    return graph.add(c.LINEAR, x, (layer.out_features, *x.image[1:]), weight=weight, bias=bias)
 
 
 def convolution(graph: Graph, layer: FoldedConv2d, x: Output) -> Output:
@@ -77,7 +82,7 @@ def batch_norm(graph: Graph, layer: FoldedBatchNorm, x: Output) -> Output:
     )
 
 
-def per_example(graph: Graph, layer: PerExample, x: Output) -> Output:
+def per_example(graph: Graph, layer: PerExample, x: Output, each_position: bool = False) -> Output:
     """Statistics of each example: of groups of channels, of all, of each channel, or at each position."""
     rule, channels = layer.normalize, x.image[0]
     match rule:
@@ -93,7 +98,7 @@ def per_example(graph: Graph, layer: PerExample, x: Output) -> Output:
         c.NORM,
         x,
         x.image,
-        over=over,
+        over=c.POSITION if each_position else over,
         centered=not isinstance(rule, RMSNorm),
         groups=groups,
         eps=eps,
@@ -122,19 +127,19 @@ def average(graph: Graph, layer: nn.AdaptiveAvgPool2d, x: Output) -> Output:
 
 def flatten(graph: Graph, layer: nn.Flatten, x: Output) -> Output:
     """Images as vectors, channels first; the images that come in are that already."""
-    if (layer.start_dim, layer.end_dim) != (1, -1):
+    if (layer.start_dim, layer.end_dim) != (1, -1) or x.form == "tokens":
         raise NotNative("Flatten of some dimensions")
     channels, height, width = x.image
     if x.index != c.NONE and channels > 1 and height * width > 1:
         x = graph.add(c.CHANNELS_FIRST, x, x.image)
-    return Output(x.index, (channels * height * width, 1, 1), vector=True)
+    return Output(x.index, (channels * height * width, 1, 1), "vector")
 
 
 def add(graph: Graph, x: Output, other: Output) -> Output:
     """The sum of what two layers put out."""
     if x.image != other.image:
         raise NotNative("a sum of different shapes")
-    return graph.add(c.ADD, x, x.image, other.index)
+    return graph.add(c.ADD, x, x.image, other)
 
 
 def subsample(graph: Graph, layer: SubsampleAndPad, x: Output) -> Output:
@@ -143,6 +148,61 @@ def subsample(graph: Graph, layer: SubsampleAndPad, x: Output) -> Output:
     output = graph.add(c.SUBSAMPLE, x, (channels + layer.channels, (height + 1) // 2, (width + 1) // 2))
     graph.layers[-1].shape.row_stride = graph.layers[-1].shape.column_stride = 2
     return output
+
+
+def patches(graph: Graph, layer: Patches, x: Output) -> Output:
+    """Squares of an image as tokens."""
+    (channels, height, width), side = x.image, layer.side
+    output = graph.add(c.PATCHES, x, (channels * side * side, height // side * (width // side), 1))
+    graph.layers[-1].shape.row_stride = graph.layers[-1].shape.column_stride = side
+    return Output(output.index, output.image, "tokens")
+
+
+def positions(graph: Graph, layer: FoldedPositions, x: Output) -> Output:
+    """A vector added to each token, which is learned or fixed."""
+    table = graph.parameter(layer.table) if isinstance(layer.table, nn.Parameter) else graph.constant(layer.table)
+    return graph.add(c.POSITIONS, x, x.image, weight=table)
+
+
+def mean_token(graph: Graph, layer: MeanToken, x: Output) -> Output:
+    """The mean over all tokens."""
+    return Output(graph.add(c.AVERAGE, x, (x.image[0], 1, 1)).index, (x.image[0], 1, 1), "vector")
+
+
+def attention(graph: Graph, layer: DotProductAttention, query: Output, key: Output, value: Output) -> Output:
+    """What each token takes of the values of those that it sees."""
+    return graph.add(c.ATTENTION, query, query.image, key, value, groups=layer.heads, causal=layer.causal)
+
+
+def norm_of_tokens(graph: Graph, path: str, layer: LastAxisNorm, x: Output) -> Output:
+    """A norm at a path in the network to which tokens are the positions of an image, or examples."""
+    norm, as_image = layer.norm, Output(x.index, x.image)
+    if layer.each_token and isinstance(norm, PerExample):
+        y = per_example(graph, norm, as_image, each_position=True)
+    elif not layer.each_token:
+        y = by_rule(graph, f"{path}.norm", norm, as_image)
+    else:
+        raise NotNative(f"{type(norm).__name__} of each token")
+    return Output(y.index, y.image, "tokens")
+
+
+def by_rule(graph: Graph, path: str, layer: nn.Module, *inputs: Output) -> Output:
+    """The layer at a path in the network by its rule, or as one to be translated.
+
+    Raises:
+        NotNative: neither can be.
+    """
+    reason = NotNative(type(layer).__name__)
+    if isinstance(layer, LastAxisNorm):
+        return norm_of_tokens(graph, path, layer, *inputs)
+    if rule := RULES.get(type(layer)):
+        try:
+            return rule(graph, layer, *inputs)
+        except NotNative as error:
+            reason = error
+    if len(inputs) == 1 and keeps_shape(graph, path, inputs[0]):
+        return custom_layer(graph, path, layer, inputs[0])
+    raise reason
 
 
 def unchanged(graph: Graph, layer: nn.Module, x: Output) -> Output:
@@ -155,10 +215,8 @@ def custom_layer(graph: Graph, path: str, layer: nn.Module, x: Output) -> Output
     if isinstance(layer, LaneByLane) and not same_config(layer):
         raise NotNative(f"{type(layer.member(0)).__name__}, whose settings differ between runs or cannot be compared")
     tensors = [graph.parameter(tensor) for tensor in layer._parameters.values() if tensor is not None]
-    parameters, itemsize = len(tensors), next(graph.network.parameters()).itemsize
-    for buffer in (buffer for buffer in layer._buffers.values() if buffer is not None):
-        tensors.append(c.Parameter(buffer.data_ptr()))
-        tensors[-1].size = buffer.nbytes // graph.network.lanes // itemsize
+    parameters = len(tensors)
+    tensors += [graph.constant(buffer) for buffer in layer._buffers.values() if buffer is not None]
     array = (c.Parameter * len(tensors))(*tensors)
     fields = {"tensors": ctypes.addressof(array), "parameter_count": parameters, "tensor_count": len(tensors)}
     output = graph.add(c.CUSTOM, x, x.image, **fields)
@@ -195,4 +253,8 @@ RULES: dict[type[nn.Module], Callable[..., Output]] = {
     nn.Identity: unchanged,
     NoNorm: unchanged,
     SubsampleAndPad: subsample,
+    Patches: patches,
+    MeanToken: mean_token,
+    DotProductAttention: attention,
+    FoldedPositions: positions,
 }

@@ -7,6 +7,8 @@ from ctypes import CDLL, Structure, c_char_p, c_double, c_int32, c_int64, c_void
 from itertools import takewhile
 
 LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM = range(9)
+PATCHES, POSITIONS, ATTENTION = range(9, 12)
+MOST_INPUTS = 3
 NONE = -1
 RELU, SIGMOID, TANH, GELU = range(4)
 BATCH, EXAMPLE, POSITION = range(3)
@@ -41,8 +43,8 @@ class Layer(Structure):
     """One layer."""
 
     _fields_ = [
-        *((name, c_int32) for name in ("kind", "function", "over", "centered", "fixed")),
-        ("inputs", c_int32 * 2),
+        *((name, c_int32) for name in ("kind", "function", "over", "centered", "fixed", "causal")),
+        ("inputs", c_int32 * MOST_INPUTS),
         ("shape", Shape),
         ("groups", c_int64),
         ("chunk", c_int64),
@@ -57,8 +59,8 @@ class Layer(Structure):
         *((name, c_int64) for name in ("output", "statistics")),
         ("needs_grad", c_int32),
         ("gradient", c_int32),
-        ("to", c_int32 * 2),
-        ("plus", c_int32 * 2),
+        ("to", c_int32 * MOST_INPUTS),
+        ("plus", c_int32 * MOST_INPUTS),
     ]
 
 
@@ -93,7 +95,8 @@ class Entry(Structure):
 MOST_ENTRIES = 1000
 CONSTANTS = (
     *("LINEAR", "CONVOLUTION", "NORM", "ACTIVATION", "AVERAGE", "CHANNELS_FIRST", "ADD", "SUBSAMPLE", "CUSTOM"),
-    *("NONE", "RELU", "SIGMOID", "TANH", "GELU", "BATCH", "EXAMPLE", "POSITION", "SGD", "ADAM", "ADAMW"),
+    *("PATCHES", "POSITIONS", "ATTENTION", "MOST_INPUTS", "NONE", "RELU", "SIGMOID", "TANH", "GELU", "BATCH"),
+    *("EXAMPLE", "POSITION", "SGD", "ADAM", "ADAMW"),
 )
 
 

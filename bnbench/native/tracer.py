@@ -10,15 +10,18 @@ from torch.nn import functional as F
 
 from bnbench.error_origin import is_bug
 from bnbench.errors import message_of
+from bnbench.models.replacement import LastAxisNorm
 from bnbench.native import structures as c
 from bnbench.native.graph import Graph, Image, NotNative, Output, State
-from bnbench.native.layer_rules import RULES, add, custom_layer, flatten, keeps_shape
+from bnbench.native.layer_rules import RULES, add, by_rule, flatten
 from bnbench.stacking import Folded
 from bnbench.stacking.layers.layout import has_lanes_in_channels
 from bnbench.training.module_state import changed, python_state
 
 SUMS = {operator.add, operator.iadd, torch.add}
 RELUS = {torch.relu, F.relu}
+WAYS = {c.ADD: 2, c.ATTENTION: 3}
+"""The inputs of kinds of layers that take more than one."""
 FLATTENS = {torch.flatten}
 
 
@@ -40,7 +43,7 @@ def graph_of(network: Folded, image: Image, state: State) -> Graph:
                 raise NotNative("a network that does not put out vectors last")
         else:
             outputs[node] = _add_node(graph, node, outputs)
-    first = [layer for layer in graph.layers if c.NONE in layer.inputs[: 1 + (layer.kind == c.ADD)]]
+    first = [layer for layer in graph.layers if c.NONE in layer.inputs[: WAYS.get(layer.kind, 1)]]
     if len({(layer.shape.channels, layer.shape.height * layer.shape.width) for layer in first}) > 1:
         raise NotNative("a network that takes its images as such and as vectors")
     return graph
@@ -51,7 +54,8 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, layer: nn.Module, path: str) -> bool:
         """True for layers that are not looked into."""
-        return type(layer) in RULES or has_lanes_in_channels(layer) or not list(layer.children())
+        known = type(layer) in RULES or isinstance(layer, LastAxisNorm)
+        return known or has_lanes_in_channels(layer) or not list(layer.children())
 
 
 def _trace(folded: Folded) -> fx.Graph:
@@ -91,14 +95,6 @@ def _add_module(graph: Graph, node: fx.Node, inputs: list[Output]) -> Output:
     """Add a layer by its rule, or as one to be translated."""
     path = str(node.target)
     layer = graph.network.network.get_submodule(path)
-    reason = NotNative(type(layer).__name__)
     if node.kwargs or node.args != (*node.all_input_nodes,):
-        raise reason
-    if rule := RULES.get(type(layer)):
-        try:
-            return rule(graph, layer, *inputs)
-        except NotNative as error:
-            reason = error
-    if len(inputs) == 1 and keeps_shape(graph, path, inputs[0]):
-        return custom_layer(graph, path, layer, inputs[0])
-    raise reason
+        raise NotNative(type(layer).__name__)
+    return by_rule(graph, path, layer, *inputs)

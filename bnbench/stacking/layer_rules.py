@@ -19,6 +19,7 @@ from bnbench.models.tokens import (
     MeanToken,
     Patches,
 )
+from bnbench.models.transformer_block import DotProductAttention
 from bnbench.norms.batch import BatchNorm
 from bnbench.norms.common.input_bias import ShiftedConv2d, ShiftedLinear
 from bnbench.norms.common.reparametrization import ReparametrizedConv2d, ReparametrizedLinear
@@ -112,6 +113,7 @@ RULES: dict[type[nn.Module], Rule] = {
             Characters,
             ClassesFirst,
             Patches,
+            DotProductAttention,
             MeanToken,
             FirstToken,
             nn.Identity,

@@ -5,8 +5,9 @@
 
 #include "im2col.h"
 
-enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM };
+enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM, PATCHES, POSITIONS, ATTENTION };
 enum Function { RELU, SIGMOID, TANH, GELU };
+enum { MOST_INPUTS = 3 };
 enum Over { BATCH, EXAMPLE, POSITION }; /* the statistics of a norm are of one */
 enum { NONE = -1 };                     /* no layer, but the images themselves; no slot */
 enum Rule { SGD, ADAM, ADAMW };
@@ -23,10 +24,12 @@ typedef void (*CustomFunction)(const REAL *const *in, REAL *const *out, REAL *sc
 
 typedef struct {
     int32_t kind, function, over, centered, fixed; /* fixed: normalized with the running statistics */
-    int32_t inputs[2];     /* the layers whose outputs it takes, both before it; only ADD takes a second one */
+    int32_t causal;        /* of ATTENTION: a token sees itself and those before it only */
+    int32_t inputs[MOST_INPUTS]; /* the layers whose outputs it takes, all before it; see ways_of */
     Shape shape;
-        /* of a linear layer: images of one position; of layers without weights: outputs = channels */
-    Size groups, chunk;    /* chunk: examples that a norm takes together, 0 for all */
+        /* tokens, and the vectors of a linear layer, are positions; of layers without weights: outputs = channels,
+           but for PATCHES, whose side is the stride */
+    Size groups, chunk;    /* groups: of ATTENTION its heads; chunk: examples that a norm takes together, 0 for all */
     double eps, momentum;  /* momentum below 0: the running statistics are the average of all batches */
     Parameter weight, bias;
     REAL *running_mean, *running_var; /* null if there are none */
@@ -38,7 +41,7 @@ typedef struct {
     Size output, statistics; /* places in the scratch memory, which plan finds, as all that follows */
     int32_t needs_grad;      /* something is trained in it or before it */
     int32_t gradient;        /* the slot with the gradient of its output */
-    int32_t to[2], plus[2];  /* the slots for the gradients of its inputs,
+    int32_t to[MOST_INPUTS], plus[MOST_INPUTS];  /* the slots for the gradients of its inputs,
         and with those that others gave of them before */
 } Layer;
 
@@ -75,8 +78,11 @@ INLINE Size blocks_of(const Layer *layer, Size batch) {
     return layer->over == EXAMPLE ? batch : batch * input_positions(layer);
 }
 
+/* Numbers that say how much each token sees of each other. */
+INLINE Size products_of(const Layer *layer) { return input_positions(layer) * input_positions(layer); }
+
 /* The number of its inputs. */
-INLINE int ways_of(const Layer *layer) { return layer->kind == ADD ? 2 : 1; }
+INLINE int ways_of(const Layer *layer) { return layer->kind == ADD ? 2 : layer->kind == ATTENTION ? 3 : 1; }
 
 /* Numbers in the tensors of a custom layer, from one to another; each begins at a multiple of two. */
 INLINE Size tensors_size(const Layer *layer, Size first, Size end) {

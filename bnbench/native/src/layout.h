@@ -28,7 +28,7 @@ const Entry layout[] = {
     FIELD(Parameter, decays), STRUCTURE(Parameter),
 
     FIELD(Layer, kind), FIELD(Layer, function), FIELD(Layer, over), FIELD(Layer, centered), FIELD(Layer, fixed),
-    FIELD(Layer, inputs), FIELD(Layer, shape), FIELD(Layer, groups), FIELD(Layer, chunk), FIELD(Layer, eps),
+    FIELD(Layer, causal), FIELD(Layer, inputs), FIELD(Layer, shape), FIELD(Layer, groups), FIELD(Layer, chunk), FIELD(Layer, eps),
     FIELD(Layer, momentum), FIELD(Layer, weight), FIELD(Layer, bias), FIELD(Layer, running_mean),
     FIELD(Layer, running_var), FIELD(Layer, batches), FIELD(Layer, tensors), FIELD(Layer, parameter_count),
     FIELD(Layer, tensor_count), FIELD(Layer, workspace), FIELD(Layer, forward), FIELD(Layer, backward),
@@ -45,7 +45,8 @@ const Entry layout[] = {
     FIELD(Job, vectors), FIELD(Job, totals), FIELD(Job, workspace), STRUCTURE(Job),
 
     CONSTANT(LINEAR), CONSTANT(CONVOLUTION), CONSTANT(NORM), CONSTANT(ACTIVATION), CONSTANT(AVERAGE),
-    CONSTANT(CHANNELS_FIRST), CONSTANT(ADD), CONSTANT(SUBSAMPLE), CONSTANT(CUSTOM), CONSTANT(NONE), CONSTANT(RELU),
+    CONSTANT(CHANNELS_FIRST), CONSTANT(ADD), CONSTANT(SUBSAMPLE), CONSTANT(CUSTOM), CONSTANT(PATCHES), CONSTANT(POSITIONS),
+    CONSTANT(ATTENTION), CONSTANT(MOST_INPUTS), CONSTANT(NONE), CONSTANT(RELU),
     CONSTANT(SIGMOID), CONSTANT(TANH), CONSTANT(GELU), CONSTANT(BATCH), CONSTANT(EXAMPLE), CONSTANT(POSITION),
     CONSTANT(SGD), CONSTANT(ADAM), CONSTANT(ADAMW),
 

@@ -56,12 +56,12 @@ static void mark_gradients(Job *job) {
 
 /* Finds slots for the gradients on their way back, and returns their number. */
 static Size plan_gradients(Job *job) {
-    int32_t users[job->layers + 2], most = 0;
+    int32_t users[job->layers + MOST_INPUTS], most = 0;
     memset(users, 0, sizeof users);
     mark_gradients(job);
     job->layer[job->layers - 1].gradient = take_slot(users);
     for (Layer *layer = job->layer + job->layers - 1; layer >= job->layer; layer--) {
-        for (int way = 0; way < 2; way++) {
+        for (int way = 0; way < MOST_INPUTS; way++) {
             layer->to[way] = layer->plus[way] = NONE;
             if (way >= ways_of(layer) || layer->inputs[way] == NONE || layer->gradient == NONE) continue;
             Layer *before = &job->layer[layer->inputs[way]];
@@ -102,6 +102,7 @@ static void count_convolution(const Shape *s, Size batch, Sizes *most) {
 
 static void count_layer(const Layer *layer, Size batch, Sizes *most) {
     most->workspace = larger(most->workspace, layer->workspace);
+    if (layer->kind == ATTENTION) most->workspace = larger(most->workspace, products_of(layer));
     most->tensors = larger(most->tensors, tensors_size(layer, 0, layer->parameter_count));
     most->values = larger(most->values, batch * larger(input_size(layer), output_size(layer)));
     most->weights = larger(most->weights, layer->weight.size);
@@ -137,7 +138,8 @@ Size plan(Job *job) {
         else
             layer->output = reserve(&next, job->batch * output_size(layer));
         const Size buffers = tensors_size(layer, layer->parameter_count, layer->tensor_count);
-        const Size statistics = layer->kind == NORM ? 2 * blocks_of(layer, job->batch) * layer->shape.channels : 0;
+        Size statistics = layer->kind == NORM ? 2 * blocks_of(layer, job->batch) * layer->shape.channels : 0;
+        if (layer->kind == ATTENTION) statistics = job->batch * layer->groups * products_of(layer);
         layer->statistics = reserve(&next, larger(statistics, buffers));
         count_layer(layer, job->batch, &most);
     }

@@ -134,9 +134,10 @@ static void weight_update(const StepContext *context, const Layer *layer, Size r
 static void linear_backward(const StepContext *context, const Layer *layer, const REAL *x, const REAL *gradient,
                             REAL *to) {
     const Size depth = layer->shape.channels, outputs = layer->shape.outputs;
+    const Size rows = context->batch * output_positions(layer);
     const REAL *weight = values_of(context, &layer->weight);
-    if (to) gemm(context->batch, depth, outputs, gradient, outputs, 1, weight, depth, to, depth, 0);
-    weight_update(context, layer, context->batch, gradient, x);
+    if (to) gemm(rows, depth, outputs, gradient, outputs, 1, weight, depth, to, depth, 0);
+    weight_update(context, layer, rows, gradient, x);
     update_bias(context, layer, gradient);
 }
 
