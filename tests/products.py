@@ -37,14 +37,22 @@ def is_tried(model: str, norm: str) -> bool:
 
 
 def products(
-    models: Iterable[str], norms: Iterable[str] = NORMS, deep: Collection[str] = MECHANISMS
+    models: Iterable[str],
+    norms: Iterable[str] = NORMS,
+    deep: Collection[str] = MECHANISMS,
+    vectors: Collection[str] = NORMS,
 ) -> list[ParameterSet]:
-    """Pairs of a model and a norm; those of ``--whole`` are marked, and of deep networks all but some norms as long."""
+    """Pairs of a model and a norm; those of ``--whole`` are marked, and of deep networks all but some norms as long.
+
+    Args:
+        vectors: the norms of the MLP that are not marked as long; the CNN has all of them, on images.
+    """
 
     def marks(model: str, norm: str) -> tuple[pytest.MarkDecorator, ...]:
         if not is_tried(model, norm):
             return (whole,)
-        return () if model in SHALLOW or norm in deep else (long,)
+        few = vectors if model == "mlp" else NORMS if model in SHALLOW else deep
+        return () if norm in few else (long,)
 
     norms = list(norms)
     return [pytest.param(model, norm, marks=marks(model, norm)) for model in models for norm in norms]

@@ -12,6 +12,7 @@ import pytest
 
 from bnbench.notices import heard
 from bnbench.user_cache import is_sealed, keep, kept_folder, kept_folders, kept_text, make_folder, put, seal, untrusted
+from tests.products import long
 
 ANOTHER = 12345
 """A user who is neither root nor, as a rule, this one."""
@@ -91,6 +92,13 @@ DAMAGES: list[Damage] = [
     _truncate, _halve, _empty, _garble, _turn_a_bit, _link, _link_to_nothing, _make_a_folder, _make_a_pipe, _remove,
     _open, pytest.param(_give_away, marks=as_root),  # type: ignore[list-item]
 ]  # fmt: skip
+SOME_DAMAGES = [
+    damage
+    if damage in (_turn_a_bit, _link, _make_a_folder, _remove)
+    else pytest.param(*getattr(damage, "values", [damage]), marks=[*getattr(damage, "marks", []), long])
+    for damage in DAMAGES
+]
+"""For files that are read by functions to which all damages are done elsewhere."""
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -31,7 +31,6 @@ pytest.importorskip("submitit", reason="it is not installed: pip install 'bnbenc
 SMALL = ("model=mlp", "model.width=8", "norm=none,batch", "batch_size=32", "lr=0.1", "seed=0,1", "epochs=2")
 LONG = ("model=mlp", "model.width=8", "norm=none,batch", "seed=0,1", "epochs=400", "evaluate.every=20")
 SLURM = ("--launcher", "slurm", "launcher.cluster=local", "--jobs", "2")
-ON_SLURM = ["slurm", pytest.param("ray", marks=long)]
 PAUSED = (
     "model=mlp", "model.width=64", "norm=batch", "grad_clip=1", "optim.momentum=0.9", "seed=0,1", "epochs=150",
     "evaluate.every=8", "lr=0.1,0.2", "probes=[gradient_flow]", "probe_every=80", "--lanes", "2",
@@ -277,7 +276,8 @@ def test_of_a_stack_the_run_that_hangs_is_ended(program: Program, where: str) ->
     assert "nothing came from it for 15 s" in said.out
 
 
-@pytest.mark.parametrize("where", ON_SLURM)
+@long
+@pytest.mark.parametrize("where", WHERE)
 def test_a_run_that_kills_its_worker_fails_alone(program: Program, tmp_path: Path, where: str) -> None:
     Path("plugin.py").write_text(DEADLY)
     words = ("norm=deadly", "model=mlp", "model.depth=1", "model.width=8", "steps=20", "epochs=null", "batch_size=16")
@@ -316,7 +316,8 @@ def test_a_machine_without_what_a_plugin_imports_is_named(
     assert "No module named 'only_this_machine_has_it'" in done.stderr and not Path("results/s").exists()
 
 
-@pytest.mark.parametrize("where", ON_SLURM)
+@long
+@pytest.mark.parametrize("where", WHERE)
 def test_an_interrupted_sweep_leaves_no_process_and_goes_on(program: Program, where: str) -> None:
     words = ("sweep", "--name", "s", *LONG, *WHERE[where])
     with subprocess.Popen(

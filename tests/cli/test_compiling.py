@@ -106,7 +106,7 @@ class Here:
         return not _alive(self.command)
 
 
-@pytest.mark.parametrize("jobs", [pytest.param("1 worker", marks=long), "2 workers"])
+@pytest.mark.parametrize("jobs", ["1 worker", pytest.param("2 workers", marks=long)])
 def test_a_sweep_that_is_over_first_waits_for_nothing(tmp_path: Path, jobs: str):
     here = Here(tmp_path, SLEEPS)
     words = ("sweep", "--name", "s", *SHORT, *(["batch_size=32,64", "--jobs", "2"] if jobs == "2 workers" else []))
@@ -130,7 +130,7 @@ def test_a_dry_run_compiles_nothing_and_says_what_would_happen(tmp_path: Path):
     assert not (tmp_path / "calls").exists()
 
 
-@pytest.mark.parametrize("command", ["sweep", "run"])
+@pytest.mark.parametrize("command", ["sweep", pytest.param("run", marks=long)])
 def test_long_runs_wait_for_compiled_code(tmp_path: Path, command: str):
     """A run alone is compiled only if torch takes some seconds for it."""
     here = Here(tmp_path, QUICK)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bnbench import store
-from bnbench.cli.completion import settings
+from bnbench.cli.completion import INSTRUCTION, LINE, settings
 from bnbench.cli.listing import KINDS
 from bnbench.cli.options import SHELL_NAMES
 from bnbench.cli.shell_script import SCRIPTS
@@ -71,6 +71,16 @@ def bash(folder: Path, line: str) -> list[str]:
     return said(folder, path_of_shell("bash"), "--norc", "--noprofile", "-c", script, "bash", line).split()
 
 
+def answers(reader: Program, monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
+    """What bash would offer, if it asked this process."""
+    for name in (INSTRUCTION, LINE, "_TYPER_COMPLETE_FISH_ACTION"):  # the program sets them all
+        monkeypatch.setenv(name, line)
+    found = [answer.partition("\t")[0] for answer in reader().out.splitlines()]
+    word = re.split(r"\s", line)[-1]
+    cut = word[: word.rfind("=") + 1] if not word.startswith(("'", '"')) else ""
+    return [answer.removeprefix(cut) for answer in found if answer]
+
+
 def fish(folder: Path, line: str) -> list[str]:
     """What fish offers for the end of a line: whole words, or what it replaces of one."""
     script = f"{LOADING['fish']}; complete -C {shlex.quote(line)}"
@@ -101,12 +111,18 @@ def fish(folder: Path, line: str) -> list[str]:
         ("sweep nonsense=x", []),
     ],
 )
-def test_bash(tmp_path: Path, line: str, offered: list[str]) -> None:
-    answers = bash(tmp_path, f"bnbench {line}")
-    assert set(offered) <= set(answers) if offered else not answers
+def test_what_is_offered(
+    reader: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, offered: list[str]
+) -> None:
+    """To bash itself where a word has an equals sign, a comma, a quote or none of them."""
+    found = answers(reader, monkeypatch, f"bnbench {line}")
+    assert set(offered) <= set(found) if offered else not found
     word = line.split()[-1]
     beginning = word.removeprefix("'") if word.startswith("'") else word.rpartition("=")[2]
-    assert all(one.startswith(beginning) for one in answers)
+    assert all(one.startswith(beginning) for one in found)
+    if line in ("sw", "sweep norm=batch,gr", "sweep 'norm=ba", "compare batch --on=digits-", "sweep nonsense=x"):
+        monkeypatch.undo()
+        assert bash(tmp_path, f"bnbench {line}") == found
 
 
 RUN = run_id(make_spec("model=mlp"))
@@ -165,8 +181,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("completion ", list(SHELL_NAMES)),
     ],
 )
-def test_bash_on_names_and_results(results: Path, line: str, offered: list[str]) -> None:
-    assert sorted(bash(results, f"bnbench {line}")) == sorted(offered)
+def test_names_and_results(
+    reader: Program, monkeypatch: pytest.MonkeyPatch, results: Path, line: str, offered: list[str]
+) -> None:
+    monkeypatch.chdir(results)
+    assert sorted(answers(reader, monkeypatch, f"bnbench {line}")) == sorted(offered)
+    if line in ("report ", "report first --baseline=norm=n", "--results elsewhere report "):
+        monkeypatch.undo()
+        assert sorted(bash(results, f"bnbench {line}")) == sorted(offered)
 
 
 @pytest.mark.parametrize(
@@ -186,12 +208,12 @@ def test_fish(results: Path, line: str, offered: list[str]) -> None:
     ("line", "completed"),
     [
         ("bnbench sw", "bnbench sweep"),
-        ("bnbench sweep norm=batch_i", "bnbench sweep norm=batch_instance"),
+        pytest.param("bnbench sweep norm=batch_i", "bnbench sweep norm=batch_instance", marks=long),
         pytest.param("bnbench sweep schedul", "bnbench sweep schedule", marks=long),
         pytest.param("bnbench report --baseline=x sec", "bnbench report --baseline=x second", marks=long),
         ("bnbench report --out=x sec", "bnbench report --out=x second"),
         ("true && bnbench report sec", "true && bnbench report second"),
-        ("bnbench --results elsewhere report thi", "bnbench --results elsewhere report third"),
+        pytest.param("bnbench --results elsewhere report thi", "bnbench --results elsewhere report third", marks=long),
     ],
 )
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
@@ -212,12 +234,12 @@ def test_the_key_is_pressed(results: Path, shell: str, line: str, completed: str
     [
         "",
         "sweep norm=ba",
-        "sweep ",
-        "compare b",
-        "ls tag=",
-        "report ",
+        pytest.param("sweep ", marks=long),
+        pytest.param("compare b", marks=long),
+        pytest.param("ls tag=", marks=long),
+        pytest.param("report ", marks=long),
         "report first --baseline ",
-        "study show ",
+        pytest.param("study show ", marks=long),
         "show r",
         "list ",
     ],

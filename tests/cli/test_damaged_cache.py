@@ -23,8 +23,9 @@ from tests.test_user_cache import ANOTHER, DAMAGES, Damage, _make_a_folder, _ope
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 
-HERE = (_turn_a_bit, _make_a_folder, _remove, _open)
-"""A damage of each kind; test_user_cache.py and test_compilation.py have all of them."""
+HERE = (_turn_a_bit, _make_a_folder)
+LATER = (_remove, _open)
+"""With these a damage of each kind; test_user_cache.py and test_compilation.py have all of them."""
 RUNS = (*SMALL, "norm=batch", "seed=0,1")
 
 
@@ -95,7 +96,7 @@ def files(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     "damage", [damage if damage in HERE else pytest.param(*getattr(damage, "values", [damage]), marks=[
-        *getattr(damage, "marks", []), whole]) for damage in DAMAGES]
+        *getattr(damage, "marks", []), long if damage in LATER else whole]) for damage in DAMAGES]
 )  # fmt: skip
 def test_damaged_files(sweep: Sweeps, damage: Damage):
     def damage_all(root: Path) -> None:
@@ -115,7 +116,7 @@ def test_damaged_files(sweep: Sweeps, damage: Damage):
 
 
 @pytest.mark.parametrize("change", [lambda path: path.chmod(0o777), pytest.param(
-    lambda path: os.chown(path, ANOTHER, ANOTHER), marks=as_root)])  # fmt: skip
+    lambda path: os.chown(path, ANOTHER, ANOTHER), marks=[as_root, long])])  # fmt: skip
 @pytest.mark.parametrize(
     "part", [*(pytest.param(part, marks=long) for part in ("cache", "cache/bnbench")), "cache/bnbench/native"]
 )

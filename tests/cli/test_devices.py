@@ -17,6 +17,7 @@ from tests import warm
 from tests.cli.test_misbehaving import check_all_ended
 from tests.cli.test_sweep import rows
 from tests.conftest import Program
+from tests.products import long
 
 SMALL = ("model=mlp", "model.width=16", "model.depth=2", "epochs=2", "precision=fp64")
 FAULTY = """
@@ -31,7 +32,7 @@ from torch import Tensor, distributed, nn
 class Faulty(nn.Module):
     def __init__(self, num_features: int, *, how: str = "raises") -> None:
         super().__init__()
-        self.how, self.weight = how, nn.Parameter(torch.ones(num_features, 1, 1))
+        self.how, self.weight = how, nn.Parameter(torch.ones(num_features))
         self.register_buffer("calls", torch.tensor(0))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +48,7 @@ class Faulty(nn.Module):
 
 NORMS = {"faulty": Faulty}
 """
-FAULTY_RUN = ("--plugin", "faulty.py", "model=cnn", "model.width=4", "norm=faulty", "epochs=1")
+FAULTY_RUN = ("--plugin", "faulty.py", "model=mlp", "model.width=8", "norm=faulty", "epochs=1")
 
 
 def test_devices_are_swept_and_sync_takes_the_statistics_of_all(program: Program):
@@ -83,6 +84,7 @@ def test_a_run_goes_on_by_itself_from_its_spec_file(program: Program):
     assert first["test_loss"] == second["test_loss"] and readings == rows("results/t/probes.csv") != []
 
 
+@long
 @pytest.mark.parametrize(
     ("how", "status", "error", "log"),
     [
@@ -106,7 +108,7 @@ def test_a_run_of_which_a_process_fails_fails_alone(program: Program, how: str, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("command", [("run",), ("sweep", "--jobs", "4", "seed=0,1")])
+@pytest.mark.parametrize("command", [("run",), pytest.param(("sweep", "--jobs", "4", "seed=0,1"), marks=long)])
 def test_processes_end_with_the_program(tmp_path: Path, command: tuple[str, ...], end: signal.Signals):
     before = warm.living()
     words = [*command, "--name", "s", "model=mlp", "norm=sync", "epochs=100000", "devices=2", "--checkpoint-every", "1"]
@@ -144,6 +146,7 @@ def test_refused_before_anything_is_written(program: Program, words: list[str], 
     assert not Path("results").exists()
 
 
+@long
 def test_runs_whose_times_are_compared_are_trained_by_themselves(program: Program):
     """In turns with others there is one process."""
     grid = session.Grid([*SMALL, "norm=batch,sync", "devices=2"])

@@ -16,6 +16,7 @@ from bnbench import store
 from bnbench.cli.figures import write_figures
 from bnbench.figures import Figure
 from bnbench.reports import Report, ReportView
+from tests import warm
 from tests.conftest import Program, make_spec
 from tests.reports.hostile import HOSTILE
 
@@ -132,7 +133,7 @@ def test_a_folder_in_which_nothing_may_be_written_is_refused(planned: Path):
         "import os, sys; os.access = lambda path, mode: 'closed' not in str(path); from bnbench.cli import main; main()"
     )
     words = [sys.executable, "-c", code, "report", "s", "--figures", "closed/figures"]
-    result = subprocess.run(words, cwd=planned, capture_output=True, text=True, check=False)
+    result = warm.run(words, cwd=planned, capture_output=True, text=True, check=False)
     assert result.returncode == 2 and "closed is not writable" in result.stderr
 
 

@@ -78,7 +78,11 @@ runpy.run_module("bnbench", run_name="__main__", alter_sys=True)
 """The program, which Ctrl-C reaches when it imports the module that the last word names."""
 
 
-@pytest.mark.parametrize("module", ["dataclasses", "importlib.metadata", "typer", "rich.text", "bnbench.cli.app"])
+@pytest.mark.parametrize(
+    "module",
+    ["dataclasses", *(pytest.param(name, marks=long) for name in ("importlib.metadata", "typer", "rich.text")),
+     "bnbench.cli.app"],
+)  # fmt: skip
 def test_ctrl_c_is_no_error_while_the_program_is_imported(tmp_path: Path, module: str):
     result = call(tmp_path, "-c", INTERRUPTED, "list", module)
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")

@@ -118,16 +118,26 @@ def check_refused(result: Result, here: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("run",), pytest.param(("sweep", "--name", "s", "--jobs", "1"), marks=long), ("study", "show", "memory")],
+    [
+        ("run",),
+        pytest.param(("sweep", "--name", "s", "--jobs", "1"), marks=long),
+        pytest.param(("study", "show", "memory"), marks=long),
+    ],
 )
 def test_a_setting(program: Program, tmp_path: Path, command: tuple[str, ...]):
     for setting in SETTINGS:
         check_refused(program(*command, *setting.split()), tmp_path)
 
 
+WORDS = (f"a{LONG}", f"x \x1b[31m\x9b2J\u202e{LONGER}", "~doesnotexist/x")
+"""Longer than the name of a file, and than a path; letters that steer a terminal; the home of nobody."""
+MORE_WORDS = (LONGER, f"{LONG}/", "~nobody-here")
+
+
+@pytest.mark.parametrize("words", [WORDS, pytest.param(MORE_WORDS, marks=long)], ids=["some", "more"])
 @pytest.mark.parametrize("place", PLACES, ids=" ".join)
-def test_a_word(program: Program, tmp_path: Path, place: tuple[str, ...]):
-    for word in (LONGER, f"{LONG}/", f"a{LONG}", f"x \x1b[31m\x9b2J\u202e{LONGER}", "~doesnotexist/x", "~nobody-here"):
+def test_a_word(program: Program, tmp_path: Path, place: tuple[str, ...], words: tuple[str, ...]):
+    for word in words:
         check_refused(program(*(part.format(word) for part in place)), tmp_path)
 
 

@@ -53,7 +53,7 @@ def test_a_report_goes_into_a_pipe(program: Program, planned: Path):
 def test_a_report_goes_to_standard_output_and_nothing_else_does(planned: Path, tmp_path: Path):
     (tmp_path / "stdout").symlink_to("/proc/self/fd/1")  # as /dev/stdout, which no test must put at risk
     words = [*BNBENCH, *REPORT, "stdout", "--format", "markdown"]
-    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    result = warm.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert result.stdout.startswith("## ") and "wrote" not in result.stdout
 
 

@@ -80,7 +80,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path):
         yield says
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [COMMANDS[0], pytest.param(COMMANDS[1], marks=long)], ids=lambda words: words[0])
 def test_what_a_path_shows_is_refused_before_anything_large_is_imported(
     tmp_path: Path, place: str, words: tuple[str, ...]
 ):
@@ -154,7 +154,16 @@ def test_a_pipe_is_told_what_is_planned_and_ctrl_c_says_that_nothing_was_trained
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("words", [*COMMANDS, ("study", "run", "memory"), ("study", "show", "memory")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        COMMANDS[0],
+        pytest.param(COMMANDS[1], marks=long),
+        ("study", "run", "memory"),
+        pytest.param(("study", "show", "memory"), marks=long),
+    ],
+    ids=" ".join,
+)
 def test_ctrl_c_in_planning_is_answered_by_every_command(tmp_path: Path, words: tuple[str, ...]):
     process = begin(tmp_path, *words, start=subprocess.Popen)  # it imports torch meanwhile
     assert process.stdout is not None
@@ -182,7 +191,9 @@ def test_on_a_terminal_the_steps_are_shown_and_gone_at_the_end(
     assert b"0/0" not in written
 
 
-@pytest.mark.parametrize("after", [b"starting", b"trying", b"dividing"], ids=bytes.decode)
+@pytest.mark.parametrize(
+    "after", [*(pytest.param(step, marks=long) for step in (b"starting", b"trying")), b"dividing"], ids=bytes.decode
+)
 def test_interrupted_on_a_terminal_before_training(tmp_path: Path, after: bytes):
     (tmp_path / "slow.py").write_text(PLUGIN)
     words = ["sweep", "--name", "s", *GRID[:-2], "seed=0,1", "--plugin", "slow.py", "norm=slow", "norm.seconds=1"]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bnbench.store import enter_runs
+from tests import warm
 from tests.cli.finished import finish, make_spec, run_id
 from tests.conftest import Program
 from tests.store.sweeps import evaluations
@@ -144,7 +145,7 @@ def on_terminal(words: list[str], columns: int) -> str:
     """All that the program shows on a terminal of so many columns."""
     master, slave = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
-    process = subprocess.Popen([sys.executable, "-m", "bnbench", *words], stdout=slave, env=environment)
+    process = warm.Popen([sys.executable, "-m", "bnbench", *words], stdout=slave, env=environment)
     os.close(slave)
     parts = []
     while True:

@@ -219,7 +219,11 @@ def test_names_are_whole_in_a_pipe(program: Program, monkeypatch: pytest.MonkeyP
     assert name in program("ls").out
 
 
-@pytest.mark.parametrize("how", [("run",), ("sweep", "--jobs", "1"), ("sweep", "--launcher", "inline")], ids=" ".join)
+@pytest.mark.parametrize(
+    "how",
+    [("run",), pytest.param(("sweep", "--jobs", "1"), marks=long), ("sweep", "--launcher", "inline")],
+    ids=" ".join,
+)
 def test_a_layer_that_hangs_is_named(program: Program, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]):
     monkeypatch.setattr(session.monitor, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(session.monitor, "SILENT_SECONDS", 1.0)

@@ -18,6 +18,7 @@ from bnbench import store, worker
 from bnbench.native import c_compiler
 from bnbench.session.dispatch import dispatch
 from bnbench.tasks import End
+from tests import warm
 from tests.conftest import Program
 
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
@@ -325,7 +326,7 @@ def test_running_a_run_again_replaces_its_row(program: Program):
 def test_interrupted_from_the_keyboard_a_sweep_can_go_on(tmp_path: Path):
     words = [sys.executable, "-m", "bnbench", "sweep", "--name", "s", "model=mlp", "epochs=2000", "seed=0,1"]
     environment = {**os.environ, "BNBENCH_NATIVE": "off"}  # else a compiler is waited for
-    process = subprocess.Popen(
+    process = warm.Popen(
         words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     metrics = tmp_path / "results/s/segments"

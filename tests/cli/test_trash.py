@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from bnbench import store
+from tests import warm
 from tests.cli.finished import finish, make_spec, run_id
 from tests.conftest import Program
 
@@ -113,7 +113,7 @@ def test_a_terminal_is_asked(reader: Program, answer: bytes, is_there: bool):
     (place,) = Path("results/.trash").iterdir()
     master, slave = pty.openpty()
     words = [sys.executable, "-m", "bnbench", "rm", "--empty-trash"]
-    process = subprocess.Popen(words, stdin=slave, stdout=slave)
+    process = warm.Popen(words, stdin=slave, stdout=slave)
     os.close(slave)
     os.write(master, answer)
     assert process.wait(60) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from bnbench import comparison, session, store
 from bnbench.cli.compare import show_sizes
 from bnbench.study import Place, Study, forecast_study, load, sweep_name
 from bnbench.text import plural
+from tests import warm
 from tests.cli.finished import finish
 from tests.comparison.test_comparison import PLUGIN, _asked, _compared
 
@@ -93,7 +93,7 @@ def test_what_is_timed_takes_nothing_over(tmp_path: Path):
 def test_commands_say_so_in_a_line(tmp_path: Path):
     def said(*words: str) -> str:
         line = [sys.executable, "-m", "bnbench", "--results", "results", *words]
-        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        return warm.run(line, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
     place = Place(tmp_path / "results", tmp_path / "data")
     (one,) = load(["small_batch"])

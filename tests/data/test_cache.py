@@ -1,8 +1,8 @@
 """The cache of decoded tensors: keyed by content, and never wrong."""
 
-import multiprocessing
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 
 from bnbench.data.cache import FOLDER, Source, cached
 from bnbench.data.raw import Raw
+from tests import warm
 from tests.test_user_cache import DAMAGES, Damage
 
 
@@ -214,13 +215,19 @@ def test_files_that_change_while_they_are_decoded_are_not_kept(tmp_path: Path) -
     assert not (tmp_path / FOLDER).exists()
 
 
-def _build(root: Path) -> bool:
-    torch.set_num_threads(1)
-    return all(_same(cached(root, Source("mine", root / "files", ("one", "two"), ""), _raw), _raw()) for _ in range(20))
+BUILD = """
+import pathlib, sys, torch
+from bnbench.data.cache import Source, cached
+from tests.data.test_cache import _raw, _same
+torch.set_num_threads(1)
+root = pathlib.Path(sys.argv[1])
+source = Source("mine", root / "files", ("one", "two"), "")
+assert all(_same(cached(root, source, _raw), _raw()) for _ in range(20))
+"""
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     _source(tmp_path / "files")
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        assert pool.map(_build, [tmp_path, tmp_path]) == [True, True]
+    both = [warm.Popen([sys.executable, "-c", BUILD, str(tmp_path)]) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
     assert [path.suffix for path in (tmp_path / FOLDER).iterdir()] == [".pt"]

@@ -16,6 +16,7 @@ from bnbench.data.cache import FOLDER
 from bnbench.data.images import decode, imagefolder
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
 from bnbench.spec import Choice, Split
+from tests.products import long
 
 
 def _draw(path: Path, size: tuple[int, int] = (32, 32), mode: str = "RGB") -> None:
@@ -54,6 +55,7 @@ def test_images_are_those_of_image_folder(photographs: Path, tmp_path: Path) -> 
             assert list(raw.classes) == official.classes
 
 
+@long
 def test_ten_thousand_photographs(shared_data: Path, tmp_path: Path) -> None:
     choice = Choice.of("imagefolder", {"path": str(shared_data / "cifar10_jpeg" / "test")})
     data = load(choice, Split(seed=0, validation=0.1, test=0.2, train=None), tmp_path)

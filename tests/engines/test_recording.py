@@ -22,7 +22,7 @@ from tests.conftest import load_data, make_spec
 from tests.engines.tape import Tape
 from tests.engines.test_stacked import SHORT, STEPS, alone, assert_equal, lanes_of, short, small, usual
 from tests.norms.refusals import is_expected
-from tests.products import products
+from tests.products import MECHANISMS, products
 
 DRAWS = "steps are not recorded, which is slower: a layer draws random numbers"
 
@@ -48,7 +48,7 @@ def with_norm(norm: type[nn.Module]) -> Components:
     return Components({**registries, "norm": {**registries["norm"], "none": norm}}, {})
 
 
-@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"], deep=("batch", "fixup")))
+@pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"], deep=("batch",), vectors=MECHANISMS))
 def test_recorded_steps_are_the_reference(model: str, norm: str):
     spec = usual(model, norm)
     data, tape, told = small(load_data(spec), 64), Tape(), list[str]()

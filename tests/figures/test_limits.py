@@ -11,6 +11,7 @@ import pytest
 from bnbench.errors import InvalidRequest
 from bnbench.figures.drawing import svg
 from bnbench.reports import Document, Report, report
+from tests.products import long
 from tests.reports.generator import make_sweep
 
 LARGE: dict[str, Any] = {
@@ -42,6 +43,7 @@ def test_figures_of_many_runs_are_less_than_a_megabyte(large: Report):
     assert len(panels) > 50 and sum(len(svg(panel)) for panel in panels) < 1_000_000
 
 
+@long
 def test_figures_of_a_demo_take_two_seconds():
     svg(made(DEMO, 5).views[0].figures[0].panels[0])  # the library is loaded
     started, computed = time.process_time(), made(DEMO, 5)

@@ -18,6 +18,7 @@ from bnbench.launch.crew import LATE
 from bnbench.launch.processes import local
 from bnbench.launch.starting import METHOD
 from tests.launch import tasks
+from tests.products import long
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -219,7 +220,7 @@ def start_parent(folder: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=long)])
 def test_workers_die_with_their_program(tmp_path: Path, end: signal.Signals) -> None:
     with start_parent(tmp_path) as process:
         wait_until(lambda: len(list(tmp_path.iterdir())) == 3)
@@ -230,7 +231,9 @@ def test_workers_die_with_their_program(tmp_path: Path, end: signal.Signals) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("delay", [0.05, 0.1, 0.15, 0.2, None])
+@pytest.mark.parametrize(
+    "delay", [pytest.param(0.05, marks=long), 0.1, *(pytest.param(one, marks=long) for one in (0.15, 0.2)), None]
+)
 def test_an_interrupt_from_the_terminal_stops_all_quietly(tmp_path: Path, delay: float | None) -> None:
     with start_parent(tmp_path) as process:
         if delay is None:

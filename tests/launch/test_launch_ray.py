@@ -119,7 +119,7 @@ def adopted(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.usefixtures("adopted")
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("end", [pytest.param(signal.SIGINT, marks=long), signal.SIGKILL])
 def test_nothing_is_left_of_a_cluster_of_this_machine(tmp_path: Path, end: signal.Signals) -> None:
     """Ctrl-C reaches all processes of the terminal; a program that is killed can do nothing more."""
     with subprocess.Popen(

@@ -22,7 +22,7 @@ from bnbench.native import c_compiler, compilation, compiler, library, only_load
 from bnbench.notices import heard
 from bnbench.user_cache import is_sealed
 from tests import warm
-from tests.test_user_cache import ANOTHER, DAMAGES, Damage, another_user, as_root
+from tests.test_user_cache import ANOTHER, SOME_DAMAGES, Damage, another_user, as_root
 
 SOURCE = """
 #include <stdint.h>
@@ -68,7 +68,7 @@ def entry(cache: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", SOME_DAMAGES)
 @pytest.mark.parametrize("file", ["float.so", "digests"])
 def test_a_damaged_library_is_compiled_anew(cache: Path, damage: Damage, file: str):
     assert answers() == ([7], []) and answers() == ([7], [])

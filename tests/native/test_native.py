@@ -199,7 +199,7 @@ def test_what_is_not_known_is_told_and_trained_by_torch(settings: list[str], rea
     assert found is not None and reason in found
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("batch", [1, 2, pytest.param(3, marks=long), 5, pytest.param(8, marks=long)])
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 def test_small_batches_of_larger_images_are_proved(model: str, norm: str, batch: int):

@@ -14,6 +14,7 @@ from bnbench.reports.page import MOST_RUNS, PageOptions, render_fragment, render
 from bnbench.text import harmless
 from tests.page.browser import Browser, browser, chromium
 from tests.page.example import HOSTILE, make_hostile_report, make_large_report, make_report, make_runs
+from tests.products import long
 from tests.reports.test_where import matching
 
 __all__ = ["browser", "chromium"]  # fixtures
@@ -62,7 +63,7 @@ def columns(browser: Browser) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["page", "hostile", "large"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=long)])
 def test_a_page_asks_for_nothing_and_complains_of_nothing(
     browser: Browser, name: str, scheme: str, request: pytest.FixtureRequest
 ) -> None:
@@ -97,7 +98,7 @@ def test_hostile_texts_are_text(browser: Browser, hostile: Path) -> None:
     assert browser.run("return [...document.links].every(link => link.protocol === 'file:')")
 
 
-@pytest.mark.parametrize("width", [360, 768, 1200])
+@pytest.mark.parametrize("width", [360, pytest.param(768, marks=long), pytest.param(1200, marks=long)])
 @pytest.mark.parametrize("name", ["page", "hostile"])
 def test_no_page_is_wider_than_its_window(
     browser: Browser, name: str, width: int, request: pytest.FixtureRequest

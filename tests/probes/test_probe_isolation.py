@@ -101,14 +101,14 @@ def stacked(specs: Sequence[RunSpec], data: Data, build: Build, probed: bool) ->
 def test_a_lane_is_measured_as_the_run_alone(model: str, norm: str, without: set[str]):
     """Layers keep as many bytes too, although convolutions of a stack have their weights in another order in memory."""
     names = ",".join(name for name in PROBE_NAMES if name not in without)
-    spec = spec_of(model, norm, f"probes=[{names}]", "steps=5", "batch_size=16", "precision=fp64")
+    spec = spec_of(model, norm, f"probes=[{names}]", "steps=3", "batch_size=16", "precision=fp64")
     specs = [dataclasses.replace(spec, seed=seed, lr=0.05 * (1 + seed)) for seed in range(2)]
     data, build = load_data(spec), components().build
     together = stacked(specs, data, build, probed=True)
     for lane, alone in enumerate(specs):
         ours = [record for number, record in together if number == lane and isinstance(record, Reading)]
         theirs = [r for r in train(alone, build(alone, data), data, take) if isinstance(r, Reading)]
-        assert {reading.step for reading in ours} == {0, 3, 5}
+        assert {reading.step for reading in ours} == {0, 3}
         for mine, other in zip(ours, theirs, strict=True):
             assert dataclasses.replace(mine, value=0.0) == dataclasses.replace(other, value=0.0)
             assert mine.value == pytest.approx(other.value, rel=1e-6, abs=1e-9), mine

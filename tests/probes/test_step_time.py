@@ -117,7 +117,8 @@ def test_what_slows_a_turn_down_is_in_no_ratio_of_steps_in_turns(monkeypatch: py
         assert min(slow_T) < values[0] < 2 * max(slow_T)
 
 
-@pytest.mark.parametrize("is_busy", [False, pytest.param(True, marks=long)])
+@long
+@pytest.mark.parametrize("is_busy", [False, True])
 def test_load_is_noticed_and_turns_no_ratio_of_work(is_busy: bool):
     """Steps that compute 16 and 20 ms more than a third one, alone and beside other work."""
     networks = [Spinner(0.0), Spinner(16e-3), Spinner(20e-3)]

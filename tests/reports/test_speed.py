@@ -77,13 +77,14 @@ def slowness() -> float:
     return max(1.0, loop_seconds() / TABLE["loop"])
 
 
+@long
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is another one elsewhere")
 @pytest.mark.parametrize(
     ("words", "most_seconds", "most_kilobytes"),
     [
         (["report", "big", "--baseline", "norm=none"], 5.0, 1.0e6),
         (["ls", "big"], 1.5, 1.0e6),
-        pytest.param(["report", "big", "--baseline", "norm=none", "--out", "big.html"], 20.0, 1.5e6, marks=long),
+        (["report", "big", "--baseline", "norm=none", "--out", "big.html"], 20.0, 1.5e6),
     ],
     ids=["terminal", "ls", "page"],
 )

@@ -22,6 +22,7 @@ from bnbench.search.journal import JOURNAL
 from bnbench.search.rung_table import RUNGS_TABLE
 from tests import warm
 from tests.conftest import Program
+from tests.products import long
 from tests.search.test_search import LR, rows, stamps
 
 WORDS = ("model=mlp", "model.width=16", "norm=batch", LR, "seed=0,1")
@@ -172,6 +173,7 @@ def until_killed(folder: Path, call: tuple[str, ...], step: int) -> None:
     process.wait()
 
 
+@long
 def test_a_search_that_was_killed_in_a_rung_goes_on(program: Program, tmp_path: Path):
     call = ("sweep", "--name", "h", "--jobs", "2", *HALVING, *WORDS, "epochs=180")
     until_killed(tmp_path, call, 20 * 25)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.test_sweep import rows
 from tests.conftest import Program
+from tests.products import long
 
 PLUGIN = """
 import time
@@ -35,6 +36,7 @@ def plugin(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(PLUGIN)
 
 
+@long
 def test_of_a_stack_the_run_that_hangs_is_ended_and_the_others_are_completed(program: Program):
     words = (*WORDS, "lr=0.01,0.02,0.03,1e6", "evaluate.every=60", "--lanes", "4", "--jobs", "1", "--timeout", "5s")
     hanging = HANGING.replace("3.0", "5.0")
@@ -63,7 +65,7 @@ def test_a_run_that_trains_for_too_long_is_ended_at_an_evaluation(program: Progr
     assert Path(f"results/s/logs/{run['run_id']}.log").read_text().strip() == run["error"]
 
 
-@pytest.mark.parametrize("command", ["run", "sweep"])
+@pytest.mark.parametrize("command", ["run", pytest.param("sweep", marks=long)])
 def test_a_single_run_that_hangs_is_ended(program: Program, command: str):
     assert program(command, *WORDS, "norm.above=0", "--name", "s", "--timeout", "3s").code == 1
     (run,) = rows("results/s/runs.csv")

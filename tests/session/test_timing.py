@@ -86,13 +86,10 @@ def test_it_is_the_sum():
     assert estimate.seconds == 54321 + estimate.ending and 0 < estimate.ending < 20
 
 
+@long
 @pytest.mark.parametrize(
     ("slow", "part"),
-    [
-        ("importing torch", "loading"),
-        pytest.param("trying networks", None, marks=long),
-        pytest.param("composing", "planning", marks=long),
-    ],
+    [("importing torch", "loading"), ("trying networks", None), ("composing", "planning")],
 )
 def test_a_delay_counts_where_the_later_process_has_it_as_well(tmp_path: Path, slow: str, part: str | None):
     told = parts(tmp_path, slow)
@@ -105,6 +102,7 @@ def test_a_delay_counts_where_the_later_process_has_it_as_well(tmp_path: Path, s
     assert told["seconds"] >= told["planning"] + told["loading"] + told["training"]
 
 
+@long
 def test_a_proof_that_is_kept_is_no_part_of_it(tmp_path: Path):
     told = parts(tmp_path, "proving")
     assert told["later"] - told["age"] > SLEEP > told["dividing"]

@@ -105,7 +105,7 @@ def test_a_join_that_stops_anywhere(tmp_path: Path, after: bool) -> None:
     assert number > 12
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", [False, pytest.param(True, marks=long)])
 def test_a_plan_that_stops_anywhere(tmp_path: Path, after: bool) -> None:
     for number in count(1):
         folder = tmp_path / str(number)
@@ -126,6 +126,7 @@ def test_a_plan_that_stops_anywhere(tmp_path: Path, after: bool) -> None:
     assert number > 4
 
 
+@long
 def test_a_reader_whose_segments_are_joined_at_any_step_of_its_reading(tmp_path: Path) -> None:
     """The join comes in between, before each file that the reader opens."""
     for number in count(1):

@@ -221,7 +221,8 @@ def test_nothing_is_merged_while_a_program_adds(results: Path, name: str):
     assert not (results / "all" / "runs.csv").exists()
 
 
-@pytest.mark.parametrize("conflict", [pytest.param(False, marks=long), True])
+@long
+@pytest.mark.parametrize("conflict", [False, True])
 def test_a_merge_that_died_goes_on(results: Path, conflict: bool):
     if conflict:
         change(results / "other" / "runs.csv", repr(1 / 6), "0.5")

@@ -141,7 +141,9 @@ except InvalidRequest as error:
 
 
 @as_root
-@pytest.mark.parametrize("part", [".lock", ".writers", "specs", "segments", "logs"])
+@pytest.mark.parametrize(
+    "part", [".lock", "segments", *(pytest.param(one, marks=long) for one in (".writers", "specs", "logs"))]
+)
 def test_a_part_that_another_user_has_closed_is_named(common: Path, part: str):
     folder = common / "s"
     common.chmod(0o2775)

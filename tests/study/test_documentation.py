@@ -13,13 +13,21 @@ import pytest
 from bnbench.study import MEASURES
 from tests import warm
 from tests.conftest import Program
+from tests.products import long
 
 TEXT = (Path(__file__).parents[2] / "docs/studies.md").read_text()
 BLOCKS = {kind: re.findall(rf"```{kind}\n(.*?)```", TEXT, flags=re.S) for kind in ("sh", "yaml", "python")}
 COMMANDS = [line for block in BLOCKS["sh"] for line in block.splitlines()]
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if "layer_norm" not in command])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=long if "memory gradient_flow" in command else ())
+        for command in COMMANDS
+        if "layer_norm" not in command
+    ],
+)
 def test_command(program: Program, command: str):
     result = program(*shlex.split(command)[1:])
     assert result.code == 0, result.err
