@@ -3,8 +3,7 @@
 #ifndef ATTENTION_H
 #define ATTENTION_H
 
-#include <math.h>
-
+#include "functions.h"
 #include "gemm.h"
 #include "optimizers.h"
 #include "step_context.h"
@@ -61,7 +60,7 @@ static void softmax(const Layer *layer, Size tokens, REAL scale, REAL *products)
         REAL *row = products + token * tokens, most = row[0], total = 0;
         const Size seen = layer->causal ? token + 1 : tokens;
         for (Size other = 1; other < seen; other++) most = row[other] > most ? row[other] : most;
-        for (Size other = 0; other < seen; other++) row[other] = exp(scale * (row[other] - most));
+        for (Size other = 0; other < seen; other++) row[other] = exp_of(scale * (row[other] - most));
         for (Size other = 0; other < seen; other++) total += row[other];
         for (Size other = 0; other < seen; other++) row[other] /= total;
         for (Size other = seen; other < tokens; other++) row[other] = 0;

@@ -9,6 +9,7 @@ function gives the gradient of its layer's input, unless to is null, and updates
 #include <tgmath.h>
 
 #include "attention.h"
+#include "functions.h"
 #include "norm.h"
 #include "weighted.h"
 
@@ -85,9 +86,9 @@ static void activation_forward(const StepContext *context, const Layer *layer, c
     const REAL half = (REAL)0.5, root = (REAL)0.70710678118654752440;
     switch (layer->function) {
         case RELU: for (Size i = 0; i < count; i++) y[i] = x[i] <= 0 ? 0 : x[i]; break; /* nan stays */
-        case SIGMOID: for (Size i = 0; i < count; i++) y[i] = 1 / (1 + exp(-x[i])); break;
+        case SIGMOID: for (Size i = 0; i < count; i++) y[i] = 1 / (1 + exp_of(-x[i])); break;
         case TANH: for (Size i = 0; i < count; i++) y[i] = tanh(x[i]); break;
-        case GELU: for (Size i = 0; i < count; i++) y[i] = half * x[i] * (1 + erf(x[i] * root)); break;
+        case GELU: for (Size i = 0; i < count; i++) y[i] = half * x[i] * (1 + erf_of(x[i] * root)); break;
     }
 }
 
@@ -102,7 +103,7 @@ static void activation_backward(const StepContext *context, const Layer *layer, 
         case TANH: for (Size i = 0; i < count; i++) to[i] = gradient[i] * (1 - y[i] * y[i]); break;
         case GELU:
             for (Size i = 0; i < count; i++)
-                to[i] = gradient[i] * (half * (1 + erf(x[i] * root)) + x[i] * density * exp(-half * x[i] * x[i]));
+                to[i] = gradient[i] * (half * (1 + erf_of(x[i] * root)) + x[i] * density * exp_of(-half * x[i] * x[i]));
             break;
     }
 }

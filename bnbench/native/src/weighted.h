@@ -9,7 +9,11 @@
 #include "optimizers.h"
 #include "winograd.h"
 
-enum { FEW_EXAMPLES = 4 }; /* up to so many, gradients of weights are not written out */
+enum {
+    FEW_EXAMPLES = 4,     /* up to so many, gradients of weights are not written out */
+    MANY_EXAMPLES = 256,  /* up to so many, they are summed at once */
+    ROWS_AT_A_TIME = 128, /* of more */
+};
 
 INLINE Size depth_of(const Layer *layer) {
     return layer->kind == LINEAR ? layer->shape.channels : patch_size(&layer->shape);
@@ -122,6 +126,15 @@ static void weight_update(const StepContext *context, const Layer *layer, Size r
             switch (rows) { UPDATE(1) UPDATE(2) UPDATE(3) UPDATE(4) }
 #undef UPDATE
         }
+        return;
+    }
+    if (rows > MANY_EXAMPLES) { /* a part of them at a time, that stays in a near cache */
+        for (Size first = 0; first < rows; first += ROWS_AT_A_TIME)
+            for (Size output = 0; output < outputs; output += ROWS)
+                gemm(smaller(ROWS, outputs - output), depth, smaller(ROWS_AT_A_TIME, rows - first),
+                     gradient + first * outputs + output, 1, outputs, x + first * depth, depth, sums + output * depth,
+                     depth, first > 0);
+        update(context, weight, 0, outputs * depth, sums);
         return;
     }
     for (Size output = 0; output < outputs; output += ROWS) {
