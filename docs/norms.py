@@ -25,6 +25,12 @@ are the same. `switchable` does not: its layer statistics are over the channels 
 torchvision's transformers every norm takes tokens as positions: `norm.over=channels` is there what they have
 themselves.
 
+In `model=gpt` all this is so too, and a token is a character. What is over a batch and its positions is over all
+characters of the batch, also in training those that are to be predicted: a position can learn of them from the mean and
+the variance, the less the larger the batch is. At evaluation running statistics tell nothing of them, and those of
+`evaluate.statistics=batch` do. Norms over the tokens of an example (`instance`, `batch_instance`, `switchable`, `grn`)
+would tell of them always, and are refused.
+
 In `model=convmixer` every norm is behind an activation, so that all convolutions have a bias. Norms that hold their own
 have no place there, nor has `instance`: the classifier sees means over positions, which it makes the same for every
 image, as `group` and `ws` do where a group is one channel.

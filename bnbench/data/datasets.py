@@ -11,6 +11,7 @@ from bnbench.data.idx import fashion_mnist, kmnist, mnist
 from bnbench.data.images import imagefolder
 from bnbench.data.raw import Raw
 from bnbench.data.tables import csv
+from bnbench.data.texts import text
 
 DATASETS: dict[str, Callable[..., Raw]] = {
     "digits": digits,
@@ -25,6 +26,7 @@ DATASETS: dict[str, Callable[..., Raw]] = {
     "imagefolder": imagefolder,
     "npz": npz,
     "csv": csv,
+    "text": text,
     "synthetic": synthetic,
 }
 """Each is ``loader(root, *, <its own options>) -> Raw``; all have the options :data:`bnbench.data.COMMON` as well."""
@@ -42,6 +44,7 @@ DESCRIPTIONS: dict[str, str] = {
     "imagefolder": "3 x size x size, your own images: dataset.path has a folder per class, or train/ and test/ of them",
     "npz": "your own arrays: dataset.path with x, y and optionally x_test, y_test; images or features",
     "csv": "your own table: dataset.path with named columns, of which dataset.label is one; the others are features",
+    "text": "characters, labelled by the next ones, of your own file, dataset.path, or of lines such as 12+7=19",
     "synthetic": "channels x size x size, Gaussian prototypes plus noise, made on the spot, no official test set",
 }
 """One line per dataset: shape, classes, training + test examples, where it comes from."""

@@ -13,6 +13,7 @@ from bnbench.data.idx import idx_files, relative_idx_files
 from bnbench.data.images import image_files
 from bnbench.data.options import MOST_BYTES, MOST_DISK_BYTES
 from bnbench.data.tables import csv_files
+from bnbench.data.texts import digest_of_sums, text_files
 from bnbench.spec import Choice
 
 _IDX_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
@@ -21,6 +22,7 @@ _FILES: dict[str, Callable[..., Files]] = {
     "imagefolder": image_files,
     "npz": npz_files,
     "csv": csv_files,
+    "text": text_files,
 }
 _MOST = {"imagefolder": MOST_IMAGE_BYTES, "npz": MOST_DISK_BYTES}
 """The files of each dataset that can hold anything. The others are what their name and options say: torchvision checks
@@ -30,6 +32,8 @@ from its options."""
 
 def fingerprint(choice: Choice, root: Path) -> str | None:
     """A ``d`` and the first 11 digits of the hash of a dataset's files; None where there is no need of one.
+
+    Without a file, ``text`` has that of what is made.
 
     A plugin's dataset has none: the plugin's source is part of the identity of its runs, the files that it reads are
     not.
@@ -44,6 +48,8 @@ def fingerprint(choice: Choice, root: Path) -> str | None:
     """
     if choice.name not in _FILES:
         return None
+    if _is_made(choice):
+        return f"d{digest_of_sums()[:11]}"
     files = _files(choice, root)
     return f"d{content_hash(files, _MOST.get(choice.name, MOST_BYTES))[:11]}"
 
@@ -55,7 +61,7 @@ def dataset_files(choice: Choice, root: Path) -> list[Path]:
         choice: the dataset.
         root: the data folder.
     """
-    if choice.name in _FILES:
+    if choice.name in _FILES and not _is_made(choice):
         return [Path(path) for path in _files(choice, root).values()]
     return [root.expanduser().absolute() / file for file in ARCHIVES.get(choice.name, ())]
 
@@ -64,6 +70,10 @@ def downloaded_files(name: str) -> list[str]:
     """The files of a dataset that is downloaded, relative to the data folder; none of another one."""
     folder = _IDX_FOLDERS.get(name)
     return [*ARCHIVES.get(name, ()), *(relative_idx_files(folder).values() if folder else ())]
+
+
+def _is_made(choice: Choice) -> bool:
+    return choice.name == "text" and not choice.options.get("path")
 
 
 def _files(choice: Choice, root: Path) -> Files:

@@ -73,4 +73,4 @@ def data_sets(data: Path) -> Iterator[Finding]:
         raise DataMissing(
             f"digits, wine and breast_cancer come with scikit-learn, which cannot be imported: {error}"
         ) from error
-    yield Finding("data", "digits, wine, breast_cancer, synthetic", OK, "always there")
+    yield Finding("data", "digits, wine, breast_cancer, text, synthetic", OK, "always there")

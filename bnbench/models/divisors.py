@@ -19,3 +19,10 @@ def patch_problems(shape: tuple[int, int, int], patch: int) -> list[str]:
         f"model.patch={patch} must divide the image, which is {height}x{width}: "
         f"choose one of {divisors(gcd(height, width))}"
     ]
+
+
+def head_problems(features: int, heads: int) -> list[str]:
+    """The problem of heads of attention that do not share the features of a token evenly; else nothing."""
+    if features % heads == 0:
+        return []
+    return [f"model.heads={heads} must divide model.dim={features}: choose one of {divisors(features)}"]

@@ -1,6 +1,7 @@
 """From images to tokens and back: layers around the blocks of a transformer.
 
-Legend: N batch, C channels and H, W pixels of an image, P side of a patch, L tokens, D features of a token.
+Legend: N batch, C channels and H, W pixels of an image, P side of a patch, L tokens, D features of a token, V
+characters of a vocabulary.
 """
 
 from __future__ import annotations
@@ -39,20 +40,34 @@ class Patches(nn.Module):
         return x_NCHPWP.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
 
+class Characters(nn.Module):
+    """Characters as tokens: the features of a token are V numbers, of which that of its character is 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x ``[N, V, 1, L]`` to ``[N, L, V]``."""
+        return x.squeeze(2).transpose(1, 2).contiguous()
+
+
+class ClassesFirst(nn.Module):
+    """Logits of each token, with the classes before the tokens, as losses have them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x ``[N, L, V]`` to ``[N, V, L]``."""
+        return x.transpose(1, 2)
+
+
 class FixedPositions(nn.Module):
-    """Adds sines and cosines of a token's column and row, which are no parameters (Beyer et al. 2022, SimpleViT).
+    """Adds numbers that are no parameters, such as sines and cosines of a token's place.
 
     Args:
-        rows: of tokens.
-        columns: of tokens.
-        features: D, a multiple of 4 from 8 on.
+        table: [L, D].
     """
 
     table: Tensor
 
-    def __init__(self, rows: int, columns: int, features: int) -> None:
+    def __init__(self, table: Tensor) -> None:
         super().__init__()
-        self.register_buffer("table", sincos_table(rows, columns, features), persistent=False)
+        self.register_buffer("table", table, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add ``table [L, D]`` to x ``[N, L, D]``."""
@@ -113,10 +128,23 @@ class FirstToken(nn.Module):
 
 
 def sincos_table(rows: int, columns: int, features: int) -> Tensor:
-    """Sines and cosines of the column, then of the row, at D / 4 wave lengths up to 10000: ``[rows * columns, D]``."""
+    """Sines and cosines of the column, then of the row, at D / 4 wave lengths up to 10000: ``[rows * columns, D]``.
+
+    D is a multiple of 4 from 8 on (Beyer et al. 2022, SimpleViT).
+    """
     quarter = features // 4
     waves_Q = LONGEST_WAVE ** -(torch.arange(quarter, dtype=torch.float64) / (quarter - 1))
     x_RCQ = (torch.arange(columns)[:, None] * waves_Q).expand(rows, -1, -1)
     y_RCQ = (torch.arange(rows)[:, None, None] * waves_Q).expand(-1, columns, -1)
     table = torch.cat([x_RCQ.sin(), x_RCQ.cos(), y_RCQ.sin(), y_RCQ.cos()], 2).flatten(0, 1)
     return table.to(torch.get_default_dtype())
+
+
+def sincos_line(tokens: int, features: int) -> Tensor:
+    """Sines of the place at even features and cosines at odd ones, ``sin(place / 10000^(2i / D))``: ``[tokens, D]``.
+
+    D is even (Vaswani et al. 2017, 3.5).
+    """
+    waves_H = LONGEST_WAVE ** -(torch.arange(0, features, 2, dtype=torch.float64) / features)
+    angles_LH = torch.arange(tokens)[:, None] * waves_H
+    return torch.stack([angles_LH.sin(), angles_LH.cos()], 2).flatten(1).to(torch.get_default_dtype())

@@ -12,6 +12,8 @@ from typing import Literal, TypeGuard
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnbench.limits import at_least, at_most
+from bnbench.models.layer_block import MOST_LAYERS, MOST_UNITS
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms.common.activation import require_no_activation
 from bnbench.norms.common.bias import wants_bias
@@ -36,11 +38,14 @@ class Attention(nn.Module):
         features: D.
         heads: H; it divides D.
         bias: whether the last linear layer has a bias.
+        causal: a token sees itself and those before it only.
     """
 
-    def __init__(self, norm: Callable[[int], nn.Module] | None, features: int, heads: int, bias: bool) -> None:
+    def __init__(
+        self, norm: Callable[[int], nn.Module] | None, features: int, heads: int, bias: bool, causal: bool = False
+    ) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         query_norm, key_norm = (None, None) if norm is None else (norm(features // heads), norm(features // heads))
         self.query = nn.Linear(features, features, bias=query_norm is None or wants_bias(query_norm))
         self.key = nn.Linear(features, features, bias=acts(key_norm) and wants_bias(key_norm))
@@ -54,8 +59,9 @@ class Attention(nn.Module):
         q_NLHE = self.query_norm(self.query(x).unflatten(-1, (self.heads, -1)))
         k_NLHE = self.key_norm(self.key(x).unflatten(-1, (self.heads, -1)))
         v_NLHE = self.value(x).unflatten(-1, (self.heads, -1))
-        parts = (part.transpose(1, 2) for part in (q_NLHE, k_NLHE, v_NLHE))
-        y: Tensor = self.out(F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2))
+        q, k, v = (part.transpose(1, 2) for part in (q_NLHE, k_NLHE, v_NLHE))
+        attended_NHLE = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        y: Tensor = self.out(attended_NHLE.transpose(1, 2).flatten(2))
         return y
 
 
@@ -80,7 +86,13 @@ class Residual(nn.Module):
 
 
 def transformer_block(
-    norm: Callable[[int], nn.Module], features: int, heads: int, hidden: int, place: NormPlace, qk_norm: bool
+    norm: Callable[[int], nn.Module],
+    features: int,
+    heads: int,
+    hidden: int,
+    place: NormPlace,
+    qk_norm: bool,
+    causal: bool = False,
 ) -> nn.Sequential:
     """Attention, then two linear layers with a GELU between them: ``[N, L, D] -> [N, L, D]``.
 
@@ -93,6 +105,7 @@ def transformer_block(
         hidden: features between the two linear layers.
         place: where the norms are.
         qk_norm: norms of queries and keys as well.
+        causal: a token sees itself and those before it only.
     """
 
     def sublayer(layer: Callable[[bool], nn.Module]) -> Residual:
@@ -102,7 +115,7 @@ def transformer_block(
 
     return nn.Sequential(
         OrderedDict(
-            attention=sublayer(lambda bias: Attention(norm if qk_norm else None, features, heads, bias)),
+            attention=sublayer(lambda bias: Attention(norm if qk_norm else None, features, heads, bias, causal)),
             mlp=sublayer(lambda bias: feed_forward(features, hidden, bias)),
         )
     )
@@ -131,3 +144,10 @@ def on_tokens(norm: nn.Module) -> LastAxisNorm:
     """
     require_no_activation(norm, "a transformer")
     return LastAxisNorm(norm, each_token=is_per_token(norm))
+
+
+def sizes_out_of_range(**sizes: int) -> list[list[str]]:
+    """The problems of each size of a transformer, by its name."""
+    most = {"depth": MOST_LAYERS, "dim": MOST_UNITS, "mlp_ratio": MOST_UNITS}
+    small = [at_least(f"model.{name}", value, 1) for name, value in sizes.items()]
+    return small + [at_most(f"model.{name}", sizes[name], bound) for name, bound in most.items()]

@@ -9,10 +9,8 @@ from typing import get_args
 from torch import nn
 
 from bnbench.errors import Impossible
-from bnbench.limits import at_least, at_most
-from bnbench.models.divisors import divisors, patch_problems
+from bnbench.models.divisors import head_problems, patch_problems
 from bnbench.models.initial import Network, Scheme
-from bnbench.models.layer_block import MOST_LAYERS, MOST_UNITS
 from bnbench.models.tokens import (
     ClassToken,
     FirstToken,
@@ -22,8 +20,9 @@ from bnbench.models.tokens import (
     Patches,
     PositionCode,
     TokenPool,
+    sincos_table,
 )
-from bnbench.models.transformer_block import NormPlace, on_tokens, transformer_block
+from bnbench.models.transformer_block import NormPlace, on_tokens, sizes_out_of_range, transformer_block
 from bnbench.norms.common.checks import among, require
 from bnbench.norms.instance import InstanceNorm
 
@@ -84,13 +83,6 @@ def vit(
     return Network(layers, XAVIER)
 
 
-def sizes_out_of_range(**sizes: int) -> list[list[str]]:
-    """The problems of each size, by its name."""
-    most = {"depth": MOST_LAYERS, "dim": MOST_UNITS, "mlp_ratio": MOST_UNITS}
-    small = [at_least(f"model.{name}", value, 1) for name, value in sizes.items()]
-    return small + [at_most(f"model.{name}", sizes[name], bound) for name, bound in most.items()]
-
-
 def embedding(
     shape: tuple[int, int, int], patch: int, dim: int, positions: PositionCode, pool: TokenPool
 ) -> OrderedDict[str, nn.Module]:
@@ -99,7 +91,8 @@ def embedding(
     layers: OrderedDict[str, nn.Module] = OrderedDict(patches=Patches(patch))
     layers["embed"] = nn.Linear(channels * patch * patch, dim)
     learned = positions == "learned"
-    layers["positions"] = LearnedPositions(rows * columns, dim) if learned else FixedPositions(rows, columns, dim)
+    table = None if learned else sincos_table(rows, columns, dim)
+    layers["positions"] = LearnedPositions(rows * columns, dim) if table is None else FixedPositions(table)
     if pool == "class":
         layers["class_token"] = ClassToken(dim)
     return layers
@@ -107,9 +100,7 @@ def embedding(
 
 def require_divisors(shape: tuple[int, int, int], patch: int, dim: int, heads: int, positions: PositionCode) -> None:
     """Raise :class:`Impossible` with all that must divide something and does not."""
-    problems = patch_problems(shape, patch)
-    if dim % heads:
-        problems.append(f"model.heads={heads} must divide model.dim={dim}: choose one of {divisors(dim)}")
+    problems = [*patch_problems(shape, patch), *head_problems(dim, heads)]
     if positions == "sincos" and (dim % 4 or dim < 8):
         problems.append(
             f"model.positions=sincos needs a multiple of 4 from 8 on as model.dim, which is {dim}: "

@@ -28,7 +28,7 @@ from bnbench.plan.contract import (
     wrong_axes,
 )
 from bnbench.plan.examination import TOO_LARGE
-from bnbench.plan.vectors import needs_images
+from bnbench.plan.vectors import unfit_data
 from bnbench.spec import MOST_STEPS, RunSpec, arm, common_split
 from bnbench.text import plural
 from bnbench.training.forward import dtype_of
@@ -192,7 +192,7 @@ def _too_large(spec: RunSpec, largest: int) -> str:
 @preserved_global_state()
 def _refusal(spec: RunSpec, components: Components, data: Data, batch: int, small: int = SMALL) -> str | None:
     """Why the network refuses a training batch; one of at most ``small`` elements is computed."""
-    if reason := needs_images(spec, components):
+    if reason := unfit_data(spec, components):
         return reason
     x_NCHW = torch.empty(batch, *data.shape, device="meta", dtype=dtype_of(spec))
     if x_NCHW.numel() <= small:

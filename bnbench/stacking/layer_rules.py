@@ -9,7 +9,16 @@ from typing import Any
 from torch import nn
 
 from bnbench.models.resnet import SubsampleAndPad
-from bnbench.models.tokens import ClassToken, FirstToken, FixedPositions, LearnedPositions, MeanToken, Patches
+from bnbench.models.tokens import (
+    Characters,
+    ClassesFirst,
+    ClassToken,
+    FirstToken,
+    FixedPositions,
+    LearnedPositions,
+    MeanToken,
+    Patches,
+)
 from bnbench.norms.batch import BatchNorm
 from bnbench.norms.common.input_bias import ShiftedConv2d, ShiftedLinear
 from bnbench.norms.common.reparametrization import ReparametrizedConv2d, ReparametrizedLinear
@@ -100,6 +109,8 @@ RULES: dict[type[nn.Module], Rule] = {
             SpectralNormalization,
             WeightNormalization,
             SubsampleAndPad,
+            Characters,
+            ClassesFirst,
             Patches,
             MeanToken,
             FirstToken,

@@ -47,7 +47,9 @@ def rows(overrides, column, zips=(), excludes=()):
         (
             "model=glob(*)",
             "model",
-            sorted(["cnn", "convmixer", "mlp", "torchvision", "vit", *(f"resnet{n}" for n in (20, 32, 44, 56, 110))]),
+            sorted(
+                ["cnn", "convmixer", "gpt", "mlp", "torchvision", "vit", *(f"resnet{n}" for n in (20, 32, 44, 56, 110))]
+            ),
         ),
         ("norm=glob([b*,g*])", "norm", ["batch", "batch_instance", "ghost", "ghost_noise", "grn", "group"]),
         ("norm=glob([l*,r*,n*],exclude=[*o*,*_*])", "norm", ["layer", "repbn", "rms"]),

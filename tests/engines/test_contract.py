@@ -62,7 +62,9 @@ def marks(model: str, norm: str, batch_size: int) -> tuple[pytest.MarkDecorator,
     ],
 )
 def test_three_steps_or_a_refusal(model: str, norm: str, batch_size: int):
-    spec = make_spec(f"model={model}", f"norm={norm}", f"batch_size={batch_size}", "steps=3", "lr=0.001")
+    dataset = "text" if model == "gpt" else "digits"
+    parts = f"model={model}", f"norm={norm}", f"dataset={dataset}"
+    spec = make_spec(*parts, f"batch_size={batch_size}", "steps=3", "lr=0.001")
     data = small(load_data(spec))
     refused = obstacles({"run": spec}, components(), lambda spec: data)
     if refused:

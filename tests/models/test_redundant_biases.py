@@ -96,6 +96,7 @@ NETWORKS = [
     ("vit", {"dim": 16, "depth": 1, "patch": 4}),
     ("vit", {"dim": 16, "depth": 1, "patch": 4, "placement": "peri", "qk_norm": True, "pool": "class"}),
     ("convmixer", {"dim": 16, "depth": 1, "patch": 4}),
+    ("gpt", {"dim": 16, "depth": 1}),
     ("plain", {}),
     ("prenorm", {}),
     ("torchvision", {"name": "vgg11_bn"}),
@@ -151,20 +152,20 @@ def reached(network: nn.Module, bias: nn.Parameter, x: Tensor, before: Tensor) -
 @pytest.mark.parametrize(("arm", "network"), [*CHEAP, *LARGE])
 def test_a_bias_is_trained_if_and_only_if_it_changes_what_comes_out(arm, network):
     (norm, norm_options), (model, options) = arm, network
-    kind = {**NORMS, **CUSTOM}[norm]
+    kind, shape = {**NORMS, **CUSTOM}[norm], (5, 1, 8) if model == "gpt" else SHAPE
     try:
         made = build(
-            Choice.of(model, options), lambda channels: kind(channels, **norm_options), SHAPE, 5, 0, ALL_MODELS
+            Choice.of(model, options), lambda channels: kind(channels, **norm_options), shape, 5, 0, ALL_MODELS
         ).double()
-        made(torch.randn(4, *SHAPE).double())
+        made(torch.randn(4, *shape).double())
     except Impossible:
-        assert model in ("mlp", "vit", "convmixer") or norm == "fixup"
+        assert model in ("mlp", "vit", "convmixer", "gpt") or norm == "fixup"
         return
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in made.parameters():  # nothing that is zero at the start hides a bias
             parameter.add_(0.05 * torch.randn(parameter.shape, dtype=torch.float64, generator=rng))
-    x = torch.randn(4, *SHAPE, dtype=torch.float64, generator=rng)
+    x = torch.randn(4, *shape, dtype=torch.float64, generator=rng)
     before = outputs(made.train(), x)
     for path, bias in biases_of(made).items():
         assert bias.requires_grad == reached(made, bias, x, before), path
