@@ -35,6 +35,10 @@ In `model=convmixer` every norm is behind an activation, so that all convolution
 have no place there, nor has `instance`: the classifier sees means over positions, which it makes the same for every
 image, as `group` and `ws` do where a group is one channel.
 
+In `model=convnext` no activation is right behind a norm, and norms that hold their own have no place there. The last
+norm is behind the pooling, where a channel has one position, so that norms that need several are refused. The norm of
+the paper is `layer` with `norm.over=channels`.
+
 On [several devices](sweeps.md#several-devices) the batch of a norm is the part of it that its device has; `sync` alone
 takes the statistics of the whole batch. On one device it is `batch`.
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import fx, nn
 
 from bnbench.errors import Impossible
+from bnbench.models.layer_scale import LayerScale
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms.common.activation import activates, without_activation
 
@@ -24,7 +25,7 @@ class NormTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """True if a layer is one step of the trace."""
-        is_norm = isinstance(m, LastAxisNorm) or any(m is norm for norm in self._norms)
+        is_norm = isinstance(m, LastAxisNorm | LayerScale) or any(m is norm for norm in self._norms)
         return is_norm or super().is_leaf_module(m, module_qualified_name)
 
 

@@ -9,6 +9,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from bnbench.error_origin import is_bug
 from bnbench.models.activation_removal import NormTracer
+from bnbench.models.layer_scale import LayerScale
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms.common.bias import cancels
 from bnbench.norms.common.copying import copied
@@ -16,6 +17,9 @@ from bnbench.norms.common.reparametrization import weighted_layers
 
 PASSING = frozenset({"permute", "movedim", "transpose", "contiguous", "add", "iadd"})
 """Functions that may come between a layer and its norm, by name: a constant of each channel stays one."""
+
+PASSING_LAYERS = nn.Identity, nn.Flatten, nn.AdaptiveAvgPool2d, LayerScale
+"""Layers of which the same is true."""
 
 
 def freeze_cancelled_biases(network: nn.Module, norms: Sequence[nn.Module]) -> None:
@@ -56,7 +60,7 @@ def _is_cancelled(node: fx.Node, network: nn.Module) -> bool:
 def _cancels(node: fx.Node, network: nn.Module) -> bool:
     if node.op == "call_module":
         place = network.get_submodule(str(node.target))
-        if not isinstance(place, nn.Identity):
+        if not isinstance(place, PASSING_LAYERS):
             return cancels(place.norm if isinstance(place, LastAxisNorm) else place)
     elif getattr(node.target, "__name__", node.target) not in PASSING:
         return False

@@ -8,6 +8,7 @@ from torch import nn
 
 from bnbench.models.cnn import cnn
 from bnbench.models.convmixer import convmixer
+from bnbench.models.convnext import convnext
 from bnbench.models.gpt import gpt
 from bnbench.models.mlp import mlp
 from bnbench.models.resnet import resnet
@@ -24,6 +25,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet110": resnet(110),
     "vit": vit,
     "convmixer": convmixer,
+    "convnext": convnext,
     "gpt": gpt,
     "torchvision": torchvision_classifier,
 }

@@ -64,7 +64,7 @@ class Attention(nn.Module):
         self, norm: Callable[[int], nn.Module] | None, features: int, heads: int, bias: bool, causal: bool = False
     ) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         query_norm, key_norm = (None, None) if norm is None else (norm(features // heads), norm(features // heads))
         self.query = nn.Linear(features, features, bias=query_norm is None or wants_bias(query_norm))
         self.key = nn.Linear(features, features, bias=acts(key_norm) and wants_bias(key_norm))

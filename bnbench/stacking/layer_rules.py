@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from bnbench.models.layer_scale import LayerScale
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.models.tokens import (
     Characters,
@@ -103,6 +104,7 @@ RULES: dict[type[nn.Module], Rule] = {
     FixedPositions: FoldedPositions,
     LearnedPositions: FoldedPositions,
     ClassToken: FoldedClassToken,
+    LayerScale: growing(),
     NoNorm: unchanged,
     **dict.fromkeys(
         (

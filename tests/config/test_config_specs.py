@@ -47,9 +47,11 @@ def rows(overrides, column, zips=(), excludes=()):
         (
             "model=glob(*)",
             "model",
-            sorted(
-                ["cnn", "convmixer", "gpt", "mlp", "torchvision", "vit", *(f"resnet{n}" for n in (20, 32, 44, 56, 110))]
-            ),
+            [
+                *("cnn", "convmixer", "convnext", "gpt", "mlp"),
+                *(f"resnet{n}" for n in (110, 20, 32, 44, 56)),
+                *("torchvision", "vit"),
+            ],
         ),
         ("norm=glob([b*,g*])", "norm", ["batch", "batch_instance", "ghost", "ghost_noise", "grn", "group"]),
         ("norm=glob([l*,r*,n*],exclude=[*o*,*_*])", "norm", ["layer", "repbn", "rms"]),

@@ -76,8 +76,8 @@ def test_parts_are_windows_that_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataMissing, match=r"dataset=text: expected the file .*poen\.txt.* Did you mean poem\.txt\?"):
-        text(write(tmp_path), path="poen.txt")
+    with pytest.raises(DataMissing, match=r"expected .*poem\.tx, with text in UTF-8\. Did you mean poem\.txt\?"):
+        text(write(tmp_path), path="poem.tx")
 
 
 @pytest.mark.parametrize(

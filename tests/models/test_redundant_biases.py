@@ -97,6 +97,7 @@ NETWORKS = [
     ("vit", {"dim": 16, "depth": 1, "patch": 4, "placement": "peri", "qk_norm": True, "pool": "class"}),
     ("convmixer", {"dim": 16, "depth": 1, "patch": 4}),
     ("gpt", {"dim": 16, "depth": 1}),
+    ("convnext", {"dim": 8, "depth": 1, "kernel": 3}),
     ("plain", {}),
     ("prenorm", {}),
     ("torchvision", {"name": "vgg11_bn"}),
@@ -159,7 +160,7 @@ def test_a_bias_is_trained_if_and_only_if_it_changes_what_comes_out(arm, network
         ).double()
         made(torch.randn(4, *shape).double())
     except Impossible:
-        assert model in ("mlp", "vit", "convmixer", "gpt") or norm == "fixup"
+        assert model in ("mlp", "vit", "convmixer", "gpt", "convnext") or norm == "fixup"
         return
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -15,6 +15,6 @@ def is_expected(norm: str, reason: str) -> bool:
     if norm in ("instance", "batch_instance", "switchable", "grn") and "model=gpt is to predict" in reason:
         return True
     kind = NORMS[norm]
-    needs_positions = "use a larger image" in reason and not kind.facts.vectors
+    needs_positions = ("use a larger image" in reason or "behind the pooling" in reason) and not kind.facts.vectors
     needs_examples = "use a batch of at least 3" in reason and kind.facts.smallest_batch > 2
     return needs_positions or needs_examples or ("holds its own activation" in reason and activates(kind))
