@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal, TypeGuard
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -40,7 +41,7 @@ class DotProductAttention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Map three tensors ``[N, L, D]`` to one."""
-        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
+        q, k, v = (torch.unflatten(part, -1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
         attended_NHLE = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return attended_NHLE.transpose(1, 2).flatten(2)
 
@@ -81,7 +82,10 @@ class Attention(nn.Module):
         return y
 
     def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:
-        return x if isinstance(norm, nn.Identity) else norm(x.unflatten(-1, (self.heads, -1))).flatten(-2)
+        if isinstance(norm, nn.Identity):
+            return x
+        y: Tensor = norm(torch.unflatten(x, -1, (self.heads, -1)))
+        return y.flatten(-2)
 
 
 class Residual(nn.Module):

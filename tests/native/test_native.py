@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.errors import Impossible
+from bnbench.models.tokens import MeanToken, Patches
+from bnbench.models.transformer_block import DotProductAttention
 from bnbench.native import c_compiler, compiler, layer_rules, library, prove_native, structures
 from bnbench.native.compilation import FLAGS, UNITS
 from bnbench.native.compiler import REALS
@@ -123,6 +125,18 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
         ["model=cnn", "dataset.pad=1", "dataset.flip=true"],
         ["evaluate.statistics=recomputed", "evaluate.recompute_batches=3"],
         ["lr_scaling=sqrt", "lr_reference_batch=16"],
+        ["batch_size=300", "model.depth=3", "steps=5"],
+        ["model=vit", "model.dim=16", "model.depth=2", "norm=layer", "batch_size=30", "steps=12"],
+        [
+            *("model=vit", "model.dim=8", "model.heads=1", "model.depth=1", "norm=rms", "model.placement=post"),
+            *("dataset=synthetic", "dataset.channels=3", "dataset.size=12", "model.patch=4", "steps=8"),
+        ],
+        [
+            *("model=vit", "model.dim=8", "model.depth=1", "norm=layer", "model.placement=peri", "steps=8"),
+            *("model.positions=learned", "optim=adamw", "lr=0.01"),
+        ],
+        ["model=vit", "model.dim=8", "model.depth=1", "norm=batch", "freeze_statistics=1", "batch_size=30", "steps=20"],
+        ["model=vit", "model.dim=8", "model.depth=1", "norm=group", "norm.groups=2", "batch_size=3", "steps=8"],
         ["model=resnet20", "model.width=4", "optim.momentum=0.9", "batch_size=16"],
         [
             "model=resnet20",
@@ -154,6 +168,59 @@ def test_every_setting(settings: list[str]):
     assert proof(specs[0], data) is None
     for ours, lane in zip(natively(specs, data), specs, strict=True):
         assert_equal(ours, alone(lane, data))
+
+
+class OneHead(nn.Sequential):
+    """Rows of an image that look at themselves and those before them."""
+
+    def __init__(self) -> None:
+        super().__init__(Patches(2), nn.Linear(4, 6))
+        self.query, self.key, self.value = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 6)
+        self.look, self.pool, self.head = DotProductAttention(2, causal=True), MeanToken(), nn.Linear(6, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self[1](self[0](x))
+        y: Tensor = self.head(self.pool(x + self.look(self.query(x), self.key(x), self.value(x))))
+        return y
+
+
+def test_tokens_that_see_those_before_them_only():
+    spec = make_spec("model=mlp", "norm=none", "steps=4")
+
+    def build(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return OneHead()
+
+    assert prove_native(spec, build, (1, 8, 8), 10, 3) is None
+
+
+def test_functions_of_floats_are_right_to_their_last_bits(tmp_path: Path):
+    """Those of doubles are the library's, so that no proof tells."""
+    source, target = tmp_path / "functions.c", tmp_path / "functions.so"
+    source.write_text(
+        '#include "functions.h"\n'
+        "void all(Size n, const float *x, float *e, float *f) "
+        "{ for (Size i = 0; i < n; i++) e[i] = exp_of(x[i]), f[i] = erf_of(x[i]); }\n"
+    )
+    compiler_ = c_compiler()
+    assert compiler_
+    folder = Path(compiler.__file__).parent / "src"
+    command = [compiler_, *FLAGS, "-DREAL=float", f"-I{folder}", "-shared", str(source), "-lm", "-o", str(target)]
+    subprocess.run(command, check=True)
+    x = torch.cat([torch.linspace(-86, 86, 100_001), torch.linspace(-5, 5, 100_001), torch.tensor([0.0, -0.0])])
+    found = torch.empty(2, len(x))
+    loaded = ctypes.CDLL(str(target))
+    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (x, found[0], found[1])]
+    loaded.all(ctypes.c_int64(len(x)), *pointers)
+    torch.testing.assert_close(found[0].double(), x.double().exp(), rtol=2e-7, atol=0)
+    torch.testing.assert_close(found[1].double(), x.double().erf(), rtol=5e-7, atol=0)
+    edges = torch.tensor([float("nan"), float("inf"), -float("inf"), 1e30, -1e30])
+    at_edges = torch.empty(2, len(edges))
+    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (edges, at_edges[0], at_edges[1])]
+    loaded.all(ctypes.c_int64(len(edges)), *pointers)
+    assert at_edges[0, 0].isnan() and at_edges[1, 0].isnan()
+    assert (at_edges[0, 1::2] > 1e38).all() and (at_edges[0, 2::2] < 1e-37).all()
+    assert at_edges[1, 1:].tolist() == pytest.approx([1, -1, 1, -1], rel=5e-7)
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "group"])
