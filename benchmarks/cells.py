@@ -16,6 +16,7 @@ from bnbench.config import compose_request
 from bnbench.data import Data
 from bnbench.errors import BnbenchError
 from bnbench.models import MODELS
+from bnbench.norms import LayerNorm
 
 BATCH_SIZES = (2, 8, 32, 128)
 LEARNING_RATES = (0.0003, 0.0006, 0.001, 0.002, 0.004, 0.008)
@@ -36,7 +37,7 @@ class Workload:
             end.
         seeds: runs per learning rate.
         augment: random crops and flips.
-        norm: batch, for peers that of torch; or own, a plugin's.
+        norm: batch, for peers that of torch; layer, which is bnbench's for all; or own, a plugin's.
     """
 
     model: str
@@ -59,6 +60,8 @@ WORKLOADS = {
     "mnist-mlp": Workload("mlp", "mnist", 1800, 10),
     "mnist-cnn": Workload("cnn", "mnist", 1800, 2),
     "cifar-resnet20": Workload("resnet20", "cifar", 800, 3, seeds=1, augment=True),
+    "digits-vit": Workload("vit", "digits", None, 2, norm="layer"),
+    "mnist-vit": Workload("vit", "mnist", 600, 1, seeds=1, norm="layer"),
     "digits-mlp-own": Workload("mlp", "digits", None, 30, norm="own"),
     "mnist-cnn-own": Workload("cnn", "mnist", 1800, 2, norm="own"),
 }
@@ -99,7 +102,7 @@ class Job:
 def network(model: str, norm: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The network that bnbench trains, with torch's own batch normalization, if that is it, and initial weights."""
     batch = nn.BatchNorm1d if model == "mlp" else nn.BatchNorm2d
-    return MODELS[model]({"batch": batch, **own_norm.NORMS}[norm], shape, classes)
+    return MODELS[model]({"batch": batch, "layer": LayerNorm, **own_norm.NORMS}[norm], shape, classes)
 
 
 def overrides(workload: Workload, batch_size: int, images: Path) -> list[str]:
