@@ -67,7 +67,9 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
             ended, interrupted = _train(plan, pending, there, site, shown)
     statuses = store.statuses(plan.folder)
     tell_of_missing(plan, statuses)
-    asked = {identity: statuses[identity] for identity in plan.specs}
+    begun = {run for _, checkpoint in store.list_checkpoints(plan.folder) if checkpoint for run in checkpoint.runs}
+    begun &= {identity for identity, status in statuses.items() if status == "planned"}  # ended before they wrote a row
+    asked = {identity: "interrupted" if identity in begun else statuses[identity] for identity in plan.specs}
     return Summary(plan.folder, asked, ended, interrupted, has_left(plan.folder))
 
 
