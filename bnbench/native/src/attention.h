@@ -16,23 +16,15 @@ INLINE Size pixel_of(const Layer *layer, Size token, Size index) {
     return (row * s->width + column) * s->channels + index / (side * side);
 }
 
-static void patches_to_tokens(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
-    const Size tokens = output_positions(layer), outputs = layer->shape.outputs;
+/* The numbers of tokens from the pixels of images, or back: each pixel is in one token. */
+static void cut(const StepContext *context, const Layer *layer, int back, const REAL *from, REAL *to) {
+    const Size tokens = output_positions(layer), outputs = layer->shape.outputs, size = tokens * outputs;
     for (Size token = 0; token < tokens; token++)
         for (Size index = 0; index < outputs; index++) {
-            const Size from = pixel_of(layer, token, index), at = token * outputs + index;
+            const Size pixel = pixel_of(layer, token, index), number = token * outputs + index;
+            const Size source = back ? number : pixel, target = back ? pixel : number;
             for (Size example = 0; example < context->batch; example++)
-                y[example * tokens * outputs + at] = x[example * input_size(layer) + from];
-        }
-}
-
-static void tokens_to_patches(const StepContext *context, const Layer *layer, const REAL *gradient, REAL *to) {
-    const Size tokens = output_positions(layer), outputs = layer->shape.outputs;
-    for (Size token = 0; token < tokens; token++)
-        for (Size index = 0; index < outputs; index++) {
-            const Size pixel = pixel_of(layer, token, index), at = token * outputs + index;
-            for (Size example = 0; example < context->batch; example++)
-                to[example * input_size(layer) + pixel] = gradient[example * tokens * outputs + at];
+                to[example * size + target] = from[example * size + source];
         }
 }
 

@@ -209,7 +209,7 @@ static void forward(const StepContext *context, const Layer *layer) {
         case ADD: add_forward(context, layer, x, y); break;
         case SUBSAMPLE: subsample_forward(context, layer, x, y); break;
         case CUSTOM: custom_forward(context, layer, x, y); break;
-        case PATCHES: patches_to_tokens(context, layer, x, y); break;
+        case PATCHES: cut(context, layer, 0, x, y); break;
         case POSITIONS: positions_forward(context, layer, x, y); break;
         case ATTENTION: attention_forward(context, layer, x, y); break;
     }
@@ -233,7 +233,7 @@ static void backward(const StepContext *context, const Layer *layer) {
                                               gradient, to); break;
         case SUBSAMPLE: subsample_backward(context, layer, gradient, to); break;
         case CUSTOM: custom_backward(context, layer, x, gradient, to); break;
-        case PATCHES: tokens_to_patches(context, layer, gradient, to); break;
+        case PATCHES: cut(context, layer, 1, gradient, to); break;
         case POSITIONS: positions_backward(context, layer, gradient, to); break;
         case ATTENTION: attention_backward(context, layer, x, gradient, to, slot(context, layer->to[1]),
                                            slot(context, layer->to[2])); break;
