@@ -76,7 +76,9 @@ def trace(forward: Callable[..., Tensor]) -> object:
 
 
 def shape(forward: Callable[..., Tensor]) -> object:
-    return keeps_shape(Graph(fold([network_of(forward)]), lambda tensor: ((), False)), "2", Output(0, (4, 1, 1), "vector"))
+    return keeps_shape(
+        Graph(fold([network_of(forward)]), lambda tensor: ((), False)), "2", Output(0, (4, 1, 1), "vector")
+    )
 
 
 def translate(forward: Callable[..., Tensor]) -> object:
