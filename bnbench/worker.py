@@ -9,7 +9,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +49,7 @@ from bnbench.training import (
     resolve_device,
 )
 from bnbench.training.distributed import Member, join
+from bnbench.training.records import row_of
 from bnbench.training.saving import NOTHING, Saving, Unfit
 from bnbench.training.weights import WeightSaver
 
@@ -119,7 +120,7 @@ def _work_together(task: Task, watch: Callable[[Record], None]) -> list[End]:
         return list(ends)
     (spec,) = task.specs
     with Segment(task.folder, _segment_name(task)) as segment:
-        book = Book(segment, facts, waits=False)
+        book = Book(segment, facts, {spec: run_id(spec)}, waits=False)
         book.fail(spec, ends.status, ends.error, ends.log)
         book.close()
     return list(book.ended.values())
@@ -187,12 +188,13 @@ def _begun(task: Task, attempt: Attempt, device: torch.device, segment: Segment)
     specs, name = attempt.specs, attempt.checkpoint
     earlier = read_earlier(task.checkpoint_place, name, specs, attempt.engine, device) if name else None
     facts = _facts(task, attempt, device) | dict(earlier.facts if earlier else {})
-    book = Book(segment, facts, waits=attempt.engine == "native", seconds=dict.fromkeys(specs, 0.0))
+    ids = {spec: run_id(spec) for spec in specs}
+    book = Book(segment, facts, ids, waits=attempt.engine == "native", seconds=dict.fromkeys(specs, 0.0))
     segment.start(specs, book.facts)
     for note in task.notes:
         _log_for_all(segment, specs, note)
     if earlier is not None:
-        book.go_on(earlier, specs)
+        book.go_on(earlier)
         _log_for_all(segment, specs, f"went on from step {earlier.snapshot.step}, to which they had come")
     return book
 
@@ -262,7 +264,7 @@ def _rows(
     if attempt.engine == "interleaved" and len(specs) > 1:
         built = [_anew(task, spec).build(spec, split).to(device) for spec, split in zip(specs, data, strict=True)]
         for records in train_interleaved(specs, built, on_device, take_interleaved, keep):
-            yield [(specs[index], asdict(record)) for index, record in records]
+            yield [(specs[index], row_of(record)) for index, record in records]
         return
     networks = [network.to(device) for network in _anew(task, specs[0]).build_lanes(specs, data[0])]
     tell = partial(_log_for_all, segment, specs)
@@ -274,7 +276,7 @@ def _rows(
             for _, record in records:
                 watch(record)
         yield [
-            (spec, asdict(record) | ({"seconds": round(seconds[spec], 4)} if isinstance(record, Outcome) else {}))
+            (spec, row_of(record) | ({"seconds": round(seconds[spec], 4)} if isinstance(record, Outcome) else {}))
             for lane, record in records
             for spec in [specs[lane]]
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import nn
 
@@ -108,6 +108,11 @@ class Outcome:
 
 
 Record = Evaluation | Reading | Outcome
+
+
+def row_of(record: Record) -> dict[str, Any]:
+    """The fields of a record by name; there are many records, and ``dataclasses.asdict`` copies each value deeply."""
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
