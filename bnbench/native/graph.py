@@ -18,7 +18,7 @@ from bnbench.stacking import Folded, unfold
 
 Image = tuple[int, int, int]
 """C, H, W."""
-Form = Literal["image", "vector", "tokens"]
+Form = Literal["image", "vector", "tokens", "logits"]
 State = Callable[[Tensor], tuple[Sequence[Tensor], bool]]
 """An optimizer's state of a parameter, two tensors at most, and True if weight decay applies to it."""
 
@@ -38,7 +38,7 @@ class Output:
     Attributes:
         index: of the layer; ``NONE`` for the images themselves.
         image: its shape for one example; a vector is an image of one position, and tokens are the positions of one.
-        form: what it is in torch.
+        form: what it is in torch; logits are tokens there with the classes first, which only the loss takes.
     """
 
     index: int
@@ -47,9 +47,10 @@ class Output:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of an example in torch: [C], of tokens [L, C], or [C, H, W]."""
+        """The shape of an example in torch: [C], of tokens [L, C], of logits [C, L], or [C, H, W]."""
         channels, height, width = self.image
-        shapes = {"image": self.image, "vector": (channels,), "tokens": (height * width, channels)}
+        count = height * width
+        shapes = {"image": self.image, "vector": (channels,), "tokens": (count, channels), "logits": (channels, count)}
         return shapes[self.form]
 
 
@@ -72,12 +73,18 @@ class CustomLayer:
 
 @dataclass
 class Graph:
-    """Layers, each after those whose outputs it takes; ``custom_layers`` are those that are to be translated."""
+    """Layers, each after those whose outputs it takes.
+
+    Attributes:
+        custom_layers: those that are to be translated.
+        label_shape: of the labels of an example, [] or [L].
+    """
 
     network: Folded
     state: State
     layers: list[c.Layer] = field(default_factory=list)
     custom_layers: list[CustomLayer] = field(default_factory=list)
+    label_shape: tuple[int, ...] = ()
 
     @cached_property
     def single(self) -> nn.Module:

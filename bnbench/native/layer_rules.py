@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bnbench.error_origin import is_bug
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.models.resnet import SubsampleAndPad
-from bnbench.models.tokens import MeanToken, Patches
+from bnbench.models.tokens import Characters, ClassesFirst, MeanToken, Patches
 from bnbench.models.transformer_block import DotProductAttention
 from bnbench.native import structures as c
 from bnbench.native.graph import CustomLayer, Graph, NotNative, Output
@@ -158,6 +158,21 @@ def patches(graph: Graph, layer: Patches, x: Output) -> Output:
     return Output(output.index, output.image, "tokens")
 
 
+def characters(graph: Graph, layer: Characters, x: Output) -> Output:
+    """Images of one row as tokens: their channels are last already."""
+    channels, height, width = x.image
+    if height != 1 or x.form != "image":
+        raise NotNative("Characters of more than one row")
+    return Output(x.index, (channels, width, 1), "tokens")
+
+
+def classes_first(graph: Graph, layer: ClassesFirst, x: Output) -> Output:
+    """Logits of each token; the compiled loss takes them with the classes last."""
+    if x.form != "tokens":
+        raise NotNative("ClassesFirst of what are no tokens")
+    return Output(x.index, x.image, "logits")
+
+
 def positions(graph: Graph, layer: FoldedPositions, x: Output) -> Output:
     """A vector added to each token, which is learned or fixed."""
     table = graph.parameter(layer.table) if isinstance(layer.table, nn.Parameter) else graph.constant(layer.table)
@@ -254,6 +269,8 @@ RULES: dict[type[nn.Module], Callable[..., Output]] = {
     NoNorm: unchanged,
     SubsampleAndPad: subsample,
     Patches: patches,
+    Characters: characters,
+    ClassesFirst: classes_first,
     MeanToken: mean_token,
     DotProductAttention: attention,
     FoldedPositions: positions,

@@ -1,6 +1,6 @@
 """Proof before use: compiled steps must change a stack as torch's own steps do.
 
-N batch of a lane, K lanes, C channels, H, W of an image.
+N batch of a lane, K lanes, C channels, H, W of an image, L labels of an example.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class _Stack:
     image: tuple[int, int, int]
     classes: int
     batch: int
+    labels: tuple[int, ...]
 
 
 def prove_native(
@@ -51,6 +52,7 @@ def prove_native(
     classes: int,
     batch: int,
     translate: bool = True,
+    labels: tuple[int, ...] = (),
 ) -> str | None:
     """Make a few steps of a stack with random numbers in float64 both ways, and with frozen statistics if they will be.
 
@@ -61,6 +63,7 @@ def prove_native(
         classes: of the labels.
         batch: N.
         translate: whether layers that the compiled code does not know may be translated for it, which takes seconds.
+        labels: the shape of those of an example: [] or [L].
 
     Returns:
         None if losses, gradients, parameters and buffers agree to 1e-9 relative, else the first difference, or why
@@ -70,7 +73,7 @@ def prove_native(
         NotReady: code is not compiled yet, and may not be here.
     """
     try:
-        return next(differences(replace(spec, precision="fp64"), build, image, classes, batch, translate), None)
+        return next(differences(_Stack(_lanes(spec), build, image, classes, batch, labels), translate), None)
     except NotReady:
         raise
     except (CannotFold, NotNative) as error:
@@ -81,20 +84,17 @@ def prove_native(
         return described(error)
 
 
-def differences(
-    spec: RunSpec,
-    build: Callable[[int], nn.Module],
-    image: tuple[int, int, int],
-    classes: int,
-    batch: int,
-    translate: bool,
-) -> Iterator[str]:
-    """A sentence for every tensor that differs."""
+def _lanes(spec: RunSpec) -> list[RunSpec]:
+    """Runs in float64 that differ in weight decay, momentum and seed."""
+    spec = replace(spec, precision="fp64")
     optims = [replace(spec.optim, weight_decay=lane / 100) for lane in range(LANES)]
     optims = [replace(o, momentum=0.5 + lane / 10) if isinstance(o, Sgd) else o for lane, o in enumerate(optims)]
-    specs = [replace(spec, optim=optim, seed=lane) for lane, optim in enumerate(optims)]
-    stack = _Stack(specs, build, image, classes, batch)
-    for frozen in (False,) if spec.freeze_statistics is None else (False, True):
+    return [replace(spec, optim=optim, seed=lane) for lane, optim in enumerate(optims)]
+
+
+def differences(stack: _Stack, translate: bool) -> Iterator[str]:
+    """A sentence for every tensor that differs."""
+    for frozen in (False,) if stack.specs[0].freeze_statistics is None else (False, True):
         received, expected = _result(stack, frozen, True, translate), _result(stack, frozen, False)
         mode = "with frozen statistics: " if frozen else ""
         for kind in ("losses", "logits", "state of ", "parameter ", "buffer "):
@@ -113,7 +113,7 @@ def _result(stack: _Stack, frozen: bool, native: bool, translate: bool = False) 
         freeze_statistics(folded)
     optimizer = make_lane_optimizer(stack.specs, folded, decays(spec.optim, networks[0]))
     x_SMCHW = torch.randn(STEPS, LANES * stack.batch, *stack.image, dtype=torch.float64, generator=rng)
-    y_SKN = torch.randint(0, stack.classes, (STEPS, LANES, stack.batch), generator=rng)
+    y_SKN = torch.randint(0, stack.classes, (STEPS, LANES, stack.batch, *stack.labels), generator=rng)
     lr_SK1 = 0.01 + torch.rand(STEPS, LANES, 1, dtype=torch.float64, generator=rng) / 100
     steps = NativeSteps(spec, folded, optimizer, stack.image, stack.classes) if native else None
     if steps is not None and steps.translated and not translate:

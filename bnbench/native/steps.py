@@ -1,11 +1,13 @@
 """Steps of a stack in compiled code.
 
-N batch of a lane, K lanes, M = K * N, C channels, H, W, O classes, S steps.
+N batch of a lane, K lanes, M = K * N, C channels, H, W, O classes, S steps. Where positions have labels, labels and
+logits have them as their last axis.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 
 import torch
 from torch import Tensor
@@ -58,14 +60,22 @@ class NativeSteps:
         self.select(network)
 
     def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
-        """Make S steps with x [S, M, C, H, W], y [S, K, N], lr [S, K, 1]: losses [S, M] and logits [S, M, O]."""
-        steps, lanes, batch = y_SKN.shape
+        """Make S steps with x [S, M, C, H, W], y [S, K, N], lr [S, K, 1]: losses [S, M] and logits [S, M, O].
+
+        Raises:
+            NotNative: the network puts out no logits for labels of this shape.
+        """
+        steps, lanes, batch = y_SKN.shape[:3]
+        shape = self._graph.label_shape
+        if y_SKN.shape[3:] != shape:
+            raise NotNative(f"a network with labels of shape {[*shape]}, where the data's are {[*y_SKN.shape[3:]]}")
         self._require_values(batch)
         self.translate(batch)
         losses_SM = lr_SK1.new_empty(steps, lanes * batch)
-        logits_SMO = lr_SK1.new_empty(steps, lanes * batch, self._classes)
-        tensors = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous(), losses_SM, logits_SMO
-        job = Job(lanes, steps, batch, self._classes, len(self._layers), ctypes.addressof(self._layers))
+        logits_SMLO = lr_SK1.new_empty(steps, lanes * batch, math.prod(shape), self._classes)
+        tensors = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous(), losses_SM, logits_SMLO
+        job = Job(lanes, steps, batch, self._classes, math.prod(shape), len(self._layers))
+        job.layer = ctypes.addressof(self._layers)
         job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in tensors)
         self._set_rule(job)
         job.seconds = None if self.seconds is None else self.seconds.data_ptr()
@@ -79,7 +89,7 @@ class NativeSteps:
         self._library.train(ctypes.byref(job))
         if isinstance(self._optimizer, LaneAdam):
             self._optimizer.steps += steps
-        return losses_SM, logits_SMO
+        return losses_SM, logits_SMLO.transpose(2, 3) if shape else logits_SMLO[:, :, 0]
 
     def _set_rule(self, job: Job) -> None:
         """The optimizer's rule and its settings."""

@@ -75,7 +75,7 @@ class Job(Structure):
     """Steps to make."""
 
     _fields_ = [
-        *((name, c_int64) for name in ("lanes", "steps", "batch", "classes", "layers")),
+        *((name, c_int64) for name in ("lanes", "steps", "batch", "classes", "labels", "layers")),
         *((name, c_void_p) for name in ("layer", "x", "y", "lr", "momentum", "decay", "losses", "logits", "scratch")),
         ("seconds", c_void_p),
         *((name, c_double) for name in ("smoothing", "beta1", "beta2", "eps")),

@@ -39,8 +39,10 @@ def graph_of(network: Folded, image: Image, state: State) -> Graph:
         elif node.op == "output":
             (last,) = node.all_input_nodes
             logits = outputs[last]
-            if node.args != (last,) or (logits.index, *logits.image[1:]) != (len(graph.layers) - 1, 1, 1):
-                raise NotNative("a network that does not put out vectors last")
+            is_known = logits.form == "logits" or logits.image[1:] == (1, 1)
+            if node.args != (last,) or logits.index != len(graph.layers) - 1 or not is_known:
+                raise NotNative("a network that does not put out vectors, or logits of tokens, last")
+            graph.label_shape = logits.shape[1:]
         else:
             outputs[node] = _add_node(graph, node, outputs)
     first = [layer for layer in graph.layers if c.NONE in layer.inputs[: WAYS.get(layer.kind, 1)]]
@@ -80,6 +82,8 @@ def _add_node(graph: Graph, node: fx.Node, outputs: dict[fx.Node, Output]) -> Ou
     inputs = [outputs[other] for other in node.all_input_nodes]
     if not node.users:
         raise NotNative(f"{node}, which nobody takes")
+    if any(x.form == "logits" for x in inputs):
+        raise NotNative(f"{node}, which takes the logits of tokens")
     if node.op == "call_module":
         return _add_module(graph, node, inputs)
     if node.target in SUMS and node.args == (*node.all_input_nodes,) and not node.kwargs:

@@ -74,8 +74,6 @@ def why_not_native(case: Case, runs: int = 1) -> str | None:
         return f"it trains on the CPU, not on {case.device.type}"
     if spec.precision == "bf16" or spec.grad_clip is not None:
         return "it knows neither bf16 nor clipped gradients"
-    if case.data.label_shape:
-        return "it knows one label of an example, not one of each position"
     if library(torch.float64) is None:  # which may be otherwise another time, and is not kept
         return _why_no_library()
     batch = min(spec.batch_size, BATCH)
@@ -84,7 +82,9 @@ def why_not_native(case: Case, runs: int = 1) -> str | None:
     batches = sorted({spec.batch_size, last_batch(spec, case.data)} - {0})
 
     def proof() -> str | None:
-        return prove_native(spec, case.build, case.data.shape, case.data.classes, batch, translate)
+        return prove_native(
+            spec, case.build, case.data.shape, case.data.classes, batch, translate, case.data.label_shape
+        )
 
     def translation() -> str | None:
         try:
@@ -141,6 +141,7 @@ def _kept(case: Case, batch: int, also: Sequence[object] = ()) -> Path | None:
         spec.train,
         case.data.shape,
         case.data.classes,
+        case.data.label_shape,
         batch,
         *_versions(),
         *also,

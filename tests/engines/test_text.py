@@ -10,6 +10,7 @@ from bnbench.components import components
 from bnbench.data import Data, draw_epoch, order_of
 from bnbench.engines import train
 from bnbench.engines.interleaved import train_interleaved
+from bnbench.native import c_compiler, prove_native
 from bnbench.plan.case import Case
 from bnbench.plan.proofs import why_not_native
 from bnbench.probes.registry import take
@@ -146,10 +147,32 @@ def test_other_precisions_learn(precision: str):
     assert outcome.status == "completed" and outcome.val_loss < 2.3
 
 
-def test_compiled_code_says_why_it_does_not_train_text():
+@pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["norm=layer"],
+        ["norm=rms", "model.placement=post", "model.positions=sincos", "label_smoothing=0.1", "batch_size=3"],
+        pytest.param(["norm=batch", "model.placement=peri", "freeze_statistics=1"], marks=long),
+        ["norm=group", "norm.groups=4", "drop_last=false", "batch_size=24"],
+        ["norm=none", "dataset.context=1"],
+    ],
+    ids=" ".join,
+)
+def test_compiled_lanes_agree_with_their_reference_runs(settings: list[str]):
+    specs = lanes_of(of_text(*settings))
+    data = few(specs[0])
+    assert why_not_native(Case(specs[0], components(), data, torch.device("cpu"))) is None
+    for ours, lane in zip(stacked(specs, data, native=True), specs, strict=True):
+        assert_equal(ours, alone(lane, data))
+
+
+@pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
+def test_compiled_code_does_not_train_what_has_other_labels():
     spec = of_text("norm=layer")
-    case = Case(spec, components(), few(spec), torch.device("cpu"))
-    assert why_not_native(case) == "it knows one label of an example, not one of each position"
+    data = few(spec)
+    found = prove_native(spec, lambda seed: components().build(spec, data), data.shape, data.classes, 4)
+    assert found == "a network with labels of shape [8], where the data's are []"
 
 
 @pytest.mark.parametrize(

@@ -46,33 +46,74 @@ static void positions_backward(const StepContext *context, const Layer *layer, c
     update(context, &layer->weight, 0, count, sums);
 }
 
-/* Products of queries and keys as how much a token sees of each other one, zero where it sees none. */
-static void softmax(const Layer *layer, Size tokens, REAL scale, REAL *products) {
-    for (Size token = 0; token < tokens; token++) {
-        REAL *row = products + token * tokens, most = row[0], total = 0;
-        const Size seen = layer->causal ? token + 1 : tokens;
-        for (Size other = 1; other < seen; other++) most = row[other] > most ? row[other] : most;
-        for (Size other = 0; other < seen; other++) row[other] = exp_of(scale * (row[other] - most));
-        for (Size other = 0; other < seen; other++) total += row[other];
-        for (Size other = 0; other < seen; other++) row[other] /= total;
-        for (Size other = seen; other < tokens; other++) row[other] = 0;
+/* ---- attention ---- */
+
+enum { TOGETHER = 16 }; /* tokens that are taken at a time: of causal ones, nothing behind them is reckoned */
+
+/* How much a token sees of each other one, from the products of its query and their keys; of those to `end`, the ones
+from `seen` on are not seen. */
+static void softmax(int seen, int end, REAL scale, REAL *row) {
+    REAL most = row[0], total = 0;
+#pragma omp simd reduction(max : most)
+    for (int other = 0; other < end; other++) {
+        const REAL product = other < seen ? row[other] : row[0];
+        most = product > most ? product : most;
     }
+#pragma omp simd reduction(+ : total)
+    for (int other = 0; other < end; other++) {
+        const REAL power = exp_of(scale * ((other < seen ? row[other] : most) - most));
+        row[other] = other < seen ? power : 0;
+        total += row[other];
+    }
+    const REAL share = 1 / total;
+    for (int other = 0; other < end; other++) row[other] *= share;
+}
+
+/* The gradients of products from those of what a token sees of the others. */
+static void softmax_backward(int end, REAL scale, const REAL *restrict share, REAL *restrict row) {
+    REAL mean = 0;
+#pragma omp simd reduction(+ : mean)
+    for (int other = 0; other < end; other++) mean += share[other] * row[other];
+    for (int other = 0; other < end; other++) row[other] = scale * share[other] * (row[other] - mean);
 }
 
 INLINE REAL scale_of(const Layer *layer) { return (REAL)(1 / sqrt((double)(layer->shape.channels / layer->groups))); }
 
+/* The numbers of a head, [tokens, each] within rows of `width`, as [each, tokens]. */
+static void transpose_head(Size tokens, Size each, const REAL *head, Size width, REAL *to) {
+    for (Size k = 0; k < each; k++)
+        for (Size token = 0; token < tokens; token++) to[k * tokens + token] = head[token * width + k];
+}
+
 /* softmax(q k' / root(E)) v of each head, whose E channels follow each other. */
 static void attention_forward(const StepContext *context, const Layer *layer, const REAL *query, REAL *y) {
     const Size tokens = input_positions(layer), width = layer->shape.channels, heads = layer->groups;
+    const Size each = width / heads;
     const REAL *key = output_of(context, layer->inputs[1]), *value = output_of(context, layer->inputs[2]);
-    REAL *seen = scratch_at(context, layer->statistics);
-    for (Size example = 0; example < context->batch; example++)
-        for (Size head = 0; head < heads; head++, seen += tokens * tokens) {
-            const Size at = example * tokens * width + head * (width / heads);
-            dot_products(tokens, tokens, width / heads, query + at, width, key + at, width, seen, tokens);
-            softmax(layer, tokens, scale_of(layer), seen);
-            gemm(tokens, width / heads, tokens, seen, tokens, 1, value + at, width, y + at, width, 0);
+    REAL *seen = scratch_at(context, layer->statistics), *keys = scratch_at(context, context->job->workspace);
+    for (Size head = 0; head < context->batch * heads; head++, seen += tokens * tokens) {
+        const Size at = head / heads * tokens * width + head % heads * each;
+        transpose_head(tokens, each, key + at, width, keys);
+        for (Size first = 0; first < tokens; first += TOGETHER) {
+            const Size count = smaller(TOGETHER, tokens - first), end = layer->causal ? first + count : tokens;
+            const Size here = at + first * width;
+            REAL *rows = seen + first * tokens;
+            gemm(count, end, each, query + here, width, 1, keys, tokens, rows, tokens, 0);
+            for (Size token = 0; token < count; token++)
+                softmax((int)(layer->causal ? first + token + 1 : tokens), (int)end, scale_of(layer), rows + token * tokens);
+            gemm(count, each, end, rows, tokens, 1, value + at, width, y + here, width, 0);
         }
+    }
+}
+
+/* The gradients of keys or values from those of what is seen of them, of products or shares [tokens, tokens]. */
+static void gather_seen(const Layer *layer, const REAL *rows, const REAL *from, REAL *to) {
+    const Size tokens = input_positions(layer), width = layer->shape.channels;
+    for (Size first = 0; to && first < tokens; first += TOGETHER) {
+        const Size begin = layer->causal ? first : 0;
+        gemm(smaller(TOGETHER, tokens - first), width / layer->groups, tokens - begin, rows + begin * tokens + first, 1,
+             tokens, from + begin * width, width, to + first * width, width, 0);
+    }
 }
 
 /* The gradients of queries, keys and values, each unless its place is null. */
@@ -82,22 +123,21 @@ static void attention_backward(const StepContext *context, const Layer *layer, c
     const Size each = width / heads;
     const REAL *key = output_of(context, layer->inputs[1]), *value = output_of(context, layer->inputs[2]);
     const REAL *seen = scratch_at(context, layer->statistics);
-    REAL *slopes = scratch_at(context, context->job->workspace);
-    for (Size example = 0; example < context->batch; example++)
-        for (Size head = 0; head < heads; head++, seen += tokens * tokens) {
-            const Size at = example * tokens * width + head * each;
-            if (to_value) gemm(tokens, each, tokens, seen, 1, tokens, gradient + at, width, to_value + at, width, 0);
-            dot_products(tokens, tokens, each, gradient + at, width, value + at, width, slopes, tokens);
-            for (Size token = 0; token < tokens; token++) {
-                REAL *row = slopes + token * tokens, mean = 0;
-                const REAL *share = seen + token * tokens;
-                for (Size other = 0; other < tokens; other++) mean += share[other] * row[other];
-                for (Size other = 0; other < tokens; other++)
-                    row[other] = scale_of(layer) * share[other] * (row[other] - mean);
-            }
-            if (to_query) gemm(tokens, each, tokens, slopes, tokens, 1, key + at, width, to_query + at, width, 0);
-            if (to_key) gemm(tokens, each, tokens, slopes, 1, tokens, query + at, width, to_key + at, width, 0);
+    REAL *values = scratch_at(context, context->job->workspace), *slopes = values + tokens * each;
+    for (Size head = 0; head < context->batch * heads; head++, seen += tokens * tokens) {
+        const Size at = head / heads * tokens * width + head % heads * each;
+        transpose_head(tokens, each, value + at, width, values);
+        for (Size first = 0; first < tokens; first += TOGETHER) {
+            const Size count = smaller(TOGETHER, tokens - first), end = layer->causal ? first + count : tokens;
+            const Size here = at + first * width, row = first * tokens;
+            gemm(count, end, each, gradient + here, width, 1, values, tokens, slopes + row, tokens, 0);
+            for (Size token = row; token < row + count * tokens; token += tokens)
+                softmax_backward((int)end, scale_of(layer), seen + token, slopes + token);
+            if (to_query) gemm(count, each, end, slopes + row, tokens, 1, key + at, width, to_query + here, width, 0);
         }
+        gather_seen(layer, seen, gradient + at, to_value ? to_value + at : 0);
+        gather_seen(layer, slopes, query + at, to_key ? to_key + at : 0);
+    }
 }
 
 #endif

@@ -46,13 +46,13 @@ typedef struct {
 } Layer;
 
 typedef struct {
-    Size lanes, steps, batch, classes, layers;
-    Layer *layer;                        /* the last one puts out the logits */
+    Size lanes, steps, batch, classes, labels, layers; /* labels: of an example, one per position of the logits */
+    Layer *layer;                        /* the last one puts out the logits, with the classes last */
     const REAL *x;                       /* [steps, lanes, batch, channels, height, width] */
-    const int64_t *y;                    /* [steps, lanes, batch] */
+    const int64_t *y;                    /* [steps, lanes, batch, labels] */
     const REAL *lr;                      /* [steps, lanes] */
     const REAL *momentum, *decay;        /* [lanes]; momentum: of SGD */
-    REAL *losses, *logits;               /* [steps, lanes, batch], and classes */
+    REAL *losses, *logits;               /* [steps, lanes, batch], and labels and classes */
     REAL *scratch;
     double *seconds;                     /* [layers, 2]: what forward and backward take is added; null: not measured */
     double smoothing, beta1, beta2, eps; /* beta1 and the following: of Adam */

@@ -102,7 +102,8 @@ static void count_convolution(const Shape *s, Size batch, Sizes *most) {
 
 static void count_layer(const Layer *layer, Size batch, Sizes *most) {
     most->workspace = larger(most->workspace, layer->workspace);
-    if (layer->kind == ATTENTION) most->workspace = larger(most->workspace, products_of(layer));
+    if (layer->kind == ATTENTION) /* products, and a head's keys or values */
+        most->workspace = larger(most->workspace, products_of(layer) + input_size(layer) / layer->groups);
     most->tensors = larger(most->tensors, tensors_size(layer, 0, layer->parameter_count));
     most->values = larger(most->values, batch * larger(input_size(layer), output_size(layer)));
     most->weights = larger(most->weights, layer->weight.size);

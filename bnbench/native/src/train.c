@@ -7,23 +7,25 @@
 #include "layout.h"
 #include "memory_plan.h"
 
-/* The losses [batch] of logits [batch, classes], and the gradient of their mean. */
+/* The losses [batch] of logits [batch, labels, classes], each the mean over its labels, and the gradient of their mean.
+*/
 static void cross_entropy(const StepContext *context, const REAL *logits, const int64_t *y, REAL *losses,
                           REAL *gradient) {
-    const Size classes = context->job->classes;
+    const Size classes = context->job->classes, labels = context->job->labels, count = context->batch * labels;
     const REAL even = (REAL)(context->job->smoothing / classes), on_label = (REAL)(1 - context->job->smoothing);
-    for (Size example = 0; example < context->batch; example++) {
-        const REAL *z = logits + example * classes;
-        REAL *slope = gradient + example * classes, most = z[0], total = 0, loss = 0;
+    memset(losses, 0, context->batch * sizeof(REAL));
+    for (Size row = 0; row < count; row++) {
+        const REAL *z = logits + row * classes;
+        REAL *slope = gradient + row * classes, most = z[0], total = 0, loss = 0;
         for (Size k = 1; k < classes; k++) most = z[k] > most ? z[k] : most;
         for (Size k = 0; k < classes; k++) total += slope[k] = exp(z[k] - most);
         const REAL normalizer = log(total) + most;
         for (Size k = 0; k < classes; k++) {
-            const REAL wanted = even + (k == y[example] ? on_label : 0);
+            const REAL wanted = even + (k == y[row] ? on_label : 0);
             if (wanted != 0) loss += wanted * (normalizer - z[k]);
-            slope[k] = (slope[k] / total - wanted) / context->batch;
+            slope[k] = (slope[k] / total - wanted) / count;
         }
-        losses[example] = loss;
+        losses[row / labels] += loss / labels;
     }
 }
 
@@ -45,7 +47,7 @@ static void make_step(const StepContext *context, const int64_t *y, REAL *losses
         forward(context, &job->layer[index]);
         mark(job, index, 0, start);
     }
-    memcpy(logits, scratch_at(context, last->output), context->batch * job->classes * sizeof(REAL));
+    memcpy(logits, scratch_at(context, last->output), context->batch * job->labels * job->classes * sizeof(REAL));
     cross_entropy(context, logits, y, losses, slot(context, last->gradient));
     for (Size index = job->layers - 1; index >= 0; index--) {
         const double start = mark(job, index, 1, 0);
@@ -68,7 +70,8 @@ void train(const Job *job) {
                 transpose_images(job->batch, job->channels, job->positions, images, job->scratch + job->input);
                 context.images = job->scratch + job->input;
             }
-            make_step(&context, job->y + first, job->losses + first, job->logits + first * job->classes);
+            make_step(&context, job->y + first * job->labels, job->losses + first,
+                      job->logits + first * job->labels * job->classes);
         }
     }
 }
