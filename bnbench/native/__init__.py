@@ -6,6 +6,7 @@ A lane makes all steps of a block before the next lane does, so that its weights
 from bnbench.native.compiler import c_compiler, can_compile, library, may_compile, only_loaded
 from bnbench.native.graph import NotNative, NotReady
 from bnbench.native.guard import Mismatch
+from bnbench.native.predictions import predictions_of
 from bnbench.native.proof import prove_native
 from bnbench.native.steps import NativeSteps
 from bnbench.native.translation import translate_ahead
@@ -20,6 +21,7 @@ __all__ = [
     "library",
     "may_compile",
     "only_loaded",
+    "predictions_of",
     "prove_native",
     "translate_ahead",
 ]

@@ -184,6 +184,7 @@ def _processor() -> str:
 
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.plan.argtypes, loaded.plan.restype = [ctypes.c_void_p], ctypes.c_int64
-    loaded.train.argtypes, loaded.train.restype = [ctypes.c_void_p], None
+    for function in (loaded.train, loaded.predict):
+        function.argtypes, function.restype = [ctypes.c_void_p], None
     require_same_layout(loaded)
     return loaded

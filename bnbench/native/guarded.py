@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bnbench.native.guard import SHARE, Guard
+from bnbench.native.predictions import NativePredictions
 from bnbench.native.steps import NativeSteps
 from bnbench.spec import RunSpec
 from bnbench.stacking import Folded
@@ -71,6 +72,11 @@ class GuardedSteps:
     def is_settled(self) -> bool:
         """True if the last comparison has found no difference."""
         return self._guard.is_settled
+
+    @property
+    def predictions(self) -> NativePredictions | None:
+        """What puts out the network's logits at evaluation; None where torch does."""
+        return self._steps.predictions
 
     def _is_frozen(self) -> bool:
         return any(tracks_statistics(layer) and not layer.training for layer in self._network.modules())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -19,18 +20,22 @@ from bnbench.spec import RunSpec, Sgd
 from bnbench.stacking import CannotFold, Folded, fold, unequal
 from bnbench.stacking.optimizers import LaneOptimizer, make_lane_optimizer
 from bnbench.stacking.step import LaneStep
+from bnbench.training.evaluation import predicted
+from bnbench.training.modes import not_training
 from bnbench.training.module_state import changed, python_state
 from bnbench.training.optimizer import decays
 from bnbench.training.randomness import randomize
 from bnbench.training.statistics import freeze_statistics
 
 LANES = 3
+SPLITS = 2
 STEPS = 2
 EPS = 0.1
 """Least eps of the norms: with a smaller one, two close values of a batch of two amplify rounding a hundredfold."""
 
 Result = dict[str, Tensor]
-"""Losses, logits, the optimizer's state, which tells the gradients, parameters and buffers after some steps."""
+"""Losses and logits of some steps, and after them the optimizer's state, which tells the gradients, parameters, buffers
+and the logits at evaluation."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def differences(stack: _Stack, translate: bool) -> Iterator[str]:
     for frozen in (False,) if stack.specs[0].freeze_statistics is None else (False, True):
         received, expected = _result(stack, frozen, True, translate), _result(stack, frozen, False)
         mode = "with frozen statistics: " if frozen else ""
-        for kind in ("losses", "logits", "state of ", "parameter ", "buffer "):
+        for kind in ("losses", "logits", "state of ", "parameter ", "buffer ", "evaluation"):
             pairs = (
                 {name: item for name, item in state.items() if name.startswith(kind)} for state in (expected, received)
             )
@@ -123,7 +128,12 @@ def _result(stack: _Stack, frozen: bool, native: bool, translate: bool = False) 
     losses_SM, logits_SMO = run(x_SMCHW, y_SKN, lr_SK1)
     if place := changed(before, python_state(folded.network)):
         raise NotNative(f"{place}, which a step changes or which cannot be compared")
-    return {"losses": losses_SM, "logits": logits_SMO, **_tensors(folded, optimizer)}
+    with torch.no_grad(), not_training(folded):
+        predictions = steps.predictions if steps is not None else None
+        x_DNCHW, split_K = torch.unflatten(x_SMCHW[0], 0, (LANES, -1))[:SPLITS], torch.arange(LANES) % SPLITS
+        evaluation = (predictions or partial(predicted, spec, folded))(x_DNCHW, split_K)
+    result = {"losses": losses_SM, "logits": logits_SMO, "evaluation": evaluation}
+    return {**result, **_tensors(folded, optimizer)}
 
 
 def _networks(stack: _Stack, rng: torch.Generator) -> list[nn.Module]:

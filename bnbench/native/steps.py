@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from bnbench.native.codegen.compiled_layer import Code, code_of
 from bnbench.native.compiler import library
 from bnbench.native.graph import NotNative
+from bnbench.native.predictions import NativePredictions, predictions_of
 from bnbench.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
 from bnbench.native.tracer import graph_of
 from bnbench.norms.common.checks import require_values
@@ -52,9 +54,8 @@ class NativeSteps:
             raise NotNative("bf16 or clipped gradients")
         if loaded is None:
             raise NotNative("a machine without compiled code")
-        self._dtype = dtype_of(spec)
+        self._spec, self._dtype = spec, dtype_of(spec)
         self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
-        self._smoothing = spec.label_smoothing
         self.seconds: Tensor | None = None
         self._scratch = torch.empty(0)
         self.select(network)
@@ -79,7 +80,7 @@ class NativeSteps:
         job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in tensors)
         self._set_rule(job)
         job.seconds = None if self.seconds is None else self.seconds.data_ptr()
-        job.smoothing = self._smoothing
+        job.smoothing = self._spec.label_smoothing
         first = self._layers[0].shape
         job.channels, job.positions = first.channels, first.height * first.width
         size = self._library.plan(ctypes.byref(job))
@@ -106,6 +107,8 @@ class NativeSteps:
 
         How long a block can be does not matter.
         """
+        self._network = network
+        self.__dict__.pop("predictions", None)
         self._graph = graph_of(network, self._image, self._optimizer.state_of)
         self._layers = (Layer * len(self._graph.layers))(*self._graph.layers)
         self._codes: dict[tuple[int, int], Code] = {}
@@ -123,6 +126,11 @@ class NativeSteps:
                 self._codes[key] = code_of(custom.layer, x)
             layer, code = self._layers[custom.index], self._codes[key]
             layer.forward, layer.backward, layer.workspace = code.forward, code.backward, code.workspace
+
+    @cached_property
+    def predictions(self) -> NativePredictions | None:
+        """What puts out the network's logits at evaluation; None where torch does."""
+        return predictions_of(self._spec, self._network, self._image, self._classes)
 
     @property
     def translated(self) -> list[str]:

@@ -76,8 +76,8 @@ class Job(Structure):
 
     _fields_ = [
         *((name, c_int64) for name in ("lanes", "steps", "batch", "classes", "labels", "layers")),
-        *((name, c_void_p) for name in ("layer", "x", "y", "lr", "momentum", "decay", "losses", "logits", "scratch")),
-        ("seconds", c_void_p),
+        *((name, c_void_p) for name in ("layer", "x", "y", "lr", "momentum", "decay", "losses", "logits", "split")),
+        *((name, c_void_p) for name in ("scratch", "seconds")),
         *((name, c_double) for name in ("smoothing", "beta1", "beta2", "eps")),
         ("rule", c_int32),
         ("nesterov", c_int32),

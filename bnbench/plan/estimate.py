@@ -15,6 +15,7 @@ from bnbench.data import Data, order_of, to_device
 from bnbench.error_origin import is_bug
 from bnbench.errors import BnbenchError
 from bnbench.global_state import preserved_global_state
+from bnbench.native import predictions_of
 from bnbench.notices import step
 from bnbench.plan.case import Case
 from bnbench.plan.execution import ALONE, Division, Execution
@@ -24,7 +25,7 @@ from bnbench.spec import RunSpec, arm, by_stack_key, kind_key
 from bnbench.stacking import fold
 from bnbench.stacking.stack import MIN_LANES
 from bnbench.training import now, prepare_process
-from bnbench.training.evaluation import evaluate_lanes
+from bnbench.training.evaluation import Predictions, evaluate_lanes
 from bnbench.training.timeline import timeline_of
 
 FEWEST, MEASURED = 3, 10
@@ -259,8 +260,9 @@ def _pace(case: Case, execution: Execution, runs: int, likely: float) -> _Pace:
     built = now(device) - start
     steps = _steps(likely * lanes, device)
     first, whole = measure_steps(members, networks, small, engine, steps) or (0.0, 0.0)
-    network = networks[0] if engine == "reference" else fold(networks)
-    between, alone = (_evaluation(members, network, part) for part in (small, sampled))
+    folded = None if engine == "reference" else fold(networks)
+    fast = predictions_of(spec, folded, data.shape, data.classes) if folded and engine == "native" else None
+    between, alone = (_evaluation(members, folded or networks[0], part, fast) for part in (small, sampled))
     warm, begin = max(first - whole, 0.0), 0.0
     interval = case.timeline.interval
     if whole - between < BRIEF and interval > steps:
@@ -282,12 +284,12 @@ def _steps(likely: float, device: torch.device) -> int:
     return MEASURED if device.type != "cpu" else max(FEWEST, min(MEASURED, math.ceil(2 * ENOUGH / (likely or 1.0))))
 
 
-def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data) -> float:
+def _evaluation(specs: list[RunSpec], network: torch.nn.Module, data: Data, predictions: Predictions | None) -> float:
     """Seconds of an evaluation on the validation examples; the first one warms up."""
     marks = []
     for _ in range(2):
         marks.append(now(data.device))
-        evaluate_lanes(specs, network, [data] * len(specs), [data.validation] * len(specs))
+        evaluate_lanes(specs, network, [data] * len(specs), [data.validation] * len(specs), predictions)
     return now(data.device) - marks[1]
 
 

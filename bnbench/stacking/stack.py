@@ -18,7 +18,7 @@ from bnbench.stacking.batches import LaneBatches
 from bnbench.stacking.metrics import LaneMetrics
 from bnbench.stacking.network import Folded, lane_by_lane_layers, select, streams_of, unfold
 from bnbench.stacking.optimizers import LaneOptimizer
-from bnbench.training.evaluation import evaluate_lanes
+from bnbench.training.evaluation import Predictions, evaluate_lanes
 from bnbench.training.forward import memory_format
 from bnbench.training.randomness import GlobalStream, undrawn
 from bnbench.training.records import Keep, Probe, Reading
@@ -49,6 +49,11 @@ class Steps(Protocol):
     @property
     def is_settled(self) -> bool:
         """True if nothing is known against the steps so far."""
+        ...
+
+    @property
+    def predictions(self) -> Predictions | None:
+        """What puts out the network's logits at evaluation; None where the network itself does."""
         ...
 
 
@@ -118,12 +123,14 @@ class Stack:
 
     def evaluate(self, part: Callable[[Data], Examples]) -> list[tuple[float, float]]:
         """Loss and accuracy by column on a part of its data; a single lane is evaluated as if it had companions."""
-        is_single = len(self.lanes) < MIN_LANES
+        predictions = self._steps.predictions
+        is_single = predictions is None and len(self.lanes) < MIN_LANES
         lanes = self.lanes * MIN_LANES if is_single else self.lanes
         specs, data = [self._specs[lane] for lane in lanes], [self._data[lane] for lane in lanes]
         with undrawn():
             network = select(self._network, [0] * MIN_LANES) if is_single else self._network
-            return evaluate_lanes(specs, network, data, [part(split) for split in data])[: len(self.lanes)]
+            parts = [part(split) for split in data]
+            return evaluate_lanes(specs, network, data, parts, predictions)[: len(self.lanes)]
 
     def measure(self, probe: Probe, step: int) -> list[tuple[int, Reading]]:
         """A probe's readings of each living lane, as a network of its own with its weights as one alone has them."""

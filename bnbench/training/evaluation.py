@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +19,13 @@ from bnbench.training.modes import evaluation_mode
 from bnbench.training.randomness import generator
 
 EVALUATION_BATCH = 1024
+PREDICTED_BYTES = 2**25
+"""Of the images of all splits that are shown at a time, at most, to what is not the network itself."""
 LANE_BATCH, LANE_BATCH_OF_GPU = 32, 512
 """Examples that each lane of a stack is given at a time: see :func:`lane_batch`."""
+
+Predictions = Callable[[Tensor, Tensor], Tensor]
+"""From normalized images of each split [D, N, C, H, W] and the split of each lane [K] to logits [K, N, classes, *]."""
 
 
 @torch.no_grad()
@@ -35,26 +43,34 @@ def evaluate(spec: RunSpec, network: nn.Module, data: Data, examples: Examples) 
 
 @torch.no_grad()
 def evaluate_lanes(
-    specs: Sequence[RunSpec], network: nn.Module, data: Sequence[Data], examples: Sequence[Examples]
+    specs: Sequence[RunSpec],
+    network: nn.Module,
+    data: Sequence[Data],
+    examples: Sequence[Examples],
+    predictions: Predictions | None = None,
 ) -> list[tuple[float, float]]:
     """:func:`evaluate` for each lane of a stack; ``network`` maps [K*N, C, H, W] to logits [K*N, classes, *].
 
     Args:
         data: of each lane; the same object for lanes of one split.
         examples: of each lane's data, equally many.
+        predictions: put out the logits in the network's place; no example may depend on the others.
     """
     spec, lanes, device = specs[0], len(specs), data[0].device
-    full = spec.evaluate.statistics == "batch" or mixes_examples(network, data[0].shape)
-    alone = EVALUATION_BATCH if lanes == 1 else lane_batch(spec, device)
+    full = predictions is None and (spec.evaluate.statistics == "batch" or mixes_examples(network, data[0].shape))
     part, total = examples_of_lanes(data, examples), len(examples[0])
+    if predictions is not None:
+        size = _most_at_a_time(part, dtype_of(spec))
+    else:
+        size = spec.batch_size if full else EVALUATION_BATCH if lanes == 1 else lane_batch(spec, device)
     order_DN = _order(specs, part, total, full).to(device) + part.start_D[:, None]
     loss_K = torch.zeros(lanes, dtype=torch.float64, device=device)
     right_K = torch.zeros(lanes, dtype=torch.int64, device=device)
-    with evaluation_mode(specs, network, data):
-        for index_DN, count in _batches(order_DN, spec.batch_size if full else alone, full):
+    predict = predictions or partial(predicted, spec, network)
+    with evaluation_mode(specs, network, data) if predictions is None else nullcontext():
+        for index_DN, count in _batches(order_DN, size, full):
             x_DNCHW = torch.unflatten(part.joined.images(index_DN.flatten()), 0, index_DN.shape)
-            x_NCHW = part.normalize_splits(x_DNCHW, dtype_of(spec))[part.split_K].flatten(0, 1)
-            logits_KNO = torch.unflatten(forward(spec, network, x_NCHW), 0, (lanes, -1))[:, :count]
+            logits_KNO = predict(part.normalize_splits(x_DNCHW, dtype_of(spec)), part.split_K)[:, :count]
             logits_MO, target_M = logits_KNO.flatten(0, 1), part.joined.y[index_DN[part.split_K, :count]].flatten(0, 1)
             loss_K += losses(logits_MO, target_M).view(lanes, count).sum(1)
             right_M = is_right(logits_MO, target_M) & logits_MO.isfinite().all(1)
@@ -69,6 +85,17 @@ def lane_batch(spec: RunSpec, device: torch.device) -> int:
     Rounding depends on it. A GPU gets more, as far as they need no more memory than a batch in training.
     """
     return LANE_BATCH if device.type == "cpu" else max(LANE_BATCH, min(LANE_BATCH_OF_GPU, 16 * spec.batch_size))
+
+
+def predicted(spec: RunSpec, network: nn.Module, x_DNCHW: Tensor, split_K: Tensor) -> Tensor:
+    """The :data:`Predictions` of a stack's network itself, in its mode."""
+    return torch.unflatten(forward(spec, network, x_DNCHW[split_K].flatten(0, 1)), 0, (len(split_K), -1))
+
+
+def _most_at_a_time(part: LaneExamples, dtype: torch.dtype) -> int:
+    """Examples of each split that are shown at a time to what is not the network itself."""
+    image, splits = math.prod(part.joined.source.shape[1:]) * dtype.itemsize, len(part.mean_DC)
+    return max(LANE_BATCH, min(EVALUATION_BATCH, PREDICTED_BYTES // (image * splits)))
 
 
 def _order(specs: Sequence[RunSpec], part: LaneExamples, total: int, full: bool) -> Tensor:

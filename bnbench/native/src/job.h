@@ -48,11 +48,13 @@ typedef struct {
 typedef struct {
     Size lanes, steps, batch, classes, labels, layers; /* labels: of an example, one per position of the logits */
     Layer *layer;                        /* the last one puts out the logits, with the classes last */
-    const REAL *x;                       /* [steps, lanes, batch, channels, height, width] */
+    const REAL *x;                       /* [steps, lanes, batch, channels, height, width]; of predict
+        [splits, steps, batch, ...] */
     const int64_t *y;                    /* [steps, lanes, batch, labels] */
     const REAL *lr;                      /* [steps, lanes] */
     const REAL *momentum, *decay;        /* [lanes]; momentum: of SGD */
     REAL *losses, *logits;               /* [steps, lanes, batch], and labels and classes */
+    const int64_t *split;                /* [lanes]: of predict, whose images a lane is shown */
     REAL *scratch;
     double *seconds;                     /* [layers, 2]: what forward and backward take is added; null: not measured */
     double smoothing, beta1, beta2, eps; /* beta1 and the following: of Adam */

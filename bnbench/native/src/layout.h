@@ -37,7 +37,7 @@ const Entry layout[] = {
 
     FIELD(Job, lanes), FIELD(Job, steps), FIELD(Job, batch), FIELD(Job, classes), FIELD(Job, labels), FIELD(Job, layers),
     FIELD(Job, layer), FIELD(Job, x), FIELD(Job, y), FIELD(Job, lr), FIELD(Job, momentum), FIELD(Job, decay), FIELD(Job, losses),
-    FIELD(Job, logits), FIELD(Job, scratch), FIELD(Job, seconds), FIELD(Job, smoothing), FIELD(Job, beta1),
+    FIELD(Job, logits), FIELD(Job, split), FIELD(Job, scratch), FIELD(Job, seconds), FIELD(Job, smoothing), FIELD(Job, beta1),
     FIELD(Job, beta2), FIELD(Job, eps), FIELD(Job, rule), FIELD(Job, nesterov), FIELD(Job, steps_before),
     FIELD(Job, channels), FIELD(Job, positions), FIELD(Job, slot_size), FIELD(Job, input), FIELD(Job, slots),
     FIELD(Job, padded), FIELD(Job, padded_gradients), FIELD(Job, patches), FIELD(Job, patch_gradients),

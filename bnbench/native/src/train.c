@@ -39,15 +39,22 @@ static double mark(const Job *job, Size layer, int way, double start) {
     return now;
 }
 
-static void make_step(const StepContext *context, const int64_t *y, REAL *losses, REAL *logits) {
+/* What the last layer puts out for the images of a step. */
+static void put_out(const StepContext *context, REAL *logits) {
     const Job *job = context->job;
-    const Layer *last = &job->layer[job->layers - 1];
     for (Size index = 0; index < job->layers; index++) {
         const double start = mark(job, index, 0, 0);
         forward(context, &job->layer[index]);
         mark(job, index, 0, start);
     }
-    memcpy(logits, scratch_at(context, last->output), context->batch * job->labels * job->classes * sizeof(REAL));
+    memcpy(logits, scratch_at(context, job->layer[job->layers - 1].output),
+           context->batch * job->labels * job->classes * sizeof(REAL));
+}
+
+static void make_step(const StepContext *context, const int64_t *y, REAL *losses, REAL *logits) {
+    const Job *job = context->job;
+    const Layer *last = &job->layer[job->layers - 1];
+    put_out(context, logits);
     cross_entropy(context, logits, y, losses, slot(context, last->gradient));
     for (Size index = job->layers - 1; index >= 0; index--) {
         const double start = mark(job, index, 1, 0);
@@ -56,22 +63,37 @@ static void make_step(const StepContext *context, const int64_t *y, REAL *losses
     }
 }
 
+/* Images as layers take them: with their channels last. */
+static const REAL *images_of(const Job *job, const REAL *images) {
+    if (job->channels == 1 || job->positions == 1) return images;
+    transpose_images(job->batch, job->channels, job->positions, images, job->scratch + job->input);
+    return job->scratch + job->input;
+}
+
 /* Makes the steps of a job, whose scratch memory plan has divided. */
 void train(const Job *job) {
     for (Size lane = 0; lane < job->lanes; lane++) {
         for (Size step = 0; step < job->steps; step++) {
             const Size at = step * job->lanes + lane, first = at * job->batch;
-            const REAL *images = job->x + first * job->channels * job->positions;
             const double number = (double)(job->steps_before + step + 1), rate = job->lr[at] / (1 - pow(job->beta1,
                 number));
-            StepContext context = {job, lane, job->batch, job->lr[at], (REAL)rate, (REAL)sqrt(1 - pow(job->beta2,
-                number)), images};
-            if (job->channels > 1 && job->positions > 1) {
-                transpose_images(job->batch, job->channels, job->positions, images, job->scratch + job->input);
-                context.images = job->scratch + job->input;
-            }
+            const StepContext context = {job, lane, job->batch, job->lr[at], (REAL)rate, (REAL)sqrt(1 - pow(job->beta2,
+                number)), images_of(job, job->x + first * job->channels * job->positions)};
             make_step(&context, job->y + first * job->labels, job->losses + first,
                       job->logits + first * job->labels * job->classes);
+        }
+    }
+}
+
+/* Puts out the logits [lanes, steps, batch, labels, classes] of a job, whose scratch memory plan has divided; nothing
+   is trained. */
+void predict(const Job *job) {
+    for (Size lane = 0; lane < job->lanes; lane++) {
+        for (Size step = 0; step < job->steps; step++) {
+            const Size from = (job->split[lane] * job->steps + step) * job->batch;
+            const StepContext context = {job, lane, job->batch, 0, 0, 0,
+                                         images_of(job, job->x + from * job->channels * job->positions)};
+            put_out(&context, job->logits + (lane * job->steps + step) * job->batch * job->labels * job->classes);
         }
     }
 }

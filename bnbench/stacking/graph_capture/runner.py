@@ -77,6 +77,10 @@ class LaneSteps:
         """Nothing is ever known against these steps."""
         return True
 
+    @property
+    def predictions(self) -> None:
+        """The network itself is evaluated."""
+
     def _warm_up(self, recorder: Recorder, x_MCHW: Tensor, y_KN: Tensor, lr_K1: Tensor) -> tuple[Tensor, Tensor]:
         """One step as it comes, watching what it changes in Python; losses [1, M] and logits [1, M, O]."""
         with recorder.rehearsal() as reasons:

@@ -1,0 +1,114 @@
+"""What a stack puts out at evaluation, in compiled code.
+
+N examples of each split, K lanes, D splits, C channels, H, W, O classes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+
+import torch
+from torch import Tensor, nn
+
+from bnbench.native.codegen.compiled_layer import code_of
+from bnbench.native.compiler import library, only_loaded
+from bnbench.native.graph import Graph, NotNative
+from bnbench.native.structures import Job, Layer
+from bnbench.native.tracer import graph_of
+from bnbench.norms.common.copying import copied
+from bnbench.spec import RunSpec
+from bnbench.stacking import Folded
+from bnbench.training.batch_dependence import mixes_examples
+from bnbench.training.forward import dtype_of
+from bnbench.training.modes import not_training
+from bnbench.training.statistics import statistics_of, tracks_statistics
+
+CHUNK = 32
+"""Examples that a lane is shown at a time; with translated layers it is a batch of training, for which they are compiled.
+"""
+
+
+class NativePredictions:
+    """Puts out the logits of a folded network at evaluation, of one lane after another. Nothing is compiled for it.
+
+    It reads the tensors of the network where they are.
+
+    Args:
+        spec: of any lane.
+        network: layers that the compiled code knows, on the CPU.
+        image: C, H, W.
+        classes: O.
+
+    Raises:
+        NotNative: saying what the compiled code does not know, or cannot know: statistics of the evaluated batch, or
+            recomputed ones.
+    """
+
+    def __init__(self, spec: RunSpec, network: Folded, image: tuple[int, int, int], classes: int) -> None:
+        dtype = dtype_of(spec)
+        loaded = library(dtype)
+        if loaded is None:
+            raise NotNative("a machine without compiled code")
+        tracking = [layer for layer in network.modules() if tracks_statistics(layer)]
+        if tracking and statistics_of(spec, tracking) != "running":
+            raise NotNative("statistics that are not the running ones")
+        if mixes_examples(network, image):
+            raise NotNative("a network that mixes the examples of a batch")
+        with not_training(network):
+            self._graph = graph_of(network, image, lambda tensor: ((), False))
+        self._library, self._dtype, self._classes, self._lanes = loaded, dtype, classes, network.lanes
+        self._layers = (Layer * len(self._graph.layers))(*self._graph.layers)
+        self._chunk = spec.batch_size if self._graph.custom_layers else CHUNK
+        _translate(self._graph, self._layers, self._chunk, dtype)
+        self._scratch = torch.empty(0)
+
+    def __call__(self, x_DNCHW: Tensor, split_K: Tensor) -> Tensor:
+        """The logits [K, N, O], or [K, N, O, T] where T positions have labels, of images that are normalized."""
+        chunks = math.ceil(x_DNCHW.shape[1] / self._chunk)
+        x_DMCHW = x_DNCHW.new_zeros(len(x_DNCHW), chunks * self._chunk, *x_DNCHW.shape[2:])
+        x_DMCHW[:, : x_DNCHW.shape[1]] = x_DNCHW
+        labels = math.prod(self._graph.label_shape)
+        logits_KMLO = x_DNCHW.new_empty(self._lanes, chunks * self._chunk, labels, self._classes)
+        job = Job(self._lanes, chunks, self._chunk, self._classes, labels, len(self._layers))
+        job.layer, split_K = ctypes.addressof(self._layers), split_K.contiguous()
+        job.x, job.logits, job.split = (tensor.data_ptr() for tensor in (x_DMCHW, logits_KMLO, split_K))
+        first = self._layers[0].shape
+        job.channels, job.positions = first.channels, first.height * first.width
+        size = self._library.plan(ctypes.byref(job))
+        if len(self._scratch) < size:  # kept for the next time: memory that is new is slow
+            self._scratch = x_DNCHW.new_empty(size)
+        job.scratch = self._scratch.data_ptr()
+        self._library.predict(ctypes.byref(job))
+        logits_KNLO = logits_KMLO[:, : x_DNCHW.shape[1]]
+        return logits_KNLO.transpose(2, 3) if self._graph.label_shape else logits_KNLO[:, :, 0]
+
+
+def predictions_of(
+    spec: RunSpec, network: Folded, image: tuple[int, int, int], classes: int
+) -> NativePredictions | None:
+    """See :class:`NativePredictions`; None where only torch knows what the network does at evaluation."""
+    try:
+        return NativePredictions(spec, network, image, classes)
+    except NotNative:
+        return None
+
+
+def _translate(graph: Graph, layers: ctypes.Array[Layer], batch: int, dtype: torch.dtype) -> None:
+    """Give the layers that need it the code with which they are trained. Raises :class:`NotNative`."""
+    for custom in graph.custom_layers:
+        x = torch.randn(batch, *custom.shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
+        if not _is_same_in_training(custom.layer, x):
+            raise NotNative(f"{type(custom.layer).__name__}, which may do something else at evaluation")
+        with only_loaded():
+            code = code_of(custom.layer.train(), x)
+        layer = layers[custom.index]
+        layer.forward, layer.backward, layer.workspace = code.forward, code.backward, code.workspace
+
+
+@torch.no_grad()
+def _is_same_in_training(layer: nn.Module, x: Tensor) -> bool:
+    """True if a layer keeps nothing, and puts out the same in both modes."""
+    with torch.random.fork_rng([]):
+        evaluated, trained = copied(layer).eval()(x), copied(layer).train()(x)
+    return not [*layer.buffers()] and torch.equal(evaluated, trained)

@@ -1,0 +1,118 @@
+"""At evaluation compiled code puts out what each lane's network does by itself, and changes nothing."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bnbench.components import components
+from bnbench.data import Data
+from bnbench.native import NativeSteps, c_compiler, predictions_of
+from bnbench.native.predictions import NativePredictions
+from bnbench.spec import RunSpec
+from bnbench.stacking import Folded, fold
+from bnbench.stacking.optimizers import make_lane_optimizer
+from bnbench.training.optimizer import decays
+from bnbench.training.randomness import randomize
+from tests.conftest import load_data, make_spec
+from tests.engines.test_stacked import assert_equal, short, stacked
+
+pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
+
+SPLITS = torch.tensor([0, 1, 0])
+"""Of the lanes."""
+
+
+def lanes(*settings: str, count: int = 3) -> tuple[RunSpec, list[nn.Module], Data]:
+    """Networks in float64 whose parameters and statistics have moved, as after some training."""
+    spec = make_spec("precision=fp64", "batch_size=6", *settings)
+    data = load_data(spec)
+    networks = [components().build(dataclasses.replace(spec, seed=seed), data).double() for seed in range(count)]
+    with torch.no_grad():
+        for number, network in enumerate(networks):
+            randomize(network, torch.Generator().manual_seed(number))
+    return spec, networks, data
+
+
+def logits_of(spec: RunSpec, folded: Folded, data: Data, x_DNCHW: Tensor, split_K: Tensor) -> Tensor | None:
+    """Those of compiled code, which has made steps of the network before."""
+    optimizer = make_lane_optimizer([spec] * folded.lanes, folded, decays(spec.optim, folded.network))
+    steps = NativeSteps(spec, folded, optimizer, data.shape, data.classes)
+    steps.translate(spec.batch_size)
+    return None if steps.predictions is None else steps.predictions(x_DNCHW, split_K)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["model=mlp", "norm=batch", "model.activation=sigmoid"],
+        ["model=cnn", "norm=ghost", "norm.chunk=2"],
+        ["model=cnn", "norm=group", "dataset=synthetic", "dataset.channels=3", "dataset.size=8"],
+        ["model=resnet20", "model.width=4", "norm=batch", "dataset=synthetic", "dataset.channels=3", "dataset.size=9"],
+        ["model=vit", "model.dim=16", "model.depth=1", "norm=layer"],
+        ["model=gpt", "model.dim=16", "model.depth=1", "norm=rms", "dataset=text", "dataset.context=8"],
+        ["model=mlp", "norm=dyt"],
+    ],
+    ids=lambda settings: " ".join(settings[:2]),
+)
+def test_logits_are_those_of_each_network_by_itself(settings: list[str]):
+    spec, networks, data = lanes(*settings)
+    folded = fold(networks).train()
+    before = [tensor.clone() for tensor in folded.state_dict().values()]
+    x_DNCHW = torch.randn(2, 70, *data.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    if settings[0] == "model=gpt":
+        x_DNCHW = data.train.images(torch.arange(140)).unflatten(0, (2, 70)).double()
+    received = logits_of(spec, folded, data, x_DNCHW, SPLITS)
+    assert received is not None
+    for network, split, logits in zip(networks, SPLITS.tolist(), received, strict=True):
+        with torch.no_grad():
+            expected = network.eval()(x_DNCHW[split])
+        assert (logits - expected).abs().max() <= 1e-10 * expected.abs().max()
+    assert all(map(torch.equal, before, folded.state_dict().values()))
+    assert all(layer.training for layer in folded.modules())
+    alone = logits_of(spec, fold(networks[1:2]).train(), data, x_DNCHW, SPLITS[1:2])
+    assert alone is not None
+    assert torch.equal(alone[0], received[1]), "no bit depends on companions"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["norm=batch", "evaluate.statistics=batch"],
+        ["norm=batch", "evaluate.statistics=recomputed"],
+        ["norm=precise"],
+        ["norm=batch", "norm.track=false"],
+        ["norm=renorm"],
+    ],
+    ids=" ".join,
+)
+def test_statistics_of_other_examples_are_left_to_torch(settings: list[str]):
+    spec, networks, data = lanes("model=mlp", *settings)
+    folded = fold(networks).train()
+    assert logits_of(spec, folded, data, torch.zeros(2, 5, *data.shape, dtype=torch.float64), SPLITS) is None
+
+
+def test_nothing_is_compiled_for_it():
+    spec, networks, data = lanes("model=mlp", "norm=isru", "norm.alpha=0.0123")
+    assert predictions_of(spec, fold(networks).train(), data.shape, data.classes) is None
+
+
+@pytest.mark.parametrize("splits", [1, 2])
+def test_stacks_are_evaluated_by_it(splits: int, monkeypatch: pytest.MonkeyPatch):
+    specs, data = short(["model=mlp", "norm=batch", "precision=fp64"])
+    parts = [data, *[dataclasses.replace(data) for _ in range(splits - 1)]]
+    by_lane = [parts[lane % splits] for lane in range(len(specs))]
+    calls = []
+
+    def counted(self: NativePredictions, x_DNCHW: Tensor, split_K: Tensor) -> Tensor:
+        calls.append(split_K.tolist())
+        return predict(self, x_DNCHW, split_K)
+
+    predict = NativePredictions.__call__
+    monkeypatch.setattr(NativePredictions, "__call__", counted)
+    compiled = stacked(specs, by_lane, native=True)
+    assert {tuple(call) for call in calls} == {tuple(lane % splits for lane in range(len(specs)))}
+    monkeypatch.setattr("bnbench.native.steps.predictions_of", lambda *arguments: None)
+    for ours, theirs in zip(compiled, stacked(specs, by_lane, native=True), strict=True):
+        assert_equal(ours, theirs)
