@@ -82,8 +82,9 @@ def test_construction_draws_no_numbers(name):
 @every_affine
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_shape_and_type_are_kept(name, affine, device):
+    """Without numbers in float32 and in half precision: types are chosen by the same lines on each device."""
     for shape in filter(lambda shape: accepts(name, shape), SHAPES):
-        for dtype in DTYPES:
+        for dtype in DTYPES if device == "cpu" else (torch.float32, torch.bfloat16):
             norm = make(name, affine).to(device, torch.float64 if dtype == torch.float64 else torch.float32)
             x = torch.randn(shape, dtype=dtype, device=device, requires_grad=True)
             for training in (True, False):
