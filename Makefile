@@ -7,6 +7,8 @@ SWEEP := norm=none,batch,group model=mlp batch_size=2,8,32,128 lr=0.01,0.1,1 see
 # what differs from one Python to the next: syntax trees, paths, pickles, processes, tables, words of the program
 QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py tests/test_global_state.py \
 	tests/test_user_cache.py tests/test_spec.py tests/test_plugins.py tests/cli/test_output.py
+# programs that tests start, and test files, are not to be read from their source each time
+unexport PYTHONDONTWRITEBYTECODE
 # what people read: documents, help texts, messages and docstrings; tests hold wrong words on purpose
 SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.budget import TABLE, cpu_seconds, overruns
+from tests.budget import TABLE, _ended, cpu_seconds, overruns
 
 TESTS = {
     "tests/cli/test_a.py::test_one[a/b]": 3.0,
@@ -59,3 +61,31 @@ def test_what_processes_below_this_one_take_counts_once_while_they_live_and_afte
         while_it_lives = cpu_seconds() - before
     assert 0.9 <= while_it_lives < 1.4
     assert while_it_lives - 0.05 <= cpu_seconds() - before < 1.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_nobody_has_waited_for_counts_once_and_is_read_once():
+    words = [sys.executable, "-c", BURNS]
+    before = cpu_seconds()
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert [0.45 <= cpu_seconds() - before < 0.9 for _ in range(3)] == [True] * 3
+        assert process.pid in _ended
+    assert 0.45 <= cpu_seconds() - before < 1.0
+    assert process.pid not in _ended
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_hundreds_that_nobody_has_waited_for_cost_next_to_nothing():
+    """What is asked thrice per test is not to be what tests take."""
+    left = [process for _ in range(200) if (process := os.posix_spawn("/bin/true", ["true"], {}))]
+    for process in left:
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    cpu_seconds()
+    before = time.process_time()
+    for _ in range(10):
+        cpu_seconds()
+    taken = time.process_time() - before
+    for process in left:
+        os.waitpid(process, 0)
+    assert taken < 0.1, "some milliseconds; 0.4 seconds where all are read each time"

@@ -67,6 +67,7 @@ def test_the_tutorial(program: Program) -> None:
     assert Path("first.html").is_file() and list(Path("figures").glob("batch-sizes-*.svg"))
 
 
+@long
 def test_the_page_on_own_data(program: Program) -> None:
     for text in re.findall(r"```python\n(.*?)```", page("own-data"), flags=re.S):
         exec(compile(text, "own-data.md", "exec"), {})
@@ -74,6 +75,7 @@ def test_the_page_on_own_data(program: Program) -> None:
     assert "12 completed" in said[0] and "8 completed" in said[2] and "4 completed" in said[4]
 
 
+@long
 def test_the_page_on_searches(program: Program) -> None:
     said = carried_out(program, "search")
     assert "12 trials, best is trial" in said[0] and "24 of 24 runs are trials" in said[1]
@@ -131,6 +133,7 @@ def test_the_page_on_clusters_names_all_settings() -> None:
             assert f"`{key}`" in text, (name, key)
 
 
+@long
 def test_the_page_on_reports(small: Program) -> None:
     carried_out(small, "reports")
     names = ("small.html", "small.md", "small.tex", "small.csv", "small-report.html", "figures/batch-sizes-all.png")

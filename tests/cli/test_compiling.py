@@ -197,8 +197,13 @@ def test_translated_layers_are_compiled_before_workers_need_them(tmp_path: Path)
     ]
 
 
-@pytest.mark.parametrize("waits", [NEVER, AT_ONCE])
-@pytest.mark.parametrize("end", ["Ctrl-C", "kill -9"])
+@pytest.mark.parametrize(
+    ("end", "waits"),
+    [
+        *[("Ctrl-C", AT_ONCE), ("kill -9", NEVER)],
+        *(pytest.param(*pair, marks=long) for pair in (("Ctrl-C", NEVER), ("kill -9", AT_ONCE))),
+    ],
+)
 def test_compilers_end_with_the_program(tmp_path: Path, waits: str, end: str):
     here = Here(tmp_path, SLEEPS)
     with here.started(waits, "sweep", "--name", "s", "epochs=100", *LONG) as process:

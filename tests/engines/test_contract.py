@@ -50,6 +50,8 @@ def marks(model: str, norm: str, batch_size: int) -> tuple[pytest.MarkDecorator,
     """Large networks are ``make long``'s, but for one of each kind that trains, and one that explodes."""
     if not tried(model, norm, batch_size):
         return (whole,)
+    if model == "resnet20" and not is_tried(model, norm):
+        return (long,)  # every norm in residual branches: no other mechanism than one that is tried here
     is_usual = (norm, batch_size) == ("batch", 2) or (model, norm) == ("resnet110", "none")
     return () if is_usual or model not in ("resnet110", "torchvision") else (long,)
 

@@ -114,7 +114,21 @@ ARMS = [
     *[("ws", {"statistics": "batch", "affine": "none"}), ("batch", {"track": False, "affine": "none"})],
     *[(name, {}) for name in CUSTOM],
 ]
-CHEAP = [(arm, network) for arm in ARMS for network in NETWORKS if network[0] != "torchvision"]
+IN_EVERY_NETWORK = ("none", "batch", "layer", "group", "instance", "rms", "fixup", *CUSTOM)
+"""Of each way to shift what a bias adds: per channel, over channels, over groups of them, not at all, by a user."""
+FEW = [
+    ("mlp", {"width": 16, "depth": 2}),
+    ("mlp", {"width": 16, "depth": 2, "placement": "after"}),
+    ("cnn", {"width": 16}),
+    ("prenorm", {}),
+]
+"""Networks with every norm: the rest are for :data:`IN_EVERY_NETWORK`, as a path is the same for all norms of a way."""
+CHEAP = [
+    pytest.param(arm, network, marks=() if arm[0] in IN_EVERY_NETWORK or network in FEW else long)
+    for arm in ARMS
+    for network in NETWORKS
+    if network[0] != "torchvision"
+]
 LARGE = [
     pytest.param((norm, {"affine": "none"}), network, marks=long if norm == "batch" else whole)
     for norm in ("batch", "instance", "layer")

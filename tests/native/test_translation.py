@@ -199,6 +199,7 @@ def test_compiled_layers_do_what_they_do_in_torch(name: str, shape: tuple[int, .
         assert torch.equal(tensor, kept), "the layer is left as it was"
 
 
+@long
 def test_every_operation_is_tried_above():
     tried = set()
     for name in LAYERS:

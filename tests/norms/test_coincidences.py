@@ -17,6 +17,7 @@ from bnbench.reports import report
 from bnbench.spec import RunSpec, flatten
 from bnbench.training.records import Evaluation
 from tests.conftest import Program, load_data, make_spec
+from tests.products import long
 
 USUAL = ("model.width=16", "precision=fp64", "steps=4", "batch_size=8", "lr=0.05", "evaluate.recompute_batches=2")
 SAID = [  # settings of a run, and of the one that it is said to be
@@ -107,8 +108,13 @@ def test_nothing_is_said_of_what_differs(settings: list[str], other: list[str]):
     assert losses(one) != pytest.approx(losses(two), rel=1e-9)
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
-@pytest.mark.parametrize("batch", [1, 8, 40])
+@pytest.mark.parametrize(
+    ("model", "batch"),
+    [
+        *[("mlp", 1), ("cnn", 8), ("mlp", 40)],
+        *(pytest.param(*pair, marks=long) for pair in (("cnn", 1), ("mlp", 8), ("cnn", 40))),
+    ],
+)
 def test_norms_that_are_equal_at_their_defaults_are_all_said(model: str, batch: int):
     """With the affine part of batch normalization, and also at evaluation."""
     specs = [spec_of(f"norm={name}", f"model={model}", f"batch_size={batch}") for name in NORMS]

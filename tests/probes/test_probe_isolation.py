@@ -22,7 +22,11 @@ from tests.probes.networks import noisy_network
 from tests.products import long
 
 ALL = f"probes=[{','.join(PROBE_NAMES)}]"
-CASES = [("mlp", "none"), ("mlp", "batch"), ("mlp", "renorm"), ("cnn", "batch"), ("cnn", "ghost"), ("noisy", "none")]
+CASES = [
+    *[("mlp", "batch"), ("cnn", "ghost"), ("noisy", "none")],
+    *(pytest.param(*pair, marks=long) for pair in (("mlp", "none"), ("mlp", "renorm"), ("cnn", "batch"))),
+]
+"""Vectors and images, layers with buffers and in chunks, and one that draws; the rest has no other kind of state."""
 Build = Callable[[RunSpec, Data], nn.Module]
 
 

@@ -49,7 +49,7 @@ def test_only_the_seed_varies_inside_a_cell(specs: list[dict[str, Any]], aside: 
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("lr", ["best", "all"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(SWEEPS)
 def test_no_entry_stands_for_more_runs_than_seeds(view: str, lr: Any, specs: list[dict[str, Any]]) -> None:
     runs = sweep_of(specs, seeds=2)

@@ -13,6 +13,7 @@ from bnbench.errors import InvalidRequest
 from bnbench.stats import ALPHA, detectable_effect, fewest_replicates
 from bnbench.study import SCALES, Place, forecast_study, load, merged, names, read_study
 from bnbench.study.catalog import family_size
+from tests.products import long
 from tests.study.files import TREE, study_file
 
 SCIENCE = (
@@ -39,7 +40,9 @@ def test_a_study_is_complete_and_can_be_planned(name: str, tmp_path: Path):
         assert bool(found.tuning) == tuned
 
 
-@pytest.mark.parametrize("name", SCIENCE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ("memory", "small_batch") else long) for name in SCIENCE]
+)
 def test_the_gpu_scale_fits_images_of_its_size(name: str, tmp_path: Path):
     """On drawn images of CIFAR-10's shape, which need no files."""
     (study,) = load([name])
