@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -34,8 +35,33 @@ LOOK_SECONDS = 0.05
 """Seconds in which another program that judges the file has put it back."""
 
 
+def _nothing() -> None:
+    """Find nothing wrong."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A sweep that is held. Called, it raises once it is not.
+
+    Attributes:
+        check: what is called.
+        token: of the lease, by which those who write for its holder are known; empty where there is no lease.
+    """
+
+    check: Callable[[], None] = _nothing
+    token: str = ""
+
+    def __call__(self) -> None:
+        """Raise what ``check`` raises."""
+        self.check()
+
+
+NO_LEASE = Hold()
+"""The hold of a program that has no lease, and makes sure otherwise that nobody else writes."""
+
+
 @contextmanager
-def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iterator[Callable[[], None]]:
+def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iterator[Hold]:
     """Hold the lease on a sweep, whose lock of the system the caller has.
 
     So a holder on this machine is dead, even if nobody has taken in its end. One on another machine that seems to be
@@ -46,7 +72,7 @@ def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iter
         refusal: the words in which a sweep is refused that a program on some machine holds.
 
     Yields:
-        a function that raises :class:`TakenOver` once another program has taken it.
+        the hold, which raises :class:`TakenOver` once another program has taken it.
 
     Raises:
         BnbenchError: somebody holds it.
@@ -65,11 +91,11 @@ def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iter
     except OSError as error:
         if error.errno not in FULL or other_host(folder):
             raise
-        yield lambda: None  # who has no room for a lease may still want to remove something
+        yield NO_LEASE  # who has no room for a lease may still want to remove something
         return
-    token = lease.token
+    token = lease.token or ""
     try:
-        yield lambda: _check_held(folder, lease, token)
+        yield Hold(lambda: _check_held(folder, lease, token), token)
     finally:
         lease.release()
 
@@ -147,7 +173,7 @@ def _lease(folder: Path) -> SoftFileLease:
     return SoftFileLease(folder / LEASE, lease_duration=LEASE_SECONDS, thread_local=False)
 
 
-def _check_held(folder: Path, lease: SoftFileLease, token: str | None) -> None:
+def _check_held(folder: Path, lease: SoftFileLease, token: str) -> None:
     """Raise :class:`TakenOver` if the lease is no more that of a token."""
     for _ in range(2):
         owner = lease.owner

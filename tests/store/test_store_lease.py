@@ -15,6 +15,7 @@ from bnbench.errors import BnbenchError
 from bnbench.notices import heard
 from bnbench.spec import run_id
 from bnbench.store import enter_runs, is_locked, join, lease, locked
+from bnbench.store.ownership import OWNER
 from tests.store.sweeps import make_spec, train
 
 ELSEWHERE = """
@@ -149,7 +150,8 @@ def test_a_program_that_was_stopped_for_too_long_writes_nothing_more(tmp_path: P
 def content(results: Path) -> dict[str, bytes]:
     """All files of sweeps and of the trash but those by which they are held."""
     files = (path for path in results.rglob("*") if path.is_file())
-    kept = (path for path in files if path.name not in (lease.LEASE, ".lock", ".writers"))
+    held = (lease.LEASE, ".lock", ".writers")
+    kept = (path for path in files if path.name not in held and not path.name.startswith(OWNER))
     return {str(path.relative_to(results)): path.read_bytes() for path in kept}
 
 
