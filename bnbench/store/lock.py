@@ -17,7 +17,7 @@ from typing import IO
 
 from bnbench.errors import BnbenchError, Damaged, Gone, InvalidRequest
 from bnbench.paths import irregular
-from bnbench.store.lease import Hold, is_leased_elsewhere, leased, other_host
+from bnbench.store.lease import TAGS_LEASE, Hold, is_leased_elsewhere, leased, other_host
 from bnbench.store.sharing import make_folder, share
 
 SWEEP, WRITERS, TAGGERS = ".lock", ".writers", ".taggers"
@@ -114,8 +114,11 @@ def nobody_writing(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def tagging(folder: Path) -> Iterator[None]:
-    """Be the only one who changes the tags of a sweep.
+def tagging(folder: Path) -> Iterator[Hold]:
+    """Be the only one who changes the tags of a sweep, which may be trained meanwhile.
+
+    Yields:
+        the hold, which raises :class:`Gone` once it is lost to another machine.
 
     Raises:
         BnbenchError: somebody else does for TAGGERS_PATIENCE.
@@ -123,9 +126,13 @@ def tagging(folder: Path) -> Iterator[None]:
     """
     if not folder.is_dir():
         raise Gone(folder)
-    refusal = f"the tags of {folder} are being changed by another bnbench; try again"
-    with _hold(folder / TAGGERS, fcntl.LOCK_EX, TAGGERS_PATIENCE, refusal):
-        yield
+
+    def refusal(host: str = "") -> str:
+        return f"the tags of {folder} are being changed by another bnbench{f' on {host}' if host else ''}; try again"
+
+    with _hold(folder / TAGGERS, fcntl.LOCK_EX, TAGGERS_PATIENCE, refusal()):
+        with leased(folder, TAGGERS_PATIENCE, refusal, TAGS_LEASE) as hold:
+            yield hold
 
 
 def _opened(path: Path, flags: int) -> IO[bytes]:
