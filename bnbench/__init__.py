@@ -5,11 +5,12 @@ From a notebook: ``run``, ``sweep``, ``compare``, ``report``, ``verdicts``, ``lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, which takes long to import; nobody can answer Ctrl-C yet
 __all__ = ["__version__", "compare", "load", "load_network", "load_probes", "report", "run", "sweep", "verdicts"]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from bnbench.api import compare, load, load_network, load_probes, report, run, sweep, verdicts
 
     __version__: str

@@ -42,7 +42,7 @@ def work_away(task: Task, line: Line) -> list[End]:
         left = [spec for spec in task.specs if run_id(spec) not in statuses]
         largest = math.inf if task.checkpoints else LARGEST_CHECKPOINT
         fresh = replace(
-            task, folder=folder, session=uuid.uuid4().hex[:12], luggage=(), largest_checkpoint=largest,
+            task, folder=folder, token="", session=uuid.uuid4().hex[:12], luggage=(), largest_checkpoint=largest,
             warning=line.warning,
         )  # fmt: skip
         with _telling(store.Watcher(folder), line):

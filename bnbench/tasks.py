@@ -23,6 +23,7 @@ class Task:
         execution: how they are trained, as it was planned.
         folder: the sweep's folder.
         session: unique to one call of bnbench; names the worker's segment.
+        token: of the lease of the program that has the folder; empty where nobody has one.
         data: the folder of the datasets.
         plugin: what was read when the runs were planned. It travels with each task, at some milliseconds per megabyte,
             far less than it takes to execute it; its files are not read again.
@@ -48,6 +49,7 @@ class Task:
     plugin: Plugin | None
     device: str
     git_commit: str
+    token: str = ""
     save_weights: bool = False
     checkpoint_every: float = math.inf
     timeout: float = math.inf

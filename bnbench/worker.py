@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -83,9 +82,9 @@ def _work_alone(task: Task, watch: Callable[[Record], None]) -> list[End]:
     while waiting:
         attempt = waiting.pop()
         specs = attempt.specs
-        with Segment(task.folder, name, task.checkpoints) as segment, heard(partial(_log_for_all, segment, specs)):
+        with _segment(task, name) as segment, heard(partial(_log_for_all, segment, specs)):
             try:
-                with only_loaded(), _checkpoint_removed(task.checkpoint_place, attempt.checkpoint_name) as ended:
+                with only_loaded(), _checkpoint_removed(task, attempt.checkpoint_name) as ended:
                     ended[:], left = _train(task, attempt, segment, watch)
             except Unfit as error:
                 _log_for_all(segment, specs, f"trained from the beginning, as its checkpoint is not used: {error}")
@@ -111,6 +110,11 @@ def _segment_name(task: Task) -> str:
     return f"{task.session}-{socket.gethostname()}-{os.getpid()}"
 
 
+def _segment(task: Task, name: str) -> Segment:
+    """A segment for a task. Raises TakenOver if its program has lost the folder."""
+    return Segment(task.folder, name, task.checkpoints, task.token)
+
+
 def _work_together(task: Task, watch: Callable[[Record], None]) -> list[End]:
     """Train one run in several processes, of which the first writes what comes of it; this one has no part in it."""
     attempt = Attempt(task.specs, "reference")
@@ -119,7 +123,7 @@ def _work_together(task: Task, watch: Callable[[Record], None]) -> list[End]:
     if not isinstance(ends, Failure):
         return list(ends)
     (spec,) = task.specs
-    with Segment(task.folder, _segment_name(task)) as segment:
+    with _segment(task, _segment_name(task)) as segment:
         book = Book(segment, facts, {spec: run_id(spec)}, waits=False)
         book.fail(spec, ends.status, ends.error, ends.log)
         book.close()
@@ -136,7 +140,7 @@ def take_part(seat: Seat, line: Line) -> list[End]:
     with current(device):
         join(Member(seat.rank, attempt.devices), seat.port, device)
         if seat.rank == 0:
-            with Segment(task.folder, _segment_name(task)) as segment:
+            with _segment(task, _segment_name(task)) as segment:
                 with heard(partial(_log_for_all, segment, task.specs)):
                     return _train(task, attempt, segment, line)[0]
         (spec,), parts = task.specs, components(task.plugin)
@@ -200,11 +204,14 @@ def _begun(task: Task, attempt: Attempt, device: torch.device, segment: Segment)
 
 
 @contextmanager
-def _checkpoint_removed(folder: Path, name: str) -> Iterator[list[End]]:
+def _checkpoint_removed(task: Task, name: str) -> Iterator[list[End]]:
     """Remove the checkpoint of an attempt that ends in a block, unless it is interrupted, or some of its runs stopped.
 
     Yields:
         a list for the ends of its runs.
+
+    Raises:
+        TakenOver: the program of the task has lost the folder; the checkpoint is another one's.
     """
     ended: list[End] = []
     try:
@@ -212,10 +219,12 @@ def _checkpoint_removed(folder: Path, name: str) -> Iterator[list[End]]:
     except KeyboardInterrupt:
         raise
     except BaseException:
-        store.remove_checkpoint(folder, name)
+        store.check_owner(task.folder, task.token)
+        store.remove_checkpoint(task.checkpoint_place, name)
         raise
     if not any(end.status == store.STOPPED for end in ended):
-        store.remove_checkpoint(folder, name)
+        store.check_owner(task.folder, task.token)
+        store.remove_checkpoint(task.checkpoint_place, name)
 
 
 def _facts(task: Task, attempt: Attempt, device: torch.device) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from bnbench.config import compose_request
 from bnbench.launch import local
 from bnbench.native import c_compiler, library
 from bnbench.plan import ALONE, Execution
-from bnbench.session.dispatch import dispatch
+from bnbench.session.dispatch import Means, dispatch
 from bnbench.spec import run_id
 from bnbench.tasks import Task
 from bnbench.training import Evaluation, Outcome, Reading
@@ -272,7 +272,7 @@ def test_a_run_that_fails_changes_no_number_of_the_others(tmp_path: Path, how: s
         specs = compose_request([*words, f"seed={seeds}"], components(plugin)).specs
         store.enter_runs(folder, specs, {}, {})
         task = Task(specs, STACKED, folder, "session", tmp_path, components(plugin).plugin, "cpu", "")
-        ends = [end for told in dispatch([task], local, ["cpu"]) for end in told]
+        ends = [end for told in dispatch([task], Means(local, ["cpu"])) for end in told]
         assert {end.spec.seed for end in ends if end.status == "failed"} == {9} & {spec.seed for spec in specs}
         with store.locked(folder):
             store.join(folder)

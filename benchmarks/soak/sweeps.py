@@ -37,7 +37,8 @@ MOST_CALLS = 6
 OUTPUT = 1000
 """Characters of what the program said last."""
 POLL = 0.005
-TRACEBACK = re.compile(r"^Traceback.*\n(?:[ ].*\n)*.*", re.MULTILINE)
+TRACEBACK = re.compile(r"^Traceback.*\n(?:(?:[ ].*)?\n)*.*", re.MULTILINE)
+"""One has an empty line where a call was interrupted before its first instruction."""
 
 Start = Callable[..., "subprocess.Popen[Any]"]
 
@@ -191,7 +192,12 @@ def _finish(story: Soak, program: subprocess.Popen[Any]) -> None:
         story.faults.append(f"it is not finished after {MOST_CALLS} calls that nobody disturbed: {said}")
     story.look_for_survivors()
     output = (story.folder / "output.txt").read_text(errors="replace")
-    story.faults += [f"a traceback: {trace}" for trace in TRACEBACK.findall(output) if not _is_before_program(trace)]
+    story.faults += [f"a traceback: {trace}" for trace in tracebacks(output)]
+
+
+def tracebacks(output: str) -> list[str]:
+    """Those in what a program said, but for that of an interpreter which was interrupted before its first line."""
+    return [trace for trace in TRACEBACK.findall(output) if not _is_before_program(trace)]
 
 
 def _is_before_program(trace: str) -> bool:

@@ -25,8 +25,7 @@ from bnbench.training.modes import not_training
 from bnbench.training.statistics import statistics_of, tracks_statistics
 
 CHUNK = 32
-"""Examples that a lane is shown at a time; with translated layers it is a batch of training, for which they are compiled.
-"""
+"""Examples that a lane is shown at a time; translated layers are shown a batch of training, for which they are compiled."""
 
 
 class NativePredictions:

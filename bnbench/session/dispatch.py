@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bnbench import store
@@ -40,14 +40,27 @@ def _as_it_is(task: Task) -> Task:
     return task
 
 
+@dataclass(frozen=True)
+class Means:
+    """What tasks are carried out by, and for whom.
+
+    Attributes:
+        launch: runs them.
+        devices: one per worker, which has it as long as it lives.
+        is_away: workers have folders of their own, and what they write there is put down in the sweep's.
+        ends_silent: ``launch`` is that of :func:`bnbench.launch.local`, which can end a worker.
+        hold: of the sweep.
+    """
+
+    launch: Launch
+    devices: Sequence[str]
+    is_away: bool = False
+    ends_silent: bool = False
+    hold: store.Hold = store.NO_LEASE
+
+
 def dispatch(
-    tasks: Sequence[Task],
-    launch: Launch,
-    devices: Sequence[str],
-    ready: Ready = _as_it_is,
-    is_away: bool = False,
-    ends_silent: bool = False,
-    left: Sequence[Task] = (),
+    tasks: Sequence[Task], means: Means, ready: Ready = _as_it_is, left: Sequence[Task] = ()
 ) -> Generator[list[End], None, None]:
     """How the runs of each task ended, as they end.
 
@@ -58,28 +71,29 @@ def dispatch(
     checkpoint, for another program to go on.
 
     Args:
-        devices: one per worker, which has it as long as it lives.
         ready: is asked when a worker takes a task, but for one that has failed before.
-        is_away: workers have folders of their own, and what they write there is put down in the sweep's.
-        ends_silent: ``launch`` is that of :func:`bnbench.launch.local`, which can end a worker.
         left: those of the tasks that an earlier program has begun; one that was interrupted too often goes on here.
 
     Raises:
         BnbenchError: as the launcher does.
+        TakenOver: a task could not be carried out, and another program has the sweep.
     """
-    function, launch = _carrier(tasks, launch) if is_away else _worker(launch)
+    function, launch = _carrier(tasks, means) if means.is_away else _worker(means.launch)
     losses: Counter[str] = Counter()
     while tasks:
         again: list[Task] = []
         begun: dict[int, Task] = {}
         segments = store.Segments(tasks[0].folder)
-        start = partial(launch, waited=partial(_late, tasks, segments)) if ends_silent else launch  # type: ignore[call-arg]
-        placed = _placed(devices, ready, begun, is_away)
-        with closing(start(function, tasks, len(devices), _kind, placed)) as told:
+        waited = partial(_late, tasks, segments)
+        start = partial(launch, waited=waited) if means.ends_silent else launch  # type: ignore[call-arg]
+        with closing(start(function, tasks, len(means.devices), _kind, _placed(means, ready, begun))) as told:
             for done in told:
                 task = tasks[done.index]
                 is_left = any(task is one for one in left)
-                ends, more = _outcome(begun.get(id(task), task), done, losses, is_left)
+                if done.error is not None:
+                    means.hold()
+                its = replace(begun.get(id(task), task), token=means.hold.token)
+                ends, more = _outcome(its, done, losses, is_left)
                 again += more
                 if ends:
                     yield ends
@@ -137,12 +151,13 @@ def _worker(launch: Launch) -> tuple[Callable[..., list[End]], Launch]:
     return work, launch
 
 
-def _carrier(tasks: Sequence[Task], launch: Launch) -> tuple[Callable[..., list[End]], Launch]:
+def _carrier(tasks: Sequence[Task], means: Means) -> tuple[Callable[..., list[End]], Launch]:
     """The function that trains in a folder elsewhere, and what launches it and puts down what it tells."""
     imported_whole("bnbench.remote")
     from bnbench.remote import work_away
 
-    return work_away, partial(launch, heard=lambda growth: store.put_down(tasks[0].folder, growth))
+    folder, token = tasks[0].folder, means.hold.token
+    return work_away, partial(means.launch, heard=lambda growth: store.put_down(folder, growth, token))
 
 
 def _session() -> str:
@@ -150,17 +165,18 @@ def _session() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def _placed(devices: Sequence[str], ready: Ready, begun: dict[int, Task], is_away: bool) -> Callable[[Task, int], Task]:
+def _placed(means: Means, ready: Ready, begun: dict[int, Task]) -> Callable[[Task, int], Task]:
     """A function that gives a task as the worker with a place has it.
+
+    A checkpoint travels with its task to a worker that does not see it.
 
     Args:
         begun: takes that, by the task's ``id``, but for the luggage.
-        is_away: a checkpoint travels with its task to a worker that does not see it.
     """
 
     def placed(task: Task, place: int) -> Task:
-        there = begun[id(task)] = replace(ready(task), device=devices[place])
-        if not (is_away and there.checkpoint and there.checkpoints is None):
+        there = begun[id(task)] = replace(ready(task), device=means.devices[place], token=means.hold.token)
+        if not (means.is_away and there.checkpoint and there.checkpoints is None):
             return there
         return replace(there, luggage=store.luggage(there.folder, there.checkpoint))
 
@@ -225,7 +241,7 @@ def _record_end(task: Task, lost: Sequence[RunSpec], status: str, error: str) ->
     """Write the failure of runs whose worker could not, and what is known of it under logs/."""
     row = {"status": status, "error": error, "finished_at": timestamp()}
     pulses, how = store.pulses(store.Segments(task.folder)), "died" if status == "failed" else "was ended"
-    with store.Segment(task.folder, f"{task.session}-session") as segment:
+    with store.Segment(task.folder, f"{task.session}-session", token=task.token) as segment:
         for spec in lost:
             pulse = pulses.get(run_id(spec))
             reached = f"after its evaluation at step {pulse.step}" if pulse and pulse.step else "before any evaluation"

@@ -19,7 +19,7 @@ from bnbench.plan import Division, Resources, stacks
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import is_worth_waiting, niceness
 from bnbench.resumption import Resumption, resumption
-from bnbench.session.dispatch import Ready, dispatch
+from bnbench.session.dispatch import Means, Ready, dispatch
 from bnbench.session.monitor import Silent, watched
 from bnbench.session.options import TrainingOptions
 from bnbench.session.plan import Plan
@@ -58,13 +58,13 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
             store.renew(plan.folder, plan.request.specs)
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
-    with _opened(plan, options) as (there, site), _entered(plan) as check_there:
+    with _opened(plan, options) as (there, site), _entered(plan) as hold:
         known = store.statuses(plan.folder)  # another program may have finished some since the plan was made
         pending = {name: spec for name, spec in plan.pending.items() if known[name] not in store.RESULTS}
         shown = ProgressTracker(plan.folder, pending, len(plan.impossible), watch, plan.until)
         shown.look({})
-        with watched(plan.folder, pending, shown.look, check_there):
-            ended, interrupted = _train(plan, pending, there, site, shown)
+        with watched(plan.folder, pending, shown.look, hold):
+            ended, interrupted = _train(plan, pending, there, site, shown, hold)
     statuses = store.statuses(plan.folder)
     tell_of_missing(plan, statuses)
     begun = {run for _, checkpoint in store.list_checkpoints(plan.folder) if checkpoint for run in checkpoint.runs}
@@ -82,7 +82,12 @@ def _opened(plan: Plan, options: TrainingOptions) -> Iterator[tuple[TrainingOpti
 
 
 def _train(
-    plan: Plan, pending: Mapping[str, RunSpec], options: TrainingOptions, site: Site, shown: ProgressTracker
+    plan: Plan,
+    pending: Mapping[str, RunSpec],
+    options: TrainingOptions,
+    site: Site,
+    shown: ProgressTracker,
+    hold: store.Hold,
 ) -> tuple[int, bool]:
     """Train what is pending; how many runs ended, and whether the user stopped it."""
     resources = options.resources(plan)
@@ -97,7 +102,7 @@ def _train(
             begun = tasks_that_begin(plan, options, stacked, found.executions, going_on)
             tasks = [*site.tasks, *tasks_that_go_on(plan, options, going_on), *begun]
             shown.begin(tasks, resources.side_by_side(_fewest_devices(tasks)), found.sizes)
-            with closing(_dispatched(plan, tasks, options, resources, site, ready)) as told:
+            with closing(_dispatched(plan, tasks, options, resources, site, ready, hold)) as told:
                 for ends in told:
                     for end in (end for end in ends if run_id(end.spec) in pending):
                         ended += 1
@@ -110,7 +115,13 @@ def _train(
 
 
 def _dispatched(
-    plan: Plan, tasks: Sequence[Task], options: TrainingOptions, resources: Resources, site: Site, ready: Ready
+    plan: Plan,
+    tasks: Sequence[Task],
+    options: TrainingOptions,
+    resources: Resources,
+    site: Site,
+    ready: Ready,
+    hold: store.Hold,
 ) -> Generator[list[End], None, None]:
     """See :func:`dispatch`; runs on more devices come after those on fewer, so that all that train at a time fit."""
     by_devices: dict[int, list[Task]] = {}
@@ -118,8 +129,8 @@ def _dispatched(
         by_devices.setdefault(task.specs[0].devices, []).append(task)
     for devices, group in sorted(by_devices.items()):
         places = _places(plan, resources.side_by_side(devices), devices, options.is_away)
-        ends_silent = options.ends_silent(plan)
-        yield from dispatch(group, site.launch, places, ready, options.is_away, ends_silent, site.tasks)
+        means = Means(site.launch, places, options.is_away, options.ends_silent(plan), hold)
+        yield from dispatch(group, means, ready, site.tasks)
 
 
 @contextmanager
@@ -169,15 +180,16 @@ def execute_run(
     imported_whole("bnbench.worker")
     from bnbench.worker import work
 
-    with _entered(plan) as check_there, watched(plan.folder, plan.pending, tell, check_there):
+    with _entered(plan) as hold, watched(plan.folder, plan.pending, tell, hold):
         (identity,) = plan.pending
         try:
             with _task_of_run(plan, options) as (task, ready):
                 if task.plugin is None and plan.device.type == "cpu" and not options.is_timed:
-                    (end,) = work(ready(task), watch)
+                    (end,) = work(replace(ready(task), token=hold.token), watch)
                 else:
-                    launch, places, timed = partial(local, heard=watch), _places(plan, 1), options.is_timed
-                    with closing(dispatch([task], launch, places, ready, ends_silent=timed)) as told:
+                    launch, places = partial(local, heard=watch), _places(plan, 1)
+                    means = Means(launch, places, ends_silent=options.is_timed, hold=hold)
+                    with closing(dispatch([task], means, ready)) as told:
                         (end,) = next(told)
             status = end.status
         except KeyboardInterrupt:
@@ -221,22 +233,22 @@ def first_devices(used: Sequence[str], devices: int) -> Sequence[str]:
 
 
 @contextmanager
-def _entered(plan: Plan) -> Iterator[Callable[[], None]]:
+def _entered(plan: Plan) -> Iterator[store.Hold]:
     """Hold the sweep's folder with the plan entered into its tables; join what was trained at the end.
 
     Yields:
         as :func:`store.locked`.
     """
-    with store.locked(plan.folder) as check_there:
-        store.join(plan.folder, check_there)
-        check_there()
+    with store.locked(plan.folder) as hold:
+        store.join(plan.folder, hold)
+        hold()
         store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan), plan.trials)
         store.restore_specs(plan.folder, plan.request.specs)
         try:
-            yield check_there
+            yield hold
         finally:
-            check_there()
-            store.join(plan.folder, check_there)
+            hold()
+            store.join(plan.folder, hold)
 
 
 def _interleaved(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]]:

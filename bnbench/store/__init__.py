@@ -17,11 +17,13 @@ from bnbench.store.files import content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
 from bnbench.store.following import Segments
 from bnbench.store.foreign_files import foreign
-from bnbench.store.growth import Growth, Watcher, luggage, put_down
+from bnbench.store.growth import Growth, Piece, Watcher, luggage, put_down
 from bnbench.store.history import read_history, update_last_entry
+from bnbench.store.lease import NO_LEASE, Hold
 from bnbench.store.lock import check_free, is_locked, locked
 from bnbench.store.merge_plan import CONFLICTS, Merged, Merging, merged_in_words
 from bnbench.store.merging import merge_sweeps
+from bnbench.store.ownership import check_owner
 from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.renaming import rename_sweep
 from bnbench.store.result_index import Found, ResultIndex
@@ -41,6 +43,7 @@ __all__ = [
     "FAILURES",
     "HELD_BACK",
     "METRICS",
+    "NO_LEASE",
     "OUTCOME",
     "PROBES",
     "RESULTS",
@@ -49,8 +52,10 @@ __all__ = [
     "Checkpoint",
     "Found",
     "Growth",
+    "Hold",
     "Merged",
     "Merging",
+    "Piece",
     "Pulse",
     "ResultIndex",
     "Segment",
@@ -62,6 +67,7 @@ __all__ = [
     "change_tag",
     "check_free",
     "check_name",
+    "check_owner",
     "check_place",
     "check_sweep",
     "check_tag",

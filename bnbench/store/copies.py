@@ -9,23 +9,27 @@ from pathlib import Path
 from bnbench.store.excerpts import part_of
 from bnbench.store.files import line, replacing, replacing_bytes
 from bnbench.store.folder import run_columns
+from bnbench.store.ownership import owned_name
 from bnbench.store.segment import FOLDER, ROWS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_part
 from bnbench.store.state import Row, State, series_lines
 
 
-def write_copies(folder: Path, kind: str, rows: Sequence[Row], lines: Mapping[Series, Iterable[bytes]]) -> None:
+def write_copies(
+    folder: Path, kind: str, token: str, rows: Sequence[Row], lines: Mapping[Series, Iterable[bytes]]
+) -> None:
     """Write a segment at once: what the runs measured first, then the rows that vouch for it. Nobody else may write.
 
     Args:
         kind: begins the segment's name.
+        token: of the lease under which it is written.
         rows: of runs that have begun; without any nothing is written.
         lines: the lines of these runs by series.
     """
     if not rows:
         return
-    name = f"{kind}-{uuid.uuid4().hex[:8]}"
+    name = owned_name(f"{kind}-{uuid.uuid4().hex[:8]}", token)
     place = make_part(folder, FOLDER)
     for series in (METRIC_SERIES, PROBE_SERIES):
         with replacing(place / f"{name}.{series.file}") as stream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from bnbench.store.checks import PARTS, TABLES, checked_rows
 from bnbench.store.columns import IDENTITY, OUTCOME, RESULTS, TRIAL
 from bnbench.store.files import leftovers, line, replacing, sync_folder, text
 from bnbench.store.history import read_history, write_history
+from bnbench.store.lease import NO_LEASE, Hold
 from bnbench.store.lock import nobody_writing
+from bnbench.store.ownership import enter_owner, read_owner
 from bnbench.store.segment import FOLDER, lacks_spec, write_specs
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_folder
@@ -98,11 +100,12 @@ def belongs_to_sweep(path: Path) -> bool:
     return path.name in (*TABLES, TAGS_TABLE) and (path.parent / RUNS_TABLE).exists()
 
 
-def join(folder: Path, check_there: Callable[[], None] = lambda: None) -> None:
+def join(folder: Path, check_there: Hold = NO_LEASE) -> None:
     """Move all segments' rows into runs.csv, metrics.csv and, if there are any, probes.csv. The caller holds the sweep.
 
     A crash at any point leaves a folder that reads the same. Until all tables hold all rows the segments do, and where
-    a segment has a run's row it has the run's metrics too, whatever the tables say; then they go, all at once.
+    a segment has a run's row it has the run's metrics too, whatever the tables say; then they go, all at once. Behind
+    that who holds the sweep is its owner: segments of those who had it before, and wake up late, do not count.
 
     Args:
         check_there: is called before each table is changed; what it raises ends the join, and the folder is whole.
@@ -112,6 +115,8 @@ def join(folder: Path, check_there: Callable[[], None] = lambda: None) -> None:
         Damaged: the folder is not as it was written; nothing is changed then.
     """
     with nobody_writing(folder):
+        last = read_owner(folder)
+        check_there()
         checked_rows(folder, alive=False)
         _remove_leftovers(folder)
         if (folder / FOLDER).is_dir():
@@ -126,6 +131,7 @@ def join(folder: Path, check_there: Callable[[], None] = lambda: None) -> None:
             check_there()
             (folder / FOLDER).rename(folder / f"{JOINED}-{uuid.uuid4().hex[:8]}")
             _remove_leftovers(folder)
+        enter_owner(folder, last, check_there)
 
 
 def run_columns(rows: Sequence[Row]) -> list[str]:

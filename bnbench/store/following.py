@@ -10,7 +10,7 @@ from pathlib import Path
 from bnbench.errors import Damaged
 from bnbench.paths import irregular
 from bnbench.store.columns import IDENTITY
-from bnbench.store.segment import FOLDER, ROWS
+from bnbench.store.segment import segment_paths
 
 COLUMNS = ("run_id", "status", "started_at")
 
@@ -95,7 +95,7 @@ class Segments:
         return dict(self._stories())
 
     def _stories(self) -> Iterator[tuple[Path, Story]]:
-        paths = list((self._folder / FOLDER).glob(f"*{ROWS}"))
+        paths = segment_paths(self._folder)
         self._followers = {path: self._followers.get(path, _Follower(path)) for path in paths}
         for path, follower in self._followers.items():
             try:

@@ -17,6 +17,7 @@ from typing import IO
 from bnbench.store.checkpoints import CHECKPOINTS, ENDING, checkpoint_path
 from bnbench.store.files import naming, sync_folder
 from bnbench.store.lock import writing
+from bnbench.store.ownership import check_owner, owned_name
 from bnbench.store.segment import FOLDER, LOGS, ROWS, SPECS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
 from bnbench.store.sharing import make_part, share
@@ -151,18 +152,23 @@ def _batches(pieces: Iterable[Piece]) -> Iterator[Growth]:
         yield tuple(batch)
 
 
-def put_down(folder: Path, growth: Sequence[Piece]) -> None:
+def put_down(folder: Path, growth: Sequence[Piece], token: str = "") -> None:
     """Add the growth of a worker's folder to a sweep; what is there already changes nothing.
 
+    Args:
+        token: of the lease of the program that does so, as of :class:`bnbench.store.Segment`.
+
     Raises:
+        TakenOver: another program owns the sweep.
         Gone: the sweep's folder is not there.
         BnbenchError: its results are being joined.
     """
     with writing(folder):
+        check_owner(folder, token)
         for piece in growth:
             path = make_part(folder, piece.part) / piece.name
             if piece.part == FOLDER:
-                _write(path, piece)
+                _write(path.with_name(owned_name(piece.name, token)), piece)
                 continue
             if piece.is_removal:
                 path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A lease on a sweep, for file systems whose locks do not reach other machines.
+"""A lease on a sweep, or on its tags, for file systems whose locks do not reach other machines.
 
 A file in the sweep's folder names the program that holds it, which renews the file as long as it lives. One of this
 machine is judged by the lock of the system, one of another machine by the file: who waits looks whether it changes, and
@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from bnbench.store.files import naming
 if TYPE_CHECKING:
     from filelock import SoftFileLease
 
-LEASE = ".lease"
+LEASE, TAGS_LEASE = ".lease", ".tags-lease"
 LEASE_SECONDS = 120.0
 """Seconds without a renewal, of which there is one in each third of them, after which a lease is over."""
 TORN_SECONDS = 2.5
@@ -34,9 +35,34 @@ LOOK_SECONDS = 0.05
 """Seconds in which another program that judges the file has put it back."""
 
 
+def _nothing() -> None:
+    """Find nothing wrong."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A sweep that is held. Called, it raises once it is not.
+
+    Attributes:
+        check: what is called.
+        token: of the lease, by which those who write for its holder are known; empty where there is no lease.
+    """
+
+    check: Callable[[], None] = _nothing
+    token: str = ""
+
+    def __call__(self) -> None:
+        """Raise what ``check`` raises."""
+        self.check()
+
+
+NO_LEASE = Hold()
+"""The hold of a program that has no lease, and makes sure otherwise that nobody else writes."""
+
+
 @contextmanager
-def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iterator[Callable[[], None]]:
-    """Hold the lease on a sweep, whose lock of the system the caller has.
+def leased(folder: Path, patience: float, refusal: Callable[[str], str], name: str = LEASE) -> Iterator[Hold]:
+    """Hold a lease on a sweep, whose lock of the system the caller has.
 
     So a holder on this machine is dead, even if nobody has taken in its end. One on another machine that seems to be
     dead is waited for until that is sure.
@@ -44,32 +70,33 @@ def leased(folder: Path, patience: float, refusal: Callable[[str], str]) -> Iter
     Args:
         patience: seconds to wait for one that lives.
         refusal: the words in which a sweep is refused that a program on some machine holds.
+        name: of the lease's file.
 
     Yields:
-        a function that raises :class:`TakenOver` once another program has taken it.
+        the hold, which raises :class:`TakenOver` once another program has taken it.
 
     Raises:
         BnbenchError: somebody holds it.
         OSError: the file cannot be written. On a full disk there is no lease, and the lock of this machine alone.
     """
-    lease, seconds = _lease(folder), patience
-    if (host := other_host(folder)) and not is_leased_elsewhere(folder):
+    lease, seconds, held = _lease(folder, name), patience, folder if name == LEASE else folder / name
+    if (host := other_host(folder, name)) and not is_leased_elsewhere(folder, name):
         seconds += LEASE_SECONDS
-        notice(f"{folder} was held by a bnbench on {host}, which seems to be dead; that is sure in {seconds:.0f} s")
+        notice(f"{held} was held by a bnbench on {host}, which seems to be dead; that is sure in {seconds:.0f} s")
     deadline = time.monotonic() + seconds
     try:
-        if lease.owner is not None and not other_host(folder):
+        if lease.owner is not None and not other_host(folder, name):
             lease.force_break()
         if not _wait(lease, deadline):
-            raise BnbenchError(refusal(other_host(folder)))
+            raise BnbenchError(refusal(other_host(folder, name)))
     except OSError as error:
-        if error.errno not in FULL or other_host(folder):
+        if error.errno not in FULL or other_host(folder, name):
             raise
-        yield lambda: None  # who has no room for a lease may still want to remove something
+        yield NO_LEASE  # who has no room for a lease may still want to remove something
         return
-    token = lease.token
+    token = lease.token or ""
     try:
-        yield lambda: _check_held(folder, lease, token)
+        yield Hold(lambda: _check_held(folder, lease, token), token)
     finally:
         lease.release()
 
@@ -118,21 +145,21 @@ def _try(lease: SoftFileLease) -> bool:
     return True
 
 
-def other_host(folder: Path) -> str:
+def other_host(folder: Path, name: str = LEASE) -> str:
     """The machine whose program has the file of a lease; empty if it is this one, or there is none."""
-    if not (folder / LEASE).exists():
+    if not (folder / name).exists():
         return ""
-    owner = _lease(folder).owner
+    owner = _lease(folder, name).owner
     host = owner.hostname.partition("?pidns")[0] if owner else ""  # without the part that tells containers of it apart
     return "" if host == socket.gethostname() else host
 
 
-def is_leased_elsewhere(folder: Path) -> bool:
+def is_leased_elsewhere(folder: Path, name: str = LEASE) -> bool:
     """True if a program on another machine holds the sweep, as far as one look tells: by the clock of the files."""
-    if not other_host(folder):
+    if not other_host(folder, name):
         return False
     try:
-        renewed = (folder / LEASE).stat().st_mtime
+        renewed = (folder / name).stat().st_mtime
         with TemporaryFile(dir=folder) as now:
             return os.fstat(now.fileno()).st_mtime - renewed <= LEASE_SECONDS
     except FileNotFoundError:
@@ -141,17 +168,17 @@ def is_leased_elsewhere(folder: Path) -> bool:
         return True  # nobody may ask the clock of these files
 
 
-def _lease(folder: Path) -> SoftFileLease:
+def _lease(folder: Path, name: str) -> SoftFileLease:
     from filelock import SoftFileLease
 
-    return SoftFileLease(folder / LEASE, lease_duration=LEASE_SECONDS, thread_local=False)
+    return SoftFileLease(folder / name, lease_duration=LEASE_SECONDS, thread_local=False)
 
 
-def _check_held(folder: Path, lease: SoftFileLease, token: str | None) -> None:
+def _check_held(folder: Path, lease: SoftFileLease, token: str) -> None:
     """Raise :class:`TakenOver` if the lease is no more that of a token."""
     for _ in range(2):
         owner = lease.owner
         if owner is not None and owner.token == token:
             return
         time.sleep(LOOK_SECONDS)
-    raise TakenOver(folder, other_host(folder))
+    raise TakenOver(folder, other_host(folder, Path(lease.lock_file).name))

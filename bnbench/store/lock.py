@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import IO
 
 from bnbench.errors import BnbenchError, Damaged, Gone, InvalidRequest
 from bnbench.paths import irregular
-from bnbench.store.lease import is_leased_elsewhere, leased, other_host
+from bnbench.store.lease import TAGS_LEASE, Hold, is_leased_elsewhere, leased, other_host
 from bnbench.store.sharing import make_folder, share
 
 SWEEP, WRITERS, TAGGERS = ".lock", ".writers", ".taggers"
@@ -32,11 +32,11 @@ WRITERS_PATIENCE = 30.0
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[Callable[[], None]]:
+def locked(folder: Path) -> Iterator[Hold]:
     """Hold the sweep, whose folder is made if need be: one program at a time adds to it.
 
     Yields:
-        a function that raises :class:`Gone` once the folder has another name, or is no more, or another program on
+        the hold, which raises :class:`Gone` once the folder has another name, or is no more, or another program on
             another machine has taken it over.
 
     Raises:
@@ -47,15 +47,15 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
     except OSError as error:
         raise _unfit(folder, error) from error
     in_use = partial(_in_use, folder)
-    with _hold(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, in_use()), leased(folder, PATIENCE, in_use) as check_held:
+    with _hold(folder / SWEEP, fcntl.LOCK_EX, PATIENCE, in_use()), leased(folder, PATIENCE, in_use) as lease:
         status = folder.stat()
 
         def check_there() -> None:
             if not (folder.is_dir() and os.path.samestat(status, folder.stat())):
                 raise Gone(folder)
-            check_held()
+            lease()
 
-        yield check_there
+        yield Hold(check_there, lease.token)
 
 
 def check_free(folder: Path) -> None:
@@ -114,8 +114,11 @@ def nobody_writing(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def tagging(folder: Path) -> Iterator[None]:
-    """Be the only one who changes the tags of a sweep.
+def tagging(folder: Path) -> Iterator[Hold]:
+    """Be the only one who changes the tags of a sweep, which may be trained meanwhile.
+
+    Yields:
+        the hold, which raises :class:`Gone` once it is lost to another machine.
 
     Raises:
         BnbenchError: somebody else does for TAGGERS_PATIENCE.
@@ -123,9 +126,13 @@ def tagging(folder: Path) -> Iterator[None]:
     """
     if not folder.is_dir():
         raise Gone(folder)
-    refusal = f"the tags of {folder} are being changed by another bnbench; try again"
-    with _hold(folder / TAGGERS, fcntl.LOCK_EX, TAGGERS_PATIENCE, refusal):
-        yield
+
+    def refusal(host: str = "") -> str:
+        return f"the tags of {folder} are being changed by another bnbench{f' on {host}' if host else ''}; try again"
+
+    with _hold(folder / TAGGERS, fcntl.LOCK_EX, TAGGERS_PATIENCE, refusal()):
+        with leased(folder, TAGGERS_PATIENCE, refusal, TAGS_LEASE) as hold:
+            yield hold
 
 
 def _opened(path: Path, flags: int) -> IO[bytes]:

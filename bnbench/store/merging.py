@@ -63,7 +63,7 @@ def merge_sweeps(
             check_there()
             _note(target, calls, entry, merged)
             check_there()
-            _write_segment(target, merged, by_folder)
+            _write_segment(target, merged, by_folder, check_there.token)
             _copy_files(target, merged, read)
         join(target, check_there)
         _merge_tags(target, merged, read)
@@ -108,7 +108,7 @@ def _note(target: Path, calls: Sequence[Mapping[str, Any]], entry: Mapping[str, 
     write_history(target, [*history, *(call for call in calls if call not in history), last])
 
 
-def _write_segment(target: Path, merged: Merged, sweeps: Mapping[Path, Sweep]) -> None:
+def _write_segment(target: Path, merged: Merged, sweeps: Mapping[Path, Sweep], token: str) -> None:
     """Write the runs that have begun as a worker does: what they measured first, then the rows that vouch for it."""
     parts: list[tuple[Sweep, list[str]]] = []
     for sweep in sweeps.values():
@@ -116,7 +116,7 @@ def _write_segment(target: Path, merged: Merged, sweeps: Mapping[Path, Sweep]) -
         parts.append((sweep, [key for key in its if sweep.state.rows[key]["status"] not in NOT_BEGUN]))
     rows = [sweep.state.rows[identity] for sweep, identities in parts for identity in identities]
     lines = {series: _lines(parts, series) for series in (METRIC_SERIES, PROBE_SERIES)}
-    write_copies(target, "merge", rows, lines)
+    write_copies(target, "merge", token, rows, lines)
 
 
 def _lines(parts: Sequence[tuple[Sweep, Sequence[str]]], series: Series) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bnbench.errors import Damaged
 from bnbench.store.columns import RESULTS
 from bnbench.store.files import content, read_rows
-from bnbench.store.segment import FOLDER, ROWS
+from bnbench.store.segment import segment_paths
 from bnbench.store.state import RUNS_TABLE
 
 HEAD = b"run_id,status,"
@@ -67,7 +67,7 @@ class ResultIndex:
     def _statuses(self, folder: Path) -> dict[str, str]:
         """The results of a sweep; the segments of one that is trained first, as a join moves them into the table."""
         whole: dict[str, str] = {}
-        for path in [*sorted((folder / FOLDER).glob(f"*{ROWS}")), folder / RUNS_TABLE]:
+        for path in [*segment_paths(folder), folder / RUNS_TABLE]:
             try:
                 whole |= self._table(path)
             except (OSError, Damaged):

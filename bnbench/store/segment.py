@@ -16,6 +16,7 @@ from bnbench.store.checkpoints import Checkpoint, write_checkpoint
 from bnbench.store.columns import SEGMENT
 from bnbench.store.files import RowAppender, replacing
 from bnbench.store.lock import writing
+from bnbench.store.ownership import check_owner, owned_name, read_owner
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
 from bnbench.store.sharing import make_part
 from bnbench.store.weights import weights_path, write_weights
@@ -35,17 +36,25 @@ class Segment:
         folder: the sweep's folder.
         name: unique among the processes of all time that write to this folder.
         checkpoints: the folder in which checkpoints/ is; None is ``folder``.
+        token: of the lease of the program for which it is written; empty where nobody has one. Its rows count as long
+            as that program owns the sweep.
+
+    Raises:
+        TakenOver: another program owns the sweep; so do ``start``, ``checkpoint``, ``weights`` and ``log``, which write
+            files that runs have one of.
     """
 
-    def __init__(self, folder: Path, name: str, checkpoints: Path | None = None) -> None:
+    def __init__(self, folder: Path, name: str, checkpoints: Path | None = None, token: str = "") -> None:
         self._folder = folder
+        self._token = token
         self._checkpoints = checkpoints or folder
-        self._owner = os.getpid()
+        self._process = os.getpid()
         with ExitStack() as resources:
             resources.enter_context(writing(folder))
+            check_owner(folder, token)
             for sub in (FOLDER, SPECS):
                 make_part(folder, sub)
-            self._name = name
+            self._name = name = owned_name(name, token)
             self._metrics = resources.enter_context(self._open(METRIC_SERIES))
             self._readings: RowAppender | None = None
             self._told: dict[str, str] = {}
@@ -64,7 +73,7 @@ class Segment:
 
     def start(self, specs: Sequence[RunSpec], facts: Mapping[str, Any]) -> None:
         """Say that runs have begun, and keep their full specs."""
-        self._end_copies()
+        self._check()
         write_specs(self._folder, specs)
         self._runs.append({"run_id": run_id(spec), "status": "running", **facts} for spec in specs)
 
@@ -100,17 +109,17 @@ class Segment:
 
     def checkpoint(self, checkpoint: Checkpoint, body: bytes) -> None:
         """Keep a checkpoint of the runs under checkpoints/."""
-        self._end_copies()
+        self._check()
         write_checkpoint(self._checkpoints, checkpoint, body)
 
     def weights(self, identity: str, content: bytes) -> None:
         """Keep the weights of a run under weights/."""
-        self._end_copies()
+        self._check()
         write_weights(self._folder, identity, content)
 
     def log(self, identity: str, text: str) -> None:
         """Keep a text (a traceback) under logs/, behind what was told here of the run before."""
-        self._end_copies()
+        self._check()
         self._told[identity] = self._told.get(identity, "") + text
         make_part(self._folder, LOGS)
         with replacing(log_file(self._folder, identity)) as stream:
@@ -125,9 +134,19 @@ class Segment:
     def _open(self, series: Series) -> closing[RowAppender]:
         return closing(RowAppender(self._folder / FOLDER / f"{self._name}.{series.file}", series.columns))
 
+    def _check(self) -> None:
+        self._end_copies()
+        check_owner(self._folder, self._token)
+
     def _end_copies(self) -> None:
-        if os.getpid() != self._owner:
+        if os.getpid() != self._process:
             os._exit(0)
+
+
+def segment_paths(folder: Path) -> list[Path]:
+    """The files of rows of the segments of a sweep that count."""
+    owner = read_owner(folder)
+    return [path for path in sorted((folder / FOLDER).glob(f"*{ROWS}")) if owner.owns(path.name)]
 
 
 def files_of_run(folder: Path, identity: str) -> tuple[Path, ...]:

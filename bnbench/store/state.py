@@ -17,7 +17,7 @@ from bnbench.store.columns import IDENTITY, NEWER, OUTCOME, RESULTS, RUN_ID, SPE
 from bnbench.store.files import content, line, read_rows, whole_lines
 from bnbench.store.lock import is_locked
 from bnbench.store.regular_series import is_regular, regular_runs
-from bnbench.store.segment import FOLDER, ROWS
+from bnbench.store.segment import FOLDER, ROWS, segment_paths
 from bnbench.store.series import METRIC_SERIES, Series
 from bnbench.text import plural
 
@@ -157,11 +157,11 @@ def _check_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _read_segments(folder: Path) -> list[tuple[Path, Row]]:
-    """All rows of all segments, each with its metrics file."""
+    """All rows of all segments that count, each with its metrics file."""
     while True:
         try:
             entries = []
-            for path in sorted((folder / FOLDER).glob(f"*{ROWS}")):
+            for path in segment_paths(folder):
                 rows = list(read_rows(path, (*IDENTITY, "finished_at")))
                 _check_rows(path, rows)
                 metrics = path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}")

@@ -56,10 +56,10 @@ def change_tag(folder: Path, identities: Iterable[str], tag: str, remove: bool =
 
     Raises:
         InvalidRequest: it is no tag.
-        BnbenchError: another program holds the list for long.
+        BnbenchError: another program holds the list for long, or has taken it meanwhile.
     """
     check_tag(tag)
-    with tagging(folder):
+    with tagging(folder) as hold:
         tags = read_tags(folder)
         changed = [identity for identity in dict.fromkeys(identities) if (tag in tags.get(identity, ())) == remove]
         if changed:
@@ -69,5 +69,6 @@ def change_tag(folder: Path, identities: Iterable[str], tag: str, remove: bool =
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
             }
             with closing(RowAppender(folder / TAGS_TABLE, TAG_COLUMNS)) as table:
+                hold()
                 table.append([{"run_id": identity, **facts} for identity in changed], sync=True)
     return changed

@@ -74,7 +74,7 @@ def take_over(target: Path, specs: Mapping[str, RunSpec], sources: Mapping[str, 
             with nobody_writing(target):
                 check_there()
                 write_specs(target, taken)
-                _write(target, parts)
+                _write(target, parts, check_there.token)
             join(target, check_there)
     return counts
 
@@ -121,7 +121,7 @@ def _check_evaluations(folder: Path, rows: Mapping[str, Row], lines: Mapping[str
     check_complete(folder, completed, last)
 
 
-def _write(target: Path, parts: Sequence[tuple[_Copies, Sequence[str]]]) -> None:
+def _write(target: Path, parts: Sequence[tuple[_Copies, Sequence[str]]], token: str) -> None:
     def lines(series: Series) -> Iterator[bytes]:
         for copies, identities in parts:
             for identity in identities:
@@ -129,4 +129,4 @@ def _write(target: Path, parts: Sequence[tuple[_Copies, Sequence[str]]]) -> None
 
     copy_files(target, (log_file(copies.folder, name) for copies, identities in parts for name in identities))
     rows = [dict(copies.rows[identity]) for copies, identities in parts for identity in identities]
-    write_copies(target, "taken-over", rows, {series: lines(series) for series in SERIES})
+    write_copies(target, "taken-over", token, rows, {series: lines(series) for series in SERIES})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak import tables
-from benchmarks.soak.sweeps import RUNS_PER_SEED, Request, soak
+from benchmarks.soak.sweeps import RUNS_PER_SEED, Request, soak, tracebacks
 from benchmarks.soak.watcher import Watcher
 from bnbench import store
 from bnbench.spec import run_id
@@ -36,6 +36,23 @@ def test_a_sweep_that_is_killed_at_random_moments_is_the_one_that_was_not(
     assert not whole.faults and len(store.statuses(whole.sweep)) == RUNS_PER_SEED
     assert not [*soaked.faults, *tables.faults(soaked.sweep, whole.sweep, is_alone)]
     assert soaked.kills.total() > 1 and soaked.looks > 2
+
+
+EARLY = """Traceback (most recent call last):
+  File "<frozen runpy>", line 189, in _run_module_as_main
+  File "/usr/lib/python3.11/typing.py", line 1294, in __getattr__
+    def __getattr__(self, attr):
+
+KeyboardInterrupt
+"""
+"""Of an interpreter that has only begun; Python 3.11 marks nothing in its last line, which is empty."""
+
+
+def test_only_the_tracebacks_of_the_program_are_faults() -> None:
+    late = EARLY.replace("/usr/lib/python3.11/typing.py", "/home/me/bnbench/cli/app.py")
+    failed = EARLY.replace("KeyboardInterrupt", "ValueError: no luck")
+    assert tracebacks(f"planning s ...\n{EARLY}s: 2 runs\n") == []
+    assert tracebacks(f"{late}s: 2 runs\n{failed}{EARLY}") == [late.rstrip(), failed.rstrip()]
 
 
 @pytest.fixture

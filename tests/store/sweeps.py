@@ -82,9 +82,9 @@ def final(spec: RunSpec, status: str = "completed", second: int = 1, **columns: 
     return {"run_id": run_id(spec), "status": status, **FACTS, **outcome, **times, **columns}
 
 
-def train(folder: Path, spec: RunSpec, name: str, status: str = "completed", second: int = 1) -> None:
+def train(folder: Path, spec: RunSpec, name: str, status: str = "completed", second: int = 1, token: str = "") -> None:
     """Write a run as a worker does; ``running`` leaves it unfinished."""
-    with Segment(folder, name) as segment:
+    with Segment(folder, name, token=token) as segment:
         segment.start([spec], FACTS)
         segment.readings(readings(spec)[:2])
         for number, row in enumerate(evaluations(spec), 1):

@@ -14,7 +14,8 @@ import pytest
 from bnbench.errors import BnbenchError
 from bnbench.notices import heard
 from bnbench.spec import run_id
-from bnbench.store import enter_runs, is_locked, join, lease, locked
+from bnbench.store import change_tag, enter_runs, is_locked, join, lease, lock, locked, read_tags
+from bnbench.store.ownership import OWNER
 from tests.store.sweeps import make_spec, train
 
 ELSEWHERE = """
@@ -60,6 +61,18 @@ module.nobody_writing = pausing
 {call}
 """
 """A command that waits for a line in the middle of its work."""
+TAG = """
+import bnbench.store.tags as module
+real = module.read_tags
+
+def pausing(there):
+    print("held", flush=True)
+    sys.stdin.readline()
+    return real(there)
+
+module.read_tags = pausing
+module.change_tag(folder, ["0123456789ab"], "theirs")
+"""
 SECONDS = 2.0
 
 
@@ -149,7 +162,8 @@ def test_a_program_that_was_stopped_for_too_long_writes_nothing_more(tmp_path: P
 def content(results: Path) -> dict[str, bytes]:
     """All files of sweeps and of the trash but those by which they are held."""
     files = (path for path in results.rglob("*") if path.is_file())
-    kept = (path for path in files if path.name not in (lease.LEASE, ".lock", ".writers"))
+    held = (lease.LEASE, ".lock", ".writers")
+    kept = (path for path in files if path.name not in held and not path.name.startswith(OWNER))
     return {str(path.relative_to(results)): path.read_bytes() for path in kept}
 
 
@@ -197,3 +211,31 @@ def test_of_two_who_wait_for_a_dead_one_only_one_has_it(tmp_path: Path) -> None:
     said = [process.communicate(timeout=60)[0] for process in waiting]
     assert sum(words.startswith("held") for words in said) == 1, said
     assert sum("is in use by another bnbench on host" in words for words in said) == 2, said
+
+
+def test_tags_are_given_by_one_machine_at_a_time_while_another_one_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "TAGGERS_PATIENCE", 0.2)
+    name = "0123456789ab"
+    with locked(tmp_path), elsewhere("there", tmp_path, TAG) as process:
+        assert says_held(process)
+        with pytest.raises(BnbenchError, match="being changed by another bnbench on there; try again"):
+            change_tag(tmp_path, [name], "ours")
+        _, err = process.communicate("\n", timeout=30)
+        assert (process.returncode, err) == (0, "")
+        change_tag(tmp_path, [name], "ours")
+    assert read_tags(tmp_path) == {name: ["theirs", "ours"]}
+
+
+def test_tags_are_not_changed_by_a_program_that_was_stopped_for_too_long(tmp_path: Path) -> None:
+    name = "0123456789ab"
+    with elsewhere("there", tmp_path, TAG) as late:
+        assert says_held(late)
+        os.kill(late.pid, signal.SIGSTOP)
+        time.sleep(SECONDS + 0.5)
+        change_tag(tmp_path, [name], "ours")
+        os.kill(late.pid, signal.SIGCONT)
+        _, err = late.communicate("\n", timeout=30)
+        assert late.returncode == 1 and "TakenOver" in err
+    assert read_tags(tmp_path) == {name: ["ours"]}
