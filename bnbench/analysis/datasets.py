@@ -10,7 +10,7 @@ import pandas as pd
 from bnbench.store import data_versions
 
 PATH, DATA, BEGUN = "dataset.path", "data", "started_at"
-WITH_FILES = ("imagefolder", "npz", "csv", "text")
+WITH_FILES = ("imagefolder", "npz", "csv", "covtype", "text")
 """Datasets of a user's own files, which have had a fingerprint since there are any."""
 
 

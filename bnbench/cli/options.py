@@ -403,4 +403,6 @@ Budget = Annotated[
         help="Stop in time with what is decided: 90s, 10m, 1h; the same command goes on.",
     ),
 ]
-AllStudies = Annotated[bool, typer.Option("--all", help="All studies that come with bnbench.")]
+AllStudies = Annotated[
+    bool, typer.Option("--all", help="All studies that come with bnbench, but for those that are run by name only.")
+]

@@ -144,7 +144,7 @@ def run(
 
         session.TrainingOptions(jobs=jobs).check()
         file = checked_output(out)
-        studies = _asked([*(study.names() if every else []), *(words or [])], plugin)
+        studies = _asked([*(study.names_of_all() if every else []), *(words or [])], plugin)
         if not studies:
             raise InvalidRequest(["name a study, or say --all; bnbench study list shows them"])
         scale_name = study.check_scale(scale, studies)

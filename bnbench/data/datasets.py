@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bnbench.data.archives import cifar10, cifar100, svhn
 from bnbench.data.arrays import npz
+from bnbench.data.covtype import covtype
 from bnbench.data.embedded import breast_cancer, digits, synthetic, wine
 from bnbench.data.idx import fashion_mnist, kmnist, mnist
 from bnbench.data.images import imagefolder
@@ -17,6 +18,7 @@ DATASETS: dict[str, Callable[..., Raw]] = {
     "digits": digits,
     "wine": wine,
     "breast_cancer": breast_cancer,
+    "covtype": covtype,
     "mnist": mnist,
     "fashion_mnist": fashion_mnist,
     "kmnist": kmnist,
@@ -35,6 +37,7 @@ DESCRIPTIONS: dict[str, str] = {
     "digits": "1x8x8, 10 classes, 1,797 images, no official test set; comes with scikit-learn",
     "wine": "13 features, 3 classes, 178 wines, no official test set; comes with scikit-learn",
     "breast_cancer": "30 features, 2 classes, 569 tumors, no official test set; comes with scikit-learn",
+    "covtype": "54 features, 7 classes, 581,012 cells of forest, no official test set; a file of the UCI repository",
     "mnist": "1x28x28, 10 classes, 60,000 + 10,000 handwritten digits; torchvision layout, downloaded on first use",
     "fashion_mnist": "1x28x28, 10 classes, 60,000 + 10,000 clothes; torchvision layout, downloaded on first use",
     "kmnist": "1x28x28, 10 classes, 60,000 + 10,000 cursive characters; torchvision layout, downloaded on first use",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bnbench.data.archives import ARCHIVES
 from bnbench.data.arrays import npz_files
+from bnbench.data.covtype import covtype_files
 from bnbench.data.files import MOST_IMAGE_BYTES, Files, content_hash
 from bnbench.data.idx import idx_files, relative_idx_files
 from bnbench.data.images import image_files
@@ -21,6 +22,7 @@ _FILES: dict[str, Callable[..., Files]] = {
     **{name: partial(idx_files, name, folder) for name, folder in _IDX_FOLDERS.items()},
     "imagefolder": image_files,
     "npz": npz_files,
+    "covtype": covtype_files,
     "csv": csv_files,
     "text": text_files,
 }

@@ -10,13 +10,13 @@ from torch import nn
 from bnbench.errors import Impossible
 from bnbench.limits import above, at_least, at_most
 from bnbench.models.convmixer import MOST_PIXELS, Residual
+from bnbench.models.information import require_vectors
 from bnbench.models.initial import Network, Scheme
 from bnbench.models.layer_block import MOST_LAYERS, MOST_UNITS
 from bnbench.models.layer_scale import LayerScale
 from bnbench.norms.common.activation import require_no_activation
 from bnbench.norms.common.bias import wants_bias
 from bnbench.norms.common.checks import require
-from bnbench.schema.facts import Facts
 
 NORMAL = Scheme("normal", 0.02)
 WIDER = 4
@@ -83,7 +83,9 @@ def convnext(
         for number in range(depth):
             layers[f"stage{stage}_block{number}"] = block(norm, channels, kernel, layer_scale)
     layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
-    layers.update(last_norm=pooled(norm, channels), head=nn.Linear(channels, classes))
+    last_norm = placed(norm, channels)
+    require_vectors(last_norm)
+    layers.update(last_norm=last_norm, head=nn.Linear(channels, classes))
     return Network(layers, NORMAL)
 
 
@@ -109,18 +111,6 @@ def placed(norm: Callable[[int], nn.Module], channels: int) -> nn.Module:
     """A norm that no activation is right behind. Raises :class:`Impossible` if it holds one."""
     layer = norm(channels)
     require_no_activation(layer, "a ConvNeXt")
-    return layer
-
-
-def pooled(norm: Callable[[int], nn.Module], channels: int) -> nn.Module:
-    """The norm behind the pooling. Raises :class:`Impossible` if it needs several positions of a channel."""
-    layer = placed(norm, channels)
-    facts = getattr(layer, "facts", None)
-    if isinstance(facts, Facts) and not facts.vectors:
-        raise Impossible(
-            "the last norm of a ConvNeXt is behind the pooling, where an example has one number per channel, and this "
-            "norm needs several: choose another norm, e.g. norm=layer, or another model, e.g. model=cnn"
-        )
     return layer
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import get_args
 
 from torch import nn
 
 from bnbench.errors import Impossible
 from bnbench.models.divisors import head_problems
+from bnbench.models.information import require_causal
 from bnbench.models.initial import Network, Scheme
 from bnbench.models.tokens import (
     Characters,
@@ -20,15 +21,9 @@ from bnbench.models.tokens import (
     sincos_line,
 )
 from bnbench.models.transformer_block import NormPlace, on_tokens, sizes_out_of_range, transformer_block
-from bnbench.norms.batch_instance import BatchInstanceNorm
 from bnbench.norms.common.checks import among, require
-from bnbench.norms.global_response import GlobalResponseNorm
-from bnbench.norms.instance import InstanceNorm
-from bnbench.norms.switchable import SwitchableNorm
 
 XAVIER = Scheme("xavier")
-OVER_POSITIONS = InstanceNorm, BatchInstanceNorm, SwitchableNorm, GlobalResponseNorm
-"""Norms that take statistics of the positions of an example, at evaluation as well."""
 
 
 def gpt(
@@ -108,15 +103,3 @@ def require_even(dim: int, heads: int, positions: PositionCode) -> None:
         )
     if problems:
         raise Impossible("; ".join(problems))
-
-
-def require_causal(layers: Iterable[nn.Module]) -> None:
-    """Raise :class:`Impossible` if a norm of these layers tells a token something of those behind it.
-
-    Statistics over the batch do so in training alone.
-    """
-    if any(isinstance(part, OVER_POSITIONS) for layer in layers for part in layer.modules()):
-        raise Impossible(
-            "the norm has statistics of all characters of an example, and so sees those that model=gpt is to predict: "
-            "choose norm=layer, norm=rms, norm=group, or a norm over the batch"
-        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import get_args
 
 from torch import nn
 
 from bnbench.errors import Impossible
 from bnbench.models.divisors import head_problems, patch_problems
+from bnbench.models.information import require_tokens_apart
 from bnbench.models.initial import Network, Scheme
 from bnbench.models.tokens import (
     ClassToken,
@@ -24,7 +25,6 @@ from bnbench.models.tokens import (
 )
 from bnbench.models.transformer_block import NormPlace, on_tokens, sizes_out_of_range, transformer_block
 from bnbench.norms.common.checks import among, require
-from bnbench.norms.instance import InstanceNorm
 
 XAVIER = Scheme("xavier")
 
@@ -78,7 +78,8 @@ def vit(
         layers[f"block{number}"] = transformer_block(norm, dim, heads, mlp_ratio * dim, placement, qk_norm)
     if placement != "post":
         layers["norm"] = on_tokens(norm(dim))
-    require_information(layers.values(), pool)
+    if pool == "mean":
+        require_tokens_apart(layers.values())
     layers.update(pool=MeanToken() if pool == "mean" else FirstToken(), head=nn.Linear(dim, classes))
     return Network(layers, XAVIER)
 
@@ -108,13 +109,3 @@ def require_divisors(shape: tuple[int, int, int], patch: int, dim: int, heads: i
         )
     if problems:
         raise Impossible("; ".join(problems))
-
-
-def require_information(layers: Iterable[nn.Module], pool: TokenPool) -> None:
-    """Raise :class:`Impossible` if pooling sees nothing of an image behind the norm of these layers."""
-    normed = any(isinstance(part, InstanceNorm) for layer in layers for part in layer.modules())
-    if pool == "mean" and normed:
-        raise Impossible(
-            "norm=instance makes the mean of an example's tokens the same for every image, and model.pool=mean sees "
-            "nothing else: choose model.pool=class, or another norm"
-        )

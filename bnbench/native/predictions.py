@@ -25,7 +25,7 @@ from bnbench.training.modes import not_training
 from bnbench.training.statistics import statistics_of, tracks_statistics
 
 CHUNK = 32
-"""Examples that a lane is shown at a time; translated layers are shown a batch of training, for which they are compiled."""
+"""Examples that a lane is shown at a time; translated layers, compiled for a batch of training, are shown as many."""
 
 
 class NativePredictions:

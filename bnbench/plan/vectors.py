@@ -5,7 +5,7 @@ from __future__ import annotations
 from bnbench.components import Components
 from bnbench.spec import RunSpec
 
-VECTORS = ("wine", "breast_cancer", "csv")
+VECTORS = ("wine", "breast_cancer", "covtype", "csv")
 """Datasets whose examples are vectors."""
 TAKES_VECTORS = ("mlp",)
 """Built-in models that need no neighborhood of pixels; a plugin's model may take what it likes."""

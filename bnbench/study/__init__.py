@@ -1,6 +1,6 @@
 """Studies: claims as data, the runs that decide them, and the scorecard of their verdicts."""
 
-from bnbench.study.catalog import SCALES, check_scale, load, names
+from bnbench.study.catalog import SCALES, check_scale, load, names, names_of_all
 from bnbench.study.definition import Scale, ScaleName, Study, StudyClaim
 from bnbench.study.design import merged
 from bnbench.study.files import check_files, scorecard_files, write
@@ -34,6 +34,7 @@ __all__ = [
     "load",
     "merged",
     "names",
+    "names_of_all",
     "read_study",
     "report",
     "run_study",

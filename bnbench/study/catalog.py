@@ -20,6 +20,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in (conf_dir() / "study").glob(f"*{ENDING}"))
 
 
+def names_of_all() -> list[str]:
+    """The studies that ``--all`` stands for: those that need not be named."""
+    return [study.name for study in load(names()) if not study.by_name]
+
+
 def load(words: Sequence[str]) -> list[Study]:
     """Studies by name, or by a file that ends in .yaml.
 

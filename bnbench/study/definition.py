@@ -79,6 +79,7 @@ class Study:
         not_tested: what the study leaves open on purpose.
         family: the name of a set of studies whose claims were declared together; p-values are adjusted for all of them,
             however many are carried out. Without, for the claims of this study.
+        by_name: whether it is carried out only where it is named, because it takes long: ``--all`` leaves it out.
         changes: settings of a user that took the place of the study's own; no part of its file.
     """
 
@@ -93,4 +94,5 @@ class Study:
     paired: bool = True
     alone: bool = False
     family: str = ""
+    by_name: bool = False
     changes: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from bnbench.paths import irregular
 from bnbench.reports import render
 from bnbench.stats import Verdict
 from bnbench.store.files import content, replacing
-from bnbench.study.catalog import names
+from bnbench.study.catalog import names_of_all
 from bnbench.study.definition import ScaleName
 from bnbench.study.overrides import READABLE, suffix
 from bnbench.study.row import Row
@@ -36,10 +36,9 @@ def scorecard_files(
 ) -> tuple[Path, Path]:
     """Paths of the scorecard of some studies: as CSV, and as Markdown.
 
-    Each set of studies has files of its own, in whatever order it is named; those of all studies that come with
-    bnbench name none.
+    Each set of studies has files of its own, in whatever order it is named; those of ``--all`` name none.
     """
-    which = "" if set(studies) == set(names()) else "-" + "+".join(sorted(set(studies)))
+    which = "" if set(studies) == set(names_of_all()) else "-" + "+".join(sorted(set(studies)))
     if len(which.encode()) > LONGEST:
         which = f"{which[:READABLE]}-{hashlib.sha256(which.encode()).hexdigest()[:8]}"
     name = f"study-scorecard-{scale}{which}{suffix(changes)}"

@@ -71,6 +71,7 @@ CASES: list[tuple[str, str, Callable[[Path], None], str, Callable[[Path], None]]
     ("npz", "data.npz", write_npz, "", rewrite),
     ("csv", "data.csv", write_csv, "", lambda file: write_csv(file, seed=1)),
     ("csv", "data.csv", write_csv, "", rewrite),
+    ("covtype", "cells", write_csv, "", rewrite),
     ("text", "text.txt", write_csv, "", rewrite),
     ("imagefolder", "images", write_images, "a/3.png", Path.unlink),
     ("imagefolder", "images", write_images, "b/19.png", rename),
@@ -82,7 +83,7 @@ CASES: list[tuple[str, str, Callable[[Path], None], str, Callable[[Path], None]]
 
 
 def choice_of(dataset: str, place: str) -> Choice:
-    return Choice.of(dataset, {"path": place} if dataset in ("npz", "csv", "text", "imagefolder") else {})
+    return Choice.of(dataset, {"path": place} if dataset in ("npz", "csv", "covtype", "text", "imagefolder") else {})
 
 
 @pytest.mark.parametrize(("dataset", "place", "write", "part", "change"), CASES)

@@ -127,6 +127,12 @@ ON_MOBILENET = [
     for norm in NORMS
 ]
 """Depthwise convolutions, their computed weights, and activations that a norm takes over."""
+CONVNEXT = "convnext model.dim=8 model.layer_scale=0.1"
+ON_CONVNEXT = [
+    pytest.param(CONVNEXT, norm, marks=() if norm in ("layer", "ws") else long if norm == "batch" else whole)
+    for norm in NORMS
+]
+"""Scales of channels, large enough that the branches count, and a norm behind the pooling."""
 
 
 @pytest.mark.parametrize(("model", "norm"), products(["mlp", "cnn", "resnet20"], deep=("batch", "spectral", "fixup")))
@@ -134,7 +140,7 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
     agree(usual(model, norm), norm, 64, 3)
 
 
-@pytest.mark.parametrize(("model", "norm"), [*ON_RESNET18, *ON_MOBILENET])
+@pytest.mark.parametrize(("model", "norm"), [*ON_RESNET18, *ON_MOBILENET, *ON_CONVNEXT])
 def test_lanes_of_large_networks_agree_with_their_reference_runs(model: str, norm: str, request: pytest.FixtureRequest):
     """The last stages of a large network have one pixel: batches of 4 would make batch norm amplify rounding a
     thousandfold per step; batches of 16 do not, and for MobileNetV2 a small learning rate. Small weights reach no six,

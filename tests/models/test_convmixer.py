@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from bnbench.errors import Impossible, InvalidRequest
@@ -10,7 +9,7 @@ from bnbench.models import build
 from bnbench.norms import NORMS
 from bnbench.spec import Choice
 from bnbench.stacking import prove
-from bnbench.training.randomness import randomize
+from tests.models.definitions import assert_learns, assert_same, cut, depthwise, gelu, norm_of_channels, randomized
 from tests.products import long
 
 SHAPE, CLASSES = (3, 8, 12), 5
@@ -21,49 +20,20 @@ def make(norm="layer", seed=0, shape=SHAPE, **options):
     return build(Choice.of("convmixer", {**SMALL, **options}), NORMS[norm], shape, CLASSES, seed)
 
 
-def mine(kind, weight, bias, x):
-    """Norms of images ``[N, C, H, W]`` in training, written out."""
-    if kind == "none":
-        return x
-    if kind == "rms":
-        return x / (x.pow(2).mean((1, 2, 3), keepdim=True) + 1e-5).sqrt() * weight.view(-1, 1, 1)
-    centred = x - x.mean(AXES[kind], keepdim=True)
-    y = centred / (centred.pow(2).mean(AXES[kind], keepdim=True) + 1e-5).sqrt()
-    return y * weight.view(-1, 1, 1) + bias.view(-1, 1, 1)
-
-
-AXES = {"layer": (1, 2, 3), "batch": (0, 2, 3)}
-
-
-def by_hand(state, x, kind, kernel, patch, depth=2):
+def by_hand(state, x, kind, depth=2):
     """The whole network as a function of its numbers: products of patches and weights, and sums of shifted images."""
 
-    def behind(path, y):
+    def behind(path, convolved):
         """A bias, a GELU and a norm."""
-        y = y + state[f"{path}.conv.bias"].view(-1, 1, 1)
-        y = y * (1 + torch.erf(y / 2**0.5)) / 2
-        return mine(kind, state.get(f"{path}.norm.weight"), state.get(f"{path}.norm.bias"), y)
+        y = gelu(convolved + state[f"{path}.conv.bias"].view(-1, 1, 1))
+        return norm_of_channels(kind, state.get(f"{path}.norm.weight"), state.get(f"{path}.norm.bias"), y)
 
-    def embed(y):
-        cut = y.unflatten(3, (-1, patch)).unflatten(2, (-1, patch))
-        return behind("embed", torch.einsum("nchpwq,ocpq->nohw", cut, state["embed.conv.weight"]))
-
-    def depthwise(path, y):
-        reach, (rows, columns) = kernel // 2, y.shape[2:]
-        around = F.pad(y, [reach] * 4)
-        weight = state[f"{path}.conv.weight"]
-        shifted = [
-            weight[:, 0, row, column].view(-1, 1, 1) * around[:, :, row : row + rows, column : column + columns]
-            for row in range(kernel)
-            for column in range(kernel)
-        ]
-        return behind(path, sum(shifted))
-
-    y = embed(x)
+    y = behind("embed", cut(state["embed.conv.weight"], x))
     for block in range(depth):
-        y = y + depthwise(f"block{block}.pixels.layer", y)
+        path = f"block{block}.pixels.layer"
+        y = y + behind(path, depthwise(state[f"{path}.conv.weight"], y))
         path = f"block{block}.channels"
-        y = behind(path, torch.einsum("nchw,oc->nohw", y, state[f"{path}.conv.weight"][:, :, 0, 0]))
+        y = behind(path, cut(state[f"{path}.conv.weight"], y))
     return y.mean((2, 3)) @ state["head.weight"].T + state["head.bias"]
 
 
@@ -71,19 +41,13 @@ def by_hand(state, x, kind, kernel, patch, depth=2):
 @pytest.mark.parametrize(("patch", "kernel"), [(1, 5), (2, 3), (4, 7)])
 def test_network_is_its_definition(patch, kernel, norm):
     """Outputs and gradients, in float64; the largest kernel reaches beyond the image on both sides."""
-    network = make(norm, patch=patch, kernel=kernel).double()
-    randomize(network, torch.Generator().manual_seed(1))
-    for parameter in network.parameters():
-        assert parameter.requires_grad
+    network = make(norm, patch=patch, kernel=kernel)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    randomized(network)
     rng = torch.Generator().manual_seed(2)
     x = torch.randn(4, *SHAPE, dtype=torch.float64, generator=rng)
-    received, expected = network(x), by_hand(dict(network.named_parameters()), x, norm, kernel, patch)
-    torch.testing.assert_close(received, expected, rtol=1e-10, atol=1e-10)
-    direction = torch.randn(4, CLASSES, dtype=torch.float64, generator=rng)
-    parameters = list(network.parameters())
-    gradients = [torch.autograd.grad(y, parameters, direction) for y in (received, expected)]
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    received, expected = network(x), by_hand(dict(network.named_parameters()), x, norm)
+    assert_same(network, received, expected, torch.randn(4, CLASSES, dtype=torch.float64, generator=rng))
 
 
 def test_one_norm_behind_each_activation():
@@ -203,15 +167,5 @@ def test_all_problems_at_once():
 
 
 def test_the_smallest_network_learns():
-    """In float32, with the norm whose statistics change."""
-    rng = torch.Generator().manual_seed(0)
-    network, x, y = make("batch"), torch.randn(8, *SHAPE, generator=rng), torch.arange(8) % CLASSES
-    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
-    losses = []
-    for _ in range(30):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.1 * losses[0]
+    """With the norm whose statistics change."""
+    assert_learns(make("batch"), SHAPE, CLASSES, 30)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from bnbench.errors import Impossible, InvalidRequest
 from bnbench.models import build
@@ -10,7 +9,7 @@ from bnbench.models.layer_scale import LayerScale
 from bnbench.norms import NORMS
 from bnbench.spec import Choice
 from bnbench.stacking import prove
-from bnbench.training.randomness import randomize
+from tests.models.definitions import assert_learns, assert_same, cut, depthwise, gelu, norm_of_channels, randomized
 from tests.products import long
 
 SHAPE, CLASSES = (3, 8, 12), 5
@@ -21,74 +20,37 @@ def make(norm="layer", seed=0, shape=SHAPE, **options):
     return build(Choice.of("convnext", {**SMALL, **options}), NORMS[norm], shape, CLASSES, seed)
 
 
-def mine(kind, state, path, x):
-    """Norms of ``[N, C, *]`` in training, written out."""
-    if kind == "none":
-        return x
-    every = tuple(range(1, x.dim()))
-    axes = (0, *every[1:]) if kind == "batch" else every
-    weight, bias = (
-        state[f"{path}.{name}"].view(-1, *[1] * (x.dim() - 2)) if f"{path}.{name}" in state else None
-        for name in ("weight", "bias")
-    )
-    centred = x if kind == "rms" else x - x.mean(axes, keepdim=True)
-    y = centred / (centred.pow(2).mean(axes, keepdim=True) + 1e-5).sqrt() * weight
-    return y if bias is None else y + bias
-
-
-def by_hand(state, x, kind, kernel, patch, stages, depth=2):
+def by_hand(state, x, kind, stages, depth=2):
     """The whole network as a function of its numbers: products of patches and weights, and sums of shifted images."""
 
-    def biased(path, y):
-        return y + state[f"{path}.bias"].view(-1, 1, 1) if f"{path}.bias" in state else y
+    def convolved(path, y, convolution=cut):
+        z = convolution(state[f"{path}.weight"], y)
+        return z + state[f"{path}.bias"].view(-1, 1, 1) if f"{path}.bias" in state else z
 
-    def cut(path, y, side):
-        pieces = y.unflatten(3, (-1, side)).unflatten(2, (-1, side))
-        return biased(path, torch.einsum("nchpwq,ocpq->nohw", pieces, state[f"{path}.weight"]))
+    def norm(path, y):
+        return norm_of_channels(kind, state.get(f"{path}.weight"), state.get(f"{path}.bias"), y)
 
-    def channels(path, y):
-        return biased(path, torch.einsum("nchw,oc->nohw", y, state[f"{path}.weight"][:, :, 0, 0]))
-
-    def depthwise(path, y):
-        reach, (rows, columns) = kernel // 2, y.shape[2:]
-        around, weight = F.pad(y, [reach] * 4), state[f"{path}.weight"]
-        shifted = [
-            weight[:, 0, row, column].view(-1, 1, 1) * around[:, :, row : row + rows, column : column + columns]
-            for row in range(kernel)
-            for column in range(kernel)
-        ]
-        return biased(path, sum(shifted))
-
-    y = mine(kind, state, "norm", cut("embed", x, patch))
+    y = norm("norm", convolved("embed", x))
     for stage in range(stages):
         if stage:
-            y = cut(f"halve{stage}", mine(kind, state, f"norm{stage}", y), 2)
+            y = convolved(f"halve{stage}", norm(f"norm{stage}", y))
         for number in range(depth):
             path = f"stage{stage}_block{number}.layer"
-            z = channels(f"{path}.expand", mine(kind, state, f"{path}.norm", depthwise(f"{path}.pixels", y)))
-            z = channels(f"{path}.contract", z * (1 + torch.erf(z / 2**0.5)) / 2)
+            z = convolved(f"{path}.expand", norm(f"{path}.norm", convolved(f"{path}.pixels", y, depthwise)))
+            z = convolved(f"{path}.contract", gelu(z))
             y = y + state[f"{path}.scale.scale"].view(-1, 1, 1) * z
-    return mine(kind, state, "last_norm", y.mean((2, 3))) @ state["head.weight"].T + state["head.bias"]
+    return norm("last_norm", y.mean((2, 3))) @ state["head.weight"].T + state["head.bias"]
 
 
 @pytest.mark.parametrize("norm", ["layer", "rms", "batch", "none"])
 @pytest.mark.parametrize(("patch", "kernel", "stages"), [(1, 3, 3), (2, 7, 2), (4, 5, 1)])
 def test_network_is_its_definition(patch, kernel, stages, norm):
     """Outputs and gradients, in float64; the largest kernel reaches beyond the image on both sides."""
-    network = make(norm, patch=patch, kernel=kernel, stages=stages).double()
-    randomize(network, torch.Generator().manual_seed(1))
-    for parameter in network.parameters():
-        parameter.requires_grad_()
+    network = randomized(make(norm, patch=patch, kernel=kernel, stages=stages))
     rng = torch.Generator().manual_seed(2)
     x = torch.randn(4, *SHAPE, dtype=torch.float64, generator=rng)
-    received = network(x)
-    expected = by_hand(dict(network.named_parameters()), x, norm, kernel, patch, stages)
-    torch.testing.assert_close(received, expected, rtol=1e-10, atol=1e-10)
-    direction = torch.randn(4, CLASSES, dtype=torch.float64, generator=rng)
-    parameters = list(network.parameters())
-    gradients = [torch.autograd.grad(y, parameters, direction) for y in (received, expected)]
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    received, expected = network(x), by_hand(dict(network.named_parameters()), x, norm, stages)
+    assert_same(network, received, expected, torch.randn(4, CLASSES, dtype=torch.float64, generator=rng))
 
 
 def test_norms_are_in_each_block_between_stages_and_at_both_ends():
@@ -186,15 +148,5 @@ def test_all_problems_at_once():
 
 
 def test_the_smallest_network_learns():
-    """In float32, with the norm whose statistics change."""
-    rng = torch.Generator().manual_seed(0)
-    network, x, y = make("batch"), torch.randn(8, *SHAPE, generator=rng), torch.arange(8) % CLASSES
-    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
-    losses = []
-    for _ in range(60):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.1 * losses[0]
+    """With the norm whose statistics change."""
+    assert_learns(make("batch"), SHAPE, CLASSES, 60)

@@ -15,7 +15,7 @@ from bnbench.spec import Choice
 from bnbench.stacking import prove
 from bnbench.training.loss import mean_loss
 from bnbench.training.randomness import randomize
-from tests.models.test_vit import mine
+from tests.models.definitions import Block, assert_same, randomized
 from tests.products import long
 
 VOCABULARY, LENGTH = 5, 7
@@ -39,44 +39,11 @@ def one_hot(codes):
     return x
 
 
-def by_hand(state, codes, kind, placement, qk_norm, heads=2):
+def by_hand(state, codes, kind, placement, qk_norm):
     """The loss as a function of the network's numbers: vectors are looked up, and a token attends to those up to it."""
-
-    def linear(path, y):
-        return y @ state[f"{path}.weight"].T + state.get(f"{path}.bias", 0)
-
-    def norm(path, y):
-        return mine(kind, state.get(f"{path}.norm.weight"), state.get(f"{path}.norm.bias"), y)
-
-    def attention(path, y):
-        q, k, v = (linear(f"{path}.{name}", y).unflatten(-1, (heads, -1)) for name in ("query", "key", "value"))
-        if qk_norm:
-            q, k = norm(f"{path}.query_norm", q), norm(f"{path}.key_norm", k)
-        rows = []
-        for place in range(y.shape[1]):
-            parts = []
-            for head in range(heads):
-                scores = (k[:, : place + 1, head] * q[:, place, None, head]).sum(-1) / q.shape[-1] ** 0.5
-                shares = scores.exp() / scores.exp().sum(-1, keepdim=True)
-                parts.append((shares[..., None] * v[:, : place + 1, head]).sum(1))
-            rows.append(torch.cat(parts, -1))
-        return linear(f"{path}.out", torch.stack(rows, 1))
-
-    def mlp(path, y):
-        hidden = linear(f"{path}.expand", y)
-        return linear(f"{path}.contract", hidden * (1 + torch.erf(hidden / 2**0.5)) / 2)
-
-    def residual(path, layer, y):
-        if placement == "post":
-            return norm(f"{path}.after", y + layer(f"{path}.layer", y))
-        z = layer(f"{path}.layer", norm(f"{path}.before", y))
-        return y + (norm(f"{path}.inside", z) if placement == "peri" else z)
-
+    parts = Block(state, kind, placement, qk_norm, seen=lambda place, tokens: place + 1)
     y = state["embed.weight"].T[codes[:, :-1]] + state["positions.table"]
-    for block in range(2):
-        y = residual(f"block{block}.attention", attention, y)
-        y = residual(f"block{block}.mlp", mlp, y)
-    logits = linear("head", y if placement == "post" else norm("norm", y))
+    logits = parts.linear("head", parts.blocks(y))
     terms = [
         logits[example, place].exp().sum().log() - logits[example, place, codes[example, place + 1]]
         for example in range(len(codes))
@@ -90,20 +57,14 @@ def by_hand(state, codes, kind, placement, qk_norm, heads=2):
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_network_and_loss_are_their_definition(placement, norm, qk_norm):
     """Outputs, the loss per character and its gradients, in float64."""
-    network = make(norm, placement=placement, qk_norm=qk_norm, positions="learned" if qk_norm else "sincos").double()
-    randomize(network, torch.Generator().manual_seed(1))
-    for parameter in network.parameters():
-        parameter.requires_grad_()
+    positions = "learned" if qk_norm else "sincos"
+    network = randomized(make(norm, placement=placement, qk_norm=qk_norm, positions=positions))
     codes = torch.randint(VOCABULARY, (4, LENGTH + 1), generator=torch.Generator().manual_seed(2))
     state = {**dict(network.named_buffers()), **dict(network.named_parameters())}
     logits = network(one_hot(codes[:, :-1]))
     expected, expected_loss = by_hand(state, codes, norm, placement, qk_norm)
     torch.testing.assert_close(logits, expected.transpose(1, 2), rtol=1e-10, atol=1e-10)
-    loss = mean_loss(logits, codes[:, 1:])
-    torch.testing.assert_close(loss, expected_loss, rtol=1e-10, atol=1e-10)
-    parameters = list(network.parameters())
-    for one, other in zip(*(torch.autograd.grad(y, parameters) for y in (loss, expected_loss)), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    assert_same(network, mean_loss(logits, codes[:, 1:]), expected_loss)
 
 
 def test_places_are_sines_and_cosines():

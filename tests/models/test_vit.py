@@ -5,7 +5,6 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from bnbench.errors import Impossible, InvalidRequest
 from bnbench.models import build, build_lanes
@@ -14,7 +13,7 @@ from bnbench.models.tokens import Patches, sincos_table
 from bnbench.norms import NORMS, BatchNorm, InstanceNorm, activates
 from bnbench.spec import Choice
 from bnbench.stacking import prove
-from bnbench.training.randomness import randomize
+from tests.models.definitions import Block, assert_learns, assert_same, randomized
 from tests.products import long
 
 SHAPE, CLASSES = (3, 8, 12), 5
@@ -26,60 +25,20 @@ def make(norm="layer", seed=0, shape=SHAPE, **options):
     return build(Choice.of("vit", {**SMALL, **options}), NORMS[norm], shape, CLASSES, seed)
 
 
-def mine(kind, weight, bias, x):
-    """Norms of tokens ``[N, *, D]`` in training, written out."""
-    axes = {"layer": -1, "rms": -1, "batch": tuple(range(x.dim() - 1)), "none": None}[kind]
-    if kind == "none":
-        return x
-    if kind == "rms":
-        return x / (x.pow(2).mean(axes, keepdim=True) + 1e-5).sqrt() * weight
-    centred = x - x.mean(axes, keepdim=True)
-    return centred / (centred.pow(2).mean(axes, keepdim=True) + 1e-5).sqrt() * weight + bias
-
-
-def by_hand(state, x, kind, placement, pool, qk_norm, heads=2, patch=4):
+def by_hand(state, x, kind, placement, pool, qk_norm, patch=4):
     """The whole network as a function of its numbers: every patch, token and head is cut out by its indices."""
-
-    def linear(path, y):
-        return y @ state[f"{path}.weight"].T + state.get(f"{path}.bias", 0)
-
-    def norm(path, y):
-        return mine(kind, state.get(f"{path}.norm.weight"), state.get(f"{path}.norm.bias"), y)
-
-    def attention(path, y):
-        q, k, v = (linear(f"{path}.{name}", y).unflatten(-1, (heads, -1)) for name in ("query", "key", "value"))
-        if qk_norm:
-            q, k = norm(f"{path}.query_norm", q), norm(f"{path}.key_norm", k)
-        parts = []
-        for head in range(heads):
-            scores = q[:, :, head] @ k[:, :, head].mT / q.shape[-1] ** 0.5
-            parts.append((scores.exp() / scores.exp().sum(-1, keepdim=True)) @ v[:, :, head])
-        return linear(f"{path}.out", torch.cat(parts, -1))
-
-    def mlp(path, y):
-        hidden = linear(f"{path}.expand", y)
-        return linear(f"{path}.contract", hidden * (1 + torch.erf(hidden / 2**0.5)) / 2)
-
-    def residual(path, layer, y):
-        if placement == "post":
-            return norm(f"{path}.after", y + layer(f"{path}.layer", y))
-        z = layer(f"{path}.layer", norm(f"{path}.before", y))
-        return y + (norm(f"{path}.inside", z) if placement == "peri" else z)
-
+    parts = Block(state, kind, placement, qk_norm)
     rows, columns = x.shape[2] // patch, x.shape[3] // patch
     cut = [
         x[:, :, patch * row : patch * (row + 1), patch * column : patch * (column + 1)].flatten(1)
         for row in range(rows)
         for column in range(columns)
     ]
-    y = linear("embed", torch.stack(cut, 1)) + state["positions.table"]
+    y = parts.linear("embed", torch.stack(cut, 1)) + state["positions.table"]
     if pool == "class":
         y = torch.cat([state["class_token.token"].expand(len(x), 1, -1), y], 1)
-    for block in range(2):
-        y = residual(f"block{block}.attention", attention, y)
-        y = residual(f"block{block}.mlp", mlp, y)
-    y = y if placement == "post" else norm("norm", y)
-    return linear("head", y.mean(1) if pool == "mean" else y[:, 0])
+    y = parts.blocks(y)
+    return parts.linear("head", y.mean(1) if pool == "mean" else y[:, 0])
 
 
 @pytest.mark.parametrize("qk_norm", [False, True])
@@ -89,18 +48,11 @@ def test_network_is_its_definition(placement, norm, qk_norm):
     """Outputs and gradients, in float64; class token and learned positions with one of the two."""
     pool, positions = ("class", "learned") if qk_norm else ("mean", "sincos")
     options = {"placement": placement, "qk_norm": qk_norm, "pool": pool, "positions": positions}
-    network = make(norm, **options).double()
-    randomize(network, torch.Generator().manual_seed(1))
-    for parameter in network.parameters():
-        parameter.requires_grad_()
+    network = randomized(make(norm, **options))
     state = {**dict(network.named_buffers()), **dict(network.named_parameters())}
     x = torch.randn(4, *SHAPE, dtype=torch.float64)
     received, expected = network(x), by_hand(state, x, norm, placement, pool, qk_norm)
-    torch.testing.assert_close(received, expected, rtol=1e-10, atol=1e-10)
-    parameters, direction = list(network.parameters()), torch.randn(4, CLASSES, dtype=torch.float64)
-    gradients = [torch.autograd.grad(y, parameters, direction) for y in (received, expected)]
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    assert_same(network, received, expected, torch.randn(4, CLASSES, dtype=torch.float64))
 
 
 def test_positions_are_sines_and_cosines_of_column_and_row():
@@ -252,17 +204,7 @@ def test_all_problems_at_once():
 
 
 def test_the_smallest_network_learns():
-    """One gradient step each way: parts that no test above calls in float32."""
-    network, x, y = make(), torch.randn(8, *SHAPE), torch.arange(8) % CLASSES
-    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
-    losses = []
-    for _ in range(30):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(network(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.1 * losses[0]
+    assert_learns(make(), SHAPE, CLASSES, 30)
 
 
 def test_first_weights():

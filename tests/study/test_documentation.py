@@ -23,7 +23,7 @@ COMMANDS = [line for block in BLOCKS["sh"] for line in block.splitlines()]
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(command, marks=long if "memory gradient_flow" in command else ())
+        pytest.param(command, marks=long if "memory gradient_flow" in command or "transformer" in command else ())
         for command in COMMANDS
         if "layer_norm" not in command
     ],

@@ -12,7 +12,7 @@ import pytest
 
 from bnbench.errors import InvalidRequest
 from bnbench.notices import heard
-from bnbench.study import Row, as_table, check_files, names, scorecard, scorecard_files, write
+from bnbench.study import Row, as_table, check_files, names_of_all, scorecard, scorecard_files, write
 from tests.store.test_store_faults import Crash, crash_at
 from tests.study.test_scorecards import NOISE, findings, study
 
@@ -47,9 +47,9 @@ def written(rows: list[Row], folder: Path, *changes: str) -> tuple[Path, list[st
 @pytest.mark.parametrize(
     ("studies", "changes", "name"),
     [
-        (lambda: names(), (), "study-scorecard-cpu"),
-        (lambda: names()[::-1], (), "study-scorecard-cpu"),
-        (lambda: names()[1:], (), None),
+        (lambda: names_of_all(), (), "study-scorecard-cpu"),
+        (lambda: names_of_all()[::-1], (), "study-scorecard-cpu"),
+        (lambda: names_of_all()[1:], (), None),
         (lambda: ["memory"], (), "study-scorecard-cpu-memory"),
         (lambda: ["memory", "convergence"], (), "study-scorecard-cpu-convergence+memory"),
         (lambda: ["convergence", "memory"], (), "study-scorecard-cpu-convergence+memory"),
@@ -59,7 +59,7 @@ def written(rows: list[Row], folder: Path, *changes: str) -> tuple[Path, list[st
     ],
 )
 def test_each_set_of_studies_has_files_of_its_own(tmp_path: Path, decided: list[Row], studies, changes, name) -> None:
-    others, _ = written([named(decided[0], one) for one in names()], tmp_path)
+    others, _ = written([named(decided[0], one) for one in names_of_all()], tmp_path)
     before = content(tmp_path)
     table, told = written([named(decided[0], one) for one in studies()], tmp_path, *changes)
     assert told == [] and len(table.name) < 255

@@ -11,7 +11,7 @@ import pytest
 
 from bnbench.errors import InvalidRequest
 from bnbench.stats import ALPHA, detectable_effect, fewest_replicates
-from bnbench.study import SCALES, Place, forecast_study, load, merged, names, read_study
+from bnbench.study import SCALES, Place, forecast_study, load, merged, names, names_of_all, read_study
 from bnbench.study.catalog import family_size
 from tests.products import long
 from tests.study.files import TREE, study_file
@@ -20,13 +20,19 @@ SCIENCE = (
     "convergence", "covariate_shift", "gradient_flow", "learning_rate", "memory", "non_stationary",
     "non_stationary_batches", "overhead", "placement", "regularization", "scale_and_shift", "small_batch",
 )  # fmt: skip
+BY_NAME = ("transformer_batch", "transformer_placement", "transformer_tanh", "transformer_warmup")
+SHIPPED = (*SCIENCE, *BY_NAME)
 
 
 def test_there_is_a_study_for_each_claim():
-    assert tuple(names()) == SCIENCE
+    assert tuple(names()) == SHIPPED
 
 
-@pytest.mark.parametrize("name", SCIENCE)
+def test_all_studies_are_those_that_need_not_be_named():
+    assert tuple(names_of_all()) == SCIENCE
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_study_is_complete_and_can_be_planned(name: str, tmp_path: Path):
     (study,) = load([name])
     assert set(study.scales) == set(SCALES) and study.not_tested
@@ -41,7 +47,7 @@ def test_a_study_is_complete_and_can_be_planned(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in ("memory", "small_batch") else long) for name in SCIENCE]
+    "name", [pytest.param(name, marks=() if name in ("memory", "small_batch") else long) for name in SHIPPED]
 )
 def test_the_gpu_scale_fits_images_of_its_size(name: str, tmp_path: Path):
     """On drawn images of CIFAR-10's shape, which need no files."""

@@ -13,7 +13,7 @@ import pytest
 
 from bnbench.reports import plain_text, render
 from bnbench.stats import decide
-from bnbench.study import Findings, Study, as_table, load, names, scorecard
+from bnbench.study import Findings, Study, as_table, load, names, names_of_all, scorecard
 from bnbench.study import report as scorecard_report
 from bnbench.study.catalog import family_size
 from bnbench.study.contrast import Comparison
@@ -156,9 +156,10 @@ def test_claims_are_adjusted_for_their_family_whatever_is_decided_beside_them(tm
     assert {row.decision.raw_p for row in rows} == {alone.decision.p}
 
 
-def test_the_claims_that_come_with_the_program_are_one_family():
-    sizes = {family_size(one) for one in load(names())}
-    assert sizes == {sum(len(one.claims) for one in load(names()))}
+def test_the_claims_that_are_asked_together_are_one_family():
+    for together in (names_of_all(), sorted({*names()} - {*names_of_all()})):
+        sizes = {family_size(one) for one in load(together)}
+        assert sizes == {sum(len(one.claims) for one in load(together))}
     changed = replace(load(["convergence"])[0], changes=("epochs=3",))
     assert family_size(changed) == len(changed.claims)
 
