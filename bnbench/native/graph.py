@@ -78,6 +78,7 @@ class Graph:
     Attributes:
         custom_layers: those that are to be translated.
         label_shape: of the labels of an example, [] or [L].
+        kept: tensors of which layers have the addresses, beside those of the network.
     """
 
     network: Folded
@@ -85,6 +86,7 @@ class Graph:
     layers: list[c.Layer] = field(default_factory=list)
     custom_layers: list[CustomLayer] = field(default_factory=list)
     label_shape: tuple[int, ...] = ()
+    kept: list[Tensor] = field(default_factory=list)
 
     @cached_property
     def single(self) -> nn.Module:

@@ -5,8 +5,9 @@
 
 #include "im2col.h"
 
-enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM, PATCHES, POSITIONS, ATTENTION };
-enum Function { RELU, SIGMOID, TANH, GELU };
+enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM, PATCHES, POSITIONS, ATTENTION,
+            DEPTHWISE };
+enum Function { RELU, SIGMOID, TANH, GELU, RELU6 };
 enum { MOST_INPUTS = 3 };
 enum Over { BATCH, EXAMPLE, POSITION }; /* the statistics of a norm are of one */
 enum { NONE = -1 };                     /* no layer, but the images themselves; no slot */
