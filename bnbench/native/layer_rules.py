@@ -18,7 +18,7 @@ from bnbench.models.resnet import SubsampleAndPad
 from bnbench.models.tokens import Characters, ClassesFirst, MeanToken, Patches
 from bnbench.models.transformer_block import DotProductAttention
 from bnbench.native import structures as c
-from bnbench.native.graph import CustomLayer, Graph, NotNative, Output
+from bnbench.native.graph import CustomLayer, Draw, Graph, NotNative, Output
 from bnbench.norms.common.copying import copied
 from bnbench.norms.common.stacking import PerExample
 from bnbench.norms.group import GroupNorm
@@ -86,6 +86,20 @@ def scale(graph: Graph, layer: LayerScale, x: Output) -> Output:
         running_mean=zeros.data_ptr(),
         running_var=ones.data_ptr(),
     )
+
+
+def lane_by_lane(graph: Graph, layer: LaneByLane, x: Output) -> Output:
+    """Dropout of vectors or tokens, whose factors each run draws from its own stream; of other layers there is no rule.
+
+    Images are drawn in the order of their memory, which torch chooses.
+    """
+    if type(layer.member(0)) is not nn.Dropout or x.form == "image" or layer.vmapped or not same_config(layer):
+        raise NotNative(type(layer.member(0)).__name__)
+    if not layer.training:
+        return x
+    output = graph.add(c.DROPOUT, x, x.image)
+    graph.draws.append(Draw(output.index, layer, x.shape))
+    return output
 
 
 def batch_norm(graph: Graph, layer: FoldedBatchNorm, x: Output) -> Output:
@@ -307,4 +321,5 @@ RULES: dict[type[nn.Module], Callable[..., Output]] = {
     DotProductAttention: attention,
     FoldedPositions: positions,
     LayerScale: scale,
+    LaneByLane: lane_by_lane,
 }

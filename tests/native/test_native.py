@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from bnbench.components import components
 from bnbench.data import Data
+from bnbench.engines import StackOptions, train_stack
 from bnbench.errors import Impossible
 from bnbench.models.tokens import MeanToken, Patches
 from bnbench.models.transformer_block import DotProductAttention
-from bnbench.native import c_compiler, compiler, layer_rules, library, prove_native, structures
+from bnbench.native import c_compiler, compiler, guard, layer_rules, library, prove_native, structures
 from bnbench.native.compilation import FLAGS, UNITS
 from bnbench.native.compiler import REALS
 from bnbench.native.graph import Graph, Output
@@ -244,6 +245,27 @@ def test_convolutions_of_each_channel(batch: int):
         return EachChannel()
 
     assert prove_native(spec, build, (3, 15, 19), 10, batch) is None
+
+
+@pytest.mark.parametrize("share", [0.0, pytest.param(1e9, id="all steps are compared")])
+def test_runs_draw_what_they_drop(monkeypatch: pytest.MonkeyPatch, share: float):
+    """MobileNetV2, whose dropout draws from the stream of its run, and which is compared without drawing more."""
+    spec = make_spec(
+        "model=torchvision", "model.name=mobilenet_v2", "norm=batch", "dataset=synthetic", "dataset.size=16",
+        "dataset.examples=300", "precision=fp64", "steps=2", "batch_size=16", "lr=1e-5", "evaluate.unit=steps",
+    )  # fmt: skip
+    data = small(load_data(spec), 32)
+    specs = lanes_of(spec, 2)
+    assert proof(spec, data) is None
+    monkeypatch.setattr(guard, "budget", guard.Budget(trained=1.0))
+    found: list[list[Record]] = [[] for _ in specs]
+    networks = [components().build(lane, data) for lane in specs]
+    for records in train_stack(specs, networks, [data] * 2, options=StackOptions(native=True, guarded=share)):
+        for index, record in records:
+            found[index].append(record)
+    assert (guard.budget.compared > 0) == (share > 0)
+    for ours, lane in zip(found, specs, strict=True):
+        assert_equal(ours, alone(lane, data))
 
 
 def test_functions_of_floats_are_right_to_their_last_bits(tmp_path: Path):

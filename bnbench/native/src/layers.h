@@ -143,6 +143,13 @@ static void add_forward(const StepContext *context, const Layer *layer, const RE
     for (Size i = 0; i < count; i++) y[i] = x[i] + other[i];
 }
 
+/* Numbers, or their gradients, times factors that were drawn. */
+static void drop(const StepContext *context, const Layer *layer, const REAL *from, REAL *to) {
+    const Size count = context->batch * output_size(layer);
+    const REAL *factors = layer->factors + (context->step * context->job->lanes + context->lane) * count;
+    for (Size i = 0; i < count; i++) to[i] = from[i] * factors[i];
+}
+
 /* Some rows and columns of images, and zeros for channels that come after theirs. */
 static void subsample_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
     const Shape *s = &layer->shape;
@@ -216,6 +223,7 @@ static void forward(const StepContext *context, const Layer *layer) {
         case POSITIONS: positions_forward(context, layer, x, y); break;
         case ATTENTION: attention_forward(context, layer, x, y); break;
         case DEPTHWISE: depthwise_forward(context, layer, x, y); break;
+        case DROPOUT: drop(context, layer, x, y); break;
     }
 }
 
@@ -242,6 +250,7 @@ static void backward(const StepContext *context, const Layer *layer) {
         case ATTENTION: attention_backward(context, layer, x, gradient, to, slot(context, layer->to[1]),
                                            slot(context, layer->to[2])); break;
         case DEPTHWISE: depthwise_backward(context, layer, x, gradient, to); break;
+        case DROPOUT: drop(context, layer, gradient, to); break;
     }
     for (int way = 0; way < ways_of(layer); way++) {
         to = slot(context, layer->to[way]);

@@ -64,7 +64,7 @@ void train(const Job *job) {
             const REAL *images = job->x + first * job->channels * job->positions;
             const double number = (double)(job->steps_before + step + 1), rate = job->lr[at] / (1 - pow(job->beta1,
                 number));
-            StepContext context = {job, lane, job->batch, job->lr[at], (REAL)rate, (REAL)sqrt(1 - pow(job->beta2,
+            StepContext context = {job, lane, job->batch, step, job->lr[at], (REAL)rate, (REAL)sqrt(1 - pow(job->beta2,
                 number)), images};
             if (job->channels > 1 && job->positions > 1) {
                 transpose_images(job->batch, job->channels, job->positions, images, job->scratch + job->input);
