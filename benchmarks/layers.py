@@ -16,12 +16,16 @@ from bnbench.native import NativeSteps
 from bnbench.native.structures import (
     ACTIVATION,
     ADD,
+    ATTENTION,
     AVERAGE,
     CHANNELS_FIRST,
     CONVOLUTION,
     CUSTOM,
+    DEPTHWISE,
     LINEAR,
     NORM,
+    PATCHES,
+    POSITIONS,
     SUBSAMPLE,
     Layer,
 )
@@ -40,6 +44,10 @@ NAMES = {
     ADD: "add",
     SUBSAMPLE: "subsample",
     CUSTOM: "custom",
+    PATCHES: "patches",
+    POSITIONS: "positions",
+    ATTENTION: "attention",
+    DEPTHWISE: "depthwise",
 }
 SIZE = 512
 
@@ -62,7 +70,7 @@ def main(
     optimizer = make_lane_optimizer(specs, network, decays(spec.optim, networks[0]))
     compiled = NativeSteps(spec, network, optimizer, loaded.shape, loaded.classes)
     x_SMCHW = torch.randn(steps, lanes * spec.batch_size, *loaded.shape)
-    y_SKN = torch.randint(0, loaded.classes, (steps, lanes, spec.batch_size))
+    y_SKN = torch.randint(0, loaded.classes, (steps, lanes, spec.batch_size, *loaded.label_shape))
     lr_SK1 = torch.full((steps, lanes, 1), spec.lr)
 
     whole, best = float("inf"), torch.full((len(compiled.layers), 2), float("inf"), dtype=torch.float64)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from bnbench.native import structures as c
-from bnbench.stacking import Folded, unfold
+from bnbench.stacking import Folded, LaneByLane, unfold
 
 Image = tuple[int, int, int]
 """C, H, W."""
@@ -71,20 +71,39 @@ class CustomLayer:
     tensors: ctypes.Array[c.Parameter]
 
 
+@dataclass(frozen=True)
+class Draw:
+    """A layer that multiplies by factors which each run draws.
+
+    Attributes:
+        index: among the layers.
+        layer: of all lanes.
+        shape: of an example, [C] or [L, C].
+    """
+
+    index: int
+    layer: LaneByLane
+    shape: tuple[int, ...]
+
+
 @dataclass
 class Graph:
     """Layers, each after those whose outputs it takes.
 
     Attributes:
         custom_layers: those that are to be translated.
+        draws: those that draw numbers, in the order in which a step does.
         label_shape: of the labels of an example, [] or [L].
+        kept: tensors of which layers have the addresses, beside those of the network.
     """
 
     network: Folded
     state: State
     layers: list[c.Layer] = field(default_factory=list)
     custom_layers: list[CustomLayer] = field(default_factory=list)
+    draws: list[Draw] = field(default_factory=list)
     label_shape: tuple[int, ...] = ()
+    kept: list[Tensor] = field(default_factory=list)
 
     @cached_property
     def single(self) -> nn.Module:

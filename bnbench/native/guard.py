@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,12 +20,12 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from bnbench.spec import AdamW, RunSpec
-from bnbench.stacking import Folded, unfold
+from bnbench.stacking import Folded, streams_of, unfold
 from bnbench.stacking.layers.layout import channels_last
 from bnbench.stacking.optimizers import LaneAdam, LaneOptimizer, LaneSgd
 from bnbench.training.forward import dtype_of, forward
 from bnbench.training.loss import mean_loss
-from bnbench.training.randomness import generator
+from bnbench.training.randomness import GlobalStream, generator
 from bnbench.training.statistics import freeze_statistics
 
 SHARE = 0.01
@@ -199,7 +199,10 @@ def _after_step(
     single = unfold(network, column).to(dtype).train()
     if frozen:
         freeze_statistics(single)
-    logits_NK = forward(spec, single, batch.x_NCHW.to(dtype))
+    streams = streams_of(network)
+    stream = None if streams is None else streams[column]
+    with stream.ahead() if isinstance(stream, GlobalStream) else nullcontext():
+        logits_NK = forward(spec, single, batch.x_NCHW.to(dtype))
     torch.autograd.backward(mean_loss(logits_NK, batch.y_N, spec.label_smoothing))
     states = _state(single, network, optimizer, column)
     joint = dict(network.network.named_parameters())

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from bnbench.error_origin import is_bug
+from bnbench.models.layer_scale import LayerScale
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.models.resnet import SubsampleAndPad
 from bnbench.models.tokens import Characters, ClassesFirst, MeanToken, Patches
 from bnbench.models.transformer_block import DotProductAttention
 from bnbench.native import structures as c
-from bnbench.native.graph import CustomLayer, Graph, NotNative, Output
+from bnbench.native.graph import CustomLayer, Draw, Graph, NotNative, Output
 from bnbench.norms.common.copying import copied
 from bnbench.norms.common.stacking import PerExample
 from bnbench.norms.group import GroupNorm
@@ -43,17 +44,61 @@ def linear(graph: Graph, layer: FoldedLinear, x: Output) -> Output:
 
 
 def convolution(graph: Graph, layer: FoldedConv2d, x: Output) -> Output:
-    """A convolution without groups, with zeros around the images."""
-    if layer.reparametrization is not None or layer.groups > 1 or layer.padding_mode != "constant":
-        raise NotNative(f"{type(layer).__name__} of computed weights, in groups or with padding other than zeros")
+    """A convolution without groups, or of each channel on its own, with zeros around the images."""
+    if layer.reparametrization is not None or layer.padding_mode != "constant":
+        raise NotNative(f"{type(layer).__name__} of computed weights or with padding other than zeros")
+    each = layer.groups == layer.in_channels == layer.out_channels
+    if layer.groups > 1 and not each:
+        raise NotNative(f"{type(layer).__name__} in groups of channels")
     image = layer.out_channels, *layer.positions(*x.image[1:])
     weight, bias = graph.parameter(layer.weight), graph.parameter(layer.bias)
-    output = graph.add(c.CONVOLUTION, x, image, weight=weight, bias=bias)
+    if layer.groups == 1 and _is_pointwise(layer):  # a linear layer at each position
+        return Output(graph.add(c.LINEAR, x, image, weight=weight, bias=bias).index, image)
+    output = graph.add(c.CONVOLUTION if layer.groups == 1 else c.DEPTHWISE, x, image, weight=weight, bias=bias)
     shape = graph.layers[-1].shape
     shape.kernel_rows, shape.kernel_columns = layer.kernel_size
     shape.row_stride, shape.column_stride = layer.stride
     shape.row_dilation, shape.column_dilation = layer.dilation
     shape.left, shape.right, shape.top, shape.bottom = layer.margins
+    return output
+
+
+def _is_pointwise(layer: FoldedConv2d) -> bool:
+    """True for kernels of one pixel that see each pixel once."""
+    return layer.kernel_size == layer.stride == (1, 1) and not any(layer.margins)
+
+
+def scale(graph: Graph, layer: LayerScale, x: Output) -> Output:
+    """Each channel times a learned number, as a norm by a mean of 0 and a variance of 1 does it."""
+    if x.form == "tokens":
+        raise NotNative("LayerScale of tokens")
+    zeros = torch.zeros_like(layer.scale, requires_grad=False)
+    ones = torch.ones_like(layer.scale, requires_grad=False)
+    graph.kept += [zeros, ones]
+    return graph.add(
+        c.NORM,
+        x,
+        x.image,
+        over=c.BATCH,
+        fixed=1,
+        groups=x.image[0],
+        weight=graph.parameter(layer.scale),
+        running_mean=zeros.data_ptr(),
+        running_var=ones.data_ptr(),
+    )
+
+
+def lane_by_lane(graph: Graph, layer: LaneByLane, x: Output) -> Output:
+    """Dropout of vectors or tokens, whose factors each run draws from its own stream; of other layers there is no rule.
+
+    Images are drawn in the order of their memory, which torch chooses.
+    """
+    if type(layer.member(0)) is not nn.Dropout or x.form == "image" or layer.vmapped or not same_config(layer):
+        raise NotNative(type(layer.member(0)).__name__)
+    if not layer.training:
+        return x
+    output = graph.add(c.DROPOUT, x, x.image)
+    graph.draws.append(Draw(output.index, layer, x.shape))
     return output
 
 
@@ -260,6 +305,7 @@ RULES: dict[type[nn.Module], Callable[..., Output]] = {
     FoldedBatchNorm: batch_norm,
     PerExample: per_example,
     nn.ReLU: activation(c.RELU),
+    nn.ReLU6: activation(c.RELU6),
     nn.Sigmoid: activation(c.SIGMOID),
     nn.Tanh: activation(c.TANH),
     nn.GELU: activation(c.GELU),
@@ -274,4 +320,6 @@ RULES: dict[type[nn.Module], Callable[..., Output]] = {
     MeanToken: mean_token,
     DotProductAttention: attention,
     FoldedPositions: positions,
+    LayerScale: scale,
+    LaneByLane: lane_by_lane,
 }

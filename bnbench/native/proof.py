@@ -17,14 +17,14 @@ from bnbench.errors import described
 from bnbench.native.graph import NotNative, NotReady
 from bnbench.native.steps import NativeSteps
 from bnbench.spec import RunSpec, Sgd
-from bnbench.stacking import CannotFold, Folded, fold, unequal
+from bnbench.stacking import CannotFold, Folded, fold, set_streams, unequal
 from bnbench.stacking.optimizers import LaneOptimizer, make_lane_optimizer
 from bnbench.stacking.step import LaneStep
 from bnbench.training.evaluation import predicted
 from bnbench.training.modes import not_training
 from bnbench.training.module_state import changed, python_state
 from bnbench.training.optimizer import decays
-from bnbench.training.randomness import randomize
+from bnbench.training.randomness import GlobalStream, randomize
 from bnbench.training.statistics import freeze_statistics
 
 LANES = 3
@@ -116,6 +116,7 @@ def _result(stack: _Stack, frozen: bool, native: bool, translate: bool = False) 
     folded = fold(networks).train()
     if frozen:
         freeze_statistics(folded)
+    set_streams(folded, [GlobalStream(lane, torch.device("cpu"), torch_only=True) for lane in range(LANES)])
     optimizer = make_lane_optimizer(stack.specs, folded, decays(spec.optim, networks[0]))
     x_SMCHW = torch.randn(STEPS, LANES * stack.batch, *stack.image, dtype=torch.float64, generator=rng)
     y_SKN = torch.randint(0, stack.classes, (STEPS, LANES, stack.batch, *stack.labels), generator=rng)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 from functools import cached_property
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -79,6 +80,7 @@ class NativeSteps:
         job.layer = ctypes.addressof(self._layers)
         job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in tensors)
         self._set_rule(job)
+        factors = self._factors(*y_SKN.shape[:3])
         job.seconds = None if self.seconds is None else self.seconds.data_ptr()
         job.smoothing = self._spec.label_smoothing
         first = self._layers[0].shape
@@ -88,9 +90,23 @@ class NativeSteps:
             self._scratch = lr_SK1.new_empty(size)
         job.scratch = self._scratch.data_ptr()
         self._library.train(ctypes.byref(job))
+        del factors
         if isinstance(self._optimizer, LaneAdam):
             self._optimizer.steps += steps
         return losses_SM, logits_SMLO.transpose(2, 3) if shape else logits_SMLO[:, :, 0]
+
+    @torch.no_grad()
+    def _factors(self, steps: int, lanes: int, batch: int) -> list[Tensor]:
+        """What layers that draw numbers multiply by, [S, K, N, *] each; a run draws those of one step after another."""
+        draws = self._graph.draws
+        ones = [torch.ones(batch, *draw.shape, dtype=self._dtype) for draw in draws]
+        factors = [one.new_empty(steps, lanes, *one.shape) for one in ones]
+        for step, lane in product(range(steps), range(lanes)):
+            for draw, one, factor in zip(draws, ones, factors, strict=True):
+                factor[step, lane] = draw.layer.of_lane(lane, one)
+        for draw, factor in zip(draws, factors, strict=True):
+            self._layers[draw.index].factors = factor.data_ptr()
+        return factors
 
     def _set_rule(self, job: Job) -> None:
         """The optimizer's rule and its settings."""

@@ -7,10 +7,10 @@ from ctypes import CDLL, Structure, c_char_p, c_double, c_int32, c_int64, c_void
 from itertools import takewhile
 
 LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM = range(9)
-PATCHES, POSITIONS, ATTENTION = range(9, 12)
+PATCHES, POSITIONS, ATTENTION, DEPTHWISE, DROPOUT = range(9, 14)
 MOST_INPUTS = 3
 NONE = -1
-RELU, SIGMOID, TANH, GELU = range(4)
+RELU, SIGMOID, TANH, GELU, RELU6 = range(5)
 BATCH, EXAMPLE, POSITION = range(3)
 SGD, ADAM, ADAMW = range(3)
 
@@ -52,7 +52,7 @@ class Layer(Structure):
         ("momentum", c_double),
         ("weight", Parameter),
         ("bias", Parameter),
-        *((name, c_void_p) for name in ("running_mean", "running_var", "batches")),
+        *((name, c_void_p) for name in ("running_mean", "running_var", "batches", "factors")),
         ("tensors", c_void_p),
         *((name, c_int64) for name in ("parameter_count", "tensor_count", "workspace")),
         *((name, c_void_p) for name in ("forward", "backward")),
@@ -95,8 +95,8 @@ class Entry(Structure):
 MOST_ENTRIES = 1000
 CONSTANTS = (
     *("LINEAR", "CONVOLUTION", "NORM", "ACTIVATION", "AVERAGE", "CHANNELS_FIRST", "ADD", "SUBSAMPLE", "CUSTOM"),
-    *("PATCHES", "POSITIONS", "ATTENTION", "MOST_INPUTS", "NONE", "RELU", "SIGMOID", "TANH", "GELU", "BATCH"),
-    *("EXAMPLE", "POSITION", "SGD", "ADAM", "ADAMW"),
+    *("PATCHES", "POSITIONS", "ATTENTION", "DEPTHWISE", "DROPOUT", "MOST_INPUTS", "NONE", "RELU", "SIGMOID", "TANH"),
+    *("GELU", "RELU6", "BATCH", "EXAMPLE", "POSITION", "SGD", "ADAM", "ADAMW"),
 )
 
 

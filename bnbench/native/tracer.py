@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -13,7 +14,7 @@ from bnbench.errors import message_of
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.native import structures as c
 from bnbench.native.graph import Graph, Image, NotNative, Output, State
-from bnbench.native.layer_rules import RULES, add, by_rule, flatten
+from bnbench.native.layer_rules import RULES, add, average, by_rule, flatten
 from bnbench.stacking import Folded
 from bnbench.stacking.layers.layout import has_lanes_in_channels
 from bnbench.training.module_state import changed, python_state
@@ -23,6 +24,7 @@ RELUS = {torch.relu, F.relu}
 WAYS = {c.ADD: 2, c.ATTENTION: 3}
 """The inputs of kinds of layers that take more than one."""
 FLATTENS = {torch.flatten}
+AVERAGES = {F.adaptive_avg_pool2d}
 
 
 def graph_of(network: Folded, image: Image, state: State) -> Graph:
@@ -92,6 +94,8 @@ def _add_node(graph: Graph, node: fx.Node, outputs: dict[fx.Node, Output]) -> Ou
         return graph.add(c.ACTIVATION, inputs[0], inputs[0].image, function=c.RELU)
     if node.target in FLATTENS and node.args[1:] == (1,) and not node.kwargs:
         return flatten(graph, nn.Flatten(), inputs[0])
+    if node.target in AVERAGES and len(node.args) == 2 and not node.kwargs and len(inputs) == 1:
+        return average(graph, nn.AdaptiveAvgPool2d(cast(Any, node.args[1])), inputs[0])
     raise NotNative(str(node))
 
 

@@ -68,6 +68,16 @@ class GlobalStream:
         """Whose generators were drawn from: ``torch``, ``Python``, ``numpy``."""
         return advanced(self._first, self._state)
 
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """See the next numbers of the stream in a block, and leave them for those who draw."""
+        state = self._state
+        try:
+            with self:
+                yield
+        finally:
+            self._state = state
+
     def state(self) -> dict[str, Any]:
         """The place that the stream has come to, as tensors, numbers and texts."""
         return plain_states(self._state)

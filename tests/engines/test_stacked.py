@@ -158,7 +158,9 @@ def test_lanes_of_large_networks_agree_with_their_reference_runs(model: str, nor
 
 def short(settings: Sequence[str]) -> tuple[list[RunSpec], Data]:
     """Lanes with some settings, of two epochs and a half; the reference trains them once for all engines."""
-    given = {text.split("=")[0] for text in settings} | ({"model.width"} if "model=vit" in settings else set())
+    given = {text.split("=")[0] for text in settings}
+    if {"model=vit", "model=convmixer", "model=convnext"} & set(settings):
+        given.add("model.width")
     spec = make_spec(*(text for text in (*SHORT, "batch_size=64") if text.split("=")[0] not in given), *settings)
     lanes = [dataclasses.replace(spec, seed=seed, lr=lr) for seed, lr in ((0, 0.05), (1, 0.1), (1, 0.02))]
     return lanes, small(load_data(spec), 512)

@@ -152,7 +152,7 @@ def test_other_precisions_learn(precision: str):
     "settings",
     [
         ["norm=layer"],
-        ["norm=rms", "model.placement=post", "model.positions=sincos", "label_smoothing=0.1", "batch_size=3"],
+        ["norm=rms", "model.placement=post", "model.positions=sincos", "label_smoothing=0.1", "dataset.context=37"],
         pytest.param(["norm=batch", "model.placement=peri", "freeze_statistics=1"], marks=long),
         ["norm=group", "norm.groups=4", "drop_last=false", "batch_size=24"],
         ["norm=none", "dataset.context=1"],

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from bnbench.components import components
 from bnbench.data import Data
+from bnbench.engines import StackOptions, train_stack
 from bnbench.errors import Impossible
 from bnbench.models.tokens import MeanToken, Patches
 from bnbench.models.transformer_block import DotProductAttention
-from bnbench.native import c_compiler, compiler, layer_rules, library, prove_native, structures
+from bnbench.native import c_compiler, compiler, guard, layer_rules, library, prove_native, structures
 from bnbench.native.compilation import FLAGS, UNITS
 from bnbench.native.compiler import REALS
 from bnbench.native.graph import Graph, Output
@@ -144,6 +145,18 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
         ],
         ["model=vit", "model.dim=8", "model.depth=1", "norm=batch", "freeze_statistics=1", "batch_size=30", "steps=20"],
         ["model=vit", "model.dim=8", "model.depth=1", "norm=group", "norm.groups=2", "batch_size=3", "steps=8"],
+        ["model=convmixer", "model.dim=13", "model.depth=1", "model.kernel=5", "batch_size=30", "steps=6"],
+        [
+            *(
+                "model=convnext",
+                "model.dim=8",
+                "model.depth=1",
+                "model.layer_scale=0.5",
+                "norm=layer",
+                "norm.over=channels",
+            ),
+            *("dataset=synthetic", "dataset.channels=3", "dataset.size=12", "batch_size=5", "steps=6"),
+        ],
         ["model=resnet20", "model.width=4", "optim.momentum=0.9", "batch_size=16"],
         [
             "model=resnet20",
@@ -199,6 +212,67 @@ def test_tokens_that_see_those_before_them_only():
         return OneHead()
 
     assert prove_native(spec, build, (1, 8, 8), 10, 3) is None
+
+
+class EachChannel(nn.Sequential):
+    """Strides, dilation, more zeros than a kernel reaches, an even kernel, channels that fill no vector; the mean."""
+
+    def __init__(self) -> None:
+        parts = [
+            nn.Conv2d(3, 11, 1),
+            nn.ReLU6(),
+            nn.Conv2d(11, 11, 3, stride=2, padding=1, groups=11, bias=False),
+            nn.ReLU6(),
+            nn.Conv2d(11, 11, (2, 3), padding=(3, 1), groups=11),
+            nn.Conv2d(11, 11, 3, dilation=2, padding="same", groups=11),
+            nn.ReLU6(),
+            nn.Conv2d(11, 24, 1),
+            nn.Conv2d(24, 24, 7, padding=2, groups=24),
+            nn.Conv2d(24, 24, 4, padding="same", groups=24),
+        ]
+        super().__init__(*parts)
+        with torch.no_grad():
+            self[0].weight.mul_(10)
+        self.head = nn.Linear(24, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in list(self)[:-1]:
+            x = layer(x)
+        y: Tensor = self.head(torch.flatten(nn.functional.adaptive_avg_pool2d(x, (1, 1)), 1))
+        return y
+
+
+@pytest.mark.parametrize("batch", [1, 9])
+def test_convolutions_of_each_channel(batch: int):
+    """Zeros more than a kernel reaches, strides and dilation have gradients of their own code; sums reach six."""
+    spec = make_spec("model=mlp", "norm=none", "steps=4")
+
+    def build(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return EachChannel()
+
+    assert prove_native(spec, build, (3, 15, 19), 10, batch) is None
+
+
+@pytest.mark.parametrize("share", [0.0, pytest.param(1e9, id="all steps are compared")])
+def test_runs_draw_what_they_drop(monkeypatch: pytest.MonkeyPatch, share: float):
+    """MobileNetV2, whose dropout draws from the stream of its run, and which is compared without drawing more."""
+    spec = make_spec(
+        "model=torchvision", "model.name=mobilenet_v2", "norm=batch", "dataset=synthetic", "dataset.size=16",
+        "dataset.examples=300", "precision=fp64", "steps=2", "batch_size=16", "lr=1e-5", "evaluate.unit=steps",
+    )  # fmt: skip
+    data = small(load_data(spec), 32)
+    specs = lanes_of(spec, 2)
+    assert proof(spec, data) is None
+    monkeypatch.setattr(guard, "budget", guard.Budget(trained=1.0))
+    found: list[list[Record]] = [[] for _ in specs]
+    networks = [components().build(lane, data) for lane in specs]
+    for records in train_stack(specs, networks, [data] * 2, options=StackOptions(native=True, guarded=share)):
+        for index, record in records:
+            found[index].append(record)
+    assert (guard.budget.compared > 0) == (share > 0)
+    for ours, lane in zip(found, specs, strict=True):
+        assert_equal(ours, alone(lane, data))
 
 
 def test_functions_of_floats_are_right_to_their_last_bits(tmp_path: Path):
@@ -434,6 +508,30 @@ def test_translated_layers_write_nothing_outside_their_places(
     )  # fmt: skip
     if not obstacles({"run": spec}, components(), load_data):
         trains_within_its_places(spec, guarded, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["model=gpt", "model.dim=12", "model.heads=3", "model.depth=1", "dataset=text", "dataset.context=19"],
+        ["model=vit", "model.dim=12", "model.heads=3", "model.depth=1", "dataset=synthetic", "dataset.size=10"],
+        ["model=convmixer", "model.dim=13", "model.depth=1", "dataset=synthetic", "dataset.size=10"],
+        [
+            "model=convnext",
+            "model.dim=5",
+            "model.kernel=3",
+            "dataset=synthetic",
+            "dataset.size=8",
+            "dataset.channels=3",
+        ],
+    ],
+    ids=lambda settings: settings[0],
+)
+def test_other_networks_write_nothing_outside_their_places(
+    monkeypatch: pytest.MonkeyPatch, guarded: Guarded, settings: list[str]
+):
+    spec = make_spec(*settings, "norm=layer", "batch_size=5", "steps=2", "lr=0.001")
+    trains_within_its_places(spec, guarded, monkeypatch)
 
 
 def trains_within_its_places(spec: RunSpec, guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,23 +50,55 @@ static void positions_backward(const StepContext *context, const Layer *layer, c
 
 enum { TOGETHER = 16 }; /* tokens that are taken at a time: of causal ones, nothing behind them is reckoned */
 
-/* How much a token sees of each other one, from the products of its query and their keys; of those to `end`, the ones
-from `seen` on are not seen. */
-static void softmax(int seen, int end, REAL scale, REAL *row) {
-    REAL most = row[0], total = 0;
-#pragma omp simd reduction(max : most)
-    for (int other = 0; other < end; other++) {
-        const REAL product = other < seen ? row[other] : row[0];
-        most = product > most ? product : most;
+/* The largest number of a row. */
+INLINE REAL largest(Size count, const REAL *row) {
+    REAL most = row[0];
+    Size i = 0;
+    if (count >= WIDTH) {
+        Vector all = load(row);
+        for (i = WIDTH; i + WIDTH <= count; i += WIDTH) {
+            const Vector next = load(row + i);
+            const Mask more = next > all;
+            all = (Vector)(((Mask)next & more) | ((Mask)all & ~more));
+        }
+        REAL part[WIDTH];
+        memcpy(part, &all, sizeof all);
+        for (Size k = 0; k < WIDTH; k++) most = part[k] > most ? part[k] : most;
     }
-#pragma omp simd reduction(+ : total)
-    for (int other = 0; other < end; other++) {
-        const REAL power = exp_of(scale * ((other < seen ? row[other] : most) - most));
-        row[other] = other < seen ? power : 0;
-        total += row[other];
+    for (; i < count; i++) most = row[i] > most ? row[i] : most;
+    return most;
+}
+
+INLINE REAL row_sum(Size count, const REAL *row) {
+    Vector sum = {0};
+    Size i = 0;
+    for (; i + WIDTH <= count; i += WIDTH) sum += load(row + i);
+    REAL total = sum_of(sum);
+    for (; i < count; i++) total += row[i];
+    return total;
+}
+
+/* In some rows, what is behind the token that the first one is of, and behind each other one, is `value`. */
+static void hide(Size first, Size count, Size end, Size tokens, REAL value, REAL *rows) {
+    for (Size row = 0; row < count; row++)
+        for (Size other = first + row + 1; other < end; other++) rows[row * tokens + other] = value;
+}
+
+/* How much some tokens, the first of them `first`, see of those to `end`, from the products of queries and keys.
+Each loop is over all rows: those of one row would wait for each other. */
+NOINLINE void softmax(const Layer *layer, Size first, Size count, Size end, REAL scale, REAL *rows) {
+    const Size tokens = input_positions(layer);
+    REAL most[TOGETHER];
+    if (layer->causal) hide(first, count, end, tokens, -(REAL)1e30, rows);
+    for (Size row = 0; row < count; row++) most[row] = largest(end, rows + row * tokens);
+    for (Size row = 0; row < count; row++)
+        for (Size other = 0; other < end; other++)
+            rows[row * tokens + other] = exp_of(scale * (rows[row * tokens + other] - most[row]));
+    if (layer->causal) hide(first, count, end, tokens, 0, rows);
+    for (Size row = 0; row < count; row++) {
+        const REAL share = 1 / row_sum(end, rows + row * tokens);
+        for (Size other = 0; other < end; other++) rows[row * tokens + other] *= share;
     }
-    const REAL share = 1 / total;
-    for (int other = 0; other < end; other++) row[other] *= share;
 }
 
 /* The gradients of products from those of what a token sees of the others. */
@@ -99,8 +131,7 @@ static void attention_forward(const StepContext *context, const Layer *layer, co
             const Size here = at + first * width;
             REAL *rows = seen + first * tokens;
             gemm(count, end, each, query + here, width, 1, keys, tokens, rows, tokens, 0);
-            for (Size token = 0; token < count; token++)
-                softmax((int)(layer->causal ? first + token + 1 : tokens), (int)end, scale_of(layer), rows + token * tokens);
+            softmax(layer, first, count, end, scale_of(layer), rows);
             gemm(count, each, end, rows, tokens, 1, value + at, width, y + here, width, 0);
         }
     }

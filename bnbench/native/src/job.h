@@ -5,8 +5,9 @@
 
 #include "im2col.h"
 
-enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM, PATCHES, POSITIONS, ATTENTION };
-enum Function { RELU, SIGMOID, TANH, GELU };
+enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM, PATCHES, POSITIONS, ATTENTION,
+            DEPTHWISE, DROPOUT };
+enum Function { RELU, SIGMOID, TANH, GELU, RELU6 };
 enum { MOST_INPUTS = 3 };
 enum Over { BATCH, EXAMPLE, POSITION }; /* the statistics of a norm are of one */
 enum { NONE = -1 };                     /* no layer, but the images themselves; no slot */
@@ -34,6 +35,7 @@ typedef struct {
     Parameter weight, bias;
     REAL *running_mean, *running_var; /* null if there are none */
     int64_t *batches;
+    const REAL *factors;   /* of DROPOUT, [steps, lanes, batch, outputs of an example] */
     Parameter *tensors;    /* of a custom layer, its parameters and then its buffers, whose size is in REAL */
     Size parameter_count, tensor_count;
     Size workspace;        /* numbers of scratch memory for its two functions */

@@ -9,6 +9,7 @@ function gives the gradient of its layer's input, unless to is null, and updates
 #include <tgmath.h>
 
 #include "attention.h"
+#include "depthwise.h"
 #include "functions.h"
 #include "norm.h"
 #include "weighted.h"
@@ -86,6 +87,7 @@ static void activation_forward(const StepContext *context, const Layer *layer, c
     const REAL half = (REAL)0.5, root = (REAL)0.70710678118654752440;
     switch (layer->function) {
         case RELU: for (Size i = 0; i < count; i++) y[i] = x[i] <= 0 ? 0 : x[i]; break; /* nan stays */
+        case RELU6: for (Size i = 0; i < count; i++) y[i] = x[i] <= 0 ? 0 : x[i] >= 6 ? 6 : x[i]; break;
         case SIGMOID: for (Size i = 0; i < count; i++) y[i] = 1 / (1 + exp_of(-x[i])); break;
         case TANH: for (Size i = 0; i < count; i++) y[i] = tanh(x[i]); break;
         case GELU: for (Size i = 0; i < count; i++) y[i] = half * x[i] * (1 + erf_of(x[i] * root)); break;
@@ -99,6 +101,7 @@ static void activation_backward(const StepContext *context, const Layer *layer, 
     const REAL half = (REAL)0.5, root = (REAL)0.70710678118654752440, density = (REAL)0.39894228040143267794;
     switch (layer->function) {
         case RELU: for (Size i = 0; i < count; i++) to[i] = y[i] <= 0 ? 0 : gradient[i]; break;
+        case RELU6: for (Size i = 0; i < count; i++) to[i] = y[i] <= 0 || y[i] >= 6 ? 0 : gradient[i]; break;
         case SIGMOID: for (Size i = 0; i < count; i++) to[i] = gradient[i] * (1 - y[i]) * y[i]; break;
         case TANH: for (Size i = 0; i < count; i++) to[i] = gradient[i] * (1 - y[i] * y[i]); break;
         case GELU:
@@ -138,6 +141,13 @@ static void add_forward(const StepContext *context, const Layer *layer, const RE
     const Size count = context->batch * output_size(layer);
     const REAL *other = output_of(context, layer->inputs[1]);
     for (Size i = 0; i < count; i++) y[i] = x[i] + other[i];
+}
+
+/* Numbers, or their gradients, times factors that were drawn. */
+static void drop(const StepContext *context, const Layer *layer, const REAL *from, REAL *to) {
+    const Size count = context->batch * output_size(layer);
+    const REAL *factors = layer->factors + (context->step * context->job->lanes + context->lane) * count;
+    for (Size i = 0; i < count; i++) to[i] = from[i] * factors[i];
 }
 
 /* Some rows and columns of images, and zeros for channels that come after theirs. */
@@ -212,6 +222,8 @@ static void forward(const StepContext *context, const Layer *layer) {
         case PATCHES: cut(context, layer, 0, x, y); break;
         case POSITIONS: positions_forward(context, layer, x, y); break;
         case ATTENTION: attention_forward(context, layer, x, y); break;
+        case DEPTHWISE: depthwise_forward(context, layer, x, y); break;
+        case DROPOUT: drop(context, layer, x, y); break;
     }
 }
 
@@ -237,6 +249,8 @@ static void backward(const StepContext *context, const Layer *layer) {
         case POSITIONS: positions_backward(context, layer, gradient, to); break;
         case ATTENTION: attention_backward(context, layer, x, gradient, to, slot(context, layer->to[1]),
                                            slot(context, layer->to[2])); break;
+        case DEPTHWISE: depthwise_backward(context, layer, x, gradient, to); break;
+        case DROPOUT: drop(context, layer, gradient, to); break;
     }
     for (int way = 0; way < ways_of(layer); way++) {
         to = slot(context, layer->to[way]);

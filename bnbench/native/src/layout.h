@@ -30,7 +30,7 @@ const Entry layout[] = {
     FIELD(Layer, kind), FIELD(Layer, function), FIELD(Layer, over), FIELD(Layer, centered), FIELD(Layer, fixed),
     FIELD(Layer, causal), FIELD(Layer, inputs), FIELD(Layer, shape), FIELD(Layer, groups), FIELD(Layer, chunk), FIELD(Layer, eps),
     FIELD(Layer, momentum), FIELD(Layer, weight), FIELD(Layer, bias), FIELD(Layer, running_mean),
-    FIELD(Layer, running_var), FIELD(Layer, batches), FIELD(Layer, tensors), FIELD(Layer, parameter_count),
+    FIELD(Layer, running_var), FIELD(Layer, batches), FIELD(Layer, factors), FIELD(Layer, tensors), FIELD(Layer, parameter_count),
     FIELD(Layer, tensor_count), FIELD(Layer, workspace), FIELD(Layer, forward), FIELD(Layer, backward),
     FIELD(Layer, output), FIELD(Layer, statistics), FIELD(Layer, needs_grad), FIELD(Layer, gradient), FIELD(Layer, to),
     FIELD(Layer, plus), STRUCTURE(Layer),
@@ -46,8 +46,8 @@ const Entry layout[] = {
 
     CONSTANT(LINEAR), CONSTANT(CONVOLUTION), CONSTANT(NORM), CONSTANT(ACTIVATION), CONSTANT(AVERAGE),
     CONSTANT(CHANNELS_FIRST), CONSTANT(ADD), CONSTANT(SUBSAMPLE), CONSTANT(CUSTOM), CONSTANT(PATCHES), CONSTANT(POSITIONS),
-    CONSTANT(ATTENTION), CONSTANT(MOST_INPUTS), CONSTANT(NONE), CONSTANT(RELU),
-    CONSTANT(SIGMOID), CONSTANT(TANH), CONSTANT(GELU), CONSTANT(BATCH), CONSTANT(EXAMPLE), CONSTANT(POSITION),
+    CONSTANT(ATTENTION), CONSTANT(DEPTHWISE), CONSTANT(DROPOUT), CONSTANT(MOST_INPUTS), CONSTANT(NONE), CONSTANT(RELU),
+    CONSTANT(SIGMOID), CONSTANT(TANH), CONSTANT(GELU), CONSTANT(RELU6), CONSTANT(BATCH), CONSTANT(EXAMPLE), CONSTANT(POSITION),
     CONSTANT(SGD), CONSTANT(ADAM), CONSTANT(ADAMW),
 
     {0, 0, 0},

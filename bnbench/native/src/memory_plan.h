@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "depthwise.h"
 #include "job.h"
 #include "winograd.h"
 
@@ -100,6 +101,14 @@ static void count_convolution(const Shape *s, Size batch, Sizes *most) {
     }
 }
 
+static void count_depthwise(const Shape *s, Size batch, Sizes *most) {
+    const Shape turned = turned_round(s);
+    most->padded = larger(most->padded, images_at_a_time(s, batch) * padded_size(s) + WIDTH);
+    if (turned.channels)
+        most->padded = larger(most->padded, images_at_a_time(&turned, batch) * padded_size(&turned) + WIDTH);
+    most->kernels = larger(most->kernels, kernel_size(s) * s->channels);
+}
+
 static void count_layer(const Layer *layer, Size batch, Sizes *most) {
     most->workspace = larger(most->workspace, layer->workspace);
     if (layer->kind == ATTENTION) /* products, and a head's keys or values */
@@ -109,6 +118,7 @@ static void count_layer(const Layer *layer, Size batch, Sizes *most) {
     most->weights = larger(most->weights, layer->weight.size);
     most->channels = larger(most->channels, larger(layer->shape.channels, layer->shape.outputs));
     if (layer->kind == CONVOLUTION) count_convolution(&layer->shape, batch, most);
+    if (layer->kind == DEPTHWISE) count_depthwise(&layer->shape, batch, most);
 }
 
 /* Places that one layer after the other uses. */

@@ -8,7 +8,7 @@
 /* For a layer, beside its input. */
 typedef struct {
     const Job *job;
-    Size lane, batch;
+    Size lane, batch, step;
     REAL lr, rate, root; /* rate and root: of Adam, lr and the means of squares being corrected for their beginning */
     const REAL *images;  /* with their channels last */
 } StepContext;

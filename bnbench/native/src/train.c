@@ -77,8 +77,9 @@ void train(const Job *job) {
             const Size at = step * job->lanes + lane, first = at * job->batch;
             const double number = (double)(job->steps_before + step + 1), rate = job->lr[at] / (1 - pow(job->beta1,
                 number));
-            const StepContext context = {job, lane, job->batch, job->lr[at], (REAL)rate, (REAL)sqrt(1 - pow(job->beta2,
-                number)), images_of(job, job->x + first * job->channels * job->positions)};
+            const StepContext context = {job, lane, job->batch, step, job->lr[at], (REAL)rate,
+                                         (REAL)sqrt(1 - pow(job->beta2, number)),
+                                         images_of(job, job->x + first * job->channels * job->positions)};
             make_step(&context, job->y + first * job->labels, job->losses + first,
                       job->logits + first * job->labels * job->classes);
         }
@@ -91,7 +92,7 @@ void predict(const Job *job) {
     for (Size lane = 0; lane < job->lanes; lane++) {
         for (Size step = 0; step < job->steps; step++) {
             const Size from = (job->split[lane] * job->steps + step) * job->batch;
-            const StepContext context = {job, lane, job->batch, 0, 0, 0,
+            const StepContext context = {job, lane, job->batch, step, 0, 0, 0,
                                          images_of(job, job->x + from * job->channels * job->positions)};
             put_out(&context, job->logits + (lane * job->steps + step) * job->batch * job->labels * job->classes);
         }

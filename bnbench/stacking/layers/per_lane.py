@@ -51,9 +51,14 @@ class LaneByLane(nn.Module):
             return self._forward_vmapped(parts.contiguous())
         outputs = []
         for number in range(len(self._members)):
-            with self.lane(number) as member, self._stream(number):
-                outputs.append(member(parts[number].contiguous()))
+            outputs.append(self.of_lane(number, parts[number].contiguous()))
         return torch.cat(outputs)
+
+    def of_lane(self, number: int, x: Tensor) -> Tensor:
+        """What a lane makes of its own examples x ``[N, C, *]``."""
+        with self.lane(number) as member, self._stream(number):
+            y: Tensor = member(x)
+        return y
 
     def _forward_vmapped(self, x_KN: Tensor) -> Tensor:
         def call(tensors: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
