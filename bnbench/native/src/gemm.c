@@ -4,6 +4,7 @@
 
 enum {
     MOST_VECTORS = 6, /* of a tile of few rows */
+    LEFT_BYTES = 64 * 1024, /* of the rows of a at a time, which stay in a near cache for all columns of b */
     DOT_ROWS = 4,
     DOT_COLUMNS = 3,  /* of a tile of dot products */
 };
@@ -48,8 +49,9 @@ INLINE void gemm_tile(const int rows, const int vectors, Size columns, Size dept
     }
 }
 
-void gemm(Size rows, Size columns, Size depth, const REAL *a, Size row_a, Size column_a, const REAL *b,
-                    Size ldb, REAL *c, Size ldc, int add) {
+/* The same for some rows. */
+static void gemm_rows(Size rows, Size columns, Size depth, const REAL *a, Size row_a, Size column_a, const REAL *b,
+                      Size ldb, REAL *c, Size ldc, int add) {
     Size column = 0;
     while (column < columns) {
         const Size left = columns - column;
@@ -73,6 +75,14 @@ void gemm(Size rows, Size columns, Size depth, const REAL *a, Size row_a, Size c
         }
         column += count;
     }
+}
+
+void gemm(Size rows, Size columns, Size depth, const REAL *a, Size row_a, Size column_a, const REAL *b, Size ldb,
+          REAL *c, Size ldc, int add) {
+    const Size most = larger(1, LEFT_BYTES / (ROWS * depth * (Size)sizeof(REAL))) * ROWS;
+    for (Size row = 0; row < rows; row += most)
+        gemm_rows(smaller(most, rows - row), columns, depth, a + row * row_a, row_a, column_a, b, ldb, c + row * ldc,
+                  ldc, add);
 }
 
 INLINE void dot_tile(const int rows, const int columns, Size depth, const REAL *a, Size lda, const REAL *b, Size ldb,
