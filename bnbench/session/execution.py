@@ -53,7 +53,8 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
     options.check()
     if len(plan.finished) + len(plan.stopped) == len(plan.specs):
         with store.locked(plan.folder) as check_there:
-            store.join(plan.folder, check_there)  # a program that was killed may have left finished rows in segments
+            # a program that was killed may have left finished rows in segments
+            store.join(plan.folder, check_there, adds=False)
             check_there()
             store.renew(plan.folder, plan.request.specs)
             store.restore_specs(plan.folder, plan.request.specs)
@@ -240,7 +241,7 @@ def _entered(plan: Plan) -> Iterator[store.Hold]:
         as :func:`store.locked`.
     """
     with store.locked(plan.folder) as hold:
-        store.join(plan.folder, hold)
+        store.join(plan.folder, hold, adds=bool(plan.pending))
         hold()
         store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan), plan.trials)
         store.restore_specs(plan.folder, plan.request.specs)
@@ -248,7 +249,7 @@ def _entered(plan: Plan) -> Iterator[store.Hold]:
             yield hold
         finally:
             hold()
-            store.join(plan.folder, hold)
+            store.join(plan.folder, hold, adds=bool(plan.pending))
 
 
 def _interleaved(plan: Plan, pending: Mapping[str, RunSpec]) -> list[tuple[str, ...]]:

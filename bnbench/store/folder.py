@@ -100,15 +100,16 @@ def belongs_to_sweep(path: Path) -> bool:
     return path.name in (*TABLES, TAGS_TABLE) and (path.parent / RUNS_TABLE).exists()
 
 
-def join(folder: Path, check_there: Hold = NO_LEASE) -> None:
+def join(folder: Path, check_there: Hold = NO_LEASE, adds: bool = True) -> None:
     """Move all segments' rows into runs.csv, metrics.csv and, if there are any, probes.csv. The caller holds the sweep.
 
     A crash at any point leaves a folder that reads the same. Until all tables hold all rows the segments do, and where
-    a segment has a run's row it has the run's metrics too, whatever the tables say; then they go, all at once. Behind
-    that who holds the sweep is its owner: segments of those who had it before, and wake up late, do not count.
+    a segment has a run's row it has the run's metrics too, whatever the tables say; then they go, all at once.
 
     Args:
         check_there: is called before each table is changed; what it raises ends the join, and the folder is whole.
+        adds: who holds the sweep adds to it, and so is its owner from the end on: segments of those who had it
+            before, and wake up late, do not count. A sweep that is finished stays as it is, byte for byte.
 
     Raises:
         BnbenchError: an earlier program's worker still writes.
@@ -131,7 +132,8 @@ def join(folder: Path, check_there: Hold = NO_LEASE) -> None:
             check_there()
             (folder / FOLDER).rename(folder / f"{JOINED}-{uuid.uuid4().hex[:8]}")
             _remove_leftovers(folder)
-        enter_owner(folder, last, check_there)
+        if adds:
+            enter_owner(folder, last, check_there)
 
 
 def run_columns(rows: Sequence[Row]) -> list[str]:

@@ -116,7 +116,7 @@ def test_what_a_killed_program_left_finished_is_joined(program: Program, monkeyp
     """Killed after its last run and before the join: the rows stand in segments, and nothing is left to train."""
     words = ("sweep", "--name", "s", *SMALL, "seed=0,1", "--launcher", "inline")
     with monkeypatch.context() as killed:
-        killed.setattr(store, "join", lambda folder, *more: None)
+        killed.setattr(store, "join", lambda folder, *more, **adds: None)
         assert program(*words).code == 0
     assert {run["status"] for run in rows("results/s/runs.csv")} == {"planned"}
     assert "nothing to train" in program(*words).out
