@@ -23,7 +23,6 @@ class Task:
         execution: how they are trained, as it was planned.
         folder: the sweep's folder.
         session: unique to one call of bnbench; names the worker's segment.
-        token: of the lease of the program that has the folder; empty where nobody has one.
         data: the folder of the datasets.
         plugin: what was read when the runs were planned. It travels with each task, at some milliseconds per megabyte,
             far less than it takes to execute it; its files are not read again.
@@ -39,6 +38,7 @@ class Task:
         notes: lines for the logs of its runs.
         warning: tells that a checkpoint is due at once; None where nobody warns.
         until: stop after so many epochs, with a checkpoint from which the runs can go on; None trains to the end.
+        token: of the lease of the program that has the folder; empty where nobody has one.
     """
 
     specs: tuple[RunSpec, ...]
@@ -49,7 +49,6 @@ class Task:
     plugin: Plugin | None
     device: str
     git_commit: str
-    token: str = ""
     save_weights: bool = False
     checkpoint_every: float = math.inf
     timeout: float = math.inf
@@ -60,6 +59,7 @@ class Task:
     notes: tuple[str, ...] = ()
     warning: EarlyWarning | None = None
     until: int | None = None
+    token: str = ""
 
     @property
     def checkpoint_place(self) -> Path:

@@ -12,7 +12,7 @@ from torch import nn
 
 from bnbench.errors import Impossible, InvalidRequest
 from bnbench.models import MODELS, build, build_lanes
-from bnbench.models.gpt import OVER_POSITIONS
+from bnbench.models.information import OVER_POSITIONS
 from bnbench.norms import NORMS, NoNorm, activates
 from bnbench.spec import Choice
 from tests.norms.refusals import is_expected
