@@ -132,6 +132,10 @@ class Graph:
             parameter.state[index] = item.data_ptr()
         return parameter
 
+    def as_labelled(self, logits_KMLO: Tensor) -> Tensor:
+        """Logits of all labels as a network puts them out: [K, M, O], or [K, M, O, L] where L positions have labels."""
+        return logits_KMLO.transpose(2, 3) if self.label_shape else logits_KMLO[:, :, 0]
+
     def constant(self, buffer: Tensor) -> c.Parameter:
         """A tensor of all lanes that no optimizer changes."""
         parameter = c.Parameter(buffer.data_ptr())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bnbench.native.codegen.compiled_layer import code_of
 from bnbench.native.compiler import library, only_loaded
 from bnbench.native.graph import Graph, NotNative
+from bnbench.native.scratch import Scratch
 from bnbench.native.structures import Job, Layer
 from bnbench.native.tracer import graph_of
 from bnbench.norms.common.copying import copied
@@ -56,11 +57,11 @@ class NativePredictions:
             raise NotNative("a network that mixes the examples of a batch")
         with not_training(network):
             self._graph = graph_of(network, image, lambda tensor: ((), False))
-        self._library, self._dtype, self._classes, self._lanes = loaded, dtype, classes, network.lanes
+        self._library, self._classes, self._lanes = loaded, classes, network.lanes
         self._layers = (Layer * len(self._graph.layers))(*self._graph.layers)
         self._chunk = spec.batch_size if self._graph.custom_layers else CHUNK
         _translate(self._graph, self._layers, self._chunk, dtype)
-        self._scratch = torch.empty(0)
+        self._scratch = Scratch(loaded, dtype)
 
     def __call__(self, x_DNCHW: Tensor, split_K: Tensor) -> Tensor:
         """The logits [K, N, O], or [K, N, O, T] where T positions have labels, of images that are normalized."""
@@ -69,18 +70,12 @@ class NativePredictions:
         x_DMCHW[:, : x_DNCHW.shape[1]] = x_DNCHW
         labels = math.prod(self._graph.label_shape)
         logits_KMLO = x_DNCHW.new_empty(self._lanes, chunks * self._chunk, labels, self._classes)
-        job = Job(self._lanes, chunks, self._chunk, self._classes, labels, len(self._layers))
-        job.layer, split_K = ctypes.addressof(self._layers), split_K.contiguous()
+        job = Job(self._lanes, chunks, self._chunk, self._classes, labels)
+        split_K = split_K.contiguous()
         job.x, job.logits, job.split = (tensor.data_ptr() for tensor in (x_DMCHW, logits_KMLO, split_K))
-        first = self._layers[0].shape
-        job.channels, job.positions = first.channels, first.height * first.width
-        size = self._library.plan(ctypes.byref(job))
-        if len(self._scratch) < size:  # kept for the next time: memory that is new is slow
-            self._scratch = x_DNCHW.new_empty(size)
-        job.scratch = self._scratch.data_ptr()
+        self._scratch.plan(job, self._layers)
         self._library.predict(ctypes.byref(job))
-        logits_KNLO = logits_KMLO[:, : x_DNCHW.shape[1]]
-        return logits_KNLO.transpose(2, 3) if self._graph.label_shape else logits_KNLO[:, :, 0]
+        return self._graph.as_labelled(logits_KMLO[:, : x_DNCHW.shape[1]])
 
 
 def predictions_of(

@@ -18,6 +18,7 @@ from bnbench.native.codegen.compiled_layer import Code, code_of
 from bnbench.native.compiler import library
 from bnbench.native.graph import NotNative
 from bnbench.native.predictions import NativePredictions, predictions_of
+from bnbench.native.scratch import Scratch
 from bnbench.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
 from bnbench.native.tracer import graph_of
 from bnbench.norms.common.checks import require_values
@@ -58,7 +59,7 @@ class NativeSteps:
         self._spec, self._dtype = spec, dtype_of(spec)
         self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
         self.seconds: Tensor | None = None
-        self._scratch = torch.empty(0)
+        self._scratch = Scratch(loaded, self._dtype)
         self.select(network)
 
     def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,24 +77,18 @@ class NativeSteps:
         losses_SM = lr_SK1.new_empty(steps, lanes * batch)
         logits_SMLO = lr_SK1.new_empty(steps, lanes * batch, math.prod(shape), self._classes)
         tensors = x_SMCHW.contiguous(), y_SKN.contiguous(), lr_SK1.contiguous(), losses_SM, logits_SMLO
-        job = Job(lanes, steps, batch, self._classes, math.prod(shape), len(self._layers))
-        job.layer = ctypes.addressof(self._layers)
+        job = Job(lanes, steps, batch, self._classes, math.prod(shape))
         job.x, job.y, job.lr, job.losses, job.logits = (tensor.data_ptr() for tensor in tensors)
         self._set_rule(job)
         factors = self._factors(*y_SKN.shape[:3])
         job.seconds = None if self.seconds is None else self.seconds.data_ptr()
         job.smoothing = self._spec.label_smoothing
-        first = self._layers[0].shape
-        job.channels, job.positions = first.channels, first.height * first.width
-        size = self._library.plan(ctypes.byref(job))
-        if len(self._scratch) < size:  # kept for the next block: memory that is new is slow
-            self._scratch = lr_SK1.new_empty(size)
-        job.scratch = self._scratch.data_ptr()
+        self._scratch.plan(job, self._layers)
         self._library.train(ctypes.byref(job))
         del factors
         if isinstance(self._optimizer, LaneAdam):
             self._optimizer.steps += steps
-        return losses_SM, logits_SMLO.transpose(2, 3) if shape else logits_SMLO[:, :, 0]
+        return losses_SM, self._graph.as_labelled(logits_SMLO)
 
     @torch.no_grad()
     def _factors(self, steps: int, lanes: int, batch: int) -> list[Tensor]:
