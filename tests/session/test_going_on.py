@@ -34,7 +34,10 @@ FOLDER = Path("results/s")
 
 
 def killed(folder: Path, words: tuple[str, ...], pauses: int) -> None:
-    """Kill the command once it has written checkpoints after so many evaluations."""
+    """Kill the command once its stack of torch has written checkpoints after so many evaluations.
+
+    The other stack is ahead of it. Before the first one its lost lanes are told, and the rest would be a smaller stack.
+    """
     begin = [sys.executable, "-m", "bnbench", *words, "--checkpoint-every", "0.001s"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     process = warm.Popen(begin, cwd=folder, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
@@ -42,7 +45,7 @@ def killed(folder: Path, words: tuple[str, ...], pauses: int) -> None:
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(FileNotFoundError):  # of a stack that has just ended
             there = [one for _, one in store.list_checkpoints(folder / FOLDER) if one is not None]
-            if any(one.step >= pauses * 20 for one in there):
+            if any(one.engine == "stacked" and one.step >= pauses * 20 for one in there):
                 break
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
