@@ -12,6 +12,13 @@ REQUIRED = {
     ("mnist-mlp", "plain"): 10.0,
     ("mnist-cnn", "plain"): 2.5,
     ("cifar-resnet20", "plain"): 1.3,
+    ("digits-vit", "plain"): 10.0,
+    ("mnist-vit", "plain"): 4.0,
+    ("text-gpt", "plain"): 4.0,
+    ("breast-cancer-mlp", "plain"): 30.0,
+    ("cifar-resnet18", "plain"): 1.5,
+    ("cifar-mobilenet_v2", "plain"): 1.5,
+    ("mnist-cnn-own", "plain"): 4.0,
 }
 """The least that the geometric mean over batch sizes has to be."""
 

@@ -78,7 +78,7 @@ def _plain(job: Job) -> float:
 @cache
 def _recorded_by_hand(job: Job, shape: tuple[int, int, int], classes: int, device: torch.device, steps: int) -> float:
     """Seconds of a step of one run on one batch that stays on the device: the least that a single run can take."""
-    model = network(job.model, job.norm, shape, classes).to(device)
+    model = network(job, shape, classes).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=job.momentum)
     x_NCHW = torch.randn(job.batch_size, *shape, device=device)
     y_N = torch.zeros(job.batch_size, dtype=torch.int64, device=device)

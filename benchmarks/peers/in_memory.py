@@ -14,8 +14,10 @@ PAD = 4
 
 
 def tensors(job: Job) -> dict[str, Tensor]:
-    """Images normalized once, and labels."""
+    """Images normalized once, or what is shown as it is, and labels."""
     arrays = {name: torch.from_numpy(array) for name, array in np.load(job.images).items()}
+    if arrays["x_train"].dtype != torch.uint8:
+        return arrays
     images = {name: array.float() / 255 for name, array in arrays.items() if name.startswith("x")}
     mean = images["x_train"].mean((0, 2, 3), keepdim=True)
     std = images["x_train"].std((0, 2, 3), keepdim=True)
@@ -50,7 +52,7 @@ def train(job: Job) -> Times:
     watch = Watch()
     data = tensors(job)
     x_train, y_train = data["x_train"], data["y_train"]
-    model = network(job.model, job.norm, tuple(x_train.shape[1:]), int(y_train.max()) + 1)
+    model = network(job, tuple(x_train.shape[1:]), int(y_train.max()) + 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=job.momentum)
     watch.built()
     for _ in range(job.measured):

@@ -53,7 +53,7 @@ def train(job: Job) -> Times:
     """One run."""
     watch = Watch()
     train_loader, val_loader, test_loader, shape, classes = loaders(job)
-    module = Classifier(network(job.model, job.norm, shape, classes), job, watch)
+    module = Classifier(network(job, shape, classes), job, watch)
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=job.measured,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
 from benchmarks.cells import Job, network
@@ -33,23 +35,34 @@ class Images(Dataset[tuple[Tensor, int]]):
 def loaders(job: Job) -> tuple[DataLoader, DataLoader, DataLoader, tuple[int, int, int], int]:
     """Training, validation and test batches; the shape of an image; the number of classes."""
     arrays = np.load(job.images)
-    x_train = arrays["x_train"]
+    parts = [(arrays[f"x_{name}"], arrays[f"y_{name}"]) for name in ("train", "val", "test")]
+    are_images = parts[0][0].dtype == np.uint8
+    train, validation, test = images(parts, job.augment) if are_images else map(vectors, parts)
+    return (
+        DataLoader(train, job.batch_size, shuffle=True, drop_last=True),
+        DataLoader(validation, 1024),
+        DataLoader(test, 1024),
+        parts[0][0].shape[1:],
+        int(parts[0][1].max()) + 1,
+    )
+
+
+def vectors(part: tuple[np.ndarray, np.ndarray]) -> TensorDataset:
+    """Examples that are shown as they are."""
+    return TensorDataset(*map(torch.from_numpy, part))
+
+
+def images(parts: list[tuple[np.ndarray, np.ndarray]], augment: bool) -> Iterator[Images]:
+    """Training, validation and test images, normalized by the first."""
+    x_train = parts[0][0]
     channels = tuple(range(x_train.shape[1]))
     mean = [float(x_train[:, channel].mean() / 255) for channel in channels]
     std = [float(x_train[:, channel].std() / 255) for channel in channels]
     plain = [transforms.ToTensor(), transforms.Normalize(mean, std)]
     size = x_train.shape[-1]
-    random = [transforms.RandomCrop(size, padding=4), transforms.RandomHorizontalFlip()] if job.augment else []
-    train = Images(x_train, arrays["y_train"], transforms.Compose([*random, *plain]))
-    validation = Images(arrays["x_val"], arrays["y_val"], transforms.Compose(plain))
-    test = Images(arrays["x_test"], arrays["y_test"], transforms.Compose(plain))
-    return (
-        DataLoader(train, job.batch_size, shuffle=True, drop_last=True),
-        DataLoader(validation, 1024),
-        DataLoader(test, 1024),
-        x_train.shape[1:],
-        int(arrays["y_train"].max()) + 1,
-    )
+    random = [transforms.RandomCrop(size, padding=4), transforms.RandomHorizontalFlip()] if augment else []
+    for number, (x, y) in enumerate(parts):
+        yield Images(x, y, transforms.Compose([*random, *plain] if number == 0 else plain))
 
 
 @torch.no_grad()
@@ -71,7 +84,7 @@ def train(job: Job) -> Times:
     """One run."""
     watch = Watch()
     train_loader, val_loader, test_loader, shape, classes = loaders(job)
-    model = network(job.model, job.norm, shape, classes).to(job.device)
+    model = network(job, shape, classes).to(job.device)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=job.momentum)
     watch.built()
     for _ in range(job.measured):
