@@ -22,7 +22,7 @@ from bnbench.comparison.ranks import Rank, ranks
 from bnbench.comparison.values import replicate_values
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError
-from bnbench.launch import Line, local
+from bnbench.launch import Line, local_programs
 from bnbench.notices import heard, notice
 from bnbench.study import Place, Row, ScaleName, Study, execute, run_study
 from bnbench.study.scorecards import decided
@@ -157,7 +157,7 @@ def _side_by_side(found: Sequence[Size], terms: Terms, watch: Watch) -> Iterator
             watch(*news)
 
     tasks = [(size, terms) for size in found]
-    with closing(local(_answer_or_error, tasks, BESIDE, heard=hear, starts=True)) as ends:
+    with closing(local_programs(_answer_or_error, tasks, BESIDE, hear)) as ends:
         for end in ends:
             if isinstance(end.value, Exception):
                 raise end.value

@@ -4,7 +4,7 @@ from bnbench.launch.background import BackgroundTask
 from bnbench.launch.early_warning import EarlyWarning
 from bnbench.launch.in_process import INLINE
 from bnbench.launch.launcher import Done, Launch, Line, Spent
-from bnbench.launch.processes import LOCAL, local
+from bnbench.launch.processes import LOCAL, local, local_programs
 from bnbench.launch.ray_launcher import RAY
 from bnbench.launch.settings import Settings, described_settings, divided, read_settings
 from bnbench.launch.site import Launcher, Request, Site
@@ -30,6 +30,7 @@ __all__ = [
     "divided",
     "has_left",
     "local",
+    "local_programs",
     "prestart",
     "read_settings",
 ]

@@ -24,7 +24,6 @@ def local(
     placed: Callable[[Any, int], Any] = as_it_is,
     heard: Callable[[Any], None] | None = None,
     waited: Callable[[Mapping[int, float]], Collection[int]] | None = None,
-    starts: bool = False,
 ) -> Generator[Done, None, None]:
     """See :class:`Launch`; up to ``jobs`` processes, none of them a copy of this one.
 
@@ -33,10 +32,17 @@ def local(
 
     Args:
         waited: see :func:`carry_out`.
-        starts: ``function`` starts processes itself, and executes no user's code.
     """
-    crew = Crew(Processes(function, heard is not None, starts), jobs)
+    crew = Crew(Processes(function, heard is not None), jobs)
     yield from carry_out(crew, tasks, kinds, placed, heard, waited)
+
+
+def local_programs(
+    function: Callable[..., Any], tasks: Sequence[Any], jobs: int, heard: Callable[[Any], None]
+) -> Generator[Done, None, None]:
+    """:func:`local` for a function that starts processes itself, and executes no user's code."""
+    crew = Crew(Processes(function, True, starts=True), jobs)
+    yield from carry_out(crew, tasks, same_kind, as_it_is, heard)
 
 
 LOCAL = Launcher(

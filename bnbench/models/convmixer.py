@@ -8,16 +8,12 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from bnbench.errors import Impossible
-from bnbench.limits import at_least, at_most
 from bnbench.models.divisors import patch_problems
 from bnbench.models.information import require_information
 from bnbench.models.initial import HE, Network
-from bnbench.models.layer_block import MOST_LAYERS, MOST_UNITS
+from bnbench.models.layer_block import sizes_out_of_range
 from bnbench.norms.common.activation import require_no_activation
 from bnbench.norms.common.checks import require
-
-MOST_PIXELS = 255
-"""Side of a kernel beyond which it is a slip of the pen."""
 
 
 class Residual(nn.Module):
@@ -35,6 +31,11 @@ class Residual(nn.Module):
         """Map x ``[N, C, H, W]``."""
         y: Tensor = x + self.layer(x)
         return y
+
+
+def even_problems(kernel: int) -> list[str]:
+    """The problem of a depthwise convolution without a middle; else nothing."""
+    return [] if kernel % 2 else [f"model.kernel={kernel}: must be odd"]
 
 
 def convmixer(
@@ -67,23 +68,22 @@ def convmixer(
         Impossible: the patch does not divide the image, the norm holds an activation of its own, or nothing of an image
             is left in the mean behind it.
     """
-    require(
-        *(at_least(f"model.{name}", value, 1) for name, value in (("patch", patch), ("dim", dim), ("depth", depth))),
-        at_most("model.dim", dim, MOST_UNITS),
-        at_most("model.depth", depth, MOST_LAYERS),
-        at_least("model.kernel", kernel, 1) or at_most("model.kernel", kernel, MOST_PIXELS),
-        [] if kernel % 2 else [f"model.kernel={kernel}: must be odd"],
-    )
+    require(*sizes_out_of_range(patch=patch, dim=dim, depth=depth, kernel=kernel), even_problems(kernel))
     if problems := patch_problems(shape, patch):
         raise Impossible(problems[0])
     embedding = nn.Conv2d(shape[0], dim, patch, stride=patch)
     layers: OrderedDict[str, nn.Module] = OrderedDict(embed=activated(embedding, norm))
     for number in range(depth):
-        depthwise = nn.Conv2d(dim, dim, kernel, padding=kernel // 2, groups=dim)
-        mix_pixels, mix_channels = Residual(activated(depthwise, norm)), activated(nn.Conv2d(dim, dim, 1), norm)
-        layers[f"block{number}"] = nn.Sequential(OrderedDict(pixels=mix_pixels, channels=mix_channels))
+        layers[f"block{number}"] = block(norm, dim, kernel)
     layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=nn.Linear(dim, classes))
     return Network(layers, HE)
+
+
+def block(norm: Callable[[int], nn.Module], dim: int, kernel: int) -> nn.Sequential:
+    """A depthwise convolution in a residual sum and a 1x1 convolution: ``[N, C, H, W]`` to the same."""
+    depthwise = nn.Conv2d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+    mix_pixels, mix_channels = Residual(activated(depthwise, norm)), activated(nn.Conv2d(dim, dim, 1), norm)
+    return nn.Sequential(OrderedDict(pixels=mix_pixels, channels=mix_channels))
 
 
 def activated(convolution: nn.Conv2d, norm: Callable[[int], nn.Module]) -> nn.Sequential:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from torch import nn
 
 from bnbench.errors import Impossible
-from bnbench.limits import above, at_least, at_most
-from bnbench.models.convmixer import MOST_PIXELS, Residual
+from bnbench.limits import above, at_most
+from bnbench.models.convmixer import Residual, even_problems
 from bnbench.models.information import require_vectors
 from bnbench.models.initial import Network, Scheme
-from bnbench.models.layer_block import MOST_LAYERS, MOST_UNITS
+from bnbench.models.layer_block import sizes_out_of_range
 from bnbench.models.layer_scale import LayerScale
 from bnbench.norms.common.activation import require_no_activation
 from bnbench.norms.common.bias import wants_bias
@@ -60,14 +60,10 @@ def convnext(
         Impossible: patch and stages do not divide the image, or the norm holds its own activation or needs several
             positions.
     """
-    sizes = {"patch": patch, "dim": dim, "stages": stages, "depth": depth}
     require(
-        *(at_least(f"model.{name}", value, 1) for name, value in sizes.items()),
-        at_most("model.dim", dim, MOST_UNITS),
+        *sizes_out_of_range(patch=patch, dim=dim, stages=stages, depth=depth, kernel=kernel),
         at_most("model.stages", stages, MOST_STAGES),
-        at_most("model.depth", depth, MOST_LAYERS),
-        at_least("model.kernel", kernel, 1) or at_most("model.kernel", kernel, MOST_PIXELS),
-        [] if kernel % 2 else [f"model.kernel={kernel}: must be odd"],
+        even_problems(kernel),
         above("model.layer_scale", layer_scale, 0),
     )
     require_whole_stages(shape, patch, stages)
@@ -83,9 +79,9 @@ def convnext(
         for number in range(depth):
             layers[f"stage{stage}_block{number}"] = block(norm, channels, kernel, layer_scale)
     layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
-    last_norm = placed(norm, channels)
+    layers["last_norm"] = last_norm = placed(norm, channels)
     require_vectors(last_norm)
-    layers.update(last_norm=last_norm, head=nn.Linear(channels, classes))
+    layers["head"] = nn.Linear(channels, classes)
     return Network(layers, NORMAL)
 
 

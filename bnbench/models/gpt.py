@@ -12,6 +12,7 @@ from bnbench.errors import Impossible
 from bnbench.models.divisors import head_problems
 from bnbench.models.information import require_causal
 from bnbench.models.initial import Network, Scheme
+from bnbench.models.layer_block import sizes_out_of_range
 from bnbench.models.tokens import (
     Characters,
     ClassesFirst,
@@ -20,7 +21,7 @@ from bnbench.models.tokens import (
     PositionCode,
     sincos_line,
 )
-from bnbench.models.transformer_block import NormPlace, on_tokens, sizes_out_of_range, transformer_block
+from bnbench.models.transformer_block import NormPlace, on_tokens, transformer_block
 from bnbench.norms.common.checks import among, require
 
 XAVIER = Scheme("xavier")

@@ -25,8 +25,8 @@ norm cancels is there but not trained."""
 Pool = Literal["none", "average"]
 """The step between the last convolution and the linear layer: none, or the average over all positions."""
 
-MOST_LAYERS, MOST_UNITS = 1000, 2**16
-"""Depth and width beyond which a network is a slip of the pen."""
+MOST = {"depth": 1000, "width": 2**16, "dim": 2**16, "mlp_ratio": 2**16, "kernel": 255}
+"""Sizes beyond which a network is a slip of the pen; others are bounded by the image."""
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -79,15 +79,21 @@ def layer_block(
     return nn.Sequential(OrderedDict([(name, layer(biased)), *(rest if placement == "before" else rest[::-1])]))
 
 
+def sizes_out_of_range(**sizes: int) -> list[list[str]]:
+    """The problems of each size of a network, by the name of its option: below one, or beyond :data:`MOST`."""
+    found = []
+    for name, size in sizes.items():
+        too_large = at_most(f"model.{name}", size, MOST[name]) if name in MOST else []
+        found.append(at_least(f"model.{name}", size, 1) or too_large)
+    return found
+
+
 def require_options(
     depth: int, width: int, activation: str, init: str, init_std: float, placement: str, bias: str, pool: str = "none"
 ) -> None:
     """Raise :class:`InvalidRequest` with all the options of an MLP or CNN that are out of range."""
     require(
-        at_least("model.depth", depth, 1),
-        at_most("model.depth", depth, MOST_LAYERS),
-        at_least("model.width", width, 1),
-        at_most("model.width", width, MOST_UNITS),
+        *sizes_out_of_range(depth=depth, width=width),
         above("model.init_std", init_std, 0),
         among("model.activation", activation, get_args(Activation)),
         among("model.init", init, get_args(Init)),

@@ -8,10 +8,9 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnbench.limits import at_least, at_most
 from bnbench.models.cnn import conv3x3
 from bnbench.models.initial import HE, Network
-from bnbench.models.layer_block import MOST_UNITS
+from bnbench.models.layer_block import sizes_out_of_range
 from bnbench.models.zero_gamma import zero_weight
 from bnbench.norms.common.activation import activates, without_activation
 from bnbench.norms.common.bias import wants_bias
@@ -88,7 +87,7 @@ def resnet(depth: int) -> Callable[..., Network]:
             width: channels of the first stage; doubled at each stage, which halves the image.
             zero_init_last_gamma: start every residual block as the identity (Goyal et al. 2017, section 5.1).
         """
-        require(at_least("model.width", width, 1), at_most("model.width", width, MOST_UNITS))
+        require(*sizes_out_of_range(width=width))
         stem = norm(width)
         layers: OrderedDict[str, nn.Module] = OrderedDict(
             conv=conv3x3(shape[0], width, 1, bias=wants_bias(stem)), norm=stem, relu=relu_behind(stem)

@@ -13,8 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnbench.limits import at_least, at_most
-from bnbench.models.layer_block import MOST_LAYERS, MOST_UNITS
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms.common.activation import require_no_activation
 from bnbench.norms.common.bias import wants_bias
@@ -167,10 +165,3 @@ def on_tokens(norm: nn.Module) -> LastAxisNorm:
     """
     require_no_activation(norm, "a transformer")
     return LastAxisNorm(norm, each_token=is_per_token(norm))
-
-
-def sizes_out_of_range(**sizes: int) -> list[list[str]]:
-    """The problems of each size of a transformer, by its name."""
-    most = {"depth": MOST_LAYERS, "dim": MOST_UNITS, "mlp_ratio": MOST_UNITS}
-    small = [at_least(f"model.{name}", value, 1) for name, value in sizes.items()]
-    return small + [at_most(f"model.{name}", sizes[name], bound) for name, bound in most.items()]

@@ -12,6 +12,7 @@ from bnbench.errors import Impossible
 from bnbench.models.divisors import head_problems, patch_problems
 from bnbench.models.information import require_tokens_apart
 from bnbench.models.initial import Network, Scheme
+from bnbench.models.layer_block import sizes_out_of_range
 from bnbench.models.tokens import (
     ClassToken,
     FirstToken,
@@ -23,7 +24,7 @@ from bnbench.models.tokens import (
     TokenPool,
     sincos_table,
 )
-from bnbench.models.transformer_block import NormPlace, on_tokens, sizes_out_of_range, transformer_block
+from bnbench.models.transformer_block import NormPlace, on_tokens, transformer_block
 from bnbench.norms.common.checks import among, require
 
 XAVIER = Scheme("xavier")
