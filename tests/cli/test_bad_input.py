@@ -135,6 +135,7 @@ def test_a_plugin_that_raises_shows_its_own_line(program: Program, tmp_path: Pat
         ("run", "--from", "given.yaml"),
         ("study", "show", "given.yaml"),
         ("study", "run", "given.yaml"),
+        ("compare", "rms", "--on", "given.yaml"),
     ],
     ids=" ".join,
 )
