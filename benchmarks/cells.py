@@ -73,7 +73,7 @@ WORKLOADS = {
     "cifar-resnet20": Workload("resnet20", "cifar", 800, 3, seeds=1, augment=True),
     "digits-vit": Workload("vit", "digits", None, 2, norm="layer"),
     "mnist-vit": Workload("vit", "mnist", 600, 1, seeds=1, norm="layer"),
-    "text-gpt": Workload("gpt", "text", None, 1, seeds=1, norm="layer", options=(("depth", 4),)),
+    "text-gpt": Workload("gpt", "text", None, 10, seeds=1, norm="layer", options=(("depth", 4),)),
     "breast-cancer-mlp": Workload("mlp", "breast_cancer", None, 100),
     "cifar-resnet18": Workload("torchvision", "cifar", 400, 1, seeds=1, options=(("name", "resnet18"),)),
     "cifar-mobilenet_v2": Workload("torchvision", "cifar", 400, 1, seeds=1, options=(("name", "mobilenet_v2"),)),
