@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bnbench.comparison.design import Asked
+from bnbench.comparison.design import Asked, claims_of
+from bnbench.comparison.targets import at_target
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.paths import conf_dir
 from bnbench.schema import Known
-from bnbench.study import Study, varied
-from bnbench.study.evaluation_measures import StepsToTarget
+from bnbench.study import varied
 from bnbench.study.records import load_yaml, read_record
 
 
@@ -65,24 +65,22 @@ def varied_questions(
         InvalidRequest: a setting is wrong, or an arm, a cell or a task sets the same thing.
     """
     spread = []
-    for one in asked:
-        for task in tasks if one.question.on_tasks and tasks else [None]:
-            study = one.study if task is None else _asked_on(one.study, task)
+    for question in asked:
+        for task in tasks if question.question.on_tasks and tasks else [None]:
+            one = question if task is None else _on_task(question, task)
             settings = [*(task.settings if task is not None else ()), *overrides]
-            (study,) = varied([study], settings, parts) if settings else [study]
-            spread.append(replace(one, study=study, task="" if task is None else task.name))
+            (study,) = varied([one.study], settings, parts) if settings else [one.study]
+            spread.append(replace(one, study=study))
     return spread
 
 
-def _asked_on(study: Study, task: Task) -> Study:
-    """A study with the target of a task and its learning rates."""
-    claims = [
-        replace(claim, measure=StepsToTarget(task.target)) if isinstance(claim.measure, StepsToTarget) else claim
-        for claim in study.claims
-    ]
+def _on_task(asked: Asked, task: Task) -> Asked:
+    """A question with the target of a task and its learning rates."""
+    readings = tuple(at_target(reading, task.target) for reading in asked.readings)
     middle = task.lr[len(task.lr) // 2 :][:1]
     scales = {
         name: replace(scale, lr=task.lr if len(scale.lr) > 1 else middle) if task.lr else scale
-        for name, scale in study.scales.items()
+        for name, scale in asked.study.scales.items()
     }
-    return replace(study, claims=tuple(claims), scales=scales)
+    study = replace(asked.study, claims=claims_of(readings, asked.pairs), scales=scales)
+    return replace(asked, readings=readings, study=study, task=task.name)
