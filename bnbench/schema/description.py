@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bnbench.plugin_source import Plugin
-from bnbench.schema.facts import Facts
+from bnbench.schema.facts import DataFacts, Facts
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,14 @@ class Description:
         types: annotations of the options.
         doc: its docstring.
         facts: of a norm that states some.
+        data: facts about a built-in dataset.
     """
 
     options: Mapping[str, Any]
     types: Mapping[str, Any]
     doc: str
     facts: Facts | None = None
+    data: DataFacts | None = None
 
 
 Descriptions = Mapping[tuple[str, str], Description]
