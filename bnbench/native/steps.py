@@ -15,7 +15,7 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
-from bnbench.native.codegen.compiled_layer import Code, code_of
+from bnbench.native.codegen.compiled_layer import Code, code_of, input_of
 from bnbench.native.compiler import library
 from bnbench.native.graph import NotNative
 from bnbench.native.predictions import NativePredictions, predictions_of
@@ -138,10 +138,8 @@ class NativeSteps:
         for custom in self._graph.custom_layers:
             key = custom.index, batch
             if key not in self._codes:
-                x = torch.randn(batch, *custom.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
-                self._codes[key] = code_of(custom.layer, x)
-            layer, code = self._layers[custom.index], self._codes[key]
-            layer.forward, layer.backward, layer.workspace = code.forward, code.backward, code.workspace
+                self._codes[key] = code_of(custom.layer, input_of(custom, batch, self._dtype))
+            self._codes[key].enter(self._layers[custom.index])
 
     @cached_property
     def predictions(self) -> NativePredictions | None:
