@@ -13,7 +13,7 @@ from bnbench.devices import gpus
 from bnbench.environment import environment
 from bnbench.imports import imported_whole
 from bnbench.isolation import Waits
-from bnbench.launch import Site, has_left, local
+from bnbench.launch import LAUNCHERS, Site, local
 from bnbench.notices import followed, notice, step
 from bnbench.plan import Division, Resources, stacks
 from bnbench.plan.grouping import Stack
@@ -71,7 +71,8 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
     begun = {run for _, checkpoint in store.list_checkpoints(plan.folder) if checkpoint for run in checkpoint.runs}
     begun &= {identity for identity, status in statuses.items() if status == "planned"}  # ended before they wrote a row
     asked = {identity: "interrupted" if identity in begun else statuses[identity] for identity in plan.specs}
-    return Summary(plan.folder, asked, ended, interrupted, has_left(plan.folder))
+    left = sum(launcher.left(plan.folder) for launcher in LAUNCHERS.values())
+    return Summary(plan.folder, asked, ended, interrupted, left)
 
 
 @contextmanager
@@ -130,7 +131,7 @@ def _dispatched(
         by_devices.setdefault(task.specs[0].devices, []).append(task)
     for devices, group in sorted(by_devices.items()):
         places = _places(plan, resources.side_by_side(devices), devices, options.is_away)
-        means = Means(site.launch, places, options.is_away, options.ends_silent(plan), hold)
+        means = Means(site.launch, places, options.is_away, options.watchful(plan), hold)
         yield from dispatch(group, means, ready, site.tasks)
 
 
@@ -189,7 +190,7 @@ def execute_run(
                     (end,) = work(replace(ready(task), token=hold.token), watch)
                 else:
                     launch, places = partial(local, heard=watch), _places(plan, 1)
-                    means = Means(launch, places, ends_silent=options.is_timed, hold=hold)
+                    means = Means(launch, places, watchful=launch if options.is_timed else None, hold=hold)
                     with closing(dispatch([task], means, ready)) as told:
                         (end,) = next(told)
             status = end.status
