@@ -15,7 +15,7 @@ from bnbench.imports import imported_whole
 from bnbench.isolation import Waits
 from bnbench.launch import LAUNCHERS, Site, local
 from bnbench.notices import followed, notice, step
-from bnbench.plan import Division, Resources, stacks
+from bnbench.plan import Division, Resources, stacks_of
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import is_worth_waiting, niceness
 from bnbench.resumption import Resumption, resumption
@@ -156,14 +156,14 @@ def _prepared(
     The lanes that are found are entered in sweep.yaml, but for those of torch where compiled code is not ready.
     """
     found = _divided(plan, pending, resources, waits)
-    planned = _stacks(pending, found, resources)
+    planned = stacks_of(pending, found, resources)
     late = {name: spec for name, spec in pending.items() if found.executions[stack_key(spec)].is_unready}
     question = plan.division(replace(resources, compiles=True))
     with closing(Preparation(plan, question, late, niceness(planned, pending, found))) as preparation:
         if is_worth_waiting(planned, pending, found):
             step("compiling")
             found.add(preparation.wait())
-            planned = _stacks(pending, found, resources)
+            planned = stacks_of(pending, found, resources)
         _enter_lanes(plan, pending, found, resources)
         yield planned, found, preparation.current
 
@@ -287,10 +287,6 @@ def _resumption(plan: Plan, pending: Mapping[str, RunSpec]) -> Resumption:
         verb = "goes" if count == 1 else "go"
         notice(f"{plural(count, 'run')} {verb} on from where an interrupted program came to")
     return found
-
-
-def _stacks(pending: Mapping[str, RunSpec], found: Division, resources: Resources) -> Sequence[Stack]:
-    return stacks(pending, found.executions, resources.workers, spread=resources.lanes is None)
 
 
 def _enter_lanes(plan: Plan, pending: Mapping[str, RunSpec], found: Division, resources: Resources) -> None:
