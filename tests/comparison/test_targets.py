@@ -45,7 +45,7 @@ def _findings(asked: Asked) -> Findings:
     tables = Tables(
         pd.DataFrame(runs), pd.DataFrame(metrics, columns=["run_id", "step", "val_accuracy"]), pd.DataFrame()
     )
-    return Findings(asked.study, "cpu", tables, tables, Tuning({}, {}, {}), 0)
+    return Findings(asked.study, "cpu", tables, tables, Tuning({}, {}), 0)
 
 
 @pytest.fixture(scope="module")
