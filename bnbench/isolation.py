@@ -129,7 +129,7 @@ def ask_at_once(questions: Sequence[tuple[Question, Specs]], parts: Known, data:
     Raises:
         BnbenchError: as a question does.
     """
-    plugins = [parts.plugin if any(spec.plugin for spec in specs.values()) else None for _, specs in questions]
+    plugins = [parts.plugin_of(specs.values()) for _, specs in questions]
     inquiries = [Inquiry(*asked, plugin, data) for asked, plugin in zip(questions, plugins, strict=True)]
     return [reply for reply in _answers(inquiries, len(inquiries), _named(SILENT_SECONDS)) if reply.error is None]
 
