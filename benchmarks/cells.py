@@ -74,7 +74,7 @@ WORKLOADS = {
     "digits-vit": Workload("vit", "digits", None, 2, norm="layer"),
     "mnist-vit": Workload("vit", "mnist", 600, 1, seeds=1, norm="layer"),
     "text-gpt": Workload("gpt", "text", None, 1, seeds=1, norm="layer", options=(("depth", 4),)),
-    "breast-cancer-mlp": Workload("mlp", "breast_cancer", None, 30),
+    "breast-cancer-mlp": Workload("mlp", "breast_cancer", None, 100),
     "cifar-resnet18": Workload("torchvision", "cifar", 400, 1, seeds=1, options=(("name", "resnet18"),)),
     "cifar-mobilenet_v2": Workload("torchvision", "cifar", 400, 1, seeds=1, options=(("name", "mobilenet_v2"),)),
     "digits-mlp-own": Workload("mlp", "digits", None, 30, norm="own"),

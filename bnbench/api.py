@@ -277,9 +277,9 @@ def compare(
     Args:
         words: norms, with options in one text (``"group groups=8"``); and settings of all runs (``"seeds=40"``).
         against: what each is compared with; by default batch, group, layer, rms and none.
-        on: tasks, such as ``"mnist-cnn"``; ``scale`` is ``smoke``, ``cpu`` or ``gpu``.
+        on: tasks, such as ``"mnist-cnn"``, or YAML files that hold one; ``scale`` is ``smoke``, ``cpu`` or ``gpu``.
         budget: seconds after which what is decided is returned.
-        every_pair: compare all of them with each other.
+        every_pair: compare all of them with each other: several words without ``against`` with no others.
         jobs: worker processes; 1 trains in this process, unless on a GPU.
         paths: ``results``, ``data`` and ``plugin``.
 

@@ -81,8 +81,12 @@ def _commands() -> Iterator[str]:
 
 
 def _parameters(command: object) -> Iterator[str]:
-    yield "| option | what it does |"
-    yield "|---|---|"
+    """A table of the options, each once; none where there are none."""
+    if rows := dict.fromkeys(_rows(command)):
+        yield from ("| option | what it does |", "|---|---|", *rows, "")
+
+
+def _rows(command: object) -> Iterator[str]:
     for parameter in command.params:
         if parameter.name == "help":
             continue
@@ -92,8 +96,7 @@ def _parameters(command: object) -> Iterator[str]:
         told = _text(parameter.help)
         default = parameter.default if isinstance(parameter.default, str | int | Path) else None
         known = default in (None, "", True, False) or "default" in told.lower()
-        yield f"| `{names}` | {told}{'' if known else f' Default: `{default}`.'}{variable} |"
-    yield ""
+        yield f"| `{_text(names)}` | {told}{'' if known else f' Default: `{default}`.'}{variable} |"
 
 
 def _text(words: str | None) -> str:

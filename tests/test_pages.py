@@ -175,9 +175,13 @@ def test_the_page_on_comparisons(program: Program) -> None:
     """The first command is the README's, and tried as such; the example reads the results of the second one."""
     (norm,) = [code for code in re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S) if "NORMS" in code]
     Path("my_norms.py").write_text(norm)
-    whole, smoke, on_tasks = commands("comparisons")
+    whole, smoke, on_own_task, on_tasks = commands("comparisons")
     assert shlex.join(["bnbench", *whole]) in README.read_text()
-    asked, together = program(*smoke), program(*on_tasks, "--dry-run")
+    (task,) = re.findall(r"```yaml\n(.*?)```", page("comparisons"), flags=re.S)
+    Path("my_task.yaml").write_text(task)
+    exec(re.findall(r"```python\n(.*?)```", page("own-data"), flags=re.S)[0], {})
+    asked, own, together = program(*smoke), program(*on_own_task, "--dry-run"), program(*on_tasks, "--dry-run")
+    assert own.code == 0 and "accuracy, my_task" in own.out, own.out + own.err
     assert asked.code == 0 and "max against layer: inconclusive in 17 of 17 readings." in asked.out, (
         asked.out + asked.err
     )

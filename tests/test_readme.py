@@ -1,5 +1,6 @@
 """Every command and program that the README and the pages for users show works as shown."""
 
+import csv
 import re
 import shlex
 import shutil
@@ -27,6 +28,10 @@ COMMANDS = dict.fromkeys(
 LOOKING = ("ls", "show", "diff", "rm", "rename", "merge", "tag", "export")
 """Commands about runs that are there."""
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+PLUGINS = {
+    name: text for page in PAGES for text, name in re.findall(r"```python\n(# (\w+\.py)\n.*?)```", page, flags=re.S)
+}
+"""The files that the pages show, by the name in their first line."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +48,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
 )
 def test_command(program: Program, trained: Path, tmp_path: Path, command: str):
     _, *words = shlex.split(command.split("#")[0])
-    (tmp_path / "my_norms.py").write_text(next(text for text in PROGRAMS if "NORMS" in text))
+    for name, text in PLUGINS.items():
+        (tmp_path / name).write_text(text)
     if words[0] in ("sweep", "compare"):
         words = [*words, "--dry-run"]
     if words[0] == "report":
@@ -56,6 +62,20 @@ def test_command(program: Program, trained: Path, tmp_path: Path, command: str):
     assert (result.out + result.err).strip()
     if words[0] == "compare":
         assert "10 questions, 85 claims" in result.out
+    if words[0] == "run":
+        assert {row["status"] for row in runs_of(tmp_path)} == {"completed"}
+
+
+def runs_of(folder: Path) -> list[dict[str, str]]:
+    """The rows of the only table of runs in a folder."""
+    (table,) = folder.glob("results/*/runs.csv")
+    with table.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_registry_of_a_plugin_is_shown():
+    defined = {name for text in PLUGINS.values() for name in re.findall(r"^([A-Z]+) = \{", text, flags=re.M)}
+    assert defined == {"NORMS", "MODELS", "DATASETS"}
 
 
 def test_the_python_example_is_a_script(tmp_path: Path):

@@ -24,6 +24,11 @@ class Command(TyperCommand):
         """The parameters, as Typer has them."""
         return _without_kinds(super().get_params(ctx))
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the usage line, where each argument stands as its metavar says, without a second bracket."""
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return [self.options_metavar, *(one.metavar or one.name for one in arguments)]
+
 
 @final
 class Group(TyperGroup):

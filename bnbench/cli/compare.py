@@ -52,7 +52,7 @@ def compare(
 
     Examples:
     bnbench compare rms --against layer --scale smoke
-    bnbench compare mine 'group groups=8' --plugin my_norms.py --budget 5m
+    bnbench compare max 'group groups=8' --plugin my_norms.py --budget 5m
     """
     settings: Settings = context.obj
     began = time.monotonic()

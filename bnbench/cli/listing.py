@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnbench.cli.options import KIND_NAMES, Kind, Plugin, completed_sweeps_and_conditions
+from bnbench.cli.options import KIND_NAMES, KINDS, Kind, Plugin, completed_sweeps_and_conditions
 from bnbench.cli.settings import Settings
 from bnbench.cli.sweep_list import list_sweeps
 from bnbench.cli.tables import table_of
@@ -18,7 +18,7 @@ from bnbench.errors import InvalidRequest, nearest
 if TYPE_CHECKING:
     from bnbench.config import Composer
 
-KINDS = {"norms": "norm", "models": "model", "datasets": "dataset", "optims": "optim", "schedules": "schedule"}
+GROUPS = {"norms": "norm", "models": "model", "datasets": "dataset", "optims": "optim", "schedules": "schedule"}
 ROWS_FROM = 110
 """Columns of a terminal from which four columns of a table can be read."""
 
@@ -28,7 +28,7 @@ def ls(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SWEEP... CONDITION...",
+            metavar="[SWEEP...] [CONDITION...]",
             autocompletion=completed_sweeps_and_conditions,
             help="Runs of these sweeps that meet all conditions: norm=none,batch 'val_accuracy>0.9' status!=failed.",
         ),
@@ -67,16 +67,24 @@ def list_components(
     kind: Kind = "",
     plugin: Plugin = None,
 ) -> None:
-    """List all settings, what a run can be built from, what can be measured inside it, launchers, and studies."""
-    if not kind:
-        raise InvalidRequest([f"list: name a kind, as in bnbench list norms: {', '.join(KIND_NAMES)}"])
-    if kind not in KIND_NAMES:
+    """List all settings, what a run can be built from, what can be measured inside it, launchers, studies and tasks.
+
+    Without a kind, list the kinds.
+
+    Examples:
+    bnbench list
+    bnbench list norms
+    """
+    if kind and kind not in KIND_NAMES:
         raise InvalidRequest([f"list {kind}: {nearest(kind, KIND_NAMES)}"])
     from bnbench.console import plain_console
 
     console = plain_console()
-    if kind in ("probes", "studies", "launchers"):
-        console.print({"probes": _probes, "studies": studies, "launchers": _launchers}[kind]())
+    tables = {"": _kinds, "probes": _probes, "studies": studies, "launchers": _launchers, "tasks": _tasks}
+    if kind in tables:
+        console.print(tables[kind]())
+        if kind == "tasks":
+            _tell_questions()
         return
     composer = _composer(plugin)
     from bnbench.cli.norm_list import shown
@@ -87,7 +95,7 @@ def list_components(
     if kind == "settings":
         _list_settings(composer)
         return
-    group = KINDS[kind]
+    group = GROUPS[kind]
     table = table_of(group, "what it is", "options")
     for name in composer.names(group) or []:
         options = composer.options(group, name)
@@ -111,6 +119,34 @@ def _composer(plugin: Path | None) -> Composer:
     from bnbench.plugins import known_components
 
     return Composer(known_components(plugin.absolute()))
+
+
+def _kinds() -> Any:
+    """What can be listed."""
+    table = table_of("kind", "what bnbench list KIND shows")
+    for name, meaning in KINDS.items():
+        table.add_row(name, meaning)
+    return table
+
+
+def _tasks() -> Any:
+    """The tasks that come with bnbench."""
+    from bnbench.comparison import load_tasks, task_names
+    from bnbench.schema import Known
+
+    table = table_of("task", "dataset", "model", "what it is")
+    for task in load_tasks(task_names(), Known()):
+        table.add_row(task.name, task.value("dataset"), task.value("model"), task.about)
+    return table
+
+
+def _tell_questions() -> None:
+    """Say which questions can be asked on a task."""
+    from bnbench.study.questions import load_questions, question_names
+    from bnbench.text import listing
+
+    spread = [question.name for question in load_questions(question_names()) if question.on_tasks]
+    echo(f"\nasked on tasks: {listing(spread)}; the other questions have data and networks of their own")
 
 
 def _launchers() -> Any:

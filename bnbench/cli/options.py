@@ -96,13 +96,26 @@ SCALE_NAMES = ("smoke", "cpu", "gpu")
 LAUNCHER_NAMES = ("local", "inline", "ray", "slurm")
 METHOD_NAMES = ("random", "tpe", "grid")
 SHELL_NAMES = ("bash", "zsh", "fish")
-KIND_NAMES = ("settings", "norms", "models", "datasets", "optims", "schedules", "probes", "launchers", "studies")
+KINDS = {
+    "settings": "all settings, with their defaults and what they can be",
+    "norms": "normalization layers: what each does, and its options",
+    "models": "networks, and their options",
+    "datasets": "data, and their options",
+    "optims": "optimizers, and their options",
+    "schedules": "how the learning rate changes during training",
+    "probes": "what can be measured inside training",
+    "launchers": "where runs train, and the settings of each",
+    "studies": "claims that can be decided, by bnbench study run",
+    "tasks": "data and networks to ask questions on: bnbench compare --on",
+}
+"""What can be listed, and what it is."""
+KIND_NAMES = tuple(KINDS)
 """Names that are offered before the modules that have them are imported."""
 
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="OVERRIDES",
+        metavar="[SETTING...]",
         autocompletion=_completed,
         help="Settings in Hydra's grammar: norm=group lr=0.1 model.depth=5; bnbench list settings shows all.",
     ),
@@ -134,7 +147,7 @@ SweepName = Annotated[
         help="The sweep's folder under --results. Default: model-dataset-date.",
     ),
 ]
-Extend = Annotated[bool, typer.Option("--extend", help="Add these runs to a sweep with another grid.")]
+Extend = Annotated[bool, typer.Option("--extend", help="Add this grid to a sweep that was begun with another one.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and how long.")]
 Zips = Annotated[
     list[str] | None,
@@ -156,7 +169,7 @@ SearchMethod = Annotated[
 ]
 SearchTrials = Annotated[
     int | None,
-    typer.Option("--trials", metavar="N", rich_help_panel=SEARCH, help="Points that are tried, for all factors each."),
+    typer.Option("--trials", metavar="N", rich_help_panel=SEARCH, help="How many points of the space to try."),
 ]
 SearchPer = Annotated[
     str | None,
@@ -164,7 +177,7 @@ SearchPer = Annotated[
         "--per",
         metavar="FACTOR",
         rich_help_panel=SEARCH,
-        help="A search for each of its values: norm, of N trials each.",
+        help="Search separately for each value of this factor, as norm, with --trials points each.",
     ),
 ]
 SearchHalving = Annotated[
@@ -179,7 +192,10 @@ SearchHalving = Annotated[
 SearchSeed = Annotated[
     int | None,
     typer.Option(
-        "--search-seed", metavar="N", rich_help_panel=SEARCH, help="The same seed tries the same.  \\[default: 0]"
+        "--search-seed",
+        metavar="N",
+        rich_help_panel=SEARCH,
+        help="Seed of the search; the same seed tries the same points.  \\[default: 0]",
     ),
 ]
 Jobs = Annotated[
@@ -349,12 +365,16 @@ RunId = Annotated[
 ]
 Kind = Annotated[
     str,
-    typer.Argument(metavar="KIND", autocompletion=one_of(*KIND_NAMES), help=f"{', '.join(KIND_NAMES[:-1])} or studies"),
+    typer.Argument(
+        metavar="[KIND]",
+        autocompletion=one_of(*KIND_NAMES),
+        help=f"{', '.join(KIND_NAMES[:-1])} or {KIND_NAMES[-1]}; without one, what each of them is.",
+    ),
 ]
 StudyWords = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="NAME [OVERRIDES]...",
+        metavar="NAME [SETTING...]",
         autocompletion=completed_studies,
         help="A study, or a YAML file that holds one; settings in place of its own.",
     ),
@@ -362,7 +382,7 @@ StudyWords = Annotated[
 StudiesWords = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME]... [OVERRIDES]...",
+        metavar="[NAME...] [SETTING...]",
         autocompletion=completed_studies,
         help="Studies, or YAML files that hold one; and settings in place of their own.",
     ),
@@ -370,7 +390,7 @@ StudiesWords = Annotated[
 ArmWords = Annotated[
     list[str],
     typer.Argument(
-        metavar="ARM... [OVERRIDES]...",
+        metavar="ARM... [SETTING...]",
         autocompletion=completed_arms,
         help="Norms, with options in one word: 'group groups=8'; and settings of all runs: seeds=40.",
     ),
@@ -390,17 +410,25 @@ Tasks = Annotated[
         "--on",
         metavar="TASK",
         autocompletion=_completed_tasks,
-        help="Data and network to ask on, such as mnist-cnn; repeatable.  \\[default: those of each question]",
+        help="A task to ask on: data and network, by a name of bnbench list tasks or a YAML file; repeatable."
+        "  \\[default: the data and network of each question]",
     ),
 ]
-AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Compare all of them with each other.")]
+AllPairs = Annotated[
+    bool,
+    typer.Option(
+        "--all-pairs",
+        help="Compare all of them with each other: the arms and those of --against; without it, the arms alone where"
+        " there are several.",
+    ),
+]
 Budget = Annotated[
     float | None,
     typer.Option(
         "--budget",
         parser=seconds_of("--budget"),
         metavar="TIME",
-        help="Stop in time with what is decided: 90s, 10m, 1h; the same command goes on.",
+        help="Stop after this time and print what is decided: 90s, 10m, 1h; the same command goes on.",
     ),
 ]
 AllStudies = Annotated[

@@ -27,7 +27,7 @@ def tag(
     ],
     remove: Annotated[bool, typer.Option("--remove", help="Take the tag from the runs.")] = False,
 ) -> None:
-    """Give runs a tag, which ls and show show and ls finds: ls tag=best.
+    """Give runs a tag; ls and show print it, `ls tag=best` finds them.
 
     Example:
     bnbench tag r4618 small/r6206 best

@@ -21,7 +21,7 @@ def rm(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SWEEP|RUN...",
+            metavar="[SWEEP|RUN...]",
             autocompletion=completed_runs_and_sweeps,
             help="Sweeps, and runs, those of one sweep as SWEEP/RUN.",
         ),

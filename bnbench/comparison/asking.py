@@ -131,7 +131,7 @@ def answers(found: Sequence[Size], terms: Terms, watch: Watch) -> Generator[tupl
     beside = [] if _has_one_place(found, terms) else [size for size in found if not size.asked.study.alone]
     if len(beside) > 1:
         is_finished = not any(size.runs for size in found)
-        with nullcontext() if is_finished else session.compiling(is_brief=terms.scale == "smoke"):
+        with nullcontext() if is_finished else session.compiling():
             yield from _side_by_side(beside, terms, watch)
     for size in found if len(beside) <= 1 else [size for size in found if size.asked.study.alone]:
         yield size, answered(size, terms, _trainer(terms.jobs, watch))

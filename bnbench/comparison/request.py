@@ -52,8 +52,9 @@ def read_comparison(
     Args:
         words: arms, and settings of all runs; ``rms,dyt`` are two arms.
         against: in the same way the arms that each is compared with; without any, those of :data:`AGAINST`.
-        tasks: names of tasks.
-        every_pair: compare all arms with each other.
+        tasks: names of tasks, or YAML files that hold one.
+        every_pair: compare all arms with each other: those of ``against`` too, and those of :data:`AGAINST` only where
+            there is but one arm and nothing else is named.
 
     Raises:
         BnbenchError: listing what is wrong.
@@ -65,13 +66,15 @@ def read_comparison(
         raise InvalidRequest(["name the norm that is to be compared, as in bnbench compare rms"])
     parts = place.components
     every = read_arms([*texts, *against], parts)
-    arms, rivals = every[: len(texts)], every[len(texts) :] or default_rivals(every, parts)
+    arms, rivals = every[: len(texts)], every[len(texts) :]
+    if not rivals and not (every_pair and len(arms) > 1):
+        rivals = default_rivals(every, parts)
     scale_name = check_scale(scale, [])
     questions = load_questions(question_names())
     pairs = pairs_of(arms, rivals, every_pair)
     asked = ask(questions, [*arms, *rivals], pairs, scale_name)
     _check_arms([*arms, *rivals], asked)
-    asked = varied_questions(asked, load_tasks(tasks), settings, parts)
+    asked = varied_questions(asked, load_tasks(tasks, parts), settings, parts)
     check_places([one.study for one in asked], scale_name, place)
     comparison = Comparison((*arms, *rivals), tuple(asked), scale_name)
     _check_replicates(comparison)

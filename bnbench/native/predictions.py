@@ -15,7 +15,7 @@ from bnbench.native.codegen.compiled_layer import code_of, input_of
 from bnbench.native.compiler import library, only_loaded
 from bnbench.native.graph import Graph, NotNative
 from bnbench.native.scratch import Scratch
-from bnbench.native.structures import Job, Layer
+from bnbench.native.structures import BATCH, NORM, Job, Layer
 from bnbench.native.tracer import graph_of
 from bnbench.norms.common.copying import copied
 from bnbench.spec import RunSpec
@@ -53,10 +53,10 @@ class NativePredictions:
         tracking = [layer for layer in network.modules() if tracks_statistics(layer)]
         if tracking and statistics_of(spec, tracking) != "running":
             raise NotNative("statistics that are not the running ones")
-        if mixes_examples(network, image):
-            raise NotNative("a network that mixes the examples of a batch")
         with not_training(network):
             self._graph = graph_of(network, image, lambda tensor: ((), False))
+        if _mixes(self._graph) or (self._graph.custom_layers and mixes_examples(network, image)):
+            raise NotNative("a network that mixes the examples of a batch")
         self._library, self._classes, self._lanes = loaded, classes, network.lanes
         self._layers = (Layer * len(self._graph.layers))(*self._graph.layers)
         self._chunk = spec.batch_size if self._graph.custom_layers else CHUNK
@@ -86,6 +86,11 @@ def predictions_of(
         return NativePredictions(spec, network, image, classes)
     except NotNative:
         return None
+
+
+def _mixes(graph: Graph) -> bool:
+    """True if a layer of compiled code has statistics of the batch that it is shown."""
+    return any(layer.kind == NORM and layer.over == BATCH and not layer.fixed for layer in graph.layers)
 
 
 def _translate(graph: Graph, layers: ctypes.Array[Layer], batch: int, dtype: torch.dtype) -> None:

@@ -67,7 +67,8 @@ class SpectralWeight(Reparametrization):
         weight_1OF = layer.get_parameter("weight").detach().flatten(1)[None]
         left, right = (torch.randn_like(weight_1OF[:, :, 0]), torch.randn_like(weight_1OF[:, 0]))
         start = F.normalize(left, dim=1, eps=self.eps), F.normalize(right, dim=1, eps=self.eps)
-        left, right = power_iterations(weight_1OF, *start, FIRST_ITERATIONS, self.eps)
+        iterations = 0 if weight_1OF.is_meta else FIRST_ITERATIONS  # shapes alone, slow to compute
+        left, right = power_iterations(weight_1OF, *start, iterations, self.eps)
         layer.register_buffer("left", left.flatten())
         layer.register_buffer("right", right.flatten())
 

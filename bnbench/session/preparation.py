@@ -12,23 +12,20 @@ from bnbench.isolation import plugin_arms
 from bnbench.launch import BackgroundTask, NoWorkers
 from bnbench.notices import notice
 from bnbench.plan import Division, Execution, Inquiry, Question, Refusal
-from bnbench.plan.readiness import BRISK, POLITE, CompileJob, CompileReply, compile_source, reply
+from bnbench.plan.readiness import BRISK, CompileJob, CompileReply, compile_source, reply
 from bnbench.session.plan import Plan
 from bnbench.spec import RunSpec, stack_key
 from bnbench.tasks import Task
 
 
 @contextmanager
-def compiling(is_brief: bool) -> Iterator[None]:
+def compiling() -> Iterator[None]:
     """Compile the C code that all networks share beside a block of many plans, each of which ends before that is done.
-
-    Args:
-        is_brief: all of them take a minute, and have the cores.
 
     Raises:
         NoWorkers: no process can be started.
     """
-    job = CompileJob(Inquiry(compile_source, {}, None, Path()), POLITE if is_brief else BRISK)
+    job = CompileJob(Inquiry(compile_source, {}, None, Path()), BRISK)
     with closing(BackgroundTask(reply, job)):
         yield
 

@@ -26,7 +26,7 @@ def study_problems(study: Study) -> list[str]:
         **{f"cells.{name}": cell for name, cell in study.cells.items()},
         **{f"scales.{name}.overrides": scale.overrides for name, scale in study.scales.items()},
     }
-    problems += [problem for where, settings in texts.items() for problem in _settings_problems(where, settings)]
+    problems += [problem for where, settings in texts.items() for problem in settings_problems(where, settings)]
     return problems
 
 
@@ -48,9 +48,14 @@ def _claim_problems(study: Study, claim: StudyClaim) -> Iterator[str]:
 
 
 def _scale_problems(scale: Scale) -> Iterator[str]:
-    if not scale.lr or list(scale.lr) != sorted(set(scale.lr)) or scale.lr[0] <= 0:
-        yield f"lr={shown(scale.lr)}: must be learning rates above zero, ascending, such as [0.01,0.1]"
+    yield from rate_problems(scale.lr)
     yield from (problem for key in AMOUNTS for problem in amount_problems(key, getattr(scale, key)))
+
+
+def rate_problems(rates: tuple[float, ...]) -> Iterator[str]:
+    """Complaints about the learning rates of a scale or a task."""
+    if not rates or list(rates) != sorted(set(rates)) or rates[0] <= 0:
+        yield f"lr={shown(rates)}: must be learning rates above zero, ascending, such as [0.01,0.1]"
 
 
 def amount_problems(key: str, amount: object) -> Iterator[str]:
@@ -59,7 +64,8 @@ def amount_problems(key: str, amount: object) -> Iterator[str]:
         yield f"{key}={shown(amount)}: must be a whole number from 1 to {AMOUNTS[key]}"
 
 
-def _settings_problems(where: str, settings: tuple[str, ...]) -> Iterator[str]:
+def settings_problems(where: str, settings: tuple[str, ...]) -> Iterator[str]:
+    """Complaints about texts that are no settings, and about those that a study makes itself."""
     for setting in settings:
         key, equals, _ = setting.partition("=")
         if not equals:

@@ -78,7 +78,6 @@ SWEEP = ("sweep", "--name", "s")
         ((*SWEEP, "norm=none", "--jobs", "0"), ["jobs=0"]),
         ((*SWEEP, "norm=none", "--jobs", "abc"), ["--jobs abc: must be a whole number", "as in --jobs 2"]),
         (("study", "run", "memory", "--jobs", "1.5"), ["--jobs 1.5: must be a whole number", "as in --jobs 2"]),
-        (("list",), ["name a kind, as in bnbench list norms: ", "settings", "studies"]),
         ((*SWEEP, "norm=none", "--lanes", "many"), ["lanes=many", "auto"]),
         ((*SWEEP, "norm=none", "--plugin", "absent.py"), ["absent.py"]),
         (("report", "absent"), ["absent"]),
@@ -136,6 +135,7 @@ def test_a_plugin_that_raises_shows_its_own_line(program: Program, tmp_path: Pat
         ("run", "--from", "given.yaml"),
         ("study", "show", "given.yaml"),
         ("study", "run", "given.yaml"),
+        ("compare", "rms", "--on", "given.yaml"),
     ],
     ids=" ".join,
 )

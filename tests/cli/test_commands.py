@@ -13,6 +13,7 @@ from PIL import Image
 
 import bnbench
 from bnbench import store
+from bnbench.cli.options import KIND_NAMES
 from bnbench.errors import InvalidRequest
 from bnbench.norms import NORMS
 from bnbench.spec import run_id
@@ -88,11 +89,32 @@ def test_an_edited_spec_file_says_which_run_it_is_now(program: Program):
     ("kind", "expected"),
     [("settings", "batch_size"), ("norms", "groups=4"), ("models", "resnet20"), ("datasets", "digits"),
      ("optims", "momentum=0.0"), ("schedules", "milestones=[0.5,0.75]"), ("probes", "gradient_flow"),
-     ("studies", "small_batch")],
+     ("studies", "small_batch"), ("tasks", "digits-vit")],
 )  # fmt: skip
 def test_list(program: Program, kind, expected):
     result = program("list", kind)
     assert result.code == 0 and expected in result.out
+
+
+def test_list_alone_names_every_kind(program: Program):
+    said = program("list")
+    assert said.code == 0 and [line.split()[0] for line in said.out.splitlines()] == ["kind", *KIND_NAMES]
+
+
+def test_a_task_is_listed_with_its_data_and_network(program: Program, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "140")
+    lines = program("list", "tasks").out.splitlines()
+    assert [line.split()[:3] for line in lines[1:8]] == [
+        ["cifar-cnn", "cifar10", "cnn"],
+        ["cifar-resnet20", "cifar10", "resnet20"],
+        ["digits-cnn", "digits", "cnn"],
+        ["digits-mlp", "digits", "mlp"],
+        ["digits-vit", "digits", "vit"],
+        ["mnist-cnn", "mnist", "cnn"],
+        ["mnist-mlp", "mnist", "mlp"],
+    ]
+    assert lines[1].rstrip().endswith("three convolutions on CIFAR-10")
+    assert "convergence, learning_rate, non_stationary, regularization and small_batch;" in lines[-1]
 
 
 def test_list_norms_fits_a_terminal_of_100_columns(program: Program, monkeypatch: pytest.MonkeyPatch):

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bnbench import store
+from bnbench.cli import listing
 from bnbench.cli.completion import INSTRUCTION, LINE, settings
-from bnbench.cli.listing import KINDS
 from bnbench.cli.options import SHELL_NAMES
 from bnbench.cli.shell_script import SCRIPTS
 from bnbench.config import GROUPS, Composer
@@ -176,7 +176,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("study run --scale g", ["gpu"]),
         ("sweep --launcher ", list(LAUNCHERS)),
         ("sweep --lanes ", ["auto", "off"]),
-        ("list ", [*KINDS, "launchers", "probes", "settings", "studies"]),
+        ("list ", [*listing.GROUPS, "launchers", "probes", "settings", "studies", "tasks"]),
         ("list no", ["norms"]),
         ("completion ", list(SHELL_NAMES)),
     ],

@@ -121,7 +121,9 @@ COMMANDS = [
     (0, "list optims"),
     (0, "list schedules"),
     (0, "list probes"),
+    (0, "list"),
     (0, "list studies"),
+    (0, "list tasks"),
     (0, "study list"),
     (0, "ls"),
     (0, "show RUN"),
@@ -148,6 +150,7 @@ COMMANDS = [
     (2, "list norms --plugin nowhere.py"),
     (2, "run --from nowhere.yaml"),
     (2, "run norm=bacth"),
+    (2, "compare rms --on digits-mlq"),
     (2, "study show small_bacth"),
     (2, "study run small_batch nrom=batch"),
 ]

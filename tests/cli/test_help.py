@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bnbench.norms import NORMS
 from tests.conftest import Program
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,32 @@ def test_flags_take_nothing_and_defaults_are_told(program: Program, command: str
     assert "<bool>" not in said and "[[" not in said.replace("[[NAME]...", "")
     if "--jobs" in said:
         assert "[default: one per core" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("sweep", "[SETTING...]"),
+        ("compare", "ARM... [SETTING...]"),
+        ("study run", "[NAME...] [SETTING...]"),
+        ("study show", "NAME [SETTING...]"),
+        ("ls", "[SWEEP...] [CONDITION...]"),
+        ("diff", "RUN|SWEEP RUN|SWEEP"),
+        ("tag", "RUN... TAG"),
+        ("list", "[KIND]"),
+    ],
+)
+def test_the_usage_line_says_what_may_be_given(program: Program, command: str, usage: str):
+    said = program(*command.split(), "--help").out
+    assert f"Usage: bnbench {command} [OPTIONS] {usage}" in " ".join(said.split())
+
+
+def test_the_norms_in_the_examples_of_a_comparison_are_there(program: Program):
+    """Those that come with bnbench, and that of the README's file."""
+    names = {*NORMS, *re.findall(r'^NORMS = \{"(\w+)"', (ROOT / "README.md").read_text(), flags=re.M)}
+    for line in shown(program("compare", "--help").out):
+        arms = [word for word in arguments(line)[1:] if not word.startswith("--")]
+        assert arms[0] in names, line
 
 
 def test_the_options_of_a_sweep_stand_in_panels(program: Program):

@@ -91,6 +91,7 @@ PLACES = [
     ("compare", "rms", "{}"),
     ("compare", "rms", "--against", "{}"),
     ("compare", "rms", "--on", "{}"),
+    ("compare", "rms", "--on", "{}.yaml"),
     ("compare", "rms", "--budget", "{}"),
     ("compare", "rms", "--scale", "{}"),
     ("compare", "rms", "--out", "{}"),

@@ -14,7 +14,8 @@ from bnbench import comparison, store
 from bnbench.comparison.views import lines_of
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.study import Place, Scale, sweep_name
-from bnbench.study.questions import load_questions
+from bnbench.study.forecasts import lacking_replicates
+from bnbench.study.questions import load_questions, question_names
 
 PLUGIN = """
 from torch import nn
@@ -180,6 +181,109 @@ def test_a_task_takes_the_place_of_data_and_network(tmp_path: Path):
     assert "convergence on digits-cnn" in names and "convergence on digits-mlp" in names and "memory" in names
     (one,) = [one for one in request.asked if one.name == "convergence on digits-cnn"]
     assert "model=cnn" in one.study.scales["smoke"].overrides
+
+
+TASK = """
+about: drawn images of three classes
+settings: [dataset=synthetic, model=mlp, model.depth=1]
+target: 0.8
+lr: [0.01, 0.1]
+"""
+
+
+def test_a_task_of_ones_own_is_a_file(tmp_path: Path):
+    """It is asked as one that comes with bnbench, by the name of its file."""
+    (tmp_path / "drawn.yaml").write_text(TASK)
+    words = [str(tmp_path / "drawn.yaml"), "digits-mlp"]
+    asked = comparison.read_comparison(["layer"], ["batch"], words, "cpu", _place(tmp_path)).asked
+    by_name = {one.name: one.study for one in asked}
+    study = by_name["convergence on drawn"]
+    assert "convergence on digits-mlp" in by_name and "memory" in by_name
+    assert study.scales["cpu"].lr == (0.01, 0.1)
+    assert set(study.scales["cpu"].overrides) == {"dataset=synthetic", "model=mlp", "model.depth=1"}
+    assert study.claims[0].measure.phrase == "steps to 80% validation accuracy"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (TASK.replace("about", "abuot"), ["--on my.yaml: abuot: unknown; did you mean 'about'?", "about: is missing"]),
+        (TASK.replace("0.8", "1.5"), ["--on my.yaml: target=1.5: must be an accuracy above 0 and at most 1"]),
+        (TASK.replace("0.8", "much"), ["--on my.yaml: target=much: must be a finite number"]),
+        (
+            TASK.replace("[0.01, 0.1]", "[0.1, 0.01]"),
+            ["--on my.yaml: lr=[0.1,0.01]: must be learning rates above zero"],
+        ),
+        (TASK.replace("synthetic", "synthetik"), ["--on my.yaml: settings: dataset=synthetik", "mean 'synthetic'"]),
+        (TASK.replace("depth=1", "deepth=1"), ["--on my.yaml: settings: model.deepth", "did you mean 'depth'?"]),
+        (TASK.replace("depth=1", "depth=1, lr=0.1"), ["--on my.yaml: settings: 'lr=0.1': lr is set by the study"]),
+        (
+            TASK.replace("depth=1", "depth=1, norm=rms"),
+            ["--on my: study convergence: norm=rms: norm is set by the arms"],
+        ),
+        (TASK.replace("depth=1", "depth=1, batch_size=8"), ["--on my: study small_batch: batch_size=8: batch_size is"]),
+        ("[1, 2]", ["--on my.yaml: must hold about, settings, target, lr, received [1,2]"]),
+        ("{", ["--on my.yaml: is not YAML that can be read"]),
+    ],
+)
+def test_a_wrong_task_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: list[str]):
+    monkeypatch.chdir(tmp_path)
+    Path("my.yaml").write_text(text)
+    with pytest.raises(InvalidRequest) as error:
+        comparison.read_comparison(["layer"], ["batch"], ["my.yaml"], "smoke", _place(tmp_path))
+    for part in says:
+        assert part in str(error.value), str(error.value)
+
+
+def test_tasks_must_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two of one name could not be told apart, and two with the same settings would be trained in one sweep."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("my.yaml", "same.yaml", "digits-mlp.yaml"):
+        Path(name).write_text(TASK if name != "digits-mlp.yaml" else TASK.replace("depth=1", "depth=2"))
+    for words, says in (
+        (["my.yaml", "same.yaml"], "--on same.yaml: has the settings of --on my.yaml"),
+        (["digits-mlp", "digits-mlp.yaml"], "--on digits-mlp.yaml: has the name of --on digits-mlp"),
+        (["my.yaml", "absent.yaml"], "--on absent.yaml: cannot be read: No such file or directory"),
+    ):
+        with pytest.raises(InvalidRequest) as error:
+            comparison.read_comparison(["layer"], ["batch"], words, "smoke", _place(tmp_path))
+        assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arms", "against", "pairs"),
+    [
+        (["rms", "batch", "layer"], [], [("rms", "batch"), ("rms", "layer"), ("batch", "layer")]),
+        (["rms", "batch"], ["none"], [("rms", "batch"), ("rms", "none"), ("batch", "none")]),
+        (["rms"], ["none"], [("rms", "none")]),
+    ],
+)
+def test_all_pairs_are_those_of_the_arms_that_are_named(
+    tmp_path: Path, arms: list[str], against: list[str], pairs: list[tuple[str, str]]
+):
+    request = comparison.read_comparison(arms, against, [], "smoke", _place(tmp_path), every_pair=True)
+    assert {one.pairs for one in request.asked} == {tuple(pairs)}
+    assert [arm.name for arm in request.arms] == [*arms, *against]
+
+
+def test_all_pairs_of_one_arm_are_those_with_its_default_rivals(tmp_path: Path):
+    request = comparison.read_comparison(["rms"], [], [], "smoke", _place(tmp_path), every_pair=True)
+    assert [arm.name for arm in request.arms] == ["rms", "batch", "group", "layer", "none"]
+    assert len(request.asked[0].pairs) == 10
+
+
+@pytest.mark.parametrize("scale", ["smoke", "cpu", "gpu"])
+def test_every_scale_has_the_replicates_of_a_default_comparison(tmp_path: Path, scale: str):
+    """A norm of one's own has all five default rivals, and so the most claims."""
+    for arm in ("rms", "copy"):
+        arms = comparison.read_arms([arm], _place(tmp_path).components)
+        rivals = [one for one in comparison.AGAINST if one != arm]
+        every = [*arms, *comparison.read_arms(rivals, _place(tmp_path).components)]
+        pairs = comparison.pairs_of(arms, every[1:])
+        asked = comparison.ask(load_questions(question_names()), every, pairs, scale)
+        request = comparison.Comparison(tuple(every), tuple(asked), scale)
+        assert request.claims == 17 * len(rivals)
+        assert scale == "smoke" or not lacking_replicates(request.replicates, request.claims), arm
 
 
 def test_arms_may_be_listed_with_commas(tmp_path: Path):

@@ -326,12 +326,12 @@ from bnbench import session
 from bnbench.user_cache import is_sealed
 if __name__ == "__main__":
     begun = time.monotonic()
-    with session.compiling(is_brief=False):
+    with session.compiling():
         while time.monotonic() < begun + 60:
             if any(is_sealed(path.parent) for path in Path("cache/bnbench/native").glob("*/float.so")):
                 break
             time.sleep(0.05)
-    with session.compiling(is_brief=False):  # there is nothing to do any more
+    with session.compiling():  # there is nothing to do any more
         pass
 """
 
