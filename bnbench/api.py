@@ -186,7 +186,8 @@ def load_probes(*names: str, results: Path | str = RESULTS) -> pd.DataFrame:
     Raises:
         BnbenchError: one of them is not there.
     """
-    return store.load_sweep_probes([expanded(results, "results") / name for name in names])
+    folders = [expanded(results, "results") / name for name in names]
+    return store.load_sweep_probes(folders, store.load_sweeps(folders)[0])
 
 
 @heard(_warn)

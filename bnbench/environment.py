@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 def environment() -> dict[str, Any]:
@@ -27,9 +27,9 @@ def environment() -> dict[str, Any]:
     }
 
 
-def timestamp() -> str:
-    """The time in UTC, in ISO 8601 with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def timestamp(to: Literal["milliseconds", "seconds"] = "milliseconds") -> str:
+    """The time in UTC, in ISO 8601, whole milliseconds or seconds."""
+    return datetime.now(UTC).isoformat(timespec=to)
 
 
 _IMPORTED = time.monotonic()

@@ -80,7 +80,7 @@ def ask(
     plugin = parts.plugin
     if plugin is None or len(built_in) == len(specs):
         return
-    inquiries = [Inquiry(question, arm, plugin, data) for arm in _plugin_arms(specs)]
+    inquiries = [Inquiry(question, arm, plugin, data) for arm in plugin_arms(specs)]
     for reply in _answers(
         inquiries, 1 if measures else cores(), waits or _named(SILENT_SECONDS if measures else EARLY)
     ):
@@ -90,7 +90,7 @@ def ask(
             yield from _ask_again(question, reply.specs, plugin, data, waits or _named(EARLY))
 
 
-def _plugin_arms(specs: Specs) -> list[Specs]:
+def plugin_arms(specs: Specs) -> list[Specs]:
     """The specs of each combination of a user's components."""
     arms: dict[object, dict[str, RunSpec]] = {}
     for identity, spec in specs.items():
@@ -129,7 +129,7 @@ def ask_at_once(questions: Sequence[tuple[Question, Specs]], parts: Known, data:
     Raises:
         BnbenchError: as a question does.
     """
-    plugins = [parts.plugin if any(spec.plugin for spec in specs.values()) else None for _, specs in questions]
+    plugins = [parts.plugin_of(specs.values()) for _, specs in questions]
     inquiries = [Inquiry(*asked, plugin, data) for asked, plugin in zip(questions, plugins, strict=True)]
     return [reply for reply in _answers(inquiries, len(inquiries), _named(SILENT_SECONDS)) if reply.error is None]
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bnbench.components import BUILT_IN
 from bnbench.config import GROUPS
 from bnbench.config.hydra import composed, group_names
+from bnbench.data import DATA_FACTS
 from bnbench.probes import PROBES
 from bnbench.schema import SHIPPED, Description, Shipped, describe, encode
 from bnbench.store.files import replacing
@@ -21,7 +22,9 @@ def current() -> Shipped:
     for group in GROUPS:
         for name in group_names(group):
             options = (config if name == chosen[group] else composed(group, name)[0])[group]
-            choices[group, name] = replace(described.get((group, name), Description({}, {}, "")), options=options)
+            data = DATA_FACTS[name] if group == "dataset" else None
+            known = described.get((group, name), Description({}, {}, ""))
+            choices[group, name] = replace(known, options=options, data=data)
     defaults = {key: value for key, value in config.items() if key not in GROUPS}
     probes: dict[str, str] = {name: _first_paragraph(inspect.getdoc(probe) or "") for name, probe in PROBES.items()}
     return Shipped(defaults, chosen, choices, probes)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bnbench.schema import built_in
 from bnbench.store import data_versions
 
 PATH, DATA, BEGUN = "dataset.path", "data", "started_at"
-WITH_FILES = ("imagefolder", "npz", "csv", "covtype", "text")
-"""Datasets of a user's own files, which have had a fingerprint since there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +38,10 @@ def with_one_path(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_fingerprint(runs: pd.DataFrame) -> int:
-    """The number of runs of which nobody knows what their files held."""
+    """The number of runs on a user's own files of which nobody knows what these held."""
     if "dataset" not in runs.columns:
         return 0
-    unknown = runs["dataset"].isin(WITH_FILES)
+    unknown = runs["dataset"].isin([name for name, facts in built_in().datasets.items() if facts.files == "own"])
     if DATA in runs.columns:
         unknown &= runs[DATA].isna()
     return int(unknown.sum())

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bnbench.comparison.course import Dossier
 from bnbench.comparison.design import Asked, Pair
+from bnbench.comparison.targets import over_targets
 from bnbench.stats import Estimate, probability_of_improvement, relative_interquartile_mean
 from bnbench.study.questions import Reading
 
@@ -41,6 +42,7 @@ class ReadingOverTasks:
 
     Attributes:
         asked: its question on the first of the tasks.
+        reading: in words that say the target of each task.
         tasks: their names.
         pairs: those of which every task has values.
         lacking: sentences on the tasks that have none of some arm.
@@ -60,7 +62,11 @@ def over_tasks(asked: Sequence[Asked], dossier: Dossier) -> list[ReadingOverTask
         if one.task:
             by_question.setdefault(one.question.name, []).append(one)
     several = [group for group in by_question.values() if len(group) >= FEWEST_TASKS]
-    return [_over(group, reading, dossier) for group in several for reading in group[0].readings]
+    return [
+        _over(group, over_targets(readings), dossier)
+        for group in several
+        for readings in zip(*(one.readings for one in group), strict=True)
+    ]
 
 
 def _over(group: Sequence[Asked], reading: Reading, dossier: Dossier) -> ReadingOverTasks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from bnbench.comparison.deadline import Deadline
 from bnbench.comparison.design import Asked
 from bnbench.comparison.ranks import Rank
 from bnbench.study import Place, Row, ScaleName, forecast_study, training_options
+from bnbench.study.questions import Reading
 
 
 @dataclass
@@ -133,7 +134,9 @@ def compare(
     return dossier
 
 
-def by_reading(asked: Asked, rows: Sequence[Row]) -> Mapping[str, Sequence[Row]]:
-    """The rows of a question by the name of their reading, one per pair."""
-    count = len(asked.pairs)
-    return {reading.name: rows[place * count : (place + 1) * count] for place, reading in enumerate(asked.readings)}
+def by_reading(asked: Asked, dossier: Dossier) -> Iterator[tuple[Reading, Sequence[Row]]]:
+    """The readings of a question that were decided, each with its rows, one per pair."""
+    count, rows = len(asked.pairs), dossier.rows.get(asked.name, [])
+    for place, reading in enumerate(asked.readings):
+        if its := rows[place * count : (place + 1) * count]:
+            yield reading, its

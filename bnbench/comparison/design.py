@@ -18,6 +18,7 @@ class Asked:
     """A question as it is asked of the arms of a comparison.
 
     Attributes:
+        readings: those of the question that are compared, with the target of the task.
         study: a claim per reading and pair, in this order; its sweep is that of the study of the same name, so that
             both share runs.
         task: on which it is asked; empty for the data and network of the question.
@@ -66,7 +67,6 @@ def ask(questions: Sequence[Question], arms: Sequence[Arm], pairs: Sequence[Pair
 def _study(
     question: Question, readings: Sequence[Reading], arms: Sequence[Arm], pairs: Sequence[Pair], scale: ScaleName
 ) -> Study:
-    claims = [_claim(reading, pair) for reading in readings for pair in pairs]
     used = {cell for reading in readings for cell in reading.cells}
     return Study(
         name=question.name,
@@ -74,11 +74,16 @@ def _study(
         arms={arm.name: arm.settings for arm in arms},
         cells={name: settings for name, settings in question.cells.items() if name in used},
         fixed=question.fixed,
-        claims=tuple(claims),
+        claims=claims_of(readings, pairs),
         scales={scale: question.scales[scale]},
         not_tested=question.not_tested,
         alone=question.alone,
     )
+
+
+def claims_of(readings: Sequence[Reading], pairs: Sequence[Pair]) -> tuple[StudyClaim, ...]:
+    """A claim per reading and pair, in this order."""
+    return tuple(_claim(reading, pair) for reading in readings for pair in pairs)
 
 
 def _claim(reading: Reading, pair: Pair) -> StudyClaim:

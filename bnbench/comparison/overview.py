@@ -52,11 +52,9 @@ def overview(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
 
 def _decided(asked: Sequence[Asked], dossier: Dossier) -> Iterator[_Reading]:
     for one in asked:
-        for name, rows in by_reading(one, dossier.rows.get(one.name, ())).items():
-            if rows:
-                reading = next(reading for reading in one.readings if reading.name == name)
-                places = dict(dossier.ranks.get((one.name, name), {}))
-                yield _Reading(one, reading, _verdicts(rows), places)
+        for reading, rows in by_reading(one, dossier):
+            places = dict(dossier.ranks.get((one.name, reading.name), {}))
+            yield _Reading(one, reading, _verdicts(rows), places)
 
 
 def _verdicts(rows: Sequence[Row]) -> dict[str, Verdict]:

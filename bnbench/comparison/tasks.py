@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bnbench.comparison.design import Asked
+from bnbench.comparison.design import Asked, claims_of
+from bnbench.comparison.targets import at_target
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.paths import conf_dir, expanded
 from bnbench.schema import Known
 from bnbench.schema.convert import shown
-from bnbench.study import Study, varied
+from bnbench.study import varied
 from bnbench.study.checks import rate_problems, settings_problems
-from bnbench.study.evaluation_measures import StepsToTarget
 from bnbench.study.records import keys_of, load_yaml, read_record
 
 ENDINGS = (".yaml", ".yml")
@@ -123,32 +123,30 @@ def varied_questions(
         InvalidRequest: a setting is wrong, or an arm, a cell or a task sets the same thing.
     """
     spread = []
-    for one in asked:
-        for task in tasks if one.question.on_tasks and tasks else [None]:
-            study = one.study if task is None else _asked_on(one.study, task, parts)
+    for question in asked:
+        for task in tasks if question.question.on_tasks and tasks else [None]:
+            one = question if task is None else _on_task(question, task, parts)
             settings = [*(task.settings if task is not None else ()), *overrides]
-            (study,) = varied([study], settings, parts) if settings else [study]
-            spread.append(replace(one, study=study, task="" if task is None else task.name))
+            (study,) = varied([one.study], settings, parts) if settings else [one.study]
+            spread.append(replace(one, study=study))
     return spread
 
 
-def _asked_on(study: Study, task: Task, parts: Known) -> Study:
-    """A study with the target of a task and its learning rates.
+def _on_task(asked: Asked, task: Task, parts: Known) -> Asked:
+    """A question with the target of a task and its learning rates.
 
     Raises:
         InvalidRequest: an arm or a cell sets what the task sets.
     """
     try:
-        varied([study], task.settings, parts)
+        varied([asked.study], task.settings, parts)
     except InvalidRequest as error:
         raise InvalidRequest(f"--on {task.name}: {problem}" for problem in error.problems) from None
-    claims = [
-        replace(claim, measure=StepsToTarget(task.target)) if isinstance(claim.measure, StepsToTarget) else claim
-        for claim in study.claims
-    ]
+    readings = tuple(at_target(reading, task.target) for reading in asked.readings)
     middle = task.lr[len(task.lr) // 2 :][:1]
     scales = {
         name: replace(scale, lr=task.lr if len(scale.lr) > 1 else middle) if task.lr else scale
-        for name, scale in study.scales.items()
+        for name, scale in asked.study.scales.items()
     }
-    return replace(study, claims=tuple(claims), scales=scales)
+    study = replace(asked.study, claims=claims_of(readings, asked.pairs), scales=scales)
+    return replace(asked, readings=readings, study=study, task=task.name)

@@ -43,8 +43,7 @@ def lines_of(asked: Sequence[Asked], dossier: Dossier, arm: str) -> list[Line]:
     """The readings of an arm that were decided, in the order of the questions."""
     lines = []
     for one in asked:
-        for name, rows in by_reading(one, dossier.rows.get(one.name, ())).items():
-            reading = next(reading for reading in one.readings if reading.name == name)
+        for reading, rows in by_reading(one, dossier):
             of_arm = tuple(row for row in rows if row.claim.compare[0] == arm)
             if of_arm:
                 lines.append(Line(one, reading, of_arm))
@@ -189,10 +188,8 @@ def _drawn(decided: Sequence[tuple[str, Sequence[Row]]]) -> dict[str, Figure | s
 def _readings(asked: Sequence[Asked], dossier: Dossier) -> Iterator[tuple[str, Sequence[Row]]]:
     """Each reading that was decided: its question with what it is called, and its rows."""
     for one in asked:
-        for name, rows in by_reading(one, dossier.rows.get(one.name, ())).items():
-            reading = next(reading for reading in one.readings if reading.name == name)
-            if rows:
-                yield f"{one.head(reading)}: {reading.asks}", rows
+        for reading, rows in by_reading(one, dossier):
+            yield f"{one.head(reading)}: {reading.asks}", rows
 
 
 def _decision_cells(row: Row) -> tuple[Cell, ...]:

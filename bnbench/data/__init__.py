@@ -1,7 +1,7 @@
 """Datasets as device-resident tensors, and batches of them."""
 
 from bnbench.data.batches import Draws, augment, draw_epoch, normalize, stacked, training_batch
-from bnbench.data.datasets import DATASETS, DESCRIPTIONS
+from bnbench.data.datasets import DATA_FACTS, DATASETS
 from bnbench.data.examples import Data, Examples, to_device
 from bnbench.data.fingerprint import fingerprint
 from bnbench.data.lanes import LaneExamples, examples_of_lanes
@@ -14,7 +14,7 @@ from bnbench.schema.augmentation import COMMON, Augmentation
 __all__ = [
     "COMMON",
     "DATASETS",
-    "DESCRIPTIONS",
+    "DATA_FACTS",
     "SHIFTS",
     "Augmentation",
     "Data",

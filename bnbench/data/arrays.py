@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from bnbench.data.archived_arrays import array_on_disk
-from bnbench.data.files import Files, file_status
-from bnbench.data.options import MOST_BYTES, MOST_DISK_BYTES, neighbours, printable
+from bnbench.data.files import Files, own_file
+from bnbench.data.options import MOST_BYTES, MOST_DISK_BYTES, printable
 from bnbench.data.raw import Raw, scale_problem
-from bnbench.data.room import Array, converted, fits_memory, in_order, parts_of, tell_of_disk
-from bnbench.errors import BnbenchError, DataMissing, InvalidRequest, nearest
+from bnbench.data.room import Array, converted, in_order, parts_of, stays_on_disk
+from bnbench.errors import BnbenchError, InvalidRequest, nearest
 
 _LAYOUTS = ("auto", "nchw", "nhwc", "features")
 _CHANNELS = (1, 3, 4)
@@ -66,18 +66,8 @@ def npz(root: Path, *, path: str = "data.npz", layout: str = "auto") -> Raw:
 
 
 def npz_files(root: Path, path: str) -> Files:
-    """The file that :func:`npz` reads; it may have any name.
-
-    Raises:
-        DataMissing: there is none.
-        BnbenchError: it would never end.
-    """
-    file = root / path
-    if not file.exists():
-        expected = printable(f"expected the file {file} with arrays x, y and optionally x_test, y_test")
-        raise DataMissing(f"dataset=npz: {expected}. {neighbours(file)}")
-    file_status(file, MOST_DISK_BYTES)
-    return {"": str(file)}
+    """The file that :func:`npz` reads, see :func:`own_file`."""
+    return own_file(root, path, "npz", " with arrays x, y and optionally x_test, y_test", MOST_DISK_BYTES)
 
 
 def _read(file: Path) -> dict[str, Array]:
@@ -89,8 +79,7 @@ def _read(file: Path) -> dict[str, Array]:
             if packed and declared > MOST_BYTES:
                 size = f"{declared / 2**30:,.1f} GiB once unpacked; at most {MOST_BYTES / 2**30:.0f} GiB"
                 raise InvalidRequest([printable(f"{file}: its arrays take {size}, unless np.savez writes them")])
-            if not fits_memory(declared):
-                tell_of_disk("npz", declared, "what is unpacked" if packed else f"{file}, which must not change")
+            if stays_on_disk("npz", declared, "what is unpacked" if packed else f"{file}, which must not change"):
                 return {
                     member.filename.removesuffix(".npy"): array_on_disk(archive, member, file) for member in members
                 }

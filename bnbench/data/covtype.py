@@ -11,11 +11,11 @@ from typing import IO
 import numpy as np
 import torch
 
-from bnbench.data.files import Files, file_status
-from bnbench.data.options import neighbours, printable
+from bnbench.data.files import Files, own_file
+from bnbench.data.options import printable
 from bnbench.data.raw import Raw
 from bnbench.data.room import Array
-from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
+from bnbench.errors import BnbenchError, InvalidRequest
 
 FEATURES = 54
 MOST_ROWS = 581_012
@@ -56,18 +56,8 @@ def covtype(root: Path, *, path: str = "covtype.data.gz") -> Raw:
 
 
 def covtype_files(root: Path, path: str) -> Files:
-    """The file that :func:`covtype` reads; it may have any name.
-
-    Raises:
-        DataMissing: there is none.
-        BnbenchError: it would never end.
-    """
-    file = root / path
-    if not file.exists():
-        expected = printable(f"expected the file {file}, which is covtype.data.gz of {SOURCE}")
-        raise DataMissing(f"dataset=covtype: {expected}. {neighbours(file)}")
-    file_status(file)
-    return {"": str(file)}
+    """The file that :func:`covtype` reads, see :func:`own_file`."""
+    return own_file(root, path, "covtype", f", which is covtype.data.gz of {SOURCE}")
 
 
 def _table(place: str) -> Array:

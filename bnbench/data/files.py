@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bnbench.data.options import MOST_BYTES, printable
-from bnbench.errors import BnbenchError
+from bnbench.data.options import MOST_BYTES, neighbours, printable
+from bnbench.errors import BnbenchError, DataMissing
 from bnbench.paths import irregular
 from bnbench.user_cache import keep, kept_folder, kept_text
 
@@ -38,6 +38,27 @@ def file_status(path: str | Path, most: int = MOST_BYTES) -> os.stat_result:
         size = f"holds {status.st_size / 2**30:,.1f} GiB; a file of its kind may hold {most / 2**30:.0f} GiB"
         raise BnbenchError(printable(f"{path}: {size}"))
     return status
+
+
+def own_file(root: Path, path: str, dataset: str, form: str, most: int = MOST_BYTES) -> Files:
+    """The one file of a user that a dataset is read from; it may have any name.
+
+    Args:
+        root: the data folder.
+        path: relative to it.
+        form: what the file is like, behind its name in a sentence.
+        most: bytes that it may have.
+
+    Raises:
+        DataMissing: there is none.
+        BnbenchError: it would never end.
+    """
+    file = root / path
+    if not file.exists():
+        expected = printable(f"expected the file {file}{form}")
+        raise DataMissing(f"dataset={dataset}: {expected}. {neighbours(file)}")
+    file_status(file, most)
+    return {"": str(file)}
 
 
 def content_hash(files: Files, most: int = MOST_BYTES) -> str:

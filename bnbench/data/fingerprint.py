@@ -26,10 +26,11 @@ _FILES: dict[str, Callable[..., Files]] = {
     "csv": csv_files,
     "text": text_files,
 }
+"""The files of each dataset whose content has a fingerprint. The others are what their name and options say:
+torchvision checks the sums of CIFAR and SVHN, ``digits``, ``wine`` and ``breast_cancer`` come with scikit-learn, and
+``synthetic`` is made from its options."""
 _MOST = {"imagefolder": MOST_IMAGE_BYTES, "npz": MOST_DISK_BYTES}
-"""The files of each dataset that can hold anything. The others are what their name and options say: torchvision checks
-the sums of CIFAR and SVHN, ``digits``, ``wine`` and ``breast_cancer`` come with scikit-learn, and ``synthetic`` is made
-from its options."""
+"""Bytes that a file of some datasets may have, in place of MOST_BYTES."""
 
 
 def fingerprint(choice: Choice, root: Path) -> str | None:

@@ -22,7 +22,7 @@ from bnbench.data.files import MOST_IMAGE_BYTES, Files
 from bnbench.data.options import MOST_DISK_BYTES, fits, neighbours, printable
 from bnbench.data.pixels import Bytes, shown
 from bnbench.data.raw import Raw
-from bnbench.data.room import fits_memory, room, tell_of_disk
+from bnbench.data.room import room, stays_on_disk
 from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
 from bnbench.limits import whole_at_least
 from bnbench.text import plural
@@ -83,8 +83,7 @@ def imagefolder(root: Path, *, path: str = "images", size: int = 32) -> Raw:
     files = (*train.files, *(test.files if test else ()))
     if problems := [*fits(f"dataset.size={size}", count := 3 * size**2 * len(files), MOST_DISK_BYTES, "disk")]:
         raise InvalidRequest(problems)
-    if not fits_memory(count):
-        tell_of_disk("imagefolder", count, f"{root / FOLDER}")
+    stays_on_disk("imagefolder", count, f"{root / FOLDER}")
     options = json.dumps([_DECODING, size, PIL.__version__, train.classes])
     source = Source("imagefolder", folder, files, options, MOST_IMAGE_BYTES)
     return cached(root, source, lambda: _decode(folder, train, test, size))

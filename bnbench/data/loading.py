@@ -1,4 +1,7 @@
-"""A chosen dataset as device-resident tensors, divided and measured. N examples, C channels, H rows, W columns."""
+"""A chosen dataset as tensors, in memory or on disk, divided and measured.
+
+N examples, C channels, H rows, W columns.
+"""
 
 from __future__ import annotations
 

@@ -33,11 +33,14 @@ def fits_memory(count: int) -> bool:
     return count <= data_memory()
 
 
-def tell_of_disk(dataset: str, count: int, place: str) -> None:
-    """Say that arrays of so many bytes stay on disk, and where."""
+def stays_on_disk(dataset: str, count: int, place: str) -> bool:
+    """True if arrays of so many bytes do not fit into memory; it is said then that they stay on disk, and where."""
+    if fits_memory(count):
+        return False
     limit = f"{VARIABLE}={os.environ[VARIABLE]}" if os.environ.get(VARIABLE) else "a quarter of the free memory"
     size = f"{count / 2**20:,.1f} MiB are more than {limit}"
     notice(printable(f"dataset={dataset}: {size}; they are read from disk as they are needed ({place})"))
+    return True
 
 
 def room(shape: Sequence[int], dtype: DTypeLike) -> Array:

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bnbench.data.files import Files, file_status
-from bnbench.data.options import neighbours, printable
+from bnbench.data.files import Files, own_file
+from bnbench.data.options import printable
 from bnbench.data.raw import Raw
-from bnbench.data.room import fits_memory, room, tell_of_disk
-from bnbench.errors import BnbenchError, DataMissing, InvalidRequest, nearest
+from bnbench.data.room import room, stays_on_disk
+from bnbench.errors import BnbenchError, InvalidRequest, nearest
 from bnbench.text import plural
 
 MISSING = ("", "na", "n/a", "nan", "null", "?")
@@ -55,18 +55,8 @@ def csv(root: Path, *, path: str = "data.csv", label: str = "label") -> Raw:
 
 
 def csv_files(root: Path, path: str) -> Files:
-    """The file that :func:`csv` reads; it may have any name.
-
-    Raises:
-        DataMissing: there is none.
-        BnbenchError: it would never end.
-    """
-    file = root / path
-    if not file.exists():
-        expected = printable(f"expected the file {file}, whose first row names the columns")
-        raise DataMissing(f"dataset=csv: {expected}. {neighbours(file)}")
-    file_status(file)
-    return {"": str(file)}
+    """The file that :func:`csv` reads, see :func:`own_file`."""
+    return own_file(root, path, "csv", ", whose first row names the columns")
 
 
 def _rows(place: str) -> Iterator[Row]:
@@ -120,8 +110,7 @@ class _Faults:
 def _examples(place: str, names: Sequence[str], label: int, count: int) -> Raw:
     """All rows but the first one, which are so many."""
     features = [column for column in range(len(names)) if column != label]
-    if not fits_memory(size := 8 * count * len(features)):
-        tell_of_disk("csv", size, "a temporary file")
+    stays_on_disk("csv", 8 * count * len(features), "a temporary file")
     x_NF = room((count, len(features)), np.float64)
     y_N, codes, faults, number = np.zeros(count, np.int64), dict[str, int](), _Faults(), 0
     for number, (line, cells) in enumerate(islice(_rows(place), 1, count + 1), 1):

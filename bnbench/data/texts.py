@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bnbench.data.files import Files, file_status
-from bnbench.data.options import fits, neighbours, printable
+from bnbench.data.files import Files, own_file
+from bnbench.data.options import fits, printable
 from bnbench.data.raw import Raw
-from bnbench.data.room import Array, fits_memory, room, rows_at_a_time, tell_of_disk
-from bnbench.errors import BnbenchError, DataMissing, InvalidRequest
+from bnbench.data.room import Array, room, rows_at_a_time, stays_on_disk
+from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.limits import whole_at_least
 from bnbench.spec import stream
 from bnbench.text import plural
@@ -63,18 +63,8 @@ def text(root: Path, *, path: str = "", context: int = 32) -> Raw:
 
 
 def text_files(root: Path, path: str) -> Files:
-    """The file that :func:`text` reads; it may have any name.
-
-    Raises:
-        DataMissing: there is none.
-        BnbenchError: it would never end.
-    """
-    file = root / path
-    if not file.exists():
-        expected = printable(f"expected the file {file}, with text in UTF-8")
-        raise DataMissing(f"dataset=text: {expected}. {neighbours(file)}")
-    file_status(file)
-    return {"": str(file)}
+    """The file that :func:`text` reads, see :func:`own_file`."""
+    return own_file(root, path, "text", ", with text in UTF-8")
 
 
 def sums() -> str:
@@ -99,8 +89,7 @@ def _read(place: str) -> str:
 def _one_hot(codes_NT: Array, size: int) -> Array:
     """[N, V, 1, T] uint8."""
     count, context = codes_NT.shape
-    if not fits_memory(count * size * context):
-        tell_of_disk("text", count * size * context, "a temporary file")
+    stays_on_disk("text", count * size * context, "a temporary file")
     x_NVT = room((count, size, context), np.uint8)
     rows = rows_at_a_time(x_NVT)
     for at in range(0, count, rows):

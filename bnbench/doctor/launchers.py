@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from bnbench.doctor.finding import ABSENT, OK, WRONG, Finding
 from bnbench.launch import LAUNCHERS, read_settings
 
-PACKAGES = {"ray": "ray", "slurm": "submitit"}
 ASKED_FOR = ("launcher.address=", "RAY_ADDRESS=")
 """The beginnings of problems with a cluster that somebody has named; one that nobody has named need not be there."""
 
@@ -16,10 +15,9 @@ ASKED_FOR = ("launcher.address=", "RAY_ADDRESS=")
 def launchers() -> Iterator[Finding]:
     """Each launcher with the settings that it has if none are given. No cluster is started."""
     for name, launcher in LAUNCHERS.items():
-        package = PACKAGES.get(name)
-        if package is not None and find_spec(package) is None:
+        if launcher.package is not None and find_spec(launcher.package) is None:
             remedy = f"pip install 'bnbench[{name}]' if you want it"
-            yield Finding("launchers", name, ABSENT, f"{package} is not installed", remedy)
+            yield Finding("launchers", name, ABSENT, f"{launcher.package} is not installed", remedy)
             continue
         settings = None if launcher.settings is None else read_settings(name, launcher.settings)
         problems = () if settings is None else launcher.problems(settings)

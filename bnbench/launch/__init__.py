@@ -3,12 +3,12 @@
 from bnbench.launch.background import BackgroundTask
 from bnbench.launch.early_warning import EarlyWarning
 from bnbench.launch.in_process import INLINE
-from bnbench.launch.launcher import Done, Launch, Line, Spent
+from bnbench.launch.launcher import Done, Launch, Line, Spent, WatchfulLaunch
 from bnbench.launch.processes import LOCAL, local, local_programs
 from bnbench.launch.ray_launcher import RAY
 from bnbench.launch.settings import Settings, described_settings, divided, read_settings
 from bnbench.launch.site import Launcher, Request, Site
-from bnbench.launch.slurm_launcher import SLURM, has_left
+from bnbench.launch.slurm_launcher import SLURM
 from bnbench.launch.starting import NoWorkers, prestart
 
 LAUNCHERS: dict[str, Launcher] = {"inline": INLINE, "local": LOCAL, "ray": RAY, "slurm": SLURM}
@@ -26,9 +26,9 @@ __all__ = [
     "Settings",
     "Site",
     "Spent",
+    "WatchfulLaunch",
     "described_settings",
     "divided",
-    "has_left",
     "local",
     "local_programs",
     "prestart",

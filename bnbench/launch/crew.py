@@ -11,7 +11,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from bnbench.errors import described
-from bnbench.launch.launcher import Done
+from bnbench.launch.launcher import Done, Waited
 from bnbench.launch.starting import NoWorkers
 from bnbench.launch.worker import Loss, Staff, Worker, collect, hand
 
@@ -113,7 +113,7 @@ def carry_out(
     kinds: Callable[[Any], Hashable],
     placed: Callable[[Any, int], Any],
     heard: Callable[[Any], None] | None = None,
-    waited: Callable[[Mapping[int, float]], Collection[int]] | None = None,
+    waited: Waited | None = None,
 ) -> Generator[Done, None, None]:
     """Run tasks by a crew; see :class:`Launch`.
 
@@ -141,7 +141,7 @@ def carry_out(
         crew.staff.dismiss(crew.workers)
 
 
-def silent_for(patience: float) -> Callable[[Mapping[int, float]], Collection[int]] | None:
+def silent_for(patience: float) -> Waited | None:
     """What ends the tasks from which nothing has come for so many seconds; None if that is never."""
     if math.isinf(patience):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -96,5 +96,30 @@ class Launch(Protocol):
                 no two that live have the same one.
             heard: is given what the function tells on the way, in order and before its end; it is then called as
                 ``function(task, line)`` with a :class:`Line`.
+        """
+        ...
+
+
+Waited = Callable[[Mapping[int, float]], Collection[int]]
+"""Those among tasks from which nothing has come for too long, by their index, from the seconds that each has taken."""
+
+
+class WatchfulLaunch(Protocol):
+    """A :class:`Launch` that can end a task, with its worker, from which nothing comes."""
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        tasks: Sequence[Any],
+        jobs: int,
+        kinds: Callable[[Any], Hashable] = same_kind,
+        placed: Callable[[Any, int], Any] = as_it_is,
+        heard: Callable[[Any], None] | None = None,
+        waited: Waited | None = None,
+    ) -> Generator[Done, None, None]:
+        """Run the tasks.
+
+        Args:
+            waited: names the tasks that are to be ended.
         """
         ...

@@ -6,11 +6,11 @@ and no worker outlives the program that started it, nor does what was started by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Hashable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from typing import Any
 
 from bnbench.launch.crew import Crew, carry_out
-from bnbench.launch.launcher import Done, as_it_is, same_kind
+from bnbench.launch.launcher import Done, Waited, as_it_is, same_kind
 from bnbench.launch.site import Launcher
 from bnbench.launch.starting import prestart
 from bnbench.launch.workers import Processes
@@ -23,9 +23,9 @@ def local(
     kinds: Callable[[Any], Hashable] = same_kind,
     placed: Callable[[Any, int], Any] = as_it_is,
     heard: Callable[[Any], None] | None = None,
-    waited: Callable[[Mapping[int, float]], Collection[int]] | None = None,
+    waited: Waited | None = None,
 ) -> Generator[Done, None, None]:
-    """See :class:`Launch`; up to ``jobs`` processes, none of them a copy of this one.
+    """See :class:`WatchfulLaunch`; up to ``jobs`` processes, none of them a copy of this one.
 
     ``function`` and the tasks come from modules that can be imported; the program's main module is not one of them.
     A worker has tasks of one kind, and makes room for another one when there are no more of it.
@@ -46,5 +46,11 @@ def local_programs(
 
 
 LOCAL = Launcher(
-    local, "worker processes of this machine", isolates=True, compiles=False, spares_one=True, prestart=prestart
+    local,
+    "worker processes of this machine",
+    isolates=True,
+    compiles=False,
+    spares_one=True,
+    prestart=prestart,
+    watchful=local,
 )

@@ -66,7 +66,7 @@ class _Beginning:
 _beginning: list[_Beginning] = []
 """The cluster that begins while the program plans; none, or one."""
 _users: list[RaySettings] = []
-"""Those who have the connection, each within the block of the one before."""
+"""The settings of those who have the connection, each within the block of the one before."""
 
 
 def begin(settings: RaySettings, jobs: int | None) -> None:

@@ -180,4 +180,5 @@ RAY = Launcher(
     problems=cluster_problems,
     begin=begin,
     open=opened,
+    package="ray",
 )

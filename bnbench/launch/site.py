@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bnbench.launch.launcher import Done, Launch
+from bnbench.launch.launcher import Done, Launch, WatchfulLaunch
 from bnbench.launch.settings import Settings
 
 
@@ -93,6 +93,11 @@ class Request:
     adopt: Callable[[Any], Any] = same
 
 
+def nothing_left(folder: Path) -> int:
+    """The tasks that a launcher has left behind whose tasks do not outlive the program."""
+    return 0
+
+
 @dataclass(frozen=True)
 class Launcher:
     """A way to run tasks, with all that a program must know of it.
@@ -113,6 +118,9 @@ class Launcher:
         begin: lets a site of some settings begin for so many jobs while the program plans; None where nothing would.
         open: makes a site ready; None where ``launch`` is all there is.
         detaches: tasks may outlive the program, which finds them again.
+        left: how many tasks a program has left there, with their files in a folder.
+        watchful: as ``launch``, where this program can end a worker; None where nobody does, or the site.
+        package: the module that it needs, which an extra of the launcher's name installs; None where there is none.
     """
 
     launch: Launch
@@ -128,3 +136,6 @@ class Launcher:
     begin: Callable[[Any, int | None], None] | None = None
     open: Open | None = None
     detaches: bool = False
+    left: Callable[[Path], int] = nothing_left
+    watchful: WatchfulLaunch | None = None
+    package: str | None = None

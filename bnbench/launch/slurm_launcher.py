@@ -170,7 +170,7 @@ def opened(request: Request) -> Iterator[Site]:
     remove_if_empty(folder)
 
 
-def has_left(folder: Path) -> int:
+def tasks_left(folder: Path) -> int:
     """The number of tasks that a program has left to a cluster, with their files in a folder."""
     return len(errands_in(folder / FOLDER / ERRANDS))
 
@@ -192,4 +192,6 @@ SLURM = Launcher(
     problems=slurm_problems,
     open=opened,
     detaches=True,
+    left=tasks_left,
+    package="submitit",
 )

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -91,3 +91,5 @@ def draw(weight: Tensor, scheme: Scheme, squared_gain: float, generator: torch.G
             weight.uniform_(-bound, bound, generator=generator)
         case "normal":
             weight.normal_(0, scheme.std, generator=generator)
+        case _:
+            assert_never(scheme.init)

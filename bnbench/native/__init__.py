@@ -1,4 +1,4 @@
-"""Training steps of simple networks in C, compiled on the machine: the same numbers up to rounding, in less time.
+"""Training steps in C, compiled on the machine: the same numbers up to rounding, in less time.
 
 A lane makes all steps of a block before the next lane does, so that its weights stay in the core's own cache.
 """

@@ -15,16 +15,15 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
-from torch.optim.adamw import adamw
-from torch.optim.sgd import sgd
 
+from bnbench.native.graph import NotNative
 from bnbench.spec import AdamW, RunSpec
 from bnbench.stacking import Folded, streams_of, unfold
 from bnbench.stacking.layers.layout import channels_last
 from bnbench.stacking.optimizers import LaneAdam, LaneOptimizer, LaneSgd
 from bnbench.training.forward import dtype_of, forward
 from bnbench.training.loss import mean_loss
+from bnbench.training.optimizer import adam_step, sgd_step
 from bnbench.training.randomness import GlobalStream, generator
 from bnbench.training.statistics import freeze_statistics
 
@@ -223,17 +222,13 @@ def _update(
     match optimizer:
         case LaneSgd(momentum_K1=momentum_K1, nesterov=nesterov):
             momentum = momentum_K1[column].item()
-            velocities: list[Tensor | None] = [state[0] if momentum else None]
-            sgd(
-                parameters, gradients, velocities, lr=lr, weight_decay=decay, momentum=momentum, dampening=0.0,
-                nesterov=nesterov and momentum > 0, maximize=False,
-            )  # fmt: skip
+            velocity = state[0] if momentum else None
+            sgd_step(parameters, gradients, [velocity], lr, decay, momentum, nesterov and momentum > 0)
         case LaneAdam(optim=optim, steps=steps):
-            means, squares, counts = [state[0]], [state[1]], [torch.tensor(float(steps))]
-            (adamw if isinstance(optim, AdamW) else adam)(
-                parameters, gradients, means, squares, [], counts, lr=lr, weight_decay=decay, beta1=optim.beta1,
-                beta2=optim.beta2, eps=optim.eps, amsgrad=False, maximize=False,
-            )  # fmt: skip
+            moments = state[0], state[1], torch.tensor(float(steps))
+            adam_step(optim, parameters, gradients, [moments], lr, decay)
+        case _:
+            raise NotNative(type(optimizer).__name__)
 
 
 def _shaped(values_P: Tensor, joint: Tensor, parameter: nn.Parameter) -> Tensor:

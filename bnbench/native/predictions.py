@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bnbench.native.codegen.compiled_layer import code_of
+from bnbench.native.codegen.compiled_layer import code_of, input_of
 from bnbench.native.compiler import library, only_loaded
 from bnbench.native.graph import Graph, NotNative
 from bnbench.native.scratch import Scratch
@@ -96,13 +96,11 @@ def _mixes(graph: Graph) -> bool:
 def _translate(graph: Graph, layers: ctypes.Array[Layer], batch: int, dtype: torch.dtype) -> None:
     """Give the layers that need it the code with which they are trained. Raises :class:`NotNative`."""
     for custom in graph.custom_layers:
-        x = torch.randn(batch, *custom.shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
+        x = input_of(custom, batch, dtype)
         if not _is_same_in_training(custom.layer, x):
             raise NotNative(f"{type(custom.layer).__name__}, which may do something else at evaluation")
         with only_loaded():
-            code = code_of(custom.layer.train(), x)
-        layer = layers[custom.index]
-        layer.forward, layer.backward, layer.workspace = code.forward, code.backward, code.workspace
+            code_of(custom.layer.train(), x).enter(layers[custom.index])
 
 
 @torch.no_grad()

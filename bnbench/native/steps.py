@@ -10,11 +10,12 @@ import ctypes
 import math
 from functools import cached_property
 from itertools import product
+from typing import assert_never
 
 import torch
 from torch import Tensor
 
-from bnbench.native.codegen.compiled_layer import Code, code_of
+from bnbench.native.codegen.compiled_layer import Code, code_of, input_of
 from bnbench.native.compiler import library
 from bnbench.native.graph import NotNative
 from bnbench.native.predictions import NativePredictions, predictions_of
@@ -54,6 +55,8 @@ class NativeSteps:
         loaded = library(dtype_of(spec))
         if spec.precision == "bf16" or spec.grad_clip is not None:
             raise NotNative("bf16 or clipped gradients")
+        if not isinstance(optimizer, LaneSgd | LaneAdam):
+            raise NotNative(type(optimizer).__name__)
         if loaded is None:
             raise NotNative("a machine without compiled code")
         self._spec, self._dtype = spec, dtype_of(spec)
@@ -112,6 +115,8 @@ class NativeSteps:
             case LaneAdam(optim=optim, steps=steps):
                 job.rule, job.steps_before = ADAMW if isinstance(optim, AdamW) else ADAM, int(steps)
                 job.beta1, job.beta2, job.eps = optim.beta1, optim.beta2, optim.eps
+            case _:
+                assert_never(self._optimizer)
 
     def select(self, network: Folded, longest: int = 0) -> None:
         """Go on with some lanes only, which are this network; or with the same, whose statistics are frozen.
@@ -133,10 +138,8 @@ class NativeSteps:
         for custom in self._graph.custom_layers:
             key = custom.index, batch
             if key not in self._codes:
-                x = torch.randn(batch, *custom.shape, dtype=self._dtype, generator=torch.Generator().manual_seed(0))
-                self._codes[key] = code_of(custom.layer, x)
-            layer, code = self._layers[custom.index], self._codes[key]
-            layer.forward, layer.backward, layer.workspace = code.forward, code.backward, code.workspace
+                self._codes[key] = code_of(custom.layer, input_of(custom, batch, self._dtype))
+            self._codes[key].enter(self._layers[custom.index])
 
     @cached_property
     def predictions(self) -> NativePredictions | None:

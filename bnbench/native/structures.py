@@ -9,6 +9,8 @@ from itertools import takewhile
 LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM = range(9)
 PATCHES, POSITIONS, ATTENTION, DEPTHWISE, DROPOUT = range(9, 14)
 MOST_INPUTS = 3
+WAYS = {ADD: 2, ATTENTION: 3}
+"""The inputs of kinds of layers that take more than one."""
 NONE = -1
 RELU, SIGMOID, TANH, GELU, RELU6 = range(5)
 BATCH, EXAMPLE, POSITION = range(3)
@@ -93,10 +95,14 @@ class Entry(Structure):
 
 
 MOST_ENTRIES = 1000
-CONSTANTS = (
+KINDS = (
     *("LINEAR", "CONVOLUTION", "NORM", "ACTIVATION", "AVERAGE", "CHANNELS_FIRST", "ADD", "SUBSAMPLE", "CUSTOM"),
-    *("PATCHES", "POSITIONS", "ATTENTION", "DEPTHWISE", "DROPOUT", "MOST_INPUTS", "NONE", "RELU", "SIGMOID", "TANH"),
-    *("GELU", "RELU6", "BATCH", "EXAMPLE", "POSITION", "SGD", "ADAM", "ADAMW"),
+    *("PATCHES", "POSITIONS", "ATTENTION", "DEPTHWISE", "DROPOUT"),
+)
+CONSTANTS = (
+    *KINDS,
+    *("MOST_INPUTS", "NONE", "RELU", "SIGMOID", "TANH", "GELU", "RELU6", "BATCH", "EXAMPLE", "POSITION"),
+    *("SGD", "ADAM", "ADAMW"),
 )
 
 
@@ -116,7 +122,7 @@ def require_same_layout(loaded: CDLL) -> None:
 
 
 def _mirrored() -> Iterator[tuple[str, tuple[int, int]]]:
-    """The offset and the size of what this file mirrors; of constants the value and 0."""
+    """The offset and the size of what this file mirrors; of numbers the value and 0."""
     for structure in (Shape, Parameter, Layer, Job):
         yield structure.__name__, (0, sizeof(structure))
         for name, *_ in structure._fields_:
@@ -124,6 +130,8 @@ def _mirrored() -> Iterator[tuple[str, tuple[int, int]]]:
             yield f"{structure.__name__}.{name}", (place.offset, place.size)
     for name in CONSTANTS:
         yield name, (globals()[name], 0)
+    for name in KINDS:
+        yield f"inputs of {name}", (WAYS.get(globals()[name], 1), 0)
 
 
 def _told(entry: tuple[int, int] | None) -> str:

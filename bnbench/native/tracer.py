@@ -21,8 +21,6 @@ from bnbench.training.module_state import changed, python_state
 
 SUMS = {operator.add, operator.iadd, torch.add}
 RELUS = {torch.relu, F.relu}
-WAYS = {c.ADD: 2, c.ATTENTION: 3}
-"""The inputs of kinds of layers that take more than one."""
 FLATTENS = {torch.flatten}
 AVERAGES = {F.adaptive_avg_pool2d}
 
@@ -47,7 +45,7 @@ def graph_of(network: Folded, image: Image, state: State) -> Graph:
             graph.label_shape = logits.shape[1:]
         else:
             outputs[node] = _add_node(graph, node, outputs)
-    first = [layer for layer in graph.layers if c.NONE in layer.inputs[: WAYS.get(layer.kind, 1)]]
+    first = [layer for layer in graph.layers if c.NONE in layer.inputs[: c.WAYS.get(layer.kind, 1)]]
     if len({(layer.shape.channels, layer.shape.height * layer.shape.width) for layer in first}) > 1:
         raise NotNative("a network that takes its images as such and as vectors")
     return graph

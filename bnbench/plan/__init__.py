@@ -5,7 +5,7 @@ The names here need no torch; what builds networks is in modules of its own, imp
 
 from bnbench.plan.examination import Examination, examine, examine_options, lasts, likely_failures, summarized
 from bnbench.plan.execution import ALONE, Division, Execution
-from bnbench.plan.grouping import engine_lines, makespan, stacks
+from bnbench.plan.grouping import engine_lines, makespan, stacks, stacks_of
 from bnbench.plan.inquiry import ROOM, Inquiry, Question, Refusal, answer, last_line
 from bnbench.plan.resources import Resources
 
@@ -28,5 +28,6 @@ __all__ = [
     "likely_failures",
     "makespan",
     "stacks",
+    "stacks_of",
     "summarized",
 ]

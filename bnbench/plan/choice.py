@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ from bnbench.native import only_loaded
 from bnbench.notices import step
 from bnbench.plan.case import Case
 from bnbench.plan.execution import ALONE, NOT_READY, Division, Execution
-from bnbench.plan.grouping import Stack, stacks
+from bnbench.plan.grouping import stacks_of
 from bnbench.plan.lanes import quick_lanes
 from bnbench.plan.proofs import unfoldable, why_not_native
 from bnbench.plan.readiness import is_worth_waiting
@@ -68,14 +68,10 @@ def _division(
         guesses[key], sizes[key] = kinds[alike].guess, kinds[alike].seconds
     guess = Division(guesses, sizes)
     if not any(one.is_unready for one in guesses.values()) or is_worth_waiting(
-        _stacks(specs, guess, resources), specs, guess
+        stacks_of(specs, guess, resources), specs, guess
     ):
         return guess
     return Division({key: kind_of[key].found for key in groups}, sizes)
-
-
-def _stacks(specs: Mapping[str, RunSpec], found: Division, resources: Resources) -> Sequence[Stack]:
-    return stacks(specs, found.executions, resources.workers, spread=resources.lanes is None)
 
 
 @dataclass(frozen=True, eq=False)

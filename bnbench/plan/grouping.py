@@ -7,7 +7,8 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from bnbench.plan.execution import ALONE, Execution
+from bnbench.plan.execution import ALONE, Division, Execution
+from bnbench.plan.resources import Resources
 from bnbench.spec import RunSpec, Split, by_stack_key
 from bnbench.text import plural
 
@@ -98,3 +99,8 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
     for value in sorted(seconds, reverse=True):
         heapq.heapreplace(ends, ends[0] + value)
     return max(ends)
+
+
+def stacks_of(specs: Mapping[str, RunSpec], found: Division, resources: Resources) -> Sequence[Stack]:
+    """The stacks of runs as they were divided; spread over the workers unless a user says how many lanes."""
+    return stacks(specs, found.executions, resources.workers, spread=resources.lanes is None)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from bnbench.components import Components
-from bnbench.spec import RunSpec
+from bnbench.schema import built_in
+from bnbench.spec import Choice, RunSpec
 
-VECTORS = ("wine", "breast_cancer", "covtype", "csv")
-"""Datasets whose examples are vectors."""
 TAKES_VECTORS = ("mlp",)
 """Built-in models that need no neighborhood of pixels; a plugin's model may take what it likes."""
-TEXTS = ("text",)
-"""Datasets whose examples are characters, each with a label."""
 TAKES_TEXTS = ("gpt",)
-"""Built-in models that take them, and nothing else."""
+"""Built-in models that take characters, each with a label, and nothing else."""
 
 
 def unfit_data(spec: RunSpec, components: Components) -> str | None:
@@ -20,21 +17,30 @@ def unfit_data(spec: RunSpec, components: Components) -> str | None:
 
     A plugin's model may take what it likes, and a plugin's dataset have what it likes.
     """
+    kind = _kind(spec.dataset)
     if components.uses_plugin(model=spec.model.name) or components.uses_plugin(dataset=spec.dataset.name):
-        return None if spec.dataset.name not in TEXTS else _unfit_probe(spec)
-    has_text, takes_text = spec.dataset.name in TEXTS, spec.model.name in TAKES_TEXTS
-    if has_text != takes_text:
+        return None if kind != "text" else _unfit_probe(spec)
+    takes_text = spec.model.name in TAKES_TEXTS
+    if (kind == "text") != takes_text:
         return _no_text(spec) if takes_text else f"{_has(spec, 'text', 'images or features')}; {_take(TAKES_TEXTS)}"
-    if has_text:
+    if kind == "text":
         return _unfit_probe(spec)
-    as_features = spec.dataset.name == "npz" and spec.dataset.options.get("layout") == "features"
-    if not (spec.dataset.name in VECTORS or as_features) or spec.model.name in TAKES_VECTORS:
+    if kind != "features" or spec.model.name in TAKES_VECTORS:
         return None
     return f"{_has(spec, 'features', 'images')}; {_take(TAKES_VECTORS)}"
 
 
+def _kind(choice: Choice) -> str:
+    """What an example is; nothing is known of a plugin's."""
+    if choice.name == "npz" and choice.options.get("layout") == "features":
+        return "features"
+    facts = built_in().datasets.get(choice.name)
+    return "" if facts is None else facts.kind
+
+
 def _no_text(spec: RunSpec) -> str:
-    datasets = " or ".join(f"dataset={name}" for name in TEXTS)
+    texts = (name for name, facts in built_in().datasets.items() if facts.kind == "text")
+    datasets = " or ".join(f"dataset={name}" for name in texts)
     return f"model={spec.model.name} needs text, which dataset={spec.dataset.name} is not; take {datasets}"
 
 

@@ -3,13 +3,14 @@
 from bnbench.schema.augmentation import COMMON, Augmentation
 from bnbench.schema.describe import describe
 from bnbench.schema.description import Description, Descriptions, Known, Parts
-from bnbench.schema.facts import Facts
+from bnbench.schema.facts import DataFacts, Facts
 from bnbench.schema.shipped import SHIPPED, Shipped, built_in, encode
 
 __all__ = [
     "COMMON",
     "SHIPPED",
     "Augmentation",
+    "DataFacts",
     "Description",
     "Descriptions",
     "Facts",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bnbench.plugin_source import Plugin
-from bnbench.schema.facts import Facts
+from bnbench.schema.facts import DataFacts, Facts
+from bnbench.spec import RunSpec
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,14 @@ class Description:
         types: annotations of the options.
         doc: its docstring.
         facts: of a norm that states some.
+        data: facts about a built-in dataset.
     """
 
     options: Mapping[str, Any]
     types: Mapping[str, Any]
     doc: str
     facts: Facts | None = None
+    data: DataFacts | None = None
 
 
 Descriptions = Mapping[tuple[str, str], Description]
@@ -68,6 +71,10 @@ class Known:
     def source_hash(self) -> str | None:
         """The hash of the plugin's source and of what it imports from its folder; None without a plugin."""
         return None if self.plugin is None else self.plugin.source_hash
+
+    def plugin_of(self, specs: Iterable[RunSpec]) -> Plugin | None:
+        """The plugin, if one of some runs has a component of it."""
+        return self.plugin if any(spec.plugin is not None for spec in specs) else None
 
     def uses_plugin(self, **names: str) -> bool:
         """True if one of the named components (``norm="mine"``) comes from the plugin."""

@@ -1,8 +1,9 @@
-"""Facts about norms, for ``bnbench list norms`` and docs/norms.md."""
+"""Facts about norms, for ``bnbench list norms`` and docs/norms.md, and about datasets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,17 @@ class Facts:
     smallest_with_positions: int = 1
     vectors: bool = True
     differs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """Facts about a dataset, beside its loader in ``DATASETS``.
+
+    Attributes:
+        kind: what an example is; ``features`` are a vector.
+        files: what it is read from: ``none`` of one that is there wherever the package is, ``downloaded`` ones, or the
+            user's ``own``, which can hold anything.
+    """
+
+    kind: Literal["image", "features", "text"]
+    files: Literal["none", "downloaded", "own"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from bnbench.schema.convert import Unknown
 from bnbench.schema.description import Description, Descriptions
-from bnbench.schema.facts import Facts
+from bnbench.schema.facts import DataFacts, Facts
 
 SHIPPED = Path(__file__).with_name("schema.json")
 _PLAIN: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "null": type(None), "...": ...}
@@ -39,6 +39,11 @@ class Shipped:
     def names(self, group: str) -> list[str]:
         """The choices of a group."""
         return [name for kind, name in self.choices if kind == group]
+
+    @cached_property
+    def datasets(self) -> Mapping[str, DataFacts]:
+        """Facts about each dataset, by its name."""
+        return {name: one.data for (_, name), one in self.choices.items() if one.data is not None}
 
 
 @cache
@@ -70,11 +75,15 @@ def _encoded(description: Description) -> Iterator[tuple[str, Any]]:
         yield "doc", description.doc
     if description.facts is not None:
         yield "facts", asdict(description.facts)
+    if description.data is not None:
+        yield "data", asdict(description.data)
 
 
 def _decoded(tree: Mapping[str, Any]) -> Description:
     types = {option: _type(annotation) for option, annotation in tree.get("types", {}).items()}
-    return Description(tree["options"], types, tree.get("doc", ""), Facts(**tree["facts"]) if "facts" in tree else None)
+    facts = Facts(**tree["facts"]) if "facts" in tree else None
+    data = DataFacts(**tree["data"]) if "data" in tree else None
+    return Description(tree["options"], types, tree.get("doc", ""), facts, data)
 
 
 def _type_tree(annotation: Any) -> Any:

@@ -13,7 +13,7 @@ from bnbench import store
 from bnbench.environment import timestamp
 from bnbench.errors import Gone
 from bnbench.imports import imported_whole
-from bnbench.launch import Done, Launch
+from bnbench.launch import Done, Launch, WatchfulLaunch
 from bnbench.notices import notice
 from bnbench.resumption import tasks_left
 from bnbench.spec import RunSpec, arm, run_id
@@ -48,14 +48,14 @@ class Means:
         launch: runs them.
         devices: one per worker, which has it as long as it lives.
         is_away: workers have folders of their own, and what they write there is put down in the sweep's.
-        ends_silent: ``launch`` is that of :func:`bnbench.launch.local`, which can end a worker.
+        watchful: ends workers from which nothing comes, and else as ``launch``; None where none is to be ended.
         hold: of the sweep.
     """
 
     launch: Launch
     devices: Sequence[str]
     is_away: bool = False
-    ends_silent: bool = False
+    watchful: WatchfulLaunch | None = None
     hold: store.Hold = store.NO_LEASE
 
 
@@ -85,7 +85,7 @@ def dispatch(
         begun: dict[int, Task] = {}
         segments = store.Segments(tasks[0].folder)
         waited = partial(_late, tasks, segments)
-        start = partial(launch, waited=waited) if means.ends_silent else launch  # type: ignore[call-arg]
+        start = launch if means.watchful is None else partial(means.watchful, waited=waited)
         with closing(start(function, tasks, len(means.devices), _kind, _placed(means, ready, begun))) as told:
             for done in told:
                 task = tasks[done.index]

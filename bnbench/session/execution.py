@@ -13,9 +13,9 @@ from bnbench.devices import gpus
 from bnbench.environment import environment
 from bnbench.imports import imported_whole
 from bnbench.isolation import Waits
-from bnbench.launch import Site, has_left, local
+from bnbench.launch import LAUNCHERS, Site, local
 from bnbench.notices import followed, notice, step
-from bnbench.plan import Division, Resources, stacks
+from bnbench.plan import Division, Resources, stacks_of
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import is_worth_waiting, niceness
 from bnbench.resumption import Resumption, resumption
@@ -71,7 +71,8 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
     begun = {run for _, checkpoint in store.list_checkpoints(plan.folder) if checkpoint for run in checkpoint.runs}
     begun &= {identity for identity, status in statuses.items() if status == "planned"}  # ended before they wrote a row
     asked = {identity: "interrupted" if identity in begun else statuses[identity] for identity in plan.specs}
-    return Summary(plan.folder, asked, ended, interrupted, has_left(plan.folder))
+    left = sum(launcher.left(plan.folder) for launcher in LAUNCHERS.values())
+    return Summary(plan.folder, asked, ended, interrupted, left)
 
 
 @contextmanager
@@ -130,7 +131,7 @@ def _dispatched(
         by_devices.setdefault(task.specs[0].devices, []).append(task)
     for devices, group in sorted(by_devices.items()):
         places = _places(plan, resources.side_by_side(devices), devices, options.is_away)
-        means = Means(site.launch, places, options.is_away, options.ends_silent(plan), hold)
+        means = Means(site.launch, places, options.is_away, options.watchful(plan), hold)
         yield from dispatch(group, means, ready, site.tasks)
 
 
@@ -155,14 +156,14 @@ def _prepared(
     The lanes that are found are entered in sweep.yaml, but for those of torch where compiled code is not ready.
     """
     found = _divided(plan, pending, resources, waits)
-    planned = _stacks(pending, found, resources)
+    planned = stacks_of(pending, found, resources)
     late = {name: spec for name, spec in pending.items() if found.executions[stack_key(spec)].is_unready}
     question = plan.division(replace(resources, compiles=True))
     with closing(Preparation(plan, question, late, niceness(planned, pending, found))) as preparation:
         if is_worth_waiting(planned, pending, found):
             step("compiling")
             found.add(preparation.wait())
-            planned = _stacks(pending, found, resources)
+            planned = stacks_of(pending, found, resources)
         _enter_lanes(plan, pending, found, resources)
         yield planned, found, preparation.current
 
@@ -189,7 +190,7 @@ def execute_run(
                     (end,) = work(replace(ready(task), token=hold.token), watch)
                 else:
                     launch, places = partial(local, heard=watch), _places(plan, 1)
-                    means = Means(launch, places, ends_silent=options.is_timed, hold=hold)
+                    means = Means(launch, places, watchful=launch if options.is_timed else None, hold=hold)
                     with closing(dispatch([task], means, ready)) as told:
                         (end,) = next(told)
             status = end.status
@@ -286,10 +287,6 @@ def _resumption(plan: Plan, pending: Mapping[str, RunSpec]) -> Resumption:
         verb = "goes" if count == 1 else "go"
         notice(f"{plural(count, 'run')} {verb} on from where an interrupted program came to")
     return found
-
-
-def _stacks(pending: Mapping[str, RunSpec], found: Division, resources: Resources) -> Sequence[Stack]:
-    return stacks(pending, found.executions, resources.workers, spread=resources.lanes is None)
 
 
 def _enter_lanes(plan: Plan, pending: Mapping[str, RunSpec], found: Division, resources: Resources) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from bnbench.devices import gpus
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, InvalidRequest, nearest
-from bnbench.launch import LAUNCHERS, Launch, Request, Settings, Site, has_left, read_settings
+from bnbench.launch import LAUNCHERS, Launch, Launcher, Request, Settings, Site, WatchfulLaunch, read_settings
 from bnbench.plan import Resources
 from bnbench.session.plan import Plan
 from bnbench.text import plural
@@ -111,9 +111,10 @@ class TrainingOptions:
         """
         launcher = LAUNCHERS[self.launcher]
         self._check_devices(plan)
-        if not launcher.detaches and (count := has_left(plan.folder)):
-            remedy = "the same command with --launcher slurm collects them"
-            raise BnbenchError(f"{plan.folder}: {plural(count, 'stack')} of runs left to jobs; {remedy}")
+        for name, other in LAUNCHERS.items():
+            if name != self.launcher and (count := other.left(plan.folder)):
+                remedy = f"the same command with --launcher {name} collects them"
+                raise BnbenchError(f"{plan.folder}: {plural(count, 'stack')} of runs left to jobs; {remedy}")
         if launcher.open is None:
             yield self, Site(self.launch(plan))
             return
@@ -129,9 +130,9 @@ class TrainingOptions:
         """True if runs may train for some time only."""
         return math.isfinite(self.timeout)
 
-    def ends_silent(self, plan: Plan) -> bool:
-        """True if a worker of this machine from which nothing comes can be ended; elsewhere the site does it."""
-        return self.is_timed and not self.is_away and self.launch(plan) is LAUNCHERS["local"].launch
+    def watchful(self, plan: Plan) -> WatchfulLaunch | None:
+        """What trains and ends workers from which nothing comes; None where none is ended, or the site does it."""
+        return self._chosen(plan).watchful if self.is_timed else None
 
     @property
     def shares_folder(self) -> bool:
@@ -191,13 +192,16 @@ class TrainingOptions:
 
     def launch(self, plan: Plan) -> Launch:
         """The function that trains: a user's code is isolated, as it may end its process; one worker may be spared."""
+        return self._chosen(plan).launch
+
+    def _chosen(self, plan: Plan) -> Launcher:
         launcher = LAUNCHERS[self.launcher]
         if _is_foreign(plan):
-            return launcher.launch if launcher.isolates else LAUNCHERS["local"].launch
+            return launcher if launcher.isolates else LAUNCHERS["local"]
         alone = self.workers(plan) < 2 * min((spec.devices for spec in plan.pending.values()), default=1)
         spared = launcher.spares_one and self.jobs is None and alone and plan.device.type == "cpu"
         spared = spared and not self.is_timed  # this process cannot end itself
-        return LAUNCHERS["inline"].launch if spared else launcher.launch
+        return LAUNCHERS["inline"] if spared else launcher
 
 
 def options_without_launcher(plan: Plan, jobs: int | None, lanes: str = "auto") -> TrainingOptions:

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from bnbench.isolation import plugin_arms
 from bnbench.launch import BackgroundTask, NoWorkers
 from bnbench.notices import notice
 from bnbench.plan import Division, Execution, Inquiry, Question, Refusal
@@ -99,8 +100,7 @@ class Preparation:
 
 def _inquiries(plan: Plan, question: Question, specs: Mapping[str, RunSpec]) -> Iterator[Inquiry]:
     """The question about built-in components, then about each arm of a user's: none spoils another one's process."""
-    arms: dict[tuple[str, str, str] | None, dict[str, RunSpec]] = {}
-    for identity, spec in specs.items():
-        arms.setdefault(spec.component_names if spec.plugin else None, {})[identity] = spec
-    for arm in sorted(arms, key=lambda arm: arm is not None):
-        yield Inquiry(question, arms[arm], plan.components.plugin if arm else None, plan.data)
+    if built_in := {identity: spec for identity, spec in specs.items() if spec.plugin is None}:
+        yield Inquiry(question, built_in, None, plan.data)
+    for arm in plugin_arms(specs):
+        yield Inquiry(question, arm, plan.components.plugin, plan.data)

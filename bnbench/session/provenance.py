@@ -18,13 +18,11 @@ from bnbench.spec import Choice, RunSpec
 from bnbench.text import listing, plural
 
 PATH = "dataset.path"
-WITHOUT_FILES = ("digits", "wine", "breast_cancer", "synthetic")
-"""Built-in datasets that are there wherever the package is."""
 
 
 def is_settled(spec: RunSpec) -> bool:
     """True for a run without a plugin and without files of data: nothing of it can change but with the package."""
-    return spec.plugin is None and spec.dataset.name in WITHOUT_FILES
+    return spec.plugin is None and _has_no_files(spec.dataset)
 
 
 def fingerprinted(specs: Iterable[RunSpec], root: Path) -> list[RunSpec]:
@@ -135,12 +133,18 @@ def repeated(source: Path, spec: RunSpec, overrides: Sequence[str], parts: Parts
 
 def _fingerprint(choice: Choice, root: Path) -> str | None:
     """See :func:`bnbench.data.fingerprint`."""
-    if choice.name in WITHOUT_FILES or choice.name not in built_in().names("dataset"):
+    if choice.name not in built_in().datasets or _has_no_files(choice):
         return None
     imported_whole("bnbench.data")
     from bnbench.data import fingerprint
 
     return fingerprint(choice, root)
+
+
+def _has_no_files(choice: Choice) -> bool:
+    """True for a built-in dataset that is there wherever the package is."""
+    facts = built_in().datasets.get(choice.name)
+    return facts is not None and facts.files == "none"
 
 
 def _name(spec: RunSpec, group: str) -> str:

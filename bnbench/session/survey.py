@@ -89,7 +89,7 @@ def check_machines(plan: Plan, site: Site) -> None:
     if site.ask_each is None:
         return
     step("looking at the machines of the cluster")
-    plugin = plan.components.plugin if any(spec.plugin for spec in plan.pending.values()) else None
+    plugin = plan.components.plugin_of(plan.pending.values())
     files = _data_files(plan)
     visit = Visit(plugin, {path: path.stat().st_size for path in files})
     answers = site.ask_each(examine, visit)

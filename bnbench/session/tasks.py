@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from bnbench.environment import git_commit
 from bnbench.plan import ALONE, Execution
-from bnbench.plugin_source import Plugin
 from bnbench.resumption import Resumption, going_on_from
 from bnbench.session.options import TrainingOptions
 from bnbench.session.plan import Plan
@@ -36,7 +35,7 @@ def tasks_that_begin(
             begin,
             specs=tuple(specs),
             execution=executions.get(stack_key(specs[0]), default),
-            plugin=_plugin(plan, specs),
+            plugin=plan.components.plugin_of(specs),
             notes=going_on.notes([run_id(spec) for spec in specs]),
         )
         for specs in stacked
@@ -47,7 +46,7 @@ def tasks_that_go_on(plan: Plan, options: TrainingOptions, going_on: Resumption)
     """One task per checkpoint."""
     begin = _first(plan, options)
     tasks = [going_on_from(begin, plan.pending, checkpoint) for checkpoint in going_on.checkpoints]
-    return [replace(task, plugin=_plugin(plan, task.specs)) for task in tasks]
+    return [replace(task, plugin=plan.components.plugin_of(task.specs)) for task in tasks]
 
 
 def _first(plan: Plan, options: TrainingOptions) -> Task:
@@ -67,8 +66,3 @@ def _first(plan: Plan, options: TrainingOptions) -> Task:
         until=plan.until,
         checkpoints=plan.folder.absolute() if options.shares_folder else None,
     )
-
-
-def _plugin(plan: Plan, specs: Sequence[RunSpec]) -> Plugin | None:
-    """The plugin of some runs, if they have one."""
-    return plan.components.plugin if any(spec.plugin for spec in specs) else None

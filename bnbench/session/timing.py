@@ -16,7 +16,7 @@ from bnbench.imports import import_seconds, imported_whole
 from bnbench.isolation import Answer, ask_at_once
 from bnbench.launch import local, prestart
 from bnbench.memoization import finding_seconds, machine, remembered
-from bnbench.plan import Division, Resources, engine_lines, makespan, stacks
+from bnbench.plan import Division, Resources, engine_lines, makespan, stacks_of
 from bnbench.plan.grouping import Stack
 from bnbench.plan.readiness import foreseen, is_lasting
 from bnbench.session.plan import Plan
@@ -107,7 +107,7 @@ def _measured(plan: Plan, resources: Resources, rounds: int) -> dict[str, Any]:
     whole = Division({}, {})
     for answer in divisions:
         whole.add(answer.value)
-    groups = stacks(plan.pending, whole.executions, resources.workers, spread=resources.lanes is None)
+    groups = stacks_of(plan.pending, whole, resources)
     training, starting = _timed_steps(plan, resources, divisions, groups, in_workers)
     if in_workers and cores() == 1:
         starting += loading

@@ -21,7 +21,7 @@ def saving_weights(plan: Plan) -> Plan:
         Damaged: in the place of a file with weights is something else.
     """
     for identity in plan.pending:
-        store.check_weights_place(store.weights_path(plan.folder, identity))
+        store.check_file_place(store.weights_path(plan.folder, identity))
     without = [
         identity
         for identity in plan.specs

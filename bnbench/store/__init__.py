@@ -13,7 +13,7 @@ from bnbench.store.checkpoints import (
 from bnbench.store.checks import checked_rows, foreign_folders, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import FAILURES, HELD_BACK, METRICS, OUTCOME, PROBES, RESULTS, STOPPED, Status
 from bnbench.store.data_versions import data_versions
-from bnbench.store.files import content
+from bnbench.store.files import check_file_place, content
 from bnbench.store.folder import belongs_to_sweep, enter_runs, join, renew, restore_specs
 from bnbench.store.following import Segments
 from bnbench.store.foreign_files import foreign
@@ -36,7 +36,7 @@ from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_ru
 from bnbench.store.tags import change_tag, check_tag, read_tags
 from bnbench.store.taking_over import take_over, taken_over
 from bnbench.store.trash import TRASH, empty_trash, find_trashed, remove_runs, remove_sweep, restore, trashed
-from bnbench.store.weights import check_weights_place, weights_path
+from bnbench.store.weights import weights_path
 
 __all__ = [
     "CONFLICTS",
@@ -65,13 +65,13 @@ __all__ = [
     "Watcher",
     "belongs_to_sweep",
     "change_tag",
+    "check_file_place",
     "check_free",
     "check_name",
     "check_owner",
     "check_place",
     "check_sweep",
     "check_tag",
-    "check_weights_place",
     "check_writable",
     "checked_rows",
     "content",

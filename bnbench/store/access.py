@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
 
 from bnbench.errors import InvalidRequest
 from bnbench.store.checks import PARTS, TABLES, checked_rows
 from bnbench.store.lock import SWEEP, TAGGERS, WRITERS, check_free
+from bnbench.store.naming import naming_rule
 from bnbench.store.tags import TAGS_TABLE
 
 LONGEST_NAME = 100
-_NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
 
 
 def check_place(results: Path, name: str | None, to_train: bool = True) -> None:
@@ -43,8 +42,7 @@ def check_name(name: str) -> None:
     Raises:
         InvalidRequest: saying which letters it may have.
     """
-    if not _NAME.fullmatch(name):
-        allowed = f"letters, digits, '.', '_' and '-', not '.' or '-' first, at most {LONGEST_NAME} of them"
+    if allowed := naming_rule(name, LONGEST_NAME):
         raise InvalidRequest([f"name={name!r:.120}: must be a plain folder name such as small-batch: {allowed}"])
 
 

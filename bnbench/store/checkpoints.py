@@ -14,9 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bnbench.errors import Damaged
-from bnbench.store.files import content, leftovers, replacing_bytes, sync_folder
+from bnbench.store.files import check_file_place, content, leftovers, replacing_bytes, sync_folder
 from bnbench.store.sharing import make_part
-from bnbench.store.weights import check_weights_place
 
 CHECKPOINTS, ENDING = "checkpoints", ".checkpoint"
 LONGEST_LINE = 2**24
@@ -71,7 +70,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, body: bytes) -> None:
     """
     make_part(folder, CHECKPOINTS)
     path = checkpoint_path(folder, checkpoint.name)
-    check_weights_place(path)
+    check_file_place(path)
     line = json.dumps({**asdict(checkpoint), "digest": _digest(checkpoint, body)}).encode() + b"\n"
     with replacing_bytes(path) as stream:
         stream.write(line)

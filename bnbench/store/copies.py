@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bnbench.store.excerpts import part_of
 from bnbench.store.files import line, replacing, replacing_bytes
-from bnbench.store.folder import run_columns
+from bnbench.store.folder import run_lines
 from bnbench.store.ownership import owned_name
 from bnbench.store.segment import FOLDER, ROWS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
@@ -35,10 +35,8 @@ def write_copies(
         with replacing(place / f"{name}.{series.file}") as stream:
             stream.write(line(series.columns))
             stream.writelines(whole_line.decode() for whole_line in lines[series])
-    columns = run_columns(rows)
     with replacing(place / f"{name}{ROWS}") as stream:
-        stream.write(line(columns))
-        stream.writelines(line([row.get(column, "") for column in columns]) for row in rows)
+        stream.writelines(run_lines(rows))
 
 
 def lines_of(state: State, identities: Iterable[str], series: Series) -> Iterator[bytes]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bnbench.environment import timestamp
 from bnbench.store.files import sync_folder
 from bnbench.store.folder import write_runs, write_series
 from bnbench.store.history import write_history
@@ -68,5 +68,5 @@ def _write(folder: Path, state: State, identities: Collection[str], staging: Pat
             shutil.copy2(path, make_part(staging, path.parent.name))
     if (folder / TAGS_TABLE).is_file():
         shutil.copy2(folder / TAGS_TABLE, staging)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = timestamp("seconds")
     write_history(staging, [{**entry, "time": now, "runs": len(part.rows)}])

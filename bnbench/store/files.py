@@ -233,3 +233,15 @@ def whole_lines(path: Path, whole: bool = False) -> list[bytes]:
             raise Damaged(path, f"its end is missing (line {len(lines)} is cut off)")
         lines.pop()
     return lines
+
+
+def check_file_place(path: Path) -> None:
+    """Refuse to put a file in the place of anything else, such as a link, which may lead to somebody else's.
+
+    Raises:
+        Damaged: something else is there.
+    """
+    if not os.path.lexists(path):
+        return
+    if kind := "link" if path.is_symlink() else irregular(path.stat().st_mode):
+        raise Damaged(path, f"it must be a file, and is a {kind}", "move it away")

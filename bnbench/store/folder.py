@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,13 @@ def run_columns(rows: Sequence[Row]) -> list[str]:
     return [*IDENTITY, *middle, *([TRIAL] if TRIAL in columns else []), *OUTCOME]
 
 
+def run_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Runs as lines of CSV, the columns of :func:`run_columns` first."""
+    columns = run_columns(rows)
+    yield line(columns)
+    yield from (line([row.get(column, "") for column in columns]) for row in rows)
+
+
 def write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:
     """Write a series; without any lines there is no file of probes. The caller holds the sweep."""
     if series is PROBE_SERIES and not lines and not path.exists():
@@ -156,11 +163,8 @@ def write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:
 
 def write_runs(folder: Path, state: State) -> None:
     """Write runs.csv. The caller holds the sweep."""
-    rows = list(state.rows.values())
-    columns = run_columns(rows)
     with replacing(folder / RUNS_TABLE) as stream:
-        stream.write(line(columns))
-        stream.writelines(line([row.get(column, "") for column in columns]) for row in rows)
+        stream.writelines(run_lines(list(state.rows.values())))
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import IO
 
 from bnbench.store.checkpoints import CHECKPOINTS, ENDING, checkpoint_path
-from bnbench.store.files import naming, sync_folder
+from bnbench.store.files import check_file_place, naming, sync_folder
 from bnbench.store.lock import writing
 from bnbench.store.ownership import check_owner, owned_name
 from bnbench.store.segment import FOLDER, LOGS, ROWS, SPECS
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES
 from bnbench.store.sharing import make_part, share
-from bnbench.store.weights import WEIGHTS, check_weights_place
+from bnbench.store.weights import WEIGHTS
 
 BATCH = 2**26
 """Bytes that travel at once, roughly, and of a file at most."""
@@ -177,7 +177,7 @@ def put_down(folder: Path, growth: Sequence[Piece], token: str = "") -> None:
             _write(coming, piece)
             if piece.is_last:
                 if piece.part in (WEIGHTS, CHECKPOINTS):
-                    check_weights_place(path)
+                    check_file_place(path)
                 share(coming, replaced=path)
                 coming.replace(path)
                 sync_folder(path.parent)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bnbench.environment import timestamp
 from bnbench.store.checks import checked_rows, is_sweep
 from bnbench.store.columns import OUTCOME
 from bnbench.store.copies import copy_files, lines_of, write_copies
@@ -102,7 +102,7 @@ def _note(target: Path, calls: Sequence[Mapping[str, Any]], entry: Mapping[str, 
     """Add calls to sweep.yaml, those that it does not have, and an entry with the time and the number of runs."""
     conflicts = {str(folder): identities for folder, identities in merged.conflicts.items()}
     history = read_history(target)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = timestamp("seconds")
     entry = {**entry, CONFLICTS: conflicts} if conflicts else entry
     last = {**entry, "time": now, "runs": len(read_state(target, alive=False).rows)}
     write_history(target, [*history, *(call for call in calls if call not in history), last])

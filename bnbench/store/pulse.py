@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bnbench.store.following import Segments
-from bnbench.store.segment import ROWS
+from bnbench.store.segment import series_of_segment
 from bnbench.store.series import METRIC_SERIES
 
 TAIL = 4096
@@ -36,7 +36,7 @@ def pulses(segments: Segments) -> dict[str, Pulse]:
     """By run_id, the progress of each run that a worker of a sweep trains: of each segment those that began last."""
     progress: dict[str, Pulse] = {}
     for path, story in segments.look().items():
-        series = path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}")
+        series = series_of_segment(path, METRIC_SERIES)
         try:
             identity, step, epoch = _last(series)
             start, evaluated = datetime.fromisoformat(story.began).timestamp(), series.stat().st_mtime

@@ -143,6 +143,11 @@ class Segment:
             os._exit(0)
 
 
+def series_of_segment(path: Path, series: Series) -> Path:
+    """The file of a series beside the rows of a segment."""
+    return path.with_name(path.name.removesuffix(ROWS) + f".{series.file}")
+
+
 def segment_paths(folder: Path) -> list[Path]:
     """The files of rows of the segments of a sweep that count."""
     owner = read_owner(folder)

@@ -13,7 +13,7 @@ from bnbench.store.checks import checked_rows
 from bnbench.store.completeness import check_complete
 from bnbench.store.segment import log_file
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
-from bnbench.store.state import Moved, Row, read_state, series_lines
+from bnbench.store.state import Row, State, read_state, series_lines, unmoved
 from bnbench.store.tags import read_tags
 
 
@@ -69,16 +69,16 @@ def load_single_runs(folder: Path, identities: Collection[str]) -> list[SingleRu
     ]
 
 
+def _state_and_lines(folder: Path, series: Series) -> tuple[State, list[list[bytes]]]:
+    """A sweep, and the lines of a series of it, each in three parts. Raises as :func:`series_lines`."""
+    state = read_state(folder)
+    return state, [line.split(b",", 2) for line in series_lines(state, series)]
+
+
 def _series_of(folder: Path, series: Series, identities: Collection[str]) -> dict[str, list[Row]]:
     """The rows of a series by run; the metrics of the others are looked at as well, for their last steps."""
     wanted = {identity.encode() for identity in identities}
-    while True:
-        state = read_state(folder)
-        try:
-            lines = [line.split(b",", 2) for line in series_lines(state, series)]
-        except Moved:
-            continue
-        break
+    state, lines = unmoved(lambda: _state_and_lines(folder, series))
     rows: dict[str, list[Row]] = {}
     for parts in lines:
         if parts[0] in wanted:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 from bnbench.errors import Damaged
 from bnbench.spec import LATER
@@ -17,13 +18,14 @@ from bnbench.store.columns import IDENTITY, NEWER, OUTCOME, RESULTS, RUN_ID, SPE
 from bnbench.store.files import content, line, read_rows, whole_lines
 from bnbench.store.lock import is_locked
 from bnbench.store.regular_series import is_regular, regular_runs
-from bnbench.store.segment import FOLDER, ROWS, segment_paths
+from bnbench.store.segment import FOLDER, ROWS, segment_paths, series_of_segment
 from bnbench.store.series import METRIC_SERIES, Series
 from bnbench.text import plural
 
 RUNS_TABLE = "runs.csv"
 
 Row = dict[str, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ class State:
 
 class Moved(Exception):
     """A join has moved the segments into the tables since the state was read."""
+
+
+def unmoved(read: Callable[[], T]) -> T:
+    """What a function reads of a sweep; it reads anew where it is told :class:`Moved`."""
+    while True:
+        try:
+            return read()
+        except Moved:
+            continue
 
 
 def read_state(folder: Path, alive: bool | None = None) -> State:
@@ -164,7 +175,7 @@ def _read_segments(folder: Path) -> list[tuple[Path, Row]]:
             for path in segment_paths(folder):
                 rows = list(read_rows(path, (*IDENTITY, "finished_at")))
                 _check_rows(path, rows)
-                metrics = path.with_name(path.name.removesuffix(ROWS) + f".{METRIC_SERIES.file}")
+                metrics = series_of_segment(path, METRIC_SERIES)
                 entries += [(metrics, row) for row in rows]
             return entries
         except FileNotFoundError:

@@ -13,11 +13,11 @@ from bnbench.store.checks import checked_rows, is_sweep, sweep_folders
 from bnbench.store.columns import RUN_TYPES
 from bnbench.store.completeness import check_complete
 from bnbench.store.files import content, line
-from bnbench.store.folder import run_columns
+from bnbench.store.folder import run_columns, run_lines
 from bnbench.store.foreign_files import foreign
 from bnbench.store.regular_series import in_order, is_regular
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
-from bnbench.store.state import RUNS_TABLE, Moved, State, rank, read_state, series_lines
+from bnbench.store.state import RUNS_TABLE, State, rank, read_state, series_lines, unmoved
 
 if TYPE_CHECKING:  # slow to import, and not needed to write
     import pandas as pd
@@ -32,9 +32,7 @@ def load_runs(folder: Path) -> pd.DataFrame:
     """
     check_sweep(folder)
     rows = list(checked_rows(folder).values())
-    columns = run_columns(rows)
-    lines = [line(columns), *(line([row.get(column, "") for column in columns]) for row in rows)]
-    return _parse(folder / RUNS_TABLE, "".join(lines).encode(), columns, RUN_TYPES)
+    return _parse(folder / RUNS_TABLE, "".join(run_lines(rows)).encode(), run_columns(rows), RUN_TYPES)
 
 
 def load_metrics(folder: Path) -> pd.DataFrame:
@@ -85,16 +83,18 @@ def load_sweeps(folders: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return counted.reset_index(drop=True).infer_objects(), pd.concat(metrics, ignore_index=True)
 
 
-def load_sweep_probes(folders: Sequence[Path]) -> pd.DataFrame:
+def load_sweep_probes(folders: Sequence[Path], runs: pd.DataFrame) -> pd.DataFrame:
     """The numbers of probes of several sweeps in one table; of a shared run, in the sweep in which it counts.
+
+    Args:
+        runs: of these sweeps, by :func:`load_sweeps`.
 
     Raises:
         InvalidRequest: one of them is not there.
-        Damaged: as :func:`load_sweeps`.
+        Damaged: a file of one is not as it was written.
     """
     import pandas as pd
 
-    runs, _ = load_sweeps(folders)
     frames = {folder: load_probes(folder) for folder in folders}
     counted = [
         frame[frame["run_id"].isin(runs.loc[runs["sweep"] == folder.name, "run_id"])]
@@ -105,18 +105,18 @@ def load_sweep_probes(folders: Sequence[Path]) -> pd.DataFrame:
 
 def _load_series(folder: Path, series: Series) -> pd.DataFrame:
     check_sweep(folder)
-    path = folder / series.file
-    while True:
-        state = read_state(folder)
-        if (regular := _regular(path, state, series)) is not None:
-            return regular
-        try:
-            lines = b"".join([line(series.columns).encode(), *series_lines(state, series)])
-        except Moved:
-            continue
-        frame = _parse(path, lines, series.columns, series.types)
-        _check_limits(path, lines, frame)
-        return frame
+    return unmoved(lambda: _read_series(folder, series))
+
+
+def _read_series(folder: Path, series: Series) -> pd.DataFrame:
+    """See :func:`series_lines` for what it raises."""
+    path, state = folder / series.file, read_state(folder)
+    if (regular := _regular(path, state, series)) is not None:
+        return regular
+    lines = b"".join([line(series.columns).encode(), *series_lines(state, series)])
+    frame = _parse(path, lines, series.columns, series.types)
+    _check_limits(path, lines, frame)
+    return frame
 
 
 def _regular(path: Path, state: State, series: Series) -> pd.DataFrame | None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
+from bnbench.environment import timestamp
 from bnbench.errors import InvalidRequest
 from bnbench.store.files import RowAppender, read_rows
 from bnbench.store.lock import tagging
+from bnbench.store.naming import naming_rule
 
 TAGS_TABLE = "tags.csv"
 TAG_COLUMNS = ("run_id", "tag", "change", "time")
 ADDED, REMOVED = "added", "removed"
 LONGEST_TAG = 40
-_TAG = re.compile(rf"\w[\w.-]{{0,{LONGEST_TAG - 1}}}")
 
 
 def check_tag(tag: str) -> None:
@@ -25,8 +24,7 @@ def check_tag(tag: str) -> None:
     Raises:
         InvalidRequest: saying which letters it may have.
     """
-    if not _TAG.fullmatch(tag):
-        allowed = f"letters, digits, '.', '_' and '-', not '.' or '-' first, at most {LONGEST_TAG} of them"
+    if allowed := naming_rule(tag, LONGEST_TAG):
         raise InvalidRequest([f"tag {tag!r:.80}: must be one word such as best: {allowed}"])
 
 
@@ -66,7 +64,7 @@ def change_tag(folder: Path, identities: Iterable[str], tag: str, remove: bool =
             facts = {
                 "tag": tag,
                 "change": REMOVED if remove else ADDED,
-                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "time": timestamp("seconds"),
             }
             with closing(RowAppender(folder / TAGS_TABLE, TAG_COLUMNS)) as table:
                 hold()

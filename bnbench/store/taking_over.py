@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from bnbench.environment import timestamp
 from bnbench.errors import Damaged, InvalidRequest
 from bnbench.notices import notice
 from bnbench.spec import RunSpec
@@ -24,7 +24,7 @@ from bnbench.store.history import read_history
 from bnbench.store.lock import locked, nobody_writing
 from bnbench.store.segment import log_file, write_specs
 from bnbench.store.series import METRIC_SERIES, PROBE_SERIES, Series
-from bnbench.store.state import Moved, Row, read_state
+from bnbench.store.state import Row, read_state, unmoved
 
 TAKEN_OVER = "taken_over"
 """The key of sweep.yaml that says how many runs came from which sweep."""
@@ -68,7 +68,7 @@ def take_over(target: Path, specs: Mapping[str, RunSpec], sources: Mapping[str, 
         counts = Counter({copies.folder.name: len(identities) for copies, identities in parts if identities})
         if counts:
             taken = [specs[identity] for _, identities in parts for identity in identities]
-            now = datetime.now(UTC).isoformat(timespec="seconds")
+            now = timestamp("seconds")
             check_there()
             enter_runs(target, taken, {}, {TAKEN_OVER: dict(counts), "time": now, "runs": len(taken)})
             with nobody_writing(target):
@@ -91,11 +91,7 @@ def taken_over(folder: Path) -> Counter[str]:
 def _read(folder: Path, identities: Sequence[str]) -> _Copies:
     """The runs of these that have a result; none of a sweep that cannot be relied on."""
     try:
-        while True:
-            try:
-                return _read_once(folder, identities)
-            except Moved:
-                continue
+        return unmoved(lambda: _read_once(folder, identities))
     except (Damaged, InvalidRequest, OSError) as error:
         notice(f"results of {folder.name} are not taken over: {error}")
         return _Copies(folder, {}, {})

@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bnbench.environment import timestamp
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.store.checkpoints import forget_checkpoints
 from bnbench.store.checks import checked_rows
@@ -80,7 +81,7 @@ def remove_runs(folder: Path, identities: Collection[str]) -> Path:
             state = read_state(folder, alive=False)
             place = _new_place(folder, "-runs")
             copy_runs(folder, state, identities, place, {"removed_from": folder.name})
-            now = datetime.now(UTC).isoformat(timespec="seconds")
+            now = timestamp("seconds")
             entry = {"removed": [identity for identity in rows if identity in identities], "time": now}
             check_there()
             write_history(folder, [*read_history(folder), entry])

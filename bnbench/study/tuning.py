@@ -31,12 +31,10 @@ class Tuning:
     """The learning rates that the arms are compared at.
 
     Attributes:
-        grids: what was tried; equal for all arms and replicates of a cell.
         chosen: by arm and cell, and by replicate; without those that have no result to choose by.
         problems: why the choices of a group cannot be relied on.
     """
 
-    grids: Grids
     chosen: Mapping[Group, Mapping[int, float]]
     problems: Mapping[Group, str] = field(default_factory=dict)
 
@@ -58,7 +56,7 @@ def tune(
     """
     grids = {cell: list(lr) for _, cell in groups}
     if not groups or len(lr) == 1:
-        return Tuning(grids, {group: dict.fromkeys(range(replicates), lr[0]) for group in groups})
+        return Tuning({group: dict.fromkeys(range(replicates), lr[0]) for group in groups})
     for extension in range(MOST_EXTENSIONS + 1):
         choices, missing = choose(*train({(arm, cell): grids[cell] for arm, cell in groups}))
         sides = open_sides(grids, choices)
@@ -66,7 +64,7 @@ def tune(
             break
         grids = widened(grids, sides)
     problems = {group: text for group in groups if (text := _problem(group, grids, choices, missing, replicates))}
-    return Tuning(grids, choices, problems)
+    return Tuning(choices, problems)
 
 
 def choose(table: pd.DataFrame, runs: pd.DataFrame) -> tuple[Choices, dict[Group, int]]:

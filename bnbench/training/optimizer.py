@@ -86,11 +86,7 @@ class _Group:
         self, optim: Sgd, places: Sequence[int], parameters: list[Tensor], gradients: list[Tensor], lr: float
     ) -> None:
         velocities = [self._velocities.get(place) for place in places]
-        sgd(
-            parameters, gradients, velocities, has_sparse_grad=any(gradient.is_sparse for gradient in gradients), lr=lr,
-            weight_decay=self._weight_decay, momentum=optim.momentum, dampening=0.0, nesterov=optim.nesterov,
-            maximize=False,
-        )  # fmt: skip
+        sgd_step(parameters, gradients, velocities, lr, self._weight_decay, optim.momentum, optim.nesterov)
         self._velocities |= dict(zip(places, velocities, strict=True))
 
     def _step_adam(
@@ -100,12 +96,47 @@ class _Group:
             if place not in self._moments:
                 mean = torch.zeros_like(parameter, memory_format=torch.preserve_format)
                 self._moments[place] = mean, mean.clone(), torch.tensor(0.0)
-        moments = [self._moments[place] for place in places]
-        means, squares, counts = ([moment[index] for moment in moments] for index in range(3))
-        (adamw if isinstance(optim, AdamW) else adam)(
-            parameters, gradients, means, squares, [], counts, lr=lr, weight_decay=self._weight_decay,
-            beta1=optim.beta1, beta2=optim.beta2, eps=optim.eps, amsgrad=False, maximize=False,
-        )  # fmt: skip
+        adam_step(optim, parameters, gradients, [self._moments[place] for place in places], lr, self._weight_decay)
+
+
+def sgd_step(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    velocities: list[Tensor | None],
+    lr: float,
+    weight_decay: float,
+    momentum: float,
+    nesterov: bool,
+) -> None:
+    """A step of ``torch.optim.SGD``, in place.
+
+    Args:
+        velocities: one per parameter; torch puts new ones in place of None where there is momentum.
+    """
+    sgd(
+        parameters, gradients, velocities, has_sparse_grad=any(gradient.is_sparse for gradient in gradients), lr=lr,
+        weight_decay=weight_decay, momentum=momentum, dampening=0.0, nesterov=nesterov, maximize=False,
+    )  # fmt: skip
+
+
+def adam_step(
+    optim: Adam | AdamW,
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    moments: Sequence[tuple[Tensor, Tensor, Tensor]],
+    lr: float,
+    weight_decay: float,
+) -> None:
+    """A step of ``torch.optim.Adam`` or ``AdamW``, in place.
+
+    Args:
+        moments: per parameter the means of gradients and of their squares, and the count of steps.
+    """
+    means, squares, counts = ([moment[index] for moment in moments] for index in range(3))
+    (adamw if isinstance(optim, AdamW) else adam)(
+        parameters, gradients, means, squares, [], counts, lr=lr, weight_decay=weight_decay,
+        beta1=optim.beta1, beta2=optim.beta2, eps=optim.eps, amsgrad=False, maximize=False,
+    )  # fmt: skip
 
 
 def decays(optim: Optim, network: nn.Module) -> list[bool]:

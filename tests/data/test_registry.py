@@ -1,6 +1,7 @@
 """The registry against the configuration files, and the datasets that need no files."""
 
 import inspect
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,51 @@ import torch
 import yaml
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
-from bnbench.data import COMMON, DATASETS, DESCRIPTIONS, load, normalize
+from bnbench.data import COMMON, DATA_FACTS, DATASETS, load, normalize
 from bnbench.data.embedded import breast_cancer, digits, synthetic, wine
-from bnbench.errors import InvalidRequest
+from bnbench.data.fingerprint import downloaded_files, fingerprint
+from bnbench.errors import DataMissing, InvalidRequest
+from bnbench.models import MODELS
+from bnbench.plan.vectors import TAKES_TEXTS, TAKES_VECTORS
+from bnbench.schema import built_in
 from bnbench.spec import Choice, Split
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "dataset"
 SPLIT = Split(seed=0, validation=0.1, test=0.2, train=None)
 
 
-def test_every_dataset_has_a_configuration_and_a_description() -> None:
-    assert {path.stem for path in CONF.glob("*.yaml")} == set(DATASETS) == set(DESCRIPTIONS)
-    assert all("\n" not in line for line in DESCRIPTIONS.values())
+def test_every_dataset_has_a_configuration_and_facts() -> None:
+    assert {path.stem for path in CONF.glob("*.yaml")} == set(DATASETS) == set(DATA_FACTS)
+    assert built_in().datasets == DATA_FACTS
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_facts_say_what_a_dataset_is_read_from(name: str, tmp_path: Path) -> None:
+    """Own files are at a path and are never downloaded; what has no files is loaded without any."""
+    own = "path" in inspect.signature(DATASETS[name]).parameters
+    downloaded = bool(downloaded_files(name))
+    assert DATA_FACTS[name].files == ("own" if own else "downloaded" if downloaded else "none")
+    if not own and not downloaded:
+        DATASETS[name](tmp_path)
+        assert fingerprint(Choice.of(name), tmp_path) is None and not list(tmp_path.iterdir())
+
+
+def test_own_files_have_a_fingerprint(tmp_path: Path) -> None:
+    """Of one that cannot be, because there are no files yet, it is said; text is made without one."""
+    for name in (name for name, facts in DATA_FACTS.items() if facts.files == "own" and name != "text"):
+        with pytest.raises(DataMissing, match=f"dataset={name}"):
+            fingerprint(Choice.of(name, {"path": "absent"}), tmp_path)
+    assert fingerprint(Choice.of("text"), tmp_path) is not None
+
+
+@pytest.mark.parametrize("name", [name for name, facts in DATA_FACTS.items() if facts.files == "none"])
+def test_the_facts_say_what_an_example_is(name: str, tmp_path: Path) -> None:
+    positions = math.prod(DATASETS[name](tmp_path).train_x.shape[2:])
+    assert DATA_FACTS[name].kind == ("features" if positions == 1 else "image")
+
+
+def test_models_that_take_other_data_than_images_are_there() -> None:
+    assert {*TAKES_VECTORS, *TAKES_TEXTS} <= set(MODELS)
 
 
 @pytest.mark.parametrize("name", DATASETS)

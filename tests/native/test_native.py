@@ -11,13 +11,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bnbench import stacking
 from bnbench.components import components
 from bnbench.data import Data
 from bnbench.engines import StackOptions, train_stack
 from bnbench.errors import Impossible
 from bnbench.models.tokens import MeanToken, Patches
 from bnbench.models.transformer_block import DotProductAttention
-from bnbench.native import c_compiler, compiler, guard, layer_rules, library, prove_native, structures
+from bnbench.native import (
+    NativeSteps,
+    NotNative,
+    c_compiler,
+    compiler,
+    guard,
+    layer_rules,
+    library,
+    prove_native,
+    structures,
+)
 from bnbench.native.compilation import FLAGS, UNITS
 from bnbench.native.compiler import REALS
 from bnbench.native.graph import Graph, Output
@@ -27,6 +38,7 @@ from bnbench.plan.case import Case
 from bnbench.plan.feasibility import obstacles
 from bnbench.plan.proofs import why_not_native
 from bnbench.spec import RunSpec
+from bnbench.stacking import Folded, fold
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import MODELS, alone, assert_equal, lanes_of, short, small, stacked, usual
@@ -378,6 +390,48 @@ def test_a_batch_of_one_value_is_refused_as_the_layers_do():
     specs = lanes_of(spec)
     with pytest.raises(Impossible, match="at least two values"):
         natively(specs, data)
+
+
+class SignDescent:
+    """Steps by the sign of the gradient, an optimizer that the compiled code does not know."""
+
+    def __init__(self, network: Folded) -> None:
+        self.decay_K1 = torch.zeros(network.lanes, 1)
+        self._parameters = list(network.parameters())
+
+    def zero_grad(self) -> None:
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self, lr_K1: Tensor) -> None:
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                values_KP, gradient_KP = (stacking.lanes_of(part, len(lr_K1)) for part in (parameter, parameter.grad))
+                values_KP.addcmul_(gradient_KP.sign(), lr_K1, value=-1)
+
+    def select(self, network: Folded, lanes: Tensor) -> None:
+        self.decay_K1, self._parameters = self.decay_K1[lanes], list(network.parameters())
+
+    def state_of(self, parameter: Tensor) -> tuple[list[Tensor], bool]:
+        return [], False
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        pass
+
+
+def test_an_optimizer_that_is_not_known_is_refused():
+    spec = make_spec("model=mlp", "norm=batch")
+    data = load_data(spec)
+    network = fold([components().build(spec, data)])
+    with pytest.raises(NotNative, match="SignDescent"):
+        NativeSteps(spec, network, SignDescent(network), data.shape, data.classes)
+    with pytest.raises(NotNative, match="SignDescent"):
+        x, y, lr = torch.zeros(1, 4, *data.shape), torch.zeros(1, 1, 4, dtype=torch.long), torch.ones(1, 1, 1)
+        guard.Guard([spec]).expect(network, SignDescent(network), (x, y, lr), frozen=False)
 
 
 def test_a_layer_with_hooks_is_not_translated():

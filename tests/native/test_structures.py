@@ -64,6 +64,17 @@ def test_a_constant_that_differs_is_told(monkeypatch: pytest.MonkeyPatch, name: 
         structures.require_same_layout(loaded)
 
 
+@pytest.mark.parametrize("name", structures.KINDS)
+def test_another_number_of_inputs_is_told(monkeypatch: pytest.MonkeyPatch, name: str):
+    """Of each kind, as a new one has one until somebody says otherwise."""
+    loaded, kind = library(torch.float64), getattr(structures, name)
+    assert loaded is not None
+    structures.require_same_layout(loaded)
+    monkeypatch.setitem(structures.WAYS, kind, structures.WAYS.get(kind, 1) + 1)
+    with pytest.raises(AssertionError, match=f"inputs of {name}"):
+        structures.require_same_layout(loaded)
+
+
 def test_every_constant_is_compared():
     """Those in capitals that are whole numbers."""
     numbers = {

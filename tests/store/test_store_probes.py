@@ -9,7 +9,7 @@ import pytest
 
 from bnbench.errors import Damaged
 from bnbench.spec import run_id
-from bnbench.store import Segment, enter_runs, join, load_probes, load_sweep_probes
+from bnbench.store import Segment, enter_runs, join, load_probes, load_sweep_probes, load_sweeps
 from bnbench.store.columns import PROBES
 from tests.store.sweeps import evaluations, expected_probes, final, make_spec, readings, train
 
@@ -108,5 +108,6 @@ def test_readings_of_several_sweeps_with_a_run_in_common(tmp_path: Path) -> None
     train(first, SPECS[1], "one", "failed")
     train(second, SPECS[1], "one")
     train(second, SPECS[2], "one")
-    found = load_sweep_probes([first, second, first])
+    folders = [first, second, first]
+    found = load_sweep_probes(folders, load_sweeps(folders)[0])
     pd.testing.assert_frame_equal(ordered(found), expected_probes(SPECS).astype(found.dtypes))

@@ -79,7 +79,7 @@ def test_an_edge_widens_the_grid_of_the_cell_for_all_arms():
     bench = Bench({A: peak(10), B: peak(0.1), C: peak(0.1)})
     found = tuned([A, B, C], [0.01, 0.1, 1.0], bench)
     assert found.chosen == everywhere(A=10, B=0.1, C=0.1) and not found.problems
-    assert found.grids == {"one": [0.01, 0.1, 1.0, 10.0, 100.0], "two": [0.01, 0.1, 1.0]}
+    assert bench.asked[-1][A] == [0.01, 0.1, 1.0, 10.0, 100.0]
     for asked in bench.asked:
         assert asked[A] == asked[B] and asked[C] == [0.01, 0.1, 1.0]
 
@@ -87,7 +87,7 @@ def test_an_edge_widens_the_grid_of_the_cell_for_all_arms():
 def test_a_grid_grows_twice_and_no_more():
     bench = Bench({A: peak(1e-9), B: peak(0.1)})
     found = tuned([A, B], [0.01, 0.1, 1.0], bench)
-    assert len(bench.asked) == 3 and found.grids["one"] == [0.0001, 0.001, 0.01, 0.1, 1.0]
+    assert len(bench.asked) == 3 and bench.asked[-1][A] == [0.0001, 0.001, 0.01, 0.1, 1.0]
     assert set(found.problems) == {A}
     assert found.problems[A] == (
         "4 of 4 replicates of a choose a learning rate at the end of the grid 0.0001 to 1, which was widened 2 times"

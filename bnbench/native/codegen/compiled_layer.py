@@ -21,7 +21,8 @@ from bnbench.native.codegen.aten_ops import PRELUDE
 from bnbench.native.codegen.emitter import emit
 from bnbench.native.codegen.lowering import lower
 from bnbench.native.compiler import library, may_compile
-from bnbench.native.graph import NotNative, NotReady
+from bnbench.native.graph import CustomLayer, NotNative, NotReady
+from bnbench.native.structures import Layer
 from bnbench.norms.common.copying import copied
 from bnbench.stacking.layers.per_lane import tensors_of
 from bnbench.stacking.proof import magnitude
@@ -43,9 +44,18 @@ class Code:
     backward: int
     workspace: int
 
+    def enter(self, layer: Layer) -> None:
+        """Have a layer run by these functions."""
+        layer.forward, layer.backward, layer.workspace = self.forward, self.backward, self.workspace
+
 
 _known: dict[tuple[torch.dtype, str], Code] = {}
 """Code that this process has compiled before, by type of numbers and :func:`_key`."""
+
+
+def input_of(custom: CustomLayer, batch: int, dtype: torch.dtype) -> Tensor:
+    """Some input of a layer, [N, *], the same each time."""
+    return torch.randn(batch, *custom.shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
 
 
 def code_of(layer: nn.Module, x: Tensor) -> Code:

@@ -86,7 +86,8 @@ INLINE Size blocks_of(const Layer *layer, Size batch) {
 INLINE Size products_of(const Layer *layer) { return input_positions(layer) * input_positions(layer); }
 
 /* The number of its inputs. */
-INLINE int ways_of(const Layer *layer) { return layer->kind == ADD ? 2 : layer->kind == ATTENTION ? 3 : 1; }
+#define WAYS(kind) ((kind) == ADD ? 2 : (kind) == ATTENTION ? 3 : 1)
+INLINE int ways_of(const Layer *layer) { return WAYS(layer->kind); }
 
 /* Numbers in the tensors of a custom layer, from one to another; each begins at a multiple of two. */
 INLINE Size tensors_size(const Layer *layer, Size first, Size end) {

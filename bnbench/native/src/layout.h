@@ -16,6 +16,7 @@ typedef struct {
 #define STRUCTURE(type) {#type, 0, sizeof(type)}
 #define FIELD(type, field) {#type "." #field, offsetof(type, field), sizeof(((type *)0)->field)}
 #define CONSTANT(name) {#name, name, 0}
+#define INPUTS(kind) {"inputs of " #kind, WAYS(kind), 0}
 
 /* Ends with an entry without a name. */
 const Entry layout[] = {
@@ -49,6 +50,10 @@ const Entry layout[] = {
     CONSTANT(ATTENTION), CONSTANT(DEPTHWISE), CONSTANT(DROPOUT), CONSTANT(MOST_INPUTS), CONSTANT(NONE), CONSTANT(RELU),
     CONSTANT(SIGMOID), CONSTANT(TANH), CONSTANT(GELU), CONSTANT(RELU6), CONSTANT(BATCH), CONSTANT(EXAMPLE), CONSTANT(POSITION),
     CONSTANT(SGD), CONSTANT(ADAM), CONSTANT(ADAMW),
+
+    INPUTS(LINEAR), INPUTS(CONVOLUTION), INPUTS(NORM), INPUTS(ACTIVATION), INPUTS(AVERAGE), INPUTS(CHANNELS_FIRST),
+    INPUTS(ADD), INPUTS(SUBSAMPLE), INPUTS(CUSTOM), INPUTS(PATCHES), INPUTS(POSITIONS), INPUTS(ATTENTION),
+    INPUTS(DEPTHWISE), INPUTS(DROPOUT),
 
     {0, 0, 0},
 };
