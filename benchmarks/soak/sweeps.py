@@ -129,7 +129,8 @@ class Soak:
             self.end()
             code = program.wait()
         if code not in (0, 1, 130) and code >= 0:
-            self.faults.append(f"call {self.calls} ended with exit code {code}")
+            said = (self.folder / "output.txt").read_text(errors="replace").splitlines()
+            self.faults.append(f"call {self.calls} ended with exit code {code}: {' '.join(said[-3:])}")
 
     def end(self) -> None:
         """Kill what is still there."""
@@ -202,4 +203,4 @@ def tracebacks(output: str) -> list[str]:
 
 def _is_before_program(trace: str) -> bool:
     """True for the traceback of an interpreter that Ctrl-C reached before the first line of the program."""
-    return trace.endswith("KeyboardInterrupt") and "/bnbench/cli/" not in trace
+    return trace.endswith("KeyboardInterrupt") and ", in main\n" not in trace

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bnbench.imports import interrupted_behind
-
 INTERRUPTED = 130
 
 
 def main() -> None:
     """Import the program, run it on the command line's words, and exit with its code."""
     try:
+        from bnbench.imports import interrupted_behind
+
         with interrupted_behind():
             from bnbench.cli import app
         app.main()
