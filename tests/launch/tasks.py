@@ -98,7 +98,7 @@ def identify_parent(task: object) -> int:
     return os.getppid()
 
 
-def start_others(folder: Path | None) -> tuple[int, set[int]]:
+def start_others(folder: Path | None, line: Line) -> tuple[int, set[int]]:
     """The parent of this process and those of what it starts; with a folder it ends while they work."""
     if folder is None:
         return os.getppid(), {done.value for done in local(identify_parent, range(2), 2)}

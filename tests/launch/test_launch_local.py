@@ -15,7 +15,7 @@ import pytest
 
 from bnbench.launch import Done
 from bnbench.launch.crew import LATE
-from bnbench.launch.processes import local
+from bnbench.launch.processes import local, local_programs
 from bnbench.launch.starting import METHOD
 from tests.launch import tasks
 from tests.products import long
@@ -149,7 +149,7 @@ def test_what_was_begun_is_imported_before_any_task() -> None:
 @pytest.mark.skipif(METHOD != "forkserver", reason="there is no fork server on this system")
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="its fork servers ask for a key")
 def test_a_worker_that_starts_others_has_them_from_its_fork_server() -> None:
-    (done,) = local(tasks.start_others, [None], 1, starts=True)
+    (done,) = local_programs(tasks.start_others, [None], 1, print)
     assert done.error is None
     server, servers = done.value
     assert servers == {server}
@@ -157,7 +157,7 @@ def test_a_worker_that_starts_others_has_them_from_its_fork_server() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_what_a_worker_of_workers_has_started_ends_with_it(tmp_path: Path) -> None:
-    (done,) = local(tasks.start_others, [tmp_path], 1, starts=True)
+    (done,) = local_programs(tasks.start_others, [tmp_path], 1, print)
     assert done.error == "the worker process ended with exit code 3"
     workers = [int(path.name) for path in tmp_path.iterdir()]
     assert len(workers) == 2
