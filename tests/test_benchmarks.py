@@ -8,6 +8,7 @@ from torch import nn
 
 from benchmarks import layers, layouts, norms, overhead
 from benchmarks.cells import WORKLOADS, Job, network, overrides, write_images
+from benchmarks.measure import Case
 from benchmarks.peers import in_memory, plain
 from benchmarks.peers.clock import Times
 from benchmarks.table import Measured, table
@@ -40,12 +41,13 @@ def test_a_peer_learns(peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_everybody_trains_the_same_network(tmp_path: Path):
     for workload in WORKLOADS.values():
-        ours, _, _ = write_images(workload, tmp_path, tmp_path)
+        ours, theirs, _ = write_images(workload, tmp_path, tmp_path)
         parts = components(workload.plugin)
         spec = compose_request(overrides(workload, 8, ours), parts).specs[0]
         data = parts.load(spec, tmp_path)
-        mine, theirs = parts.build(spec, data), network(workload.model, workload.norm, data.shape, data.classes)
-        assert [p.shape for p in mine.parameters()] == [p.shape for p in theirs.parameters()]
+        job = Case(workload, 8, ours, theirs).job()
+        networks = parts.build(spec, data), network(job, data.shape, data.classes)
+        assert [p.shape for p in networks[0].parameters()] == [p.shape for p in networks[1].parameters()]
 
 
 def test_a_run_is_reckoned_from_its_epochs_after_the_first():
