@@ -9,7 +9,6 @@ import os
 import sys
 import traceback
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -75,6 +74,8 @@ app.command("completion", cls=Command)(shell_script.completion)
 
 def _print_version(value: bool) -> None:
     if value:
+        from importlib.metadata import version
+
         typer.echo(f"bnbench {version('bnbench')}")
         raise typer.Exit
 
