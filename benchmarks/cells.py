@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +103,7 @@ class Job:
     measured: int
     norm: str = "batch"
     device: str = "cpu"
-    options: dict[str, int | str] = field(default_factory=dict)
+    options: tuple[tuple[str, int | str], ...] = ()
 
     def write(self, path: Path) -> Path:
         """Write the job for a peer."""
@@ -120,7 +120,7 @@ def network(job: Job, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The network that bnbench trains, with torch's own batch normalization, if that is it, and initial weights."""
     batch = nn.BatchNorm1d if job.model == "mlp" else nn.BatchNorm2d
     norm = {"batch": batch, "layer": LayerNorm, **own_norm.NORMS}[job.norm]
-    return MODELS[job.model](norm, shape, classes, **job.options)
+    return MODELS[job.model](norm, shape, classes, **dict(job.options))
 
 
 def overrides(workload: Workload, batch_size: int, images: Path) -> list[str]:

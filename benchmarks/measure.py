@@ -40,7 +40,7 @@ class Case:
         return Job(
             str(self.theirs), self.workload.model, self.batch_size, LEARNING_RATES[SEEDS % 3], MOMENTUM,
             self.workload.augment, self.workload.epochs, measured, self.workload.norm,
-            options=dict(self.workload.options),
+            options=self.workload.options,
         )  # fmt: skip
 
 
