@@ -20,11 +20,12 @@ from bnbench.norms import NORMS
 from tests.products import long
 
 
+@pytest.mark.parametrize("name", ["digits-mlp", "breast-cancer-mlp"])
 @pytest.mark.parametrize("peer", [plain, in_memory])
-def test_a_peer_learns(peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_peer_learns(peer, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A run of a peer at a good learning rate, to its own evaluation: what is timed is training."""
-    _, images, source = write_images(WORKLOADS["digits-mlp"], tmp_path, tmp_path)
-    assert source == "digits"
+    _, images, source = write_images(WORKLOADS[name], tmp_path, tmp_path)
+    assert source == WORKLOADS[name].images
     job = Job(str(images), "mlp", 32, 0.01, 0.9, False, 3, 3)
     seen: list[float] = []
 
