@@ -8,7 +8,7 @@ import socket
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -65,9 +65,19 @@ def work(task: Task, watch: Callable[[Record], None] = lambda record: None) -> l
     Raises:
         Spent: with the runs that ended; the GPU takes nothing more from this process, as after an assert in a kernel.
     """
-    prepare_process()
+    _prepare(task)
     is_shared_out = any(spec.devices > 1 for spec in task.specs)
     return _work_together(task, watch) if is_shared_out else _work_alone(task, watch)
+
+
+def _prepare(task: Task) -> None:
+    """Prepare the process for runs, before they begin: what a plugin imports takes no time of theirs.
+
+    What the plugin raises it raises again, and is told, when they train.
+    """
+    prepare_process()
+    with suppress(Exception, SystemExit):
+        components(task.plugin)
 
 
 def _work_alone(task: Task, watch: Callable[[Record], None]) -> list[End]:
@@ -132,7 +142,7 @@ def _work_together(task: Task, watch: Callable[[Record], None]) -> list[End]:
 
 def take_part(seat: Seat, line: Line) -> list[End]:
     """Train a run together with other processes; the first writes all that comes of it. Raises what training raises."""
-    prepare_process()
+    _prepare(seat.task)
     place = torch.device(seat.task.device)
     device = torch.device(place.type, (place.index or 0) + seat.rank) if place.type == "cuda" else place
     task = replace(seat.task, device=str(device), checkpoint_every=math.inf)

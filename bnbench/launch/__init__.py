@@ -3,7 +3,7 @@
 from bnbench.launch.background import BackgroundTask
 from bnbench.launch.early_warning import EarlyWarning
 from bnbench.launch.in_process import INLINE
-from bnbench.launch.launcher import Done, Launch, Line, Spent, WatchfulLaunch
+from bnbench.launch.launcher import STARTING_SECONDS, Done, Launch, Line, Spent, WatchfulLaunch
 from bnbench.launch.processes import LOCAL, local, local_programs
 from bnbench.launch.ray_launcher import RAY
 from bnbench.launch.settings import Settings, described_settings, divided, read_settings
@@ -15,6 +15,7 @@ LAUNCHERS: dict[str, Launcher] = {"inline": INLINE, "local": LOCAL, "ray": RAY, 
 
 __all__ = [
     "LAUNCHERS",
+    "STARTING_SECONDS",
     "BackgroundTask",
     "Done",
     "EarlyWarning",

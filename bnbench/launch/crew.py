@@ -11,7 +11,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from bnbench.errors import described
-from bnbench.launch.launcher import Done, Waited
+from bnbench.launch.launcher import STARTING_SECONDS, Done, Waited
 from bnbench.launch.starting import NoWorkers
 from bnbench.launch.worker import Loss, Staff, Worker, collect, hand
 
@@ -98,6 +98,24 @@ class Crew:
         if self.failed_starts == MOST_FAILED_STARTS:
             raise NoWorkers(f"workers cannot be started: {answer.error}")
 
+    def silent_for(self, patience: float) -> Waited | None:
+        """What ends the tasks of which nothing was told for so many seconds, since they began; None if that is never.
+
+        A task has begun with what is told first, or :data:`STARTING_SECONDS` after a worker had it.
+        """
+        if math.isinf(patience):
+            return None
+
+        def silent(in_hand: Mapping[int, float]) -> list[int]:
+            begun = {worker.index for worker in self.workers if worker.has_told}
+            return [
+                index
+                for index, seconds in in_hand.items()
+                if seconds > patience + (0 if index in begun else STARTING_SECONDS)
+            ]
+
+        return silent
+
     def end_late(self, late: Collection[int]) -> list[Done]:
         """End the workers that have some tasks; the ends of these."""
         ended = [worker for worker in self.workers if worker.index in late]
@@ -139,13 +157,6 @@ def carry_out(
                     yield done
     finally:
         crew.staff.dismiss(crew.workers)
-
-
-def silent_for(patience: float) -> Waited | None:
-    """What ends the tasks from which nothing has come for so many seconds; None if that is never."""
-    if math.isinf(patience):
-        return None
-    return lambda silent: [index for index, seconds in silent.items() if seconds > patience]
 
 
 def _hand_out(crew: Crew, task_at: Callable[[int, int], Any]) -> Generator[Done, None, None]:

@@ -19,7 +19,7 @@ from typing import Any
 from bnbench.errors import described
 from bnbench.launch.early_warning import EarlyWarning
 from bnbench.launch.host import Named
-from bnbench.launch.launcher import Done, Line, Spent
+from bnbench.launch.launcher import STARTING_SECONDS, Done, Line, Spent
 from bnbench.launch.processes import local
 from bnbench.launch.starting import prestart
 
@@ -173,20 +173,26 @@ class Order:
 
 @dataclass
 class _Patience:
-    """Ends an errand, by the rule of :func:`carry_out`, that has told nothing for so many seconds."""
+    """Ends an errand, by the rule of :func:`carry_out`, that has told nothing for so many seconds since it began.
+
+    It has begun with what it tells first, or after :data:`STARTING_SECONDS`.
+    """
 
     errand: Errand
     seconds: float
-    _size: int = -1
+    _size: int | None = None
     _since: float = 0.0
+    _allowance: float = STARTING_SECONDS
 
     def __call__(self, in_hand: Mapping[int, float]) -> list[int]:
         """The tasks to be ended."""
         now, path = time.monotonic(), self.errand.folder / TOLD
         size = path.stat().st_size if path.exists() else 0
         if size != self._size:
+            self._allowance = STARTING_SECONDS if self._size is None else 0.0
             self._size, self._since = size, now
-        return [index for index, seconds in in_hand.items() if min(seconds, now - self._since) > self.seconds]
+        silent = now - self._since - self._allowance
+        return [index for index, seconds in in_hand.items() if min(seconds, silent) > self.seconds]
 
 
 def new_errand(folder: Path, order: Order, grace: float = 0.0) -> Errand:

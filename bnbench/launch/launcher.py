@@ -104,6 +104,10 @@ Waited = Callable[[Mapping[int, float]], Collection[int]]
 """Those among tasks from which nothing has come for too long, by their index, from the seconds that each has taken."""
 
 
+STARTING_SECONDS = 60.0
+"""Seconds that the worker of a task may need, on top of what the task may take, until it gives its first sign."""
+
+
 class WatchfulLaunch(Protocol):
     """A :class:`Launch` that can end a task, with its worker, from which nothing comes."""
 

@@ -11,7 +11,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from bnbench.imports import imported_whole
-from bnbench.launch.crew import Crew, carry_out, silent_for
+from bnbench.launch.crew import Crew, carry_out
 from bnbench.launch.host import Host, Named, named
 from bnbench.launch.launcher import Done, as_it_is, same_kind
 from bnbench.launch.ray_cluster import begin, connected, needed, nodes
@@ -49,7 +49,8 @@ def on_ray(
     assert isinstance(request.settings, RaySettings), "those of this launcher"
     with connected(request.settings, jobs, request.uses_gpu):
         staff = _Actors(named(function), heard is not None, needed(request.settings, request.uses_gpu))
-        yield from carry_out(Crew(staff, jobs), tasks, kinds, placed, heard, silent_for(request.patience))
+        crew = Crew(staff, jobs)
+        yield from carry_out(crew, tasks, kinds, placed, heard, crew.silent_for(request.patience))
 
 
 class _Actor(Worker):

@@ -36,6 +36,7 @@ class Worker(ABC):
     Attributes:
         index: the task in hand.
         since: when it got it, or told something last.
+        has_told: it has told something of it.
         is_proven: it has ended a task and may have another one.
         is_starting: it can have no task yet.
     """
@@ -44,7 +45,7 @@ class Worker(ABC):
         self.kind, self.place = kind, place
         self.index: int | None = None
         self.since = 0.0
-        self.is_proven = self.is_starting = False
+        self.has_told = self.is_proven = self.is_starting = False
 
     @abstractmethod
     def send(self, message: bytes) -> bool:
@@ -79,7 +80,7 @@ def hand(worker: Worker, index: int, message: bytes) -> bool:
     """Give a worker its task; False if it died idle."""
     if not worker.send(message):
         return False
-    worker.index, worker.since = index, time.monotonic()
+    worker.index, worker.since, worker.has_told = index, time.monotonic(), False
     return True
 
 
@@ -100,7 +101,7 @@ def collect(worker: Worker, heard: Callable[[Any], None] | None) -> Done | None:
     except Exception as problem:
         return Done(index, None, described(problem))
     if not over and heard is not None:
-        worker.index, worker.since = index, time.monotonic()
+        worker.index, worker.since, worker.has_told = index, time.monotonic(), True
         heard(value)
         return None
     if spent:

@@ -13,7 +13,7 @@ from bnbench import store
 from bnbench.environment import timestamp
 from bnbench.errors import Gone
 from bnbench.imports import imported_whole
-from bnbench.launch import Done, Launch, WatchfulLaunch
+from bnbench.launch import STARTING_SECONDS, Done, Launch, WatchfulLaunch
 from bnbench.notices import notice
 from bnbench.resumption import tasks_left
 from bnbench.spec import RunSpec, arm, run_id
@@ -228,11 +228,12 @@ def _attempt(task: Task) -> Attempt:
 
 
 def _late(tasks: Sequence[Task], segments: store.Segments, seconds_in_hand: Mapping[int, float]) -> list[int]:
-    """The tasks that have given no sign of life for as long as one of their runs may train."""
+    """The tasks that have given no sign of life, since one of their runs began, for as long as one may train."""
     silent = store.silences(segments)
 
     def silence(index: int, seconds: float) -> float:
-        return min([seconds, *(silent[run_id(spec)] for spec in tasks[index].specs if run_id(spec) in silent)])
+        signs = [silent[run_id(spec)] for spec in tasks[index].specs if run_id(spec) in silent]
+        return min([one for one in signs if one < seconds], default=seconds - STARTING_SECONDS)
 
     return [index for index, seconds in seconds_in_hand.items() if silence(index, seconds) > tasks[index].timeout]
 

@@ -24,6 +24,7 @@ from tests.launch.test_launch_ray import named_here
 from tests.launch.test_launch_slurm import tree
 from tests.products import long
 from tests.session.test_timeout import PLUGIN as HANGING
+from tests.session.test_timeout import SLOW_TO_IMPORT
 
 pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray]'")
 pytest.importorskip("submitit", reason="it is not installed: pip install 'bnbench[slurm]'")
@@ -274,6 +275,14 @@ def test_of_a_stack_the_run_that_hangs_is_ended(program: Program, where: str) ->
     ends = {row["lr"]: (row["status"], row["error"]) for row in rows("s")}
     assert ends.pop("1000000.0")[0] == "timed_out" and set(ends.values()) == {("completed", "")}
     assert "nothing came from it for 15 s" in said.out
+
+
+@long
+@pytest.mark.parametrize("where", WHERE)
+def test_a_worker_that_is_slow_to_begin_is_left_in_peace(program: Program, where: str) -> None:
+    Path("mine.py").write_text(f"{HANGING}{SLOW_TO_IMPORT}")
+    words = ("--plugin", "mine.py", "model=mlp", "norm=hanging", "epochs=1", "--timeout", "4s", *WHERE[where])
+    assert program("sweep", "--name", "s", *words).code == 0
 
 
 @long

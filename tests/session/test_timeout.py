@@ -27,6 +27,12 @@ class Hanging(nn.Module):
 
 NORMS = {"hanging": Hanging}
 """
+SLOW_TO_IMPORT = """
+import multiprocessing, sys
+if multiprocessing.parent_process() is not None and not hasattr(sys, "has_slept"):
+    sys.has_slept = True  # imports take time once in a process
+    time.sleep(5)
+"""
 WORDS = ("--plugin", "mine.py", "model=mlp", "model.width=16", "norm=hanging", "batch_size=128", "epochs=60")
 HANGING = "nothing came from it for 3.0 s, which is as long as a run may train (--timeout)"
 
@@ -70,6 +76,11 @@ def test_a_single_run_that_hangs_is_ended(program: Program, command: str):
     assert program(command, *WORDS, "norm.above=0", "--name", "s", "--timeout", "3s").code == 1
     (run,) = rows("results/s/runs.csv")
     assert (run["status"], run["error"]) == ("timed_out", HANGING)
+
+
+def test_a_worker_that_is_slow_to_begin_is_left_in_peace(program: Program):
+    Path("mine.py").write_text(f"{PLUGIN}{SLOW_TO_IMPORT}")
+    assert program("sweep", *WORDS, "norm.seconds=0", "--name", "s", "--timeout", "2s").code == 0
 
 
 def test_runs_in_time_are_as_without_a_limit(program: Program):
