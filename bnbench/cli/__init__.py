@@ -1,5 +1,5 @@
 """The command line: one file per command. Whatever is slow to import is imported inside the command that needs it."""
 
-from bnbench.cli.entry import main
+from bnbench.cli.entry import main, program
 
-__all__ = ["main"]
+__all__ = ["main", "program"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
-import gc
 import os
 import sys
 import traceback
@@ -106,7 +104,6 @@ def global_options(
 def main() -> None:
     """Run the program on the command line's words and exit with its code. Raises KeyboardInterrupt on Ctrl-C."""
     words = hoist_global_options(sys.argv[1:])
-    atexit.register(_spare_last_search)
     try:
         program = cast(Group, typer.main.get_command(app))
         check_dashes(words, program)
@@ -121,12 +118,6 @@ def main() -> None:
         if "--debug" in words:
             traceback.print_exception(error)
         sys.exit(_tell(error))
-
-
-def _spare_last_search() -> None:
-    """Keep Python from looking for garbage among all objects of torch, several times, before the process ends."""
-    if "triton" not in sys.modules:  # it complains of functions that nobody has cleared away
-        gc.freeze()
 
 
 def _tell(error: Exception) -> int:

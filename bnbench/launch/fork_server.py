@@ -1,7 +1,12 @@
-"""Preloaded by the fork server: where the system refuses it a process, the program tells it, not a traceback."""
+"""Preloaded by the fork server: where the system refuses it a process, the program tells it, not a traceback.
+
+It ends at once, as it has the program's output open, and whoever reads that waits: Python would take torch apart first.
+"""
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from types import TracebackType
 
@@ -14,3 +19,4 @@ def _show_others(kind: type[BaseException], error: BaseException, trace: Traceba
 
 
 sys.excepthook = _show_others
+atexit.register(os._exit, 0)

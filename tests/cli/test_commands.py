@@ -38,6 +38,26 @@ def processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+ENDS = """
+import sys
+from bnbench.cli import program
+
+class Kept:
+    def __del__(self):
+        print("taken apart", flush=True)
+
+sys.kept = Kept()
+program()
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [(("ls",), 0), (("show", "zz"), 2)])
+def test_the_process_ends_as_it_is_with_its_code_and_all_that_it_said(words, code, tmp_path: Path):
+    asked = [sys.executable, "-c", ENDS, *words]
+    said = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert said.returncode == code and "taken apart" not in said.stdout and (said.stdout or said.stderr)
+
+
 @pytest.mark.parametrize("words", [("ls",), ("report", "s"), ("show", "zz")])
 def test_reading_results_never_loads_torch(words, tmp_path: Path):
     code = (
