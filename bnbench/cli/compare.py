@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import time
@@ -71,8 +72,7 @@ def compare(
     show_sizes(request, found, seconds, dry_run, planned)
     if dry_run:
         raise typer.Exit
-    left = float("inf") if budget is None else budget - planned
-    dossier = trained(request, found, place, jobs, left)
+    dossier = trained(request, found, place, jobs, (math.inf if budget is None else budget) - planned)
     _show(request, dossier, place, file)
     raise typer.Exit(1 if dossier.failures else 0)
 

@@ -90,38 +90,7 @@ def train_stack(
         Drawn: a layer has begun to draw random numbers other than those of its lane.
         Unfit: it cannot go on from the snapshot of ``saving``.
     """
-    min_lanes = 1 if options.native else MIN_LANES
-    training = _begun(specs, networks, data, tell, options, saving)
-    timeline, stack, records = training.timeline, training.stack, training.records
-    begin = step = 0 if saving.snapshot is None else saving.snapshot.step
-    goal = timeline.goal(saving.until)
-    while step < goal and stack.alive:
-        if saving.checkpoints is not None and step > begin and stack.is_settled:
-            saving.checkpoints.at_pause(partial(training.snapshot, step))
-        if probe is not None and timeline.is_probed(step):
-            yield training.of_runs(stack.measure(probe, step))
-        start, step = step, timeline.pause_after(step)
-        metrics = stack.train(start, step)
-        first_bad = stack.first_bad(metrics, first=start == 0)
-        pause = Pause(start, step, stack.lanes, metrics, first_bad, stack.evaluate(lambda split: split.validation))
-        new = list(records.at_pause(pause, stack.alive))
-        stack.alive -= {lane for lane, record in new if isinstance(record, Outcome)}
-        stack.drop_ended(min_lanes)
-        if step == goal:
-            stack.settle()
-        yield training.of_runs(new)
-
-    if stack.alive and step < timeline.total:
-        if saving.checkpoints is not None:
-            saving.checkpoints.at_stop(partial(training.snapshot, step))
-        yield training.of_runs(records.at_stop(stack.lanes, stack.alive, step))
-    elif stack.alive:
-        if probe is not None:
-            yield training.of_runs(stack.measure(probe, step))
-        test = stack.evaluate(lambda split: split.test)
-        if saving.keep is not None:
-            stack.keep(saving.keep)
-        yield training.of_runs(records.at_end(stack.lanes, stack.alive, test))
+    yield from _begun(specs, networks, data, tell, options, saving).to_goal(probe, saving)
 
 
 @dataclass(frozen=True)
@@ -130,12 +99,52 @@ class _Training:
 
     Attributes:
         columns: for each column that it began with, the index of its run; -1 for one that only fills it up.
+        min_lanes: that the stack has to its end.
     """
 
     columns: Sequence[int]
     timeline: Timeline
     stack: Stack
     records: LaneRecords
+    min_lanes: int
+
+    def to_goal(self, probe: Probe | None, saving: Saving) -> Iterator[list[tuple[int, Record]]]:
+        """Train to the end, or to where the runs are to stop; see :func:`train_stack`."""
+        timeline, stack = self.timeline, self.stack
+        begin = step = 0 if saving.snapshot is None else saving.snapshot.step
+        goal = timeline.goal(saving.until)
+        while step < goal and stack.alive:
+            if saving.checkpoints is not None and step > begin and stack.is_settled:
+                saving.checkpoints.at_pause(partial(self.snapshot, step))
+            if probe is not None and timeline.is_probed(step):
+                yield self.of_runs(stack.measure(probe, step))
+            start, step = step, timeline.pause_after(step)
+            metrics = stack.train(start, step)
+            first_bad = stack.first_bad(metrics, first=start == 0)
+            pause = Pause(start, step, stack.lanes, metrics, first_bad, stack.evaluate(lambda split: split.validation))
+            new = list(self.records.at_pause(pause, stack.alive))
+            stack.alive -= {lane for lane, record in new if isinstance(record, Outcome)}
+            stack.drop_ended(self.min_lanes)
+            if step == goal:
+                stack.settle()
+            yield self.of_runs(new)
+        if stack.alive:
+            yield from self._left(step, probe, saving)
+
+    def _left(self, step: int, probe: Probe | None, saving: Saving) -> Iterator[list[tuple[int, Record]]]:
+        """The last records of the runs that have come to a step, at which they are over or stop."""
+        stack = self.stack
+        if step < self.timeline.total:
+            if saving.checkpoints is not None:
+                saving.checkpoints.at_stop(partial(self.snapshot, step))
+            yield self.of_runs(self.records.at_stop(stack.lanes, stack.alive, step))
+            return
+        if probe is not None:
+            yield self.of_runs(stack.measure(probe, step))
+        test = stack.evaluate(lambda split: split.test)
+        if saving.keep is not None:
+            stack.keep(saving.keep)
+        yield self.of_runs(self.records.at_end(stack.lanes, stack.alive, test))
 
     def of_runs(self, pairs: Iterable[tuple[int, Record]]) -> list[tuple[int, Record]]:
         """Records with the indices of their runs in the place of those of columns."""
@@ -173,7 +182,7 @@ def _begun(
         records.restore(snapshot.state["records"])
         if snapshot.is_part:
             stack.drop_ended(min_lanes, always=True)
-    return _Training(columns, timeline, stack, records)
+    return _Training(columns, timeline, stack, records, min_lanes)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
+from math import prod
 
 from torch import nn
 
@@ -47,18 +48,31 @@ def cnn(
         Impossible: the norm cannot have this place, or pooling sees nothing of an image behind it.
     """
     require_options(depth, width, activation, init, init_std, placement, bias, pool)
+    layers, size = stages(norm, shape, depth, width, activation, placement, bias)
+    if pool == "average":
+        if placement == "after" or activation == "none":
+            require_information(layers[f"layer{depth - 1}"].get_submodule("norm"), "model.pool=none")
+        layers["pool"], size = nn.AdaptiveAvgPool2d(1), (size[0], 1, 1)
+    return Network(layers | {"flatten": nn.Flatten(), "head": nn.Linear(prod(size), classes)}, Scheme(init, init_std))
+
+
+def stages(
+    norm: Callable[[int], nn.Module],
+    shape: tuple[int, int, int],
+    depth: int,
+    width: int,
+    activation: Activation,
+    placement: Placement,
+    bias: Bias,
+) -> tuple[OrderedDict[str, nn.Module], tuple[int, int, int]]:
+    """The convolutions with their norms and activations, and channels, height and width behind them."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     inputs, rows, columns = shape
     for number, (outputs, stride) in enumerate(channels_and_strides(depth, width)):
         convolution = partial(conv3x3, inputs, outputs, stride)
         layers[f"layer{number}"] = layer_block(convolution, "conv", norm(outputs), activation, placement, bias)
         inputs, rows, columns = outputs, (rows - 1) // stride + 1, (columns - 1) // stride + 1
-    if pool == "average":
-        if placement == "after" or activation == "none":
-            require_information(layers[f"layer{depth - 1}"].get_submodule("norm"), "model.pool=none")
-        layers["pool"], rows, columns = nn.AdaptiveAvgPool2d(1), 1, 1
-    layers.update(flatten=nn.Flatten(), head=nn.Linear(inputs * rows * columns, classes))
-    return Network(layers, Scheme(init, init_std))
+    return layers, (inputs, rows, columns)
 
 
 def channels_and_strides(depth: int, width: int) -> Iterator[tuple[int, int]]:

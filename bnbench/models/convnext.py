@@ -39,10 +39,8 @@ def convnext(
 ) -> Network:
     """Patch embedding and norm, stages of blocks, average pooling, norm, linear: ``[N, C, H, W] -> [N, classes]``.
 
-    A block is ``x + s * f(x)`` with a learned scale s of each channel, and f a depthwise convolution, a norm, a 1x1
-    convolution to four times the channels, a GELU and a 1x1 convolution back. Between two stages are a norm and a
-    convolution of 2x2 pixels, which halves the image and doubles the channels. Weights are drawn from N(0, 0.02^2),
-    biases start at zero. There is no stochastic depth.
+    See :func:`block` for these. Between two stages are a norm and a convolution of 2x2 pixels, which halves the image
+    and doubles the channels. Weights are drawn from N(0, 0.02^2), biases are zero at first. No stochastic depth.
 
     Args:
         norm: makes a normalization layer for a number of channels; that of the paper is layer with over=channels.
@@ -53,40 +51,55 @@ def convnext(
         stages: each other one has half the height and width of the one before.
         depth: blocks of a stage.
         kernel: side of the depthwise convolutions, an odd number; zeros are around the image.
-        layer_scale: s at the start.
+        layer_scale: of each channel of a block at the start, learned from there on.
 
     Raises:
         InvalidRequest: an option is out of range.
         Impossible: patch and stages do not divide the image, or the norm holds its own activation or needs several
             positions.
     """
-    require(
-        *sizes_out_of_range(patch=patch, dim=dim, stages=stages, depth=depth, kernel=kernel),
-        at_most("model.stages", stages, MOST_STAGES),
-        even_problems(kernel),
-        above("model.layer_scale", layer_scale, 0),
-    )
+    require_options(patch, dim, stages, depth, kernel, layer_scale)
     require_whole_stages(shape, patch, stages)
-    stem = placed(norm, dim)
-    layers: OrderedDict[str, nn.Module] = OrderedDict(
-        embed=nn.Conv2d(shape[0], dim, patch, stride=patch, bias=wants_bias(stem)), norm=stem
-    )
+    layers = embedding(norm, shape[0], dim, patch)
     for stage in range(stages):
-        channels = dim * 2**stage
-        if stage:
-            layers[f"norm{stage}"] = placed(norm, channels // 2)
-            layers[f"halve{stage}"] = nn.Conv2d(channels // 2, channels, 2, stride=2)
-        for number in range(depth):
-            layers[f"stage{stage}_block{number}"] = block(norm, channels, kernel, layer_scale)
-    layers.update(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
-    layers["last_norm"] = last_norm = placed(norm, channels)
-    require_vectors(last_norm)
-    layers["head"] = nn.Linear(channels, classes)
-    return Network(layers, NORMAL)
+        layers |= stage_layers(norm, stage, dim * 2**stage, depth, kernel, layer_scale)
+    return Network(layers | classifier(norm, dim * 2 ** (stages - 1), classes), NORMAL)
+
+
+def embedding(norm: Callable[[int], nn.Module], inputs: int, channels: int, patch: int) -> OrderedDict[str, nn.Module]:
+    """Patches of an image as pixels of channels, and a norm."""
+    layer = placed(norm, channels)
+    convolution = nn.Conv2d(inputs, channels, patch, stride=patch, bias=wants_bias(layer))
+    return OrderedDict(embed=convolution, norm=layer)
+
+
+def stage_layers(
+    norm: Callable[[int], nn.Module], stage: int, channels: int, depth: int, kernel: int, layer_scale: float
+) -> OrderedDict[str, nn.Module]:
+    """The blocks of a stage and, but for the first one, what halves the image before them."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    if stage:
+        layers[f"norm{stage}"] = placed(norm, channels // 2)
+        layers[f"halve{stage}"] = nn.Conv2d(channels // 2, channels, 2, stride=2)
+    for number in range(depth):
+        layers[f"stage{stage}_block{number}"] = block(norm, channels, kernel, layer_scale)
+    return layers
+
+
+def classifier(norm: Callable[[int], nn.Module], channels: int, classes: int) -> OrderedDict[str, nn.Module]:
+    """From the last stage to logits. Raises :class:`Impossible` if the norm needs several positions."""
+    layer = placed(norm, channels)
+    require_vectors(layer)
+    head = nn.Linear(channels, classes)
+    return OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), last_norm=layer, head=head)
 
 
 def block(norm: Callable[[int], nn.Module], channels: int, kernel: int, layer_scale: float) -> Residual:
-    """A block: ``[N, C, H, W]`` to the same."""
+    """``x + s * f(x)`` with a learned scale s of each channel: ``[N, C, H, W]`` to the same.
+
+    f is a depthwise convolution, a norm, a 1x1 convolution to four times the channels, a GELU and a 1x1 convolution
+    back.
+    """
     layer = placed(norm, channels)
     pixels = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=wants_bias(layer))
     return Residual(
@@ -108,6 +121,16 @@ def placed(norm: Callable[[int], nn.Module], channels: int) -> nn.Module:
     layer = norm(channels)
     require_no_activation(layer, "a ConvNeXt")
     return layer
+
+
+def require_options(patch: int, dim: int, stages: int, depth: int, kernel: int, layer_scale: float) -> None:
+    """Raise :class:`InvalidRequest` with all the options that are out of range."""
+    require(
+        *sizes_out_of_range(patch=patch, dim=dim, stages=stages, depth=depth, kernel=kernel),
+        at_most("model.stages", stages, MOST_STAGES),
+        even_problems(kernel),
+        above("model.layer_scale", layer_scale, 0),
+    )
 
 
 def require_whole_stages(shape: tuple[int, int, int], patch: int, stages: int) -> None:

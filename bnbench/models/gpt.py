@@ -21,7 +21,7 @@ from bnbench.models.tokens import (
     PositionCode,
     sincos_line,
 )
-from bnbench.models.transformer_block import NormPlace, on_tokens, transformer_block
+from bnbench.models.transformer_block import NormPlace, transformer_blocks
 from bnbench.norms.common.checks import among, require
 
 XAVIER = Scheme("xavier")
@@ -75,11 +75,7 @@ def gpt(
     tokens = shape[2]
     table = None if positions == "learned" else sincos_line(tokens, dim)
     layers["positions"] = LearnedPositions(tokens, dim) if table is None else FixedPositions(table)
-    for number in range(depth):
-        block = transformer_block(norm, dim, heads, mlp_ratio * dim, placement, qk_norm, causal=True)
-        layers[f"block{number}"] = block
-    if placement != "post":
-        layers["norm"] = on_tokens(norm(dim))
+    layers |= transformer_blocks(norm, depth, dim, heads, mlp_ratio * dim, placement, qk_norm, causal=True)
     require_causal(layers.values())
     layers.update(head=nn.Linear(dim, classes), classes_first=ClassesFirst())
     return Network(layers, XAVIER)

@@ -142,6 +142,24 @@ def transformer_block(
     )
 
 
+def transformer_blocks(
+    norm: Callable[[int], nn.Module],
+    depth: int,
+    features: int,
+    heads: int,
+    hidden: int,
+    place: NormPlace,
+    qk_norm: bool,
+    causal: bool = False,
+) -> OrderedDict[str, nn.Module]:
+    """So many of :func:`transformer_block`, and the norm behind them where each one's sums have none."""
+    blocks = {
+        f"block{number}": transformer_block(norm, features, heads, hidden, place, qk_norm, causal)
+        for number in range(depth)
+    }
+    return OrderedDict(blocks if place == "post" else blocks | {"norm": on_tokens(norm(features))})
+
+
 PLACES = ("before", "inside", "after")
 NAMES: dict[NormPlace, tuple[str, ...]] = {"pre": ("before",), "post": ("after",), "peri": ("before", "inside")}
 

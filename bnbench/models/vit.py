@@ -24,7 +24,7 @@ from bnbench.models.tokens import (
     TokenPool,
     sincos_table,
 )
-from bnbench.models.transformer_block import NormPlace, on_tokens, transformer_block
+from bnbench.models.transformer_block import NormPlace, transformer_blocks
 from bnbench.norms.common.checks import among, require
 
 XAVIER = Scheme("xavier")
@@ -75,10 +75,7 @@ def vit(
     )
     require_divisors(shape, patch, dim, heads, positions)
     layers = embedding(shape, patch, dim, positions, pool)
-    for number in range(depth):
-        layers[f"block{number}"] = transformer_block(norm, dim, heads, mlp_ratio * dim, placement, qk_norm)
-    if placement != "post":
-        layers["norm"] = on_tokens(norm(dim))
+    layers |= transformer_blocks(norm, depth, dim, heads, mlp_ratio * dim, placement, qk_norm)
     if pool == "mean":
         require_tokens_apart(layers.values())
     layers.update(pool=MeanToken() if pool == "mean" else FirstToken(), head=nn.Linear(dim, classes))
