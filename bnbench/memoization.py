@@ -41,7 +41,11 @@ def finding() -> Callable[[], None]:
 
 
 def remembered(
-    question: str, about: Sequence[object], find: Callable[[], Plain], holds: Callable[[Plain], bool] = lambda _: True
+    question: str,
+    about: Sequence[object],
+    find: Callable[[], Plain],
+    holds: Callable[[Plain], bool] = lambda _: True,
+    meanwhile: Sequence[object] | None = None,
 ) -> Plain:
     """The answer to a question: the one of before, or one that is found now.
 
@@ -51,22 +55,29 @@ def remembered(
         about: all that the answer depends on, as plain data.
         find: finds the answer, plain data that JSON keeps as it is.
         holds: whether an answer holds another time as well.
+        meanwhile: what an answer that does not hold depends on beside ``about``; None is what may change at any time.
     """
     folder = kept_folder("answers")
     if folder is None:
         return find()
-    key = json.dumps([question, *about, source_hash(), *map(version, PACKAGES)])
-    path = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
-    known = kept_text(path)
-    if known is not None:
-        answer: Plain = json.loads(known)
-        return answer
+    key = [question, *about, source_hash(), *map(version, PACKAGES)]
+    lasting, passing = folder / _name(key), None if meanwhile is None else folder / _name([*key, [*meanwhile]])
+    for path in (lasting, passing):
+        known = None if path is None else kept_text(path)
+        if known is not None:
+            answer: Plain = json.loads(known)
+            return answer
     is_kept = finding()
     answer = find()
-    if holds(answer):
+    if (path := lasting if holds(answer) else passing) is not None:
         keep(path, json.dumps(answer))
         is_kept()
     return answer
+
+
+def _name(key: Sequence[object]) -> str:
+    """The name of the file of an answer."""
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
 
 
 def machine() -> list[object]:

@@ -19,6 +19,7 @@ from bnbench.plan.execution import ALONE, NOT_READY, Division, Execution
 from bnbench.plan.grouping import STEP_OVERHEAD, Stack
 from bnbench.plan.inquiry import Inquiry, answer
 from bnbench.spec import RunSpec, stack_key
+from bnbench.user_cache import kept_folder
 
 if TYPE_CHECKING:
     from bnbench.components import Components, DataFolder
@@ -118,6 +119,12 @@ def foreseen(planned: Sequence[Stack], specs: Mapping[str, RunSpec], found: Divi
         return replace(one, reasons=(*reasons, UNTIL_READY))
 
     return {key: likely(one) for key, one in found.executions.items()}
+
+
+def compiled_code() -> list[str]:
+    """The names of all compiled code that is kept on this machine."""
+    folder = kept_folder("native")
+    return [] if folder is None or not folder.is_dir() else sorted(path.name for path in folder.glob("[!.]*"))
 
 
 def is_lasting(estimate: Mapping[str, Any]) -> bool:

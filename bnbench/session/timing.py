@@ -18,7 +18,7 @@ from bnbench.launch import local, prestart
 from bnbench.memoization import finding_seconds, machine, remembered
 from bnbench.plan import Division, Resources, engine_lines, makespan, stacks_of
 from bnbench.plan.grouping import Stack
-from bnbench.plan.readiness import foreseen, is_lasting
+from bnbench.plan.readiness import compiled_code, foreseen, is_lasting
 from bnbench.session.plan import Plan
 from bnbench.session.provenance import is_settled
 from bnbench.spec import RunSpec, kind_key
@@ -69,7 +69,8 @@ class Estimate:
 def estimate(plan: Plan, resources: Resources, rounds: int = 1) -> Estimate:
     """Estimate the time of the command that trains a plan, called by the process that has planned it.
 
-    Steps of built-in components are measured once on this machine; the answer is taken again for the rest of the week.
+    Steps of built-in components are measured once on this machine; the answer is taken again for the rest of the week
+    or, where code was not compiled for all runs, until some is.
     No compiler is waited for.
 
     Args:
@@ -85,7 +86,8 @@ def estimate(plan: Plan, resources: Resources, rounds: int = 1) -> Estimate:
         *(resources.workers, resources.lanes, rounds, cores(), resources.known, machine()),
         date.today().isocalendar()[:2],
     ]
-    return Estimate(planning, **remembered("estimate", about, lambda: _measured(plan, resources, rounds), is_lasting))
+    find = partial(_measured, plan, resources, rounds)
+    return Estimate(planning, **remembered("estimate", about, find, is_lasting, compiled_code()))
 
 
 def _measured(plan: Plan, resources: Resources, rounds: int) -> dict[str, Any]:

@@ -196,6 +196,15 @@ def test_no_torch_for_what_was_asked_before(results: Path, words: tuple[str, ...
     assert not loaded(results, *words)
 
 
+def test_an_estimate_without_compiled_code_is_remembered_until_there_is_some(tmp_path: Path):
+    words = (*SWEEP, "--dry-run")
+    first = call(tmp_path, "-m", "bnbench", *words, start=warm.run)
+    assert first.returncode == 0 and "compiled code" in first.stdout, first.stderr
+    assert not loaded(tmp_path, *words)
+    (tmp_path / "cache/bnbench/native/compiled").mkdir(parents=True)
+    assert "torch" in loaded(tmp_path, *words)
+
+
 def test_what_is_remembered_is_the_same(results: Path):
     words = (*SWEEP[:2], "u", "norm=ghost,group,noisy_batch,instance", *SWEEP[4:], "batch_size=2,8", "--dry-run")
     said = [call(results, "-m", "bnbench", *words, start=start) for start in (warm.run, subprocess.run)]
