@@ -37,6 +37,9 @@ MOST_CALLS = 6
 OUTPUT = 1000
 """Characters of what the program said last."""
 POLL = 0.005
+REFUSED = 2
+KILLED = "importing it failed: the worker process was ended by SIG"
+"""What a program says, truly, of a plugin if signals end the processes that import it, twice in a row."""
 TRACEBACK = re.compile(r"^Traceback.*\n(?:(?:[ ].*)?\n)*.*", re.MULTILINE)
 """One has an empty line where a call was interrupted before its first instruction."""
 
@@ -128,9 +131,11 @@ class Soak:
             self.faults.append(f"call {self.calls} did not end in {PATIENCE:g} s")
             self.end()
             code = program.wait()
-        if code not in (0, 1, 130) and code >= 0:
-            said = (self.folder / "output.txt").read_text(errors="replace").splitlines()
-            self.faults.append(f"call {self.calls} ended with exit code {code}: {' '.join(said[-3:])}")
+        if code in (0, 1, 130) or code < 0:
+            return
+        said = " ".join((self.folder / "output.txt").read_text(errors="replace").splitlines()[-3:])
+        if code != REFUSED or not self.kills or KILLED not in said:
+            self.faults.append(f"call {self.calls} ended with exit code {code}: {said}")
 
     def end(self) -> None:
         """Kill what is still there."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak import tables
-from benchmarks.soak.sweeps import RUNS_PER_SEED, Request, soak, tracebacks
+from benchmarks.soak.sweeps import RUNS_PER_SEED, Request, Soak, soak, tracebacks
 from benchmarks.soak.watcher import Watcher
 from bnbench import store
 from bnbench.spec import run_id
@@ -54,6 +57,25 @@ def test_only_the_tracebacks_of_the_program_are_faults() -> None:
     failed = EARLY.replace("KeyboardInterrupt", "ValueError: no luck")
     assert tracebacks(f"planning s ...\n{EARLY}{imported}s: 2 runs\n") == []
     assert tracebacks(f"{late}s: 2 runs\n{failed}{EARLY}") == [late.rstrip(), failed.rstrip()]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "kills", "faults"),
+    [
+        (2, "error: --plugin p.py: importing it failed: the worker process was ended by SIGKILL (often ...)", 1, 0),
+        (2, "error: --plugin p.py: importing it failed: the worker process was ended by SIGKILL (often ...)", 0, 1),
+        (2, "error: norm=nobody: is not known", 1, 1),
+        (3, "error: --plugin p.py: importing it failed: the worker process was ended by SIGKILL (often ...)", 1, 1),
+        (1, "2 of 30 runs failed", 1, 0),
+    ],
+)
+def test_a_refusal_is_a_fault_unless_signals_have_ended_what_imports_the_plugin(
+    tmp_path: Path, code: int, said: str, kills: int, faults: int
+) -> None:
+    (tmp_path / "output.txt").write_text(f"planning ...\n{said}\n")
+    story = Soak(Request(True, 1), tmp_path, frozenset(), Counter({("SIGKILL", "worker"): kills} if kills else {}))
+    story.wait(subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"]))
+    assert len(story.faults) == faults
 
 
 @pytest.fixture
