@@ -35,10 +35,10 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     norms = [name for name in NORMS if name != RIVAL]
     request = comparison.read_comparison([*norms, *options.settings], [RIVAL], options.on, options.scale, place)
-    found = comparison.sizes(request.asked, request.scale, place)
-    show_sizes(request, found, [], False)
+    found, refused = comparison.sizes(request.asked, request.scale, place)
+    show_sizes(request, found, refused)
     left = 60 * options.minutes - (time.monotonic() - began)
-    dossier = trained(request, found, place, options.jobs, left)
+    dossier = trained(request, (found, refused), place, options.jobs, left)
     command = shlex.join(["python", "-m", "benchmarks.atlas", *sys.argv[1:]])
     facts = comparison.facts_of(request.arms, place)
     _write(comparison.dossier_report(request, dossier, facts, place.components, command), options.out)

@@ -292,9 +292,10 @@ def compare(
     request = comparison.read_comparison(words, against, on, scale, place, every_pair)
 
     with shown_in_notebook() as watch:
-        found = comparison.sizes(request.asked, request.scale, place)
+        found, refused = comparison.sizes(request.asked, request.scale, place)
         terms = comparison.Terms(request.scale, place, request.claims, jobs)
-        dossier = comparison.compare(found, terms, budget, watch=lambda name, progress: watch(progress))
+        shown = lambda name, progress: watch(progress)  # noqa: E731
+        dossier = comparison.compare(found, terms, budget, watch=shown, refused=refused)
     facts = comparison.facts_of(request.arms, place)
     command = f"bnbench.compare({', '.join(map(repr, words))}, ...)"
     return reports.Document(comparison.dossier_report(request, dossier, facts, place.components, command))

@@ -31,6 +31,10 @@ class InvalidRequest(BnbenchError):
         super().__init__("\n".join(self.problems))
 
 
+class NothingPossible(InvalidRequest):
+    """None of the runs that were asked for can be trained, each for a reason of its own."""
+
+
 class Impossible(BnbenchError):
     """A combination of valid options that cannot be trained, as when the groups do not divide the channels."""
 

@@ -6,7 +6,7 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,23 +66,30 @@ def compare(
         file = checked_output(out)
         place = study.Place(settings.results, settings.data, plugin, retry_failed)
         request = comparison.read_comparison(words, against or (), on or (), scale, place, every)
-        found = comparison.sizes(request.asked, request.scale, place)
+        found, refused = comparison.sizes(request.asked, request.scale, place)
         seconds = [comparison.estimated_seconds(size, jobs) for size in found] if dry_run else []
     planned = time.monotonic() - began
-    show_sizes(request, found, seconds, dry_run, planned)
+    show_sizes(request, found, refused, seconds, dry_run, planned)
     if dry_run:
         raise typer.Exit
-    dossier = trained(request, found, place, jobs, (math.inf if budget is None else budget) - planned)
+    left = (math.inf if budget is None else budget) - planned
+    dossier = trained(request, (found, refused), place, jobs, left)
     _show(request, dossier, place, file)
     raise typer.Exit(1 if dossier.failures else 0)
 
 
 def show_sizes(
-    request: Comparison, found: Sequence[Size], seconds: Sequence[float], dry_run: bool, planned: float = 0.0
+    request: Comparison,
+    found: Sequence[Size],
+    refused: Mapping[str, str],
+    seconds: Sequence[float] = (),
+    dry_run: bool = False,
+    planned: float = 0.0,
 ) -> None:
     """The size of the comparison; with the time of each question where it was estimated.
 
     Args:
+        refused: why questions cannot be asked, by their names.
         planned: seconds that planning it takes.
     """
     from bnbench import comparison
@@ -96,6 +103,9 @@ def show_sizes(
     if counts := comparison.results_elsewhere(found):
         echo(taken_over_line(counts, "will be taken over" if dry_run else "taken over"))
     echo(comparison.power_note(request))
+    heads = {one.name: one.heads for one in request.asked}
+    for name, reason in refused.items():
+        echo(f"not asked: {heads[name]}: {reason}")
     for size, one in zip(found, seconds, strict=bool(seconds)):
         echo(f"  {size.asked.heads}: {plural(size.runs, 'run')}, {duration(one)}")
     if seconds:
@@ -103,8 +113,14 @@ def show_sizes(
         echo(f"{whole}, without probes; more if a grid must grow")
 
 
-def trained(request: Comparison, found: Sequence[Size], place: Place, jobs: int | None, budget: float) -> Dossier:
-    """Train and decide; say how to go on if the user stops it."""
+def trained(
+    request: Comparison, sizes: tuple[Sequence[Size], Mapping[str, str]], place: Place, jobs: int | None, budget: float
+) -> Dossier:
+    """Train and decide; say how to go on if the user stops it.
+
+    Args:
+        sizes: as of :func:`bnbench.comparison.sizes`.
+    """
     from bnbench import comparison
     from bnbench.cli.comparison_display import ComparisonDisplay
 
@@ -115,7 +131,8 @@ def trained(request: Comparison, found: Sequence[Size], place: Place, jobs: int 
             with display.paused():
                 _show_question(asked, rows)
 
-        return comparison.compare(found, terms, budget, show, display.update)
+        found, refused = sizes
+        return comparison.compare(found, terms, budget, show, display.update, refused)
 
 
 def _show_question(asked: Asked, rows: Sequence[Row]) -> None:

@@ -73,7 +73,11 @@ def _over(group: Sequence[Asked], reading: Reading, dossier: Dossier) -> Reading
     values = {one.task: dossier.values.get((one.name, reading.name), pd.DataFrame()) for one in group}
     arms = dict.fromkeys(arm for pair in group[0].pairs for arm in pair)
     lacking = {arm: [task for task, frame in values.items() if not _has(frame, arm)] for arm in arms}
-    sentences = [f"{arm} has no value on {', '.join(tasks)}" for arm, tasks in lacking.items() if tasks]
+    unasked = [one.task for one in group if one.name in dossier.unasked]
+    sentences = [f"it was not asked on {', '.join(unasked)}"] if unasked else []
+    for arm, tasks in lacking.items():
+        if asked := [task for task in tasks if task not in unasked]:
+            sentences.append(f"{arm} has no value on {', '.join(asked)}")
     pairs = []
     for pair in group[0].pairs:
         if any(lacking[arm] for arm in pair):

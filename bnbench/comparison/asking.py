@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
@@ -114,7 +115,7 @@ def answered(size: Size, terms: Terms, train: Train) -> Answer:
         values,
         {reading.name: ranks(values[reading.name], reading) for reading in size.asked.readings},
         findings.failures,
-        (*size.impossible, *(_failures(size) if findings.failures else ())),
+        (*size.impossible, *(_failures(folder, findings.failed) if findings.failed else ())),
         store.taken_over(folder),
     )
 
@@ -197,9 +198,8 @@ class _News:
             self.line((name, progress))
 
 
-def _failures(size: Size) -> Iterator[str]:
+def _failures(folder: Path, failed: Collection[str]) -> Iterator[str]:
     """A sentence for each error of runs that failed, with the norms that it befell."""
-    runs = store.load_runs(size.plan.folder)
-    failed = runs[runs["status"].isin(store.FAILURES) & runs["run_id"].isin(list(size.plan.specs))]
-    for error, rows in failed.groupby("error", sort=False):
+    runs = store.load_runs(folder)
+    for error, rows in runs[runs["run_id"].isin(list(failed))].groupby("error", sort=False):
         yield f"{plural(len(rows), 'run')} of {listing(list(rows['norm'].unique()))} failed: {error}"

@@ -15,6 +15,7 @@ from bnbench.comparison.asking import Answer, Size, Terms, Watch, answers
 from bnbench.comparison.deadline import Deadline
 from bnbench.comparison.design import Asked
 from bnbench.comparison.ranks import Rank
+from bnbench.errors import InvalidRequest, NothingPossible
 from bnbench.study import Place, Row, ScaleName, forecast_study, training_options
 from bnbench.study.questions import Reading
 
@@ -53,21 +54,32 @@ class Dossier:
         self.taken_over[size.plan.folder.name] = answer.taken_over
 
 
-def sizes(asked: Sequence[Asked], scale: ScaleName, place: Place) -> list[Size]:
+def sizes(asked: Sequence[Asked], scale: ScaleName, place: Place) -> tuple[list[Size], dict[str, str]]:
     """The size of each question, those first that decide most claims per example that is trained on.
 
     Steps that are timed one by one come last: they take time whatever their number.
 
+    Returns:
+        also why a question cannot be asked of any arm, by its name.
+
     Raises:
-        BnbenchError: something is wrong with the settings of an arm in one of them.
+        BnbenchError: something is wrong with the settings of an arm in one of them, or none can be asked.
     """
-    found = []
+    found, refused = [], {}
     for one in asked:
-        told = forecast_study(one.study, scale, place)
+        try:
+            told = forecast_study(one.study, scale, place)
+        except NothingPossible as error:
+            refused[one.name] = error
+            continue
         impossible = tuple(told.plan.infeasible)
         stages, elsewhere = 2 if told.tuning else 1, told.elsewhere_counts
         found.append(Size(one, told.plan, len(told.plan.finished), impossible, stages, elsewhere))
-    return sorted(found, key=_examples_per_claim)
+    if not found:
+        raise InvalidRequest(problem for error in refused.values() for problem in error.problems)
+    return sorted(found, key=_examples_per_claim), {
+        name: f"it is possible for no arm: {'; '.join(error.problems)}" for name, error in refused.items()
+    }
 
 
 def _examples_per_claim(size: Size) -> tuple[bool, float]:
@@ -78,6 +90,7 @@ def _examples_per_claim(size: Size) -> tuple[bool, float]:
 
 PER_EPOCH = 1000
 """Examples of an epoch, to put questions in order."""
+NONE_REFUSED: Mapping[str, str] = {}
 
 
 def results_elsewhere(found: Sequence[Size]) -> Counter[str]:
@@ -100,6 +113,7 @@ def compare(
     budget: float = math.inf,
     show: Callable[[Asked, Sequence[Row]], None] = lambda asked, rows: None,
     watch: Watch = lambda name, progress: None,
+    refused: Mapping[str, str] = NONE_REFUSED,
 ) -> Dossier:
     """Ask each question and decide it.
 
@@ -108,11 +122,12 @@ def compare(
         budget: seconds; questions that are asked when they are over are left where they are, and so are the others.
         show: is called with each question that is decided.
         watch: is shown what trains.
+        refused: why other questions are not asked, by their names.
 
     Raises:
         KeyboardInterrupt: the user stopped it; the next call goes on.
     """
-    dossier, deadline = Dossier(), Deadline(budget)
+    dossier, deadline = Dossier(unasked=dict(refused)), Deadline(budget)
     with closing(answers(found, terms, watch)) as ends:
         while True:
             try:

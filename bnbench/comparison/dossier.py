@@ -13,7 +13,7 @@ from bnbench.comparison.course import Dossier
 from bnbench.comparison.facts import facts_view
 from bnbench.comparison.overview import overview
 from bnbench.comparison.request import Comparison, power_note
-from bnbench.comparison.views import decision_view, lines_of, rank_view, summary, verdict_view
+from bnbench.comparison.views import VERDICTS, decision_view, lines_of, rank_view, summary, verdict_view
 from bnbench.environment import environment
 from bnbench.reports import Report
 from bnbench.schema import Known
@@ -71,5 +71,6 @@ def _taken_over(dossier: Dossier) -> Iterator[tuple[str, str]]:
 def short_report(report: Report) -> Report:
     """The summary and the verdicts, of many arms in one table, and what they come to over tasks, for a terminal."""
     first, *others = report.views
-    shown = (first, *(view for view in others if view.title == OVER_TASKS))
+    notes = [note for view in others if view.title == VERDICTS for note in view.notes]
+    shown = (replace(first, notes=(*first.notes, *notes)), *(view for view in others if view.title == OVER_TASKS))
     return replace(report, views=shown, provenance=())

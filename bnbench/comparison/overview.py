@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bnbench.comparison.course import Dossier, by_reading
 from bnbench.comparison.design import Asked
 from bnbench.comparison.ranks import Rank
-from bnbench.comparison.views import MARKS, OUTCOMES, SIGNS
+from bnbench.comparison.views import MARKS, OUTCOMES, SIGNS, rank_ends
 from bnbench.reports import Cell, Column, ReportView, Table
 from bnbench.stats import Verdict
 from bnbench.study import Row
@@ -66,7 +66,8 @@ def _cell(one: _Reading, arm: str) -> Cell:
     if rank is None:
         return Cell(words="n/a" if one.places or verdict is None else f"n/a {SIGNS[verdict]}")
     words = f"{rank.place:g}" if verdict is None else f"{rank.place:g} {SIGNS[verdict]}"
-    return Cell(rank.place, low=rank.low, high=rank.high, words=words, mark=MARKS[verdict] if verdict else "baseline")
+    low, high = rank_ends(rank)
+    return Cell(rank.place, low=low, high=high, n=rank.n, words=words, mark=MARKS[verdict] if verdict else "baseline")
 
 
 def _sentence(one: _Reading, rival: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bnbench.stats import ALPHA
+from bnbench.stats import ALPHA, fewest_replicates
 from bnbench.study.questions import Reading
 
 RESAMPLES = 2_000
@@ -23,13 +23,15 @@ class Rank:
     """The place of an arm, 1 for the best; arms with equal values share the mean of their places.
 
     Attributes:
-        low: the lower end of its 95% interval, from resampled replicates.
+        low: the lower end of its 95% interval, from resampled replicates; NaN of too few for one.
         high: the upper end.
+        n: replicates in which all arms have a value.
     """
 
     place: float
     low: float
     high: float
+    n: int
 
 
 def ranks(values: pd.DataFrame, reading: Reading) -> dict[str, Rank]:
@@ -60,8 +62,11 @@ def rank_columns(values: pd.DataFrame, *, higher_is_better: bool, median: bool, 
     places_A = _places(np.asarray(centre(values_SA, axis=0))[None])[0]
     places_RA = _places(np.asarray(centre(values_SA[picks_RS], axis=1)))
     low_A, high_A = np.quantile(places_RA, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
+    if (n := len(values_SA)) < fewest_replicates(ALPHA):
+        low_A = high_A = np.full(len(places_A), np.nan)
     return {
-        str(arm): Rank(*map(float, ends)) for arm, *ends in zip(values.columns, places_A, low_A, high_A, strict=True)
+        str(arm): Rank(float(place), float(low), float(high), n)
+        for arm, place, low, high in zip(values.columns, places_A, low_A, high_A, strict=True)
     }
 
 

@@ -9,7 +9,7 @@ from bnbench.comparison.arms import Arm, default_rivals, read_arms
 from bnbench.comparison.design import Asked, ask, pairs_of
 from bnbench.comparison.tasks import load_tasks, varied_questions
 from bnbench.errors import InvalidRequest
-from bnbench.stats import ALPHA, detectable_effect, replicates_needed
+from bnbench.stats import ALPHA, detectable_effect, most_claims, replicates_needed
 from bnbench.study import Place, ScaleName, check_places, check_scale
 from bnbench.study.forecasts import TRIAL, lacking_replicates
 from bnbench.study.questions import load_questions, question_names
@@ -124,8 +124,12 @@ def _check_replicates(comparison: Comparison) -> None:
     Raises:
         InvalidRequest: there are too few replicates.
     """
-    lack = lacking_replicates(comparison.replicates, comparison.claims)
-    if comparison.scale != TRIAL and lack:
+    if comparison.scale == TRIAL:
+        return
+    most, lack = most_claims(ALPHA), lacking_replicates(comparison.replicates, comparison.claims)
+    if comparison.claims > most:
+        lack = f"{comparison.claims:,} claims that are adjusted for each other: at most {most:,} can be decided"
+    if lack:
         raise InvalidRequest([f"{lack}; fewer arms have fewer claims"])
 
 

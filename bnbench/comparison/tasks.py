@@ -126,14 +126,24 @@ def varied_questions(
     for question in asked:
         for task in tasks if question.question.on_tasks and tasks else [None]:
             one = question if task is None else _on_task(question, task, parts)
-            settings = [*(task.settings if task is not None else ()), *overrides]
+            settings = [*(_settings(question, task) if task is not None else ()), *overrides]
             (study,) = varied([one.study], settings, parts) if settings else [one.study]
             spread.append(replace(one, study=study))
     return spread
 
 
+def _settings(asked: Asked, task: Task) -> list[str]:
+    """The settings of a task that take the place of a question's own."""
+    keeps = asked.question.keeps
+    return [
+        text for text in task.settings if not any(f"{text.partition('=')[0]}.".startswith(f"{key}.") for key in keeps)
+    ]
+
+
 def _on_task(asked: Asked, task: Task, parts: Known) -> Asked:
     """A question with the target of a task and its learning rates.
+
+    What a scale sets for data of its own does not count on others.
 
     Raises:
         InvalidRequest: an arm or a cell sets what the task sets.
@@ -144,9 +154,11 @@ def _on_task(asked: Asked, task: Task, parts: Known) -> Asked:
         raise InvalidRequest(f"--on {task.name}: {problem}" for problem in error.problems) from None
     readings = tuple(at_target(reading, task.target) for reading in asked.readings)
     middle = task.lr[len(task.lr) // 2 :][:1]
-    scales = {
-        name: replace(scale, lr=task.lr if len(scale.lr) > 1 else middle) if task.lr else scale
-        for name, scale in asked.study.scales.items()
-    }
+    scales = {}
+    for name, scale in asked.study.scales.items():
+        rates = (task.lr if len(scale.lr) > 1 else middle) if task.lr else scale.lr
+        data = next((text for text in scale.overrides if text.startswith("dataset=")), None)
+        overrides = scale.overrides if data in (None, f"dataset={task.value('dataset')}") else ()
+        scales[name] = replace(scale, lr=rates, overrides=overrides)
     study = replace(asked.study, claims=claims_of(readings, asked.pairs), scales=scales)
     return replace(asked, readings=readings, study=study, task=task.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from bnbench.study.questions import Reading
 from bnbench.study.wording import centre, effect, interval, sentence, signed
 from bnbench.text import listing, plural
 
+VERDICTS = "Verdicts"
 OUTCOMES: dict[Verdict, str] = {
     "supported": "better",
     "contradicted": "worse",
@@ -53,7 +55,7 @@ def lines_of(asked: Sequence[Asked], dossier: Dossier, arm: str) -> list[Line]:
 def verdict_view(asked: Sequence[Asked], dossier: Dossier, arms: Sequence[str]) -> ReportView:
     """A table per arm: a row per reading, a column per arm that it is compared with."""
     tables = tuple(_verdict_table(lines_of(asked, dossier, arm), arm) for arm in arms)
-    return ReportView("Verdicts", tuple(table for table in tables if table.rows), tuple(_notes(asked, dossier)))
+    return ReportView(VERDICTS, tuple(table for table in tables if table.rows), tuple(_notes(asked, dossier)))
 
 
 def question_view(asked: Asked, rows: Sequence[Row]) -> ReportView:
@@ -156,16 +158,24 @@ def rank_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
 
 
 RANK_NOTE = (
-    "1 is the best; in brackets the 95% interval from resampled replicates. Arms whose intervals overlap are not told"
-    " apart by this."
+    "1 is the best, by the mean (of steps and limits the median) over the replicates in which all arms have a value; in"
+    " brackets the 95% interval from these, resampled, where there are enough. Arms whose intervals overlap are not"
+    " told apart by this."
 )
 
 
 def _rank_cell(rank: Rank | None) -> Cell:
     if rank is None:
         return Cell()
-    words = f"{rank.place:g} [{rank.low:g}-{rank.high:g}]"
-    return Cell(rank.place, low=rank.low, high=rank.high, words=words, mark="best" if rank.high <= 1 else "")
+    low, high = rank_ends(rank)
+    words = f"{rank.place:g}" if low is None else f"{rank.place:g} [{low:g}-{high:g}]"
+    mark: Mark = "best" if high is not None and high <= 1 else ""
+    return Cell(rank.place, low=low, high=high, n=rank.n, words=words, mark=mark)
+
+
+def rank_ends(rank: Rank) -> tuple[float, float] | tuple[None, None]:
+    """The interval of a place, where there is one."""
+    return (None, None) if math.isnan(rank.low) else (rank.low, rank.high)
 
 
 def decision_view(asked: Sequence[Asked], dossier: Dossier) -> ReportView:

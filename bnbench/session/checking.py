@@ -10,7 +10,7 @@ from bnbench import store
 from bnbench.coincidences import sentences
 from bnbench.config import Request
 from bnbench.devices import CPU, Device, gpus, resolved
-from bnbench.errors import BnbenchError, InvalidRequest
+from bnbench.errors import BnbenchError, InvalidRequest, NothingPossible
 from bnbench.imports import imported_whole
 from bnbench.isolation import ask
 from bnbench.memoization import remembered
@@ -110,7 +110,7 @@ def checked_plan(
     examination = Examination() if request.is_unclear else _examined(inquiry, bool(specs_with_data), problems)
     impossible = {key: examination.impossible[key] for key in specs if key in examination.impossible}
     if problems or len(impossible) == len(specs):
-        raise InvalidRequest(_refusals(inquiry, impossible, problems))
+        raise _refusal(inquiry, impossible, problems)
     pending = {identity: specs[identity] for identity in untrained if identity not in impossible}
     notes = [*request.notes, *_notes(specs, examination), *earlier_data(specs.values(), rows.values())]
     notes += [*same_data(specs_with_data), *earlier_sources(specs, pending, parts, rows.values())]
@@ -168,12 +168,13 @@ def _examined(inquiry: _Examiner, has_data: bool, problems: list[str]) -> Examin
     return examination
 
 
-def _refusals(inquiry: _Examiner, impossible: Mapping[str, str], problems: Sequence[str]) -> list[str]:
+def _refusal(inquiry: _Examiner, impossible: Mapping[str, str], problems: Sequence[str]) -> InvalidRequest:
     """All that is wrong; where no run is possible, also the options that were not come to in building a network."""
     reasons = {identity: reason for identity, reason in impossible.items() if reason not in problems}
     options = inquiry.wrong_options() if len(impossible) == len(inquiry.specs) else []
     more = [problem for problem in options if not any(problem in text for text in (*problems, *reasons.values()))]
-    return [*problems, *summarized(inquiry.specs, reasons), *more]
+    kind = InvalidRequest if problems or more else NothingPossible
+    return kind([*problems, *summarized(inquiry.specs, reasons), *more])
 
 
 def _notes(specs: Mapping[str, RunSpec], possible: Examination) -> list[str]:

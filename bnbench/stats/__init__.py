@@ -5,7 +5,7 @@ from bnbench.stats.censored import SurvivalCurve, expected_running_time, kaplan_
 from bnbench.stats.claim import Claim
 from bnbench.stats.decision import Decision, decide, decide_together
 from bnbench.stats.divergence import Divergence, Trained
-from bnbench.stats.draws import Draws
+from bnbench.stats.draws import Draws, most_claims
 from bnbench.stats.evidence import Estimand
 from bnbench.stats.interval import ALPHA, CONFIDENCE, Estimate, Interval, fewest_replicates
 from bnbench.stats.mean import mean_interval
@@ -45,6 +45,7 @@ __all__ = [
     "mean_interval",
     "median_interval",
     "median_with_misses",
+    "most_claims",
     "performance_profile",
     "probability_of_improvement",
     "profile_score",

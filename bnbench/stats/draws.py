@@ -21,6 +21,11 @@ MOST_PATTERNS = 100_000
 """Random patterns at all, for a thousand claims."""
 
 
+def most_claims(alpha: float) -> int:
+    """The most claims of which, decided together at a level, one can still be decided by random patterns."""
+    return int(alpha * (MOST_PATTERNS + 1))
+
+
 def patterns_for(level: float) -> int:
     """The number of random patterns where p must be able to reach a level, such as alpha over a number of claims."""
     return min(max(PATTERNS, math.ceil(PER_CLAIM / level)), MOST_PATTERNS)

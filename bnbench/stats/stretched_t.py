@@ -81,9 +81,10 @@ def stretched_t(values_S: Values, draws: Draws) -> StretchedT:
     t_B = _bootstrap_t(values_S - mean, draws.counts_BS(n))
     if not t_B.size:
         return StretchedT(mean, error, n - 1, 1.0, 1.0)
-    turned_B = t_B if mean >= 0 else -t_B
-    toward, away = _stretch(turned_B, n - 1, NEAR), _stretch(-turned_B, n - 1, FAR)
-    below, above = (toward, away) if mean >= 0 else (away, toward)
+    levels_below = [NEAR] * (mean >= 0) + [FAR] * (mean <= 0)  # both limits of a mean at zero are as careful
+    levels_above = [NEAR] * (mean <= 0) + [FAR] * (mean >= 0)
+    below = max(_stretch(t_B, n - 1, level) for level in levels_below)
+    above = max(_stretch(-t_B, n - 1, level) for level in levels_above)
     return StretchedT(mean, error, n - 1, below, above)
 
 

@@ -99,6 +99,7 @@ def forecast_study(
         parts,
         sweep_name(study, scale),
         session.Paths(place.results, place.data, place.plugin),
+        retry_failed=place.retry_failed,
         prestart=prestart,
     )
     alpha = ALPHA / family_size(study)

@@ -64,6 +64,14 @@ class Measure(ABC):
         """
 
 
+def values_of(measure: Measure, tables: Tables) -> pd.DataFrame:
+    """The values of a measure; none where nothing was trained, as no learning rate could be chosen."""
+    if tables.runs.empty:
+        nowhere = pd.MultiIndex.from_arrays([[], [], []], names=PLACE)
+        return exact(pd.Series(index=nowhere, dtype=float))
+    return measure.values(tables)
+
+
 def exact(values: pd.Series[float]) -> pd.DataFrame:
     """Values that are known."""
     return pd.DataFrame({"low": values, "high": values})

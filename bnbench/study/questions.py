@@ -59,6 +59,7 @@ class Question:
         alone: whether one step is made at a time, as measurements of time need it.
         not_tested: what the question leaves open on purpose.
         on_tasks: whether it can be asked on any data and network.
+        keeps: its own settings, with all below them, on any task, as they are what it asks for.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Question:
     not_tested: tuple[str, ...] = ()
     alone: bool = False
     on_tasks: bool = False
+    keeps: tuple[str, ...] = ()
 
 
 def question_names() -> list[str]:

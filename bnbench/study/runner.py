@@ -55,7 +55,7 @@ class Findings:
         tables: reporting runs of each replicate at its learning rate.
         curves: reporting runs at all learning rates, and at some between them, where a claim needs them.
         tuning: the chosen learning rates.
-        failures: runs without a result.
+        failed: the run_ids of those without a result.
     """
 
     study: Study
@@ -63,7 +63,12 @@ class Findings:
     tables: Tables
     curves: Tables
     tuning: Tuning
-    failures: int
+    failed: frozenset[str]
+
+    @property
+    def failures(self) -> int:
+        """How many runs have no result."""
+        return len(self.failed)
 
 
 def sweep_name(study: Study, scale: ScaleName) -> str:
@@ -95,7 +100,7 @@ def run_study(study: Study, scale: ScaleName, place: Place, train: Train) -> Fin
     chosen = {
         group: [(rates[one],) if one in rates else () for one in replicates] for group, rates in tuning.chosen.items()
     }
-    return Findings(study, scale, course.reporting(chosen), swept, tuning, course.failures)
+    return Findings(study, scale, course.reporting(chosen), swept, tuning, course.failed)
 
 
 def execute(
@@ -135,8 +140,8 @@ class _Course:
         return self.study.scales[self.scale]
 
     @property
-    def failures(self) -> int:
-        return sum(status in store.FAILURES for status in self.statuses.values())
+    def failed(self) -> frozenset[str]:
+        return frozenset(identity for identity, status in self.statuses.items() if status in store.FAILURES)
 
     def tuning(self, grids: Mapping[Group, Sequence[float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
         rates = in_all(grids, self.amounts.seeds)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from bnbench.stats import Decision, decide_together
 from bnbench.study.catalog import family_size
 from bnbench.study.contrast import Comparison, compare, signed, unsigned
 from bnbench.study.definition import StudyClaim
 from bnbench.study.lr_curve import curves
-from bnbench.study.measure import PLACE
+from bnbench.study.measure import PLACE, values_of
 from bnbench.study.probe_measures import load_note
 from bnbench.study.row import Row
 from bnbench.study.runner import Findings
@@ -49,8 +50,8 @@ def decided(findings: Findings, family: int) -> list[Row]:
 
 def _comparison(findings: Findings, claim: StudyClaim) -> Comparison:
     tables = findings.curves if claim.measure.every_lr else findings.tables
-    diverged = tables.runs.set_index(PLACE)["diverged"]
-    return compare(claim, claim.measure.values(tables), diverged, findings.study.scales[findings.scale].seeds)
+    diverged = pd.Series(dtype=bool) if tables.runs.empty else tables.runs.set_index(PLACE)["diverged"]
+    return compare(claim, values_of(claim.measure, tables), diverged, findings.study.scales[findings.scale].seeds)
 
 
 def row_of(findings: Findings, claim: StudyClaim, numbers: Comparison, decision: Decision) -> Row:

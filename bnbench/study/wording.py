@@ -68,7 +68,10 @@ def _finding(row: Row) -> str:
     if math.isnan(row.effect):
         return f"{quantity} of {arm} and {baseline} cannot be compared ({replicates})"
     says = _interaction(row) if len(row.claim.cells) == 2 else _comparison(row)
-    limits = "" if math.isnan(row.low) else f" (95% interval {interval(row)})"
+    of_medians = row.decision.estimand == "median" != row.claim.measure.estimand
+    certainty = ["the median difference"] * of_medians
+    certainty += [] if math.isnan(row.low) else [f"95% interval {interval(row)}"]
+    limits = f" ({'; '.join(certainty)})" if certainty else ""
     return f"across {replicates}, {says}{limits}; {'; '.join([_centres(row), *_failures(row)])}"
 
 

@@ -56,6 +56,13 @@ def test_a_task_that_lacks_an_arm_gives_no_number_and_is_named():
     assert not accuracy.pairs and "rms has no value on digits-mlp, digits-cnn" in accuracy.lacking
 
 
+def test_a_task_that_was_not_asked_is_said_to_be_once():
+    asked = _asked()
+    dossier = replace(_dossier(asked[:1], MLP), unasked={asked[1].name: "the time was up"})
+    steps, _ = over_tasks(asked, dossier)
+    assert steps.lacking == ("it was not asked on digits-cnn",)
+
+
 def test_tasks_have_as_many_replicates():
     """A replicate that one task lacks is left out of all."""
     asked = _asked()

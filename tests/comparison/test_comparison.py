@@ -58,7 +58,7 @@ def _asked(place: Place, arm: str, question: str, *, against: str = "batch", lr:
 
 def _compared(asked: Sequence[comparison.Asked], place: Place, jobs: int = 1, budget: float = math.inf):
     """The dossier of questions, asked one after the other in this process or, with more jobs, side by side."""
-    sizes = comparison.sizes(asked, "cpu", place)
+    sizes, _ = comparison.sizes(asked, "cpu", place)
     family = sum(len(one.study.claims) for one in asked)
     return comparison.compare(sizes, comparison.Terms("cpu", place, family, jobs), budget)
 
@@ -85,7 +85,7 @@ def test_the_runs_are_those_of_the_study_of_the_same_name(tmp_path: Path):
     runs = store.load_runs(place.results / sweep_name(one.study, "cpu"))
     assert set(runs["norm"]) == {"layer", "batch"} and set(runs["status"]) == {"completed"}
     (again,) = _asked(place, "layer", "convergence")
-    (size,) = comparison.sizes([again], "cpu", place)
+    (size,), _ = comparison.sizes([again], "cpu", place)
     assert size.runs == 0 and size.finished == len(runs)
 
 
@@ -113,7 +113,7 @@ def test_an_error_of_a_question_that_is_asked_beside_others_is_that_of_the_quest
     place = _place(tmp_path)
     asked = [*_asked(place, "layer", "convergence"), *_asked(place, "layer", "regularization")]
     damaged = place.results / sweep_name(asked[0].study, "cpu") / "runs.csv"
-    sizes = comparison.sizes(asked, "cpu", place)
+    sizes, _ = comparison.sizes(asked, "cpu", place)
     damaged.parent.mkdir(parents=True)
     damaged.write_text("no table\n")
     with pytest.raises(BnbenchError, match="is somebody else's"):

@@ -40,7 +40,7 @@ def _row(asked: Asked, place: int, verdict: Verdict) -> Row:
 def _dossier(asked: Asked) -> Dossier:
     verdicts = {arm: VERDICTS[arm] for arm, _ in asked.pairs}
     rows = [_row(asked, place, verdict) for place, verdict in enumerate(verdicts.values())]
-    places = {arm: Rank(place, place, place) for arm, place in PLACES.items()}
+    places = {arm: Rank(place, place, place, 22) for arm, place in PLACES.items()}
     return Dossier(rows={asked.name: rows}, ranks={(asked.name, "interaction"): places})
 
 

@@ -35,7 +35,8 @@ def other(tmp_path: Path) -> Path:
 def test_nothing_is_trained_that_a_sweep_of_another_name_has(other: Path):
     place = _place(other.parent.parent)
     asked = _asked(place, "layer", "convergence")
-    (size,) = sizes = comparison.sizes(asked, "cpu", place)
+    sizes, _ = comparison.sizes(asked, "cpu", place)
+    (size,) = sizes
     assert (size.runs, size.finished, dict(size.elsewhere)) == (0, 24, {"small": 24})
     assert not (place.results / "study-convergence-cpu").exists()
     totals: list[int] = []
@@ -45,14 +46,14 @@ def test_nothing_is_trained_that_a_sweep_of_another_name_has(other: Path):
     runs, metrics = store.load_sweeps([place.results / "study-convergence-cpu"])
     assert set(runs["status"]) == {"completed"} and set(metrics["run_id"]) == set(runs["run_id"])
     assert all(row.decision.n == 12 for row in dossier.rows["convergence"])
-    (size,) = comparison.sizes(asked, "cpu", place)
+    (size,), _ = comparison.sizes(asked, "cpu", place)
     assert (size.runs, size.finished, dict(size.elsewhere)) == (0, 24, {})
 
 
 def test_only_what_is_missing_is_trained(other: Path):
     place = _place(other.parent.parent)
     asked = _asked(place, "none", "convergence")
-    sizes = comparison.sizes(asked, "cpu", place)
+    sizes, _ = comparison.sizes(asked, "cpu", place)
     assert (sizes[0].runs, dict(sizes[0].elsewhere)) == (12, {"small": 12})
     totals: list[int] = []
     terms = comparison.Terms("cpu", place, 2, 1)
@@ -66,7 +67,7 @@ def test_a_plugin_that_was_changed_takes_no_runs_of_before(tmp_path: Path):
     _compared(asked, place)
     (place.results / "study-convergence-cpu").rename(place.results / "small")
     changed = _place(tmp_path, PLUGIN.replace("eps=30.0", "eps=20.0"))
-    (size,) = comparison.sizes(_asked(changed, "copy", "convergence"), "cpu", changed)
+    (size,), _ = comparison.sizes(_asked(changed, "copy", "convergence"), "cpu", changed)
     assert (size.runs, dict(size.elsewhere)) == (12, {"small": 12}), "batch alone is what it was"
 
 
@@ -75,9 +76,9 @@ def test_what_is_timed_takes_nothing_over(tmp_path: Path):
     place = _place(tmp_path)
     asked = comparison.read_comparison(["layer"], ["batch"], [], "smoke", place).asked
     (timed,) = [one for one in asked if one.study.alone]
-    (before,) = comparison.sizes([timed], "smoke", place)
+    (before,), _ = comparison.sizes([timed], "smoke", place)
     finish(place.results / "small", list(before.plan.specs.values()))
-    (size,) = comparison.sizes([timed], "smoke", place)
+    (size,), _ = comparison.sizes([timed], "smoke", place)
     assert size.runs == before.runs > 0 and not size.elsewhere
     begun: list[session.Plan] = []
 
@@ -111,10 +112,10 @@ def test_a_comparison_says_so_in_a_line(tmp_path: Path, capsys: pytest.CaptureFi
     place = _place(tmp_path)
     whole = comparison.read_comparison(["layer"], ["batch"], [], "smoke", place)
     request = replace(whole, asked=tuple(one for one in whole.asked if one.name == "small_batch"))
-    (before,) = comparison.sizes(request.asked, "smoke", place)
+    (before,), _ = comparison.sizes(request.asked, "smoke", place)
     for part, name in enumerate(["small", "large"]):
         finish(place.results / name, list(before.plan.specs.values())[part : part + 1])
-    show_sizes(request, comparison.sizes(request.asked, "smoke", place), [], dry_run)
+    show_sizes(request, *comparison.sizes(request.asked, "smoke", place), dry_run=dry_run)
     said = capsys.readouterr().out
     assert f"{plural(before.runs - 2, 'run')} to train, 2 finished already\n" in said
     assert f"\n2 of them are in other sweeps (small, large): {says}\n" in said

@@ -45,7 +45,7 @@ def _findings(asked: Asked) -> Findings:
     tables = Tables(
         pd.DataFrame(runs), pd.DataFrame(metrics, columns=["run_id", "step", "val_accuracy"]), pd.DataFrame()
     )
-    return Findings(asked.study, "cpu", tables, tables, Tuning({}, {}), 0)
+    return Findings(asked.study, "cpu", tables, tables, Tuning({}, {}), frozenset())
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,11 @@ def test_verdicts_values_and_ranks_are_those_at_the_target(asked: list[Asked], d
     assert {arm: list(values[arm]) for arm in STEPS} == {
         arm: [float(first + pair) for pair in range(REPLICATES)] for arm, first in STEPS.items()
     }
-    assert dossier.ranks[at_90, "steps"] == {"layer": Rank(1.5, 1.5, 1.5), "batch": Rank(1.5, 1.5, 1.5)}
-    assert dossier.ranks[at_95, "steps"] == {"layer": Rank(1, 1, 1), "batch": Rank(2, 2, 2)}
+    assert dossier.ranks[at_90, "steps"] == {
+        "layer": Rank(1.5, 1.5, 1.5, REPLICATES),
+        "batch": Rank(1.5, 1.5, 1.5, REPLICATES),
+    }
+    assert dossier.ranks[at_95, "steps"] == {"layer": Rank(1, 1, 1, REPLICATES), "batch": Rank(2, 2, 2, REPLICATES)}
 
 
 def test_over_tasks_each_counts_at_its_target(asked: list[Asked], dossier: Dossier):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from bnbench.errors import InvalidRequest
@@ -126,6 +126,7 @@ differences = st.lists(st.integers(-30, 60).map(lambda value: value / 10), min_s
 
 @settings(max_examples=80, deadline=None)
 @given(differences, st.floats(0.1, 3, allow_subnormal=False), st.sampled_from(["mean", "median"]))
+@example([0.0, 0.4, -0.5, -0.8, 0.9], 1.0, "mean")  # a mean of zero has no side
 def test_swapping_the_arms_turns_the_verdict(values, smallest, estimand):
     one, other = (verdict(sign * np.array(values), smallest, estimand=estimand) for sign in (1, -1))
     assert (one.p, one.equivalence_p, one.effect) == pytest.approx((other.p, other.equivalence_p, -other.effect))

@@ -43,7 +43,7 @@ def findings(study: Study, accuracies: dict[tuple[str, str], Any], problems: dic
     chosen = {group: dict.fromkeys(range(10), 0.1) for group in accuracies}
     metrics = pd.DataFrame(columns=["run_id", "step", "val_accuracy"])
     tables = Tables(runs(accuracies), metrics, pd.DataFrame())
-    return Findings(study, "cpu", tables, NOTHING, Tuning(chosen, problems or {}), 0)
+    return Findings(study, "cpu", tables, NOTHING, Tuning(chosen, problems or {}), frozenset())
 
 
 def study(folder: Path, **changes: Any) -> Study:
@@ -116,7 +116,7 @@ def test_a_miss_of_a_target_is_no_missing_value(tmp_path: Path):
     lines = [(f"batch-all-{pair}", 10 + pair, 0.95) for pair in range(10)] + [("none-all-0", 100, 0.95)]
     metrics = pd.DataFrame(lines, columns=["run_id", "step", "val_accuracy"])
     (row,) = scorecard(
-        [Findings(own, "cpu", Tables(found.tables.runs, metrics, pd.DataFrame()), NOTHING, found.tuning, 0)]
+        [Findings(own, "cpu", Tables(found.tables.runs, metrics, pd.DataFrame()), NOTHING, found.tuning, frozenset())]
     )
     assert row.decision.verdict == "supported" and row.effect == pytest.approx(math.sqrt(15 * 16) / 200)
     assert row.low == 0 < row.high < 0.1 and "was at most 0.0775 times that" in as_table([row])["sentence"][0]
@@ -235,7 +235,7 @@ def test_a_sentence_has_the_sign_of_the_effect_and_of_its_interval(study: Study,
     differences = favour * smallest * (share + 100 * NOISE)
     numbers = Comparison(differences, differences, dict.fromkeys(claim.groups, 0.5))
     decision = decide(favour * differences, smallest, np.random.default_rng(0), estimand=claim.measure.estimand)
-    row = row_of(Findings(study, "cpu", NOTHING, NOTHING, Tuning({}, {}), 0), claim, numbers, decision)
+    row = row_of(Findings(study, "cpu", NOTHING, NOTHING, Tuning({}, {}), frozenset()), claim, numbers, decision)
     lines = as_table([row]).to_dict("records")[0]
     cells = [plain_text(cell) for cell in scorecard_report([row], "cpu").views[0].tables[0].rows[0]]
     shown, limits = cells[3], cells[4]
@@ -259,7 +259,7 @@ def test_a_sentence_has_the_sign_of_the_effect_and_of_its_interval(study: Study,
 def test_what_is_rounded_to_zero_has_no_sign(tmp_path: Path, value: float):
     own = study(tmp_path)
     numbers = Comparison(np.full(10, value), np.full(10, value), dict.fromkeys(own.claims[0].groups, 0.5))
-    found = Findings(own, "cpu", NOTHING, NOTHING, Tuning({}, {}), 0)
+    found = Findings(own, "cpu", NOTHING, NOTHING, Tuning({}, {}), frozenset())
     row = row_of(found, own.claims[0], numbers, decide(numbers.low, 0.01, np.random.default_rng(0)))
     said = "test accuracy was as high with batch as with none (95% interval 0.0 to 0.0 points)"
     assert said in as_table([row])["sentence"][0]
