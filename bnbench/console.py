@@ -36,8 +36,7 @@ def echo(text: str = "", error: bool = False) -> None:
 
 def announce(text: str) -> None:
     """Print a line at once, before something that takes time, such as an import of torch."""
-    echo(text)
-    sys.stdout.flush()
+    print(harmless(text), flush=True)
 
 
 class _Filter(RenderHook):

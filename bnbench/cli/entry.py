@@ -39,8 +39,9 @@ def _leave(codes: list[object]) -> None:
         codes: the program's own, or nothing where something else ends the process.
     """
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # it was closed when the program began
+                stream.flush()
     except (OSError, ValueError):  # Python says so, and has a code for it
         return
     for code in codes:

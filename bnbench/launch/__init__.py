@@ -1,5 +1,6 @@
 """Launchers: where tasks run."""
 
+from bnbench.launch.awake import awake_seconds
 from bnbench.launch.background import BackgroundTask
 from bnbench.launch.early_warning import EarlyWarning
 from bnbench.launch.in_process import INLINE
@@ -28,6 +29,7 @@ __all__ = [
     "Site",
     "Spent",
     "WatchfulLaunch",
+    "awake_seconds",
     "described_settings",
     "divided",
     "local",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from bnbench.errors import described
+from bnbench.launch.awake import awake_seconds
 from bnbench.launch.launcher import STARTING_SECONDS, Done, Waited
 from bnbench.launch.starting import NoWorkers
 from bnbench.launch.worker import Loss, Staff, Worker, collect, hand
@@ -41,7 +41,7 @@ class Crew:
 
     def in_hand(self) -> Mapping[int, float]:
         """The tasks that workers have, by index, and for how many seconds nothing has come from them."""
-        now = time.monotonic()
+        now = awake_seconds()
         return {worker.index: now - worker.since for worker in self.workers if worker.index is not None}
 
     def idle_worker(self) -> Worker | None:

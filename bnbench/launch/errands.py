@@ -7,7 +7,6 @@ import os
 import pickle
 import shutil
 import signal
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bnbench.errors import described
+from bnbench.launch.awake import awake_seconds
 from bnbench.launch.early_warning import EarlyWarning
 from bnbench.launch.host import Named
 from bnbench.launch.launcher import STARTING_SECONDS, Done, Line, Spent
@@ -85,9 +85,16 @@ class Errand:
     def tell(self, value: Any) -> None:
         """Add a value to those that are told; when this returns, nothing can lose it."""
         content = bytes(ForkingPickler.dumps(value))
+        rest = memoryview(len(content).to_bytes(HEAD, "big") + content)
         with (self.folder / TOLD).open("ab", buffering=0) as stream:
-            stream.write(len(content).to_bytes(HEAD, "big") + content)
-            os.fsync(stream.fileno())
+            start = stream.seek(0, os.SEEK_END)
+            try:
+                while rest:  # a disk that is nearly full takes a part
+                    rest = rest[stream.write(rest) :]
+                os.fsync(stream.fileno())
+            except BaseException:
+                stream.truncate(start)
+                raise
 
     def told(self, start: int = 0) -> Iterator[tuple[Any, int]]:
         """The values that were told from a place in the file on, each with the place behind it."""
@@ -101,6 +108,10 @@ class Errand:
                     yield pickle.loads(content), stream.tell()
         except FileNotFoundError:
             return
+
+    def is_heard(self, place: int) -> bool:
+        """True if it has no end, and has told nothing behind a place in the file."""
+        return not (self.folder / END).exists() and not any(True for _ in self.told(place))
 
     def cut(self) -> list[Any]:
         """The values that were told; what an interruption has torn is cut off."""
@@ -186,7 +197,7 @@ class _Patience:
 
     def __call__(self, in_hand: Mapping[int, float]) -> list[int]:
         """The tasks to be ended."""
-        now, path = time.monotonic(), self.errand.folder / TOLD
+        now, path = awake_seconds(), self.errand.folder / TOLD
         size = path.stat().st_size if path.exists() else 0
         if size != self._size:
             self._allowance = STARTING_SECONDS if self._size is None else 0.0

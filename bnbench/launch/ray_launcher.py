@@ -122,6 +122,8 @@ class _Actors:
         """Those that have answered or died, waited for so many seconds at most."""
         waiting = {one.listen(): one for one in workers if isinstance(one, _Actor)}
         ready, _ = self.ray.wait(list(waiting), num_returns=1, timeout=seconds)
+        if ready:  # all of them: the first in the list would come again and again
+            ready, _ = self.ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
         return [waiting[one] for one in ready]
 
     def dismiss(self, workers: Sequence[Worker]) -> None:

@@ -61,14 +61,15 @@ class Jobs:
         last: str | None = None
         for chunk in _chunks(errands, self.settings.array):
             executor = self._executor(jobs, last)
-            try:
-                with without_interrupts(), executor.batch():
-                    submitted = [executor.submit(errand) for errand in chunk]
-            except Exception as error:
-                raise BnbenchError(refusal(message_of(error))) from error
-            for errand, job in zip(chunk, submitted, strict=True):
-                errand.give(job.job_id)
-                self._jobs[job.job_id] = job
+            with without_interrupts():  # else nobody knows of jobs that there are
+                try:
+                    with executor.batch():
+                        submitted = [executor.submit(errand) for errand in chunk]
+                except Exception as error:
+                    raise BnbenchError(refusal(message_of(error))) from error
+                for errand, job in zip(chunk, submitted, strict=True):
+                    errand.give(job.job_id)
+                    self._jobs[job.job_id] = job
             last = submitted[0].job_id.partition("_")[0]
 
     def loss(self, errand: Errand) -> tuple[str, bool] | None:

@@ -72,8 +72,8 @@ class _Call:
         count = len(self.waiting) if is_cluster else self.at_a_time - len(self.living)
         chosen, self.waiting = self.waiting[: max(0, count)], self.waiting[max(0, count) :]
         if chosen:
-            self.jobs.submit([self.errands[index] for index in chosen], self.at_a_time)
             self.living += chosen
+            self.jobs.submit([self.errands[index] for index in chosen], self.at_a_time)
 
     def hear(self, index: int, heard: Callable[[Any], None] | None) -> None:
         """Hand on what an errand has told since it was asked last."""
@@ -143,14 +143,19 @@ def _wait(call: _Call, heard: Callable[[Any], None] | None, detaches: bool) -> G
 
 
 def _leave(call: _Call, detaches: bool) -> None:
-    """End all jobs and forget their errands, but for those that are left to the cluster."""
-    for index in call.waiting:
-        call.errands[index].forget()
-    if not detaches:
-        living = [call.errands[index] for index in call.living]
-        call.jobs.cancel(living)
-        call.jobs.close()
-        for errand in living:
+    """End all jobs and forget their errands, but for those that are left to the cluster.
+
+    What was not collected of an errand stays for the next program: nobody else has its results.
+    """
+    living = {index: call.errands[index] for index in call.living if call.errands[index].job is not None}
+    for errand in [call.errands[index] for index in (*call.waiting, *call.living) if index not in living]:
+        errand.forget()
+    if detaches:
+        return
+    call.jobs.cancel([*living.values()])
+    call.jobs.close()
+    for index, errand in living.items():
+        if errand.is_heard(call.heard_to.get(index, 0)):
             errand.forget()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bnbench.errors import described
+from bnbench.launch.awake import awake_seconds
 from bnbench.launch.launcher import Done
 
 
@@ -80,7 +80,7 @@ def hand(worker: Worker, index: int, message: bytes) -> bool:
     """Give a worker its task; False if it died idle."""
     if not worker.send(message):
         return False
-    worker.index, worker.since, worker.has_told = index, time.monotonic(), False
+    worker.index, worker.since, worker.has_told = index, awake_seconds(), False
     return True
 
 
@@ -101,7 +101,7 @@ def collect(worker: Worker, heard: Callable[[Any], None] | None) -> Done | None:
     except Exception as problem:
         return Done(index, None, described(problem))
     if not over and heard is not None:
-        worker.index, worker.since, worker.has_told = index, time.monotonic(), True
+        worker.index, worker.since, worker.has_told = index, awake_seconds(), True
         heard(value)
         return None
     if spent:

@@ -13,7 +13,7 @@ from bnbench import store
 from bnbench.environment import timestamp
 from bnbench.errors import Gone
 from bnbench.imports import imported_whole
-from bnbench.launch import STARTING_SECONDS, Done, Launch, WatchfulLaunch
+from bnbench.launch import STARTING_SECONDS, Done, Launch, WatchfulLaunch, awake_seconds
 from bnbench.notices import notice
 from bnbench.resumption import tasks_left
 from bnbench.spec import RunSpec, arm, run_id
@@ -83,9 +83,7 @@ def dispatch(
     while tasks:
         again: list[Task] = []
         begun: dict[int, Task] = {}
-        segments = store.Segments(tasks[0].folder)
-        waited = partial(_late, tasks, segments)
-        start = launch if means.watchful is None else partial(means.watchful, waited=waited)
+        start = launch if means.watchful is None else partial(means.watchful, waited=_Watch(tasks))
         with closing(start(function, tasks, len(means.devices), _kind, _placed(means, ready, begun))) as told:
             for done in told:
                 task = tasks[done.index]
@@ -227,15 +225,35 @@ def _attempt(task: Task) -> Attempt:
     return Attempt(task.specs, task.execution.engine, task.checkpoint)
 
 
-def _late(tasks: Sequence[Task], segments: store.Segments, seconds_in_hand: Mapping[int, float]) -> list[int]:
-    """The tasks that have given no sign of life, since one of their runs began, for as long as one may train."""
-    silent = store.silences(segments)
+class _Watch:
+    """Knows the tasks whose runs have given no sign of life, since one of them began, for as long as one may train.
 
-    def silence(index: int, seconds: float) -> float:
-        signs = [silent[run_id(spec)] for spec in tasks[index].specs if run_id(spec) in silent]
-        return min([one for one in signs if one < seconds], default=seconds - STARTING_SECONDS)
+    A sign is a file that has changed since the look before, by whatever clock its machine has.
 
-    return [index for index, seconds in seconds_in_hand.items() if silence(index, seconds) > tasks[index].timeout]
+    Args:
+        tasks: that begin now; what was written before is no sign of theirs.
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._tasks, self._segments = tasks, store.Segments(tasks[0].folder)
+        self._seen = store.last_signs(self._segments)
+        self._signs: dict[str, float] = {}
+
+    def __call__(self, seconds_in_hand: Mapping[int, float]) -> list[int]:
+        """The tasks to be ended, of some by their index, from the seconds that each has taken."""
+        now = awake_seconds()
+        for name, written in store.last_signs(self._segments).items():
+            if written != self._seen.get(name):
+                self._seen[name], self._signs[name] = written, now
+
+        def silence(index: int, seconds: float) -> float:
+            names = map(run_id, self._tasks[index].specs)
+            since = [now - self._signs[name] for name in names if name in self._signs]
+            return min([one for one in since if one < seconds], default=seconds - STARTING_SECONDS)
+
+        return [
+            index for index, seconds in seconds_in_hand.items() if silence(index, seconds) > self._tasks[index].timeout
+        ]
 
 
 def _record_end(task: Task, lost: Sequence[RunSpec], status: str, error: str) -> list[End]:

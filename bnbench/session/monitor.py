@@ -76,8 +76,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _is_gone(check_there: Callable[[], None]) -> bool:
+    """True if a folder is known to be gone; a file system that does not answer is asked again at the next look."""
     try:
         check_there()
     except Gone:
         return True
+    except OSError:
+        return False
     return False

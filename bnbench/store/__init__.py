@@ -29,7 +29,7 @@ from bnbench.store.renaming import rename_sweep
 from bnbench.store.result_index import Found, ResultIndex
 from bnbench.store.results import differing_results, is_over
 from bnbench.store.segment import Segment, log_file, spec_file
-from bnbench.store.silence import silences
+from bnbench.store.silence import last_signs, silences
 from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank, segment_rows
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
@@ -88,6 +88,7 @@ __all__ = [
     "is_over",
     "is_sweep",
     "join",
+    "last_signs",
     "list_checkpoints",
     "load_metrics",
     "load_probes",

@@ -103,15 +103,25 @@ def read_checkpoint(folder: Path, name: str) -> tuple[Checkpoint, bytes]:
 
 def list_checkpoints(folder: Path) -> Iterator[tuple[str, Checkpoint | None]]:
     """The names of a sweep's checkpoints, the newest first, and what their first lines say, if anything."""
-    paths = [path for path in (folder / CHECKPOINTS).glob(f"[!.]*{ENDING}") if path.is_file()]
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+    for path in sorted((folder / CHECKPOINTS).glob(f"[!.]*{ENDING}"), key=_written_at, reverse=True):
+        try:
+            with path.open("rb") as stream:
+                line = stream.readline(LONGEST_LINE)
+        except (FileNotFoundError, IsADirectoryError):  # its runs have ended meanwhile
+            continue
         name = path.name.removesuffix(ENDING)
-        with path.open("rb") as stream:
-            line = stream.readline(LONGEST_LINE)
         try:
             yield name, _read_line(path, line)[0]
         except Damaged:
             yield name, None
+
+
+def _written_at(path: Path) -> int:
+    """Nanoseconds; 0 of what has gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def forget_checkpoints(folder: Path, identities: Iterable[str]) -> None:

@@ -58,6 +58,13 @@ def test_the_process_ends_as_it_is_with_its_code_and_all_that_it_said(words, cod
     assert said.returncode == code and "taken apart" not in said.stdout and (said.stdout or said.stderr)
 
 
+@pytest.mark.parametrize(("words", "code"), [("ls", 0), ("show zz", 2), ("sweep model=mlpp", 2)])
+def test_an_output_that_is_closed_is_no_error(words: str, code: int, tmp_path: Path):
+    command = f"exec {sys.executable} -m bnbench {words} >&-"
+    said = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert said.returncode == code and "Traceback" not in said.stderr and "unexpected" not in said.stderr
+
+
 @pytest.mark.parametrize("words", [("ls",), ("report", "s"), ("show", "zz")])
 def test_reading_results_never_loads_torch(words, tmp_path: Path):
     code = (

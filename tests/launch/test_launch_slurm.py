@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 
 from bnbench.errors import BnbenchError
 from bnbench.launch import LAUNCHERS, Done, Request, read_settings
-from bnbench.launch.errands import errands_in
+from bnbench.launch.errands import Errand, errands_in
 from bnbench.launch.slurm_launcher import ERRANDS, FOLDER
 from bnbench.launch.slurm_settings import SlurmSettings, check_accepted, slurm_problems
 from tests.launch import tasks
@@ -138,6 +139,36 @@ def test_closing_ends_the_jobs(tmp_path: Path) -> None:
         processes = [one for job in jobs_of(tmp_path) for one in tree(int(job))]
     assert len(processes) > 2 and not (tmp_path / FOLDER).exists()
     wait_until(lambda: not any(map(lives, processes)), seconds=5)
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_what_was_not_collected_is_there_for_the_next_program(tmp_path: Path) -> None:
+    """This one is stopped once it has the first of two ends."""
+    heard: list[int] = []
+    with (
+        opened("slurm", tmp_path) as site,
+        closing(site.launch(tasks.count_up, [1, 2], 2, heard=heard.append)) as ends,  # type: ignore[type-var]
+    ):
+        first = next(ends)
+        wait_until(lambda: all((one.folder / "end").exists() for one in errands_in(tmp_path / FOLDER / ERRANDS)))
+    with opened("slurm", tmp_path) as site:
+        (task,) = site.tasks
+        (done,) = site.launch(tasks.count_up, site.tasks, 1, heard=heard.append)
+    assert {first.value, done.value} == {1, 2} and done.value == task
+    assert sorted(heard) == [0, 0, 1] and not (tmp_path / FOLDER).exists()
+
+
+def test_what_a_full_disk_takes_no_more_of_is_not_told_in_part(tmp_path: Path) -> None:
+    errand, limits = Errand(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    errand.tell("first")
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # as a disk that is nearly full
+        with pytest.raises(OSError, match="large"):
+            errand.tell("x" * 20_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    errand.tell("last")
+    assert [value for value, _ in errand.told()] == ["first", "last"]
 
 
 @pytest.fixture

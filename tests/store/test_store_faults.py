@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from bnbench.spec import run_id
-from bnbench.store import Segment, enter_runs, join, load_metrics, load_probes, load_runs, statuses
+from bnbench.store import Segment, enter_runs, join, list_checkpoints, load_metrics, load_probes, load_runs, statuses
+from bnbench.store.checkpoints import ENDING
 from tests.products import long
 from tests.store.sweeps import make_spec, train
 
@@ -140,3 +141,9 @@ def test_a_reader_whose_segments_are_joined_at_any_step_of_its_reading(tmp_path:
         if (folder / "segments").exists():
             break
     assert number > 7
+
+
+def test_a_checkpoint_that_goes_while_all_are_listed_is_left_out(tmp_path: Path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / f"gone{ENDING}").symlink_to("nowhere")
+    assert list(list_checkpoints(tmp_path)) == []
