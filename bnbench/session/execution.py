@@ -55,8 +55,7 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
         with store.locked(plan.folder) as check_there:
             # a program that was killed may have left finished rows in segments
             store.join(plan.folder, check_there, adds=False)
-            check_there()
-            store.renew(plan.folder, plan.request.specs)
+            store.renew(plan.folder, plan.request.specs, check_there)
             store.restore_specs(plan.folder, plan.request.specs)
         return Summary(plan.folder, {identity: plan.known[identity] for identity in plan.specs}, 0)
     with _opened(plan, options) as (there, site), _entered(plan) as hold:
@@ -244,7 +243,7 @@ def _entered(plan: Plan) -> Iterator[store.Hold]:
     with store.locked(plan.folder) as hold:
         store.join(plan.folder, hold, adds=bool(plan.pending))
         hold()
-        store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan), plan.trials)
+        store.enter_runs(plan.folder, plan.request.specs, plan.impossible, _invocation(plan), plan.trials, hold)
         store.restore_specs(plan.folder, plan.request.specs)
         try:
             yield hold

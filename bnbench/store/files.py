@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,22 +20,25 @@ from bnbench.text import plural
 LONGEST_CELL = 4000
 
 
-def replacing(path: Path, sync: bool = True) -> AbstractContextManager[IO[str]]:
+def replacing(
+    path: Path, sync: bool = True, check: Callable[[], None] = lambda: None
+) -> AbstractContextManager[IO[str]]:
     """Write a whole text file under a temporary name, then put it in place at once.
 
     Args:
         sync: wait until it is on the disk; else a crash of the machine may leave an empty file.
+        check: is called right before it is put in place; what it raises leaves the old one there.
     """
-    return _replacing(path, "w", sync, newline="", encoding="utf-8", errors="backslashreplace")
+    return _replacing(path, "w", sync, check, newline="", encoding="utf-8", errors="backslashreplace")
 
 
 def replacing_bytes(path: Path) -> AbstractContextManager[IO[bytes]]:
     """The same for a file that holds no text."""
-    return _replacing(path, "wb", True)
+    return _replacing(path, "wb", True, lambda: None)
 
 
 @contextmanager
-def _replacing(path: Path, mode: str, sync: bool, **encoding: str) -> Iterator[IO[Any]]:
+def _replacing(path: Path, mode: str, sync: bool, check: Callable[[], None], **encoding: str) -> Iterator[IO[Any]]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with naming(path), temporary.open(mode, **encoding) as stream:  # type: ignore[call-overload]
@@ -44,6 +47,7 @@ def _replacing(path: Path, mode: str, sync: bool, **encoding: str) -> Iterator[I
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())
+        check()
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -34,6 +34,7 @@ def enter_runs(
     refusals: Mapping[str, str],
     invocation: Mapping[str, Any],
     trials: Mapping[str, int] | None = None,
+    hold: Hold = NO_LEASE,
 ) -> None:
     """Enter runs into runs.csv, those that have a result excepted. The caller holds the sweep.
 
@@ -42,6 +43,7 @@ def enter_runs(
         refusals: by run_id, the error of each run that has the status ``impossible``.
         invocation: what was asked, for sweep.yaml.
         trials: by run_id, the trial of a search that a run is new for.
+        hold: is called right before each table is put in place.
     """
     make_folder(folder)
     state, history = read_state(folder, alive=False), read_history(folder)
@@ -59,16 +61,16 @@ def enter_runs(
             row |= {"status": "planned", "error": ""}
         state.rows[identity] = known | row
     _newest_last(state, specs)
-    write_runs(folder, state)
-    write_history(folder, [*history, invocation])
+    write_runs(folder, state, hold)
+    write_history(folder, [*history, invocation], hold)
 
 
-def renew(folder: Path, specs: Sequence[RunSpec]) -> None:
+def renew(folder: Path, specs: Sequence[RunSpec], hold: Hold = NO_LEASE) -> None:
     """Make the plugin of runs that are in the folder already its newest version. The caller holds the sweep."""
     if any(spec.plugin is not None for spec in specs):
         state = read_state(folder, alive=False)
         if _newest_last(state, specs):
-            write_runs(folder, state)
+            write_runs(folder, state, hold)
 
 
 def _newest_last(state: State, specs: Sequence[RunSpec]) -> bool:
@@ -124,10 +126,8 @@ def join(folder: Path, check_there: Hold = NO_LEASE, adds: bool = True) -> None:
             state = read_state(folder, alive=False)
             grown = {series: list(series_lines(state, series)) for series in (METRIC_SERIES, PROBE_SERIES)}
             for series, lines in grown.items():
-                check_there()
-                write_series(folder / series.file, series, lines)
-            check_there()
-            write_runs(folder, state)
+                write_series(folder / series.file, series, lines, check_there)
+            write_runs(folder, state, check_there)
             sync_folder(folder)
             check_there()
             (folder / FOLDER).rename(folder / f"{JOINED}-{uuid.uuid4().hex[:8]}")
@@ -152,18 +152,18 @@ def run_lines(rows: Sequence[Row]) -> Iterator[str]:
     yield from (line([row.get(column, "") for column in columns]) for row in rows)
 
 
-def write_series(path: Path, series: Series, lines: Sequence[bytes]) -> None:
+def write_series(path: Path, series: Series, lines: Sequence[bytes], hold: Hold = NO_LEASE) -> None:
     """Write a series; without any lines there is no file of probes. The caller holds the sweep."""
     if series is PROBE_SERIES and not lines and not path.exists():
         return
-    with replacing(path) as stream:
+    with replacing(path, check=hold) as stream:
         stream.write(line(series.columns))
         stream.writelines(whole_line.decode() for whole_line in lines)
 
 
-def write_runs(folder: Path, state: State) -> None:
+def write_runs(folder: Path, state: State, hold: Hold = NO_LEASE) -> None:
     """Write runs.csv. The caller holds the sweep."""
-    with replacing(folder / RUNS_TABLE) as stream:
+    with replacing(folder / RUNS_TABLE, check=hold) as stream:
         stream.writelines(run_lines(list(state.rows.values())))
 
 

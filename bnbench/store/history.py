@@ -10,6 +10,7 @@ import yaml
 
 from bnbench.errors import Damaged
 from bnbench.store.files import content, replacing
+from bnbench.store.lease import NO_LEASE, Hold
 
 INVOCATIONS = "sweep.yaml"
 
@@ -68,9 +69,9 @@ def _is_count(value: Any, least: int) -> bool:
     return type(value) is int and value >= least
 
 
-def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
+def write_history(folder: Path, history: Sequence[Mapping[str, Any]], hold: Hold = NO_LEASE) -> None:
     """Write all entries. The caller holds the sweep."""
-    with replacing(folder / INVOCATIONS) as stream:
+    with replacing(folder / INVOCATIONS, check=hold) as stream:
         yaml.safe_dump([dict(entry) for entry in history], stream, sort_keys=False)
 
 

@@ -19,6 +19,7 @@ from bnbench.store.copies import copy_files, lines_of, write_copies
 from bnbench.store.excerpts import copy_runs
 from bnbench.store.folder import join, write_runs
 from bnbench.store.history import read_history, write_history
+from bnbench.store.lease import Hold
 from bnbench.store.lock import check_free, locked, nobody_writing
 from bnbench.store.merge_plan import CONFLICTS, Merged, Merging, Sweep, decided
 from bnbench.store.segment import files_of_run
@@ -58,10 +59,8 @@ def merge_sweeps(
         with nobody_writing(target):
             check_there()
             _put_aside(target, merged, by_folder)
-            check_there()
-            _enter(target, merged, by_folder)
-            check_there()
-            _note(target, calls, entry, merged)
+            _enter(target, merged, by_folder, check_there)
+            _note(target, calls, entry, merged, check_there)
             check_there()
             _write_segment(target, merged, by_folder, check_there.token)
             _copy_files(target, merged, read)
@@ -87,7 +86,7 @@ def _filled(rows: Mapping[str, Row]) -> dict[str, Row]:
     return {identity: {name: cell for name, cell in row.items() if cell} for identity, row in rows.items()}
 
 
-def _enter(target: Path, merged: Merged, sweeps: Mapping[Path, Sweep]) -> None:
+def _enter(target: Path, merged: Merged, sweeps: Mapping[Path, Sweep], hold: Hold) -> None:
     """Enter the runs that are new, as planned: they come in the order of their sweeps."""
     state = read_state(target, alive=False)
     for identity in merged.added:
@@ -95,17 +94,19 @@ def _enter(target: Path, merged: Merged, sweeps: Mapping[Path, Sweep]) -> None:
         if row["status"] not in NOT_BEGUN:
             row = {name: cell for name, cell in row.items() if name not in OUTCOME} | {"status": "planned", "error": ""}
         state.rows[identity] = row
-    write_runs(target, state)
+    write_runs(target, state, hold)
 
 
-def _note(target: Path, calls: Sequence[Mapping[str, Any]], entry: Mapping[str, Any], merged: Merged) -> None:
+def _note(
+    target: Path, calls: Sequence[Mapping[str, Any]], entry: Mapping[str, Any], merged: Merged, hold: Hold
+) -> None:
     """Add calls to sweep.yaml, those that it does not have, and an entry with the time and the number of runs."""
     conflicts = {str(folder): identities for folder, identities in merged.conflicts.items()}
     history = read_history(target)
     now = timestamp("seconds")
     entry = {**entry, CONFLICTS: conflicts} if conflicts else entry
     last = {**entry, "time": now, "runs": len(read_state(target, alive=False).rows)}
-    write_history(target, [*history, *(call for call in calls if call not in history), last])
+    write_history(target, [*history, *(call for call in calls if call not in history), last], hold)
 
 
 def _write_segment(target: Path, merged: Merged, sweeps: Mapping[Path, Sweep], token: str) -> None:

@@ -70,7 +70,8 @@ def take_over(target: Path, specs: Mapping[str, RunSpec], sources: Mapping[str, 
             taken = [specs[identity] for _, identities in parts for identity in identities]
             now = timestamp("seconds")
             check_there()
-            enter_runs(target, taken, {}, {TAKEN_OVER: dict(counts), "time": now, "runs": len(taken)})
+            entry = {TAKEN_OVER: dict(counts), "time": now, "runs": len(taken)}
+            enter_runs(target, taken, {}, entry, hold=check_there)
             with nobody_writing(target):
                 check_there()
                 write_specs(target, taken)

@@ -83,15 +83,12 @@ def remove_runs(folder: Path, identities: Collection[str]) -> Path:
             copy_runs(folder, state, identities, place, {"removed_from": folder.name})
             now = timestamp("seconds")
             entry = {"removed": [identity for identity in rows if identity in identities], "time": now}
-            check_there()
-            write_history(folder, [*read_history(folder), entry])
+            write_history(folder, [*read_history(folder), entry], check_there)
             kept = part_of(state, rows.keys() - set(identities))
             lines = {series: list(series_lines(kept, series)) for series in (METRIC_SERIES, PROBE_SERIES)}
-            check_there()
-            write_runs(folder, kept)
+            write_runs(folder, kept, check_there)
             for series, its in lines.items():
-                check_there()
-                write_series(folder / series.file, series, its)
+                write_series(folder / series.file, series, its, check_there)
             check_there()
             for path in _files(folder, identities):
                 path.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ from bnbench.store import (
     locked,
     pulses,
     put_down,
+    renew,
     statuses,
 )
 from bnbench.store.ownership import enter_owner, read_owner
@@ -164,3 +167,41 @@ def test_an_owner_that_a_crash_has_left_without_a_token_has_no_segments(tmp_path
         join(tmp_path, hold)
         train(tmp_path, SPECS[2], "three", token=hold.token)
     assert sorted(finished(tmp_path)) == [0, 2] and [path.name for path in tmp_path.glob(".owner*")] == [".owner-5"]
+
+
+def _lost_at(monkeypatch: pytest.MonkeyPatch, place: Path) -> Hold:
+    """A hold that is lost at the moment when a table's new content is written whole, and not yet in place."""
+    lost: list[bool] = []
+
+    def check() -> None:
+        if lost:
+            raise TakenOver(place, "there")
+
+    def sync(descriptor: int, real: Callable[[int], None] = os.fsync) -> None:
+        real(descriptor)
+        if ".csv." in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            lost.append(True)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    return Hold(check)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc to name open files by")
+@pytest.mark.parametrize("does", ["enter", "renew", "join"])
+def test_a_table_that_was_being_written_when_another_took_over_does_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    older, newer = (replace(make_spec(0), plugin=name * 12) for name in "ab")
+    enter_runs(tmp_path, [older, newer], {}, {})
+    if does == "join":
+        train(tmp_path, older, "one")
+    before = (tmp_path / "runs.csv").read_bytes()
+    hold = _lost_at(monkeypatch, tmp_path)
+    with pytest.raises(TakenOver):
+        if does == "enter":
+            enter_runs(tmp_path, [make_spec(7)], {}, {}, hold=hold)
+        elif does == "renew":
+            renew(tmp_path, [newer], hold)  # the older one came last
+        else:
+            join(tmp_path, hold)
+    assert (tmp_path / "runs.csv").read_bytes() == before and not list(tmp_path.glob(".runs.csv.*"))
