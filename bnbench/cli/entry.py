@@ -5,19 +5,36 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
+from contextlib import suppress
 
 INTERRUPTED = 130
 
 
 def program() -> None:
-    """Do as :func:`main`, and end the process."""
-    codes: list[object] = []
-    atexit.register(_leave, codes)  # what is registered first is called last
+    """Do as :func:`main`, then all that an interpreter does at its end but to take apart what was imported.
+
+    That would last half a second where torch is among it.
+    """
     try:
         main()
     except SystemExit as end:
-        codes.append(end.code)
-        raise
+        code = end.code or 0
+        if not isinstance(code, int):
+            raise
+    else:
+        code = 0
+    with suppress(KeyboardInterrupt):  # all is done
+        threading._shutdown()  # type: ignore[attr-defined]
+    with suppress(KeyboardInterrupt):
+        atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # it was closed when the program began
+                stream.flush()
+    except (OSError, ValueError):  # the interpreter says so, and has a code for it
+        sys.exit(code)
+    os._exit(code)
 
 
 def main() -> None:
@@ -30,20 +47,3 @@ def main() -> None:
         app.main()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def _leave(codes: list[object]) -> None:
-    """End the process once all is done: to take apart what torch has set up would last half a second.
-
-    Args:
-        codes: the program's own, or nothing where something else ends the process.
-    """
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:  # it was closed when the program began
-                stream.flush()
-    except (OSError, ValueError):  # Python says so, and has a code for it
-        return
-    for code in codes:
-        if isinstance(code, int):
-            os._exit(code)

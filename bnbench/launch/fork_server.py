@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from multiprocessing import util
 from types import TracebackType
 
 _show = sys.excepthook
@@ -19,4 +20,7 @@ def _show_others(kind: type[BaseException], error: BaseException, trace: Traceba
 
 
 sys.excepthook = _show_others
+_clean_up = util._exit_function  # type: ignore[attr-defined]
+atexit.unregister(_clean_up)  # what is registered last is called first
 atexit.register(os._exit, 0)
+atexit.register(_clean_up)

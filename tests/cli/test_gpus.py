@@ -47,11 +47,11 @@ def runs(folder: Path) -> pd.DataFrame:
 
 
 def test_two_gpus_have_a_worker_each(null_cuda: NullCuda, tmp_path: Path) -> None:
-    done = sweep(null_cuda, tmp_path, *SMALL, "norm=batch,none", "seed=0,1", devices=2)
+    done = sweep(null_cuda, tmp_path, *SMALL, "norm=batch,none", "seed=range(4)", devices=2)
     assert done.returncode == 0, done.stderr
     found = runs(tmp_path)
     assert set(found["status"]) == {"completed"}
-    assert found.groupby("device").size().to_dict() == {"cuda:0": 2, "cuda:1": 2}
+    assert set(found["device"]) == {"cuda:0", "cuda:1"}  # one may begin later, and train less
 
 
 @long
