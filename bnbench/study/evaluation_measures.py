@@ -41,7 +41,7 @@ class FinalAccuracy(Measure):
 class StepsToTarget(Measure):
     """Steps until the validation accuracy is not below ``target`` at an evaluation.
 
-    A run that ends without took longer than what it spent; one that diverges never gets there.
+    A run that ends without took longer than what it spent; one that diverges before never gets there.
     """
 
     target: float
