@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeGuard
 
 RESTORE = "restore it from a copy, or move the sweep's folder away and train again"
 
@@ -79,6 +81,18 @@ def message_of(error: BaseException) -> str:
         return str(error)
     except BaseException as another:  # it may leave Python as well
         return f"its text cannot be read, which raises {type(another).__name__}"
+
+
+def is_full(error: BaseException) -> TypeGuard[OSError]:
+    """True for the error of a disk that takes no more."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
+def lacks_room(error: BaseException, *folders: Path) -> bool:
+    """True for such an error about what is in some folders."""
+    if not is_full(error) or error.filename is None:
+        return False
+    return any(Path(os.fsdecode(error.filename)).absolute().is_relative_to(folder.absolute()) for folder in folders)
 
 
 def described(error: BaseException) -> str:

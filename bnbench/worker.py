@@ -26,6 +26,7 @@ from bnbench.data import Data, to_device
 from bnbench.engines import StackOptions, train, train_interleaved, train_stack
 from bnbench.environment import timestamp
 from bnbench.error_origin import foreign_line
+from bnbench.errors import lacks_room
 from bnbench.global_state import preserved_global_state
 from bnbench.launch import Line, Spent
 from bnbench.members import Failure, Seat, carry_out_together
@@ -185,6 +186,8 @@ def _train(
     except (KeyboardInterrupt, Mismatch, NotNative, Unfit):
         raise
     except BaseException as error:  # a plugin may also call sys.exit
+        if lacks_room(error, task.folder, task.checkpoint_place):
+            raise
         book.close()
         if attempt.devices > 1:  # another process may have failed before
             raise
@@ -217,6 +220,8 @@ def _begun(task: Task, attempt: Attempt, device: torch.device, segment: Segment)
 def _checkpoint_removed(task: Task, name: str) -> Iterator[list[End]]:
     """Remove the checkpoint of an attempt that ends in a block, unless it is interrupted, or some of its runs stopped.
 
+    An interruption is also a disk that takes no more of what it writes.
+
     Yields:
         a list for the ends of its runs.
 
@@ -226,11 +231,10 @@ def _checkpoint_removed(task: Task, name: str) -> Iterator[list[End]]:
     ended: list[End] = []
     try:
         yield ended
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        store.check_owner(task.folder, task.token)
-        store.remove_checkpoint(task.checkpoint_place, name)
+    except BaseException as error:
+        if not (isinstance(error, KeyboardInterrupt) or lacks_room(error, task.folder, task.checkpoint_place)):
+            store.check_owner(task.folder, task.token)
+            store.remove_checkpoint(task.checkpoint_place, name)
         raise
     if not any(end.status == store.STOPPED for end in ended):
         store.check_owner(task.folder, task.token)

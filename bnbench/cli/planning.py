@@ -18,7 +18,7 @@ from rich.text import Text
 
 from bnbench.cli.status import MARGIN, PLAIN_SECONDS, cut
 from bnbench.console import announce, echo, plain_console
-from bnbench.errors import FULL
+from bnbench.errors import lacks_room
 from bnbench.notices import followed
 from bnbench.progress import spent
 
@@ -51,7 +51,7 @@ def told_if_full(results: Path, remedy: str = "the same command goes on") -> Ite
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL or not Path(str(error.filename)).is_relative_to(results.absolute()):
+        if not lacks_room(error, results):
             raise
         kept = f"what was trained is kept as far as it was written; make room, and {remedy}"
         raise OSError(error.errno, f"{error.strerror}; {kept}", error.filename) from error

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Sequence
 from typing import Any
 
-from bnbench.errors import BnbenchError, described
-from bnbench.launch.launcher import Done, Line, Spent, as_it_is, same_kind
+from bnbench.errors import BnbenchError
+from bnbench.launch.launcher import Done, Line, Spent, as_it_is, failed, same_kind
 from bnbench.launch.site import Launcher
 
 
@@ -31,7 +31,7 @@ def inline(
             yield Done(index, end.value)
             raise BnbenchError(end.reason) from None
         except (Exception, SystemExit) as error:
-            done = Done(index, None, described(error))
+            done = failed(index, error)
         else:
             done = Done(index, value)
         yield done

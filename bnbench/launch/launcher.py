@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Generator, Hashable, Mapping, 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bnbench.errors import described, is_full
 from bnbench.launch.early_warning import EarlyWarning
 
 
@@ -20,6 +21,7 @@ class Done:
         is_lost: its machine went away, for which the task is not to blame.
         is_late: it was ended because nothing had come from it for too long.
         is_given_up: it was interrupted as often as it may be, for which it is not to blame either.
+        no_room: the error of a disk that takes no more, which it let pass.
     """
 
     index: int
@@ -28,6 +30,12 @@ class Done:
     is_lost: bool = False
     is_late: bool = False
     is_given_up: bool = False
+    no_room: OSError | None = None
+
+
+def failed(index: int, error: BaseException) -> Done:
+    """The end of a task that raised."""
+    return Done(index, None, described(error), no_room=error if is_full(error) else None)
 
 
 @dataclass(frozen=True)

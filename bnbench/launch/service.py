@@ -17,12 +17,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from bnbench.errors import described
+from bnbench.errors import described, is_full
 from bnbench.launch.launcher import Line, Spent
 
 
 def serve(function: Callable[..., Any], pipe: Connection, tells: bool = False, starts: bool = False) -> None:
     """Answer each task with ``(True, value, error, spent)``, pickled; what cannot be unpickled has an error as well.
+
+    An error is a sentence or, of a disk that takes no more, itself.
 
     If the function ``tells``, it is given a :class:`Line` as well, which sends ``(False, value, None, False)``. A
     process that is spent is given no further task.
@@ -94,7 +96,8 @@ def _answer(function: Callable[[Any], Any], message: bytes) -> bytes:
     except Spent as end:
         return bytes(ForkingPickler.dumps((True, end.value, None, True)))
     except BaseException as error:  # Ctrl-C is ignored here: it is the task's own
-        return bytes(ForkingPickler.dumps((True, None, described(error), False)))
+        told = OSError(*error.args[:2], error.filename) if is_full(error) else described(error)
+        return bytes(ForkingPickler.dumps((True, None, told, False)))
 
 
 def _die_with_parent() -> None:

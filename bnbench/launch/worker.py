@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from bnbench.errors import described
 from bnbench.launch.awake import awake_seconds
-from bnbench.launch.launcher import Done
+from bnbench.launch.launcher import Done, failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +107,4 @@ def collect(worker: Worker, heard: Callable[[Any], None] | None) -> Done | None:
     if spent:
         worker.is_proven = False
         worker.end()
-    return Done(index, value, error)
+    return failed(index, error) if isinstance(error, OSError) else Done(index, value, error)

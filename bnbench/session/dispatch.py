@@ -76,6 +76,7 @@ def dispatch(
 
     Raises:
         BnbenchError: as the launcher does.
+        OSError: there is no room for what the runs write; those that are not finished go on another time.
         TakenOver: a task could not be carried out, and another program has the sweep.
     """
     function, launch = _carrier(tasks, means) if means.is_away else _worker(means.launch)
@@ -86,6 +87,8 @@ def dispatch(
         start = launch if means.watchful is None else partial(means.watchful, waited=_Watch(tasks))
         with closing(start(function, tasks, len(means.devices), _kind, _placed(means, ready, begun))) as told:
             for done in told:
+                if done.no_room is not None:
+                    raise done.no_room
                 task = tasks[done.index]
                 is_left = any(task is one for one in left)
                 if done.error is not None:

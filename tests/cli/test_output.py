@@ -15,6 +15,7 @@ from bnbench import store
 from tests import warm
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program, RoomFor, make_spec
+from tests.products import long
 
 BNBENCH = (sys.executable, "-m", "bnbench")
 REPORT = ("report", "s", "--out")
@@ -159,6 +160,52 @@ def test_a_full_disk_is_no_bug(program: Program, room_for: RoomFor, words: tuple
     assert "This is a bug" not in result.err and "Traceback" not in result.err
     if "--name" in words:
         assert program(*words, *small).code == 0
+
+
+FILLED = ("sweep", "--name", "s", "model=mlp", "model.width=4", "model.depth=1", "epochs=60", "evaluate.unit=steps")
+
+
+@pytest.mark.parametrize(
+    ("limited", "lanes"),
+    [("inline", "auto"), *(pytest.param(*one, marks=long) for one in (("inline", "off"), ("local", "off"))),
+     ("local", "auto")],
+)  # fmt: skip
+def test_a_disk_that_fills_while_runs_train_costs_none_of_them(
+    program: Program, room_for: RoomFor, limited: str, lanes: str
+):
+    """They are no failures, and go on from their checkpoints."""
+    words = (*FILLED, "evaluate.every=1", "grad_clip=1", "seed=0,1", "--lanes", lanes, "--checkpoint-every", "0.1s")
+    if limited == "local":
+        Path("full.py").write_text(FILLING)
+        words = (*words, "--plugin", "full.py", "norm=filling", "--jobs", "1")
+        result = program(*words)
+        Path("room").touch()
+    else:
+        with room_for(60_000):
+            result = program(*words, "--launcher", "inline")
+    assert result.code == 1 and "File too large; what was trained is kept" in result.err, result
+    assert "failed" not in {run["status"] for run in rows("results/s/runs.csv")}
+    assert list(Path("results/s/checkpoints").iterdir())
+    assert program(*words, "--launcher", limited).code == 0
+    assert {run["status"] for run in rows("results/s/runs.csv")} == {"completed"}
+    assert any("went on from step" in log.read_text() for log in Path("results/s/logs").iterdir())
+
+
+FILLING = """
+import resource
+from pathlib import Path
+from torch import nn
+
+if not Path("room").exists():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+class Filling(nn.Identity):
+    def __init__(self, num_features):
+        super().__init__()
+
+NORMS = {"filling": Filling}
+"""
+"""A plugin whose processes find the disk full."""
 
 
 @pytest.mark.parametrize("how", ["sys.stdout.close()", "os.close(1)"])
