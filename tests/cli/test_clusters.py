@@ -20,6 +20,7 @@ import pytest
 from bnbench import store
 from bnbench.launch.errands import errands_in
 from tests.conftest import Program
+from tests.launch.test_launch_local import lives
 from tests.launch.test_launch_ray import named_here
 from tests.launch.test_launch_slurm import tree
 from tests.products import long
@@ -343,9 +344,9 @@ def test_an_interrupted_sweep_leaves_no_process_and_goes_on(program: Program, wh
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in out and "Traceback" not in out + err, (out, err)
     deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{one}").exists() for one in below) and time.monotonic() < deadline:
+    while left := [one for one in {*below, *named_here("bnbench-ray-")} if lives(one)]:
+        assert time.monotonic() < deadline, [Path(f"/proc/{one}/cmdline").read_text() for one in left]
         time.sleep(0.1)
-    assert not any(Path(f"/proc/{one}").exists() for one in below) and not named_here("bnbench-ray-")
     assert program("sweep", "--name", "s", *LONG, *WHERE[where]).code == 0
     assert {row["status"] for row in rows("s")} == {"completed"}
 
