@@ -294,8 +294,9 @@ def compare(
     with shown_in_notebook() as watch:
         found, refused = comparison.sizes(request.asked, request.scale, place)
         terms = comparison.Terms(request.scale, place, request.claims, jobs)
-        shown = lambda name, progress: watch(progress)  # noqa: E731
-        dossier = comparison.compare(found, terms, budget, watch=shown, refused=refused)
+        dossier = comparison.compare(
+            found, terms, budget, watch=lambda name, progress: watch(progress), refused=refused
+        )
     facts = comparison.facts_of(request.arms, place)
     command = f"bnbench.compare({', '.join(map(repr, words))}, ...)"
     return reports.Document(comparison.dossier_report(request, dossier, facts, place.components, command))

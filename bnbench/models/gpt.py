@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import get_args
 
 from torch import nn
@@ -21,7 +22,7 @@ from bnbench.models.tokens import (
     PositionCode,
     sincos_line,
 )
-from bnbench.models.transformer_block import NormPlace, transformer_blocks
+from bnbench.models.transformer_block import NormPlace, transformer_block, transformer_blocks
 from bnbench.norms.common.checks import among, require
 
 XAVIER = Scheme("xavier")
@@ -75,7 +76,8 @@ def gpt(
     tokens = shape[2]
     table = None if positions == "learned" else sincos_line(tokens, dim)
     layers["positions"] = LearnedPositions(tokens, dim) if table is None else FixedPositions(table)
-    layers |= transformer_blocks(norm, depth, dim, heads, mlp_ratio * dim, placement, qk_norm, causal=True)
+    block = partial(transformer_block, norm, dim, heads, mlp_ratio * dim, placement, qk_norm, causal=True)
+    layers |= transformer_blocks(block, depth, norm, dim, placement)
     require_causal(layers.values())
     layers.update(head=nn.Linear(dim, classes), classes_first=ClassesFirst())
     return Network(layers, XAVIER)

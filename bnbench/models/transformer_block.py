@@ -143,21 +143,13 @@ def transformer_block(
 
 
 def transformer_blocks(
-    norm: Callable[[int], nn.Module],
-    depth: int,
-    features: int,
-    heads: int,
-    hidden: int,
-    place: NormPlace,
-    qk_norm: bool,
-    causal: bool = False,
+    block: Callable[[], nn.Sequential], depth: int, norm: Callable[[int], nn.Module], features: int, place: NormPlace
 ) -> OrderedDict[str, nn.Module]:
-    """So many of :func:`transformer_block`, and the norm behind them where each one's sums have none."""
-    blocks = {
-        f"block{number}": transformer_block(norm, features, heads, hidden, place, qk_norm, causal)
-        for number in range(depth)
-    }
-    return OrderedDict(blocks if place == "post" else blocks | {"norm": on_tokens(norm(features))})
+    """So many blocks, and the norm behind them where the sums of each have none."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict((f"block{number}", block()) for number in range(depth))
+    if place != "post":
+        layers["norm"] = on_tokens(norm(features))
+    return layers
 
 
 PLACES = ("before", "inside", "after")

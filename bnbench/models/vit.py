@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import get_args
 
 from torch import nn
@@ -24,7 +25,7 @@ from bnbench.models.tokens import (
     TokenPool,
     sincos_table,
 )
-from bnbench.models.transformer_block import NormPlace, transformer_blocks
+from bnbench.models.transformer_block import NormPlace, transformer_block, transformer_blocks
 from bnbench.norms.common.checks import among, require
 
 XAVIER = Scheme("xavier")
@@ -75,7 +76,8 @@ def vit(
     )
     require_divisors(shape, patch, dim, heads, positions)
     layers = embedding(shape, patch, dim, positions, pool)
-    layers |= transformer_blocks(norm, depth, dim, heads, mlp_ratio * dim, placement, qk_norm)
+    block = partial(transformer_block, norm, dim, heads, mlp_ratio * dim, placement, qk_norm)
+    layers |= transformer_blocks(block, depth, norm, dim, placement)
     if pool == "mean":
         require_tokens_apart(layers.values())
     layers.update(pool=MeanToken() if pool == "mean" else FirstToken(), head=nn.Linear(dim, classes))
