@@ -17,6 +17,7 @@ from bnbench import store
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.errors import InvalidRequest
+from bnbench.session import planning
 from bnbench.session.naming import free_name
 from tests import warm
 from tests.cli.test_progress import TAKE_TERMINAL
@@ -24,7 +25,6 @@ from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program, make_spec
 
 DAY = date(2026, 11, 26)
-TODAY = f"{date.today():%Y-%m-%d}"
 GRID = ("norm=none,batch", "seed=0,1")
 SWEEP = ("sweep", "--name", "s", "--launcher", "inline", *SMALL)
 
@@ -54,9 +54,21 @@ def test_a_name_that_is_taken_is_numbered(tmp_path: Path):
     assert taken == ["cnn-digits-2026-11-26", "cnn-digits-2026-11-26-2", "cnn-digits-2026-11-26-3"]
 
 
-def test_a_sweep_without_a_name_gets_one_and_says_which(program: Program, tmp_path: Path):
+@pytest.fixture
+def name(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a sweep of an MLP on digits is named, on a day that does not end while a test runs."""
+
+    class Calendar(date):
+        @classmethod
+        def today(cls) -> date:
+            return DAY
+
+    monkeypatch.setattr(planning, "date", Calendar)
+    return f"mlp-digits-{DAY}"
+
+
+def test_a_sweep_without_a_name_gets_one_and_says_which(program: Program, name: str, tmp_path: Path):
     words = ("sweep", "--launcher", "inline", *SMALL, "norm=none")
-    name = f"mlp-digits-{TODAY}"
     looked = program(*words, "--dry-run")
     assert looked.code == 0 and f"name: {name} " in looked.out and not list(tmp_path.iterdir())
     for number in ("", "-2", "-3"):
@@ -68,20 +80,20 @@ def test_a_sweep_without_a_name_gets_one_and_says_which(program: Program, tmp_pa
 
 
 def test_a_sweep_without_a_name_that_is_interrupted_says_how_it_goes_on(
-    program: Program, monkeypatch: pytest.MonkeyPatch
+    program: Program, name: str, monkeypatch: pytest.MonkeyPatch
 ):
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["bnbench.session.execution"], "dispatch", interrupted)
     done = program("sweep", "--launcher", "inline", *SMALL)
-    assert done.code == 130 and f"say --name mlp-digits-{TODAY}" in done.out
+    assert done.code == 130 and f"say --name {name}" in done.out
 
 
-def test_a_sweep_without_a_name_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_sweep_without_a_name_from_python(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     summary = bnbench.sweep(*SMALL, "norm=none", jobs=1)
-    assert summary.folder == tmp_path / "results" / f"mlp-digits-{TODAY}"
+    assert summary.folder == tmp_path / "results" / name
 
 
 def test_another_grid_needs_consent(program: Program, tmp_path: Path):
