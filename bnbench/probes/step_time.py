@@ -16,7 +16,7 @@ from bnbench.environment import cores
 from bnbench.probes.pause import WHOLE, Pause, Value
 from bnbench.probes.training_step import TimedStep, Times
 
-WARM_UP, MEASURED = 3, 12
+WARM_UP, MEASURED = 3, 6
 SHORTEST_BLOCK, LONGEST_BLOCK = 1e-3, 4e-3
 """Seconds: far above the grain of a clock (at most 1 us), and about what a scheduler gives before it interrupts."""
 
@@ -24,7 +24,7 @@ SHORTEST_BLOCK, LONGEST_BLOCK = 1e-3, 4e-3
 def step_time(pause: Pause) -> list[Value]:
     """Median and interquartile range, in seconds, of ``forward``, ``backward``, ``update`` and the whole ``step``.
 
-    12 blocks of steps are measured after 3 that warm up. Other work of the machine, as other workers of the sweep, is
+    6 blocks of steps are measured after 3 that warm up. Other work of the machine, as other workers of the sweep, is
     in them, but not in ``cpu``, the CPU time of the step; ``load`` is how many times its CPU time a step took.
     """
     (values,) = step_times([pause])
