@@ -24,7 +24,7 @@ from bnbench.native.compiler import library, may_compile
 from bnbench.native.graph import CustomLayer, NotNative, NotReady
 from bnbench.native.structures import Layer
 from bnbench.norms.common.copying import copied
-from bnbench.stacking.layers.per_lane import tensors_of
+from bnbench.stacking.layers.per_lane import tensors_of, without_tensors
 from bnbench.stacking.proof import magnitude
 from bnbench.training.module_state import changed, state_of
 from bnbench.user_cache import keep, kept_folder, kept_text, source_hash
@@ -128,13 +128,17 @@ def _loaded(layer: nn.Module, x: Tensor, source: str) -> Code | None:
 
 
 def _key(layer: nn.Module, x: Tensor) -> str | None:
-    """A hash of what a source depends on, a layer's content in Python and shapes of tensors; None if some is hidden."""
-    settings = state_of(layer).digest()
+    """A hash of what a source depends on, a layer's mode, content in Python and shapes; None if some is hidden.
+
+    The numbers in its parameters and buffers are no part of it: they change with every step.
+    """
+    settings = state_of(without_tensors(layer)).digest()
     if settings is None:
         return None
     shapes = [(name, tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in tensors_of(layer)]
-    identity = type(layer).__module__, type(layer).__qualname__, settings, shapes, tuple(x.shape), torch.__version__
-    return hashlib.sha256(repr((*identity, source_hash("native/codegen"))).encode()).hexdigest()[:24]
+    kind = type(layer).__module__, type(layer).__qualname__, layer.training, settings, shapes
+    about = *kind, tuple(x.shape), torch.__version__, source_hash("native/codegen")
+    return hashlib.sha256(repr(about).encode()).hexdigest()[:24]
 
 
 def _agrees(call: Call, function: Any, arguments: Sequence[Tensor], workspace: int) -> bool:
