@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bnbench import store
 from bnbench.launch import Line, Spent
 from bnbench.resumption import tasks_left
+from bnbench.scratch import scratch_folder
 from bnbench.spec import run_id
 from bnbench.tasks import End, Task
 from bnbench.worker import work
@@ -33,19 +33,18 @@ def work_away(task: Task, line: Line) -> list[End]:
     Raises:
         Spent: as :func:`work`.
     """
-    with TemporaryDirectory(prefix="bnbench-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         for growth in (*line.earlier, task.luggage):
             store.put_down(folder, growth)
         ends = earlier_ends(task, folder)
         statuses = {run_id(end.spec): end.status for end in ends}
         left = [spec for spec in task.specs if run_id(spec) not in statuses]
         largest = math.inf if task.checkpoints else LARGEST_CHECKPOINT
-        fresh = replace(
-            task, folder=folder, token="", session=uuid.uuid4().hex[:12], luggage=(), largest_checkpoint=largest,
-            warning=line.warning,
-        )  # fmt: skip
-        with _telling(store.Watcher(folder), line):
+        with _telling(store.Watcher(folder), line) as tell:
+            fresh = replace(
+                task, folder=folder, token="", session=uuid.uuid4().hex[:12], luggage=(), largest_checkpoint=largest,
+                warning=line.warning, before_checkpoint=tell,
+            )  # fmt: skip
             for part in tasks_left(fresh, left, statuses):
                 try:
                     ends += work(part)
@@ -65,24 +64,32 @@ def earlier_ends(task: Task, folder: Path) -> list[End]:
 
 
 @contextmanager
-def _telling(watcher: store.Watcher, line: Line) -> Iterator[None]:
-    """Tell of the growth of a folder now and then, and at the end of the block, whatever ends it."""
+def _telling(watcher: store.Watcher, line: Line) -> Iterator[Callable[[], None]]:
+    """Tell of the growth of a folder now and then, and at the end of the block, whatever ends it.
+
+    What cannot be told, as on a full disk, is told later; at the end it raises.
+
+    Yields:
+        a function that tells of it at once, and raises what keeps it from that.
+    """
     for _ in watcher.take():  # what was told before
         pass
-    over = threading.Event()
+    over, alone = threading.Event(), threading.Lock()
 
     def tell() -> None:
-        for growth in watcher.take():
-            line(growth)
+        with alone, closing(watcher.take()) as taken:
+            for growth in taken:
+                line(growth)
 
     def tell_on() -> None:
         while not over.wait(TELLING_SECONDS):
-            tell()
+            with suppress(OSError):
+                tell()
 
     thread = threading.Thread(target=tell_on, daemon=True)
     thread.start()
     try:
-        yield
+        yield tell
     finally:
         over.set()
         thread.join()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,10 @@ from bnbench.plan.execution import Engine, Execution
 from bnbench.plugin_source import Plugin
 from bnbench.spec import RunSpec, run_id
 from bnbench.store import Growth
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Task:
         luggage: what travels with the task, and is put down in the folder where it trains.
         notes: lines for the logs of its runs.
         warning: tells that a checkpoint is due at once; None where nobody warns.
+        before_checkpoint: is called before one is written or removed: who sees that is to see the rows before it.
         until: stop after so many epochs, with a checkpoint from which the runs can go on; None trains to the end.
         token: of the lease of the program that has the folder; empty where nobody has one.
     """
@@ -58,6 +63,7 @@ class Task:
     luggage: Growth = ()
     notes: tuple[str, ...] = ()
     warning: EarlyWarning | None = None
+    before_checkpoint: Callable[[], None] = nothing
     until: int | None = None
     token: str = ""
 

@@ -95,7 +95,7 @@ def _work_alone(task: Task, watch: Callable[[Record], None]) -> list[End]:
         specs = attempt.specs
         with _segment(task, name) as segment, heard(partial(_log_for_all, segment, specs)):
             try:
-                with only_loaded(), _checkpoint_removed(task, attempt.checkpoint_name) as ended:
+                with only_loaded(), _checkpoint_removed(task, attempt, segment) as ended:
                     ended[:], left = _train(task, attempt, segment, watch)
             except Unfit as error:
                 _log_for_all(segment, specs, f"trained from the beginning, as its checkpoint is not used: {error}")
@@ -123,7 +123,7 @@ def _segment_name(task: Task) -> str:
 
 def _segment(task: Task, name: str) -> Segment:
     """A segment for a task. Raises TakenOver if its program has lost the folder."""
-    return Segment(task.folder, name, task.checkpoints, task.token)
+    return Segment(task.folder, name, task.checkpoints, task.token, task.before_checkpoint)
 
 
 def _work_together(task: Task, watch: Callable[[Record], None]) -> list[End]:
@@ -217,7 +217,7 @@ def _begun(task: Task, attempt: Attempt, device: torch.device, segment: Segment)
 
 
 @contextmanager
-def _checkpoint_removed(task: Task, name: str) -> Iterator[list[End]]:
+def _checkpoint_removed(task: Task, attempt: Attempt, segment: Segment) -> Iterator[list[End]]:
     """Remove the checkpoint of an attempt that ends in a block, unless it is interrupted, or some of its runs stopped.
 
     An interruption is also a disk that takes no more of what it writes.
@@ -233,12 +233,10 @@ def _checkpoint_removed(task: Task, name: str) -> Iterator[list[End]]:
         yield ended
     except BaseException as error:
         if not (isinstance(error, KeyboardInterrupt) or lacks_room(error, task.folder, task.checkpoint_place)):
-            store.check_owner(task.folder, task.token)
-            store.remove_checkpoint(task.checkpoint_place, name)
+            segment.remove_checkpoint(attempt.checkpoint_name)
         raise
     if not any(end.status == store.STOPPED for end in ended):
-        store.check_owner(task.folder, task.token)
-        store.remove_checkpoint(task.checkpoint_place, name)
+        segment.remove_checkpoint(attempt.checkpoint_name)
 
 
 def _facts(task: Task, attempt: Attempt, device: torch.device) -> dict[str, Any]:

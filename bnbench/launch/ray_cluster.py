@@ -5,18 +5,17 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bnbench.environment import cores
 from bnbench.errors import BnbenchError, message_of
 from bnbench.launch.ray_settings import RaySettings, imported_ray
+from bnbench.scratch import scratch_folder
 
 STORE_BYTES = 2**28
 """Memory for objects in a cluster of this machine, through which tasks and results travel."""
@@ -32,7 +31,8 @@ class _Beginning:
 
     def __init__(self, settings: RaySettings, jobs: int | None) -> None:
         self._settings, self._jobs = settings, jobs
-        self.folder = tempfile.mkdtemp(prefix="bnbench-ray-", dir="/tmp")
+        self._files = ExitStack()
+        self._folder = str(self._files.enter_context(scratch_folder("/tmp")))
         self.error: BaseException | None = None
         self._ready, self._over = threading.Event(), threading.Event()
         threading.Thread(target=self._live, daemon=True).start()
@@ -40,7 +40,7 @@ class _Beginning:
 
     def _live(self) -> None:
         try:
-            _connect(imported_ray(), self._settings, self._jobs, self.folder)
+            _connect(imported_ray(), self._settings, self._jobs, self._folder)
         except BaseException as error:
             self.error = error
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
@@ -59,7 +59,7 @@ class _Beginning:
         self._ready.wait()
         imported_ray().shutdown()
         self._over.set()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._files.close()
         atexit.unregister(self.close)
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from bnbench.errors import described
@@ -21,6 +20,7 @@ from bnbench.launch.settings import read_settings
 from bnbench.launch.site import Launcher, Request, Site
 from bnbench.launch.slurm_jobs import Jobs
 from bnbench.launch.slurm_settings import SlurmSettings, check_accepted, slurm_problems
+from bnbench.scratch import scratch_folder
 
 FOLDER, ERRANDS, FILES = ".jobs", "errands", "submitit"
 """A folder in that which a request names; in it, one of errands and one of submitit's files."""
@@ -106,8 +106,8 @@ def on_slurm(
     Args:
         place: where jobs are submitted; None is the settings as they come, and a folder that goes at the end.
     """
-    with TemporaryDirectory(prefix="bnbench-") as elsewhere:
-        place = place or _Place(read_settings("slurm", SlurmSettings), Path(elsewhere))
+    with scratch_folder() as elsewhere:
+        place = place or _Place(read_settings("slurm", SlurmSettings), elsewhere)
         call = _Call(Jobs(place.settings, place.folder / FILES), jobs)
         try:
             for index, task in enumerate(tasks):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from multiprocessing import forkserver, resource_tracker, spawn
 from multiprocessing.connection import Connection
@@ -21,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from bnbench.launch.service import serve
+from bnbench.scratch import scratch_folder
 
 LONGEST_FOLDER = 70
 """Bytes of a folder's path with room for the name of a socket, which may have 107 in all."""
@@ -120,8 +120,9 @@ def _keep_socket_names_short() -> None:
     """Have multiprocessing's sockets in ``/tmp`` where the path of the usual folder leaves no room for their names."""
     settings = multiprocessing.current_process()._config  # type: ignore[attr-defined]
     if "tempdir" not in settings and len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
-        folder = settings["tempdir"] = tempfile.mkdtemp(prefix="pymp-", dir="/tmp")
-        Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-100)
+        files = ExitStack()
+        settings["tempdir"] = str(files.enter_context(scratch_folder("/tmp")))
+        Finalize(None, files.close, exitpriority=-100)
 
 
 @contextmanager

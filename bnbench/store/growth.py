@@ -7,8 +7,8 @@ only behind the final rows that were written before it.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -64,17 +64,27 @@ class Watcher:
     _taken: dict[str, int] = field(default_factory=dict)
     _seen: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
-    def take(self) -> Iterator[Growth]:
-        """The growth since it was taken last, some of it at a time.
+    def take(self) -> Generator[Growth, None, None]:
+        """The growth since it was taken last, some of it at a time; it all comes again if this is not asked to its end.
 
         Final rows are read before what they vouch for, and given behind it. So are checkpoints with these rows: who
         knows of a checkpoint, or that there is none any more, knows of all results that there were before.
         """
-        with ExitStack() as streams:
+        with ExitStack() as streams, self._taken_back_unless_whole():
             there = self._checkpoints(streams)
             rows = list(self._lines(ROWS))
             series = [piece for one in (METRIC_SERIES, PROBE_SERIES) for piece in self._lines(f".{one.file}")]
             yield from _batches(chain(series, self._files(), rows, self._changed(there), self._removals(there)))
+
+    @contextmanager
+    def _taken_back_unless_whole(self) -> Iterator[None]:
+        """Count what a block takes as not taken if it is left early; what comes twice changes nothing."""
+        before = dict(self._taken), dict(self._seen)
+        try:
+            yield
+        except BaseException:  # as that of a generator that is closed
+            self._taken, self._seen = before
+            raise
 
     def _checkpoints(self, streams: ExitStack) -> dict[Path, IO[bytes]]:
         """The checkpoints as they are at this moment, open: each may go, or be replaced, at the next one."""

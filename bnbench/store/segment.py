@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from bnbench.spec import RunSpec, as_tree, run_id
-from bnbench.store.checkpoints import Checkpoint, write_checkpoint
+from bnbench.store.checkpoints import Checkpoint, remove_checkpoint, write_checkpoint
 from bnbench.store.columns import SEGMENT
 from bnbench.store.files import RowAppender, replacing
 from bnbench.store.lock import writing
@@ -38,16 +38,24 @@ class Segment:
         checkpoints: the folder in which checkpoints/ is; None is ``folder``.
         token: of the lease of the program for which it is written; empty where nobody has one. Its rows count as long
             as that program owns the sweep.
+        before_checkpoint: is called before a checkpoint is written or removed.
 
     Raises:
-        TakenOver: another program owns the sweep; so do ``start``, ``checkpoint``, ``weights`` and ``log``, which write
-            files that runs have one of.
+        TakenOver: another program owns the sweep; so do ``start``, ``checkpoint``, ``remove_checkpoint``, ``weights``
+            and ``log``, which write or remove files that runs have one of.
     """
 
-    def __init__(self, folder: Path, name: str, checkpoints: Path | None = None, token: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        checkpoints: Path | None = None,
+        token: str = "",
+        before_checkpoint: Callable[[], None] = lambda: None,
+    ) -> None:
         self._folder = folder
         self._token = token
-        self._checkpoints = checkpoints or folder
+        self._checkpoints, self._before_checkpoint = checkpoints or folder, before_checkpoint
         self._process = os.getpid()
         with ExitStack() as resources:
             resources.enter_context(writing(folder))
@@ -110,7 +118,14 @@ class Segment:
     def checkpoint(self, checkpoint: Checkpoint, body: bytes) -> None:
         """Keep a checkpoint of the runs under checkpoints/."""
         self._check()
+        self._before_checkpoint()
         write_checkpoint(self._checkpoints, checkpoint, body)
+
+    def remove_checkpoint(self, name: str) -> None:
+        """Remove a checkpoint, if it is there."""
+        self._check()
+        self._before_checkpoint()
+        remove_checkpoint(self._checkpoints, name)
 
     def weights(self, identity: str, content: bytes) -> None:
         """Keep the weights of a run under weights/."""

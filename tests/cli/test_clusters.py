@@ -344,7 +344,7 @@ def test_an_interrupted_sweep_leaves_no_process_and_goes_on(program: Program, wh
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in out and "Traceback" not in out + err, (out, err)
     deadline = time.monotonic() + 20
-    while left := [one for one in {*below, *named_here("bnbench-ray-")} if lives(one)]:
+    while left := [one for one in {*below, *named_here("bnbench-tmp-")} if lives(one)]:
         assert time.monotonic() < deadline, [Path(f"/proc/{one}/cmdline").read_text() for one in left]
         time.sleep(0.1)
     assert program("sweep", "--name", "s", *LONG, *WHERE[where]).code == 0

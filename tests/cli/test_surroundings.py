@@ -251,4 +251,4 @@ def test_a_temporary_folder_with_a_long_path(tmp_path: Path):
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0 and "2 completed" in done.stdout, done.stderr
-    assert not list(folder.glob("pymp-*"))
+    assert not list(folder.glob("bnbench-tmp-*"))

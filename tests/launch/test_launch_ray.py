@@ -136,7 +136,7 @@ def test_nothing_is_left_of_a_cluster_of_this_machine(tmp_path: Path, end: signa
         assert (out, err, process.returncode) == ("stopped\n", "", 0)
     wait_until(lambda: not any(map(lives, [*workers, *sessions])), seconds=20)
     assert not named_here(f"_{process.pid}/sockets")
-    files = [session.parent for session in Path("/tmp").glob(f"bnbench-ray-*/session_*_{process.pid}")]
+    files = [session.parent for session in Path("/tmp").glob(f"bnbench-tmp-*/session_*_{process.pid}")]
     assert bool(files) is (end == signal.SIGKILL)
     for folder in files:
         shutil.rmtree(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,25 @@ def test_a_final_row_comes_behind_what_it_vouches_for(tmp_path: Path) -> None:
             store.put_down(here, (piece,))
         if any(row["status"] == "completed" for row in store.segment_rows(here).values()):
             assert content(here) == content(away)
+
+
+@pytest.mark.parametrize("batch", [growth.BATCH, 1000])
+def test_what_is_not_heard_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    """Whoever asks stops after any part of it, as one to whom nothing can be told just then."""
+    monkeypatch.setattr(growth, "BATCH", batch)
+    away, here = tmp_path / "away", tmp_path / "here"
+    here.mkdir()
+    work(away, store.Watcher(away))
+    watcher, heard = store.Watcher(away), 0
+    while True:
+        with closing(watcher.take()) as taken:
+            parts = [one for one, _ in zip(taken, range(heard), strict=False)]
+        for one in parts:
+            store.put_down(here, one)
+        if len(parts) < heard:
+            break
+        heard += 1
+    assert content(here) == content(away) and not list(watcher.take())
 
 
 def checkpoint(runs: tuple[str, ...], step: int) -> store.Checkpoint:
