@@ -122,10 +122,10 @@ class LaneSgd:
             return
         whole = []
         for index, factors in enumerate(self._factors):
-            if factors:
-                self._step_by_factors(index, factors, lr_K1)
-            elif self._parameters[index].grad is not None:
+            if self._parameters[index].grad is not None:
                 whole.append(index)
+            elif factors:
+                self._step_by_factors(index, factors, lr_K1)
         if whole:
             self._step_by_gradients(whole, lr_K1)
 
@@ -171,6 +171,8 @@ class LaneSgd:
         gradient = self._parameters[index].grad
         assert gradient is not None, "only parameters with gradients are asked for"
         gradient_KP = lanes_of(gradient, len(self.decay_K1))
+        for gradient_KMO, x_KMF in self._factors[index]:  # of other calls of the layer, with fewer rows
+            gradient_KP = gradient_KP + torch.bmm(gradient_KMO.transpose(1, 2), x_KMF).flatten(1)
         if self._decays[index]:
             gradient_KP = torch.addcmul(gradient_KP, self._values[index], self.decay_K1)
         return gradient_KP

@@ -5,12 +5,12 @@ import hashlib
 import math
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
 import pytest
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnbench.components import Components, components
 from bnbench.data import Data
@@ -295,3 +295,25 @@ def test_float32_lanes_have_the_reference_curve():
         for mine, other in zip(ours, alone(lane, data), strict=True):
             assert mine.val_accuracy is not None and other.val_accuracy is not None
             assert math.isclose(mine.val_accuracy, other.val_accuracy, abs_tol=0.03)
+
+
+def twice(norm: Callable[[int], nn.Module], shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A convolution that is called on 8x8 and on 2x2 positions."""
+    layer = nn.Conv2d(shape[0], shape[0], 3, padding=1)
+    pooled = nn.MaxPool2d(4)
+    return nn.Sequential(
+        layer, nn.Tanh(), pooled, layer, norm(shape[0]), nn.Flatten(), nn.Linear(4 * shape[0], classes)
+    )
+
+
+@pytest.mark.parametrize("optim", ["optim.momentum=0.9", "optim.nesterov=true optim.momentum=0.5", ""])
+def test_a_layer_that_is_called_in_two_forms_has_both_gradients(monkeypatch: pytest.MonkeyPatch, optim: str):
+    """One call makes the gradient of the weight as factors, the other as a tensor."""
+    registries = components().registries
+    parts = Components({**registries, "model": {**registries["model"], "cnn": twice}}, {})
+    spec = make_spec("model=mlp", "norm=none", "batch_size=32", "precision=fp64", "steps=6", *optim.split())
+    spec = dataclasses.replace(spec, model=dataclasses.replace(spec.model, name="cnn", items=()))
+    monkeypatch.setattr("bnbench.stacking.layers.convolution.PRODUCT_BYTES", 32 * 4 * 9 * 8)
+    data, specs = load_data(spec), lanes_of(spec)
+    for ours, lane in zip(stacked(specs, data, parts=parts), specs, strict=True):
+        assert_equal(ours, alone(lane, data, parts))
