@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from bnbench.data import Data
+from bnbench.data import Data, order_of
 from bnbench.norms.common.copying import copied
 from bnbench.probes.covariate_shift_distribution import covariate_shift_distribution
 from bnbench.probes.covariate_shift_gradient import covariate_shift_gradient
@@ -20,6 +20,8 @@ from bnbench.probes.step_time import step_time, step_times
 from bnbench.spec import ProbeName, RunSpec, stream
 from bnbench.training import Halt, Reading
 from bnbench.training.randomness import GlobalStream
+from bnbench.training.statistics import freeze_statistics
+from bnbench.training.timeline import timeline_of
 
 PROBES: dict[ProbeName, Callable[[Pause], list[Value]]] = {
     "gradient_flow": gradient_flow,
@@ -63,8 +65,17 @@ def take_interleaved(halts: Sequence[Halt]) -> list[list[Reading]]:
 def _values(name: ProbeName, halts: Sequence[Halt]) -> list[list[Value]]:
     """The values of one probe for networks that it measures together."""
     pauses = [
-        Pause(halt.spec, copied(halt.network).train(), halt.data, halt.step, stream(halt.spec.seed, "probe", name))
+        Pause(halt.spec, _as_trained(halt), halt.data, halt.step, stream(halt.spec.seed, "probe", name))
         for halt in halts
     ]
     with GlobalStream(stream(pauses[0].seed, "layers"), pauses[0].device):
         return JOINT[name](pauses) if name in JOINT else [PROBES[name](pause) for pause in pauses]
+
+
+def _as_trained(halt: Halt) -> nn.Module:
+    """A copy of a network in the mode in which its next step is made, with frozen statistics where they are."""
+    network = copied(halt.network).train()
+    timeline = timeline_of(halt.spec, order_of(halt.spec, halt.data.train))
+    if halt.spec.freeze_statistics is not None and halt.step >= timeline.frozen_from:
+        freeze_statistics(network)
+    return network

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bnbench.spec import RunSpec
 from tests.conftest import make_spec
@@ -111,3 +112,29 @@ def test_batch_norm_gives_every_unit_the_same_spread():
     values = measure("covariate_shift_distribution", "model=cnn", "norm=batch")
     spreads = [value for (_, name), value in values.items() if name == "std"]
     assert len(spreads) == 24 and spreads == pytest.approx([1.0] * 24, abs=1e-3)
+
+
+class Tokens(nn.Module):
+    """A feed-forward layer on every token, [N, L, D], behind one that makes tokens of the columns of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.widen, self.relu = nn.Conv1d(1, 3, 1), nn.Linear(3, 5), nn.ReLU()
+        self.early, self.last = nn.ReLU(), nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.early(self.tokens(x[:, 0]))  # channels before positions
+        return cast(Tensor, self.last(self.relu(self.widen(x.transpose(1, 2))).mean(1)))
+
+
+def test_units_are_channels_where_they_are_the_last_axis_as_well() -> None:
+    """Before linear layers on tokens the channels of a convolution are the axis behind that of the examples."""
+    network, x = Tokens(), torch.randn(8, 1, 1, 7, generator=torch.Generator().manual_seed(0))
+    spec, data = make_spec("batch_size=8"), data_of(x, torch.zeros(8, dtype=torch.int64))
+    values = values_of("covariate_shift_distribution", pause_of("covariate_shift_distribution", spec, network, data))
+    early_NCL = network.tokens(x[:, 0]).detach()
+    wide_NLD = network.widen(early_NCL.relu().transpose(1, 2)).detach()
+    channels = {f"early[{unit}]": early_NCL[:, unit] for unit in range(3)}
+    channels |= {f"relu[{unit}]": wide_NLD[:, :, unit] for unit in range(5)}
+    expected = {(label, "p50"): np.percentile(its.double(), 50) for label, its in channels.items()}
+    assert {key: value for key, value in values.items() if key[1] == "p50"} == pytest.approx(expected)

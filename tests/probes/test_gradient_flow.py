@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tests.conftest import make_spec
+from bnbench.components import components
+from bnbench.data import order_of
+from bnbench.norms.batch import BatchNorm
+from bnbench.norms.common.copying import copied
+from bnbench.probes import take
+from bnbench.probes.pause import loss_and_gradients, training_batches
+from bnbench.training.statistics import freeze_statistics
+from tests.conftest import load_data, make_spec
 from tests.probes.networks import Logistic, data_of, measure, pause_of, values_of
 
 RELU_50 = ("model=mlp", "model.depth=50", "model.activation=relu", "batch_size=128")
@@ -70,3 +78,80 @@ def test_the_weight_of_a_parametrized_layer_belongs_to_it():
     data = data_of(torch.ones(4, 4, 1, 1), torch.arange(4) % 2)
     values = values_of("gradient_flow", pause_of("gradient_flow", make_spec("batch_size=4"), network, data))
     assert [layer for layer, name in values if name == "gradient_norm"] == ["1"]
+
+
+class Attentive(nn.Module):
+    """Self-attention on the columns of an image, called by keywords, and a layer that nobody calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widen = nn.Linear(3, 4)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.last = nn.Linear(4, 2)
+        self.unused = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens_NLC = self.widen(x[:, 0])
+        mixed_NLC, _ = self.attention(query=tokens_NLC, key=tokens_NLC, value=tokens_NLC)
+        return cast(Tensor, self.last(input=mixed_NLC.mean(1)))
+
+
+class Tied(nn.Module):
+    """Two layers with one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.last = nn.Linear(3, 3, bias=False), nn.Linear(3, 3), nn.Linear(3, 2)
+        self.decoder.weight = self.encoder.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.last(self.decoder(self.encoder(x[:, 0].mean(1)).tanh())))
+
+
+@pytest.mark.parametrize(
+    ("network", "layers"),
+    [
+        (Attentive, {"widen": ["widen.weight"], "last": ["last.weight"],
+                     "attention": ["attention.in_proj_weight", "attention.out_proj.weight"]}),
+        (Tied, {"encoder": ["encoder.weight"], "last": ["last.weight"]}),
+    ],
+)  # fmt: skip
+def test_every_weight_that_is_used_belongs_to_one_layer(network: type[nn.Module], layers: dict[str, list[str]]):
+    """Also one that is used where its layer is not called, or by two layers, or by one that puts out two tensors."""
+    torch.manual_seed(0)
+    data = data_of(torch.randn(4, 1, 5, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1]))
+    made, spec = network().double(), make_spec("batch_size=4", "precision=fp64", "lr=0.1")
+    pause = pause_of("gradient_flow", spec, made, data)
+    values = values_of("gradient_flow", pause)
+    _, gradients = loss_and_gradients(pause, made, training_batches(pause, 1)[0])
+    expected = {layer: math.hypot(*(gradients[name].norm().item() for name in its)) for layer, its in layers.items()}
+    assert {layer: values[layer, "gradient_norm"] for layer, name in values if name == "gradient_norm"} == (
+        pytest.approx(expected)
+    )
+    assert {layer for layer, name in values if name == "activation_norm"} == set(layers)
+    shifted = values_of("covariate_shift_gradient", pause_of("covariate_shift_gradient", spec, made, data))
+    assert {layer for layer, _ in shifted} == set(layers) - {"widen", "encoder"}
+
+
+def test_behind_a_freeze_the_gradient_is_the_one_that_is_trained():
+    """With the running statistics, which are not those of the batch; before it with those of the batch."""
+    spec = make_spec("model=mlp", "norm=batch", "freeze_statistics=1", "epochs=2", "probes=[gradient_flow]")
+    data = load_data(spec)
+    network = components().build(spec, data)
+    steps = order_of(spec, data.train).steps
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, BatchNorm):
+                layer.get_buffer("running_var").fill_(4.0)
+    for frozen in (False, True):
+        trial = copied(network).train()
+        if frozen:
+            freeze_statistics(trial)
+        pause = pause_of("gradient_flow", spec, data=data)
+        (batch,) = training_batches(pause, 1)
+        _, gradients = loss_and_gradients(pause, trial, batch)
+        readings = {
+            (one.layer, one.name): one.value for one in take(spec, network, data, steps if frozen else steps - 1)
+        }
+        expected = gradients["layer0.linear.weight"].norm().item()
+        assert readings["layer0.linear", "gradient_norm"] == pytest.approx(expected), frozen
