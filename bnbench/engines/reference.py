@@ -163,7 +163,7 @@ class _Run:
                 value = batch_loss.item()
                 if self.step == 0:
                     self._loss_limit = spec.divergence_factor * max(value, math.log(data.classes))
-                if not value <= self._loss_limit:  # also true for nan
+                if not (math.isfinite(value) and value <= self._loss_limit):
                     self.diverged_step = self.step + 1
                     break
                 torch.autograd.backward(member.weighted(loss, len(y_N), batch))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import nn
 
 from bnbench.data import Data, Order, order_of
@@ -226,7 +227,8 @@ def _stack(
     spec, device, dtype = specs[0], data[0].device, dtype_of(specs[0])
     beside = device.type == "cuda" if options.wide is None else options.wide
     wide = beside and _may_be_wide(spec, runs.networks[0], data[0].shape)
-    network = fold([network.to(dtype) for network in runs.networks], wide).train()
+    networks = [network if dtype is torch.float32 else copied(network).to(dtype) for network in runs.networks]
+    network = fold(networks, wide).train()
     vmap_lanes(spec, network, data[0].shape)
     streams = [GlobalStream(stream(lane.seed, "layers"), device, torch_only=True) for lane in specs]
     set_streams(network, streams)

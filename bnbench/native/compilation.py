@@ -113,7 +113,7 @@ def _remove_stale(place: Path) -> None:
     for scratch in place.glob(f"{SCRATCH}*"):
         with contextlib.suppress(OSError):
             if time.time() - scratch.lstat().st_mtime > STALE:
-                shutil.rmtree(scratch, ignore_errors=True)
+                scratch.unlink() if scratch.is_file() else shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _compile_units(command: str, libraries: Mapping[str, Path], scratch: Path, folder: Path) -> None:

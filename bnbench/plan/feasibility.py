@@ -108,8 +108,9 @@ def wrong_options(specs: Mapping[str, RunSpec], components: Components) -> list[
 
 
 def last_batch(spec: RunSpec, data: Data) -> int:
-    """Examples of the last batch of an epoch if it is a smaller one; else 0."""
-    return 0 if spec.drop_last or spec.batches != "shuffled" else len(data.train) % spec.batch_size
+    """Examples of the last batch of an epoch if it is a smaller one, to which the run comes; else 0."""
+    comes = spec.steps is None or spec.steps * spec.batch_size >= len(data.train)
+    return len(data.train) % spec.batch_size if comes and not spec.drop_last and spec.batches == "shuffled" else 0
 
 
 def smallest_parts(spec: RunSpec, data: Data) -> list[int]:

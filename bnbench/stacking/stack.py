@@ -117,7 +117,7 @@ class Stack:
         losses_SK = metrics.losses()
         if first:
             self._limit_K = self._specs[0].divergence_factor * losses_SK[0].clamp(min=math.log(self._data[0].classes))
-        bad_SK = ~(losses_SK <= self._limit_K)  # also true for nan
+        bad_SK = ~(losses_SK.isfinite() & (losses_SK <= self._limit_K))
         at = bad_SK.int().argmax(0).tolist()
         return [step if is_bad else None for step, is_bad in zip(at, bad_SK.any(0).tolist(), strict=True)]
 

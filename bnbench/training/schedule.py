@@ -18,7 +18,7 @@ def multiplier(schedule: Schedule, step: int, steps: int) -> float:
         case Cosine(final=final):
             factor = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * step / steps))
         case Step(milestones=milestones, gamma=gamma):
-            factor = gamma ** sum(step >= share * steps for share in milestones)
+            factor = gamma ** sum(step >= round(share * steps, 6) for share in milestones)  # 0.55 of 100 is 55
         case OneCycle(start=start, peak=peak, final=final):
             return _one_cycle(step / steps, start, peak, final)
     warmup = round(schedule.warmup * steps)

@@ -5,6 +5,7 @@ import itertools
 import math
 
 import pytest
+from torch import Tensor, nn
 
 from bnbench.components import components
 from bnbench.data import Data, Examples
@@ -14,6 +15,8 @@ from bnbench.norms import NORMS
 from bnbench.plan.feasibility import obstacles
 from bnbench.training import Outcome
 from tests.conftest import load_data, make_spec
+from tests.engines.test_recording import with_norm
+from tests.engines.test_stacked import stacked
 from tests.norms.refusals import is_expected
 from tests.products import is_tried, long, whole
 
@@ -54,6 +57,28 @@ def marks(model: str, norm: str, batch_size: int) -> tuple[pytest.MarkDecorator,
         return (long,)  # every norm in residual branches: no other mechanism than one that is tried here
     is_usual = (norm, batch_size) == ("batch", 2) or (model, norm) == ("resnet110", "none")
     return () if is_usual or model not in ("resnet110", "torchvision") else (long,)
+
+
+class Vast(nn.Module):
+    """A norm without bounds: logits of single precision are further apart than its largest number."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 1e38
+
+
+@pytest.mark.parametrize("engine", ["reference", "stacked"])
+def test_a_first_loss_that_is_infinite_is_divergence(engine: str):
+    spec, parts = make_spec("model=mlp", "norm=none", "epochs=1"), with_norm(Vast)
+    data = load_data(spec)
+    if engine == "reference":
+        records = list(train(spec, parts.build(spec, data), data))
+    else:
+        records = stacked([spec, dataclasses.replace(spec, seed=1)], data, parts=parts)[0]
+    outcome = records[-1]
+    assert isinstance(outcome, Outcome) and (outcome.status, outcome.diverged_step) == ("diverged", 1)
 
 
 @pytest.mark.parametrize(

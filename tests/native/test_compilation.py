@@ -199,6 +199,20 @@ def _alive(word: str) -> list[str]:
     return found
 
 
+def test_what_killed_programs_left_long_ago_is_removed(cache: Path):
+    """Folders and locks; not those of programs that may still live."""
+    answers()
+    (library_folder,) = cache.iterdir()
+    for age in (0, 2 * compilation.STALE):
+        folder, lock = (library_folder.with_name(f"{compilation.SCRATCH}{name}{age:.0f}") for name in ("f", "l"))
+        folder.mkdir(), (folder / "unit.o").touch(), lock.touch()
+        for path in (folder, lock):
+            os.utime(path, (time.time() - age,) * 2)
+    assert answers(8) == ([8], [])
+    left = {path.name for path in cache.iterdir() if path.name.startswith(compilation.SCRATCH)}
+    assert left == {f"{compilation.SCRATCH}f0", f"{compilation.SCRATCH}l0"}
+
+
 def test_where_code_is_only_loaded_no_compiler_is_started(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """But for its version, once there is something; what is compiled meanwhile is loaded in the same process."""
     monkeypatch.setenv("CC", program(tmp_path / "compiler", f'echo "$1" >> {tmp_path}/calls; cc "$@"'))

@@ -80,6 +80,11 @@ def test_only_shuffled_batches_end_with_a_smaller_one(batches: str, examples: in
     assert last_batch(replace(spec, batches=batches), load_data(spec)) == examples
 
 
+@pytest.mark.parametrize(("steps", "problems"), [(3, 0), (4, 1)])
+def test_a_last_batch_counts_if_the_run_comes_to_it(steps: int, problems: int):
+    assert len(found(["batch_size=431", "drop_last=false", "model=mlp", f"steps={steps}"])) == problems
+
+
 def test_cells_that_take_other_examples_are_tried_each_for_itself():
     assert len(found(["batches=shuffled,single_class", "batch_size=200"])) == 1
     both = ["batches=alternating", "domains=[plain,blur_1],[plain,blur_1,blur_2]"]

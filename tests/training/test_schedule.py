@@ -31,6 +31,13 @@ def test_step_is_torchs_multistep():
     assert multipliers(Step(warmup=0.0, milestones=(0.5, 0.75), gamma=0.1), 40) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("percent", [7, 14, 28, 55, 56, 57])
+def test_a_milestone_that_is_a_whole_step_is_that_step(percent: int):
+    """Also where the product of share and steps is a little above it in floating point."""
+    factors = multipliers(Step(warmup=0.0, milestones=(percent / 100,), gamma=0.1), 100)
+    assert factors == pytest.approx([1.0] * percent + [0.1] * (100 - percent))
+
+
 def test_constant_is_one():
     assert multipliers(Constant(warmup=0.0), 5) == [1.0] * 5
 
