@@ -2,11 +2,12 @@
 
 from bnbench.config.catalogue import Entry, entries
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.request import Request, compose_request, joined
+from bnbench.config.request import EMPTY, Request, compose_request, joined
 from bnbench.config.space import Interval, Point, Space, Values, read_spaces, typed_point
 from bnbench.config.specfile import read_spec
 
 __all__ = [
+    "EMPTY",
     "GROUPS",
     "Composer",
     "Entry",

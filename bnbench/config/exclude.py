@@ -45,17 +45,13 @@ def exclusions(texts: Sequence[str], arms: Arms, composer: Composer, problems: l
 
 
 def apply_exclusions(specs: Sequence[RunSpec], excluded: Sequence[Exclusion]) -> tuple[list[RunSpec], list[str]]:
-    """The specs that stay, and a note for each exclusion that meets none."""
+    """The specs that stay, and the texts of exclusions that meet none."""
     if not excluded:
         return list(specs), []
     rows = [flatten(spec) for spec in specs]
     hits = [[exclusion.meets(row) for row in rows] for exclusion in excluded]
-    notes = [
-        f"--exclude {shown(exclusion.text)} matches no run"
-        for exclusion, hit in zip(excluded, hits, strict=True)
-        if not any(hit)
-    ]
-    return [spec for spec, *hit in zip(specs, *hits, strict=True) if not any(hit)], notes
+    idle = [exclusion.text for exclusion, hit in zip(excluded, hits, strict=True) if not any(hit)]
+    return [spec for spec, *hit in zip(specs, *hits, strict=True) if not any(hit)], idle
 
 
 def _intersected(conditions: Sequence[tuple[str, frozenset[Value]]]) -> dict[str, frozenset[Value]]:

@@ -97,11 +97,7 @@ def split(text: str) -> list[str]:
 
 
 def _setting(override: Override, choices: Choices) -> Setting:
-    key = override.key_or_group
-    if not key:
-        raise Wrong("no key before the =")
-    if override.package is not None:
-        raise Wrong(f"packages (@) are not used here; write {key}=value")
+    key = checked_key(override)
     if override.is_delete():
         if choices(key) is not None or override.value() not in (None, ""):
             raise Wrong(f"~ cannot take it away; write {key}=value")
@@ -116,6 +112,16 @@ def _setting(override: Override, choices: Choices) -> Setting:
     if len(values) > LIMIT:
         raise Wrong(f"more than {LIMIT:,} values")
     return Setting(key, tuple(values), override.is_sweep_override())
+
+
+def checked_key(override: Override) -> str:
+    """The key of an override. Raises :class:`Wrong` for one that cannot be used."""
+    key: str = override.key_or_group
+    if not key:
+        raise Wrong("no key before the =")
+    if override.package is not None:
+        raise Wrong(f"packages (@) are not used here; write {key}=value")
+    return key
 
 
 def _sweep_values(override: Override, choices: Choices) -> list[Any]:

@@ -23,6 +23,9 @@ DEVICES = "auto, cpu, cuda, or cuda:0, cuda:1, ..."
 HINDRANCES = ("batch_size=", "split.", "batches=", "domains:")
 """Beginnings of problems with which a spec cannot even be tried on a network."""
 
+EMPTY = "the sweep is empty: every run is excluded; take away an --exclude"
+"""The problem of a request of which nothing is left."""
+
 NAMED = "model.name="
 """The beginning of a problem whose spec is built all the same: torchvision itself would refuse the name."""
 
@@ -38,6 +41,7 @@ class Request:
         typed: the texts as typed: overrides, zips, excludes.
         excluded: how many runs the exclusions removed.
         notes: what the user should know although nothing is wrong.
+        idle: the exclusions that leave nothing out.
         problems: what is wrong with the request, one sentence each; such a request must not be carried out. The specs
             are those that have a batch and data nevertheless, so that more problems can be found in the same pass; none
             if it is not known which cells are meant.
@@ -51,8 +55,14 @@ class Request:
     typed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excluded: int = 0
     notes: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     is_unclear: bool = False
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The notes, those on idle exclusions among them."""
+        return *self.notes, *(f"--exclude {shown(text)} matches no run" for text in self.idle)
 
 
 def compose_request(
@@ -80,16 +90,17 @@ def compose_request(
     distinct = _distinct_specs(parsed, arms, composer, problems)
     is_unclear = not all(problem.startswith(NAMED) for problem in problems)
     tryable = [spec for spec in _tryable(distinct, problems) if not parsed.is_uneven]
-    specs, notes = apply_exclusions(tryable, excluded)
+    specs, idle = apply_exclusions(tryable, excluded)
     if not specs and not problems:
-        problems.append("the sweep is empty: every run is excluded; take away an --exclude")
+        problems.append(EMPTY)
     return Request(
         specs=tuple(specs),
         factors={setting.key: _distinct(setting.values) for setting in parsed.every if setting.swept},
         device=parsed.device,
         typed={"overrides": tuple(overrides), "zip": tuple(zips), "exclude": tuple(excludes)},
         excluded=len(tryable) - len(specs),
-        notes=(*grid.repetitions(parsed.settings, parsed.zipped), *notes),
+        notes=tuple(grid.repetitions(parsed.settings, parsed.zipped)),
+        idle=tuple(idle),
         problems=tuple(dict.fromkeys(problems)),
         is_unclear=is_unclear,
     )
@@ -161,7 +172,13 @@ def joined(requests: Sequence[Request]) -> Request:
         },
         excluded=sum(request.excluded for request in requests),
         notes=tuple(dict.fromkeys(note for request in requests for note in request.notes)),
+        idle=tuple(dict.fromkeys(text for request in requests for text in request.idle if _is_idle(text, requests))),
     )
+
+
+def _is_idle(exclusion: str, requests: Sequence[Request]) -> bool:
+    """True for an exclusion that leaves nothing out of any of the requests that have it."""
+    return all(exclusion in request.idle for request in requests if exclusion in request.typed["exclude"])
 
 
 def _zipped(text: str, composer: Composer, problems: list[str], beside: Sequence[Setting]) -> list[Setting]:

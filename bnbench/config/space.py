@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, Sweep, ValueType
 
 from bnbench.config.compose import GROUPS, Composer
-from bnbench.config.grammar import UNREADABLE, parse
+from bnbench.config.grammar import UNREADABLE, Wrong, checked_key, parse
 from bnbench.config.keys import NESTED, Arms
 from bnbench.schema import Parts
 from bnbench.schema.convert import shown
@@ -82,6 +82,9 @@ def read_spaces(overrides: Sequence[str], parts: Parts, problems: list[str]) -> 
         for text, override in read
         if override is not None and (space := _space(text, override, arms, composer, problems)) is not None
     ]
+    keys = [space.key for space in spaces]
+    twice = dict.fromkeys(key for key in keys if keys.count(key) > 1)
+    problems += [f"{key} is set more than once; give it one space" for key in twice]
     return tuple(spaces), rest
 
 
@@ -105,17 +108,7 @@ def _space(text: str, override: Override, arms: Arms, composer: Composer, proble
     key, sweep = override.key_or_group, override.value()
     assert isinstance(sweep, Sweep)
     kinds = _kinds(key, arms, composer)
-    reason = None
-    if key in SEEDS:
-        reason = f"a seed is not searched; write {key}=range(3), and each trial is trained for all of them"
-    elif not kinds & {int, float}:
-        listed = ",".join(map(shown, getattr(sweep, "list", ()))) or "a,b"
-        reason = f"only numbers are searched; write {key}={listed}, and each trial is trained for all of them"
-    elif unknown := sorted(sweep.tags - ({"log"} if isinstance(sweep, IntervalSweep) else set())):
-        reason = f"no tag {shown(unknown[0])!r} here; allowed is tag(log,interval(a,b))"
-    elif isinstance(sweep, IntervalSweep):
-        reason = _fault(sweep, is_whole=float not in kinds)
-    if reason is not None:
+    if (reason := _fault_of_key(override, kinds) or _fault(sweep, is_whole=float not in kinds)) is not None:
         problems.append(f"{shown(repr(text))}: {reason}")
         return None
     if isinstance(sweep, IntervalSweep):
@@ -125,8 +118,36 @@ def _space(text: str, override: Override, arms: Arms, composer: Composer, proble
     return Values(key, tuple(dict.fromkeys(settings[0].values))) if settings else None
 
 
-def _fault(sweep: IntervalSweep, is_whole: bool) -> str | None:
-    """The reason why an interval cannot be searched."""
+def _fault_of_key(override: Override, kinds: set[Any]) -> str | None:
+    """The reason why what an override names cannot be searched.
+
+    Args:
+        kinds: the types that its values may have.
+    """
+    try:
+        key = checked_key(override)
+    except Wrong as wrong:
+        return str(wrong)
+    if override.is_delete():
+        return f"a space takes no ~; write {key}=interval(a,b)"
+    if key == "device":
+        return "no part of a run, and not searched; name one"
+    if key in SEEDS:
+        return f"a seed is not searched; write {key}=range(3), and each trial is trained for all of them"
+    if not kinds & {int, float}:
+        listed = ",".join(map(shown, getattr(override.value(), "list", ()))) or "a,b"
+        return f"only numbers are searched; write {key}={listed}, and each trial is trained for all of them"
+    return None
+
+
+def _fault(sweep: Sweep, is_whole: bool) -> str | None:
+    """The reason why values cannot be searched."""
+    if unknown := sorted(sweep.tags - ({"log"} if isinstance(sweep, IntervalSweep) else set())):
+        return f"no tag {shown(unknown[0])!r} here; allowed is tag(log,interval(a,b))"
+    if getattr(sweep, "shuffle", False):
+        return "shuffle draws by no seed, and trials are drawn by --search-seed; leave it out"
+    if not isinstance(sweep, IntervalSweep):
+        return None
     low, high = float(sweep.start or 0), float(sweep.end or 0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return "an interval needs two finite numbers, the smaller one first"

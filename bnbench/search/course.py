@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bnbench import session, store
 from bnbench.config import Point
+from bnbench.errors import InvalidRequest
 from bnbench.plugins import known_components
 from bnbench.search.bracket import Bracket
 from bnbench.search.decisions import decide, forget_ended
@@ -103,7 +104,7 @@ class Course:
         if self._journal is not None:
             self.trials = {arm: self._journal.read(arm) for arm in self.design.arms}
         earlier = [trial for trials in self.trials.values() for trial in trials]
-        whole = self._planned([*earlier, *self._next()], self.prestart)
+        whole = self._planned([*earlier, *self._next()], self.prestart, is_first=True)
         plan = self._rung(whole)
         while len(self.brackets) > 1 and not plan.pending and not self._news(self.brackets[0]):
             self.brackets.pop(0)
@@ -152,12 +153,18 @@ class Course:
             batch += [Trial(arm, number, point) for number, point in enumerate(points, len(there))]
         return batch
 
-    def _planned(self, batch: Sequence[Trial], prestart: session.Prestart | None = None) -> session.Plan:
+    def _planned(
+        self, batch: Sequence[Trial], prestart: session.Prestart | None = None, is_first: bool = False
+    ) -> session.Plan:
+        """The plan of a batch. Trials that cannot be trained are impossible; the first batch must have others."""
         requests = [self.design.request(trial) for trial in batch]
         whole = self.design.together(batch, requests)
+        if is_first and not whole.specs:
+            raise InvalidRequest([f"no trial can be trained: {whole.notes[-1]}"])
         plan = session.plan_request(
-            whole, self.design.parts, self.name, self.paths, retry_failed=True, prestart=prestart
-        )
+            whole, self.design.parts, self.name, self.paths, retry_failed=True, prestart=prestart,
+            may_be_empty=not is_first,
+        )  # fmt: skip
         self._batch, self._runs, numbers = tuple(batch), {}, dict[str, int]()
         for trial, request in zip(batch, requests, strict=True):
             identities = [plan.identities.get(run_id(spec), run_id(spec)) for spec in request.specs]

@@ -34,7 +34,7 @@ def decide(folder: Path, bracket: Bracket, runs: Runs, impossible: Mapping[str, 
                     accuracies.of,
                 )
                 for number in numbers
-                if impossible.keys().isdisjoint(runs[arm, number])
+                if runs[arm, number] and impossible.keys().isdisjoint(runs[arm, number])
             }
             going = best_of(standings, room)
             decided[arm] = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bnbench.config import Point, Request, Space, compose_request, joined, read_spaces, typed_point
+from bnbench.config import EMPTY, Interval, Point, Request, Space, compose_request, joined, read_spaces, typed_point
 from bnbench.config.grammar import LIMIT
 from bnbench.errors import InvalidRequest, nearest
 from bnbench.schema import Known
@@ -40,16 +40,22 @@ class Design:
     arms: tuple[str, ...] = ("",)
 
     def request(self, trial: Trial) -> Request:
-        """The runs of one trial.
-
-        Raises:
-            InvalidRequest: there can be none at this point.
-        """
+        """The runs of one trial; none where there can be none at this point, with a note that says why."""
         composed = self.composed(trial.point)
         if composed.problems:
-            raise InvalidRequest(composed.problems)
+            reason = "all of its runs are excluded" if EMPTY in composed.problems else composed.problems[0]
+            notes = (*composed.notes, f"trial {trial.number} ({' '.join(typed_point(trial.point))}): {reason}")
+            return replace(composed, specs=(), problems=(), notes=notes)
         specs = tuple(spec for spec in composed.specs if arm_of(spec, self.settings.per) == trial.arm)
         return replace(composed, specs=specs)
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The settings as sweep.yaml has them: all by which a trial of a number is another one."""
+        is_divided = self.settings.method == "grid" and any(isinstance(space, Interval) for space in self.spaces)
+        return tuple(
+            dict.fromkeys([*self.settings.facts(), *([f"trials={self.settings.trials}"] if is_divided else [])])
+        )
 
     def composed(self, point: Point) -> Request:
         """The runs of all arms at a point."""
@@ -62,7 +68,7 @@ class Design:
             "overrides": tuple(self.grid.overrides),
             "zip": tuple(self.grid.zips),
             "exclude": tuple(self.grid.excludes),
-            "search": tuple(self.settings.facts()),
+            "search": self.facts,
         }
         return replace(joined(requests), factors={**requests[0].factors, **points}, typed=typed)
 
@@ -79,7 +85,8 @@ def designed(grid: Grid, settings: SearchSettings, parts: Known) -> Design:
     if not spaces and not problems:
         problems.append("--search: nothing to search; give a number a space, as in 'lr=tag(log,interval(0.001,1))'")
     design = Design(grid, settings, spaces, tuple(rest), parts)
-    requests = [design.composed(point) for point in _corners(spaces)]
+    corners = [design.composed(point) for point in _corners(spaces)]
+    requests = [one for one in corners if EMPTY not in one.problems] or corners  # --exclude may leave out others
     problems += [problem for request in requests for problem in request.problems]
     problems += [problem for request in requests[:1] for problem in _faults(request, settings)]
     specs = [spec for request in requests for spec in request.specs]

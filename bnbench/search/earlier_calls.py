@@ -31,7 +31,7 @@ def _entry(design: Design) -> dict[str, list[str]]:
     """The request as sweep.yaml has it."""
     grid = design.grid
     texts = {"overrides": grid.overrides, "zip": grid.zips, "exclude": grid.excludes}
-    return {**{key: [*its] for key, its in texts.items()}, "search": design.settings.facts()}
+    return {**{key: [*its] for key, its in texts.items()}, "search": [*design.facts]}
 
 
 def _is_same(entry: Mapping[str, object], request: Mapping[str, Sequence[str]]) -> bool:

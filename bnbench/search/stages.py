@@ -55,6 +55,8 @@ def effort_of(settings: SearchSettings, runs: Runs, unchosen: int, epochs: int) 
     """The epochs of all trials, those included that are not chosen yet; None without halving."""
     if settings.halving is None:
         return None
-    first = {arm: its for (arm, _), its in reversed([*runs.items()])}
-    parts = settings.parts((len(runs) + unchosen) // len(first))
-    return Effort([rungs(part, epochs, settings.halving) for part in parts], sum(map(len, first.values())))
+    most = dict[str, int]()  # an impossible trial may have none
+    for (arm, _), its in runs.items():
+        most[arm] = max(most.get(arm, 0), len(its))
+    parts = settings.parts((len(runs) + unchosen) // len(most))
+    return Effort([rungs(part, epochs, settings.halving) for part in parts], sum(most.values()))

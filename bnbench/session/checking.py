@@ -83,7 +83,13 @@ class _Examiner:
 
 
 def checked_plan(
-    request: Request, parts: Known, name: str, paths: Paths, skip: frozenset[str], prestart: Prestart | None = None
+    request: Request,
+    parts: Known,
+    name: str,
+    paths: Paths,
+    skip: frozenset[str],
+    prestart: Prestart | None = None,
+    may_be_empty: bool = False,
 ) -> Plan:
     """Check a request that is composed already.
 
@@ -92,6 +98,7 @@ def checked_plan(
         name: of the sweep.
         paths: absolute ones.
         skip: statuses of runs that are not trained again.
+        may_be_empty: nothing is wrong with a request of which no run can be trained.
 
     Raises:
         BnbenchError: something is wrong with the request; the message says all of it.
@@ -109,17 +116,17 @@ def checked_plan(
     inquiry = _Examiner(specs, parts, paths.data, prestart)
     examination = Examination() if request.is_unclear else _examined(inquiry, bool(specs_with_data), problems)
     impossible = {key: examination.impossible[key] for key in specs if key in examination.impossible}
-    if problems or len(impossible) == len(specs):
+    if problems or (len(impossible) == len(specs) and not may_be_empty):
         raise _refusal(inquiry, impossible, problems)
     pending = {identity: specs[identity] for identity in untrained if identity not in impossible}
-    notes = [*request.notes, *_notes(specs, examination), *earlier_data(specs.values(), rows.values())]
+    notes = [*request.told, *_notes(specs, examination), *earlier_data(specs.values(), rows.values())]
     notes += [*same_data(specs_with_data), *earlier_sources(specs, pending, parts, rows.values())]
     notes += likely_failures(pending, examination.failing)
     if pending and (devices := gpus(device)):
         _check_room(pending, paths.data, devices)
     changed = [pair for pair in zip(request.specs, specs_with_data, strict=True) if pair[0] is not pair[1]]
     identities = {run_id(old): run_id(new) for old, new in changed}
-    request = replace(request, specs=tuple(specs.values()), notes=tuple(dict.fromkeys(notes)))
+    request = replace(request, specs=tuple(specs.values()), notes=tuple(dict.fromkeys(notes)), idle=())
     where = folder, parts, paths.plugin, paths.data, device
     return Plan(request, specs, *where, known, pending, impossible, identities=identities)
 

@@ -136,7 +136,7 @@ def test_exclusions_of_lists_and_of_none():
     )
     assert [flatten(spec)["schedule"] for spec in request.specs] == ["cosine"]
     assert request.excluded == 1
-    assert request.notes == ("--exclude norm=none seed=0,1 matches no run",)
+    assert request.told == ("--exclude norm=none seed=0,1 matches no run",) and request.idle == ("norm=none seed=0,1",)
 
 
 def test_request_says_what_was_asked():

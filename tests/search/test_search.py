@@ -178,6 +178,13 @@ def test_a_trial_whose_worker_died_is_trained_again(program: Program, tmp_path: 
         (["--search", "random", "--trials", "4", "batch_size=interval(8.5,64)"], "the ends must be whole numbers"),
         (["--search", "random", "--trials", "4", "lrr=interval(0.1,1)"], "lrr: unknown key; did you mean 'lr'?"),
         (["--search", "random", "--trials", "4", LR, "lr=0.1"], "lr is set more than once"),
+        (["--search", "random", "--trials", "4", LR, "lr=interval(0.1,1)"], "lr is set more than once"),
+        (["--search", "random", "--trials", "4", "device=choice(cpu,auto)"], "no part of a run, and not searched"),
+        (["--search", "random", "--trials", "4", "lr@x=interval(0.1,1)"], "packages (@) are not used here; write lr="),
+        (["--search", "random", "--trials", "4", "~lr=interval(0.1,1)"], "a space takes no ~; write lr=interval(a,b)"),
+        (["--search", "random", "--trials", "4", "batch_size=shuffle(range(8,65,8))"], "shuffle draws by no seed"),
+        (["--search", "random", "--trials", "4", "model.width=shuffle(choice(8,16))"], "shuffle draws by no seed"),
+        (["--search", "random", "--trials", "4", LR, "--exclude", "model=mlp"], "every run is excluded"),
         (["--search", "grid", "--trials", "3", "model.depth=range(1,5)"], "--trials 3: the grid has 4 points"),
         (["--search", "random", "--trials", "9000", LR, "seed=range(20)"], "makes 180,000 runs; at most 100,000"),
     ],
@@ -186,6 +193,40 @@ def test_what_is_refused(reader: Program, words: list[str], said: str):
     result = reader("sweep", "--name", "bad", "model=mlp", *words)
     assert result.code == 2 and said in result.err and "Traceback" not in result.err, result.err
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("method", ["grid", "tpe"])
+def test_points_of_which_all_is_excluded_are_impossible_trials(program: Program, method: str):
+    """The others are trained, and the same command finds nothing to do."""
+    spaces = ("model.depth=choice(2,4)", "batch_size=choice(32,64)", "--exclude", "model.depth=4 batch_size=32")
+    words = ("sweep", "--name", "s", "--search", method, "--trials", "12" if method == "tpe" else "4", *SMALL, *spaces)
+    done = program(*words)
+    assert done.code == 0, done.err
+    assert "(model.depth=4 batch_size=32): all of its runs are excluded" in done.out and "no run" not in done.out
+    found = {(row["model.depth"], row["batch_size"]) for row in rows("s")}
+    assert found <= {("2", "32"), ("2", "64"), ("4", "64")} and (method == "tpe" or len(found) == 3)
+    again = program(*words)
+    assert again.code == 0 and "nothing to train" in again.out
+
+
+def test_a_point_that_cannot_be_trained_is_an_impossible_trial(program: Program):
+    """Two devices share even batches alone; some of the numbers between the ends are odd."""
+    words = ("--search", "random", "--trials", "6", *SMALL, "devices=2", "batch_size=interval(32,64)", "--dry-run")
+    looked = program("sweep", "--name", "s", *words)
+    assert looked.code == 0 and "note: trial 1 (batch_size=43): devices=2 batch_size=43: each device" in looked.out
+    assert "4 runs, 4 to train" in looked.out, "two of six are odd"
+
+
+def test_a_grid_of_other_points_is_another_search(program: Program):
+    """Its trials would have numbers that others have already; a grid of values has the same points for any number."""
+    call = ("sweep", "--name", "s", "--search", "grid", "--trials")
+    assert program(*call, "3", *SMALL, "lr=interval(0.1,1)").code == 0
+    refused = program(*call, "5", *SMALL, "lr=interval(0.1,1)")
+    assert refused.code == 2 and "trials=3); choose another --name" in refused.err
+    call = ("sweep", "--name", "t", "--search", "grid", "--trials")
+    assert program(*call, "2", *SMALL, "model.depth=choice(1,2)").code == 0
+    again = program(*call, "5", *SMALL, "model.depth=choice(1,2)")
+    assert again.code == 0 and "nothing to train" in again.out
 
 
 def test_without_optuna_tpe_names_the_extra(reader: Program, monkeypatch: pytest.MonkeyPatch):
