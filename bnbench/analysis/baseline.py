@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -38,7 +39,7 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
     names = varied or trials.columns
     conditions: dict[str, Level] = {}
     problems: list[str] = []
-    for part in text.split():
+    for part in _parts(text):
         name, equals, written = part.partition("=")
         if not (name and equals and written):
             problems.append(f"baseline {part!r}: must be factor=value, for example norm=none")
@@ -47,6 +48,8 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
         elif not any(same(level, typed(name, written)) for level in trials.levels[name]):
             allowed = [level_text(level) for level in trials.levels[name] if level is not None]
             problems.append(f"baseline {part!r}: no run has {part}; {nearest(written, allowed)}")
+        elif conditions.get(name, typed(name, written)) != typed(name, written):
+            problems.append(f"baseline {text!r}: {name} is named more than once; a baseline has one value of it")
         else:
             conditions[name] = typed(name, written)
     if not problems and all(len(trials.levels[name]) == 1 for name in conditions):
@@ -58,9 +61,17 @@ def parse_baseline(text: str | None, runs: pd.DataFrame) -> dict[str, Level]:
     return conditions
 
 
+def _parts(text: str) -> list[str]:
+    """The conditions; a value with blanks is in quotes."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise InvalidRequest([f"baseline {text!r}: {str(error).lower()}"]) from error
+
+
 def baseline_text(baseline: Baseline) -> str:
     """The baseline as a user would type it."""
-    return " ".join(f"{name}={level_text(level)}" for name, level in baseline.items())
+    return shlex.join(f"{name}={level_text(level)}" for name, level in baseline.items())
 
 
 def is_comparable(rows: Rows, baseline: Baseline) -> bool:

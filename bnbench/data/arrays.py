@@ -111,6 +111,9 @@ def _whole(y: Array) -> bool:
 
 
 def _known(file: Path, labels: Array, values: Array) -> Tensor:
+    if (labels.dtype.kind in "US") != (values.dtype.kind in "US"):
+        kinds = f"y holds {values.dtype} and y_test {labels.dtype}"
+        raise InvalidRequest([printable(f"{file}: {kinds}; both must be numbers, or both strings")])
     unknown = np.setdiff1d(labels, values)
     if len(unknown):
         raise InvalidRequest([printable(f"{file}: y_test holds {unknown[0]!s}, which is no label of y")])

@@ -54,7 +54,11 @@ def own_file(root: Path, path: str, dataset: str, form: str, most: int = MOST_BY
         BnbenchError: it would never end.
     """
     file = root / path
-    if not file.exists():
+    try:
+        is_there = file.exists()
+    except OSError as error:
+        raise DataMissing(printable(f"dataset={dataset}: cannot read {file}: {error.strerror}")) from error
+    if not is_there:
         expected = printable(f"expected the file {file}{form}")
         raise DataMissing(f"dataset={dataset}: {expected}. {neighbours(file)}")
     file_status(file, most)

@@ -96,9 +96,9 @@ def image_files(root: Path, path: str) -> Files:
 
 
 def _find(folder: Path) -> tuple[_Part, _Part | None]:
-    if not folder.is_dir():
-        raise _missing(f"expected {folder} with {_LAYOUT}. {neighbours(folder)}")
     try:
+        if not folder.is_dir():
+            raise _missing(f"expected {folder} with {_LAYOUT}. {neighbours(folder)}")
         return _parts(folder)
     except OSError as error:
         raise _missing(f"cannot read {error.filename}: {error.strerror}") from error

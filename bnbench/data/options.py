@@ -32,7 +32,10 @@ def printable(text: str) -> str:
 
 def neighbours(path: Path) -> str:
     """Neighbors of a missing path, nearest names first."""
-    return printable(_neighbours(path))
+    try:
+        return printable(_neighbours(path))
+    except OSError as error:
+        return printable(f"{path.parent} cannot be read: {error.strerror}")
 
 
 def _neighbours(path: Path) -> str:

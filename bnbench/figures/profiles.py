@@ -28,7 +28,8 @@ COLUMNS = {
     "share": "share_of_tasks",
     "tasks": "tasks",
 }
-Arms = Mapping[str, Mapping[tuple[str, ...], int]]
+Task = tuple[str, ...]
+Arms = Mapping[str, Mapping[Task, int]]
 """By arm, its row on each task."""
 
 
@@ -36,13 +37,13 @@ def profiles(numbers: Convergence) -> Figure | str:
     """The profile of each arm over tasks; the reason where there is nothing to draw.
 
     An arm is what the last column of names tells, a norm where norms vary; a task is all else that rows differ in. Only
-    arms and tasks of which all pairs were tried are compared. Rows whose seeds disagree on divergence count as misses.
+    arms and tasks of which all pairs were tried are compared, as many pairs as there can be. Rows whose seeds disagree
+    on divergence count as misses.
     """
-    arms = _arms(numbers.rows)
-    tasks = next(iter(arms.values())) if arms else {}
-    if len(tasks) < FEWEST or len(arms) < FEWEST:
+    arms, tasks = _pairs(numbers.rows)
+    if not arms:
         return "it takes two or more rows that were tried on the same two or more tasks"
-    parts = [_profile(arms, list(tasks), *target) for target in _targets(numbers)]
+    parts = [_profile(arms, tasks, *target) for target in _targets(numbers)]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if frame.empty:
         return "there is no target that all tasks have"
@@ -55,17 +56,27 @@ def profiles(numbers: Convergence) -> Figure | str:
         "share of tasks within a factor of the fewest steps",
         COLUMNS,
     )
-    here = places_of(numbers.rows, {rows[next(iter(tasks))] for rows in arms.values()})
+    here = places_of(numbers.rows, {rows[tasks[0]] for rows in arms.values()})
     return assembled(sheet, frame, _places(here, list(dict.fromkeys(frame["part"]))), _drawing)
 
 
-def _arms(rows: Rows) -> Arms:
-    """Arms that were tried on every task that any was tried on; none where those are fewer than two."""
-    arms: dict[str, dict[tuple[str, ...], int]] = {}
+def _pairs(rows: Rows) -> tuple[Arms, list[Task]]:
+    """Arms and tasks of which all pairs were tried; none where either would be fewer than two.
+
+    The tasks are those that all arms have, or those of one arm, with the arms that have them all.
+    """
+    arms: dict[str, dict[Task, int]] = {}
     for row, words in labels(rows).items():
         arms.setdefault(words[-1], {})[words[:-1]] = row
-    most = max(map(len, arms.values()))
-    return {arm: tasks for arm, tasks in arms.items() if len(tasks) == most}
+    every = dict.fromkeys(task for tasks in arms.values() for task in tasks)
+    of_all = [task for task in every if all(task in tasks for tasks in arms.values())]
+    found: tuple[Arms, list[Task]] = {}, []
+    for tasks in [of_all, *map(list, arms.values())]:
+        having = {arm: its for arm, its in arms.items() if all(task in its for task in tasks)}
+        is_profile = len(having) >= FEWEST and len(tasks) >= FEWEST
+        if is_profile and len(having) * len(tasks) > len(found[0]) * len(found[1]):
+            found = having, tasks
+    return found
 
 
 def _targets(numbers: Convergence) -> Iterator[tuple[str, dict[int, float]]]:
@@ -81,12 +92,9 @@ def _steps(row: RowTimes) -> float:
     return math.inf if row.times is None or row.unstable else row.times.median["step"]
 
 
-def _profile(arms: Arms, tasks: Sequence[tuple[str, ...]], targets: str, steps: Mapping[int, float]) -> pd.DataFrame:
+def _profile(arms: Arms, tasks: Sequence[Task], targets: str, steps: Mapping[int, float]) -> pd.DataFrame:
     """A line per arm and factor at which any arm rises."""
-    rows_AT = [[rows.get(task) for task in tasks] for rows in arms.values()]
-    times_AT = np.array(
-        [[steps.get(row, math.inf) if row is not None else math.inf for row in rows] for rows in rows_AT]
-    )
+    times_AT = np.array([[steps.get(rows[task], math.inf) for task in tasks] for rows in arms.values()])
     ratios_AT = time_ratios(times_AT)
     ratios_R = np.unique([1.0, *ratios_AT[ratios_AT <= LARGEST_RATIO].tolist(), LARGEST_RATIO])
     shares_AR = performance_profile(times_AT, ratios_R)

@@ -14,7 +14,9 @@ from bnbench.text import one_line, plural
 PREAMBLE = (
     r"Needs in the preamble: \usepackage[T1]{fontenc} \usepackage{booktabs} \usepackage{graphicx} \usepackage{siunitx}"
 )
-SETTINGS = r"\sisetup{group-separator={,}, group-minimum-digits=4, mode=text, detect-weight=true}"
+SETTINGS = (
+    r"\sisetup{group-separator={,}, group-minimum-digits=4, mode=text, detect-weight=true, retain-explicit-plus=true}"
+)
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """The beginning of a box that is made smaller where it is wider than the text."""
 WIDTH, LINES = 120, 30

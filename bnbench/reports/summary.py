@@ -9,6 +9,7 @@ import pandas as pd
 
 from bnbench.analysis import Convergence, LearningRateCurves, SmallBatch
 from bnbench.analysis.convergence import TargetTimes
+from bnbench.analysis.factors import head
 from bnbench.analysis.levels import level_text
 from bnbench.analysis.rows import Rows, heads, labels
 from bnbench.analysis.small_batch import Difference
@@ -20,7 +21,7 @@ FEW = 3
 MOST_BLOCKS = 6
 """Groups of rows that a sentence names at most, each in few words."""
 BLOCK = ("dataset", "model", "batch_size")
-"""Settings at which numbers of steps can be compared."""
+"""Settings at which numbers of steps can be compared; so are those of the data."""
 
 
 def _names(rows: Rows, without: Collection[str] = ()) -> dict[int, str]:
@@ -36,7 +37,7 @@ def _names(rows: Rows, without: Collection[str] = ()) -> dict[int, str]:
 
 def _blocks(rows: Rows) -> dict[int, tuple[int, ...]]:
     """The codes of each row in what numbers of steps depend on."""
-    names = [name for name in BLOCK if name in rows.keys]
+    names = [name for name in rows.keys if name in BLOCK or head(str(name)) in ("dataset", "data")]
     lines = zip(rows.keys.index.tolist(), rows.keys[names].to_numpy().tolist(), strict=True)
     return {row: tuple(codes) for row, codes in lines}
 
@@ -103,7 +104,8 @@ def _fastest(numbers: Convergence, times: TargetTimes, place: str) -> str:
 def _within(rows: Rows, firsts: Sequence[int], members: Sequence[int]) -> str:
     """The first rows among those of a block: ``at batch_size=2 norm=none and norm=group``."""
     here, others = _names(rows, without=_rest(rows)), _names(rows, without=BLOCK)
-    if len({here[row] for row in members}) > 1:  # models of one name and several options
+    is_named = bool(heads(rows, without=_rest(rows)))
+    if not is_named or len({here[row] for row in members}) > 1:  # data, or models, of one name and several options
         return _few([_names(rows)[row] for row in firsts])
     if len(firsts) == len(members):
         return f"at {here[firsts[0]]}" + (f" all {len(members)} rows" if len(members) > 1 else "")

@@ -1,6 +1,6 @@
 import pytest
 
-from bnbench.analysis.baseline import baseline_rows, parse_baseline
+from bnbench.analysis.baseline import baseline_rows, baseline_text, parse_baseline
 from bnbench.analysis.rows import sort_into_rows
 from bnbench.analysis.trials import read_trials
 from bnbench.errors import InvalidRequest
@@ -21,9 +21,20 @@ def test_several_conditions() -> None:
     assert parse_baseline(None, RUNS) == {}
 
 
+def test_a_value_with_blanks_is_in_quotes() -> None:
+    """As it is told itself."""
+    runs = runs_of({"dataset": "npz", "dataset.path": "my data.npz"}, {"dataset": "npz", "dataset.path": "other.npz"})
+    conditions = parse_baseline("'dataset.path=my data.npz' dataset=npz", runs)
+    assert conditions == {"dataset.path": "my data.npz", "dataset": "npz"}
+    assert parse_baseline(baseline_text(conditions), runs) == conditions
+    with pytest.raises(InvalidRequest, match="no closing quotation"):
+        parse_baseline("'dataset.path=my", runs)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("norm=none norm=group", "norm is named more than once; a baseline has one value of it"),
         (" ", "baseline '': must be factor=value"),
         ("dataset=digits", "every run has it, so there is nothing to compare; what varies is model, norm$"),
     ],

@@ -95,6 +95,7 @@ def test_labels_are_numbered_in_order(names: list[Any], tmp_path: Path) -> None:
         ({"x": _x(4, 4), "y": np.eye(12)}, "vector"),
         ({"x": np.array(["a"] * 12), "y": Y}, "must be numbers"),
         ({"x": _x(4, 4), "y": Y, "x_test": _x(4, 4), "y_test": Y + 1}, "y_test holds 3"),
+        ({"x": _x(4, 4), "y": Y, "x_test": _x(4, 4), "y_test": Y.astype(str)}, "y_test <U21; both must be numbers, or"),
         ({"x": _x(4, 4), "y": Y[:9]}, "12 and 9"),
         ({"x": np.full((12, 2), np.nan), "y": Y}, "NaN"),
         ({"x": _x(4, 4), "y": Y * 0}, "at least 2 classes"),

@@ -17,7 +17,9 @@ from PIL import Image
 from bnbench.components import components
 from bnbench.data import files as data_files
 from bnbench.data import fingerprint, load, loading
-from bnbench.errors import BnbenchError
+from bnbench.data.files import own_file
+from bnbench.data.images import image_files
+from bnbench.errors import BnbenchError, DataMissing
 from bnbench.spec import Choice, Split
 from bnbench.user_cache import kept_folder
 from tests.conftest import make_spec
@@ -267,3 +269,23 @@ def test_a_spec_without_a_fingerprint_takes_what_is_there(tmp_path: Path) -> Non
     write_npz(tmp_path / "data.npz")
     data = components().load(make_spec("dataset=npz", "dataset.path=data.npz", "model=mlp"), tmp_path)
     assert data.shape == (9, 1, 1)
+
+
+@pytest.mark.parametrize("dataset", ["csv", "npz", "imagefolder"])
+def test_a_path_that_may_not_be_looked_at_is_said_with_its_dataset(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder of another user: the system refuses to say whether there is something."""
+    stat = Path.stat
+
+    def refusing(path: Path, **named: bool) -> os.stat_result:
+        if path.is_relative_to(tmp_path / "locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **named)
+
+    monkeypatch.setattr(Path, "stat", refusing)
+    with pytest.raises(DataMissing, match=rf"^dataset={dataset}: cannot read .*locked/data: Permission denied$"):
+        if dataset == "imagefolder":
+            image_files(tmp_path, "locked/data")
+        else:
+            own_file(tmp_path, "locked/data", dataset, "")

@@ -125,6 +125,26 @@ def test_profiles_are_shares_of_tasks_within_a_factor_of_the_fastest():
     assert drawn["none"] == pytest.approx({1.0: 1 / 3, 2.0: 2 / 3, 3.0: 2 / 3, 4.0: 2 / 3})
 
 
+def test_profiles_compare_arms_on_the_tasks_that_all_of_them_have():
+    """Each arm has a task of its own; an arm with one task is left out, as two of the others have two in common."""
+    steps = {
+        ("batch", 2): 9, ("batch", 8): 1, ("batch", 16): 2, ("layer", 8): 2, ("layer", 16): 1, ("layer", 32): 9,
+        ("none", 2): 1,
+    }  # fmt: skip
+    runs = runs_of(*({"norm": norm, "batch_size": batch} for norm, batch in steps))
+    curves = {f"r{at}": [0.1] * (hundreds - 1) + [0.9] for at, hundreds in enumerate(steps.values())}
+    assert isinstance(profiles(_convergence(runs, metrics_of(curves), 0.9)), str)
+    pairs = [pair for pair in steps if pair[0] != "none"]
+    runs = runs_of(*({"norm": norm, "batch_size": batch} for norm, batch in pairs))
+    curves = {f"r{at}": [0.1] * (steps[pair] - 1) + [0.9] for at, pair in enumerate(pairs)}
+    figure = profiles(_convergence(runs, metrics_of(curves), 0.9))
+    assert isinstance(figure, Figure)
+    drawn = figure.data.set_index(["series", "steps_over_fewest_steps"])["share_of_tasks"]
+    assert drawn.to_dict() == {
+        (name, ratio): share for name in ("batch", "layer") for ratio, share in ((1.0, 0.5), (2.0, 1.0), (4.0, 1.0))
+    }
+
+
 @pytest.mark.parametrize(
     ("figure", "probe", "name", "column", "last"),
     [

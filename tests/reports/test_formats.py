@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 from html import unescape
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from rich.console import Console
 from bnbench.errors import InvalidRequest
 from bnbench.reports import Cell, Column, Listing, Report, ReportView, Table, print_report, render
 from bnbench.reports.terminal import render_terminal, split_columns
+from bnbench.reports.tidy import safe_csv
 from bnbench.text import harmless
 
 WIDE = Table(
@@ -138,3 +140,9 @@ def test_colour_only_where_there_is_some() -> None:
 def test_an_unknown_format_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidRequest, match="did you mean 'markdown'"):
         render(SHOWN, "markdwon")
+
+
+def test_truth_values_that_some_rows_lack_are_written_as_they_are() -> None:
+    """As an option that only one of two norms has; texts beside them are still kept from being formulas."""
+    frame = pd.DataFrame({"nesterov": [True, None, False], "name": ["=1+1", "a\nb", None], "lr": [0.1, -1.0, 1.0]})
+    assert safe_csv(frame) == ("nesterov,name,lr\nTrue,'=1+1,0.1\n,a b,-1.0\nFalse,,1.0\n", 1)

@@ -92,6 +92,18 @@ CASES: dict[str, tuple[Sequence[Mapping[str, Any]], dict[str, Sequence[float]], 
             "All 8 runs diverged.",
         ),
     ),
+    "data of one name": (
+        [{"norm": norm, "dataset": "npz", "dataset.path": path, "val_accuracy": 0.9}
+         for norm in ("batch", "none") for path in ("a.npz", "b.npz")],
+        {"r0": [0.9], "r1": [0.5, 0.9], "r2": [0.5, 0.9], "r3": [0.9]},
+        (
+            "The highest mean validation accuracy is that of dataset=npz path=a.npz norm=batch: 90.0% (1 seed), less"
+            " than 0.1 points above dataset=npz path=a.npz norm=none.",
+            "The fastest to 89% validation accuracy, with their median steps: dataset=npz path=a.npz norm=batch (100);"
+            " dataset=npz path=b.npz norm=none (100).",
+            "All 4 runs completed.",
+        ),
+    ),
     "no runs": ([], {}, ()),
 }  # fmt: skip
 
