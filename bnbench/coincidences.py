@@ -136,9 +136,11 @@ def _group(columns: Columns) -> Iterator[Coincidence]:
 
 
 def _over(columns: Columns) -> Iterator[Coincidence]:
-    if columns["norm.over"] == "channels" and columns["model"] == "mlp":
+    model = columns["model"]
+    if columns["norm.over"] == "channels" and model in ("mlp", "vit", "gpt"):
         norm = f"norm={columns['norm']}"
-        yield Coincidence(f"{norm} norm.over=channels", f"{norm} norm.over=all", "in model=mlp a channel has one value")
+        why = f"in model={model} {'a channel has one value' if model == 'mlp' else 'a token is normalized by itself'}"
+        yield Coincidence(f"{norm} norm.over=channels", f"{norm} norm.over=all", why)
 
 
 def _widths(columns: Columns) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.norms.common.activation import require_no_activation
-from bnbench.norms.common.bias import wants_bias
+from bnbench.norms.common.bias import freeze_shift, wants_bias
 from bnbench.norms.common.reparametrization import WeightOnlyNorm
 from bnbench.norms.common.tokens import is_per_token
 from bnbench.norms.none import NoNorm
@@ -47,9 +47,9 @@ class DotProductAttention(nn.Module):
 class Attention(nn.Module):
     """Self-attention: ``softmax(q k^T / sqrt(E)) v`` in each head, then a linear layer (Vaswani et al. 2017, 3.2).
 
-    Keys have a bias only if a norm acts on them: softmax cancels one. Values have none: its effect is that of a
-    bias of the last layer. Norms of queries and keys are over the features of a head and are shared by all heads
-    (Dehghani et al. 2023, section 2).
+    Keys have a bias only if a norm acts on them, and the shift of that norm is not trained: softmax cancels one. Values
+    have none: its effect is that of a bias of the last layer. Norms of queries and keys are over the features of a head
+    and are shared by all heads (Dehghani et al. 2023, section 2).
 
     Args:
         norm: makes a normalization layer for a number of channels, which stands on queries and on keys; None for none.
@@ -68,6 +68,8 @@ class Attention(nn.Module):
         self.query = nn.Linear(features, features, bias=query_norm is None or wants_bias(query_norm))
         self.key = nn.Linear(features, features, bias=acts(key_norm) and wants_bias(key_norm))
         self.value = nn.Linear(features, features, bias=False)
+        if key_norm is not None:
+            freeze_shift(key_norm, features // heads)
         self.query_norm = nn.Identity() if query_norm is None else on_tokens(query_norm)
         self.key_norm = nn.Identity() if key_norm is None else on_tokens(key_norm)
         self.products = DotProductAttention(heads, causal)

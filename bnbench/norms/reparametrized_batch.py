@@ -64,7 +64,8 @@ class ProgressiveRepBatchNorm(RepBatchNorm):
     """``share * layer_norm(x) + (1 - share) * repbn(x)``; the share of layer normalization falls from 1 to 0.
 
     It falls linearly within ``decay_steps`` training steps of this layer. Layer normalization is over the channels at
-    each position, with ``layer_weight [C]`` and ``layer_bias [C]`` of its own. At evaluation there is none of it.
+    each position, with ``layer_weight [C]`` and ``layer_bias [C]`` of its own. There is none of it at evaluation with
+    running statistics, and from ``freeze_statistics`` on.
 
     Args:
         num_features: channels C.

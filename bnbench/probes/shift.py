@@ -24,20 +24,26 @@ def shift(pause: Pause) -> list[Value]:
 
     Names are ``contrast_0.4_running`` and so on, ``clean_running`` for images as they are. ``batch`` takes the
     statistics of the batch that is evaluated, ``recomputed`` those of training images that are shifted in the same way,
-    which is adaptation without labels. Images are not clipped or rounded after a shift.
+    which is adaptation without labels. A norm that keeps no running statistics recomputes them from training images as
+    they are. Images are not clipped or rounded after a shift.
     """
-    data = _fewer(pause)
-    values = _accuracies(pause, "clean", data)
+    clean = _fewer(pause)
+    values = _accuracies(pause, "clean", clean, clean)
     for name, change in SHIFTS.items():
-        values += _accuracies(pause, name, _shifted(data, change, generator(pause.seed, "noise")))
+        values += _accuracies(pause, name, _shifted(clean, change, generator(pause.seed, "noise")), clean)
     return values
 
 
-def _accuracies(pause: Pause, label: str, data: Data) -> list[Value]:
-    """The accuracy on the validation examples with each kind of statistics."""
+def _accuracies(pause: Pause, label: str, data: Data, clean: Data) -> list[Value]:
+    """The accuracy on the validation examples with each kind of statistics.
+
+    Args:
+        clean: from whose training examples a norm without adaptation has its statistics.
+    """
     values = []
     for statistics in STATISTICS:
-        _, accuracy = evaluate(with_statistics(pause.spec, statistics), pause.network, data, data.validation)
+        source = clean if statistics == "running" else data
+        _, accuracy = evaluate(with_statistics(pause.spec, statistics), pause.network, source, data.validation)
         values.append(Value(WHOLE, f"{label}_{statistics}", accuracy))
     return values
 

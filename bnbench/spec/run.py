@@ -133,7 +133,7 @@ class RunSpec:
             in random order; ``alternating`` batches hold examples of one domain each, and the domains take turns.
         train: which parameters are trained; the others stay at their initial values.
         freeze_statistics: from the end of this many epochs on, training normalizes with the running statistics and no
-            longer updates them; None never does.
+            longer updates them, and layers that keep such have no noise any more; None never does.
         drop_last: leave out the last, smaller batch of an epoch.
         grad_clip: largest L2 norm of the whole gradient; None does not clip.
         label_smoothing: share of the target that is spread over all classes.

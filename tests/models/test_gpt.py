@@ -10,6 +10,7 @@ from bnbench.errors import Impossible, InvalidRequest
 from bnbench.models import build, build_lanes
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.models.tokens import Characters, sincos_line
+from bnbench.models.transformer_block import Attention
 from bnbench.norms import NORMS, activates
 from bnbench.spec import Choice
 from bnbench.stacking import prove
@@ -193,3 +194,24 @@ def test_a_rule_is_learned_character_by_character():
         optimizer.step()
     losses = nn.functional.cross_entropy(network(x), y, reduction="none").mean(0)
     assert losses[0] > 1 and losses[1:].max() < 0.1
+
+
+@pytest.mark.parametrize(("norm", "frozen"), [("layer", True), ("batch", True), ("dyt", True), ("rms", False)])
+def test_the_shift_of_normed_keys_which_softmax_cancels_is_not_trained(norm, frozen):
+    """It is the same number for all keys of a query."""
+    network = make(norm, qk_norm=True)
+    keys = [layer.key_norm.norm for layer in network.modules() if isinstance(layer, Attention)]
+    biases = [norm.bias for norm in keys if getattr(norm, "bias", None) is not None]
+    assert len(biases) == (len(keys) if frozen else 0) and not any(bias.requires_grad for bias in biases)
+    others = [item for norm in keys for item in norm.parameters() if item is not getattr(norm, "bias", None)]
+    assert others and all(item.requires_grad for item in others)
+
+
+def test_a_shift_of_normed_keys_changes_nothing():
+    network = randomized(make("layer", qk_norm=True)).eval()
+    x = one_hot(torch.randint(VOCABULARY, (3, LENGTH), generator=torch.Generator().manual_seed(0)))
+    before = network(x)
+    for layer in network.modules():
+        if isinstance(layer, Attention):
+            nn.init.normal_(layer.key_norm.norm.bias)
+    torch.testing.assert_close(network(x), before, rtol=1e-10, atol=1e-10)

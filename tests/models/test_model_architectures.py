@@ -55,6 +55,12 @@ def test_zero_init_last_gamma_makes_blocks_identities(norm):
     network(torch.randn(2, 3, 8, 8)).sum().backward()
 
 
+@pytest.mark.parametrize("norm", ["grn", "repbn", "prepbn"])
+def test_zero_init_last_gamma_needs_a_norm_that_is_zero_with_its_scale(norm):
+    with pytest.raises(Impossible, match="puts out something where its scale is zero"):
+        make("resnet20", norm, zero_init_last_gamma=True)
+
+
 @pytest.mark.parametrize("norm", ["none", "instance"])
 def test_zero_init_last_gamma_needs_a_scale(norm):
     with pytest.raises(Impossible, match=r"model\.zero_init_last_gamma=true needs a norm with a scale"):

@@ -20,6 +20,7 @@ from tests.conftest import Program, load_data, make_spec
 from tests.products import long
 
 USUAL = ("model.width=16", "precision=fp64", "steps=4", "batch_size=8", "lr=0.05", "evaluate.recompute_batches=2")
+TINY = ("model.dim=8", "model.depth=1", "model.heads=2")
 SAID = [  # settings of a run, and of the one that it is said to be
     (["norm=ghost", "batch_size=8"], ["norm=batch"]),
     (["norm=ghost", "norm.chunk=8", "batch_size=8", "model=cnn"], ["norm=batch"]),
@@ -37,6 +38,7 @@ SAID = [  # settings of a run, and of the one that it is said to be
     (["norm=group", "norm.groups=1", "model=cnn"], ["norm=layer"]),
     (["norm=layer", "norm.over=channels"], ["norm=layer"]),
     (["norm=rms", "norm.over=channels"], ["norm=rms"]),
+    (["norm=layer", "norm.over=channels", "model=vit", *TINY], ["norm=layer", "model=vit", *TINY]),
 ]
 NOT_SAID = [
     (["norm=ghost", "norm.chunk=4"], ["norm=batch"]),
@@ -75,6 +77,7 @@ def test_on_several_devices_the_batch_is_that_of_a_device(settings: list[str], s
 
 def spec_of(*settings: str) -> RunSpec:
     given = {text.split("=")[0] for text in settings}
+    given |= {"model.width"} if "model=vit" in settings else set()
     usual = [text for text in ("model=mlp", *USUAL) if text.split("=")[0] not in given]
     return make_spec(*usual, *settings)
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
 from bnbench.data import SHIFTS
-from bnbench.norms import BatchNorm
+from bnbench.norms import NORMS, BatchNorm
 from bnbench.probes.shift import STATISTICS
 from tests.conftest import make_spec
 from tests.probes.networks import data_of, measure, pause_of, values_of
 
 
-def test_batch_norm_undoes_a_shift_of_all_images_with_their_own_statistics_only():
-    """Two classes of flat images at -1 and 1; brighter ones all look like the second to running statistics."""
+@pytest.mark.parametrize("kind", [BatchNorm, NORMS["precise"]])
+def test_batch_norm_undoes_a_shift_of_all_images_with_their_own_statistics_only(kind: type[BatchNorm]):
+    """Two classes of flat images at -1 and 1; brighter ones all look like the second to running statistics.
+
+    So they do to statistics that are recomputed for each evaluation, which are those of training images as they are.
+    """
     y = torch.arange(200) % 2
     x = (2.0 * y - 1).view(-1, 1, 1, 1).expand(200, 1, 4, 4).contiguous()
-    norm = BatchNorm(1)
+    norm = kind(1)
     norm.running_mean, norm.running_var = torch.zeros(1), torch.ones(1)
     network = nn.Sequential(norm, nn.Flatten(), nn.Linear(16, 2))
     with torch.no_grad():

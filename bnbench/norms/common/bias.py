@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bnbench.error_origin import is_bug
 from bnbench.norms.common.affine import shifts
+from bnbench.norms.common.copying import copied
 
 SHAPES = ((4, 3, 2), (4,))
 """Batch and positions of the inputs that a norm is tried with."""
@@ -47,6 +48,30 @@ def cancels_bias(norm: nn.Module, channels: int) -> bool:
     trials = [_cancels(norm, torch.randn(shape[0], channels, *shape[1:], generator=rng), rng) for shape in SHAPES]
     answers = [answer for answer in trials if answer is not None]
     return bool(answers) and all(answers)
+
+
+def freeze_shift(norm: nn.Module, channels: int) -> None:
+    """Leave the shift untrained that a norm adds to its output, if it is its ``bias``: what comes behind cancels it.
+
+    Args:
+        norm: on the CPU, new.
+        channels: C.
+    """
+    bias = getattr(norm, "bias", None)
+    if not isinstance(bias, nn.Parameter) or bias.is_meta:
+        return
+    trial, x = copied(norm).train(), torch.randn(4, channels, generator=torch.Generator().manual_seed(0))
+    shift = torch.linspace(-1, 1, channels)
+    try:
+        with torch.no_grad():
+            before = copied(trial)(x)
+            trial.get_parameter("bias").add_(shift)
+            adds = torch.allclose(trial(x), before + shift, atol=NOISE)
+    except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+        if is_bug(error):
+            raise
+        return
+    bias.requires_grad_(not adds)
 
 
 def _cancels(norm: nn.Module, x: Tensor, rng: torch.Generator) -> bool | None:
