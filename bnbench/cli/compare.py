@@ -72,8 +72,7 @@ def compare(
     show_sizes(request, found, refused, seconds, dry_run, planned)
     if dry_run:
         raise typer.Exit
-    left = (math.inf if budget is None else budget) - planned
-    dossier = trained(request, (found, refused), place, jobs, left)
+    dossier = trained(request, (found, refused), place, jobs, (math.inf if budget is None else budget) - planned)
     _show(request, dossier, place, file)
     raise typer.Exit(1 if dossier.failures else 0)
 

@@ -45,6 +45,7 @@ class Request:
         problems: what is wrong with the request, one sentence each; such a request must not be carried out. The specs
             are those that have a batch and data nevertheless, so that more problems can be found in the same pass; none
             if it is not known which cells are meant.
+        may_be_empty: nothing is wrong with it if none of its runs can be trained.
         is_unclear: whether a key, a name or the type of a value is among the problems: no network need be tried then,
             as it may not be the one that is meant.
     """
@@ -57,6 +58,7 @@ class Request:
     notes: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    may_be_empty: bool = False
     is_unclear: bool = False
 
     @property

@@ -158,13 +158,12 @@ class Course:
     ) -> session.Plan:
         """The plan of a batch. Trials that cannot be trained are impossible; the first batch must have others."""
         requests = [self.design.request(trial) for trial in batch]
-        whole = self.design.together(batch, requests)
+        whole = replace(self.design.together(batch, requests), may_be_empty=not is_first)
         if is_first and not whole.specs:
             raise InvalidRequest([f"no trial can be trained: {whole.notes[-1]}"])
         plan = session.plan_request(
-            whole, self.design.parts, self.name, self.paths, retry_failed=True, prestart=prestart,
-            may_be_empty=not is_first,
-        )  # fmt: skip
+            whole, self.design.parts, self.name, self.paths, retry_failed=True, prestart=prestart
+        )
         self._batch, self._runs, numbers = tuple(batch), {}, dict[str, int]()
         for trial, request in zip(batch, requests, strict=True):
             identities = [plan.identities.get(run_id(spec), run_id(spec)) for spec in request.specs]

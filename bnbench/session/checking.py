@@ -83,13 +83,7 @@ class _Examiner:
 
 
 def checked_plan(
-    request: Request,
-    parts: Known,
-    name: str,
-    paths: Paths,
-    skip: frozenset[str],
-    prestart: Prestart | None = None,
-    may_be_empty: bool = False,
+    request: Request, parts: Known, name: str, paths: Paths, skip: frozenset[str], prestart: Prestart | None = None
 ) -> Plan:
     """Check a request that is composed already.
 
@@ -98,7 +92,6 @@ def checked_plan(
         name: of the sweep.
         paths: absolute ones.
         skip: statuses of runs that are not trained again.
-        may_be_empty: nothing is wrong with a request of which no run can be trained.
 
     Raises:
         BnbenchError: something is wrong with the request; the message says all of it.
@@ -116,7 +109,7 @@ def checked_plan(
     inquiry = _Examiner(specs, parts, paths.data, prestart)
     examination = Examination() if request.is_unclear else _examined(inquiry, bool(specs_with_data), problems)
     impossible = {key: examination.impossible[key] for key in specs if key in examination.impossible}
-    if problems or (len(impossible) == len(specs) and not may_be_empty):
+    if problems or (len(impossible) == len(specs) and not request.may_be_empty):
         raise _refusal(inquiry, impossible, problems)
     pending = {identity: specs[identity] for identity in untrained if identity not in impossible}
     notes = [*request.told, *_notes(specs, examination), *earlier_data(specs.values(), rows.values())]

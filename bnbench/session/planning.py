@@ -52,18 +52,14 @@ def plan_request(
     *,
     retry_failed: bool = False,
     prestart: Prestart | None = None,
-    may_be_empty: bool = False,
 ) -> Plan:
     """Check a sweep that is composed already, with the components ``parts`` of the plugin.
-
-    Args:
-        may_be_empty: as of :func:`checked_plan`.
 
     Raises:
         BnbenchError: as :func:`plan_sweep`.
     """
     skip = store.RESULTS if retry_failed else store.RESULTS | store.HELD_BACK
-    return checked_plan(request, parts, name, paths.absolute(), skip, prestart, may_be_empty)
+    return checked_plan(request, parts, name, paths.absolute(), skip, prestart)
 
 
 def plan_run(overrides: Sequence[str], name: str, paths: Paths, source: Path | None = None) -> Plan:
