@@ -11,11 +11,7 @@ from bnbench.launch import EarlyWarning
 from bnbench.plan.execution import Engine, Execution
 from bnbench.plugin_source import Plugin
 from bnbench.spec import RunSpec, run_id
-from bnbench.store import Growth
-
-
-def nothing() -> None:
-    """Do nothing."""
+from bnbench.store import Growth, nothing
 
 
 @dataclass(frozen=True)

@@ -86,17 +86,13 @@ def render_csv(report: Report) -> str:
 def safe_csv(frame: pd.DataFrame) -> tuple[str, int]:
     """A table as CSV with an apostrophe in front of each text that looks like a formula, and how many there are."""
     texts = frame.select_dtypes(exclude=["number", "bool"])
+    texts = texts.map(lambda value: one_line(value) if isinstance(value, str) else value)
     formulas = texts.map(_is_formula)
-    safe = texts.map(lambda value: _safe(value) if isinstance(value, str) else value)
+    safe = texts.mask(formulas, "'" + texts.astype(str))
     whole = frame.assign(**{str(name): safe[name] for name in safe})
     return str(whole.to_csv(index=False, lineterminator="\n")), int(formulas.to_numpy().sum())
 
 
 def _is_formula(value: object) -> bool:
-    """True for a text, in one line, that a spreadsheet would take for a formula."""
-    text = one_line(value) if isinstance(value, str) else ""
-    return bool(FORMULA.match(text)) and not SIGNED_NUMBER.fullmatch(text)
-
-
-def _safe(text: str) -> str:
-    return f"'{one_line(text)}" if _is_formula(text) else one_line(text)
+    """True for a text that a spreadsheet would take for a formula."""
+    return isinstance(value, str) and bool(FORMULA.match(value)) and not SIGNED_NUMBER.fullmatch(value)

@@ -28,7 +28,7 @@ from bnbench.store.pulse import Pulse, pulses
 from bnbench.store.renaming import rename_sweep
 from bnbench.store.result_index import Found, ResultIndex
 from bnbench.store.results import differing_results, is_over
-from bnbench.store.segment import Segment, log_file, spec_file
+from bnbench.store.segment import Segment, log_file, nothing, spec_file
 from bnbench.store.silence import last_signs, silences
 from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank, segment_rows
@@ -101,6 +101,7 @@ __all__ = [
     "luggage",
     "merge_sweeps",
     "merged_in_words",
+    "nothing",
     "pulses",
     "put_down",
     "rank",

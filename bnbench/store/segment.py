@@ -25,6 +25,10 @@ FOLDER, SPECS, LOGS = "segments", "specs", "logs"
 ROWS = ".runs.csv"
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class Segment:
     """Writer of one worker's rows; a context manager. No join takes place until it is closed.
 
@@ -51,7 +55,7 @@ class Segment:
         name: str,
         checkpoints: Path | None = None,
         token: str = "",
-        before_checkpoint: Callable[[], None] = lambda: None,
+        before_checkpoint: Callable[[], None] = nothing,
     ) -> None:
         self._folder = folder
         self._token = token
