@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -39,6 +40,13 @@ def test_every_folder_has_a_budget_and_all_are_ten_minutes_on_two_cores():
     folders = {path.parent.name for path in here.glob("*/test_*.py")} | {"."}
     assert folders == set(TABLE["seconds"]) and folders >= set(TABLE["long"])
     assert sum(TABLE["seconds"].values()) <= 1000
+
+
+def test_seconds_are_compared_with_those_of_this_machine():
+    """A number of seconds that holds on one machine says nothing on a slower one."""
+    files = Path(__file__).parent.rglob("test_*.py")
+    timed = {path for path in files if re.search("process_time\\(|RUSAGE_CHILDREN", path.read_text())}
+    assert len(timed) > 8 and all("slowness()" in path.read_text() for path in timed)
 
 
 BURNS = """

@@ -17,6 +17,7 @@ from bnbench.cli.options import KIND_NAMES
 from bnbench.errors import InvalidRequest
 from bnbench.norms import NORMS
 from bnbench.spec import run_id
+from tests.budget import slowness
 from tests.conftest import Program, make_spec
 
 SMALL = ("model=mlp", "model.width=16", "epochs=1")
@@ -25,12 +26,12 @@ SMALL = ("model=mlp", "model.width=16", "epochs=1")
 def test_help_is_quick_and_never_loads_torch():
     code = "import sys, bnbench.cli; assert not {'torch', 'pandas', 'hydra', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-    times = [math.inf]
-    while len(times) < 6 and min(times) >= 0.5:  # seconds of the processor: other tests run at the same time
+    times, allowed = [math.inf], 0.5 * slowness()
+    while len(times) < 6 and min(times) >= allowed:  # seconds of the processor: other tests run at the same time
         start = processor_seconds()
         subprocess.run([sys.executable, "-m", "bnbench", "--help"], check=True, stdout=subprocess.DEVNULL)
         times.append(processor_seconds() - start)
-    assert min(times) < 0.5
+    assert min(times) < allowed
 
 
 def processor_seconds() -> float:

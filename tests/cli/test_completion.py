@@ -24,6 +24,7 @@ from bnbench.reports import FORMATS, VIEWS
 from bnbench.schema import Known
 from bnbench.spec import run_id
 from bnbench.study.catalog import SCALES
+from tests.budget import slowness
 from tests.conftest import Program, make_spec
 from tests.products import long
 
@@ -36,7 +37,7 @@ LOADING = {
 }
 """By shell, the line that the documents tell to put into its start file."""
 CPU_SECONDS = 0.3
-"""That an answer may take; twice as much on a machine whose cores are shared."""
+"""That an answer may take on a usual machine; twice as much where its cores are shared."""
 
 
 def path_of_shell(name: str) -> str:
@@ -247,8 +248,8 @@ def test_the_key_is_pressed(results: Path, shell: str, line: str, completed: str
 def test_an_answer_needs_no_torch_and_little_time(results: Path, line: str) -> None:
     environment = {**os.environ, "_BNBENCH_COMPLETE": f"bnbench {line}"}
     command = [sys.executable, "-X", "importtime", "-c", PROGRAM]
-    seconds = [math.inf]
-    while len(seconds) < 4 and min(seconds) >= 2 * CPU_SECONDS:
+    seconds, allowed = [math.inf], 2 * CPU_SECONDS * slowness()
+    while len(seconds) < 4 and min(seconds) >= allowed:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             command, cwd=results, env=environment, capture_output=True, text=True, timeout=60, check=False
@@ -258,7 +259,7 @@ def test_an_answer_needs_no_torch_and_little_time(results: Path, line: str) -> N
     assert done.stdout.strip()
     imported = {name.rpartition("|")[2].strip() for name in done.stderr.splitlines()}
     assert "typer" in imported and imported.isdisjoint({"torch", "pandas", "hydra"})
-    assert min(seconds) < 2 * CPU_SECONDS
+    assert min(seconds) < allowed
 
 
 @pytest.mark.parametrize("shell", SHELL_NAMES)

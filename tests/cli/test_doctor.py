@@ -37,7 +37,7 @@ def wrong(text: str) -> dict[str, str]:
 @needs_compiler
 def test_all_is_well_here(program: Program, tmp_path: Path) -> None:
     result = program("doctor", "--json")
-    assert (result.code, result.err) == (0, "")
+    assert (result.code, result.err) == (0, ""), result.out
     every = found(result.out)
     assert {name for part, name in every if part == "launchers"} == {*LAUNCHERS}
     assert [every["versions", name]["state"] for name in ("python", "bnbench", "torch", "hydra-core")] == [OK] * 4
@@ -45,7 +45,8 @@ def test_all_is_well_here(program: Program, tmp_path: Path) -> None:
     assert losses["reference"].startswith("test loss 2.") and len({loss[:17] for loss in losses.values()}) == 1
     assert every["data", "mnist"]["state"] == "absent" and not list(tmp_path.iterdir()), "nothing is written"
     table = program("doctor")
-    assert table.code == 0 and table.out.rstrip().endswith("all is well") and "C compiler" in table.out
+    assert table.code == 0, table.out
+    assert table.out.rstrip().endswith("all is well") and "C compiler" in table.out
 
 
 @pytest.mark.parametrize(

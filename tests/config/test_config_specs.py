@@ -16,6 +16,7 @@ from bnbench.config.compose import CLOSED
 from bnbench.config.hydra import DEFAULTS, composed
 from bnbench.paths import conf_dir
 from bnbench.spec import flatten, run_id
+from tests.budget import slowness
 
 
 def rows(overrides, column, zips=(), excludes=()):
@@ -185,7 +186,7 @@ def test_ten_thousand_cells_are_planned_quickly():
     start = time.process_time()
     specs = compose_request(overrides, components()).specs
     assert len({run_id(spec) for spec in specs}) == 10_000
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 5 * slowness()
 
 
 def test_the_caller_keeps_its_hydra_session_and_store(tmp_path):

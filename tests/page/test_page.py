@@ -19,6 +19,7 @@ from bnbench.figures.scorecard import scorecard
 from bnbench.reports import Document, Report, ReportView, report
 from bnbench.reports.page import MOST_RUNS, PageOptions, render_fragment, render_html
 from bnbench.reports.tidy import tidy
+from tests.budget import slowness
 from tests.figures.made_up import verdicts
 from tests.page.example import make_hostile_report, make_large_report, make_report, make_runs
 from tests.reports.test_speed import big_sweep
@@ -103,7 +104,7 @@ def test_ten_thousand_runs_are_written_in_time_and_room() -> None:
     runs, metrics = big_sweep()
     began = time.process_time()
     page = render_html(report(runs.assign(sweep="big"), metrics, baseline="norm=none"), PageOptions(runs_file="a.csv"))
-    assert time.process_time() - began < SECONDS
+    assert time.process_time() - began < SECONDS * slowness()
     assert len(page.encode()) < LARGEST
     assert page.count('<th scope="row"><details>') == MOST_RUNS
 

@@ -16,7 +16,7 @@ import pytest
 from bnbench.reports import report
 from bnbench.store.columns import IDENTITY, METRICS, OUTCOME, SPEC
 from bnbench.store.files import RowAppender
-from tests.budget import TABLE, loop_seconds
+from tests.budget import slowness
 from tests.products import long
 
 NORMS = ["none", "batch", "group", "layer", "instance"]
@@ -42,9 +42,9 @@ def big_sweep() -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_half_a_million_evaluations(lr: str) -> None:
     runs, metrics = big_sweep()
     assert (len(runs), len(metrics)) == (10_000, 500_000)
-    start = time.perf_counter()
+    start = time.process_time()
     report(runs, metrics, baseline="norm=none", lr=lr)
-    assert time.perf_counter() - start < 15
+    assert time.process_time() - start < 15 * slowness()
 
 
 def write_sweep(folder: Path) -> None:
@@ -70,11 +70,6 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("speed")
     write_sweep(folder / "results" / "big")
     return folder
-
-
-def slowness() -> float:
-    """Times that this machine is slower just now than one on which a loop takes what tests/budget.toml says."""
-    return max(1.0, loop_seconds() / TABLE["loop"])
 
 
 @long

@@ -27,6 +27,7 @@ from bnbench.store import (
     taken_over,
 )
 from bnbench.store.columns import METRICS, OUTCOME, RESULTS, SEGMENT
+from tests.budget import slowness
 from tests.cli.finished import finish
 from tests.store.dying import deaths
 from tests.store.sweeps import FACTS, expected_metrics, expected_probes, make_spec, train
@@ -178,7 +179,7 @@ def test_an_index_of_many_sweeps_is_quick(tmp_path: Path):
     index = ResultIndex(tmp_path)
     began = time.process_time()
     assert len(index.find(wanted, tmp_path / "mine")) == 5000
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < slowness()
     began = time.process_time()
     index.find(wanted, tmp_path / "mine")
-    assert time.process_time() - began < 0.1
+    assert time.process_time() - began < 0.1 * slowness()
