@@ -40,6 +40,8 @@ POLL = 0.005
 REFUSED = 2
 KILLED = "importing it failed: the worker process was ended by SIG"
 """What a program says, truly, of a plugin if signals end the processes that import it, twice in a row."""
+BEGUN = re.compile(r'^  File "(?!<frozen ).*, in main$', re.MULTILINE)
+"""The first function of the program in a traceback; the interpreter's ``site`` has one of the same name."""
 TRACEBACK = re.compile(r"^Traceback.*\n(?:(?:[ ].*)?\n)*.*", re.MULTILINE)
 """One has an empty line where a call was interrupted before its first instruction."""
 
@@ -208,4 +210,4 @@ def tracebacks(output: str) -> list[str]:
 
 def _is_before_program(trace: str) -> bool:
     """True for the traceback of an interpreter that Ctrl-C reached before the first line of the program."""
-    return trace.endswith("KeyboardInterrupt") and ", in main\n" not in trace
+    return trace.endswith("KeyboardInterrupt") and not BEGUN.search(trace)

@@ -54,8 +54,9 @@ KeyboardInterrupt
 def test_only_the_tracebacks_of_the_program_are_faults() -> None:
     late = EARLY.replace("  File", '  File "/home/me/bnbench/cli/entry.py", line 17, in main\n  File', 1)
     imported = EARLY.replace("/usr/lib/python3.11/typing.py", "/home/me/bnbench/cli/__init__.py")
+    site = EARLY.replace('"<frozen runpy>", line 189, in _run_module_as_main', '"<frozen site>", line 603, in main')
     failed = EARLY.replace("KeyboardInterrupt", "ValueError: no luck")
-    assert tracebacks(f"planning s ...\n{EARLY}{imported}s: 2 runs\n") == []
+    assert tracebacks(f"planning s ...\n{EARLY}{imported}{site}s: 2 runs\n") == []
     assert tracebacks(f"{late}s: 2 runs\n{failed}{EARLY}") == [late.rstrip(), failed.rstrip()]
 
 
