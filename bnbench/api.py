@@ -175,7 +175,7 @@ def load(*names: str, results: Path | str = RESULTS) -> tuple[pd.DataFrame, pd.D
     """The runs and the metrics of one or more sweeps as tidy tables.
 
     Raises:
-        BnbenchError: one of them is not there.
+        BnbenchError: none is named, or one of them is not there.
     """
     return store.load_sweeps([expanded(results, "results") / name for name in names])
 
@@ -184,10 +184,10 @@ def load_probes(*names: str, results: Path | str = RESULTS) -> pd.DataFrame:
     """The readings of probes in one or more sweeps as a tidy table: run_id, step, probe, layer, name, value.
 
     Raises:
-        BnbenchError: one of them is not there.
+        BnbenchError: none is named, or one of them is not there.
     """
     folders = [expanded(results, "results") / name for name in names]
-    return store.load_sweep_probes(folders, store.load_sweeps(folders)[0])
+    return store.load_sweep_probes(folders)
 
 
 @heard(_warn)

@@ -40,7 +40,7 @@ def report_sweeps(
     runs, metrics = load_sweeps(folders)
     computed = report(runs, metrics, views, baseline, targets, lr, versions)
     if tuple(views) == tuple(VIEWS):
-        computed = replace(computed, views=(*computed.views, *_probes(folders, runs, computed, baseline, lr, versions)))
+        computed = replace(computed, views=(*computed.views, *_probes(folders, computed, baseline, lr, versions)))
     options = [
         *(word for view in views if tuple(views) != tuple(VIEWS) for word in ("--view", view)),
         *(["--baseline", baseline] if baseline is not None else []),
@@ -54,12 +54,12 @@ def report_sweeps(
 
 
 def _probes(
-    folders: Sequence[Path], runs: pd.DataFrame, computed: Report, baseline: str | None, lr: str, versions: bool
+    folders: Sequence[Path], computed: Report, baseline: str | None, lr: str, versions: bool
 ) -> list[ReportView]:
     """The view of what probes measured, where they measured anything."""
     shown = select_versions(cast(pd.DataFrame, computed.runs), baseline, versions)
     options = Options(parse_baseline(shown.baseline, shown.runs), lr=cast(LearningRates, lr))
-    view = probe_view(shown.runs, lambda: load_sweep_probes(folders, runs), options)
+    view = probe_view(shown.runs, lambda: load_sweep_probes(folders), options)
     return [] if view is None else [view]
 
 

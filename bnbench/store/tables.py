@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bnbench.errors import Damaged, InvalidRequest
 from bnbench.store.cells import SERIES_RULES, first_fault
-from bnbench.store.checks import checked_rows, is_sweep, sweep_folders
+from bnbench.store.checks import checked_rows, is_sweep, statuses, sweep_folders
 from bnbench.store.columns import RUN_TYPES
 from bnbench.store.completeness import check_complete
 from bnbench.store.files import content, line
@@ -61,9 +61,10 @@ def load_sweeps(folders: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
     A shared run counts once: where it has a result, or else in the first sweep.
 
     Raises:
-        InvalidRequest: one of them is not there.
+        InvalidRequest: none is named, or one of them is not there.
         Damaged: a file of one is not as it was written, or evaluations of completed runs are missing.
     """
+    _check_named(folders)
     runs = [load_runs(folder).assign(sweep=folder.name) for folder in folders]
     metrics = [load_metrics(folder) for folder in folders]
     for folder, run_frame, metric_frame in zip(folders, runs, metrics, strict=True):
@@ -73,34 +74,44 @@ def load_sweeps(folders: Sequence[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
     import pandas as pd
 
     columns = list(dict.fromkeys(column for frame in runs for column in frame.columns))
-    together = pd.concat([frame.reindex(columns=columns).astype(object) for frame in runs], keys=range(len(runs)))
-    weights = together["status"].map(rank).sort_values(ascending=False, kind="stable")
-    counted = together.loc[weights.index].drop_duplicates("run_id").sort_index()
-    metrics = [
-        frame[frame["run_id"].isin(counted[counted.index.get_level_values(0) == place]["run_id"])]
-        for place, frame in enumerate(metrics)
-    ]
-    return counted.reset_index(drop=True).infer_objects(), pd.concat(metrics, ignore_index=True)
+    places = _places([dict(zip(frame["run_id"], frame["status"], strict=True)) for frame in runs])
+    counted = [frame.reindex(columns=columns).astype(object) for frame in _counted(runs, places)]
+    together = pd.concat(counted, ignore_index=True).infer_objects()
+    return together, pd.concat(_counted(metrics, places), ignore_index=True)
 
 
-def load_sweep_probes(folders: Sequence[Path], runs: pd.DataFrame) -> pd.DataFrame:
+def load_sweep_probes(folders: Sequence[Path]) -> pd.DataFrame:
     """The numbers of probes of several sweeps in one table; of a shared run, in the sweep in which it counts.
 
-    Args:
-        runs: of these sweeps, by :func:`load_sweeps`.
-
     Raises:
-        InvalidRequest: one of them is not there.
+        InvalidRequest: none is named, or one of them is not there.
         Damaged: a file of one is not as it was written.
     """
+    _check_named(folders)
     import pandas as pd
 
-    frames = {folder: load_probes(folder) for folder in folders}
-    counted = [
-        frame[frame["run_id"].isin(runs.loc[runs["sweep"] == folder.name, "run_id"])]
-        for folder, frame in frames.items()
-    ]
-    return pd.concat(counted, ignore_index=True)
+    places, frames = _places([*map(statuses, folders)]), [load_probes(folder) for folder in folders]
+    return pd.concat(_counted(frames, places), ignore_index=True)
+
+
+def _check_named(folders: Sequence[Path]) -> None:
+    if not folders:
+        raise InvalidRequest(["name at least one sweep"])
+
+
+def _places(statuses: Sequence[Mapping[str, str]]) -> dict[str, int]:
+    """By run, the place of the sweep in which it counts, given the statuses of the runs of each."""
+    places: dict[str, int] = {}
+    for place, own in enumerate(statuses):
+        for identity, status in own.items():
+            if identity not in places or rank(status) > rank(statuses[places[identity]][identity]):
+                places[identity] = place
+    return places
+
+
+def _counted(frames: Sequence[pd.DataFrame], places: Mapping[str, int]) -> list[pd.DataFrame]:
+    """The rows of each sweep that belong to runs which count in it."""
+    return [frame[frame["run_id"].map(places.get) == place] for place, frame in enumerate(frames)]
 
 
 def _load_series(folder: Path, series: Series) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bnbench.errors import Damaged
+from bnbench.errors import Damaged, InvalidRequest
 from bnbench.spec import run_id
 from bnbench.store import Segment, enter_runs, join, load_probes, load_sweep_probes, load_sweeps
 from bnbench.store.columns import PROBES
@@ -100,8 +100,9 @@ def test_a_damaged_table_is_named_and_left_alone(tmp_path: Path, change, says: s
     assert {file: file.read_bytes() for file in before} == before
 
 
-def test_readings_of_several_sweeps_with_a_run_in_common(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
+@pytest.mark.parametrize("names", [("first", "second"), ("one/small", "other/small")])
+def test_readings_of_several_sweeps_with_a_run_in_common(tmp_path: Path, names: tuple[str, str]) -> None:
+    first, second = (tmp_path / name for name in names)
     enter_runs(first, SPECS[:2], {}, {})
     enter_runs(second, SPECS[1:], {}, {})
     train(first, SPECS[0], "one")
@@ -109,5 +110,11 @@ def test_readings_of_several_sweeps_with_a_run_in_common(tmp_path: Path) -> None
     train(second, SPECS[1], "one")
     train(second, SPECS[2], "one")
     folders = [first, second, first]
-    found = load_sweep_probes(folders, load_sweeps(folders)[0])
+    found = load_sweep_probes(folders)
     pd.testing.assert_frame_equal(ordered(found), expected_probes(SPECS).astype(found.dtypes))
+
+
+def test_of_no_sweep_there_is_no_table() -> None:
+    for load in (load_sweeps, load_sweep_probes):
+        with pytest.raises(InvalidRequest, match="name at least one sweep"):
+            load([])
