@@ -40,8 +40,8 @@ def again(settings: Settings, folder: Path) -> Callable[[str, bool], str]:
     """The command that trains a run of a sweep again, by the run's id and whether it has code of a plugin."""
     words = ["bnbench", "run", "--name", folder.name, "--from"]
     options: list[str] = []
-    if folder.parent.absolute() != Path("results").absolute():
-        options += ["--results", str(settings.results)]
+    if folder.parent.absolute() != Path("results").absolute() or "BNBENCH_RESULTS" in os.environ:
+        options += ["--results", str(shown_path(folder.parent.absolute()))]
     if settings.data != Path("data"):
         options += ["--data", str(settings.data)]
     plugins = [entry.get("plugin") for entry in store.read_history(folder) if isinstance(entry, dict)]

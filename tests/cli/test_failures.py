@@ -70,3 +70,22 @@ def test_what_has_no_log_promises_none(program: Program):
     (impossible,) = (run for run in rows("results/s/runs.csv") if run["status"] == "impossible")
     shown = program("show", impossible["run_id"])
     assert "no evaluations\n\nimpossible: " in shown.out and "again:" not in shown.out and "log:" not in shown.out
+
+
+@pytest.mark.parametrize("variable", [None, "elsewhere", "other"])
+def test_a_run_is_trained_again_where_it_was(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None
+):
+    """In the sweep that was looked at, whatever folder of results the settings name."""
+    (tmp_path / "norms.py").write_text(PLUGIN)
+    words = ("--plugin", "norms.py", "model=mlp", "model.depth=2", "model.width=8", "batch_size=64", "epochs=30")
+    assert program("sweep", "--name", "s", "--results", "elsewhere", *words, "norm=failing").code == 1
+    if variable:
+        monkeypatch.setenv("BNBENCH_RESULTS", variable)
+    (run,) = rows("elsewhere/s/runs.csv")
+    shown = program("show", f"elsewhere/s/{run['run_id']}")
+    (again,) = (line.removeprefix("again: bnbench ") for line in shown.out.splitlines() if line.startswith("again: "))
+    before = Path("elsewhere/s/runs.csv").read_bytes()
+    assert program(*shlex.split(again)).code == 1
+    assert Path("elsewhere/s/runs.csv").read_bytes() != before
+    assert not Path("results").exists() and not Path("other").exists()
