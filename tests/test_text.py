@@ -14,7 +14,7 @@ from bnbench.data.split import _require
 from bnbench.errors import InvalidRequest
 from bnbench.stats import decide
 from bnbench.study.tuning import _problem
-from bnbench.text import plural
+from bnbench.text import duration, plural
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,21 @@ def _refusal(part: torch.Tensor, total: int) -> str:
 )
 def test_a_message_counts_one_as_one(said, says: str):
     assert says in said()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.7, "1 min 0 s"),
+        (119.7, "2 min 0 s"),
+        (200, "3 min 20 s"),
+        (3599.6, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_a_duration_is_rounded_before_it_is_divided(seconds: float, says: str):
+    assert duration(seconds) == says

@@ -94,7 +94,6 @@ def decided(sources: Sequence[Sweep], target: Sweep | None, merging: Merging) ->
     """
     merged, problems, damaged = Merged(), list[str](), False
     counted: dict[str, Sweep] = dict.fromkeys(target.state.rows, target) if target is not None else {}
-    there = set(counted)
     for sweep in sources:
         for identity, row in sweep.state.rows.items():
             known = counted.get(identity)
@@ -110,7 +109,7 @@ def decided(sources: Sequence[Sweep], target: Sweep | None, merging: Merging) ->
             elif row["status"] in RESULTS and known.state.rows[identity]["status"] in RESULTS:
                 merged.same.append(identity)
             elif _weight(row) > _weight(known.state.rows[identity]):
-                merged.better += [identity] if identity in there else []
+                merged.better += [identity] if known is target else []
                 counted[identity] = sweep
             elif _weight(row) < _weight(known.state.rows[identity]):
                 merged.passed.append(identity)

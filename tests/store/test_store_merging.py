@@ -241,3 +241,14 @@ def test_a_merge_that_died_goes_on(results: Path, conflict: bool):
         aside = results / "all" / CONFLICTS
         assert [path.name for path in aside.glob("*")] == ["other"] * conflict
     assert len(died) >= 8
+
+
+def test_a_run_that_two_sweeps_improve_counts_once(results: Path):
+    spec = make_spec(9)
+    for name, status in (("target", None), ("failed", "failed"), ("completed", "completed")):
+        enter_runs(results / name, [spec], {}, {})
+        if status:
+            train(results / name, spec, "one", status)
+    found = merged(results, "failed", "completed", into="target")
+    assert (found.added, found.better) == ([], [run_id(spec)])
+    assert checked_rows(results / "target")[run_id(spec)]["status"] == "completed"
