@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from torch import nn
 from bnbench.components import components
 from bnbench.environment import cores
 from bnbench.probes import Pause, take, take_interleaved
+from bnbench.probes.pause import loss_and_gradients, training_batches
 from bnbench.probes.step_time import LONGEST_BLOCK, MEASURED, step_times, steps_of_block, time_steps
-from bnbench.probes.training_step import PARTS, Times
+from bnbench.probes.training_step import PARTS, Times, in_common_layout
 from bnbench.study.probe_measures import BUSY
 from bnbench.training import Halt
 from tests.conftest import load_data, make_spec
@@ -172,3 +174,44 @@ def test_interleaved_runs_are_timed_in_turns_and_all_else_is_measured_as_alone()
             (one.step, one.probe, one.layer, one.name) for one in alone
         ]
         assert [one for one in found if one.probe == "memory"] == [one for one in alone if one.probe == "memory"]
+
+
+class Scaled(nn.Module):
+    """A layer of a plugin, which takes its images for contiguous or does not mind."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.gain_C, self.how = nn.Parameter(torch.tensor([1.0, 2.0, 3.0])), how
+
+    def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        if self.how == "views":
+            return (x_NCHW.view(len(x_NCHW), -1) * self.gain_C.repeat_interleave(16)).view_as(x_NCHW)
+        if self.how == "reads memory":
+            flat_NCS = torch.as_strided(x_NCHW, (len(x_NCHW), 3, 16), (48, 16, 1))
+            return torch.reshape(flat_NCS * self.gain_C[:, None], x_NCHW.shape)
+        return x_NCHW * self.gain_C[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("how", "plugin", "layout"),
+    [
+        ("minds nothing", "0123abcd", torch.channels_last),
+        ("views", "0123abcd", torch.contiguous_format),
+        ("reads memory", "0123abcd", torch.contiguous_format),
+        ("minds nothing", None, torch.contiguous_format),
+    ],
+)
+def test_all_steps_are_timed_in_one_layout_where_a_layer_of_a_plugin_allows_it(
+    how: str, plugin: str | None, layout: torch.memory_format
+) -> None:
+    """A network without a plugin lies in memory as it was trained, here contiguous."""
+    network = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), Scaled(how), nn.Flatten(), nn.Linear(48, 2))
+    data = data_of(torch.randn(8, 2, 4, 4), torch.arange(8) % 2)
+    spec = replace(make_spec("batch_size=8"), plugin=plugin)
+    pause = pause_of("step_time", spec, network, data)
+    found = in_common_layout(pause)
+    assert found.network.get_submodule("0").weight.is_contiguous(memory_format=layout)
+    batch = training_batches(pause, 1)[0]
+    loss, other = (loss_and_gradients(one, one.network, batch)[0].item() for one in (pause, found))
+    assert other == pytest.approx(loss, rel=1e-5)
+    assert network.get_submodule("0").weight.is_contiguous() and found.seed == pause.seed
