@@ -1,5 +1,7 @@
 """The peers that are timed do the same work, and the table says what was measured."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from torch import nn
 
 from benchmarks import layers, layouts, norms, overhead
 from benchmarks.cells import WORKLOADS, Job, network, overrides, write_images
-from benchmarks.measure import Case
+from benchmarks.measure import ROOT, Case
 from benchmarks.peers import in_memory, plain
 from benchmarks.peers.clock import Times
 from benchmarks.table import Measured, table
@@ -53,6 +55,24 @@ def test_everybody_trains_the_same_network(tmp_path: Path):
 
 def test_a_run_is_reckoned_from_its_epochs_after_the_first():
     assert Times(build=1.0, epochs=[9.0, 2.0, 4.0], test=0.5).run(10) == pytest.approx(1 + 10 * 3 + 0.5)
+
+
+def test_what_a_program_does_once_is_in_no_run():
+    """All that torch imports for an optimizer is there when the clock of a run begins."""
+    code = """
+import sys, torch
+from benchmarks.peers.clock import Watch
+before = set(sys.modules)
+watch = Watch()
+imported = set(sys.modules)
+torch.optim.SGD([torch.zeros(1)])
+assert set(sys.modules) == imported
+watch.built()
+print(len(imported - before), watch.tested().build)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    modules, build = map(float, done.stdout.split())
+    assert modules > 0 and build < 0.1
 
 
 def test_norms_are_measured_beside_torch():

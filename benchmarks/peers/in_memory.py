@@ -49,9 +49,9 @@ def evaluate(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
 
 def train(job: Job) -> Times:
     """One run."""
-    watch = Watch()
     data = tensors(job)
     x_train, y_train = data["x_train"], data["y_train"]
+    watch = Watch()
     model = network(job, tuple(x_train.shape[1:]), int(y_train.max()) + 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=job.momentum)
     watch.built()

@@ -51,8 +51,8 @@ class Classifier(lightning.LightningModule):
 
 def train(job: Job) -> Times:
     """One run."""
-    watch = Watch()
     train_loader, val_loader, test_loader, shape, classes = loaders(job)
+    watch = Watch()
     module = Classifier(network(job, shape, classes), job, watch)
     trainer = lightning.Trainer(
         accelerator="cpu",

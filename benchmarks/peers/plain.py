@@ -82,8 +82,8 @@ def evaluate(model: nn.Module, loader: DataLoader) -> tuple[float, float]:
 
 def train(job: Job) -> Times:
     """One run."""
-    watch = Watch()
     train_loader, val_loader, test_loader, shape, classes = loaders(job)
+    watch = Watch()
     model = network(job, shape, classes).to(job.device)
     optimizer = torch.optim.SGD(model.parameters(), lr=job.lr, momentum=job.momentum)
     watch.built()
