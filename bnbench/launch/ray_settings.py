@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec, module_from_spec
 from typing import Any
 
 from bnbench.errors import BnbenchError, InvalidRequest, message_of
@@ -78,4 +82,20 @@ def imported_ray() -> Any:
         import ray
     except ModuleNotFoundError as error:
         raise InvalidRequest(["--launcher ray needs Ray: pip install 'bnbench[ray]'"]) from error
+    _draw_apart()
     return ray
+
+
+@cache
+def _draw_apart() -> None:
+    """Let Ray draw from a copy of Python's ``random``.
+
+    It begins in a thread while networks are watched for what they draw, and a user's program may draw as well.
+    """
+    found = find_spec("random")
+    assert found is not None and found.loader is not None
+    apart = module_from_spec(found)
+    found.loader.exec_module(apart)
+    for name, module in [*sys.modules.items()]:
+        if name.startswith("ray.") and vars(module).get("random") is random:
+            vars(module)["random"] = apart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from bnbench.launch import read_settings
+from bnbench.launch.ray_cluster import connected
 from bnbench.launch.ray_settings import RaySettings, cluster_problems
 from tests.launch import tasks
 from tests.launch.conftest import opened
@@ -115,6 +117,14 @@ def adopted(request: pytest.FixtureRequest) -> Iterator[None]:
     libc.prctl(sets, request.param == "subreaper", 0, 0, 0)
     yield
     libc.prctl(sets, before.value, 0, 0, 0)  # other tests of this process count on theirs
+
+
+def test_a_cluster_that_begins_and_ends_draws_no_random_numbers_of_this_program() -> None:
+    """It does so in a thread beside networks that are watched for what they draw."""
+    state = random.getstate()
+    with connected(read_settings("ray", RaySettings), 1, uses_gpu=False) as room:
+        assert room >= 1 and random.getstate() == state
+    assert random.getstate() == state
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
