@@ -1,4 +1,7 @@
-"""``python -m benchmarks.norms``: forward and backward pass of each norm on the CPU, beside torch.nn.BatchNorm2d."""
+"""``python -m benchmarks.norms``: forward and backward pass of each norm on the CPU, beside torch.nn.BatchNorm2d.
+
+Norms that change the layers of a network are left out: what they cost is not in a layer of theirs.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ import torch
 import typer
 from torch import Tensor, nn
 
+from bnbench.models.preparation import prepares
 from bnbench.norms import NORMS
 from bnbench.training import prepare_process
 
 SHAPES = ((32, 32, 32, 32), (64, 64, 16, 16))
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
 PEER = "torch.nn.BatchNorm2d"
+MEASURED = {name: norm for name, norm in NORMS.items() if not prepares(norm)}
 
 
 def main(
@@ -24,12 +29,14 @@ def main(
     norms: Annotated[list[str] | None, typer.Option(help="Names of norms; repeatable. All by default.")] = None,
 ) -> None:
     """Print a Markdown table per shape and layout: milliseconds, and the ratio to torch's own batch normalization."""
+    if unknown := sorted({*(norms or ())} - {*MEASURED}):
+        raise typer.BadParameter(f"{', '.join(unknown)}: must be of {', '.join(MEASURED)}", param_hint="--norms")
     prepare_process()
     torch.manual_seed(0)
     for shape in SHAPES:
         for layout, memory_format in LAYOUTS.items():
             x = torch.randn(shape).to(memory_format=memory_format).requires_grad_()
-            layers = {PEER: nn.BatchNorm2d(shape[1]), **{name: NORMS[name](shape[1]) for name in norms or NORMS}}
+            layers = {PEER: nn.BatchNorm2d(shape[1]), **{name: MEASURED[name](shape[1]) for name in norms or MEASURED}}
             print(f"\n{list(shape)}, {layout}, one thread:\n\n{table(measure(layers, x, rounds))}", flush=True)
 
 

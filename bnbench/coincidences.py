@@ -1,4 +1,4 @@
-"""Settings with which a norm is another one, as they stand in the columns of a run; never loads torch."""
+"""Settings with which a norm is another one, or stays one in part, as a run's columns have them; never loads torch."""
 
 from __future__ import annotations
 
@@ -111,6 +111,15 @@ def _renorm(columns: Columns) -> Iterator[Coincidence]:
         yield Coincidence(norm, "norm=batch", "all steps are within the warm-up", " in runs of {} steps", int(steps))
 
 
+def _prepbn(columns: Columns) -> Iterator[Coincidence]:
+    decay, steps = int(columns["norm.decay_steps"]), columns.get("total_steps")
+    frozen = columns.get("freeze_statistics") is not None  # from where on there is no layer normalization
+    if steps is not None and steps <= decay and not frozen:
+        norm = f"norm=prepbn norm.decay_steps={decay}"
+        why = "the share of layer normalization is not 0 in any step"
+        yield Coincidence(norm, "norm=layer in part to the end", why, " of runs of {} steps", int(steps))
+
+
 def _precise(columns: Columns) -> Iterator[Coincidence]:
     statistics = columns["evaluate.statistics"]
     if statistics != "running":
@@ -155,6 +164,7 @@ CASES: dict[str, Callable[[Columns], Iterator[Coincidence]]] = {
     "sync": _sync,
     "ghost": _ghost,
     "renorm": _renorm,
+    "prepbn": _prepbn,
     "precise": _precise,
     "noisy_batch": _noisy_batch,
     "group": _group,

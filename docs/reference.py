@@ -36,6 +36,8 @@ COLUMNS = {
     "train_accuracy": "a share from 0 to 1 of examples, of a text of characters, as `train_loss`",
     "val_loss": "on the validation set, at the end",
     "val_accuracy": "a share from 0 to 1, on the validation set, at the end",
+    "data": "a fingerprint of [your own data](results.md#columns); empty for others",
+    "plugin": "the source of [your own code](plugins.md), of the runs that use it",
     "best_val_accuracy": "the highest of all evaluations",
     "test_loss": "on the test set, once, at the end",
     "test_accuracy": "a share from 0 to 1, on the test set, once, at the end",
@@ -58,6 +60,13 @@ COLUMNS = {
     "name": "what was measured",
     "value": "a number",
 }
+AT_EACH_EVALUATION = {
+    "val_loss": "on the validation set, at this evaluation",
+    "val_accuracy": "a share from 0 to 1, on the validation set, at this evaluation",
+}
+"""What columns of metrics.csv hold that those of runs.csv hold of the end."""
+BESIDE_SETTINGS = "plugin", "data"
+"""Columns that stand among those of the settings, and that nobody sets."""
 
 
 def markdown() -> str:
@@ -120,7 +129,7 @@ def _tables() -> Iterator[str]:
     yield "`runs.csv` has a line per run; the settings stand between `error` and `trial`, options with their dots."
     yield "An empty cell is a missing value.\n"
     for title, columns in {
-        "runs.csv": (*IDENTITY, TRIAL, *OUTCOME),
+        "runs.csv": (*IDENTITY, *BESIDE_SETTINGS, TRIAL, *OUTCOME),
         "metrics.csv": METRICS,
         "probes.csv": PROBES,
     }.items():
@@ -128,7 +137,8 @@ def _tables() -> Iterator[str]:
         yield "| column | what it holds |"
         yield "|---|---|"
         for column in columns:
-            yield f"| `{column}` | {COLUMNS[column]} |"
+            told = AT_EACH_EVALUATION if columns is METRICS else {}
+            yield f"| `{column}` | {told.get(column) or COLUMNS[column]} |"
         yield ""
 
 

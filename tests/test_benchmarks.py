@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from torch import nn
 
-from benchmarks import layers, layouts, norms, overhead
+from benchmarks import layers, layouts, norms, overhead, step
 from benchmarks.cells import WORKLOADS, Job, network, overrides, write_images
 from benchmarks.measure import ROOT, Case
 from benchmarks.peers import in_memory, plain
@@ -81,6 +82,39 @@ def test_norms_are_measured_beside_torch():
     assert all(len(times) == 3 and min(times) > 0 for times in seconds.values())
     text = norms.table({norms.PEER: [0.002, 0.002, 0.002], "mine": [0.003, 0.001, 0.003]})
     assert "| torch.nn.BatchNorm2d | 2.00 | 2.00-2.00 | 1.00 |\n| mine | 3.00 | 1.00-3.00 | 1.50 |" in text
+
+
+def test_norms_that_change_the_layers_of_a_network_are_not_measured():
+    """By themselves those of weights alone are the identity."""
+    left_out = set(NORMS) - set(norms.MEASURED)
+    assert left_out == {"ws", "scaled_ws", "weight", "spectral", "fixup"}
+    x = torch.randn(4, 8, 3, 3)
+    assert {name for name in left_out if NORMS[name](8)(x) is x} == {"scaled_ws", "weight", "spectral"}
+
+
+def test_a_norm_that_cannot_be_measured_is_refused():
+    with pytest.raises(typer.BadParameter, match=r"^spectral, ws: must be of none, batch, "):
+        norms.main(norms=["ws", "batch", "spectral"])
+
+
+def test_the_operations_of_a_step_are_those_of_more_steps():
+    """Ten steps more: what is done once is nothing; the rest by its time."""
+    fewer = {"build": (3.0, 7), "mm": (1.0, 20), "add": (0.5, 10)}
+    more = {"build": (3.0, 7), "mm": (2.0, 40), "add": (1.0, 20), "late": (0.5, 10)}
+    assert step.operations(fewer, more, 10) == [
+        (0.5, 0.1, 2.0, "mm"),
+        (0.25, 0.05, 1.0, "late"),
+        (0.25, 0.05, 1.0, "add"),
+        (0.0, 0.0, 0.0, "build"),
+    ]
+
+
+@long
+def test_a_step_by_torch_is_told(capsys: pytest.CaptureFixture[str]):
+    step.main(["model=mlp", "model.width=8", "batch_size=2"], lanes=3, steps=20)
+    first, floor, *rows = capsys.readouterr().out.splitlines()
+    assert "a step alone" in first and "of 3 lanes" in first and "floor by memory" in floor
+    assert len(rows) == 14 and all("us a step" in row for row in rows)
 
 
 @pytest.mark.parametrize("layout", layouts.LAYOUTS)

@@ -9,7 +9,7 @@ import pandas as pd
 from bnbench.analysis.factors import head
 from bnbench.analysis.levels import Level, canonical
 
-READ = ("model", "model.width", "batch_size", "evaluate.statistics")
+READ = ("model", "model.width", "batch_size", "evaluate.statistics", "freeze_statistics")
 """Columns beside the norm and its options on which it depends whether two norms are one."""
 
 

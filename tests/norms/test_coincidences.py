@@ -6,6 +6,7 @@ import itertools
 
 import pandas as pd
 import pytest
+import torch
 
 from bnbench.coincidences import coincidences, sentences
 from bnbench.components import components
@@ -133,6 +134,24 @@ def test_norms_that_are_equal_at_their_defaults_are_all_said(model: str, batch: 
             assert told or {one, two} <= {"none", "weight"}, (one, two)
 
 
+@pytest.mark.parametrize(("steps", "left"), [(4, True), (5, False)])
+def test_layer_normalization_that_is_left_in_the_last_step_is_said(steps: int, left: bool):
+    """By what the last step makes of a batch: without it that is re-parameterized batch normalization."""
+    progressive, plain = NORMS["prepbn"](6, decay_steps=4).double(), NORMS["repbn"](6).double()
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        x = torch.randn(5, 6, generator=draw, dtype=torch.float64)
+        last = progressive(x), plain(x)
+    assert torch.allclose(*last, rtol=1e-10) is not left
+    sentence = (
+        f"norm=prepbn norm.decay_steps=4 is norm=layer in part to the end of runs of {steps} steps: "
+        "the share of layer normalization is not 0 in any step"
+    )
+    run = {**flatten(spec_of("norm=prepbn", "norm.decay_steps=4")), "total_steps": steps}
+    assert sentences([run]) == [sentence] * left
+    assert not sentences([{**run, "freeze_statistics": 1}])  # from where on there is none
+
+
 def test_values_of_a_factor_are_said_together():
     runs = [{**flatten(spec_of("norm=ghost", f"batch_size={size}")), "total_steps": 4} for size in (32, 8, 64, 8)]
     assert sentences(runs) == ["norm=ghost norm.chunk=32 is norm=batch at batch_size=8, 32: the batch is one chunk"]
@@ -145,10 +164,13 @@ def test_channels_of_one_group_are_said_where_they_are():
 
 
 def test_a_plan_and_a_report_say_the_same(program: Program):
-    settings = ["norm=batch,ghost,renorm", "model=mlp", "model.width=8", "batch_size=8,64", "steps=3", "seed=0,1"]
+    norms = "norm=batch,ghost,renorm,prepbn"
+    settings = [norms, "model=mlp", "model.width=8", "batch_size=8,64", "steps=3", "seed=0,1"]
     expected = [
         "norm=ghost norm.chunk=32 is norm=batch at batch_size=8: the batch is one chunk",
         "norm=renorm norm.warmup_steps=100 is norm=batch in runs of 3 steps: all steps are within the warm-up",
+        "norm=prepbn norm.decay_steps=400 is norm=layer in part to the end of runs of 3 steps: "
+        "the share of layer normalization is not 0 in any step",
     ]
     look = program("sweep", "--name", "same", *settings, "--dry-run")
     assert look.code == 0 and all(f"note: {sentence}\n" in look.out for sentence in expected), look.out
@@ -165,6 +187,16 @@ def test_a_report_counts_the_steps_of_epochs(program: Program):
     runs, metrics = pd.read_csv("results/epochs/runs.csv"), pd.read_csv("results/epochs/metrics.csv")
     (view,) = report(runs, metrics, ["learning-rate"]).views
     assert any("in runs of 20 steps:" in note for note in view.notes), view.notes
+
+
+def test_a_report_knows_that_statistics_were_frozen(program: Program):
+    settings = ["norm=prepbn", "model=mlp", "model.width=8", "epochs=2", "seed=0", "freeze_statistics=null,1"]
+    done = program("sweep", "--name", "frozen", *settings)
+    assert done.code == 0
+    runs, metrics = pd.read_csv("results/frozen/runs.csv"), pd.read_csv("results/frozen/metrics.csv")
+    for frozen, said in ((True, 0), (False, 1)):
+        (view,) = report(runs[runs["freeze_statistics"].notna() == frozen], metrics, ["learning-rate"]).views
+        assert sum("norm=layer in part" in note for note in view.notes) == said, view.notes
 
 
 def test_a_table_of_another_origin_is_not_judged():
