@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from bnbench.cli.settings import STANDARD_OUTPUT
@@ -93,23 +97,61 @@ def _place(path: Path) -> Path:
 
 
 def write_text(path: Path, text: str, quiet: bool = False) -> None:
-    """Write a file and, unless quiet, say so: into what is there (a file, a link, a device); a new file appears whole.
+    """Write a file and, unless quiet, say so. A reader sees a file as it was or as it is now, never a part of it.
+
+    A link stays one, and pipes and devices are written to. Where a file can only be written into, it is.
 
     Raises:
         InvalidRequest: the file cannot be written, or belongs to a sweep's results.
     """
     try:
         target = _place(path)
-        if _is_there(path):
+        in_place = _is_there(path) and not _is_replaceable(path)
+        if in_place or not _is_replaced(target, text):
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
-        else:
-            with replacing(target) as stream:
-                stream.write(text)
     except OSError as error:
         raise InvalidRequest([f"--out {path}: cannot be written: {error.strerror}"]) from error
     if quiet:
         return
     echo(f"wrote {path}", error=True)  # standard output may be what was written to
+
+
+def _is_replaceable(path: Path) -> bool:
+    """True for a file of one name that this user may write to, and that no shell has opened for this program."""
+    facts = path.stat()
+    return (
+        stat.S_ISREG(facts.st_mode)
+        and facts.st_nlink == 1
+        and os.access(path, os.W_OK)
+        and not any(os.path.samestat(facts, handed) for handed in _handed_down())
+    )
+
+
+def _handed_down() -> Iterator[os.stat_result]:
+    """The files that a shell opens for a program, such as those that take its standard output."""
+    for descriptor in range(10):
+        with contextlib.suppress(OSError):
+            yield os.fstat(descriptor)
+
+
+def _is_replaced(target: Path, text: str) -> bool:
+    """Put a file in place at once, with the owner and the rights of the old one; False where that is not allowed.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk.
+    """
+    try:
+        before = target.stat() if target.exists() else None
+        with replacing(target) as stream:
+            if before is not None:
+                os.fchown(stream.fileno(), before.st_uid, before.st_gid)
+                os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
+            stream.write(text)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EBUSY, errno.ENAMETOOLONG):
+            raise
+        return False
+    return True
 
 
 def _is_there(path: Path) -> bool:

@@ -84,9 +84,14 @@ class PageRequest:
             self._keep(path, options, seen)
 
     def _options(self) -> PageOptions:
-        places = {folder.name: folder for folder in reversed(self.folders)}
-        commands = cache(lambda name: again(self.settings, places[name]))
-        return PageOptions(command=lambda sweep, run_id, plugged: commands(sweep)(run_id, plugged))
+        commands = cache(lambda folder: again(self.settings, folder))
+        return PageOptions(command=lambda sweep, run_id, plugged: commands(self._place(sweep, run_id))(run_id, plugged))
+
+    def _place(self, sweep: str, run_id: str) -> Path:
+        """The folder of a run; where several have the sweep's name, the first that holds what the run is."""
+        named = [folder for folder in self.folders if folder.name == sweep]
+        has = (folder for folder in named if len(named) == 1 or (folder / "specs" / f"{run_id}.yaml").is_file())
+        return next(has, named[0])
 
     def _write(self, path: Path, options: PageOptions, quiet: bool = False) -> None:
         """Write the page, and beside it a table of all runs where they are too many to be listed."""

@@ -72,6 +72,21 @@ def conditions(words: Iterable[str], columns: Columns) -> list[Condition]:
     return result
 
 
+def quoted(value: str) -> str:
+    """A cell's text as the value of a condition: in quotes where it would be read as something else without them.
+
+    A text with commas and quotes of both kinds may have no such form.
+    """
+    if _reads_back(value, value):
+        return value
+    return next((whole for mark in "\"'" if _reads_back(whole := f"{mark}{value}{mark}", value)), value)
+
+
+def _reads_back(typed: str, value: str) -> bool:
+    is_sign = typed[:1] in ("=", "!", "<", ">")
+    return not is_sign and not _CALL.fullmatch(typed) and [_cell(part, "") for part in _split(typed)] == [value]
+
+
 def chosen(rows: Sequence[Mapping[str, str]], wanted: Sequence[Condition]) -> list[Mapping[str, str]]:
     """The runs that meet all conditions."""
     result = list(rows)

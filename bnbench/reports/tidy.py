@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from bnbench.analysis.levels import NAMES
+from bnbench.filters import quoted
 from bnbench.notices import notice
 from bnbench.reports.plain import plain_text
 from bnbench.reports.view import NOTHING, Cell, Report, Table, Unit
@@ -28,10 +30,12 @@ UNITS: Mapping[Unit, str] = {
     "magnitude": "count",
 }
 """By unit of a cell, that of its numbers; all others are their own."""
+LISTS = ("run_id", "status")
+"""Settings that may name several values with commas between them."""
 FORMULA = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 """The beginning of a text that a spreadsheet may execute; spreadsheets read wide signs as well."""
-SIGNED_NUMBER = re.compile(r"[+-]?[\d.,]+( ± [\d.,]+)?")
-"""Texts that begin like a formula, but are none."""
+SIGNED_NUMBER = re.compile(r"-|[+-]?[\d.,]+([eE][+-]?\d+)?( ± [\d.,]+)?")
+"""Texts that begin like a formula, but are none; a sign alone is one of them."""
 
 
 def tidy(report: Report) -> pd.DataFrame:
@@ -67,8 +71,15 @@ def _entry(cell: Cell) -> dict[str, Any]:
         "n": cell.n,
         "mark": cell.mark,
         "text": plain_text(cell),
-        "where": shlex.join(f"{name}={text}" for name, text in cell.where.items()),
+        "where": shlex.join(f"{name}={_value(name, text)}" for name, text in cell.where.items()),
     }
+
+
+def _value(name: str, text: str) -> str:
+    """A setting's value as a filter takes it; what is a list already, and null, stay as they are."""
+    if name in LISTS or (text == "null" and name not in NAMES):
+        return text
+    return quoted(text)
 
 
 def render_csv(report: Report) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 from bnbench.text import general
 
@@ -35,7 +36,9 @@ def magnitude(value: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """A speed-up: ``3.2x``, ``0.85x``, ``120x``."""
+    """A speed-up: ``3.2x``, ``0.85x``, ``120x``, and two digits of one below a tenth: ``0.0012x``."""
+    if 0 < value < 0.1:
+        return f"{Decimal(f'{value:.1e}'):f}x"
     digits = 2 if value < 0.995 else 1 if value < 99.95 else 0
     return f"{value:.{digits}f}x"
 

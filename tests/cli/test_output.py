@@ -42,6 +42,43 @@ def test_a_report_is_written_through_a_link_and_keeps_the_rights_of_a_file(progr
     assert Path("mine.md").stat().st_mode & 0o777 == 0o600
 
 
+def test_who_reads_a_report_while_it_is_written_anew_reads_the_whole_old_one(program: Program, planned: Path):
+    Path("mine.md").write_text("old")
+    Path("link.md").symlink_to("mine.md")
+    with Path("link.md").open() as reader:
+        assert program(*REPORT, "link.md").code == 0
+        assert reader.read() == "old"
+    assert Path("link.md").is_symlink() and Path("mine.md").read_text().startswith("#")
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["link.md", "mine.md", "results"]
+
+
+def test_a_file_of_two_names_keeps_both(program: Program, planned: Path):
+    Path("mine.md").write_text("old")
+    Path("other.md").hardlink_to("mine.md")
+    assert program(*REPORT, "mine.md").code == 0
+    assert Path("other.md").read_text() == Path("mine.md").read_text() != "old"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="to root all folders are open")
+def test_a_file_in_a_folder_that_is_closed_is_written_into(program: Program, planned: Path):
+    Path("closed").mkdir()
+    Path("closed/mine.md").write_text("old")
+    Path("closed").chmod(0o500)
+    try:
+        assert program(*REPORT, "closed/mine.md").code == 0
+        assert Path("closed/mine.md").read_text().startswith("#")
+    finally:
+        Path("closed").chmod(0o700)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names standard output by /proc")
+def test_a_report_for_standard_output_goes_into_the_file_that_takes_it(planned: Path, tmp_path: Path):
+    with (tmp_path / "taken.md").open("w+") as taken:
+        words = [*BNBENCH, *REPORT, "/proc/self/fd/1", "--format", "markdown"]
+        warm.run(words, cwd=tmp_path, stdout=taken, stderr=subprocess.PIPE, check=True)
+        assert taken.read().startswith("## ")
+
+
 def test_a_report_goes_into_a_pipe(program: Program, planned: Path):
     os.mkfifo("pipe")
     with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, text=True) as reader:

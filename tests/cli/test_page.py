@@ -1,6 +1,7 @@
 """``bnbench report --format html``: where the page goes, opening it, following runs, and what is refused."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from bnbench import store
 from bnbench.cli.page import fingerprint
 from tests import warm
+from tests.cli import finished
 from tests.conftest import Program, make_spec
 
 BNBENCH = (sys.executable, "-m", "bnbench")
@@ -54,6 +56,19 @@ def test_a_page_tells_how_to_train_a_run_again_from_where_it_is(program: Program
     assert program("--results", "elsewhere", "report", "s", "--out", "a.html").code == 0
     command = f"bnbench run --name s --from elsewhere/s/specs/{run}.yaml --results elsewhere"
     assert command in Path("a.html").read_text()
+
+
+def test_a_run_is_trained_again_from_the_folder_that_has_it(program: Program, tmp_path: Path) -> None:
+    first, second = finished.make_spec(0), finished.make_spec(3)
+    (here,) = finished.finish(Path("results/t"), [first])
+    _, there = finished.finish(Path("more/t"), [first, second])
+    assert program("report", "t", "more/t", "--out", "a.html").code == 0
+    commands = [
+        line.split(" --results")[0] for line in re.findall("<code>(bnbench run .*?)</code>", Path("a.html").read_text())
+    ]
+    assert sorted(commands) == sorted(
+        f"bnbench run --name t --from {place}.yaml" for place in (f"results/t/specs/{here}", f"more/t/specs/{there}")
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bnbench.errors import InvalidRequest
-from bnbench.filters import Columns, chosen, conditions, is_condition, ordered, unmatched, varying
+from bnbench.filters import Columns, chosen, conditions, is_condition, ordered, quoted, unmatched, varying
 
 ROWS = [
     {"run_id": "r00000000001", "status": "completed", "norm": "none", "norm.groups": "", "model.width": "8",
@@ -72,6 +72,29 @@ def found(*words: str) -> str:
 )
 def test_a_condition_chooses_runs(words: str, runs: str):
     assert found(*words.split()) == runs
+
+
+@pytest.mark.parametrize(
+    ("value", "typed"),
+    [
+        ("batch", "batch"),
+        ("0.25 0.75", "0.25 0.75"),
+        ("/data/a(1).npz", "/data/a(1).npz"),
+        ("a,b", '"a,b"'),
+        ('a"b,c', "'a\"b,c'"),
+        ("'a'", "\"'a'\""),
+        ("[a,b]", '"[a,b]"'),
+        ("range(3)", '"range(3)"'),
+        ("=a", '"=a"'),
+        ("null", '"null"'),
+        ("True", '"True"'),
+        (" a", '" a"'),
+    ],
+)
+def test_a_text_is_quoted_where_a_condition_would_read_something_else(value: str, typed: str):
+    assert quoted(value) == typed
+    rows = [{"run_id": "r1", "dataset.path": value}, {"run_id": "r2", "dataset.path": "other"}]
+    assert chosen(rows, conditions([f"dataset.path={typed}"], Columns(rows))) == rows[:1]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from bnbench.reports import Report
+from bnbench.reports import Report, report
 from bnbench.reports.page import MOST_RUNS, PageOptions, render_fragment, render_html
 from bnbench.text import harmless
 from tests.page.browser import Browser, browser, chromium
@@ -29,10 +29,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pages")
 
 
-def written(folder: Path, name: str, report: Report) -> Path:
+def written(folder: Path, name: str, shown: Report) -> Path:
     path = folder / f"{name}.html"
     if not path.exists():
-        path.write_text(render_html(report, PageOptions(runs_file="all-runs.csv")), encoding="utf-8")
+        options = PageOptions(lambda sweep, run_id, _: f"bnbench run again {sweep}/{run_id}", "all-runs.csv")
+        path.write_text(render_html(shown, options), encoding="utf-8")
     return path
 
 
@@ -168,10 +169,15 @@ def test_a_number_leads_to_its_runs(browser: Browser, page: Path, text: str, nor
 def test_every_number_leads_to_the_runs_that_its_settings_say(browser: Browser, page: Path) -> None:
     browser.open(page)
     script = """const [done] = arguments, links = [...document.querySelectorAll('a[data-where]')], counts = [];
+    const find = document.querySelector('#find');
     (async () => {
       for (const link of links) {
         const changed = new Promise(resolve => addEventListener('hashchange', resolve, {once: true}));
-        if (link.hash !== location.hash) { link.click(); await changed; }
+        const changes = link.hash !== location.hash;
+        find.value = 'no run has it';
+        find.dispatchEvent(new Event('input'));
+        link.click();
+        if (changes) await changed;
         const shown = [...document.querySelectorAll('#runtable tbody tr')].filter(row => !row.hidden);
         counts.push([link.dataset.where, shown.length]);
       }
@@ -184,12 +190,55 @@ def test_every_number_leads_to_the_runs_that_its_settings_say(browser: Browser, 
         assert count == len(matching(runs, dict(parse_qsl(where, keep_blank_values=True)))), where
 
 
+@pytest.mark.parametrize(
+    ("selector", "count"), [('a[data-where="norm=none&lr=1&model=cnn"]', 6), ("nav a[href='#runs']", 54)]
+)
+def test_a_link_shows_its_runs_again_when_it_is_clicked_again(
+    browser: Browser, page: Path, selector: str, count: int
+) -> None:
+    browser.open(page)
+    for _ in range(2):
+        browser.click(selector)
+        time.sleep(0.1)
+        assert len(cells(browser, 0)) == count
+        assert browser.run("return document.querySelector('#runs').open")
+        browser.driver.find_element("css selector", "#find").send_keys("no run has it")
+        assert cells(browser, 0) == []
+        browser.run("document.querySelector('#runs').open = false")
+
+
+@pytest.mark.parametrize(
+    ("place", "column", "shown"),
+    [
+        ("sweep=7", "sweep", {"7"}),
+        ("sweep=1e3", "sweep", {"1e3"}),
+        ("sweep=null", "sweep", {"null"}),
+        ("run_id=12e456789012", "run_id", {"12e456789012"}),
+        ("run_id=12e456789012,123e45678901", "run_id", {"12e456789012", "123e45678901"}),
+        ("lr=1e0", "lr", {"1"}),
+        ("status=failed,completed&sweep=007", "sweep", {"007"}),
+    ],
+)
+def test_names_that_look_like_numbers_are_names(
+    browser: Browser, folder: Path, place: str, column: str, shown: set[str]
+) -> None:
+    runs, metrics = make_runs()
+    names = ["007", "7", "1e3", "1000", "null", "demo"]
+    runs = runs.assign(sweep=[names[at % len(names)] for at in range(len(runs))])
+    runs.loc[runs.index[:2], "run_id"] = ["12e456789012", "123e45678901"]
+    browser.open(written(folder, "names", report(runs, metrics)), f"#runs?{place}")
+    texts = browser.run(
+        f"{VISIBLE}.map(row => row.cells[{columns(browser).index(column)}]).map(cell => cell.textContent)"
+    )
+    assert {text.partition("bnbench")[0] for text in texts} == shown
+
+
 def test_each_run_has_the_command_that_repeats_it(browser: Browser, page: Path) -> None:
     browser.open(page, "#runs")
     browser.click("#runtable tbody summary")
     text = browser.run("return document.querySelector('#runtable details[open] code').textContent")
     identity = browser.run("return document.querySelector('#runtable details[open] summary').textContent")
-    assert text == f"bnbench run --name demo --from results/demo/specs/{identity}.yaml"
+    assert text == f"bnbench run again demo/{identity}"
     browser.command("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
     browser.click("#runtable details[open] button")
     time.sleep(0.2)

@@ -21,7 +21,7 @@ from bnbench.reports.page import MOST_RUNS, PageOptions, render_fragment, render
 from bnbench.reports.tidy import tidy
 from tests.budget import slowness
 from tests.figures.made_up import verdicts
-from tests.page.example import make_hostile_report, make_large_report, make_report, make_runs
+from tests.page.example import make_figure, make_hostile_report, make_large_report, make_report, make_runs
 from tests.reports.test_speed import big_sweep
 
 NOTHING = Report("s", (), (ReportView("Convergence", notes=("There are no runs.",)),))
@@ -84,7 +84,20 @@ def test_a_wide_drawing_has_a_row_of_its_own(study: str, is_wide: bool) -> None:
 def test_how_runs_ended_is_never_hidden(status: str) -> None:
     page = render_html(without_results(status))
     assert re.search(rf"<b>54 runs</b>:\s*<a [^>]*>54 {status}</a>", page)
-    assert page.count("<summary>0") == 54
+    assert len(re.findall(r'<th scope="row">(?:<details><summary>)?0\w{11}<', page)) == 54
+
+
+def test_no_command_is_told_where_the_folder_of_the_runs_is_not_known() -> None:
+    page = str(Document(make_report(), "html"))
+    assert "bnbench run" not in page and "ValueError: a &lt;b&gt;text&lt;/b&gt;" in page
+    assert "<summary>54 runs: settings and how each ended</summary>" in page
+
+
+def test_a_number_that_a_figure_lacks_is_an_empty_cell() -> None:
+    data = pd.DataFrame({"norm": ["none", None], "low": [np.nan, 0.5], "seeds": pd.array([pd.NA, 3], "Int64")})
+    figure = replace(make_figure(), data=data)
+    page = render_html(Report("s", (), (ReportView("Curves", figures=(figure,)),)))
+    assert re.findall(r"<td>[^\n]*?(?=<tr>|</tbody>)", page) == ["<td>none<td><td>", "<td><td>0.5<td>3"]
 
 
 def test_a_saved_table_holds_the_numbers_of_the_csv_format() -> None:
@@ -103,7 +116,8 @@ def test_a_saved_table_holds_the_numbers_of_the_csv_format() -> None:
 def test_ten_thousand_runs_are_written_in_time_and_room() -> None:
     runs, metrics = big_sweep()
     began = time.process_time()
-    page = render_html(report(runs.assign(sweep="big"), metrics, baseline="norm=none"), PageOptions(runs_file="a.csv"))
+    options = PageOptions(lambda sweep, run_id, _: f"bnbench run --from results/{sweep}/{run_id}.yaml", "a.csv")
+    page = render_html(report(runs.assign(sweep="big"), metrics, baseline="norm=none"), options)
     assert time.process_time() - began < SECONDS * slowness()
     assert len(page.encode()) < LARGEST
     assert page.count('<th scope="row"><details>') == MOST_RUNS

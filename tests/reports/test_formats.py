@@ -146,3 +146,13 @@ def test_truth_values_that_some_rows_lack_are_written_as_they_are() -> None:
     """As an option that only one of two norms has; texts beside them are still kept from being formulas."""
     frame = pd.DataFrame({"nesterov": [True, None, False], "name": ["=1+1", "a\nb", None], "lr": [0.1, -1.0, 1.0]})
     assert safe_csv(frame) == ("nesterov,name,lr\nTrue,'=1+1,0.1\n,a b,-1.0\nFalse,,1.0\n", 1)
+
+
+@pytest.mark.parametrize("text", ["-", "-1e-5", "-1.5E+20", "+2", "-0.3 ± 0.1"])
+def test_a_number_with_a_sign_and_a_sign_alone_are_no_formulas(text: str) -> None:
+    assert safe_csv(pd.DataFrame({"a": [text]})) == (f"a\n{text}\n", 0)
+
+
+@pytest.mark.parametrize("text", ["+", "-1e", "-e5", "--", "-1+1", "-1e-5+1"])
+def test_what_begins_as_a_number_may_be_a_formula(text: str) -> None:
+    assert safe_csv(pd.DataFrame({"a": [text]})) == (f"a\n'{text}\n", 1)

@@ -27,6 +27,12 @@ from bnbench.reports import Cell, plain_text
         (Cell(400, "count", low=300, high=math.inf, n=3), "400 [300-never]"),
         (Cell(12_800, "magnitude", low=12_800, high=12_800), "12.8k"),
         (Cell(3.2, "ratio", low=3.2, high=math.inf, bound=">"), "> 3.2x"),
+        (Cell(0.85, "ratio"), "0.85x"),
+        (Cell(0.1, "ratio"), "0.10x"),
+        (Cell(0.0999, "ratio"), "0.10x"),
+        (Cell(0.0123, "ratio"), "0.012x"),
+        (Cell(0.0001, "ratio"), "0.00010x"),
+        (Cell(0.0, "ratio"), "0.00x"),
         (Cell(2 / 3, "share", n=3), "2/3"),
     ],
 )

@@ -1,6 +1,7 @@
 """Numbers say which runs are behind them: filtering the runs so gives the number again."""
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ import pandas as pd
 import pytest
 
 from bnbench.analysis.levels import Level, canonical, typed
-from bnbench.reports import Report, report, report_sweeps
+from bnbench.filters import Columns, chosen, conditions
+from bnbench.reports import Report, report, report_sweeps, tidy
 from bnbench.reports.view import NOTHING, Cell
 from tests.cli.finished import finish, make_spec
 
@@ -159,3 +161,28 @@ def test_the_runs_behind_a_number_are_found_in_runs_csv_by_pandas_alone(tmp_path
         assert values.mean() == pytest.approx(cell.value, abs=1e-12), (table, column, cell)
         checked += 1
     assert checked >= 8
+
+
+def test_the_runs_behind_a_number_are_found_by_the_words_of_its_line() -> None:
+    """The texts of ``where`` are conditions: values with commas and quotes, missing ones and names like ``null``."""
+    paths = ["/data/a,b.npz", '/data/it\'s "it"', "/data/a", "null", None]
+    lines = [
+        {"sweep": sweep, "dataset": "npz", "dataset.path": path, "lr": lr, "seed": seed}
+        | {"val_accuracy": 0.5 + 0.1 * lr + 0.01 * seed}
+        for sweep in ("null", "true")
+        for path in paths
+        for lr in (0.1, 1.0)
+        for seed in (0, 1)
+    ]
+    runs = runs_of(*lines)
+    rows = [
+        {name: "" if pd.isna(value) else str(value) for name, value in row.items()} for row in runs.to_dict("records")
+    ]
+    checked = 0
+    for line in tidy(report(runs, pd.DataFrame(), ["learning-rate"])).to_dict("records"):
+        if line["unit"] == "fraction" and line["column"].startswith("lr "):
+            behind = chosen(rows, conditions(shlex.split(line["where"]), Columns(rows)))
+            values = [float(row["val_accuracy"]) for row in behind]
+            assert (len(behind), np.mean(values)) == (line["n"], pytest.approx(line["value"], abs=1e-12)), line
+            checked += 1
+    assert checked >= 16

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from urllib.parse import urlencode
 from bnbench.figures import Figure, reasons
 from bnbench.reports.page.downloads import downloads
 from bnbench.reports.page.pictures import is_wide, panel_pictures, pictures
-from bnbench.reports.page.run_table import Command, RunTable, run_table
+from bnbench.reports.page.run_table import TEXTS, Command, RunTable, run_table
 from bnbench.reports.plain import plain_text
 from bnbench.reports.view import Report
 from bnbench.text import general, harmless, plural
@@ -28,23 +27,17 @@ if TYPE_CHECKING:  # slow to import
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def _command(sweep: str, run_id: str, plugged: bool) -> str:
-    """The command where results are in their usual place."""
-    spec = shlex.quote(f"results/{sweep}/specs/{run_id}.yaml")
-    return f"bnbench run --name {shlex.quote(sweep)} --from {spec}" + (" --plugin FILE" if plugged else "")
-
-
 @dataclass(frozen=True)
 class PageOptions:
     """Facts that the page tells, and that a report does not hold.
 
     Attributes:
-        command: trains a run again.
+        command: trains a run again; None where it is not known in which folder the sweeps are.
         runs_file: the name of a file beside the page that lists all runs; empty if there is none.
         refresh: seconds after which the page loads itself again; 0 for never.
     """
 
-    command: Command = field(default=_command)
+    command: Command | None = None
     runs_file: str = ""
     refresh: int = 0
 
@@ -54,7 +47,7 @@ def render_html(report: Report, options: PageOptions | None = None) -> str:
     options = options or PageOptions()
     script, style = _file("page.js"), _file("report.css") + _file("page.css")
     runs = _runs(report, options)
-    data = {"files": downloads(report), "constants": dict(runs.constants) if runs else {}}
+    data = {"files": downloads(report), "constants": dict(runs.constants) if runs else {}, "texts": TEXTS}
     return (
         _environment()
         .get_template("page.html")
@@ -119,9 +112,14 @@ def _where(settings: Mapping[str, str]) -> str:
 
 
 def _rows(data: pd.DataFrame, most: int) -> list[list[str]]:
-    """The first lines of a table as texts."""
-    lines = data.head(most).itertuples(index=False)
-    return [[general(value) if isinstance(value, float) else str(value) for value in line] for line in lines]
+    """The first lines of a table as texts; a missing value is an empty one."""
+    first = data.head(most)
+    lines = zip(first.itertuples(index=False), first.isna().itertuples(index=False), strict=True)
+    return [["" if gone else _text(value) for value, gone in zip(*line, strict=True)] for line in lines]
+
+
+def _text(value: object) -> str:
+    return general(value) if isinstance(value, float) else str(value)
 
 
 def _file(name: str) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from bnbench.analysis.factors import shown_factors, spec_columns
-from bnbench.analysis.levels import Level, encode, level_text
+from bnbench.analysis.levels import NAMES, Level, encode, level_text
 from bnbench.reports.where import exact_text
 from bnbench.reports.wording import percent
+from bnbench.store.columns import RUN_TYPES
 from bnbench.text import general
 
 MOST_RUNS = 2000
@@ -20,6 +21,8 @@ MOST_RUNS = 2000
 CHOICES = ("sweep", "norm", "model", "dataset", "batch_size", "status")
 """The columns that have a list of their values above the table."""
 MOST_CHOICES, LONGEST_ERROR = 40, 400
+TEXTS = (*NAMES, *(name for name, kind in RUN_TYPES.items() if kind == "str"))
+"""Columns in which ``7`` and ``007`` are two values."""
 DIGESTS, DIGEST = ("plugin", "data"), 8
 """Columns of digests, and how many of their digits are shown."""
 Command = Callable[[str, str, bool], str]
@@ -56,7 +59,7 @@ class RunTable:
         identities: of the runs that are listed: at most MOST_RUNS; where not all are, those without a result are first.
         columns: what tells runs apart, how they ended, and the settings that follow from those that tell them apart.
         errors: of the listed runs; empty for those with a result.
-        commands: train the listed runs again.
+        commands: train the listed runs again; empty where they are not known.
         total: how many runs there are.
         constants: the settings that all runs share, by column.
         tried: by factor, the values that were tried.
@@ -77,7 +80,7 @@ class RunTable:
     faults: Sequence[tuple[str, int]]
 
 
-def run_table(runs: pd.DataFrame, command: Command) -> RunTable:
+def run_table(runs: pd.DataFrame, command: Command | None) -> RunTable:
     """List runs, given a line per run with ``sweep``."""
     names = [*spec_columns(map(str, runs.columns)), *(["plugin"] if "plugin" in runs.columns else [])]
     encoded = {name: encode(runs[name]) for name in names}
@@ -150,7 +153,9 @@ def _faults(runs: pd.DataFrame) -> list[tuple[str, int]]:
     return Counter(text for text in _error_texts(runs) if text).most_common()
 
 
-def _commands(runs: pd.DataFrame, command: Command) -> tuple[str, ...]:
+def _commands(runs: pd.DataFrame, command: Command | None) -> tuple[str, ...]:
+    if command is None:
+        return ()
     plugged = runs["plugin"].notna() if "plugin" in runs.columns else [False] * len(runs)
     places = zip(map(str, runs["sweep"]), map(str, runs["run_id"]), map(bool, plugged), strict=True)
     return tuple(command(*place) for place in places)

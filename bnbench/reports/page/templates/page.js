@@ -2,7 +2,7 @@
   "use strict";
   const one = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const { files, constants } = JSON.parse(one("#data").textContent);
+  const { files, constants, texts } = JSON.parse(one("#data").textContent);
   all(".save").forEach((place) => { place.hidden = false; });
 
   // Light and dark: as the system has it until the reader chooses.
@@ -90,15 +90,15 @@
   one("#filters").hidden = false;
 
   const plain = (text) => text.replaceAll("_", " ");
-  const same = (shown, wanted) => shown === wanted
+  const same = (name, shown, wanted) => shown === wanted
     || (shown === "" && wanted === "null")
-    || (shown !== "" && wanted !== "" && Number(shown) === Number(wanted));
+    || (!texts.includes(name) && shown !== "" && wanted !== "" && Number(shown) === Number(wanted));
   const fits = (entry, [name, wanted]) => {
     const at = names.indexOf(name);
     const shown = at < 0 ? constants[name] : entry.values[at] ?? entry.texts[at];
     if (shown === undefined) return false;
     const parts = [wanted, ...wanted.split(",")];
-    return parts.some((part) => (name === "status" ? plain(shown) === plain(part) : same(shown, part)));
+    return parts.some((part) => (name === "status" ? plain(shown) === plain(part) : same(name, shown, part)));
   };
   const show = () => {
     const settings = [...where], text = find.value.trim().toLowerCase();
@@ -115,8 +115,8 @@
   const filter = (settings) => {
     where = new Map(settings);
     for (const choice of choices) {
-      const wanted = where.get(choice.dataset.column) ?? "";
-      const option = [...choice.options].find((option) => option.value !== "" && same(option.value, wanted));
+      const { column } = choice.dataset, wanted = where.get(column) ?? "";
+      const option = [...choice.options].find((option) => option.value !== "" && same(column, option.value, wanted));
       choice.value = option ? option.value : "";
     }
     show();
@@ -135,8 +135,11 @@
   find.addEventListener("input", show);
   one("#filters").addEventListener("submit", (event) => event.preventDefault());
   one("#all").addEventListener("click", () => { find.value = ""; filter([]); });
-  all("a[data-where]").forEach((link) => link.addEventListener("click", () => { find.value = ""; }));
   all("a[data-where]").forEach((link) => { link.hash = `#runs?${link.dataset.where}`; });
+  all('a[data-where], a[href="#runs"]').forEach((link) => link.addEventListener("click", () => {
+    find.value = "";
+    if (link.hash === location.hash) readHash();  // no hashchange follows
+  }));
   addEventListener("hashchange", readHash);
 
   const compare = (at, sign) => (first, second) => {
