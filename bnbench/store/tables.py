@@ -99,12 +99,12 @@ def _check_named(folders: Sequence[Path]) -> None:
         raise InvalidRequest(["name at least one sweep"])
 
 
-def _places(statuses: Sequence[Mapping[str, str]]) -> dict[str, int]:
+def _places(sweeps: Sequence[Mapping[str, str]]) -> dict[str, int]:
     """By run, the place of the sweep in which it counts, given the statuses of the runs of each."""
     places: dict[str, int] = {}
-    for place, own in enumerate(statuses):
-        for identity, status in own.items():
-            if identity not in places or rank(status) > rank(statuses[places[identity]][identity]):
+    for place, sweep in enumerate(sweeps):
+        for identity, status in sweep.items():
+            if identity not in places or rank(status) > rank(sweeps[places[identity]][identity]):
                 places[identity] = place
     return places
 
