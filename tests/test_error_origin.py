@@ -114,7 +114,7 @@ def recording(record: Callable[..., Any]) -> object:
     networks = [nn.Sequential(nn.Flatten(), nn.Linear(8, 3)).double() for _ in range(2)]
     network = fold(networks).train()
     step = LaneStep(spec, network, make_lane_optimizer([spec] * 2, network, decays(spec.optim, networks[0])))
-    steps = LaneSteps(step, Recorder(record), 5, 3, told.append)
+    steps = LaneSteps(step, Recorder(record), 5, (1, 2, 2), 3, told.append)
     steps.run(
         torch.randn(5, 4, 8, 1, 1).double(), torch.zeros(5, 2, 2, dtype=torch.int64), torch.zeros(5, 2, 1).double()
     )

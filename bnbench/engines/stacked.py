@@ -281,7 +281,7 @@ def _steps(
         native = NativeSteps(spec, network, optimizer, data.shape, data.classes)
         return GuardedSteps(specs, network, optimizer, native, options.guarded)
     recorder = recorder_for(data.device) if options.record else None
-    return LaneSteps(LaneStep(spec, network, optimizer), recorder, batches.longest, data.classes, tell)
+    return LaneSteps(LaneStep(spec, network, optimizer), recorder, batches.longest, data.shape, data.classes, tell)
 
 
 _wide: dict[str, bool] = {}

@@ -45,6 +45,8 @@ class NativePredictions:
             recomputed ones.
     """
 
+    by_split = True
+
     def __init__(self, spec: RunSpec, network: Folded, image: tuple[int, int, int], classes: int) -> None:
         dtype = dtype_of(spec)
         loaded = library(dtype)

@@ -90,6 +90,8 @@ class Stack:
         self.alive = set(self.lanes)
         parameter = next(network.parameters())
         self._lr_K1 = parameter.new_tensor([[effective_lr(spec)] for spec in specs])
+        factors = [multiplier(specs[0].schedule, step, timeline.total) for step in range(timeline.total)]
+        self._factors_S11 = parameter.new_tensor(factors)[:, None, None]
         self._limit_K = parameter.new_full((len(specs),), math.inf)
         self._frozen = False
         self._python: PythonWatch | None = None
@@ -103,7 +105,7 @@ class Stack:
                     self._freeze()
                 until = timeline.frozen_from if step < timeline.frozen_from < pause else pause
                 x_SMCHW, y_SKN = self._batches.take(until - step)
-                lr_SK1 = self._lr_K1 * self._factors(step, len(y_SKN))
+                lr_SK1 = self._lr_K1 * self._factors_S11[step : step + len(y_SKN)]
                 metrics.add(*self._steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
                 step += len(y_SKN)
         return metrics
@@ -213,12 +215,6 @@ class Stack:
         freeze_statistics(self._network)
         self._steps.select(self._network, self._batches.longest)
         self._frozen = True
-
-    def _factors(self, step: int, count: int) -> Tensor:
-        """The schedule's factors of the learning rates in so many steps, [S, 1, 1]."""
-        schedule, total = self._specs[0].schedule, self._timeline.total
-        factors = [multiplier(schedule, step + ahead, total) for ahead in range(count)]
-        return self._lr_K1.new_tensor(factors)[:, None, None]
 
     def _columns_to_keep(self, min_lanes: int, always: bool) -> list[int]:
         if not (self._network.separable or always):

@@ -29,8 +29,8 @@ class LaneStep:
     """
 
     def __init__(self, spec: RunSpec, network: Folded, optimizer: LaneOptimizer) -> None:
-        self.network = network
-        self._spec, self._optimizer = spec, optimizer
+        self.network, self.spec = network, spec
+        self._optimizer = optimizer
 
     def run(self, x_MCHW: Tensor, y_KN: Tensor, lr_K1: Tensor) -> tuple[Tensor, Tensor]:
         """Make one step with a learning rate per lane.
@@ -38,7 +38,7 @@ class LaneStep:
         Returns:
             The losses [M] and logits [M, O] of the batch before the update, without gradient.
         """
-        spec = self._spec
+        spec = self.spec
         self._optimizer.zero_grad()
         logits_MO = forward(spec, self.network, x_MCHW)
         loss_M = losses(logits_MO, y_KN.flatten(0, 1), spec.label_smoothing)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,24 @@ PREDICTED_BYTES = 2**25
 LANE_BATCH, LANE_BATCH_OF_GPU = 32, 512
 """Examples that each lane of a stack is given at a time: see :func:`lane_batch`."""
 
-Predictions = Callable[[Tensor, Tensor], Tensor]
-"""From normalized images of each split [D, N, C, H, W] and the split of each lane [K] to logits [K, N, classes, *]."""
+
+class Predictions(Protocol):
+    """Puts out a stack's logits at evaluation in the network's place; no example may depend on the others.
+
+    Attributes:
+        by_split: the memory that it needs is that of the images of each split, however many lanes there are.
+    """
+
+    by_split: bool
+
+    def __call__(self, x_DNCHW: Tensor, split_K: Tensor) -> Tensor:
+        """The logits [K, N, classes, *], until the next call.
+
+        Args:
+            x_DNCHW: normalized images of each split.
+            split_K: of each lane.
+        """
+        ...
 
 
 @torch.no_grad()
@@ -54,16 +71,16 @@ def evaluate_lanes(
     Args:
         data: of each lane; the same object for lanes of one split.
         examples: of each lane's data, equally many.
-        predictions: put out the logits in the network's place; no example may depend on the others.
+        predictions: put out the logits in the network's place.
     """
     spec, lanes, device = specs[0], len(specs), data[0].device
     full = predictions is None and (spec.evaluate.statistics == "batch" or mixes_examples(network, data[0].shape))
     part, total = examples_of_lanes(data, examples), len(examples[0])
-    if predictions is not None:
+    if predictions is not None and predictions.by_split:
         size = _most_at_a_time(part, dtype_of(spec))
     else:
         size = spec.batch_size if full else EVALUATION_BATCH if lanes == 1 else lane_batch(spec, device)
-    order_DN = _order(specs, part, total, full).to(device) + part.start_D[:, None]
+    order_DN = _order(specs, part, total, full) + part.start_D[:, None]
     loss_K = torch.zeros(lanes, dtype=torch.float64, device=device)
     right_K = torch.zeros(lanes, dtype=torch.int64, device=device)
     predict = predictions or partial(predicted, spec, network)
@@ -88,7 +105,7 @@ def lane_batch(spec: RunSpec, device: torch.device) -> int:
 
 
 def predicted(spec: RunSpec, network: nn.Module, x_DNCHW: Tensor, split_K: Tensor) -> Tensor:
-    """The :data:`Predictions` of a stack's network itself, in its mode."""
+    """What :class:`Predictions` put out, by the network itself, in its mode."""
     return torch.unflatten(forward(spec, network, x_DNCHW[split_K].flatten(0, 1)), 0, (len(split_K), -1))
 
 
@@ -100,13 +117,12 @@ def _most_at_a_time(part: LaneExamples, dtype: torch.dtype) -> int:
 
 def _order(specs: Sequence[RunSpec], part: LaneExamples, total: int, full: bool) -> Tensor:
     """[D, N] int64, the order of each split's examples: random in whole batches, as a folder of images is by class."""
+    splits, device = len(part.start_D), part.start_D.device
+    if not full:
+        return torch.arange(total, device=device).expand(splits, -1)
     seeds = dict(zip(part.split_K.tolist(), (spec.split.seed for spec in specs), strict=True))
-    return torch.stack(
-        [
-            torch.randperm(total, generator=generator(seeds[split], "evaluation")) if full else torch.arange(total)
-            for split in range(len(seeds))
-        ]
-    )
+    orders = [torch.randperm(total, generator=generator(seeds[split], "evaluation")) for split in range(len(seeds))]
+    return torch.stack(orders).to(device)
 
 
 def _batches(order_DN: Tensor, size: int, full: bool) -> Iterator[tuple[Tensor, int]]:

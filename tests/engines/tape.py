@@ -20,13 +20,14 @@ class Tape(TorchDispatchMode):
     """A recorder.
 
     Attributes:
-        recorded: how many recordings were begun.
-        played: how many playbacks were done.
+        recorded: how many recordings of steps were begun.
+        played: how many playbacks of them were done.
+        evaluations_recorded, evaluations_played: of what computes no gradients.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.recorded = self.played = 0
+        self.recorded = self.played = self.evaluations_recorded = self.evaluations_played = 0
         self._calls: list[tuple[Any, Any, Any, list[Tensor]]] = []
         self._before: dict[int, tuple[UntypedStorage, UntypedStorage]] = {}
         self._made: set[int] = set()
@@ -38,8 +39,10 @@ class Tape(TorchDispatchMode):
     def rehearsal(self) -> Iterator[list[str]]:
         yield []
 
-    def record(self, body: Callable[[], None]) -> Callable[[], None]:
-        self.recorded += 1
+    def record(self, body: Callable[[], object]) -> Callable[[], None]:
+        steps = torch.is_grad_enabled()
+        self.recorded += steps
+        self.evaluations_recorded += not steps
         self._calls, self._before, self._made = [], {}, set()
         try:
             with self:
@@ -51,7 +54,8 @@ class Tape(TorchDispatchMode):
 
         @torch.no_grad()
         def play() -> None:
-            self.played += 1
+            self.played += steps
+            self.evaluations_played += not steps
             for function, arguments, named, outputs in calls:
                 again = list(_tensors(function(*arguments, **named)))
                 for output, value in zip(outputs, again, strict=True) if outputs else ():

@@ -90,6 +90,10 @@ def test_every_setting_in_recorded_steps(settings: list[str]):
     for ours, lane in zip(recorded(specs, data, tape, told), specs, strict=True):
         assert_equal(ours, alone(lane, data))
     assert tape.played == 20 - 3 and not told
+    if any(text.startswith("evaluate.statistics") for text in settings):  # those of batches, and of the population
+        assert tape.evaluations_recorded == 0
+    else:
+        assert 1 <= tape.evaluations_recorded <= 2 and tape.evaluations_played >= 14
 
 
 def test_a_smaller_last_batch_is_recorded_on_its_own():
@@ -218,3 +222,68 @@ def test_what_cannot_be_recorded_is_told_once_and_trained_as_it_comes(norm, reas
     assert tape.recorded == begun and bool(tape.played) == (reason is None)
     assert len(told) == (reason is not None)
     assert all(reason in text for text in told if reason is not None)
+
+
+class CountingShows(nn.Module):
+    """Counts in Python the batches of an evaluation, which training must not see."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.shown = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.shown += not self.training
+        return x / self.shown if self.training else x.clone()
+
+
+class ReplacingShows(nn.Module):
+    """Puts another buffer in its buffer's place at evaluation."""
+
+    seen: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.ones((), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            self.seen = self.seen + 1
+        return x / self.seen if self.training else x.clone()
+
+
+class WritingShows(ReplacingShows):
+    """Writes into its buffer at evaluation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            self.seen += 1
+        return x / self.seen if self.training else x.clone()
+
+
+class ReadingShows(nn.Module):
+    """Decides by a value of the batch at evaluation."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone() if self.training or x.max().item() < 1e9 else -x
+
+
+@pytest.mark.parametrize(
+    ("norm", "reason"),
+    [
+        (CountingShows, "lane 0 of layer0.norm (CountingShows).shown changes at evaluation"),
+        (ReplacingShows, "a layer changes its buffers at evaluation"),
+        (WritingShows, "a layer changes its buffers at evaluation"),
+        (ReadingShows, "RuntimeError: operation not permitted when stream is capturing"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_recorded_is_told_once_and_done_as_it_comes(norm: type[nn.Module], reason: str):
+    spec = make_spec("model=mlp", "norm=none", "precision=fp64", "epochs=3", "batch_size=50")
+    data, parts, tape, told = small(load_data(spec), 430), with_norm(norm), Tape(), list[str]()
+    specs = lanes_of(spec)
+    for ours, lane in zip(recorded(specs, data, tape, told, parts), specs, strict=True):
+        assert_equal(ours, alone(lane, data, parts))
+    assert told == [f"evaluations are not recorded, which is slower: {reason}"]
+    assert tape.played and not tape.evaluations_played

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 
 from bnbench import cli
 from bnbench.components import Components, components
-from bnbench.data import Data, to_device
+from bnbench.data import Data, Examples, to_device
 from bnbench.engines import train_stack
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
@@ -23,6 +25,7 @@ from bnbench.stacking import fold
 from bnbench.stacking.graph_capture.cuda_graph import CudaGraphs
 from bnbench.stacking.graph_capture.runner import LaneSteps
 from bnbench.stacking.optimizers import make_lane_optimizer
+from bnbench.stacking.stack import Stack
 from bnbench.stacking.step import LaneStep
 from bnbench.training import current, prepare_process
 from tests.conftest import load_data, make_spec
@@ -85,12 +88,31 @@ def splits() -> dict[str, Any]:
 
 def sizes() -> dict[str, int]:
     """Nodes of a captured step by model."""
-    found = {}
-    for model in ("mlp", "cnn", "resnet20"):
-        spec = make_spec(f"model={model}", "norm=batch", "batch_size=2", *STEPS)
-        assert not stacked(spec, 64, small(load_data(spec), 64))
-        found[model] = nodes()
+    found: dict[str, int] = {}
+    with recorded_nodes() as counts:
+        for model in ("mlp", "cnn", "resnet20"):
+            spec = make_spec(f"model={model}", "norm=batch", "batch_size=2", *STEPS)
+            assert not stacked(spec, 64, small(load_data(spec), 64))
+            found[model] = counts[0]  # behind it is the evaluation's
+            counts.clear()
     return found
+
+
+@contextlib.contextmanager
+def recorded_nodes() -> Iterator[list[int]]:
+    """Nodes of each graph that is captured in a block."""
+    record, counts = CudaGraphs.record, list[int]()
+
+    def counted(graphs: CudaGraphs, body: Callable[[], object]) -> Callable[[], None]:
+        play = record(graphs, body)
+        counts.append(nodes())
+        return play
+
+    CudaGraphs.record = counted  # type: ignore[method-assign]
+    try:
+        yield counts
+    finally:
+        CudaGraphs.record = record  # type: ignore[method-assign]
 
 
 def block() -> dict[str, int]:
@@ -100,7 +122,9 @@ def block() -> dict[str, int]:
     specs = [dataclasses.replace(spec, seed=seed) for seed in range(4)]
     network = fold([components().build(lane, data).to(GPU) for lane in specs], True).train()
     optimizer = make_lane_optimizer(specs, network, [True] * len(list(network.parameters())))
-    steps = LaneSteps(LaneStep(spec, network, optimizer), CudaGraphs(torch.device(GPU)), 8, data.classes, print)
+    steps = LaneSteps(
+        LaneStep(spec, network, optimizer), CudaGraphs(torch.device(GPU)), 8, data.shape, data.classes, print
+    )
     x, y, lr = (
         torch.zeros(8, 64, *data.shape, device=GPU),
         torch.zeros(8, 4, 16, dtype=torch.int64, device=GPU),
@@ -111,6 +135,29 @@ def block() -> dict[str, int]:
         clear()
         steps.run(x, y, lr)
     return counters()
+
+
+def evaluations() -> dict[str, list[dict[str, int]]]:
+    """By model, what each evaluation of a stack does, from the second on: those of validation, and that of the test."""
+    found: dict[str, list[dict[str, int]]] = {}
+    evaluate = Stack.evaluate
+
+    def counted(stack: Stack, part: Callable[[Data], Examples]) -> list[tuple[float, float]]:
+        clear()
+        answer = evaluate(stack, part)
+        found[model].append(counters())
+        return answer
+
+    Stack.evaluate = counted  # type: ignore[method-assign]
+    try:
+        for model in ("mlp", "resnet20"):
+            found[model] = []
+            often = ("steps=20", "evaluate.unit=steps", "evaluate.every=5", "divergence_factor=1e30")
+            spec = make_spec(f"model={model}", "norm=batch", "batch_size=32", *often)
+            assert not stacked(spec, 64, small(load_data(spec), 64))
+    finally:
+        Stack.evaluate = evaluate  # type: ignore[method-assign]
+    return {model: counts[1:] for model, counts in found.items()}
 
 
 def captured(cases: str) -> list[list[Any]]:
@@ -169,7 +216,7 @@ def other() -> dict[str, int]:
 
 def engine(cases: str) -> dict[str, Any]:
     """What stacks come to, one after the other in a process; those of some settings last."""
-    counted = {program.__name__: program() for program in (sizes, block, memory, waiting, splits, other)}
+    counted = {program.__name__: program() for program in (sizes, block, evaluations, memory, waiting, splits, other)}
     return {**counted, "captured": captured(cases)}
 
 

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from dataclasses import dataclass
+from traceback import clear_frames
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from bnbench.error_origin import is_bug
 from bnbench.stacking.step import LaneStep
+from bnbench.training.device import brief
+
+T = TypeVar("T")
 
 
 class Recorder(Protocol):
@@ -26,13 +32,33 @@ class Recorder(Protocol):
         """Around a step that is made as it comes: when it is over, the list says why it cannot be recorded."""
         ...
 
-    def record(self, body: Callable[[], None]) -> Callable[[], None]:
+    def record(self, body: Callable[[], object]) -> Callable[[], None]:
         """Call ``body`` to learn what it does, which may not be done yet, and return the playback.
 
         Raises:
             Exception: ``body`` does something that cannot be recorded.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why something cannot be recorded."""
+
+    reason: str
+
+
+def attempted(record: Callable[[], T]) -> T | Refusal:
+    """What ``record`` returns, or why nothing was recorded. Raises what is a bug of bnbench, or is about memory."""
+    try:
+        return record()
+    except torch.OutOfMemoryError:
+        raise
+    except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
+        if is_bug(error):
+            raise
+        clear_frames(error.__traceback__)  # they hold its tensors
+        return Refusal(brief(error.__context__ or error))  # the end of such a recording has an error of its own
 
 
 class Recording:

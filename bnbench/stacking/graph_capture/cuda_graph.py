@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -13,12 +14,14 @@ import torch
 class CudaGraphs:
     """Records and plays back CUDA graphs beside the default stream; see :class:`Recorder`.
 
-    Each graph keeps the memory that its step needs between two playbacks, gradients and activations included.
+    Graphs keep the memory that a step needs between two playbacks, gradients and activations included. They share it,
+    for none is played back while another one is, and none reads what another one leaves there.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
         self._stream = _side_stream(self._device)
+        self._first: weakref.ref[torch.cuda.CUDAGraph] | None = None
 
     @contextmanager
     def stream(self) -> Iterator[None]:
@@ -46,20 +49,23 @@ class CudaGraphs:
         if any("called a synchronizing" in str(warning.message) for warning in caught):
             reasons.append("a layer waits for the GPU, to read a value or to bring one there")
 
-    def record(self, body: Callable[[], None]) -> Callable[[], None]:
+    def record(self, body: Callable[[], object]) -> Callable[[], None]:
         """Capture ``body``; nothing of it is done before the first playback.
 
         Raises:
             RuntimeError: what ``body`` does cannot be captured, such as reading a value back from the device.
         """
         graph = torch.cuda.CUDAGraph()
+        first = self._first() if self._first is not None else None
         try:
-            with torch.cuda.graph(graph, stream=self._stream):
+            with torch.cuda.graph(graph, pool=None if first is None else first.pool(), stream=self._stream):
                 body()
         except BaseException:
             with suppress(RuntimeError):
                 graph.reset()  # a half captured graph holds memory and the generators of random numbers
             raise
+        if first is None:
+            self._first = weakref.ref(graph)
         return graph.replay
 
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from traceback import clear_frames
 
 import torch
 from torch import Tensor
 
-from bnbench.error_origin import is_bug
 from bnbench.stacking import Folded, set_streams, streams_of
-from bnbench.stacking.graph_capture.captured_step import Recorder, Recording
+from bnbench.stacking.graph_capture.captured_predictions import RecordedPredictions, is_recordable
+from bnbench.stacking.graph_capture.captured_step import Recorder, Recording, Refusal, attempted
 from bnbench.stacking.step import LaneStep
-from bnbench.training.device import brief
 from bnbench.training.module_state import PythonState, changed, python_state
 from bnbench.training.randomness import GlobalStream
 
@@ -34,18 +32,27 @@ class LaneSteps:
         step: one step.
         recorder: None records nothing.
         longest: the most steps of a block.
+        image: C, H, W.
         classes: O.
         tell: is told why nothing is recorded although there is a recorder.
     """
 
     def __init__(
-        self, step: LaneStep, recorder: Recorder | None, longest: int, classes: int, tell: Callable[[str], None]
+        self,
+        step: LaneStep,
+        recorder: Recorder | None,
+        longest: int,
+        image: tuple[int, int, int],
+        classes: int,
+        tell: Callable[[str], None],
     ) -> None:
         self._recorder, self._records = recorder, recorder is not None
-        self._step, self._longest, self._classes, self._tell = step, longest, classes, tell
+        self._step, self._longest, self._image, self._classes, self._tell = step, longest, image, classes, tell
         self._steps_by_size: Counter[int] = Counter()
         self._recordings: dict[int, Recording] = {}
         self._state: PythonState | None = None
+        self._predictions: RecordedPredictions | None = None
+        self._predicts = True
 
     def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
         """Make S steps with x [S, M, C, H, W], y [S, K, N], lr [S, K, 1]: losses [S, M] and logits [S, M, O]."""
@@ -68,6 +75,7 @@ class LaneSteps:
         self._step.network, self._longest, self._state = network, longest, None
         self._steps_by_size.clear()
         self._recordings.clear()
+        self._predictions = None
 
     def settle(self) -> None:
         """Nothing is ever known against these steps."""
@@ -78,8 +86,16 @@ class LaneSteps:
         return True
 
     @property
-    def predictions(self) -> None:
-        """The network itself is evaluated."""
+    def predictions(self) -> RecordedPredictions | None:
+        """Recorded ones once steps are recorded; None where the network itself is evaluated."""
+        network, spec = self._step.network, self._step.spec
+        if not self._recordings or self._recorder is None or not self._predicts:
+            return None
+        if self._predictions is None:
+            self._predicts = is_recordable(spec, network, self._image)
+            if self._predicts:
+                self._predictions = RecordedPredictions(spec, network, self._recorder, self._give_up_predictions)
+        return self._predictions
 
     def _warm_up(self, recorder: Recorder, x_MCHW: Tensor, y_KN: Tensor, lr_K1: Tensor) -> tuple[Tensor, Tensor]:
         """One step as it comes, watching what it changes in Python; losses [1, M] and logits [1, M, O]."""
@@ -106,19 +122,19 @@ class LaneSteps:
             self._give_up("a layer draws random numbers")
             return
         set_streams(network, None)  # nobody draws, and the state of a GPU's generator cannot be set in a recording
-        try:
-            self._recordings[size] = Recording(self._step, recorder, block, self._longest, self._classes)
-        except torch.OutOfMemoryError:
-            raise
-        except (Exception, SystemExit) as error:  # a plugin's layer may raise anything
-            if is_bug(error):
-                raise
+        made = attempted(lambda: Recording(self._step, recorder, block, self._longest, self._classes))
+        if isinstance(made, Refusal):
             set_streams(network, streams)
-            self._give_up(brief(error.__context__ or error))  # the end of such a recording has an error of its own
-            clear_frames(error.__traceback__)  # they hold its tensors
+            self._give_up(made.reason)
+        else:
+            self._recordings[size] = made
+
+    def _give_up_predictions(self, reason: str) -> None:
+        self._predicts, self._predictions = False, None
+        self._tell(f"evaluations are not recorded, which is slower: {reason}")
 
     def _give_up(self, reason: str) -> None:
         if self._records:
-            self._records = False
+            self._records, self._predictions = False, None
             self._recordings.clear()
             self._tell(f"steps are not recorded, which is slower: {reason}")
