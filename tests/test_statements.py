@@ -195,3 +195,24 @@ def test_the_version_to_be_cited_is_that_of_the_package():
 def test_the_kinds_of_list_are_those_that_there_are():
     groups = {f"{path.name}s" for path in conf_dir().iterdir() if path.is_dir()} - {"papers", "questions"}
     assert {*groups, "probes", "settings"} == {*(name.replace("studies", "studys") for name in KIND_NAMES)}
+
+
+def test_which_norm_is_for_what():
+    """The table of norms and readings is what the atlas says."""
+    with (REFERENCE / "atlas.csv").open(newline="") as stream:
+        cells = [row for row in csv.DictReader(stream) if row["view"] == "Overview"]
+    said = {(row["column"], row["row"].removeprefix("arm=")): row["text"][-1:] for row in cells}
+    (table,) = re.findall(r"\| you want \(reading\).*?\n\n", (ROOT / "docs/comparisons.md").read_text(), flags=re.S)
+    _, *rows = re.findall(r"^\| [^|]*\(([^|]*)\) \| (.*?) \| (.*?) \| (.*?) \|$", table, flags=re.M)
+    assert len(rows) == 11
+    for reading, *named in rows:
+        for sign, names in zip(">=<", named, strict=True):
+            expected = {norm for (column, norm), verdict in said.items() if column == reading and verdict == sign}
+            assert set(re.findall(r"`(\w+)`", names)) == expected, (reading, sign)
+
+
+def test_the_atlas_is_of_all_norms():
+    """One that comes later is to be compared as well."""
+    text = (REFERENCE / "atlas.csv").read_text()
+    named = set(re.findall(r"^Overview,[^\n]*?arm=(\w+),", text, flags=re.M))
+    assert named == set(bnbench.norms.NORMS)
