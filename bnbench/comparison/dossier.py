@@ -43,7 +43,7 @@ def dossier_report(
     aggregates = over_tasks(asked, dossier)
     together = overview(asked, dossier)
     views = (
-        replace(together, notes=()),
+        together,
         verdict_view(asked, dossier, subjects),
         over_tasks_view(aggregates, subjects),
         pairs_view(aggregates),
@@ -55,7 +55,7 @@ def dossier_report(
     where = (*_taken_over(dossier), *((key, str(value)) for key, value in environment().items()))
     return Report(
         f"Comparison of {', '.join(subjects) if not together.tables else plural(len(subjects), 'arm')}",
-        together.notes if together.tables else sentences,
+        together.sentences or sentences,
         shown,
         (("command", command), ("replicates", power_note(request)), *where),
     )
@@ -71,6 +71,6 @@ def _taken_over(dossier: Dossier) -> Iterator[tuple[str, str]]:
 def short_report(report: Report) -> Report:
     """The summary and the verdicts, of many arms in one table, and what they come to over tasks, for a terminal."""
     first, *others = report.views
-    notes = [note for view in others if view.title == VERDICTS for note in view.notes]
-    shown = (replace(first, notes=(*first.notes, *notes)), *(view for view in others if view.title == OVER_TASKS))
+    notes = tuple(note for view in report.views if view.title == VERDICTS for note in view.notes)
+    shown = (replace(first, notes=notes), *(view for view in others if view.title == OVER_TASKS))
     return replace(report, views=shown, provenance=())

@@ -1,4 +1,4 @@
-"""Many arms against one: the place and the verdict of each, and for each reading who is better, in a sentence."""
+"""Many arms against one: the place and the verdict of each, and for each reading who is better, in sentences."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from bnbench.reports import Cell, Column, ReportView, Table
 from bnbench.stats import Verdict
 from bnbench.study import Row
 from bnbench.study.questions import Reading
-from bnbench.text import listing
+from bnbench.text import listing, plural
 
 OVERVIEW = "Overview"
 FEWEST_ARMS = 3
 """Arms of which a view of all says more than a table of each."""
+NAMED = 5
+"""Arms that a sentence of the summary names, at most."""
 NOTE = (
     "The place of each arm among all, 1 for the best, and the verdict on it against {rival}: > better, < worse,"
     " = no difference worth the name, ? inconclusive. n/a: it cannot be asked this, or failed at it."
@@ -36,7 +38,10 @@ class _Reading:
 
 
 def overview(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
-    """A table of arms and readings, and a sentence for each reading; empty of few arms, or against several others."""
+    """A table of arms and readings; empty of few arms, or against several others.
+
+    For each reading there is a sentence that says who is better, and a note that tells of all.
+    """
     pairs = list(dict.fromkeys(pair for one in asked for pair in one.pairs))
     arms, rivals = [arm for arm, _ in pairs], {rival for _, rival in pairs}
     readings = list(_decided(asked, dossier))
@@ -45,9 +50,9 @@ def overview(asked: Sequence[Asked], dossier: Dossier) -> ReportView:
     (rival,) = rivals
     columns = (Column("arm", key=True), *(Column(one.asked.head(one.reading)) for one in readings))
     rows = tuple((Cell(arm), *(_cell(one, arm) for one in readings)) for arm in (rival, *arms))
-    sentences = (_sentence(one, rival) for one in readings)
     table = Table(f"All arms, against {rival}", columns, rows, (NOTE.format(rival=rival),), (1,))
-    return ReportView(OVERVIEW, (table,), tuple(sentences))
+    notes, sentences = ([tell(one, rival) for one in readings] for tell in (_note, _sentence))
+    return ReportView(OVERVIEW, (table,), tuple(notes), sentences=tuple(sentences))
 
 
 def _decided(asked: Sequence[Asked], dossier: Dossier) -> Iterator[_Reading]:
@@ -71,8 +76,22 @@ def _cell(one: _Reading, arm: str) -> Cell:
 
 
 def _sentence(one: _Reading, rival: str) -> str:
+    """``accuracy: better than batch are group and rms; 1 arm is worse.``"""
+    arms = _by_place(one)
+    better, worse = ([arm for arm in arms if one.verdicts[arm] == verdict] for verdict in ("supported", "contradicted"))
+    if len(better) > NAMED:
+        told = f"better than {rival} are {', '.join(map(_quoted, better[:NAMED]))} and {len(better) - NAMED} more"
+    elif better:
+        told = f"better than {rival} {'is' if len(better) == 1 else 'are'} {_listed(better)}"
+    else:
+        told = f"no arm is better than {rival}"
+    rest = f"{plural(len(worse), 'arm')} {'is' if len(worse) == 1 else 'are'} worse" if worse else "none is worse"
+    return f"{one.asked.head(one.reading)}: {told}; {rest}."
+
+
+def _note(one: _Reading, rival: str) -> str:
     """``accuracy: better than batch: group and rms; worse: none; no difference: ws; without a value: instance.``"""
-    arms = sorted(one.verdicts, key=lambda arm: one.places[arm].place if arm in one.places else math.inf)
+    arms = _by_place(one)
     placed = [arm for arm in arms if arm in one.places] or arms
     parts = []
     for verdict, word in OUTCOMES.items():
@@ -85,6 +104,16 @@ def _sentence(one: _Reading, rival: str) -> str:
     return f"{one.asked.head(one.reading)}: {'; '.join(parts)}."
 
 
+def _by_place(one: _Reading) -> list[str]:
+    """The arms, the best first; those without a place last."""
+    return sorted(one.verdicts, key=lambda arm: one.places[arm].place if arm in one.places else math.inf)
+
+
 def _listed(arms: Sequence[str]) -> str:
-    """Arms in a sentence; quotes hold one of several words together."""
-    return listing([f"'{arm}'" if " " in arm else arm for arm in arms])
+    """Arms in a sentence."""
+    return listing([*map(_quoted, arms)])
+
+
+def _quoted(arm: str) -> str:
+    """Quotes hold an arm of several words together."""
+    return f"'{arm}'" if " " in arm else arm

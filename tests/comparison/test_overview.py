@@ -54,10 +54,28 @@ def test_each_arm_has_its_place_and_its_sign():
     assert [column.title for column in table.columns] == ["arm", "batch 64 to 2"]
 
 
-def test_the_sentence_names_the_best_first():
+def test_the_best_are_named_first():
     asked = _asked([*VERDICTS], ["batch"])
+    view = overview([asked], _dossier(asked))
     expected = "batch 64 to 2: better than batch: group and rms; worse: layer; no difference: ws; inconclusive: none."
-    assert overview([asked], _dossier(asked)).notes == (expected,)
+    assert view.notes == (expected,)
+    assert view.sentences == ("batch 64 to 2: better than batch are group and rms; 1 arm is worse.",)
+
+
+def test_the_summary_names_five_arms_at_most():
+    better = [f"arm{number}" for number in range(8)]
+    asked = _asked([*better, "last"], ["batch"])
+    rows = [_row(asked, place, "supported") for place in range(8)] + [_row(asked, 8, "contradicted")]
+    places = {arm: Rank(place, place, place, 22) for place, arm in enumerate(["batch", *better, "last"], 1)}
+    dossier = Dossier(rows={asked.name: rows}, ranks={(asked.name, "interaction"): places})
+    told = "batch 64 to 2: better than batch are arm0, arm1, arm2, arm3, arm4 and 3 more; 1 arm is worse."
+    assert overview([asked], dossier).sentences == (told,)
+
+
+def test_the_summary_says_that_none_is_better():
+    asked = _asked(["a", "b", "c"], ["batch"])
+    dossier = Dossier(rows={asked.name: [_row(asked, place, "inconclusive") for place in range(3)]})
+    assert overview([asked], dossier).sentences == ("batch 64 to 2: no arm is better than batch; none is worse.",)
 
 
 def test_an_arm_without_a_value_is_said_to_have_none():
@@ -85,6 +103,8 @@ def test_a_dossier_of_many_arms_begins_with_the_sentences_of_its_readings():
     arms = tuple(Arm(name, (f"norm={name}",)) for name in [*VERDICTS, "batch"])
     report = dossier_report(Comparison(arms, (asked,), "smoke"), _dossier(asked), {}, Known(), "bnbench compare ...")
     assert report.title == "Comparison of 5 arms" and report.views[0].title == "Overview"
-    assert report.summary == overview([asked], _dossier(asked)).notes
+    together = overview([asked], _dossier(asked))
+    assert report.summary == together.sentences and report.views[0] == together
     short = short_report(report)
     assert short.summary == report.summary and [view.title for view in short.views] == ["Overview"]
+    assert not set(short.views[0].notes) & set(together.notes)
