@@ -6,8 +6,9 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,31 @@ def environment() -> dict[str, Any]:
         "cores": cores(),
         "git_commit": git_commit(),
     }
+
+
+DECISIVE = ("bnbench", "torch")
+"""Packages whose versions decide what a run comes to."""
+
+
+def decisive_versions() -> dict[str, str]:
+    """The versions of Python and packages that all machines of a sweep must share; empty for a package that is missing.
+
+    Of Python its first two numbers, of packages all but the name of their build.
+    """
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: _version(name) for name in DECISIVE}}
+
+
+def unlike(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
+    """What differs between two machines' :func:`decisive_versions`, a clause for each."""
+    pairs = ((key, there[key], here[key]) for key in there if there[key] != here[key])
+    return [f"{key} {its or 'is missing'} there, {ours} here; install the same" for key, its, ours in pairs]
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:
+        return ""
 
 
 def timestamp(to: Literal["milliseconds", "seconds"] = "milliseconds") -> str:

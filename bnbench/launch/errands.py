@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import platform
 import shutil
 import signal
 import uuid
@@ -15,6 +16,7 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
+from bnbench.environment import decisive_versions, unlike
 from bnbench.errors import described
 from bnbench.launch.awake import awake_seconds
 from bnbench.launch.early_warning import EarlyWarning
@@ -52,8 +54,12 @@ class Errand:
 
         self.warning.forget()
         self._write(PROCESS, str(os.getpid()).encode())
+        seconds, versions, _ = self._task()
+        if problems := unlike(decisive_versions(), versions):
+            self._write(END, pickle.dumps(Done(0, None, f"node {platform.node()}: {problems[0]}")))
+            return
         _start_deaf_workers()
-        patience = _Patience(self, self._task()[0])
+        patience = _Patience(self, seconds)
         try:
             (done,) = local(_carry_out, [self], 1, waited=None if math.isinf(patience.seconds) else patience)
         except UncompletedJobError:  # by its signal, where it would not be requeued any more
@@ -74,13 +80,16 @@ class Errand:
 
     def read_task(self) -> Order:
         """What is to be done."""
-        order: Order = pickle.loads(self._task()[1])
+        order: Order = pickle.loads(self._task()[2])
         return order
 
-    def _task(self) -> tuple[float, bytes]:
-        """The patience with the task, and the order, which only the process that carries it out unpickles."""
-        patience, content = pickle.loads((self.folder / TASK).read_bytes())
-        return patience, content
+    def _task(self) -> tuple[float, Mapping[str, str], bytes]:
+        """The patience with the task, the versions that it is for, and the order.
+
+        Only the process that carries it out unpickles the order, and no other version.
+        """
+        patience, versions, content = pickle.loads((self.folder / TASK).read_bytes())
+        return patience, versions, content
 
     def tell(self, value: Any) -> None:
         """Add a value to those that are told; when this returns, nothing can lose it."""
@@ -215,7 +224,7 @@ def new_errand(folder: Path, order: Order, grace: float = 0.0) -> Errand:
     content = bytes(ForkingPickler.dumps(order))
     errand = Errand(folder / uuid.uuid4().hex[:12], grace)
     errand.folder.mkdir(parents=True)
-    errand._write(TASK, pickle.dumps((order.patience, content)))
+    errand._write(TASK, pickle.dumps((order.patience, decisive_versions(), content)))
     return errand
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bnbench.environment import decisive_versions, unlike
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.imports import imported_whole
 from bnbench.launch import Done, Site
@@ -17,7 +16,6 @@ from bnbench.plugin_source import Plugin
 from bnbench.session.plan import Plan
 from bnbench.text import plural
 
-PACKAGES = ("bnbench", "torch")
 MOST_BYTES = 4 * 2**30
 """Bytes of data that are sent to machines at most."""
 
@@ -63,7 +61,7 @@ def examine(visit: Visit) -> Machine:
     missing = tuple(path for path in visit.files if not path.exists())
     other = [path for path, size in visit.files.items() if path not in missing and path.stat().st_size != size]
     problem = problem or (f"{other[0]} is another file there; copy the one from here, or remove it" if other else "")
-    return Machine({"python": _python(), **{name: _version(name) for name in PACKAGES}}, missing, problem)
+    return Machine(decisive_versions(), missing, problem)
 
 
 def receive(files: Mapping[Path, bytes]) -> str:
@@ -116,9 +114,7 @@ def _problems(name: str, done: Done, here: Machine) -> Iterator[str]:
     if not isinstance(done.value, Machine):
         yield f"node {name}: bnbench cannot be called there: {done.error}"
         return
-    for key, there in done.value.versions.items():
-        if there != here.versions[key]:
-            yield f"node {name}: {key} {there or 'is missing'} there, {here.versions[key]} here; install the same"
+    yield from (f"node {name}: {difference}" for difference in unlike(done.value.versions, here.versions))
     if done.value.problem:
         yield f"node {name}: {done.value.problem}"
 
@@ -135,15 +131,3 @@ def _send(site: Site, files: Sequence[Path], names: set[str]) -> Iterator[str]:
     for name, done in site.ask_each(receive, {path: path.read_bytes() for path in files}, names):
         if problem := done.error or done.value:
             yield f"node {name}: {problem}"
-
-
-def _python() -> str:
-    return ".".join(platform.python_version_tuple()[:2])
-
-
-def _version(name: str) -> str:
-    """The version of a package, without the name of its build."""
-    try:
-        return version(name).partition("+")[0]
-    except PackageNotFoundError:
-        return ""

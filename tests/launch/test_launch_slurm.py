@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import signal
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bnbench.environment import decisive_versions
 from bnbench.errors import BnbenchError
 from bnbench.launch import LAUNCHERS, Done, Request, read_settings
 from bnbench.launch.errands import Errand, errands_in
@@ -127,6 +129,16 @@ def test_a_job_that_died_with_its_machine_is_told(tmp_path: Path) -> None:
     with opened("slurm", tmp_path) as site:
         (done,) = site.launch(tasks.count_on, site.tasks, 1)
     assert done.value is None and "ended without a result" in str(done.error)
+
+
+def test_a_machine_with_other_versions_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its job does not even unpickle the task; both versions are named."""
+    there = decisive_versions()
+    monkeypatch.setattr("bnbench.launch.errands.decisive_versions", lambda: {**there, "torch": "1.0"})
+    with opened("slurm", tmp_path) as site:
+        (done,) = site.launch(tasks.mark, [(tmp_path, 0)], 1)
+    told = f"node {platform.node()}: torch {there['torch']} there, 1.0 here; install the same"
+    assert done == Done(0, None, told) and not (tmp_path / "started-0").exists()
 
 
 def test_closing_ends_the_jobs(tmp_path: Path) -> None:
