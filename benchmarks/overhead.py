@@ -26,21 +26,22 @@ CELLS = 10
 def main(
     runs: Annotated[list[int] | None, typer.Option(help="Sizes of sweeps, repeatable; multiples of 10.")] = None,
 ) -> None:
-    """Train sweeps of several sizes, ask for each again, and print what a further run costs."""
+    """Plan sweeps of several sizes, train them, ask for each again, and print what a further run costs."""
     sizes = sorted(runs or [100, 1_000, 10_000])
-    print("| runs | seconds | a further run | asked again | load |\n|--:|--:|--:|--:|--:|")
+    print("| runs | dry run | seconds | a further run | asked again | load |\n|--:|--:|--:|--:|--:|--:|")
     before: tuple[int, float] | None = None
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            trained, again = sweep(size, Path(folder)), sweep(size, Path(folder))
+            planned, trained, again = (sweep(size, Path(folder), *words) for words in (("--dry-run",), (), ()))
             further = "-" if before is None else f"{(trained - before[1]) / (size - before[0]) * 1e6:,.0f} us"
-            print(f"| {size:,} | {trained:.1f} | {further} | {again:.1f} s | {os.getloadavg()[0]:.1f} |", flush=True)
+            row = f"{planned:.1f} s | {trained:.1f} | {further} | {again:.1f} s | {os.getloadavg()[0]:.1f}"
+            print(f"| {size:,} | {row} |", flush=True)
             before = size, trained
 
 
-def sweep(runs: int, results: Path) -> float:
+def sweep(runs: int, results: Path, *options: str) -> float:
     """Seconds of the command of a sweep of so many runs; what is in the folder of results is not trained again."""
-    words = ["sweep", "--name", f"runs{runs}", *FACTORS, f"seed=range({runs // CELLS})"]
+    words = ["sweep", "--name", f"runs{runs}", *options, *FACTORS, f"seed=range({runs // CELLS})"]
     command = [sys.executable, "-c", "from bnbench.cli.app import main; main()", *words]
     start = time.perf_counter()
     done = subprocess.run(command, env={**os.environ, "BNBENCH_RESULTS": str(results)}, capture_output=True, text=True)

@@ -1,4 +1,8 @@
-"""The workers of a call and the tasks that wait for them, wherever the workers are."""
+"""The workers of a call and the tasks that wait for them, wherever the workers are.
+
+A pool of the standard library, of loky or of Pebble would not do: a worker that dies must cost its own task alone, what
+a task tells must arrive before its end, a limit must count from what was told last, and a worker has one device for good.
+"""
 
 from __future__ import annotations
 

@@ -49,8 +49,10 @@ class Folded(nn.Module):
         """True if no bit of a lane depends on how many there are.
 
         Sums over the examples of several channels at once may be rounded differently for the last ones, and nothing is
-        known about the sums of layers without a rule.
+        known about the sums of layers without a rule. On a GPU the libraries choose their kernels by size.
         """
+        if any(parameter.is_cuda for parameter in self.parameters()):
+            return False
         together = any(has_lanes_in_channels(layer) for layer in self.modules())
         return not self.wide and not together and not any(layer.vmapped for layer in lane_by_lane_layers(self))
 

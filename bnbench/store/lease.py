@@ -4,6 +4,8 @@ A file in the sweep's folder names the program that holds it, which renews the f
 machine is judged by the lock of the system, one of another machine by the file: who waits looks whether it changes, and
 compares no clocks of two machines. A program that was stopped for longer than its lease may have lost it to another
 one: it asks before it changes a table, and writes nothing more.
+
+There is no lock for readers: what they read is replaced as a whole, or only ever grows by whole rows.
 """
 
 from __future__ import annotations
