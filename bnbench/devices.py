@@ -51,6 +51,16 @@ def gpus(device: Device) -> Sequence[Device]:
     return [Device(str(gpu)) for gpu in training.gpus(torch.device(device.name))]
 
 
+def cards(device: Device) -> list[str]:
+    """The names of the GPUs that a device stands for, as their makers call them, each once; none for the CPU."""
+    found = gpus(device)
+    if not found:
+        return []
+    import torch
+
+    return sorted({torch.cuda.get_device_name(gpu.name) for gpu in found})
+
+
 def _may_have_gpu() -> bool:
     """True if this machine has a driver of GPUs, without which torch finds none."""
     if sys.platform != "linux":

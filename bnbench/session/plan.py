@@ -11,7 +11,7 @@ from typing import Any
 
 from bnbench import store
 from bnbench.config import Request
-from bnbench.devices import Device
+from bnbench.devices import Device, cards
 from bnbench.imports import imported_whole
 from bnbench.isolation import Answer, Waits, ask
 from bnbench.plan import Division, Execution, Question, Resources, summarized
@@ -79,8 +79,11 @@ class Plan:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The request and the device, as far as the number of lanes that is quick depends on them."""
-        return {**{key: list(texts) for key, texts in self.request.typed.items()}, "device": str(self.device)}
+        """The request, the device and its cards, as far as the number of lanes that is quick depends on them."""
+        place: dict[str, Any] = {"device": str(self.device)}
+        if names := cards(self.device):
+            place["cards"] = names
+        return {**{key: list(texts) for key, texts in self.request.typed.items()}, **place}
 
     def known_lanes(self) -> dict[str, int]:
         """The most runs that are trained together, by stack key, as the same command found before."""

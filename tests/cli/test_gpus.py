@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 import pandas as pd
 import pytest
 
+from bnbench.store import read_history
 from tests.null_cuda.runtime import NullCuda
 from tests.products import long
 
@@ -52,6 +53,8 @@ def test_two_gpus_have_a_worker_each(null_cuda: NullCuda, tmp_path: Path) -> Non
     found = runs(tmp_path)
     assert set(found["status"]) == {"completed"}
     assert set(found["device"]) == {"cuda:0", "cuda:1"}  # one may begin later, and train less
+    (entry,) = read_history(tmp_path / "results/gpus")
+    assert (entry["device"], entry["cards"]) == ("cuda", ["NULL H100"])
 
 
 @long
