@@ -1,7 +1,7 @@
 """The workers of a call and the tasks that wait for them, wherever the workers are.
 
-A pool of the standard library, of loky or of Pebble would not do: a worker that dies must cost its own task alone, what
-a task tells must arrive before its end, a limit must count from what was told last, and a worker has one device for good.
+A pool of the standard library, of loky or of Pebble would not do: a worker that dies must cost its own task alone,
+what a task tells must arrive before its end, a limit must count from what was told last, and a worker has one device.
 """
 
 from __future__ import annotations

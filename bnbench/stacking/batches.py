@@ -74,6 +74,11 @@ class LaneBatches:
         self._block = (x_SMCHW[most:], y_SKN[most:]) if len(y_SKN) > most else None
         return x_SMCHW[:most], y_SKN[:most]
 
+    def look_ahead(self) -> None:
+        """Draw the next epoch if this one is used up: a GPU is still at work then."""
+        if self._block is None and self._position == self._draws.order.shape[1]:
+            self._draw()
+
     def select(self, columns: Sequence[int]) -> None:
         """Go on with some lanes only."""
         if self._block is not None:
@@ -120,7 +125,10 @@ class LaneBatches:
         count = min(len(rest.order) for rest in self._rest.values())
         first = {one: rest.each(partial(_begin, count=count)) for one, rest in self._rest.items()}
         self._rest = {one: rest.each(lambda part: part[count:]) for one, rest in self._rest.items()}
-        drawn = stacked([first[one] for one in self._sources]).to(self._train.joined.y.device)
+        drawn = stacked([first[one] for one in self._sources])
+        device = self._train.joined.y.device
+        if device.type == "cuda":
+            drawn = drawn.each(lambda part: part.pin_memory().to(device, non_blocking=True))
         self._draws, self._position = replace(drawn, order=drawn.order + self._train.start_K[:, None]), 0
 
     def _prepare(self) -> tuple[Tensor, Tensor]:

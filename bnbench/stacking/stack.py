@@ -108,6 +108,8 @@ class Stack:
                 lr_SK1 = self._lr_K1 * self._factors_S11[step : step + len(y_SKN)]
                 metrics.add(*self._steps.run(x_SMCHW, y_SKN, lr_SK1), y_SKN)
                 step += len(y_SKN)
+            if pause < timeline.total:
+                self._batches.look_ahead()
         return metrics
 
     def first_bad(self, metrics: LaneMetrics, first: bool) -> list[int | None]:
