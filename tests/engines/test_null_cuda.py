@@ -62,6 +62,16 @@ def test_a_block_of_recorded_steps_waits_for_nothing_and_allocates_nothing(seen:
     assert found["copies within"] <= 7 and found["launches"] <= 8
 
 
+def test_an_epoch_waits_for_nothing_and_brings_the_next_ones_order_only(seen: Any) -> None:
+    """Of images that are shifted and flipped it brings the shifts in both directions and the flips as well."""
+    for case, brought in (("model=mlp", 1), ("model=cnn dataset.pad=1 dataset.flip=true", 4)):
+        *amid, last = seen["epochs"][case]
+        assert len(amid) == 2 and [found["copies in"] for found in (*amid, last)] == [brought, brought, 0]
+        for found in (*amid, last):
+            assert found["playbacks"] == 8 and found["launches"] <= 37
+            assert found["synchronizations"] == found["allocations"] == found["copies out"] == 0
+
+
 @pytest.mark.parametrize("model", ["mlp", "resnet20"])
 def test_a_recorded_evaluation_does_little_but_for_its_playback(seen: Any, model: str) -> None:
     """Loss and accuracy are brought to the program, and waited for; the examples' order is made by the GPU."""

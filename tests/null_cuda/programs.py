@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bnbench import cli
 from bnbench.components import Components, components
-from bnbench.data import Data, Examples, to_device
+from bnbench.data import Data, to_device
 from bnbench.engines import train_stack
 from bnbench.plan.feasibility import obstacles
 from bnbench.spec import RunSpec
@@ -139,25 +139,33 @@ def block() -> dict[str, int]:
 
 def evaluations() -> dict[str, list[dict[str, int]]]:
     """By model, what each evaluation of a stack does, from the second on: those of validation, and that of the test."""
-    found: dict[str, list[dict[str, int]]] = {}
-    evaluate = Stack.evaluate
+    often = ("batch_size=32", "steps=20", "evaluate.unit=steps", "evaluate.every=5")
+    return {model: counted("evaluate", 64, f"model={model}", *often)[1:] for model in ("mlp", "resnet20")}
 
-    def counted(stack: Stack, part: Callable[[Data], Examples]) -> list[tuple[float, float]]:
+
+def epochs() -> dict[str, list[dict[str, int]]]:
+    """By settings, what each epoch of 8 steps does that a stack is trained for, from the second on."""
+    cases = ("model=mlp", "model=cnn dataset.pad=1 dataset.flip=true")
+    return {case: counted("train", 16, *case.split(), "batch_size=8", "epochs=4")[1:] for case in cases}
+
+
+def counted(method: str, lanes: int, *settings: str) -> list[dict[str, int]]:
+    """All counters of each call of a stack's method while it is trained."""
+    found, call = list[dict[str, int]](), getattr(Stack, method)
+
+    def calling(*words: Any) -> Any:
         clear()
-        answer = evaluate(stack, part)
-        found[model].append(counters())
+        answer = call(*words)
+        found.append(counters())
         return answer
 
-    Stack.evaluate = counted  # type: ignore[method-assign]
+    setattr(Stack, method, calling)
     try:
-        for model in ("mlp", "resnet20"):
-            found[model] = []
-            often = ("steps=20", "evaluate.unit=steps", "evaluate.every=5", "divergence_factor=1e30")
-            spec = make_spec(f"model={model}", "norm=batch", "batch_size=32", *often)
-            assert not stacked(spec, 64, small(load_data(spec), 64))
+        spec = make_spec(*settings, "norm=batch", "divergence_factor=1e30")
+        assert not stacked(spec, lanes, small(load_data(spec), 64))
     finally:
-        Stack.evaluate = evaluate  # type: ignore[method-assign]
-    return {model: counts[1:] for model, counts in found.items()}
+        setattr(Stack, method, call)
+    return found
 
 
 def captured(cases: str) -> list[list[Any]]:
@@ -216,8 +224,10 @@ def other() -> dict[str, int]:
 
 def engine(cases: str) -> dict[str, Any]:
     """What stacks come to, one after the other in a process; those of some settings last."""
-    counted = {program.__name__: program() for program in (sizes, block, evaluations, memory, waiting, splits, other)}
-    return {**counted, "captured": captured(cases)}
+    counted = {
+        program.__name__: program() for program in (sizes, block, epochs, evaluations, memory, waiting, splits, other)
+    }
+    return {**found, "captured": captured(cases)}
 
 
 def refusals(cases: str, folder: str) -> list[tuple[int, str, list[str]]]:
