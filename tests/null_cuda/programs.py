@@ -224,7 +224,7 @@ def other() -> dict[str, int]:
 
 def engine(cases: str) -> dict[str, Any]:
     """What stacks come to, one after the other in a process; those of some settings last."""
-    counted = {
+    found = {
         program.__name__: program() for program in (sizes, block, epochs, evaluations, memory, waiting, splits, other)
     }
     return {**found, "captured": captured(cases)}
