@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -42,8 +41,8 @@ def work_away(task: Task, line: Line) -> list[End]:
         largest = math.inf if task.checkpoints else LARGEST_CHECKPOINT
         with _telling(store.Watcher(folder), line) as tell:
             fresh = replace(
-                task, folder=folder, token="", session=uuid.uuid4().hex[:12], luggage=(), largest_checkpoint=largest,
-                warning=line.warning, before_checkpoint=tell,
+                task, folder=folder, token="", session=store.part_name(task.session), luggage=(),
+                largest_checkpoint=largest, warning=line.warning, before_checkpoint=tell,
             )  # fmt: skip
             for part in tasks_left(fresh, left, statuses):
                 try:

@@ -6,7 +6,6 @@ import math
 import os
 import socket
 import traceback
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -34,7 +33,7 @@ from bnbench.native import Mismatch, NotNative, only_loaded
 from bnbench.notices import heard
 from bnbench.probes import take, take_interleaved
 from bnbench.spec import RunSpec, run_id
-from bnbench.store import Segment
+from bnbench.store import Segment, part_name
 from bnbench.tasks import Attempt, End, Task, halves
 from bnbench.training import (
     Outcome,
@@ -101,24 +100,24 @@ def _work_alone(task: Task, watch: Callable[[Record], None]) -> list[End]:
                 _log_for_all(segment, specs, f"trained from the beginning, as its checkpoint is not used: {error}")
                 ended, left = [], ()
                 waiting.append(replace(attempt, checkpoint=""))
-                name = f"{name}-{uuid.uuid4().hex[:6]}"
+                name = _segment_name(task, part_name(name))
             except (Mismatch, NotNative) as error:
                 _log_for_all(segment, specs, f"trained again by torch: {error}")
                 ended, left = [], ()
                 waiting = [one.by_torch() for one in (*waiting, attempt)]
-                name = f"{name}-{uuid.uuid4().hex[:6]}"
+                name = _segment_name(task, part_name(name))
         ends += ended
         if (loss := device_failure(torch.device(task.device))) is not None:
             raise Spent(ends, SPENT.format(task=task, loss=loss))
         if left:
             waiting += reversed(halves(attempt, left))
-            name = f"{name}-{uuid.uuid4().hex[:6]}"  # the rows of an attempt that failed stay apart
+            name = _segment_name(task, part_name(name))  # the rows of an attempt that failed stay apart
     return ends
 
 
-def _segment_name(task: Task) -> str:
-    """The name of this process's segment."""
-    return f"{task.session}-{socket.gethostname()}-{os.getpid()}"
+def _segment_name(task: Task, attempt: str = "") -> str:
+    """The name of this process's segment, or of one for an attempt that the process makes behind another."""
+    return f"{attempt or task.session}-{socket.gethostname()}-{os.getpid()}"
 
 
 def _segment(task: Task, name: str) -> Segment:

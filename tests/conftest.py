@@ -194,3 +194,30 @@ def room_for() -> RoomFor:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limit
+
+
+SmallDisk = Callable[[str], Path]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Mount a disk of a size such as ``64k`` in the test's folder, which only root may."""
+    disks = list[Path]()
+
+    def mount(size: str) -> Path:
+        folder = tmp_path / f"disk{len(disks)}"
+        folder.mkdir()
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
+            pytest.skip("only root may mount a small disk")
+        disks.append(folder)
+        return folder
+
+    yield mount
+    for folder in disks:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def remount(disk: Path, option: str) -> None:
+    """Change a disk that is mounted: ``size=1m``, ``ro``, ``rw``."""
+    subprocess.run(["mount", "-o", f"remount,{option}", str(disk)], check=True)

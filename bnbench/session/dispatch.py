@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import closing
@@ -114,7 +113,7 @@ def _outcome(task: Task, done: Done, losses: Counter[str], is_left: bool) -> tup
     losses.update(run_id(spec) for spec in left if done.is_lost)
     if done.is_lost and all(losses[run_id(spec)] < MOST_LOST for spec in left):
         more = tasks_left(task, left, {run_id(end.spec): end.status for end in ends})
-        return ends, [replace(one, session=_session()) for one in more]
+        return ends, [replace(one, session=store.attempt_name(task.session)) for one in more]
     more = _from_checkpoints(task, ends, left) if done.is_given_up else []
     if more:
         if not is_left:
@@ -129,7 +128,7 @@ def _outcome(task: Task, done: Done, losses: Counter[str], is_left: bool) -> tup
 def _from_checkpoints(task: Task, ends: Sequence[End], left: Sequence[RunSpec]) -> list[Task]:
     """The tasks by which runs that are left go on, as far as they have checkpoints."""
     more = tasks_left(task, left, {run_id(end.spec): end.status for end in ends})
-    return [replace(one, session=_session()) for one in more if one.checkpoint]
+    return [replace(one, session=store.attempt_name(task.session)) for one in more if one.checkpoint]
 
 
 def _tried_again(task: Task, done: Done, ends: list[End], left: Sequence[RunSpec]) -> tuple[list[End], list[Task]]:
@@ -159,11 +158,6 @@ def _carrier(tasks: Sequence[Task], means: Means) -> tuple[Callable[..., list[En
 
     folder, token = tasks[0].folder, means.hold.token
     return work_away, partial(means.launch, heard=lambda growth: store.put_down(folder, growth, token))
-
-
-def _session() -> str:
-    """A name for the rows of another attempt, which stay apart."""
-    return uuid.uuid4().hex[:12]
 
 
 def _placed(means: Means, ready: Ready, begun: dict[int, Task]) -> Callable[[Task, int], Task]:
@@ -216,7 +210,7 @@ def _halves(task: Task, left: Sequence[RunSpec]) -> list[Task]:
             task,
             specs=part.specs,
             execution=replace(task.execution, engine=part.engine),
-            session=_session(),
+            session=store.attempt_name(task.session),
             checkpoint="",
         )
         for part in halves(_attempt(task), left)
@@ -245,9 +239,9 @@ class _Watch:
     def __call__(self, seconds_in_hand: Mapping[int, float]) -> list[int]:
         """The tasks to be ended, of some by their index, from the seconds that each has taken."""
         now = awake_seconds()
-        for name, written in store.last_signs(self._segments).items():
-            if written != self._seen.get(name):
-                self._seen[name], self._signs[name] = written, now
+        for name, sign in store.last_signs(self._segments).items():
+            if sign != self._seen.get(name):
+                self._seen[name], self._signs[name] = sign, now
 
         def silence(index: int, seconds: float) -> float:
             names = map(run_id, self._tasks[index].specs)
@@ -263,7 +257,7 @@ def _record_end(task: Task, lost: Sequence[RunSpec], status: str, error: str) ->
     """Write the failure of runs whose worker could not, and what is known of it under logs/."""
     row = {"status": status, "error": error, "finished_at": timestamp()}
     pulses, how = store.pulses(store.Segments(task.folder)), "died" if status == "failed" else "was ended"
-    with store.Segment(task.folder, f"{task.session}-session", token=task.token) as segment:
+    with store.Segment(task.folder, f"{store.attempt_name(task.session)}-session", token=task.token) as segment:
         for spec in lost:
             pulse = pulses.get(run_id(spec))
             reached = f"after its evaluation at step {pulse.step}" if pulse and pulse.step else "before any evaluation"

@@ -35,7 +35,7 @@ def watched(
     Raises:
         Gone: at the end, if ``check_there`` says so.
     """
-    over, segments = threading.Event(), store.Segments(folder)
+    over, silences = threading.Event(), store.Silences(store.Segments(folder))
     trains = threading.current_thread() is threading.main_thread()
     earlier = signal.signal(GONE, _interrupt) if trains else None
 
@@ -48,7 +48,7 @@ def watched(
                     signal.pthread_kill(threading.main_thread().ident or 0, GONE)
                 return
             with suppress(OSError, BnbenchError):  # the folder may go at any moment, which the next look tells
-                if silent := _silent_runs(segments, specs):
+                if silent := _silent_runs(silences, specs):
                     last_sign = time.monotonic()
                 else:
                     silent = dict.fromkeys(specs.values(), time.monotonic() - last_sign)
@@ -66,9 +66,9 @@ def watched(
         check_there()
 
 
-def _silent_runs(segments: store.Segments, specs: Mapping[str, RunSpec]) -> dict[RunSpec, float]:
+def _silent_runs(silences: store.Silences, specs: Mapping[str, RunSpec]) -> dict[RunSpec, float]:
     """Runs in training, and the seconds since each gave a sign of life."""
-    return {specs[name]: seconds for name, seconds in store.silences(segments).items() if name in specs}
+    return {specs[name]: seconds for name, seconds in silences.look().items() if name in specs}
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

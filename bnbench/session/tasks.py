@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bnbench import store
 from bnbench.environment import git_commit
 from bnbench.plan import ALONE, Execution
 from bnbench.resumption import Resumption, going_on_from
@@ -55,7 +55,7 @@ def _first(plan: Plan, options: TrainingOptions) -> Task:
         specs=(),
         execution=ALONE,
         folder=plan.folder.absolute(),
-        session=uuid.uuid4().hex[:12],
+        session=store.attempt_name(),
         data=plan.data,
         plugin=None,
         device=str(plan.device),

@@ -1,6 +1,7 @@
 """The results folder: append-only CSV by many writers, and tidy tables back."""
 
 from bnbench.store.access import check_name, check_place, check_writable
+from bnbench.store.attempts import attempt_name, part_name
 from bnbench.store.checkpoints import (
     Checkpoint,
     current_version,
@@ -29,7 +30,7 @@ from bnbench.store.renaming import rename_sweep
 from bnbench.store.result_index import Found, ResultIndex
 from bnbench.store.results import differing_results, is_over
 from bnbench.store.segment import Segment, log_file, nothing, spec_file
-from bnbench.store.silence import last_signs, silences
+from bnbench.store.silence import Silences, last_signs
 from bnbench.store.single_runs import SingleRun, load_single_runs
 from bnbench.store.state import rank, segment_rows
 from bnbench.store.tables import check_sweep, load_metrics, load_probes, load_runs, load_sweep_probes, load_sweeps
@@ -60,9 +61,11 @@ __all__ = [
     "ResultIndex",
     "Segment",
     "Segments",
+    "Silences",
     "SingleRun",
     "Status",
     "Watcher",
+    "attempt_name",
     "belongs_to_sweep",
     "change_tag",
     "check_file_place",
@@ -102,6 +105,7 @@ __all__ = [
     "merge_sweeps",
     "merged_in_words",
     "nothing",
+    "part_name",
     "pulses",
     "put_down",
     "rank",
@@ -116,7 +120,6 @@ __all__ = [
     "restore",
     "restore_specs",
     "segment_rows",
-    "silences",
     "spec_file",
     "statuses",
     "sweep_folders",

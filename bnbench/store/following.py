@@ -25,6 +25,7 @@ class Story:
         began: when the last stack began, as it was written; empty if none did.
         latest: the run_ids of that stack.
         latest_ended: those that have ended since, whatever their stack.
+        begins: whether the last row is one of those that say that this stack began.
     """
 
     running: set[str] = field(default_factory=set)
@@ -32,21 +33,21 @@ class Story:
     began: str = ""
     latest: set[str] = field(default_factory=set)
     latest_ended: set[str] = field(default_factory=set)
+    begins: bool = False
 
     def add(self, identity: str, status: str, started_at: str) -> None:
-        """Go on with a row."""
+        """Go on with a row. The later one counts: a clock may go back, and a stack that goes on began long ago."""
         if status != "running":
             self.running.discard(identity)
             self.ended.add(identity)
-            if started_at >= self.began:
-                self.latest_ended.add(identity)
+            self.latest_ended.add(identity)
+            self.begins = False
             return
         self.running.add(identity)
         self.ended.discard(identity)
-        if started_at > self.began:
-            self.began, self.latest, self.latest_ended = started_at, set(), set()
-        if started_at == self.began:
-            self.latest.add(identity)
+        if not self.begins or started_at != self.began:
+            self.began, self.latest, self.latest_ended, self.begins = started_at, set(), set(), True
+        self.latest.add(identity)
 
 
 @dataclass

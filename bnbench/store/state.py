@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from bnbench.errors import Damaged
 from bnbench.spec import LATER
+from bnbench.store.attempts import attempt_order
 from bnbench.store.cells import RUN_RULES, STEP, first_fault
 from bnbench.store.columns import IDENTITY, NEWER, OUTCOME, RESULTS, RUN_ID, SPEC
 from bnbench.store.files import content, line, read_rows, whole_lines
@@ -78,22 +79,34 @@ def segment_rows(folder: Path) -> dict[str, Row]:
 def merge(table: Iterable[Row], segments: Iterable[tuple[Path, Row]], metrics: Path) -> State:
     """The row that counts for each run: a result before a failure, a failure before a beginning, the later of equals.
 
+    Later is what is behind in a segment, and what a later attempt wrote (:func:`attempt_order`). The clock decides only
+    where neither tells, as a machine's may go back and those of two differ.
+
     Segments are younger than the table, where only a result stands against what they say. Merging segments again
     into what came of merging them therefore changes nothing.
 
     Args:
         table: one row per run.
-        segments: rows, each with the metrics file that it vouches for.
+        segments: rows, each with the metrics file that it vouches for, those of one file in its order.
         metrics: the metrics file that the rows of ``table`` vouch for.
     """
     state = State({row["run_id"]: row for row in table}, {})
     state.source.update(dict.fromkeys(state.rows, metrics))
-    for path, row in sorted(segments, key=lambda item: (rank(item[1]["status"]), item[1]["finished_at"])):
+    counts: dict[tuple[Path, str], Row] = {}
+    for path, row in segments:
+        known = counts.get((path, row["run_id"]), row)
+        counts[path, row["run_id"]] = row if rank(row["status"]) >= rank(known["status"]) else known
+    for (path, _), row in sorted(counts.items(), key=_lateness):
         known = state.rows.get(row["run_id"], {"status": ""})
         if known["status"] not in RESULTS or row["status"] in RESULTS:
             state.rows[row["run_id"]] = {**known, **row}
             state.source[row["run_id"]] = path
     return state
+
+
+def _lateness(item: tuple[tuple[Path, str], Row]) -> tuple[int, tuple[int, int], str]:
+    (path, _), row = item
+    return rank(row["status"]), attempt_order(path.name), row["finished_at"]
 
 
 def rank(status: str) -> int:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from bnbench.doctor import OK, WRONG, findings, self_test
 from bnbench.launch import LAUNCHERS
 from bnbench.native import c_compiler
 from tests import warm
-from tests.conftest import Program
+from tests.conftest import Program, SmallDisk
 from tests.native.test_compilation import program as executable
 
 needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
@@ -77,18 +76,8 @@ def test_what_is_wrong_is_named(
     assert table.code == 1 and f"wrong: 1 thing: {name}" in table.out
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "full"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "none", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_is_named(program: Program, full_disk: Path) -> None:
+def test_a_full_disk_is_named(program: Program, small_disk: SmallDisk) -> None:
+    full_disk = small_disk("16k")
     result = program("doctor", "--json", "--results", str(full_disk / "results"))
     assert result.code == 1
     assert wrong(result.out) == {"results": f"{full_disk}/results cannot be written to: No space left on device"}

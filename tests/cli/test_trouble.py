@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bnbench.store.attempts import attempt_order
 from tests import warm
 from tests.cli.test_sweep import SMALL, rows
 from tests.conftest import Program
@@ -72,6 +73,22 @@ def test_a_run_that_kills_its_process_fails_alone(program: Program, plugin: tupl
     metrics = Counter((row["run_id"], row["step"]) for row in rows("results/s/metrics.csv"))
     assert {run["run_id"] for run in runs} - {failed["run_id"]} <= {identity for identity, _ in metrics}
     assert set(metrics.values()) == {1}
+
+
+@long
+def test_attempts_are_numbered(program: Program, plugin: tuple[str, str], monkeypatch: pytest.MonkeyPatch):
+    """A stack whose worker dies is halved in later attempts, until it is told in one behind them that a run died."""
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # what was joined stays there
+    words = (*plugin, *SMALL, "norm=deadly", "seed=0,1", "lr=0.01,1e7", "--exclude", "lr=1e7 seed=1")
+    assert program("sweep", "--name", "s", "--jobs", "1", "--lanes", "8", *words).code == 1
+    attempts: dict[str, list[tuple[int, int]]] = {}
+    for path in Path("results/s").glob(".joined-*/*.runs.csv"):
+        for row in rows(str(path)):
+            if row["status"] in ("running", "failed"):
+                attempts.setdefault(row["run_id"], []).append(attempt_order(path.name))
+    (failed,) = (run["run_id"] for run in rows("results/s/runs.csv") if run["status"] == "failed")
+    tries = sorted(attempts[failed])
+    assert [number for number, _ in tries] == list(range(1, len(tries) + 1)) and len(tries) > 2
 
 
 TRIED = (("inline", "raise"), ("local", "continue"), ("local", "leave"))

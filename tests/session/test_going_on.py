@@ -24,6 +24,7 @@ from bnbench.training.saving import Snapshot
 from tests import warm
 from tests.cli.test_sweep import rows
 from tests.conftest import Program, RoomFor, make_spec
+from tests.products import long
 
 WORDS = (
     "sweep", "--name", "s", "--jobs", "2", "model=mlp", "model.width=64", "norm=batch", "grad_clip=null,1",
@@ -33,8 +34,15 @@ WORDS = (
 FOLDER = Path("results/s")
 
 
-def killed(folder: Path, words: tuple[str, ...], pauses: int) -> None:
-    """Kill the command once its stack of torch has written checkpoints after so many evaluations.
+ALONE = (
+    "sweep", "--name", "s", "--jobs", "2", "--lanes", "off", "model=mlp", "model.width=64", "norm=batch", "grad_clip=1",
+    "lr=0.1,1e9", "seed=0,1", "optim.momentum=0.9", "epochs=100", "probes=[gradient_flow]", "probe_every=20",
+)  # fmt: skip
+"""Runs of the reference engine, each by itself, of which some diverge."""
+
+
+def killed(folder: Path, words: tuple[str, ...], pauses: int, engine: str = "stacked") -> None:
+    """Kill the command once runs of an engine, by default a stack of torch, have checkpoints after so many evaluations.
 
     The other stack is ahead of it. Before the first one its lost lanes are told, and the rest would be a smaller stack.
     """
@@ -45,7 +53,7 @@ def killed(folder: Path, words: tuple[str, ...], pauses: int) -> None:
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(FileNotFoundError):  # of a stack that has just ended
             there = [one for _, one in store.list_checkpoints(folder / FOLDER) if one is not None]
-            if any(one.engine == "stacked" and one.step >= pauses * 20 for one in there):
+            if any(one.engine == engine and one.step >= pauses * 20 for one in there):
                 break
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -98,6 +106,26 @@ def test_a_killed_sweep_goes_on(program: Program, places: tuple[Path, Path]):
     for one in there:
         for identity in one.runs:
             assert f"went on from step {one.step}, " in (FOLDER / f"logs/{identity}.log").read_text()
+    assert not (FOLDER / "checkpoints").exists()
+
+
+@long
+def test_a_killed_sweep_of_single_runs_goes_on(program: Program, tmp_path: Path):
+    """In the reference engine, to the last bit."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    killed(tmp_path, ALONE, 5, "reference")
+    there = [one for _, one in store.list_checkpoints(FOLDER) if one is not None]
+    assert there and {(one.engine, len(one.runs)) for one in there} == {("reference", 1)}
+    assert {store.statuses(FOLDER)[one.runs[0]] for one in there} == {"interrupted"}
+    result = program(*ALONE)
+    assert result.code == 0 and "go on from where an interrupted program came to" in result.err + result.out
+    assert program(*ALONE, "--results", str(whole / "results")).code == 0
+    same_results(whole)
+    assert {row["engine"] for row in rows(str(FOLDER / "runs.csv"))} == {"reference"}
+    assert {row["status"] for row in rows(str(FOLDER / "runs.csv"))} == {"completed", "diverged"}
+    for one in there:
+        assert f"went on from step {one.step}, " in (FOLDER / f"logs/{one.runs[0]}.log").read_text()
     assert not (FOLDER / "checkpoints").exists()
 
 

@@ -72,7 +72,8 @@ def test_the_order_of_segments_does_not_matter(
     table: list[Row], attempts: list[tuple[str, str, str]], data: st.DataObject
 ) -> None:
     segments = segments_of(attempts)
-    shuffled = data.draw(st.permutations(segments))
+    order = data.draw(st.permutations("xyz"))
+    shuffled = sorted(segments, key=lambda item: order.index(item[0].name))
     state, other = merge(table, segments, TABLE), merge(table, shuffled, TABLE)
     for run, row in state.rows.items():
         assert row["status"] == other.rows[run]["status"]

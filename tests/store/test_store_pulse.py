@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bnbench.spec import run_id
-from bnbench.store import Segment, Segments, enter_runs, pulses, silences
+from bnbench.store import Segment, Segments, Silences, enter_runs, pulses
 from tests.store.sweeps import FACTS, evaluations, final, make_spec
 
 LATER = {**FACTS, "started_at": "2026-01-01T00:01:00.000+00:00"}
@@ -24,7 +24,7 @@ def test_the_stack_that_began_last_is_as_far_as_its_last_evaluation(tmp_path: Pa
     specs = [make_spec(seed) for seed in range(5)]
     names = [run_id(spec) for spec in specs]
     enter_runs(tmp_path, specs, {}, {})
-    assert pulses(segments()) == silences(segments()) == {}
+    assert pulses(segments()) == Silences(segments()).look() == {}
     with Segment(tmp_path, "one") as segment, Segment(tmp_path, "two") as another:
         segment.start(specs[:2], FACTS)
         first = pulses(segments())
@@ -35,7 +35,7 @@ def test_the_stack_that_began_last_is_as_far_as_its_last_evaluation(tmp_path: Pa
         assert {pulses(segments())[name].step for name in names[:2]} == {rows[1]["step"]}
         assert pulses(segments())[names[1]].epoch == rows[1]["epoch"] and pulses(segments())[names[1]].evaluated > BEGAN
         segment.finish([final(specs[0])])
-        assert pulses(segments()).keys() == silences(segments()).keys() == {names[1]}
+        assert pulses(segments()).keys() == Silences(segments()).look().keys() == {names[1]}
         segment.finish([final(specs[1])])
         another.start(specs[2:3], FACTS)
         segment.start(specs[3:], LATER)
@@ -43,9 +43,9 @@ def test_the_stack_that_began_last_is_as_far_as_its_last_evaluation(tmp_path: Pa
         assert {name: (pulse.began, pulse.step) for name, pulse in later.items()} == {
             names[2]: (BEGAN, 0), names[3]: (BEGAN + 60, 0), names[4]: (BEGAN + 60, 0),
         }  # fmt: skip
-        assert silences(segments()).keys() == later.keys()
+        assert Silences(segments()).look().keys() == later.keys()
         another.finish([final(specs[3])])  # the session itself tells of a run whose worker died
-        assert silences(segments()).keys() == {names[2], names[4]}
+        assert Silences(segments()).look().keys() == {names[2], names[4]}
         path = tmp_path / "segments" / "one.runs.csv"
         os.truncate(path, path.read_bytes().index(names[1].encode()))
-        assert silences(segments()).keys() == {names[0], names[2]}
+        assert Silences(segments()).look().keys() == {names[0], names[2]}
