@@ -9,12 +9,14 @@ import pytest
 import bnbench
 from bnbench.reports import plain_text
 from tests.comparison.laid_down import lay_down
+from tests.products import long
 
 
 def _results(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.glob("*/*.csv")}
 
 
+@long
 def test_the_call_of_a_dossier_repeats_it_and_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Runs that are laid down stand for those that were trained."""
     monkeypatch.chdir(tmp_path)
