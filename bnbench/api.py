@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -96,6 +96,12 @@ def _check_extension(plan: session.Plan, is_agreed: bool) -> None:
     """Refuse runs that are added to a sweep with another grid, unless that is meant."""
     if not is_agreed and (there := session.extension(plan)):
         raise InvalidRequest([f"{there}; add these with extend=True, or choose another name"])
+
+
+def _call(function: str, words: Sequence[str], given: Mapping[str, Any]) -> str:
+    """A call of a function of this module, as it can be pasted; paths are texts."""
+    texts = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+    return f"bnbench.{function}({', '.join([*map(repr, words), *(f'{key}={one!r}' for key, one in texts.items())])})"
 
 
 def _warn(text: str) -> None:
@@ -298,5 +304,14 @@ def compare(
             found, terms, budget, watch=lambda name, progress: watch(progress), refused=refused
         )
     facts = comparison.facts_of(request.arms, place)
-    command = f"bnbench.compare({', '.join(map(repr, words))}, ...)"
+    given: dict[str, Any] = {
+        "against": list(against),
+        "on": list(on),
+        "scale": "" if scale == "cpu" else scale,
+        "budget": 0 if math.isinf(budget) else float(budget),
+        "every_pair": every_pair,
+        "jobs": jobs,
+        **paths,
+    }
+    command = _call("compare", words, {name: value for name, value in given.items() if value})
     return reports.Document(comparison.dossier_report(request, dossier, facts, place.components, command))

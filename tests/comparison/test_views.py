@@ -75,6 +75,31 @@ def test_each_arm_has_its_class_and_file(shown: Report) -> None:
     assert "broken: ValueError: not today" in " ".join(shown.views[0].tables[0].notes)
 
 
+def test_each_network_says_what_it_learns_and_whether_it_needs_the_batch(tmp_path: Path) -> None:
+    """A perceptron of 64 inputs, three times 100 units and 10 classes; a layer before a norm has no bias of its own."""
+    (tmp_path / "plain.py").write_text(
+        "from torch import nn\nclass Plain(nn.BatchNorm1d):\n"
+        "    def __init__(self, num_features):\n        super().__init__(num_features, affine=False)\n"
+        "NORMS = {'plain': Plain}\n"
+    )
+    place = Place(tmp_path / "results", tmp_path / "data", tmp_path / "plain.py")
+    arms = comparison.read_arms(["batch", "layer", "none", "dyt", "plain"], place.components)
+    report = Report("facts", (), (facts_view(arms, comparison.facts_of(arms, place), place.components),))
+    weights = 64 * 100 + 2 * 100 * 100 + 100 * 10
+    scales_and_shifts = 3 * 2 * 100
+    assert column(report, 0, "parameters") == {
+        "batch": f"{weights + 10 + scales_and_shifts:,}",
+        "layer": f"{weights + 10 + scales_and_shifts:,}",
+        "none": f"{weights + 10 + 3 * 100:,}",
+        "dyt": f"{weights + 10 + scales_and_shifts + 3:,}",
+        "plain": f"{weights + 10:,}",
+    }
+    yes, no = "yes", "no"
+    needs = {"batch": yes, "layer": no, "none": no, "dyt": no, "plain": yes}
+    assert column(report, 0, "sees the batch in training") == needs
+    assert column(report, 0, "differs at evaluation") == needs
+
+
 def test_each_norm_has_its_options_as_they_were_with_other_defaults_beside_them(shown: Report) -> None:
     options = column(shown, 1, "options")
     assert options["mine weight=2"] == "weight=2.0 (default 1.0)"

@@ -114,6 +114,13 @@ def test_percentile_drift_against_the_recipe_of_the_documentation():
     assert values(PercentileDrift(), tables({}, {}, probes=probes)) == pytest.approx(expected)
 
 
+def test_drift_that_no_run_was_there_to_measure_is_missing():
+    """As where every run failed at its first step."""
+    probes = pd.DataFrame(columns=["run_id", "step", "probe", "layer", "name", "value"])
+    found = tables({"counted": False}, {"counted": False, "arm": "b", "pair": 0}, probes=probes)
+    assert values(PercentileDrift(), found) == pytest.approx([math.nan, math.nan], nan_ok=True)
+
+
 def curve(accuracies: list[float], **run: Any) -> Tables:
     rates = [0.001, 0.01, 0.1, 1.0, 10.0]
     runs = [{"pair": 0, "lr": lr, "val": value, **run} for lr, value in zip(rates, accuracies, strict=True)]
