@@ -31,7 +31,7 @@ pytest.importorskip("ray", reason="it is not installed: pip install 'bnbench[ray
 pytest.importorskip("submitit", reason="it is not installed: pip install 'bnbench[slurm]'")
 
 SMALL = ("model=mlp", "model.width=8", "norm=none,batch", "batch_size=32", "lr=0.1", "seed=0,1", "epochs=2")
-LONG = ("model=mlp", "model.width=8", "norm=none,batch", "seed=0,1", "epochs=400", "evaluate.every=20")
+LONG = ("model=mlp", "model.width=8", "norm=none,batch", "seed=0,1", "epochs=2000", "evaluate.every=20")
 SLURM = ("--launcher", "slurm", "launcher.cluster=local", "--jobs", "2")
 PAUSED = (
     "model=mlp", "model.width=64", "norm=batch", "grad_clip=1", "optim.momentum=0.9", "seed=0,1", "epochs=150",
