@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,15 +28,23 @@ from bnbench.cli import main
 main()
 """
 """The program on a machine of another name, on a file system whose locks do not reach it."""
-WORDS = ("model=mlp", "model.width=64", "norm=batch,none", "seed=0,1", "epochs=300", "lr=0.1", "--jobs", "2")
+WORDS = ("model=mlp", "model.width=64", "norm=batch,none", "seed=0,1", "epochs=3000", "lr=0.1", "--jobs", "2")
+"""A sweep that takes seconds longer than its first rows, on a quick machine too."""
 
 
-def elsewhere(host: str, name: str) -> subprocess.Popen[str]:
+@contextmanager
+def elsewhere(host: str, name: str) -> Iterator[subprocess.Popen[str]]:
+    """The program, with all that it began, until the end of a test: one that is stopped ends by no signal but this."""
     words = ("sweep", "--name", name, *WORDS)
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", ELSEWHERE.format(host=host, words=words)], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+    ) as program:  # fmt: skip
+        try:
+            yield program
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
 
 
 def rows(table: str) -> list[dict[str, str]]:
