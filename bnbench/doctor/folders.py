@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bnbench.doctor.finding import ABSENT, OK, WRONG, Finding, State
@@ -52,10 +53,15 @@ def _written(name: str, folder: Path, remedy: str) -> Finding:
 
 
 def data_sets(data: Path) -> Iterator[Finding]:
-    """The datasets that need no download, and the user's arrays and tables; nothing is downloaded."""
+    """The folder of the data, which is written to for downloads only, and the datasets that are there.
+
+    Nothing is downloaded.
+    """
     from bnbench.data import DATASETS
     from bnbench.data.fingerprint import downloaded_files
 
+    folder = _written("data", data, "choose another with --data DIR, or make room, before anything is downloaded")
+    yield replace(folder, part="data", name="folder", state=OK if folder.state == OK else ABSENT)
     for name in DATASETS:
         if files := downloaded_files(name):
             missing = [file for file in files if not (data / file).is_file()]

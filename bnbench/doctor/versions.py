@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
+
+from packaging.requirements import Requirement
 
 from bnbench.doctor.finding import ABSENT, OK, WRONG, Finding
 
 DEVELOPMENT = ("dev", "bench")
-_REQUIREMENT = re.compile(r"([\w.-]+)[^;]*(?:;.*extra == ['\"](\w+)['\"])?")
 
 
 def versions() -> Iterator[Finding]:
     """Python and bnbench, what it needs, then the extras."""
     yield Finding("versions", "python", OK, platform.python_version())
     yield Finding("versions", "bnbench", OK, version("bnbench"))
-    for requirement in requires("bnbench") or ():
-        if (match := _REQUIREMENT.match(requirement)) is not None and match[2] not in DEVELOPMENT:
-            yield _finding(match[1], match[2])
+    for requirement in map(Requirement, requires("bnbench") or ()):
+        extra = _extra(requirement)
+        if extra not in DEVELOPMENT:
+            yield _finding(requirement, extra)
 
 
-def _finding(name: str, extra: str | None) -> Finding:
+def _extra(requirement: Requirement) -> str:
+    """The extra to which a requirement belongs; empty if it always holds."""
+    marker = str(requirement.marker or "")
+    return marker.partition("extra == ")[2].split('"')[1] if "extra == " in marker else ""
+
+
+def _finding(requirement: Requirement, extra: str) -> Finding:
+    name, bounds = requirement.name, requirement.specifier
+    package = f"bnbench[{extra}]" if extra else f"{name}{bounds}"
+    remedy = f"pip install '{package}'"
     try:
-        return Finding("versions", name, OK, version(name))
+        there = version(name)
     except PackageNotFoundError:
-        if extra is None:
-            return Finding("versions", name, WRONG, "is not installed", f"pip install {name}")
-        return Finding("versions", name, ABSENT, "is not installed", f"pip install 'bnbench[{extra}]' if you want it")
+        if extra:
+            return Finding("versions", name, ABSENT, "is not installed", f"{remedy} if you want it")
+        return Finding("versions", name, WRONG, "is not installed", remedy)
+    if not bounds.contains(there, prereleases=True):
+        return Finding("versions", name, WRONG, f"{there}; bnbench needs {bounds}", remedy)
+    return Finding("versions", name, OK, there)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bnbench.doctor import OK, WRONG, findings, self_test
+from bnbench.doctor import ABSENT, OK, WRONG, findings, self_test
+from bnbench.doctor.versions import versions
 from bnbench.launch import LAUNCHERS
 from bnbench.native import c_compiler
 from tests import warm
@@ -74,6 +75,27 @@ def test_what_is_wrong_is_named(
     assert wrong(result.out)[name].startswith(said)
     table = program("doctor", *words)
     assert table.code == 1 and f"wrong: 1 thing: {name}" in table.out
+
+
+def test_packages_that_are_too_old_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Packages that are found first hide those of the environment."""
+    for name, old in (("hydra_core", "1.1.0"), ("optuna", "3.6.2"), ("rich", "13.7.0rc1"), ("scipy", "1.15.0")):
+        folder = tmp_path / f"{name}-{old}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {old}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = {one.name: (one.state, one.said, one.remedy) for one in versions()}
+    assert found["hydra-core"] == (WRONG, "1.1.0; bnbench needs <1.5,>=1.3.2", "pip install 'hydra-core<1.5,>=1.3.2'")
+    assert found["optuna"] == (WRONG, "3.6.2; bnbench needs >=4", "pip install 'bnbench[search]'")
+    assert found["rich"][0] == WRONG, "a candidate of a version comes before it"
+    assert found["scipy"] == (OK, "1.15.0", "")
+
+
+def test_data_that_can_only_be_read_are_no_problem() -> None:
+    """They are: a folder of data may belong to an administrator."""
+    for data, state in ((Path("/proc/data"), ABSENT), (Path("data"), OK)):
+        found = {one.name: one for one in findings(Path("results"), data) if one.part == "data"}
+        assert found["folder"].state == state and bool(found["folder"].remedy) == (state == ABSENT), found["folder"]
 
 
 def test_a_full_disk_is_named(program: Program, small_disk: SmallDisk) -> None:

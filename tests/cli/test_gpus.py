@@ -140,3 +140,15 @@ def test_a_gpu_that_cannot_be_had_is_refused(null_cuda: NullCuda, tmp_path: Path
     for (code, said, written), (_, _, says) in zip(found, REFUSED, strict=True):
         assert (code, written) == (2, []), said
         assert says in said and said.count("\nerror:") == 1 and "Traceback" not in said
+
+
+def test_doctor_trains_on_each_gpu_and_names_those_that_compute_nothing(null_cuda: NullCuda, tmp_path: Path) -> None:
+    done = null_cuda.run("-m", "bnbench", "doctor", "--json", cwd=tmp_path, devices=2)
+    assert done.returncode == 1, done.stderr
+    engines = {one["name"]: one for one in json.loads(done.stdout) if one["part"] == "engines"}
+    on_gpus = ["stacked on cuda:0", "stacked on cuda:1"]
+    assert [*engines][-2:] == on_gpus and engines["stacked"]["state"] == "ok"
+    for name in on_gpus:
+        found = engines[name]
+        assert found["state"] == "wrong" and "; the reference has 2." in found["said"], found
+        assert "not recorded" not in found["said"] and "device=cpu, or another GPU" in found["remedy"], found
