@@ -22,7 +22,9 @@ from bnbench.native.structures import (
     CONVOLUTION,
     CUSTOM,
     DEPTHWISE,
+    DROPOUT,
     LINEAR,
+    MAXIMUM,
     NORM,
     PATCHES,
     POSITIONS,
@@ -48,6 +50,8 @@ NAMES = {
     POSITIONS: "positions",
     ATTENTION: "attention",
     DEPTHWISE: "depthwise",
+    DROPOUT: "dropout",
+    MAXIMUM: "maximum",
 }
 SIZE = 512
 

@@ -18,7 +18,7 @@ from bnbench.models.resnet import SubsampleAndPad
 from bnbench.models.tokens import Characters, ClassesFirst, MeanToken, Patches
 from bnbench.models.transformer_block import DotProductAttention
 from bnbench.native import structures as c
-from bnbench.native.graph import CustomLayer, Draw, Graph, NotNative, Output
+from bnbench.native.graph import CustomLayer, Draw, Graph, Image, NotNative, Output
 from bnbench.norms.common.copying import copied
 from bnbench.norms.common.stacking import PerExample
 from bnbench.norms.group import GroupNorm
@@ -164,10 +164,35 @@ def activation(function: int) -> Callable[[Graph, nn.Module, Output], Output]:
 
 
 def average(graph: Graph, layer: nn.AdaptiveAvgPool2d, x: Output) -> Output:
-    """The mean over all positions."""
-    if layer.output_size not in (1, (1, 1)):
-        raise NotNative("AdaptiveAvgPool2d to more than one position")
-    return graph.add(c.AVERAGE, x, (x.image[0], 1, 1))
+    """The mean over all positions, or over those of each part of an image."""
+    if x.form != "image":
+        raise NotNative("AdaptiveAvgPool2d of what are no images")
+    return graph.add(c.AVERAGE, x, _pooled(layer, x))
+
+
+def maximum(graph: Graph, layer: nn.MaxPool2d, x: Output) -> Output:
+    """The largest number that a kernel sees of each channel."""
+    if x.form != "image" or layer.return_indices:
+        raise NotNative("MaxPool2d of what are no images, or with the places of what it takes")
+    output = graph.add(c.MAXIMUM, x, _pooled(layer, x))
+    shape = graph.layers[-1].shape
+    shape.kernel_rows, shape.kernel_columns = _pair(layer.kernel_size)
+    shape.row_stride, shape.column_stride = _pair(layer.stride)
+    shape.row_dilation, shape.column_dilation = _pair(layer.dilation)
+    shape.top, shape.left = _pair(layer.padding)
+    return output
+
+
+def _pooled(layer: nn.Module, x: Output) -> Image:
+    """The image that a layer puts out which treats each channel alike."""
+    channels, height, width = x.image
+    rows, columns = layer(torch.zeros(1, 1, height, width)).shape[2:]
+    return channels, rows, columns
+
+
+def _pair(numbers: int | tuple[int, int]) -> tuple[int, int]:
+    """Numbers for rows and columns, of which one may stand for both."""
+    return (numbers, numbers) if isinstance(numbers, int) else numbers
 
 
 def flatten(graph: Graph, layer: nn.Flatten, x: Output) -> Output:
@@ -310,6 +335,7 @@ RULES: dict[type[nn.Module], Callable[..., Output]] = {
     nn.Tanh: activation(c.TANH),
     nn.GELU: activation(c.GELU),
     nn.AdaptiveAvgPool2d: average,
+    nn.MaxPool2d: maximum,
     nn.Flatten: flatten,
     nn.Identity: unchanged,
     NoNorm: unchanged,

@@ -7,7 +7,7 @@ from ctypes import CDLL, Structure, c_char_p, c_double, c_int32, c_int64, c_void
 from itertools import takewhile
 
 LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM = range(9)
-PATCHES, POSITIONS, ATTENTION, DEPTHWISE, DROPOUT = range(9, 14)
+PATCHES, POSITIONS, ATTENTION, DEPTHWISE, DROPOUT, MAXIMUM = range(9, 15)
 MOST_INPUTS = 3
 WAYS = {ADD: 2, ATTENTION: 3}
 """The inputs of kinds of layers that take more than one."""
@@ -97,7 +97,7 @@ class Entry(Structure):
 MOST_ENTRIES = 1000
 KINDS = (
     *("LINEAR", "CONVOLUTION", "NORM", "ACTIVATION", "AVERAGE", "CHANNELS_FIRST", "ADD", "SUBSAMPLE", "CUSTOM"),
-    *("PATCHES", "POSITIONS", "ATTENTION", "DEPTHWISE", "DROPOUT"),
+    *("PATCHES", "POSITIONS", "ATTENTION", "DEPTHWISE", "DROPOUT", "MAXIMUM"),
 )
 CONSTANTS = (
     *KINDS,

@@ -6,7 +6,7 @@
 #include "im2col.h"
 
 enum Kind { LINEAR, CONVOLUTION, NORM, ACTIVATION, AVERAGE, CHANNELS_FIRST, ADD, SUBSAMPLE, CUSTOM, PATCHES, POSITIONS, ATTENTION,
-            DEPTHWISE, DROPOUT };
+            DEPTHWISE, DROPOUT, MAXIMUM };
 enum Function { RELU, SIGMOID, TANH, GELU, RELU6 };
 enum { MOST_INPUTS = 3 };
 enum Over { BATCH, EXAMPLE, POSITION }; /* the statistics of a norm are of one */

@@ -12,6 +12,7 @@ function gives the gradient of its layer's input, unless to is null, and updates
 #include "depthwise.h"
 #include "functions.h"
 #include "norm.h"
+#include "pooling.h"
 #include "weighted.h"
 
 /* ---- norms ---- */
@@ -111,24 +112,6 @@ static void activation_backward(const StepContext *context, const Layer *layer, 
     }
 }
 
-/* The mean over the positions of each example. */
-static void average_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
-    const Size positions = input_positions(layer), channels = layer->shape.channels;
-    double *totals = (double *)scratch_at(context, context->job->totals);
-    for (Size example = 0; example < context->batch; example++) {
-        const REAL *rows = x + example * positions * channels;
-        sum_rows(SUM, positions, channels, rows, rows, rows, totals, totals);
-        for (Size c = 0; c < channels; c++) y[example * channels + c] = (REAL)(totals[c] / positions);
-    }
-}
-
-static void average_backward(const StepContext *context, const Layer *layer, const REAL *gradient, REAL *to) {
-    const Size positions = input_positions(layer), channels = layer->shape.channels;
-    for (Size row = 0; row < context->batch * positions; row++)
-        for (Size c = 0; c < channels; c++)
-            to[row * channels + c] = gradient[row / positions * channels + c] / positions;
-}
-
 /* Each image [from_rows, from_columns] transposed over: channels last become channels first, and back. */
 static void transpose_images(Size batch, Size rows, Size columns, const REAL *from, REAL *to) {
     for (Size image = 0; image < batch; image++)
@@ -148,23 +131,6 @@ static void drop(const StepContext *context, const Layer *layer, const REAL *fro
     const Size count = context->batch * output_size(layer);
     const REAL *factors = layer->factors + (context->step * context->job->lanes + context->lane) * count;
     for (Size i = 0; i < count; i++) to[i] = from[i] * factors[i];
-}
-
-/* Some rows and columns of images, and zeros for channels that come after theirs. */
-static void subsample_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
-    const Shape *s = &layer->shape;
-    memset(y, 0, context->batch * output_size(layer) * sizeof(REAL));
-    for (Size line = 0; line < context->batch * s->rows; line++)
-        for (Size column = 0; column < s->columns; column++, y += s->outputs)
-            memcpy(y, x + input_offset(s, line, column), s->channels * sizeof(REAL));
-}
-
-static void subsample_backward(const StepContext *context, const Layer *layer, const REAL *gradient, REAL *to) {
-    const Shape *s = &layer->shape;
-    memset(to, 0, context->batch * input_size(layer) * sizeof(REAL));
-    for (Size line = 0; line < context->batch * s->rows; line++)
-        for (Size column = 0; column < s->columns; column++, gradient += s->outputs)
-            memcpy(to + input_offset(s, line, column), gradient, s->channels * sizeof(REAL));
 }
 
 /* ---- custom layers ---- */
@@ -224,6 +190,7 @@ static void forward(const StepContext *context, const Layer *layer) {
         case ATTENTION: attention_forward(context, layer, x, y); break;
         case DEPTHWISE: depthwise_forward(context, layer, x, y); break;
         case DROPOUT: drop(context, layer, x, y); break;
+        case MAXIMUM: maximum_forward(context, layer, x, y); break;
     }
 }
 
@@ -251,6 +218,7 @@ static void backward(const StepContext *context, const Layer *layer) {
                                            slot(context, layer->to[2])); break;
         case DEPTHWISE: depthwise_backward(context, layer, x, gradient, to); break;
         case DROPOUT: drop(context, layer, gradient, to); break;
+        case MAXIMUM: maximum_backward(context, layer, x, gradient, to); break;
     }
     for (int way = 0; way < ways_of(layer); way++) {
         to = slot(context, layer->to[way]);

@@ -30,7 +30,7 @@ static int in_place(const Job *job, const Layer *layer) {
     const int replaces = layer->kind == ADD || (layer->kind == ACTIVATION && layer->function != GELU);
     if (!replaces || layer->inputs[0] == NONE) return 0;
     const Layer *before = &job->layer[layer->inputs[0]];
-    if (before->kind == ACTIVATION) return 0;
+    if (before->kind == ACTIVATION || before->kind == MAXIMUM) return 0;
     Size users = 0;
     for (const Layer *other = before; other < job->layer + job->layers; other++)
         for (int way = 0; way < ways_of(other); way++) users += other->inputs[way] == layer->inputs[0];
