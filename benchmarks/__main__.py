@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.cells import BATCH_SIZES, WORKLOADS, write_images
+from benchmarks.floor import floor
 from benchmarks.measure import PEERS, Case, ours, peer
 from benchmarks.table import Measured, table
 
@@ -49,7 +50,7 @@ def _measure(name: str, case: Case, source: str, peers: list[str], rounds: int, 
         for peer_name in peers:
             seconds[peer_name].append(peer(peer_name, case, folder))
     lanes, peak = max(sweep.lanes for sweep in sweeps), max(sweep.peak_bytes for sweep in sweeps)
-    return Measured(name, case.batch_size, case.runs, source, seconds, lanes, peak)
+    return Measured(name, case.batch_size, case.runs, source, seconds, floor(case), lanes, peak)
 
 
 if __name__ == "__main__":

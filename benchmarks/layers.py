@@ -10,6 +10,7 @@ from typing import Annotated
 import torch
 import typer
 
+from benchmarks.floor import product_rate
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.native import NativeSteps
@@ -53,7 +54,6 @@ NAMES = {
     DROPOUT: "dropout",
     MAXIMUM: "maximum",
 }
-SIZE = 512
 
 
 def main(
@@ -91,7 +91,7 @@ def main(
     counted = [operations(layer, spec.batch_size) for layer in compiled.layers]
     first = next(index for index, counts in enumerate(counted) if counts[0])
     counted[first] = counted[first][0], counted[first][0]  # nobody asks for the images' gradient
-    rate, total = _rate(), sum(forward + backward for forward, backward in counted)
+    rate, total = product_rate(), sum(forward + backward for forward, backward in counted)
     print(f"floor by arithmetic: {total / 1e6:.2f} MFLOP at {rate / 1e9:.0f} GFLOP/s: ", end="")
     print(f"{total / rate * 1e6:.1f} us", end="")
     print(f", {total / rate / whole * made:.0%} of the step")
@@ -113,16 +113,6 @@ def operations(layer: Layer, batch: int) -> tuple[int, int]:
     kernel = shape.kernel_rows * shape.kernel_columns if layer.kind == CONVOLUTION else 1
     once = 2 * batch * shape.rows * shape.columns * shape.outputs * shape.channels * kernel
     return once, 2 * once
-
-
-def _rate() -> float:
-    """Operations a second of torch's product of two square matrices on one core."""
-    a, best = torch.randn(SIZE, SIZE), float("inf")
-    for _ in range(20):
-        start = time.perf_counter()
-        torch.mm(a, a)
-        best = min(best, time.perf_counter() - start)
-    return 2 * SIZE**3 / best
 
 
 if __name__ == "__main__":

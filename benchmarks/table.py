@@ -29,6 +29,7 @@ class Measured:
 
     Attributes:
         seconds: by who trained, one number per round: ``bnbench`` and the peers.
+        floor: seconds that the products of the sweep take at the rate of a large one on all cores.
         lanes: most runs that bnbench trained as one network.
         peak_bytes: of bnbench.
     """
@@ -38,6 +39,7 @@ class Measured:
     runs: int
     source: str
     seconds: Mapping[str, Sequence[float]]
+    floor: float
     lanes: int
     peak_bytes: int
 
@@ -50,19 +52,19 @@ def table(cells: Sequence[Measured]) -> str:
     """Markdown: a row per cell, a ratio per peer with its range over the rounds, and the means over batch sizes."""
     peers = [name for name in cells[0].seconds if name != "bnbench"]
     lines = [
-        f"| cell | batch | runs | images | bnbench s | lanes | peak MB | {' | '.join(peers)} |",
-        f"|---|--:|--:|---|--:|--:|--:|{'--:|' * len(peers)}",
+        f"| cell | batch | runs | images | bnbench s | floor s | lanes | peak MB | {' | '.join(peers)} |",
+        f"|---|--:|--:|---|--:|--:|--:|--:|{'--:|' * len(peers)}",
     ]
     for cell in cells:
         ratios = " | ".join(_ratio(cell.ratios(peer)) for peer in peers)
-        ours = f"{median(cell.seconds['bnbench']):.1f} | {cell.lanes} | {cell.peak_bytes / 1e6:.0f}"
+        ours = f"{median(cell.seconds['bnbench']):.1f} | {cell.floor:.1f} | {cell.lanes} | {cell.peak_bytes / 1e6:.0f}"
         lines.append(f"| {cell.workload} | {cell.batch_size} | {cell.runs} | {cell.source} | {ours} | {ratios} |")
     for workload in dict.fromkeys(cell.workload for cell in cells):
         means = [
             geometric_mean(median(cell.ratios(peer)) for cell in cells if cell.workload == workload) for peer in peers
         ]
         marks = [_required(workload, peer, mean) for peer, mean in zip(peers, means, strict=True)]
-        lines.append(f"| **{workload}** | all | | | | | | {' | '.join(marks)} |")
+        lines.append(f"| **{workload}** | all | | | | | | | {' | '.join(marks)} |")
     return "\n".join(lines)
 
 

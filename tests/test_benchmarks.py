@@ -1,16 +1,18 @@
 """The peers that are timed do the same work, and the table says what was measured."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import typer
 from torch import nn
 
-from benchmarks import layers, layouts, norms, overhead, step
-from benchmarks.cells import WORKLOADS, Job, network, overrides, write_images
+from benchmarks import floor, layers, layouts, norms, overhead, step
+from benchmarks.cells import WORKLOADS, Job, Workload, network, overrides, write_images
 from benchmarks.measure import ROOT, Case
 from benchmarks.peers import in_memory, plain
 from benchmarks.peers.clock import Times
@@ -129,12 +131,28 @@ def test_what_a_norm_adds_is_measured_in_a_layout(layout):
 
 def test_the_table_has_ratios_and_their_mean():
     cells = [
-        Measured("digits-mlp", size, 60, "digits", {"bnbench": [2.0, 2.0], "plain": [plain_s, plain_s]}, 30, 10**9)
+        Measured("digits-mlp", size, 60, "digits", {"bnbench": [2.0, 2.0], "plain": [plain_s, plain_s]}, 0.5, 30, 10**9)
         for size, plain_s in ((2, 20.0), (8, 80.0))
     ]
     text = table(cells)
-    assert "| digits-mlp | 2 | 60 | digits | 2.0 | 30 | 1000 | 10.0x (10.0-10.0) |" in text
+    assert "| digits-mlp | 2 | 60 | digits | 2.0 | 0.5 | 30 | 1000 | 10.0x (10.0-10.0) |" in text
     assert "**20.0x** (at least 25x: NO)" in text
+
+
+def test_the_floor_of_a_sweep_is_what_its_products_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two layers, of which the first one's images have no gradient; each core does an operation a second."""
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    step, shown = 2 * 5 * (2 * 32 + 3 * 24), 2 * 5 * (32 + 24)
+    for backward, expected in ((True, step), (False, shown)):
+        assert floor.operations(network, torch.randn(5, 4), torch.zeros(5).long(), backward) == expected
+    parts = {"train": 23, "val": 10, "test": 5}
+    arrays = {f"x_{part}": np.zeros((many, 4), np.float32) for part, many in parts.items()}
+    np.savez(tmp_path / "parts.npz", **arrays, **{f"y_{part}": np.zeros(many) for part, many in parts.items()})
+    monkeypatch.setattr(floor, "network", lambda job, shape, classes: network)
+    monkeypatch.setattr(floor, "product_rate", lambda: 1.0)
+    case = Case(Workload("mlp", "digits", None, 3), 5, tmp_path, tmp_path / "parts.npz")
+    one_run = 3 * (4 * step + 2 * shown) + shown
+    assert floor.floor(case) == case.runs * one_run / len(os.sched_getaffinity(0))
 
 
 @long

@@ -40,7 +40,13 @@ def linear(graph: Graph, layer: FoldedLinear, x: Output) -> Output:
     if layer.reparametrization is not None or not fits:
         raise NotNative(f"{type(layer).__name__} of computed weights or of images")
     weight, bias = graph.parameter(layer.weight), graph.parameter(layer.bias)
-    return graph.add(c.LINEAR, x, (layer.out_features, *x.image[1:]), weight=weight, bias=bias)
+    return _linear(graph, x, (layer.out_features, *x.image[1:]), weight, bias)
+
+
+def _linear(graph: Graph, x: Output, image: Image, weight: c.Parameter, bias: c.Parameter, place: int = 0) -> Output:
+    """A product with as many weights of each output as there are channels, from a place among them on."""
+    pitch = weight.size // image[0]
+    return graph.add(c.LINEAR, x, image, weight=weight, bias=bias, pitch=pitch, place=place * x.image[0])
 
 
 def convolution(graph: Graph, layer: FoldedConv2d, x: Output) -> Output:
@@ -52,8 +58,9 @@ def convolution(graph: Graph, layer: FoldedConv2d, x: Output) -> Output:
         raise NotNative(f"{type(layer).__name__} in groups of channels")
     image = layer.out_channels, *layer.positions(*x.image[1:])
     weight, bias = graph.parameter(layer.weight), graph.parameter(layer.bias)
-    if layer.groups == 1 and _is_pointwise(layer):  # a linear layer at each position
-        return Output(graph.add(c.LINEAR, x, image, weight=weight, bias=bias).index, image)
+    place = 0 if _is_pointwise(layer) else _seen(layer) if x.image[1:] == image[1:] == (1, 1) else None
+    if layer.groups == 1 and place is not None:  # a linear layer at each position
+        return Output(_linear(graph, x, image, weight, bias, place).index, image)
     output = graph.add(c.CONVOLUTION if layer.groups == 1 else c.DEPTHWISE, x, image, weight=weight, bias=bias)
     shape = graph.layers[-1].shape
     shape.kernel_rows, shape.kernel_columns = layer.kernel_size
@@ -66,6 +73,15 @@ def convolution(graph: Graph, layer: FoldedConv2d, x: Output) -> Output:
 def _is_pointwise(layer: FoldedConv2d) -> bool:
     """True for kernels of one pixel that see each pixel once."""
     return layer.kernel_size == layer.stride == (1, 1) and not any(layer.margins)
+
+
+def _seen(layer: FoldedConv2d) -> int | None:
+    """The place of a kernel, its rows one after another, that sees an image of one pixel; the others see zeros."""
+    left, _, top, _ = layer.margins
+    rows, columns = layer.kernel_size
+    places = [(row, column) for row in range(rows) for column in range(columns)]
+    where = top / layer.dilation[0], left / layer.dilation[1]
+    return places.index(where) if where in places else None
 
 
 def scale(graph: Graph, layer: LayerScale, x: Output) -> Output:

@@ -54,6 +54,8 @@ class Layer(Structure):
         ("momentum", c_double),
         ("weight", Parameter),
         ("bias", Parameter),
+        ("pitch", c_int64),
+        ("place", c_int64),
         *((name, c_void_p) for name in ("running_mean", "running_var", "batches", "factors")),
         ("tensors", c_void_p),
         *((name, c_int64) for name in ("parameter_count", "tensor_count", "workspace")),

@@ -32,6 +32,7 @@ from bnbench.native import (
 from bnbench.native.compilation import FLAGS, UNITS
 from bnbench.native.compiler import REALS
 from bnbench.native.graph import Graph, Output
+from bnbench.native.tracer import graph_of
 from bnbench.norms import NORMS
 from bnbench.norms.common.stacking import PerExample
 from bnbench.plan.case import Case
@@ -295,6 +296,49 @@ def test_pools_take_the_first_of_equal_numbers_and_the_mean_of_each_part(batch: 
         return EachPool()
 
     assert prove_native(spec, build, (3, 15, 19), 10, batch) is None
+
+
+class OnePixel(nn.Sequential):
+    """Kernels of which one place sees the image, or none does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(12, 40, 3, padding=1),
+            nn.Tanh(),
+            nn.Conv2d(40, 21, (2, 3), stride=(2, 1), padding=1, bias=False),
+            nn.Tanh(),
+            nn.Conv2d(21, 8, 3, dilation=2, padding=2),
+            nn.Conv2d(8, 8, 3, padding=5, stride=10),
+            nn.Conv2d(8, 7, 3, stride=2, padding=1),
+            nn.Flatten(),
+            nn.Linear(7, 10),
+        )
+
+
+@pytest.mark.parametrize("batch", [2, 20, 300])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["optim.momentum=0.9", "optim.momentum=0.9 optim.weight_decay=0.3", "optim=adam optim.weight_decay=0.3",
+     "optim=adamw optim.weight_decay=0.3", "optim.weight_decay=0.3"],
+)  # fmt: skip
+def test_kernels_of_which_an_image_of_one_pixel_sees_one_place(optimizer: str, batch: int):
+    """Their other places see zeros, and only decay changes them."""
+    spec = make_spec("model=mlp", "norm=none", "steps=4", *optimizer.split(), "batch_size=300")
+
+    def build(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return OnePixel()
+
+    assert prove_native(spec, build, (12, 1, 1), 10, batch) is None
+    used = [layer for layer in _graph(OnePixel()).layers if layer.pitch > layer.shape.channels]
+    assert [(layer.pitch // layer.shape.channels, layer.place // layer.shape.channels) for layer in used] == [
+        (9, 4), (6, 4), (9, 4), (9, 4)
+    ]  # fmt: skip
+
+
+def _graph(network: nn.Module) -> Graph:
+    """Its layers as the compiled code sees them, without an optimizer."""
+    return graph_of(fold([network]), (12, 1, 1), lambda parameter: ((), False))
 
 
 @pytest.mark.parametrize("share", [0.0, pytest.param(1e9, id="all steps are compared")])

@@ -131,15 +131,15 @@ void dot_products(Size rows, Size columns, Size depth, const REAL *a, Size lda, 
 }
 
 /* b[columns, depth] transposed into to[depth, columns]. */
-void transpose(Size columns, Size depth, const REAL *b, REAL *to) {
+void transpose(Size columns, Size depth, const REAL *b, Size ldb, REAL *to) {
     Size column = 0;
     for (; column + WIDTH <= columns; column += WIDTH) {
         for (Size k = 0; k < depth; k++) {
             Vector value;
-            for (int i = 0; i < WIDTH; i++) value[i] = b[(column + i) * depth + k];
+            for (int i = 0; i < WIDTH; i++) value[i] = b[(column + i) * ldb + k];
             store(to + k * columns + column, value);
         }
     }
     for (; column < columns; column++)
-        for (Size k = 0; k < depth; k++) to[k * columns + column] = b[column * depth + k];
+        for (Size k = 0; k < depth; k++) to[k * columns + column] = b[column * ldb + k];
 }

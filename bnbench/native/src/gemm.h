@@ -22,6 +22,6 @@ HIDDEN void dot_products(Size rows, Size columns, Size depth, const REAL *a, Siz
                          Size ldc);
 
 /* b[columns, depth] as to[depth, columns]. */
-HIDDEN void transpose(Size columns, Size depth, const REAL *b, REAL *to);
+HIDDEN void transpose(Size columns, Size depth, const REAL *b, Size ldb, REAL *to);
 
 #endif

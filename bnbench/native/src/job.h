@@ -33,6 +33,8 @@ typedef struct {
     Size groups, chunk;    /* groups: of ATTENTION its heads; chunk: examples that a norm takes together, 0 for all */
     double eps, momentum;  /* momentum below 0: the running statistics are the average of all batches */
     Parameter weight, bias;
+    Size pitch, place;     /* of a linear layer: its weights of an output, of which those from place on are used, as many
+                              as there are channels; the others see zeros only */
     REAL *running_mean, *running_var; /* null if there are none */
     int64_t *batches;
     const REAL *factors;   /* of DROPOUT, [steps, lanes, batch, outputs of an example] */

@@ -30,7 +30,8 @@ const Entry layout[] = {
 
     FIELD(Layer, kind), FIELD(Layer, function), FIELD(Layer, over), FIELD(Layer, centered), FIELD(Layer, fixed),
     FIELD(Layer, causal), FIELD(Layer, inputs), FIELD(Layer, shape), FIELD(Layer, groups), FIELD(Layer, chunk), FIELD(Layer, eps),
-    FIELD(Layer, momentum), FIELD(Layer, weight), FIELD(Layer, bias), FIELD(Layer, running_mean),
+    FIELD(Layer, momentum), FIELD(Layer, weight), FIELD(Layer, bias), FIELD(Layer, pitch), FIELD(Layer, place),
+    FIELD(Layer, running_mean),
     FIELD(Layer, running_var), FIELD(Layer, batches), FIELD(Layer, factors), FIELD(Layer, tensors), FIELD(Layer, parameter_count),
     FIELD(Layer, tensor_count), FIELD(Layer, workspace), FIELD(Layer, forward), FIELD(Layer, backward),
     FIELD(Layer, output), FIELD(Layer, statistics), FIELD(Layer, needs_grad), FIELD(Layer, gradient), FIELD(Layer, to),

@@ -19,6 +19,14 @@ INLINE Size depth_of(const Layer *layer) {
     return layer->kind == LINEAR ? layer->shape.channels : patch_size(&layer->shape);
 }
 
+/* Numbers from the weights of an output to those of the next. */
+INLINE Size pitch_of(const Layer *layer) { return layer->kind == LINEAR ? layer->pitch : patch_size(&layer->shape); }
+
+/* The weights that are used, of the first output. */
+INLINE REAL *weights_of(const StepContext *context, const Layer *layer) {
+    return values_of(context, &layer->weight) + layer->place;
+}
+
 /* y[rows, outputs] = x weight', for x whose rows follow each other. */
 static void times_weight(const Layer *layer, Size rows, const REAL *x, const REAL *weight, const REAL *transposed,
                          REAL *y) {
@@ -26,7 +34,7 @@ static void times_weight(const Layer *layer, Size rows, const REAL *x, const REA
     if (transposed)
         gemm(rows, outputs, depth, x, depth, 1, transposed, outputs, y, outputs, 0);
     else
-        dot_products(rows, outputs, depth, x, depth, weight, depth, y, outputs);
+        dot_products(rows, outputs, depth, x, depth, weight, pitch_of(layer), y, outputs);
 }
 
 static void convolve_patches(const StepContext *context, const Layer *layer, const REAL *x, const REAL *weight,
@@ -56,7 +64,7 @@ static void convolve_tiles(const StepContext *context, const Layer *layer, const
     REAL *output_tiles = scratch_at(context, context->job->output_tiles);
     kernel_transform(s, weight, kernels);
     for (Size part = 0; part < PARTS; part++)
-        transpose(outputs, channels, kernels + part * kernel, transposed + part * kernel);
+        transpose(outputs, channels, kernels + part * kernel, channels, transposed + part * kernel);
     for (Size first = 0; first < context->batch; first += images) {
         const Size count = smaller(images, context->batch - first), all = count * lines_of_tiles(s);
         pad(s, count, x + first * input_size(layer), padded);
@@ -73,10 +81,10 @@ static void convolve_tiles(const StepContext *context, const Layer *layer, const
 
 static void weighted_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
     const Size outputs = layer->shape.outputs, rows = context->batch * output_positions(layer);
-    const REAL *weight = values_of(context, &layer->weight), *bias = values_of(context, &layer->bias);
+    const REAL *weight = weights_of(context, layer), *bias = values_of(context, &layer->bias);
     const int tiles = layer->kind == CONVOLUTION && has_tiles(&layer->shape, context->batch);
     REAL *transposed = rows > FEW_ROWS ? scratch_at(context, context->job->transposed) : 0;
-    if (transposed && !tiles) transpose(outputs, depth_of(layer), weight, transposed);
+    if (transposed && !tiles) transpose(outputs, depth_of(layer), weight, pitch_of(layer), transposed);
     if (tiles)
         convolve_tiles(context, layer, x, weight, y);
     else if (layer->kind == CONVOLUTION)
@@ -107,6 +115,28 @@ INLINE void weight_update_from_few(const int rows, Size depth, const REAL *gradi
     }
 }
 
+/* Updates the weights of some outputs, those that are used, from their gradients [count, depth]. */
+static void update_outputs(const StepContext *context, const Layer *layer, Size first, Size count,
+                           const REAL *gradient) {
+    const Size depth = depth_of(layer), pitch = pitch_of(layer);
+    if (pitch == depth)
+        update(context, &layer->weight, first * depth, count * depth, gradient);
+    else
+        for (Size output = 0; output < count; output++)
+            update(context, &layer->weight, (first + output) * pitch + layer->place, depth, gradient + output * depth);
+}
+
+/* Updates the weights that see zeros only: nothing but decay changes them. */
+static void update_unused(const StepContext *context, const Layer *layer) {
+    const Size depth = depth_of(layer), pitch = pitch_of(layer), behind = layer->place + depth;
+    if (pitch == depth || !layer->weight.trained || rates_of(context, &layer->weight).decay == 0) return;
+    const REAL *zeros = memset(scratch_at(context, context->job->sums), 0, pitch * sizeof(REAL));
+    for (Size output = 0; output < layer->shape.outputs; output++) {
+        update(context, &layer->weight, output * pitch, layer->place, zeros);
+        update(context, &layer->weight, output * pitch + behind, pitch - behind, zeros);
+    }
+}
+
 /* Updates the weights from `rows` examples (or patches) x and the gradients of their outputs. */
 static void weight_update(const StepContext *context, const Layer *layer, Size rows, const REAL *gradient,
                           const REAL *x) {
@@ -117,7 +147,7 @@ static void weight_update(const StepContext *context, const Layer *layer, Size r
     if (rows <= FEW_EXAMPLES && context->job->rule == SGD && weight->state[0]) {
         const Rates rates = rates_of(context, weight);
         for (Size output = 0; output < outputs; output++) {
-            const Size at = context->lane * weight->size + output * depth;
+            const Size at = context->lane * weight->size + output * pitch_of(layer) + layer->place;
 #define UPDATE(number) \
     case number: \
         weight_update_from_few(number, depth, gradient + output, outputs, x, weight->values + at, weight->state[0] + at, \
@@ -134,13 +164,13 @@ static void weight_update(const StepContext *context, const Layer *layer, Size r
                 gemm(smaller(ROWS, outputs - output), depth, smaller(ROWS_AT_A_TIME, rows - first),
                      gradient + first * outputs + output, 1, outputs, x + first * depth, depth, sums + output * depth,
                      depth, first > 0);
-        update(context, weight, 0, outputs * depth, sums);
+        update_outputs(context, layer, 0, outputs, sums);
         return;
     }
     for (Size output = 0; output < outputs; output += ROWS) {
         const Size count = smaller(ROWS, outputs - output); /* few, whose gradients stay in the nearest cache */
         gemm(count, depth, rows, gradient + output, 1, outputs, x, depth, sums, depth, 0);
-        update(context, weight, output * depth, count * depth, sums);
+        update_outputs(context, layer, output, count, sums);
     }
 }
 
@@ -148,9 +178,10 @@ static void linear_backward(const StepContext *context, const Layer *layer, cons
                             REAL *to) {
     const Size depth = layer->shape.channels, outputs = layer->shape.outputs;
     const Size rows = context->batch * output_positions(layer);
-    const REAL *weight = values_of(context, &layer->weight);
-    if (to) gemm(rows, depth, outputs, gradient, outputs, 1, weight, depth, to, depth, 0);
+    const REAL *weight = weights_of(context, layer);
+    if (to) gemm(rows, depth, outputs, gradient, outputs, 1, weight, layer->pitch, to, depth, 0);
     weight_update(context, layer, rows, gradient, x);
+    update_unused(context, layer);
     update_bias(context, layer, gradient);
 }
 
