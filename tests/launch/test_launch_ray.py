@@ -92,6 +92,20 @@ def test_a_cluster_that_is_full_is_waited_for(cluster: Any, tmp_path: Path) -> N
     assert len({done.value for done in ends}) == 1 and len(ends) == 4
 
 
+@long
+@pytest.mark.parametrize(("gpus", "company"), [("0.5", 2), ("1", 1)])
+def test_workers_share_a_gpu_as_far_as_they_are_told_to(cluster: Any, tmp_path: Path, gpus: str, company: int) -> None:
+    """The node has cores for three workers, and one GPU, as it says: nothing is computed there."""
+    cluster.add_node(num_cpus=3, num_gpus=1)
+    with opened("ray", tmp_path, f"launcher.gpus={gpus}", uses_gpu=True) as site:
+        assert site.workers == company
+        wait = 60.0 if company == 2 else 2.0
+        ends = list(site.launch(tasks.meet, [(tmp_path, 2, wait)] * 2, 3))
+    assert [done.error for done in ends] == [None, None]
+    processes, devices, there = (set(values) for values in zip(*(done.value for done in ends), strict=True))
+    assert (len(processes), devices, there) == (company, {"0"}, {company})
+
+
 @pytest.mark.parametrize(
     ("address", "says"),
     [
