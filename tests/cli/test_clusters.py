@@ -231,6 +231,31 @@ def test_an_interrupted_job_goes_on_from_where_its_signal_came(program: Program,
 
 
 @long
+def test_the_runs_of_a_killed_job_are_trained_once_more_and_no_others(program: Program) -> None:
+    """It is killed with all its processes; the program waits for it, and the same command has nothing left to do."""
+    assert program("sweep", "--name", "here", *PAUSED, "--launcher", "inline").code == 0
+    killed: list[str] = []
+    before: dict[str, str] = {}
+
+    def kill() -> None:
+        errand = next(one for one in errands_in(Path("results/there/.jobs/errands")) if one.job)
+        killed.append(errand.job or "")
+        before.update({row["run_id"]: str(row) for row in rows("there") if row["status"] == "completed"})
+        for one in reversed(tree(int(errand.job or ""))):
+            os.kill(one, signal.SIGKILL)
+
+    thread = at_a_checkpoint("there", 200, kill, 2)
+    words = ("sweep", "--name", "there", *PAUSED, *SLURM)
+    said = program(*words, "--checkpoint-every", "0.01s")
+    thread.join()
+    assert killed and said.code == 0 and "4 completed" in said.out, said
+    assert before.items() <= {row["run_id"]: str(row) for row in rows("there")}.items()
+    again = program(*words)
+    assert again.code == 0 and "4 finished already" in again.out + again.err, again
+    assert numbers("there") == numbers("here") and metrics("there") == metrics("here")
+
+
+@long
 def test_jobs_that_nobody_waited_for_go_on_when_they_are_collected(program: Program) -> None:
     """They have used up their requeues; the program that collects them goes on at once."""
     words = ("sweep", "--name", "there", *PAUSED, *SLURM, "launcher.time=8", "launcher.requeues=0")
