@@ -11,7 +11,7 @@ from typing import TypeGuard
 
 RESTORE = "restore it from a copy, or move the sweep's folder away and train again"
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Errors of a disk, a quota or a limit that takes no more."""
 
 TORCH_NO_MEMORY = "can't allocate memory"
@@ -84,7 +84,7 @@ def message_of(error: BaseException) -> str:
 
 
 def is_full(error: BaseException) -> TypeGuard[OSError]:
-    """True for the error of a disk that takes no more."""
+    """True for the error of a disk that takes no more, as one that is full, or has become read-only."""
     return isinstance(error, OSError) and error.errno in FULL
 
 

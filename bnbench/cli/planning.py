@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 import time
@@ -46,14 +47,15 @@ def told_if_full(results: Path, remedy: str = "the same command goes on") -> Ite
 
     Args:
         results: the folder that is written to.
-        remedy: what to do once there is room.
+        remedy: what to do once it takes more.
     """
     try:
         yield
     except OSError as error:
         if not lacks_room(error, results):
             raise
-        kept = f"what was trained is kept as far as it was written; make room, and {remedy}"
+        need = "let it be written to again" if error.errno == errno.EROFS else "make room"
+        kept = f"what was trained is kept as far as it was written; {need}, and {remedy}"
         raise OSError(error.errno, f"{error.strerror}; {kept}", error.filename) from error
 
 

@@ -8,7 +8,7 @@ from bnbench.launch.launcher import STARTING_SECONDS, Done, Launch, Line, Spent,
 from bnbench.launch.processes import LOCAL, local, local_programs
 from bnbench.launch.ray_launcher import RAY
 from bnbench.launch.settings import Settings, described_settings, divided, read_settings
-from bnbench.launch.site import Launcher, Request, Site
+from bnbench.launch.site import AskEach, Launcher, Request, Site
 from bnbench.launch.slurm_launcher import SLURM
 from bnbench.launch.starting import NoWorkers, prestart
 
@@ -17,6 +17,7 @@ LAUNCHERS: dict[str, Launcher] = {"inline": INLINE, "local": LOCAL, "ray": RAY, 
 __all__ = [
     "LAUNCHERS",
     "STARTING_SECONDS",
+    "AskEach",
     "BackgroundTask",
     "Done",
     "EarlyWarning",

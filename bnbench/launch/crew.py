@@ -98,6 +98,8 @@ class Crew:
             self.failed_starts = 0
             return
         self.workers.remove(worker)
+        if answer.is_refused:
+            return
         self.failed_starts += 1
         if self.failed_starts == MOST_FAILED_STARTS:
             raise NoWorkers(f"workers cannot be started: {answer.error}")

@@ -58,6 +58,12 @@ class Host:
         self._failure: Loss | None = None
         threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
 
+    def node(self) -> str:
+        """The node that it is on, by Ray's identifier."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
     def carry_out(self, message: bytes) -> None:
         """Give the worker a task, and a new worker if it has died."""
         if self._worker is not None and hand(self._worker, 0, message):

@@ -37,6 +37,10 @@ class AskEach(Protocol):
         ...
 
 
+Examine = Callable[[AskEach], Sequence[str]]
+"""Says why machines that are asked are not fit for the tasks, and may give them what they lack; nothing if all are."""
+
+
 @dataclass(frozen=True)
 class Site:
     """A place where tasks can be run at once.
@@ -46,12 +50,15 @@ class Site:
         workers: the workers that it has room for, where nobody asks for a number; None says nothing.
         tasks: that an earlier program has left there; handed to ``launch`` as they are, they are not begun again.
         ask_each: see :class:`AskEach`; None where there is this machine only.
+        guarded: as ``launch``, where no machine has tasks that came after ``ask_each`` was called last, unless it is
+            examined and fit for them; None where none can come.
     """
 
     launch: Launch
     workers: int | None = None
     tasks: Sequence[Any] = ()
     ask_each: AskEach | None = None
+    guarded: Callable[[Examine], Launch] | None = None
 
 
 class Open(Protocol):

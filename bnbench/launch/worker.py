@@ -20,10 +20,12 @@ class Loss:
     Attributes:
         error: how it ended.
         is_machine: its machine went away, and it with it.
+        is_refused: it was ended before it had a task, as its machine is not fit for them.
     """
 
     error: str
     is_machine: bool = False
+    is_refused: bool = False
 
 
 class Worker(ABC):

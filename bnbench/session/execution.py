@@ -78,8 +78,7 @@ def execute(plan: Plan, options: TrainingOptions, watch: Callable[[Progress], No
 def _opened(plan: Plan, options: TrainingOptions) -> Iterator[tuple[TrainingOptions, Site]]:
     """A site whose machines are fit for the runs; see :meth:`TrainingOptions.opened`."""
     with options.opened(plan) as (there, site):
-        check_machines(plan, site)
-        yield there, site
+        yield there, check_machines(plan, site)
 
 
 def _train(

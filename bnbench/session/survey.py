@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bnbench.environment import decisive_versions, unlike
 from bnbench.errors import BnbenchError, InvalidRequest
 from bnbench.imports import imported_whole
-from bnbench.launch import Done, Site
+from bnbench.launch import AskEach, Done, Site
 from bnbench.notices import step
 from bnbench.plugin_source import Plugin
 from bnbench.session.plan import Plan
@@ -78,26 +79,35 @@ def receive(files: Mapping[Path, bytes]) -> str:
     return ""
 
 
-def check_machines(plan: Plan, site: Site) -> None:
+def check_machines(plan: Plan, site: Site) -> Site:
     """Refuse a cluster on whose machines runs would train otherwise than here, or not at all; send data they lack.
+
+    Returns:
+        the site, where a machine that comes later is held to the same: it has no runs if it is not fit.
 
     Raises:
         InvalidRequest: listing the machines, with what is there and here.
     """
     if site.ask_each is None:
-        return
+        return site
     step("looking at the machines of the cluster")
     plugin = plan.components.plugin_of(plan.pending.values())
     files = _data_files(plan)
     visit = Visit(plugin, {path: path.stat().st_size for path in files})
-    answers = site.ask_each(examine, visit)
+    if problems := _examined(visit, site.ask_each):
+        raise InvalidRequest(problems)
+    return site if site.guarded is None else replace(site, launch=site.guarded(partial(_examined, visit)))
+
+
+def _examined(visit: Visit, ask_each: AskEach) -> Sequence[str]:
+    """The problems with the machines that are asked, once they have been sent what they lack."""
+    answers = ask_each(examine, visit)
     problems = [problem for name, done in answers for problem in _problems(name, done, examine(Visit(None, {})))]
     lacking = {name: done.value.missing for name, done in answers if isinstance(done.value, Machine)}
     if not problems and any(lacking.values()):
         missing = sorted({path for paths in lacking.values() for path in paths})
-        problems += _send(site, missing, {name for name, paths in lacking.items() if paths})
-    if problems:
-        raise InvalidRequest(problems)
+        problems += _send(ask_each, missing, {name for name, paths in lacking.items() if paths})
+    return problems
 
 
 def _data_files(plan: Plan) -> Sequence[Path]:
@@ -119,15 +129,14 @@ def _problems(name: str, done: Done, here: Machine) -> Iterator[str]:
         yield f"node {name}: {done.value.problem}"
 
 
-def _send(site: Site, files: Sequence[Path], names: set[str]) -> Iterator[str]:
+def _send(ask_each: AskEach, files: Sequence[Path], names: set[str]) -> Iterator[str]:
     """Send files to machines, which have them at the same place then; the problems with it."""
-    assert site.ask_each is not None, "it was asked before"
     size = sum(path.stat().st_size for path in files)
     if size > MOST_BYTES:
         lack = f"lacks {plural(len(files), 'file')} of data, {size / 2**30:,.1f} GiB, such as {files[0]}"
         yield from (f"node {name}: {lack}; copy them there, at most {MOST_BYTES >> 30} GiB are sent" for name in names)
         return
     step(f"sending data to {plural(len(names), 'machine')}")
-    for name, done in site.ask_each(receive, {path: path.read_bytes() for path in files}, names):
+    for name, done in ask_each(receive, {path: path.read_bytes() for path in files}, names):
         if problem := done.error or done.value:
             yield f"node {name}: {problem}"

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from bnbench.errors import BnbenchError, Damaged, Gone, InvalidRequest
+from bnbench.errors import BnbenchError, Damaged, Gone, InvalidRequest, is_full
 from bnbench.paths import irregular
 from bnbench.store.lease import TAGS_LEASE, Hold, is_leased_elsewhere, leased, other_host
 from bnbench.store.sharing import make_folder, share
@@ -165,6 +165,8 @@ def _hold(path: Path, kind: int, patience: float, refusal: str) -> Iterator[None
         stream = _opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         share(path)
     except OSError as error:
+        if path.name == WRITERS and is_full(error):  # the sweep could be used when it was begun
+            raise
         raise _unfit(path.parent, error) from error
     deadline = time.monotonic() + patience
     with stream as lock:

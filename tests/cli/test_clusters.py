@@ -10,15 +10,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bnbench import store
 from bnbench.launch.errands import errands_in
+from tests.budget import slowness
 from tests.conftest import Program
 from tests.launch.test_launch_local import lives
 from tests.launch.test_launch_ray import named_here
@@ -228,6 +231,31 @@ def test_an_interrupted_job_goes_on_from_where_its_signal_came(program: Program,
 
 
 @long
+def test_the_runs_of_a_killed_job_are_trained_once_more_and_no_others(program: Program) -> None:
+    """It is killed with all its processes; the program waits for it, and the same command has nothing left to do."""
+    assert program("sweep", "--name", "here", *PAUSED, "--launcher", "inline").code == 0
+    killed: list[str] = []
+    before: dict[str, str] = {}
+
+    def kill() -> None:
+        errand = next(one for one in errands_in(Path("results/there/.jobs/errands")) if one.job)
+        killed.append(errand.job or "")
+        before.update({row["run_id"]: str(row) for row in rows("there") if row["status"] == "completed"})
+        for one in reversed(tree(int(errand.job or ""))):
+            os.kill(one, signal.SIGKILL)
+
+    thread = at_a_checkpoint("there", 200, kill, 2)
+    words = ("sweep", "--name", "there", *PAUSED, *SLURM)
+    said = program(*words, "--checkpoint-every", "0.01s")
+    thread.join()
+    assert killed and said.code == 0 and "4 completed" in said.out, said
+    assert before.items() <= {row["run_id"]: str(row) for row in rows("there")}.items()
+    again = program(*words)
+    assert again.code == 0 and "4 finished already" in again.out + again.err, again
+    assert numbers("there") == numbers("here") and metrics("there") == metrics("here")
+
+
+@long
 def test_jobs_that_nobody_waited_for_go_on_when_they_are_collected(program: Program) -> None:
     """They have used up their requeues; the program that collects them goes on at once."""
     words = ("sweep", "--name", "there", *PAUSED, *SLURM, "launcher.time=8", "launcher.requeues=0")
@@ -307,6 +335,122 @@ def test_machines_that_differ_are_refused_by_name(program: Program, cluster: Any
     said = program("sweep", "--name", "s", *SMALL, "--launcher", "ray")
     assert said.code == 2 and "torch 9.9 there" in said.err and " here; install the same" in said.err, said
     assert "node " in said.err and not Path("results/s").exists() and "Traceback" not in said.err
+
+
+@contextmanager
+def begun(*words: str) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[str], str]]]:
+    """A program beside this one once its sweep is there, and a function that waits for a text of it.
+
+    The function returns all that it has said.
+    """
+    with Path("said").open("wb") as stream:
+        process = subprocess.Popen([sys.executable, "-m", "bnbench", *words], stdout=stream, stderr=stream)
+
+    def wait_for(text: str) -> str:
+        deadline = time.monotonic() + 60 * slowness()
+        while text not in (said := Path("said").read_text()) or not Path("results/there").exists():
+            assert time.monotonic() < deadline and process.poll() is None, said
+            time.sleep(0.1)
+        return said
+
+    try:
+        wait_for("")
+        yield process, wait_for
+    finally:
+        process.kill()
+        process.wait()
+
+
+@long
+def test_a_machine_that_comes_late_and_differs_has_no_runs(program: Program, cluster: Any, tmp_path: Path) -> None:
+    """There is no room at first; then comes a node that finds another torch, and then one like this machine."""
+    assert program("sweep", "--name", "here", *SMALL, "--launcher", "inline").code == 0
+    for name in ("other", "like"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "other/torch-9.9.dist-info").mkdir()
+    (tmp_path / "other/torch-9.9.dist-info/METADATA").write_text("Name: torch\nVersion: 9.9\n")
+    with begun("sweep", "--name", "there", *SMALL, "--launcher", "ray", "--jobs", "2") as (process, wait_for):
+        places = {"PYTHONPATH": f"{tmp_path / 'other'}:{os.environ.get('PYTHONPATH', '')}"}
+        cluster.add_node(num_cpus=2, env_vars=places)
+        said = wait_for("it came late, and has no runs")
+        (line,) = [line for line in said.splitlines() if "came late" in line]
+        assert "node " in line and f"torch 9.9 there, {version('torch')} here; install the same" in line, line
+        assert {row["status"] for row in rows("there")} <= {"planned"}
+        cluster.add_node(num_cpus=2)
+        assert process.wait(timeout=120) == 0, Path("said").read_text()
+    said = Path("said").read_text()
+    assert said.count("came late") == 1 and "4 completed" in said and "Traceback" not in said, said
+    assert numbers("there") == numbers("here") and metrics("there") == metrics("here")
+
+
+@pytest.fixture
+def apart(cluster: Any, tmp_path: Path) -> Iterator[Callable[[Path], int]]:
+    """Begin a node of the cluster that has a folder of its own in the place of one of this machine; its process."""
+    begun = list[subprocess.Popen[bytes]]()
+    command = 'mount -t tmpfs none "$1" && exec "$2" start --address="$3" --num-cpus=2 --block --disable-usage-stats'
+
+    def begin(folder: Path) -> int:
+        if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+            pytest.skip("only root may give a process folders of its own")
+        ray = str(Path(sys.executable).with_name("ray"))
+        words = ["unshare", "-m", "sh", "-c", command, "sh", str(folder), ray, cluster.address]
+        quiet = subprocess.DEVNULL
+        begun.append(subprocess.Popen(words, stdout=quiet, stderr=quiet, start_new_session=True))
+        return begun[-1].pid
+
+    yield begin
+    for process in begun:
+        for one in tree(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        process.wait()
+
+
+@long
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_machine_has_the_data_once_for_all_stacks(
+    program: Program, cluster: Any, apart: Callable[[Path], int], tmp_path: Path, is_late: bool
+) -> None:
+    """Its folder of data is its own, and empty: all that is put there later changes it."""
+    data = tmp_path / "mine"
+    data.mkdir()
+    images = np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8)
+    np.savez(data / "mine.npz", x=images, y=np.arange(60) % 2)
+    words = (
+        "dataset=npz", f"dataset.path={data / 'mine.npz'}", "model=mlp", "model.width=8", "norm=none,batch",
+        "batch_size=8", "lr=0.1", "seed=range(3)", "epochs=30", "--lanes", "off",
+    )  # fmt: skip
+    assert program("sweep", "--name", "here", *words, "--launcher", "inline").code == 0
+    if not is_late:
+        node = apart(data)
+        wait_for_nodes(cluster, 2)
+    with begun("sweep", "--name", "there", *words, "--launcher", "ray", "--jobs", "2") as (process, _):
+        if is_late:
+            node = apart(data)
+        there = Path(f"/proc/{node}/root") / data.relative_to("/")
+        seen: list[tuple[int, list[tuple[str, int]]]] = []
+
+        def look() -> None:
+            files = [(path.name, path.stat().st_ino) for path in there.iterdir()]
+            seen.append((there.stat().st_mtime_ns, files))
+
+        in_mid_sweep("there", look).join()
+        assert process.wait(timeout=120) == 0, Path("said").read_text()
+        look()
+        assert (there / "mine.npz").read_bytes() == (data / "mine.npz").read_bytes()
+    ((name, inode),) = seen[0][1]
+    assert seen[0] == seen[1] and name == "mine.npz" and inode != (data / "mine.npz").stat().st_ino
+    assert len(rows("there")) == 6 and numbers("there") == numbers("here") and metrics("there") == metrics("here")
+
+
+def wait_for_nodes(cluster: Any, count: int) -> None:
+    """Wait until a cluster has so many nodes."""
+    from ray._raylet import GcsClient
+
+    client, deadline = GcsClient(address=cluster.address), time.monotonic() + 60
+    while sum(node.state == 0 for node in client.get_all_node_info().values()) < count:
+        assert time.monotonic() < deadline, "no node came"
+        time.sleep(0.1)
 
 
 @long

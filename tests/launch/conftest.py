@@ -29,7 +29,7 @@ def server_is_left_to_nobody() -> Iterator[None]:
 
 
 @contextmanager
-def opened(name: str, folder: Path, *words: str) -> Iterator[Site]:
+def opened(name: str, folder: Path, *words: str, uses_gpu: bool = False) -> Iterator[Site]:
     """A site of a launcher on this machine."""
     launcher = LAUNCHERS[name]
     if launcher.settings is None or launcher.open is None:
@@ -39,7 +39,7 @@ def opened(name: str, folder: Path, *words: str) -> Iterator[Site]:
         pytest.importorskip(NEEDS[name], reason=f"it is not installed: pip install 'bnbench[{name}]'")
     settings = read_settings(name, launcher.settings, (*HERE.get(name, ()), *words))
     assert not launcher.problems(settings)
-    with launcher.open(Request(settings, jobs=3, folder=folder)) as site:
+    with launcher.open(Request(settings, jobs=3, uses_gpu=uses_gpu, folder=folder)) as site:
         yield site
 
 

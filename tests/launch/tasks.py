@@ -195,3 +195,13 @@ def stay(task: tuple[Path, float]) -> float:
     (folder / str(os.getpid())).touch()
     time.sleep(seconds)
     return seconds
+
+
+def meet(task: tuple[Path, int, float]) -> tuple[int, str, int]:
+    """Wait some seconds for as many processes as there are to be; the process, its GPUs, and how many have come."""
+    folder, company, seconds = task
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + seconds
+    while (there := len(list(folder.iterdir()))) < company and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES", ""), there

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bnbench.launch import read_settings
+from bnbench.launch import Done, read_settings
 from bnbench.launch.ray_cluster import connected
 from bnbench.launch.ray_settings import RaySettings, cluster_problems
 from tests.launch import tasks
@@ -90,6 +90,41 @@ def test_a_cluster_that_is_full_is_waited_for(cluster: Any, tmp_path: Path) -> N
     with opened("ray", tmp_path) as site:
         ends = list(site.launch(tasks.identify, range(4), 3))
     assert len({done.value for done in ends}) == 1 and len(ends) == 4
+
+
+@long
+@pytest.mark.parametrize(("gpus", "company"), [("0.5", 2), ("1", 1)])
+def test_workers_share_a_gpu_as_far_as_they_are_told_to(cluster: Any, tmp_path: Path, gpus: str, company: int) -> None:
+    """The node has cores for three workers, and one GPU, as it says: nothing is computed there."""
+    cluster.add_node(num_cpus=3, num_gpus=1)
+    with opened("ray", tmp_path, f"launcher.gpus={gpus}", uses_gpu=True) as site:
+        assert site.workers == company
+        wait = 60.0 if company == 2 else 2.0
+        ends = list(site.launch(tasks.meet, [(tmp_path, 2, wait)] * 2, 3))
+    assert [done.error for done in ends] == [None, None]
+    processes, devices, there = (set(values) for values in zip(*(done.value for done in ends), strict=True))
+    assert (len(processes), devices, there) == (company, {"0"}, {company})
+
+
+@long
+def test_a_machine_that_comes_late_has_the_workers_that_wait(cluster: Any, tmp_path: Path) -> None:
+    """There are as many workers as were asked for, whatever comes; without a wish as many as there was room for."""
+    places = [tmp_path / name for name in ("all", "one")]
+    for place in places:
+        place.mkdir()
+
+    cluster.add_node(num_cpus=1)
+    with opened("ray", tmp_path) as site:
+        assert site.workers == 1
+        ends = list[Done]()
+        launched = threading.Thread(target=lambda: ends.extend(site.launch(tasks.meet, [(places[0], 2, 60.0)] * 2, 2)))
+        launched.start()
+        wait_until(lambda: len(list(places[0].iterdir())) == 1, seconds=60)
+        cluster.add_node(num_cpus=2)
+        launched.join()
+        assert {done.value[2] for done in ends} == {2} and len({done.value[0] for done in ends}) == 2
+        alone = list(site.launch(tasks.meet, [(places[1], 2, 1.0)] * 2, site.workers))
+    assert {done.value[2] for done in alone} == {1}
 
 
 @pytest.mark.parametrize(
