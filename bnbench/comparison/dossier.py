@@ -13,7 +13,7 @@ from bnbench.comparison.course import Dossier
 from bnbench.comparison.facts import facts_view
 from bnbench.comparison.overview import overview
 from bnbench.comparison.request import Comparison, power_note
-from bnbench.comparison.views import VERDICTS, decision_view, lines_of, rank_view, summary, verdict_view
+from bnbench.comparison.views import VERDICTS, decision_view, lines_of, rank_view, summary, untested_view, verdict_view
 from bnbench.environment import environment
 from bnbench.reports import Report
 from bnbench.schema import Known
@@ -50,6 +50,7 @@ def dossier_report(
         rank_view(asked, dossier),
         facts_view(request.arms, facts, parts),
         decision_view(asked, dossier),
+        untested_view(asked),
     )
     shown = tuple(view for view in views if view.tables or view.notes)
     where = (*_taken_over(dossier), *((key, str(value)) for key, value in environment().items()))

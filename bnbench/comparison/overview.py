@@ -24,6 +24,8 @@ NAMED = 5
 NOTE = (
     "The place of each arm among all, 1 for the best, and the verdict on it against {rival}: > better, < worse,"
     " = no difference worth the name, ? inconclusive. n/a: it cannot be asked this, or failed at it."
+    " Under Ranks are the 95% intervals of places, where there are enough replicates; those of differences are in the"
+    " table and the figure of each reading, under How it was decided. --out writes both."
 )
 
 

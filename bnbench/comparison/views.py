@@ -79,7 +79,8 @@ LEGEND = ", ".join(f"{sign} {OUTCOMES[verdict]}" for verdict, sign in SIGNS.item
 SIGN_NOTE = (
     "Behind the sign of a verdict stands the arm less the other one (x: over it). Better and worse: at least the"
     " smallest difference worth the name, with p adjusted for all claims of the comparison; no difference: shown to be"
-    " smaller than that. --out writes their 95% intervals as well."
+    " smaller than that. The first column is the arm's mean or median. 95% intervals are in the table and the figure"
+    " of each reading, under How it was decided, which --out writes."
 )
 
 
@@ -213,6 +214,15 @@ def _decision_cells(row: Row) -> tuple[Cell, ...]:
         Cell(decision.p, words=f"{decision.p:.2g}"),
         Cell(decision.n),
     )
+
+
+def untested_view(asked: Sequence[Asked]) -> ReportView:
+    """Each thing that a question leaves open on purpose; of a question on several tasks once."""
+    questions = {one.question.name: one.question for one in asked}
+    readings = {one.question.name: "; ".join(reading.short for reading in one.readings) for one in asked}
+    columns = (Column("readings", key=True), Column("not tested", prose=True))
+    rows = tuple((Cell(readings[name]), Cell(text)) for name, one in questions.items() for text in one.not_tested)
+    return ReportView("Not tested", (Table("Left open on purpose", columns, rows),) if rows else ())
 
 
 def outcome_counts(rows: Sequence[Row]) -> Counter[str]:

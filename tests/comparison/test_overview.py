@@ -10,6 +10,8 @@ from bnbench.comparison import Arm, Asked, Comparison, ask, dossier_report, shor
 from bnbench.comparison.course import Dossier
 from bnbench.comparison.overview import overview
 from bnbench.comparison.ranks import Rank
+from bnbench.comparison.views import verdict_view
+from bnbench.reports import plain_text
 from bnbench.schema import Known
 from bnbench.stats import Decision, Interval, Verdict
 from bnbench.study import Row
@@ -108,3 +110,24 @@ def test_a_dossier_of_many_arms_begins_with_the_sentences_of_its_readings():
     short = short_report(report)
     assert short.summary == report.summary and [view.title for view in short.views] == ["Overview"]
     assert not set(short.views[0].notes) & set(together.notes)
+
+
+def test_what_questions_leave_open_is_the_last_table_of_the_dossier():
+    asked = _asked(["layer"], ["batch"])
+    arms = (Arm("layer", ("norm=layer",)), Arm("batch", ("norm=batch",)))
+    report = dossier_report(Comparison(arms, (asked, asked), "smoke"), Dossier(), {}, Known(), "bnbench compare ...")
+    (table,) = report.views[-1].tables
+    told = [[plain_text(cell) for cell in row] for row in table.rows]
+    assert report.views[-1].title == "Not tested"
+    assert told == [["batch 64 to 2", text] for text in asked.question.not_tested]
+    assert any("batch 128, 32 and 8" in text for _, text in told)
+    assert any("at which training breaks" in text for _, text in told)
+
+
+def test_tables_of_signs_and_places_say_where_their_intervals_are():
+    asked = _asked([*VERDICTS], ["batch"])
+    dossier = _dossier(asked)
+    (table,) = overview([asked], dossier).tables
+    assert "Under Ranks are the 95% intervals of places" in table.notes[0]
+    for shown in (table, *verdict_view([asked], dossier, ["layer"]).tables):
+        assert "figure of each reading, under How it was decided" in shown.notes[0]
