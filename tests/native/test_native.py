@@ -298,6 +298,16 @@ def test_pools_take_the_first_of_equal_numbers_and_the_mean_of_each_part(batch: 
     assert prove_native(spec, build, (3, 15, 19), 10, batch) is None
 
 
+@pytest.mark.parametrize("batch", [2, 20, 200, pytest.param(300, marks=long)])
+def test_large_weights_are_taken_in_parts(batch: int):
+    """Products with them in parts of their depth, and their updates in parts of what an output has."""
+    spec = make_spec(
+        "model=mlp", "norm=none", "model.width=601", "model.depth=2", f"batch_size={batch}", "optim.momentum=0.9",
+        "dataset=synthetic", "dataset.size=25",
+    )  # fmt: skip
+    assert proof(spec, load_data(spec), batch) is None
+
+
 class OnePixel(nn.Sequential):
     """Kernels of which one place sees the image, or none does."""
 

@@ -5,6 +5,8 @@
 enum {
     MOST_VECTORS = 6, /* of a tile of few rows */
     LEFT_BYTES = 64 * 1024, /* of the rows of a at a time, which stay in a near cache for all columns of b */
+    RIGHT_BYTES = 1 << 20,  /* of b, above which some of its rows are taken at a time, whose pages' addresses stay near */
+    ROWS_AT_A_TIME = 128,   /* so many */
     DOT_ROWS = 4,
     DOT_COLUMNS = 3,  /* of a tile of dot products */
 };
@@ -79,10 +81,12 @@ static void gemm_rows(Size rows, Size columns, Size depth, const REAL *a, Size r
 
 void gemm(Size rows, Size columns, Size depth, const REAL *a, Size row_a, Size column_a, const REAL *b, Size ldb,
           REAL *c, Size ldc, int add) {
-    const Size most = larger(1, LEFT_BYTES / (ROWS * depth * (Size)sizeof(REAL))) * ROWS;
-    for (Size row = 0; row < rows; row += most)
-        gemm_rows(smaller(most, rows - row), columns, depth, a + row * row_a, row_a, column_a, b, ldb, c + row * ldc,
-                  ldc, add);
+    const Size deep = depth * ldb * (Size)sizeof(REAL) > RIGHT_BYTES ? smaller(ROWS_AT_A_TIME, depth) : depth;
+    const Size most = larger(1, LEFT_BYTES / (ROWS * deep * (Size)sizeof(REAL))) * ROWS;
+    for (Size k = 0; k < depth; k += deep)
+        for (Size row = 0; row < rows; row += most)
+            gemm_rows(smaller(most, rows - row), columns, smaller(deep, depth - k), a + row * row_a + k * column_a,
+                      row_a, column_a, b + k * ldb, ldb, c + row * ldc, ldc, add || k > 0);
 }
 
 INLINE void dot_tile(const int rows, const int columns, Size depth, const REAL *a, Size lda, const REAL *b, Size ldb,
@@ -132,14 +136,17 @@ void dot_products(Size rows, Size columns, Size depth, const REAL *a, Size lda, 
 
 /* b[columns, depth] transposed into to[depth, columns]. */
 void transpose(Size columns, Size depth, const REAL *b, Size ldb, REAL *to) {
-    Size column = 0;
-    for (; column + WIDTH <= columns; column += WIDTH) {
-        for (Size k = 0; k < depth; k++) {
-            Vector value;
-            for (int i = 0; i < WIDTH; i++) value[i] = b[(column + i) * ldb + k];
-            store(to + k * columns + column, value);
+    for (Size first = 0; first < depth; first += ROWS_AT_A_TIME) {
+        const Size end = smaller(first + ROWS_AT_A_TIME, depth);
+        Size column = 0;
+        for (; column + WIDTH <= columns; column += WIDTH) {
+            for (Size k = first; k < end; k++) {
+                Vector value;
+                for (int i = 0; i < WIDTH; i++) value[i] = b[(column + i) * ldb + k];
+                store(to + k * columns + column, value);
+            }
         }
+        for (; column < columns; column++)
+            for (Size k = first; k < end; k++) to[k * columns + column] = b[column * ldb + k];
     }
-    for (; column < columns; column++)
-        for (Size k = 0; k < depth; k++) to[k * columns + column] = b[column * ldb + k];
 }

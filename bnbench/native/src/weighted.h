@@ -12,7 +12,8 @@
 enum {
     FEW_EXAMPLES = 4,     /* up to so many, gradients of weights are not written out */
     MANY_EXAMPLES = 256,  /* up to so many, they are summed at once */
-    ROWS_AT_A_TIME = 128, /* of more */
+    EXAMPLES_AT_A_TIME = 128, /* of more */
+    EXAMPLE_BYTES = 512 * 1024, /* of the examples at a time, which stay in a near cache for all outputs */
 };
 
 INLINE Size depth_of(const Layer *layer) {
@@ -115,15 +116,16 @@ INLINE void weight_update_from_few(const int rows, Size depth, const REAL *gradi
     }
 }
 
-/* Updates the weights of some outputs, those that are used, from their gradients [count, depth]. */
-static void update_outputs(const StepContext *context, const Layer *layer, Size first, Size count,
-                           const REAL *gradient) {
-    const Size depth = depth_of(layer), pitch = pitch_of(layer);
-    if (pitch == depth)
-        update(context, &layer->weight, first * depth, count * depth, gradient);
+/* Updates some weights of some outputs, of each those from place on, from their gradients [count, many]. */
+static void update_outputs(const StepContext *context, const Layer *layer, Size first, Size count, Size place,
+                           Size many, const REAL *gradient) {
+    const Size pitch = pitch_of(layer);
+    if (pitch == many)
+        update(context, &layer->weight, first * many, count * many, gradient);
     else
         for (Size output = 0; output < count; output++)
-            update(context, &layer->weight, (first + output) * pitch + layer->place, depth, gradient + output * depth);
+            update(context, &layer->weight, (first + output) * pitch + layer->place + place, many,
+                   gradient + output * many);
 }
 
 /* Updates the weights that see zeros only: nothing but decay changes them. */
@@ -159,19 +161,22 @@ static void weight_update(const StepContext *context, const Layer *layer, Size r
         return;
     }
     if (rows > MANY_EXAMPLES) { /* a part of them at a time, that stays in a near cache */
-        for (Size first = 0; first < rows; first += ROWS_AT_A_TIME)
+        for (Size first = 0; first < rows; first += EXAMPLES_AT_A_TIME)
             for (Size output = 0; output < outputs; output += ROWS)
-                gemm(smaller(ROWS, outputs - output), depth, smaller(ROWS_AT_A_TIME, rows - first),
+                gemm(smaller(ROWS, outputs - output), depth, smaller(EXAMPLES_AT_A_TIME, rows - first),
                      gradient + first * outputs + output, 1, outputs, x + first * depth, depth, sums + output * depth,
                      depth, first > 0);
-        update_outputs(context, layer, 0, outputs, sums);
+        update_outputs(context, layer, 0, outputs, 0, depth, sums);
         return;
     }
-    for (Size output = 0; output < outputs; output += ROWS) {
-        const Size count = smaller(ROWS, outputs - output); /* few, whose gradients stay in the nearest cache */
-        gemm(count, depth, rows, gradient + output, 1, outputs, x, depth, sums, depth, 0);
-        update_outputs(context, layer, output, count, sums);
-    }
+    const Size most = larger(WIDTH, EXAMPLE_BYTES / (rows * (Size)sizeof(REAL)) / WIDTH * WIDTH);
+    for (Size place = 0; place < depth; place += most)
+        for (Size output = 0; output < outputs; output += ROWS) {
+            const Size count = smaller(ROWS, outputs - output); /* few, whose gradients stay in the nearest cache */
+            const Size many = smaller(most, depth - place);
+            gemm(count, many, rows, gradient + output, 1, outputs, x + place, depth, sums, many, 0);
+            update_outputs(context, layer, output, count, place, many, sums);
+        }
 }
 
 static void linear_backward(const StepContext *context, const Layer *layer, const REAL *x, const REAL *gradient,
