@@ -521,6 +521,12 @@ def test_a_detached_sweep_is_collected_by_the_same_command(program: Program) -> 
         (("launcher.time=3",), ["launcher.time=3: --launcher local has no settings"]),
         (("--launcher", "ray", "launcher.address=localhost:1"), ["localhost:1", "no Ray cluster answers there"]),
         (("--launcher", "ray", "launcher.gpu=1"), ["launcher.gpu: unknown setting of --launcher ray", "'gpus'"]),
+        (("--launcher", "ray", "launcher.cpus=.inf"), ["launcher.cpus=.inf: must be finite"]),
+        (("--launcher", "slurm", "launcher.time=.nan"), ["launcher.time=.nan: must be finite"]),
+        (
+            ("--launcher", "ray", "launcher.gpus=1.5"),
+            ["error: launcher.gpus=1.5: must be at most 1, or a whole number\n"],
+        ),
         (("--launcher", "ray", "--detach"), ["--detach: needs --launcher slurm, and not ray"]),
         (
             ("--launcher", "slurm", "launcher.cluster=local", "--detach", "--search", "random", "--trials", "3"),
