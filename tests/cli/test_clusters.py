@@ -331,7 +331,8 @@ def test_machines_that_differ_are_refused_by_name(program: Program, cluster: Any
     """One node finds another torch, and none of them what the plugin imports, which only this program can."""
     (tmp_path / "there/torch-9.9.dist-info").mkdir(parents=True)
     (tmp_path / "there/torch-9.9.dist-info/METADATA").write_text("Name: torch\nVersion: 9.9\n")
-    cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(tmp_path / "there")})
+    places = {"PYTHONPATH": f"{tmp_path / 'there'}:{os.environ.get('PYTHONPATH', '')}"}
+    cluster.add_node(num_cpus=1, env_vars=places)
     said = program("sweep", "--name", "s", *SMALL, "--launcher", "ray")
     assert said.code == 2 and "torch 9.9 there" in said.err and " here; install the same" in said.err, said
     assert "node " in said.err and not Path("results/s").exists() and "Traceback" not in said.err
