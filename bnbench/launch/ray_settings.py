@@ -35,7 +35,7 @@ class RaySettings(Settings):
 
     address: str | None
     cpus: float = field(metadata={"least": 0.0})
-    gpus: float = field(metadata={"least": 0.0})
+    gpus: float = field(metadata={"least": 0.0, "divides_at_most": 1})
 
     @property
     def place(self) -> str | None:

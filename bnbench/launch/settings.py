@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import NoneType
@@ -79,8 +80,12 @@ def _parsed(kind: type[Settings], key: str, text: str) -> tuple[Any, list[str]]:
         value = float(value)
     if type(value) in allowed:
         (field,) = (field for field in fields(kind) if field.name == key)
-        least = field.metadata.get("least")
-        if least is None or value >= least:
-            return value, []
-        return value, [f"{PREFIX}{key}={text}: must be at least {least}"]
+        least, most = field.metadata.get("least", -math.inf), field.metadata.get("divides_at_most", math.inf)
+        if not math.isfinite(value):
+            return value, [f"{PREFIX}{key}={text}: must be finite"]
+        if value < least:
+            return value, [f"{PREFIX}{key}={text}: must be at least {least}"]
+        if value > most and not float(value).is_integer():
+            return value, [f"{PREFIX}{key}={text}: must be at most {most}, or a whole number"]
+        return value, []
     return value, [f"{PREFIX}{key}={text}: must be {' or '.join(NAMES[one] for one in allowed)}"]

@@ -19,8 +19,12 @@ from bnbench.study.measure import Measure, Tables, align, exact
 class FinalAccuracy(Measure):
     """Accuracy on the test set at the end; a diverged run scores at chance."""
 
-    percent: ClassVar[bool] = True
     splits: ClassVar[bool] = True
+
+    @property
+    def percent(self) -> bool:
+        """Accuracies are shares."""
+        return True
 
     @property
     def phrase(self) -> str:

@@ -39,12 +39,15 @@ class Measure(ABC):
     every_lr: ClassVar[bool] = False
     """Replicates report at every learning rate, not at the chosen one alone."""
     estimand: ClassVar[Estimand] = "mean"
-    percent: ClassVar[bool] = False
-    """The value is a share."""
     missed: ClassVar[str] = "infinite"
     """The name of a value without an upper limit."""
     splits: ClassVar[bool] = False
     """The value of a run that diverges is far from those of runs that train, so both are told."""
+
+    @property
+    def percent(self) -> bool:
+        """The value is a share, written in percent."""
+        return False
 
     @property
     @abstractmethod

@@ -25,6 +25,7 @@ class ProbeValue(Measure):
         layer: the layer to look at; without, the mean over all layers that have the number.
         ideal: if given, the value is its distance from the ideal: ``|ln(value / ideal)|``.
         called: the number in a few words, for people.
+        share: the number is a share, such as an accuracy, and is written in percent.
     """
 
     probe: ProbeName
@@ -33,6 +34,12 @@ class ProbeValue(Measure):
     layer: str | None = None
     ideal: float | None = None
     called: str | None = None
+    share: bool = False
+
+    @property
+    def percent(self) -> bool:
+        """The value is a share; a distance from an ideal is none."""
+        return self.share and self.ideal is None
 
     @property
     def probes(self) -> tuple[ProbeName, ...]:

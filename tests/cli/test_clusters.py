@@ -331,7 +331,8 @@ def test_machines_that_differ_are_refused_by_name(program: Program, cluster: Any
     """One node finds another torch, and none of them what the plugin imports, which only this program can."""
     (tmp_path / "there/torch-9.9.dist-info").mkdir(parents=True)
     (tmp_path / "there/torch-9.9.dist-info/METADATA").write_text("Name: torch\nVersion: 9.9\n")
-    cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(tmp_path / "there")})
+    places = {"PYTHONPATH": f"{tmp_path / 'there'}:{os.environ.get('PYTHONPATH', '')}"}
+    cluster.add_node(num_cpus=1, env_vars=places)
     said = program("sweep", "--name", "s", *SMALL, "--launcher", "ray")
     assert said.code == 2 and "torch 9.9 there" in said.err and " here; install the same" in said.err, said
     assert "node " in said.err and not Path("results/s").exists() and "Traceback" not in said.err
@@ -521,6 +522,12 @@ def test_a_detached_sweep_is_collected_by_the_same_command(program: Program) -> 
         (("launcher.time=3",), ["launcher.time=3: --launcher local has no settings"]),
         (("--launcher", "ray", "launcher.address=localhost:1"), ["localhost:1", "no Ray cluster answers there"]),
         (("--launcher", "ray", "launcher.gpu=1"), ["launcher.gpu: unknown setting of --launcher ray", "'gpus'"]),
+        (("--launcher", "ray", "launcher.cpus=.inf"), ["launcher.cpus=.inf: must be finite"]),
+        (("--launcher", "slurm", "launcher.time=.nan"), ["launcher.time=.nan: must be finite"]),
+        (
+            ("--launcher", "ray", "launcher.gpus=1.5"),
+            ["error: launcher.gpus=1.5: must be at most 1, or a whole number\n"],
+        ),
         (("--launcher", "ray", "--detach"), ["--detach: needs --launcher slurm, and not ray"]),
         (
             ("--launcher", "slurm", "launcher.cluster=local", "--detach", "--search", "random", "--trials", "3"),

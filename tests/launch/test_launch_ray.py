@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bnbench.errors import InvalidRequest
 from bnbench.launch import Done, read_settings
 from bnbench.launch.ray_cluster import connected
 from bnbench.launch.ray_settings import RaySettings, cluster_problems
@@ -125,6 +127,27 @@ def test_a_machine_that_comes_late_has_the_workers_that_wait(cluster: Any, tmp_p
         assert {done.value[2] for done in ends} == {2} and len({done.value[0] for done in ends}) == 2
         alone = list(site.launch(tasks.meet, [(places[1], 2, 1.0)] * 2, site.workers))
     assert {done.value[2] for done in alone} == {1}
+
+
+@long
+def test_ray_takes_the_numbers_of_gpus_that_are_taken_here() -> None:
+    """Nothing is computed with them: there are none in this cluster."""
+
+    def is_taken_here(gpus: float) -> bool:
+        try:
+            return read_settings("ray", RaySettings, [f"launcher.gpus={gpus}"]).gpus == gpus
+        except InvalidRequest as error:
+            assert error.problems == (f"launcher.gpus={gpus}: must be at most 1, or a whole number",)
+            return False
+
+    with connected(read_settings("ray", RaySettings), 1, uses_gpu=False):
+        import ray
+
+        for gpus, taken in ((0.5, True), (1.0, True), (2.0, True), (1.5, False), (2.25, False)):
+            refusal = nullcontext() if taken else pytest.raises(ValueError, match="GPU resource quantities >1")
+            with refusal:
+                ray.remote(tasks.identify).options(num_gpus=gpus).remote(0)
+            assert is_taken_here(gpus) is taken
 
 
 @pytest.mark.parametrize(
