@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from bnbench.native.codegen.compiled_layer import code_of, input_of
+from bnbench.native.codegen.compiled_layer import Code, code_of, input_of
 from bnbench.native.compiler import library, only_loaded
-from bnbench.native.graph import Graph, NotNative
+from bnbench.native.graph import CustomLayer, Graph, NotNative
 from bnbench.native.scratch import Scratch
 from bnbench.native.structures import BATCH, NORM, Job, Layer
 from bnbench.native.tracer import graph_of
@@ -52,13 +53,7 @@ class NativePredictions:
         loaded = library(dtype)
         if loaded is None:
             raise NotNative("a machine without compiled code")
-        tracking = [layer for layer in network.modules() if tracks_statistics(layer)]
-        if tracking and statistics_of(spec, tracking) != "running":
-            raise NotNative("statistics that are not the running ones")
-        with not_training(network):
-            self._graph = graph_of(network, image, lambda tensor: ((), False))
-        if _mixes(self._graph) or (self._graph.custom_layers and mixes_examples(network, image)):
-            raise NotNative("a network that mixes the examples of a batch")
+        self._graph = _graph_at_evaluation(spec, network, image)
         self._library, self._classes, self._lanes = loaded, classes, network.lanes
         self._layers = (Layer * len(self._graph.layers))(*self._graph.layers)
         self._chunk = spec.batch_size if self._graph.custom_layers else CHUNK
@@ -90,19 +85,46 @@ def predictions_of(
         return None
 
 
+def evaluated_layers(spec: RunSpec, network: Folded, image: tuple[int, int, int]) -> Sequence[CustomLayer]:
+    """The layers that need code of their own at evaluation; none where it is torch's."""
+    try:
+        return _graph_at_evaluation(spec, network, image).custom_layers
+    except NotNative:
+        return []
+
+
+def _graph_at_evaluation(spec: RunSpec, network: Folded, image: tuple[int, int, int]) -> Graph:
+    """A network that treats each example by itself. Raises :class:`NotNative` for others."""
+    tracking = [layer for layer in network.modules() if tracks_statistics(layer)]
+    if tracking and statistics_of(spec, tracking) != "running":
+        raise NotNative("statistics that are not the running ones")
+    with not_training(network):
+        graph = graph_of(network, image, lambda tensor: ((), False))
+    if _mixes(graph) or (graph.custom_layers and mixes_examples(network, image)):
+        raise NotNative("a network that mixes the examples of a batch")
+    return graph
+
+
 def _mixes(graph: Graph) -> bool:
     """True if a layer of compiled code has statistics of the batch that it is shown."""
     return any(layer.kind == NORM and layer.over == BATCH and not layer.fixed for layer in graph.layers)
 
 
 def _translate(graph: Graph, layers: ctypes.Array[Layer], batch: int, dtype: torch.dtype) -> None:
-    """Give the layers that need it the code with which they are trained. Raises :class:`NotNative`."""
-    for custom in graph.custom_layers:
-        x = input_of(custom, batch, dtype)
-        if not _is_same_in_training(custom.layer, x):
-            raise NotNative(f"{type(custom.layer).__name__}, which may do something else at evaluation")
-        with only_loaded():
-            code_of(custom.layer.train(), x).enter(layers[custom.index])
+    """Give the layers that need it their code, which is there. Raises :class:`NotNative`."""
+    with only_loaded():
+        for custom in graph.custom_layers:
+            code_at_evaluation(custom, batch, dtype).enter(layers[custom.index])
+
+
+def code_at_evaluation(custom: CustomLayer, batch: int, dtype: torch.dtype) -> Code:
+    """The code of a layer at evaluation; of one that does the same in training, that with which it is trained.
+
+    Raises:
+        NotNative: it has no translation; or, as :class:`NotReady`, it may not be compiled here.
+    """
+    x = input_of(custom, batch, dtype)
+    return code_of(custom.layer.train(_is_same_in_training(custom.layer, x)), x)
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from torch import nn
 
+from bnbench.native.predictions import code_at_evaluation, evaluated_layers
 from bnbench.native.steps import NativeSteps
 from bnbench.spec import RunSpec
 from bnbench.stacking import fold
@@ -22,7 +23,7 @@ def translate_ahead(
     classes: int,
     batches: Iterable[int],
 ) -> None:
-    """Have code for all layers of a network in batches of some sizes, in the numbers of a spec.
+    """Have code for all layers of a network in batches of some sizes, in the numbers of a spec, and for evaluation.
 
     Args:
         build: makes a network from a seed.
@@ -43,3 +44,5 @@ def translate_ahead(
             steps.select(folded)
         for batch in sizes:
             steps.translate(batch)
+    for custom in evaluated_layers(spec, folded, image):
+        code_at_evaluation(custom, spec.batch_size, dtype_of(spec))

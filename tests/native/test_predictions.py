@@ -1,38 +1,48 @@
 """At evaluation compiled code puts out what each lane's network does by itself, and changes nothing."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks import own_norm
 from bnbench.components import components
+from bnbench.config import compose_request
 from bnbench.data import Data
-from bnbench.native import NativeSteps, c_compiler, predictions_of
+from bnbench.native import NativeSteps, c_compiler, predictions_of, translate_ahead
 from bnbench.native.predictions import NativePredictions
 from bnbench.spec import RunSpec
 from bnbench.stacking import Folded, fold
 from bnbench.stacking.optimizers import make_lane_optimizer
 from bnbench.training.optimizer import decays
 from bnbench.training.randomness import randomize
-from tests.conftest import load_data, make_spec
+from tests.conftest import load_data
 from tests.engines.test_stacked import assert_equal, short, stacked
+from tests.products import long
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 
+PARTS = components(Path(own_norm.__file__))
 SPLITS = torch.tensor([0, 1, 0])
 """Of the lanes."""
 
 
 def lanes(*settings: str, count: int = 3) -> tuple[RunSpec, list[nn.Module], Data]:
     """Networks in float64 whose parameters and statistics have moved, as after some training."""
-    spec = make_spec("precision=fp64", "batch_size=6", *settings)
+    (spec,) = compose_request(["precision=fp64", "batch_size=6", *settings], PARTS).specs
     data = load_data(spec)
-    networks = [components().build(dataclasses.replace(spec, seed=seed), data).double() for seed in range(count)]
+    networks = [network_of(spec, data, seed).double() for seed in range(count)]
     with torch.no_grad():
         for number, network in enumerate(networks):
             randomize(network, torch.Generator().manual_seed(number))
     return spec, networks, data
+
+
+def network_of(spec: RunSpec, data: Data, seed: int) -> nn.Module:
+    """An initialized network, whose norm may be a plugin's."""
+    return PARTS.build(dataclasses.replace(spec, seed=seed), data)
 
 
 def logits_of(spec: RunSpec, folded: Folded, data: Data, x_DNCHW: Tensor, split_K: Tensor) -> Tensor | None:
@@ -83,7 +93,7 @@ def test_logits_are_those_of_each_network_by_itself(settings: list[str]):
         ["norm=batch", "evaluate.statistics=recomputed"],
         ["norm=precise"],
         ["norm=batch", "norm.track=false"],
-        ["norm=renorm"],
+        ["norm=renorm", "norm.eps=0.0123"],  # no code is there for such an eps at evaluation
     ],
     ids=" ".join,
 )
@@ -91,6 +101,32 @@ def test_statistics_of_other_examples_are_left_to_torch(settings: list[str]):
     spec, networks, data = lanes("model=mlp", *settings)
     folded = fold(networks).train()
     assert logits_of(spec, folded, data, torch.zeros(2, 5, *data.shape, dtype=torch.float64), SPLITS) is None
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["model=mlp", "norm=renorm"],
+        ["model=mlp", "norm=repbn"],
+        pytest.param(["model=cnn", "norm=evonorm_b0"], marks=long),
+        ["model=cnn", "norm=own"],
+    ],
+    ids=" ".join,
+)
+def test_layers_that_do_something_else_then_have_code_for_it(settings: list[str]):
+    """Which is compiled with that for training, before either is needed."""
+    spec, networks, data = lanes(*settings)
+    translate_ahead(spec, lambda seed: network_of(spec, data, seed), data.shape, data.classes, [spec.batch_size])
+    folded = fold(networks).train()
+    before = [tensor.clone() for tensor in folded.state_dict().values()]
+    x_DNCHW = torch.randn(2, 13, *data.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    received = logits_of(spec, folded, data, x_DNCHW, SPLITS)
+    assert received is not None
+    for network, split, logits in zip(networks, SPLITS.tolist(), received, strict=True):
+        with torch.no_grad():
+            expected = network.eval()(x_DNCHW[split])
+        assert (logits - expected).abs().max() <= 1e-10 * expected.abs().max()
+    assert all(map(torch.equal, before, folded.state_dict().values()))
 
 
 def test_nothing_is_compiled_for_it():
