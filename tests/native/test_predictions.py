@@ -53,6 +53,15 @@ def logits_of(spec: RunSpec, folded: Folded, data: Data, x_DNCHW: Tensor, split_
     return None if steps.predictions is None else steps.predictions(x_DNCHW, split_K)
 
 
+def check_logits(received: Tensor | None, networks: list[nn.Module], x_DNCHW: Tensor) -> None:
+    """Logits are those of each network by itself, for the images of its split."""
+    assert received is not None
+    for network, split, logits in zip(networks, SPLITS.tolist(), received, strict=True):
+        with torch.no_grad():
+            expected = network.eval()(x_DNCHW[split])
+        assert (logits - expected).abs().max() <= 1e-10 * expected.abs().max()
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -74,11 +83,7 @@ def test_logits_are_those_of_each_network_by_itself(settings: list[str]):
     if settings[0] == "model=gpt":
         x_DNCHW = data.train.images(torch.arange(140)).unflatten(0, (2, 70)).double()
     received = logits_of(spec, folded, data, x_DNCHW, SPLITS)
-    assert received is not None
-    for network, split, logits in zip(networks, SPLITS.tolist(), received, strict=True):
-        with torch.no_grad():
-            expected = network.eval()(x_DNCHW[split])
-        assert (logits - expected).abs().max() <= 1e-10 * expected.abs().max()
+    check_logits(received, networks, x_DNCHW)
     assert all(map(torch.equal, before, folded.state_dict().values()))
     assert all(layer.training for layer in folded.modules())
     alone = logits_of(spec, fold(networks[1:2]).train(), data, x_DNCHW, SPLITS[1:2])
@@ -121,11 +126,7 @@ def test_layers_that_do_something_else_then_have_code_for_it(settings: list[str]
     before = [tensor.clone() for tensor in folded.state_dict().values()]
     x_DNCHW = torch.randn(2, 13, *data.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     received = logits_of(spec, folded, data, x_DNCHW, SPLITS)
-    assert received is not None
-    for network, split, logits in zip(networks, SPLITS.tolist(), received, strict=True):
-        with torch.no_grad():
-            expected = network.eval()(x_DNCHW[split])
-        assert (logits - expected).abs().max() <= 1e-10 * expected.abs().max()
+    check_logits(received, networks, x_DNCHW)
     assert all(map(torch.equal, before, folded.state_dict().values()))
 
 
