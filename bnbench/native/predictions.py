@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from bnbench.native.codegen.compiled_layer import Code, code_of, input_of
 from bnbench.native.compiler import library, only_loaded
-from bnbench.native.graph import CustomLayer, Graph, NotNative
+from bnbench.native.graph import CustomLayer, Graph, NotNative, NotReady
 from bnbench.native.scratch import Scratch
 from bnbench.native.structures import BATCH, NORM, Job, Layer
 from bnbench.native.tracer import graph_of
@@ -31,7 +30,8 @@ CHUNK = 32
 
 
 class NativePredictions:
-    """Puts out the logits of a folded network at evaluation, of one lane after another. Nothing is compiled for it.
+    """Puts out the logits of a folded network at evaluation, of one lane after another. Nothing is compiled for it:
+    :func:`translate_evaluation` does that before.
 
     It reads the tensors of the network where they are.
 
@@ -85,12 +85,19 @@ def predictions_of(
         return None
 
 
-def evaluated_layers(spec: RunSpec, network: Folded, image: tuple[int, int, int]) -> Sequence[CustomLayer]:
-    """The layers that need code of their own at evaluation; none where it is torch's."""
+def translate_evaluation(spec: RunSpec, network: Folded, image: tuple[int, int, int]) -> None:
+    """Have code for the layers of a network at evaluation, where that is not left to torch.
+
+    Raises:
+        NotReady: something is not compiled yet, and may not be here.
+    """
     try:
-        return _graph_at_evaluation(spec, network, image).custom_layers
+        for custom in _graph_at_evaluation(spec, network, image).custom_layers:
+            code_at_evaluation(custom, spec.batch_size, dtype_of(spec))
+    except NotReady:
+        raise
     except NotNative:
-        return []
+        return
 
 
 def _graph_at_evaluation(spec: RunSpec, network: Folded, image: tuple[int, int, int]) -> Graph:

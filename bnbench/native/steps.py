@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from contextlib import suppress
 from functools import cached_property
 from itertools import product
 from typing import assert_never
@@ -17,8 +18,8 @@ from torch import Tensor
 
 from bnbench.native.codegen.compiled_layer import Code, code_of, input_of
 from bnbench.native.compiler import library
-from bnbench.native.graph import NotNative
-from bnbench.native.predictions import NativePredictions, predictions_of
+from bnbench.native.graph import NotNative, NotReady
+from bnbench.native.predictions import NativePredictions, predictions_of, translate_evaluation
 from bnbench.native.scratch import Scratch
 from bnbench.native.structures import ADAM, ADAMW, BATCH, NORM, SGD, Job, Layer
 from bnbench.native.tracer import graph_of
@@ -63,6 +64,7 @@ class NativeSteps:
         self._library, self._optimizer, self._image, self._classes = loaded, optimizer, image, classes
         self.seconds: Tensor | None = None
         self._scratch = Scratch(loaded, self._dtype)
+        self._evaluation_translated = False
         self.select(network)
 
     def run(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,7 +132,7 @@ class NativeSteps:
         self._codes: dict[tuple[int, int], Code] = {}
 
     def translate(self, batch: int) -> None:
-        """Give the layers that need it code for a size of batch.
+        """Give the layers that need it code for a size of batch; with that of a whole batch comes that for evaluation.
 
         Raises:
             NotNative: one of them has no translation; or, as :class:`NotReady`, it may not be compiled here.
@@ -140,6 +142,10 @@ class NativeSteps:
             if key not in self._codes:
                 self._codes[key] = code_of(custom.layer, input_of(custom, batch, self._dtype))
             self._codes[key].enter(self._layers[custom.index])
+        if batch == self._spec.batch_size and self._graph.custom_layers and not self._evaluation_translated:
+            self._evaluation_translated = True
+            with suppress(NotReady):
+                translate_evaluation(self._spec, self._network, self._image)
 
     @cached_property
     def predictions(self) -> NativePredictions | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from torch import nn
 
-from bnbench.native.predictions import code_at_evaluation, evaluated_layers
+from bnbench.native.predictions import translate_evaluation
 from bnbench.native.steps import NativeSteps
 from bnbench.spec import RunSpec
 from bnbench.stacking import fold
@@ -44,5 +44,4 @@ def translate_ahead(
             steps.select(folded)
         for batch in sizes:
             steps.translate(batch)
-    for custom in evaluated_layers(spec, folded, image):
-        code_at_evaluation(custom, spec.batch_size, dtype_of(spec))
+    translate_evaluation(spec, folded, image)

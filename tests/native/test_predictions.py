@@ -11,7 +11,7 @@ from benchmarks import own_norm
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import Data
-from bnbench.native import NativeSteps, c_compiler, predictions_of, translate_ahead
+from bnbench.native import NativeSteps, c_compiler, predictions_of
 from bnbench.native.predictions import NativePredictions
 from bnbench.spec import RunSpec
 from bnbench.stacking import Folded, fold
@@ -53,15 +53,6 @@ def logits_of(spec: RunSpec, folded: Folded, data: Data, x_DNCHW: Tensor, split_
     return None if steps.predictions is None else steps.predictions(x_DNCHW, split_K)
 
 
-def check_logits(received: Tensor | None, networks: list[nn.Module], x_DNCHW: Tensor) -> None:
-    """Logits are those of each network by itself, for the images of its split."""
-    assert received is not None
-    for network, split, logits in zip(networks, SPLITS.tolist(), received, strict=True):
-        with torch.no_grad():
-            expected = network.eval()(x_DNCHW[split])
-        assert (logits - expected).abs().max() <= 1e-10 * expected.abs().max()
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -72,6 +63,10 @@ def check_logits(received: Tensor | None, networks: list[nn.Module], x_DNCHW: Te
         ["model=vit", "model.dim=16", "model.depth=1", "norm=layer"],
         ["model=gpt", "model.dim=16", "model.depth=1", "norm=rms", "dataset=text", "dataset.context=8"],
         ["model=mlp", "norm=dyt"],
+        ["model=mlp", "norm=renorm"],  # which does something else in training, as all that follow
+        ["model=mlp", "norm=repbn"],
+        pytest.param(["model=cnn", "norm=evonorm_b0"], marks=long),
+        ["model=cnn", "norm=own"],
     ],
     ids=lambda settings: " ".join(settings[:2]),
 )
@@ -83,7 +78,11 @@ def test_logits_are_those_of_each_network_by_itself(settings: list[str]):
     if settings[0] == "model=gpt":
         x_DNCHW = data.train.images(torch.arange(140)).unflatten(0, (2, 70)).double()
     received = logits_of(spec, folded, data, x_DNCHW, SPLITS)
-    check_logits(received, networks, x_DNCHW)
+    assert received is not None
+    for network, split, logits in zip(networks, SPLITS.tolist(), received, strict=True):
+        with torch.no_grad():
+            expected = network.eval()(x_DNCHW[split])
+        assert (logits - expected).abs().max() <= 1e-10 * expected.abs().max()
     assert all(map(torch.equal, before, folded.state_dict().values()))
     assert all(layer.training for layer in folded.modules())
     alone = logits_of(spec, fold(networks[1:2]).train(), data, x_DNCHW, SPLITS[1:2])
@@ -98,7 +97,6 @@ def test_logits_are_those_of_each_network_by_itself(settings: list[str]):
         ["norm=batch", "evaluate.statistics=recomputed"],
         ["norm=precise"],
         ["norm=batch", "norm.track=false"],
-        ["norm=renorm", "norm.eps=0.0123"],  # no code is there for such an eps at evaluation
     ],
     ids=" ".join,
 )
@@ -106,28 +104,6 @@ def test_statistics_of_other_examples_are_left_to_torch(settings: list[str]):
     spec, networks, data = lanes("model=mlp", *settings)
     folded = fold(networks).train()
     assert logits_of(spec, folded, data, torch.zeros(2, 5, *data.shape, dtype=torch.float64), SPLITS) is None
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        ["model=mlp", "norm=renorm"],
-        ["model=mlp", "norm=repbn"],
-        pytest.param(["model=cnn", "norm=evonorm_b0"], marks=long),
-        ["model=cnn", "norm=own"],
-    ],
-    ids=" ".join,
-)
-def test_layers_that_do_something_else_then_have_code_for_it(settings: list[str]):
-    """Which is compiled with that for training, before either is needed."""
-    spec, networks, data = lanes(*settings)
-    translate_ahead(spec, lambda seed: network_of(spec, data, seed), data.shape, data.classes, [spec.batch_size])
-    folded = fold(networks).train()
-    before = [tensor.clone() for tensor in folded.state_dict().values()]
-    x_DNCHW = torch.randn(2, 13, *data.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    received = logits_of(spec, folded, data, x_DNCHW, SPLITS)
-    check_logits(received, networks, x_DNCHW)
-    assert all(map(torch.equal, before, folded.state_dict().values()))
 
 
 def test_nothing_is_compiled_for_it():
