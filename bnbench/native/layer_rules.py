@@ -6,7 +6,7 @@ C channels, H, W of an image.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -187,14 +187,14 @@ def average(graph: Graph, layer: nn.AdaptiveAvgPool2d, x: Output) -> Output:
 
 
 def maximum(graph: Graph, layer: nn.MaxPool2d, x: Output) -> Output:
-    """The largest number that a kernel sees of each channel."""
-    if x.form != "image" or layer.return_indices:
-        raise NotNative("MaxPool2d of what are no images, or with the places of what it takes")
+    """The largest number that a kernel sees of each channel; dilated kernels might see zeros only."""
+    if x.form != "image" or layer.return_indices or _pair(layer.dilation) != (1, 1):
+        raise NotNative("MaxPool2d of what are no images, with dilation, or with the places of what it takes")
     output = graph.add(c.MAXIMUM, x, _pooled(layer, x))
     shape = graph.layers[-1].shape
     shape.kernel_rows, shape.kernel_columns = _pair(layer.kernel_size)
     shape.row_stride, shape.column_stride = _pair(layer.stride)
-    shape.row_dilation, shape.column_dilation = _pair(layer.dilation)
+    shape.row_dilation = shape.column_dilation = 1
     shape.top, shape.left = _pair(layer.padding)
     return output
 
@@ -206,9 +206,10 @@ def _pooled(layer: nn.Module, x: Output) -> Image:
     return channels, rows, columns
 
 
-def _pair(numbers: int | tuple[int, int]) -> tuple[int, int]:
+def _pair(numbers: int | Sequence[int]) -> tuple[int, int]:
     """Numbers for rows and columns, of which one may stand for both."""
-    return (numbers, numbers) if isinstance(numbers, int) else numbers
+    each = (numbers,) if isinstance(numbers, int) else tuple(numbers)
+    return each[0], each[-1]
 
 
 def flatten(graph: Graph, layer: nn.Flatten, x: Output) -> Output:

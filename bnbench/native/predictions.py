@@ -23,6 +23,7 @@ from bnbench.stacking import Folded
 from bnbench.training.batch_dependence import mixes_examples
 from bnbench.training.forward import dtype_of
 from bnbench.training.modes import not_training
+from bnbench.training.randomness import randomize
 from bnbench.training.statistics import statistics_of, tracks_statistics
 
 CHUNK = 32
@@ -128,7 +129,7 @@ def code_at_evaluation(custom: CustomLayer, batch: int, dtype: torch.dtype) -> C
     """The code of a layer at evaluation; of one that does the same in training, that with which it is trained.
 
     Raises:
-        NotNative: it has no translation; or, as :class:`NotReady`, it may not be compiled here.
+        NotNative: it has no translation, or changes a buffer; or, as :class:`NotReady`, it may not be compiled here.
     """
     x = input_of(custom, batch, dtype)
     return code_of(custom.layer.train(_is_same_in_training(custom.layer, x)), x)
@@ -136,7 +137,16 @@ def code_at_evaluation(custom: CustomLayer, batch: int, dtype: torch.dtype) -> C
 
 @torch.no_grad()
 def _is_same_in_training(layer: nn.Module, x: Tensor) -> bool:
-    """True if a layer keeps nothing, and puts out the same in both modes."""
+    """True if a layer keeps nothing, and puts out the same in both modes, whatever its numbers are at the moment.
+
+    Raises:
+        NotNative: it changes a buffer at evaluation, which is to leave it as it was.
+    """
+    moved = copied(layer)
+    randomize(moved, torch.Generator().manual_seed(0))
+    evaluated, trained = copied(moved).eval(), copied(moved).train()
     with torch.random.fork_rng([]):
-        evaluated, trained = copied(layer).eval()(x), copied(layer).train()(x)
-    return not [*layer.buffers()] and torch.equal(evaluated, trained)
+        y, other = evaluated(x), trained(x)
+    if not all(map(torch.equal, moved.buffers(), evaluated.buffers())):
+        raise NotNative(f"{type(layer).__name__}, which changes a buffer at evaluation")
+    return not [*layer.buffers()] and torch.equal(y, other)

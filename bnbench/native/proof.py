@@ -121,7 +121,8 @@ def _result(stack: _Stack, frozen: bool, native: bool, translate: bool = False) 
     x_SMCHW = torch.randn(STEPS, LANES * stack.batch, *stack.image, dtype=torch.float64, generator=rng)
     y_SKN = torch.randint(0, stack.classes, (STEPS, LANES, stack.batch, *stack.labels), generator=rng)
     lr_SK1 = 0.01 + torch.rand(STEPS, LANES, 1, dtype=torch.float64, generator=rng) / 100
-    steps = NativeSteps(spec, folded, optimizer, stack.image, stack.classes) if native else None
+    whole = replace(spec, batch_size=stack.batch)  # evaluated in as many examples, by code of its own
+    steps = NativeSteps(whole, folded, optimizer, stack.image, stack.classes) if native else None
     if steps is not None and steps.translated and not translate:
         raise NotNative(f"{', '.join(steps.translated)}, for which training is too short")
     run = LaneStep(spec, folded, optimizer).run_block if steps is None else steps.run

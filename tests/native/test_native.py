@@ -268,7 +268,7 @@ def test_convolutions_of_each_channel(batch: int):
 
 
 class EachPool(nn.Sequential):
-    """Strides, zeros, dilation and a last window that is not whole; parts of an image that overlap, and repeat it."""
+    """Strides, zeros, a tuple of one, a last window that is not whole; parts of an image that overlap or repeat it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -277,7 +277,7 @@ class EachPool(nn.Sequential):
             nn.MaxPool2d(3, 2, 1),  # of many zeros, which are equal
             nn.MaxPool2d((2, 3), stride=(1, 2), padding=(1, 0)),
             nn.ReLU6(),
-            nn.MaxPool2d(2, stride=1, dilation=2),
+            nn.MaxPool2d((2,), stride=1),
             nn.MaxPool2d(2, ceil_mode=True),
             nn.AdaptiveAvgPool2d((2, 1)),
             nn.Sigmoid(),

@@ -11,14 +11,16 @@ from benchmarks import own_norm
 from bnbench.components import components
 from bnbench.config import compose_request
 from bnbench.data import Data
-from bnbench.native import NativeSteps, c_compiler, predictions_of
+from bnbench.native import NativeSteps, c_compiler, predictions, predictions_of, prove_native
+from bnbench.native.codegen import compiled_layer
+from bnbench.native.codegen.compiled_layer import code_of
 from bnbench.native.predictions import NativePredictions
 from bnbench.spec import RunSpec
 from bnbench.stacking import Folded, fold
 from bnbench.stacking.optimizers import make_lane_optimizer
 from bnbench.training.optimizer import decays
 from bnbench.training.randomness import randomize
-from tests.conftest import load_data
+from tests.conftest import load_data, make_spec
 from tests.engines.test_stacked import assert_equal, short, stacked
 from tests.products import long
 
@@ -104,6 +106,84 @@ def test_statistics_of_other_examples_are_left_to_torch(settings: list[str]):
     spec, networks, data = lanes("model=mlp", *settings)
     folded = fold(networks).train()
     assert logits_of(spec, folded, data, torch.zeros(2, 5, *data.shape, dtype=torch.float64), SPLITS) is None
+
+
+class Counting(nn.Module):
+    """Keeps in a buffer how often it was called, in training or not."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.calls.add_(1)
+        return x * self.weight
+
+
+class Gated(nn.Module):
+    """Begins as one that does the same in both modes: its gate is closed."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.gate * (x - x.mean(0, keepdim=True)) if self.training else x + self.gate * x
+
+
+def of_norm(norm: type[nn.Module]) -> tuple[RunSpec, Data, list[nn.Module]]:
+    """Two networks with a norm that bnbench does not know."""
+    spec = make_spec("model=mlp", "norm=none", "precision=fp64", "batch_size=20")
+    data = load_data(spec)
+    torch.manual_seed(0)
+    layers = [[nn.Flatten(), nn.Linear(64, 7), norm(7), nn.Linear(7, 10)] for _ in range(2)]
+    return spec, data, [nn.Sequential(*each).double() for each in layers]
+
+
+def test_a_layer_that_changes_a_buffer_at_evaluation_is_left_to_torch():
+    """Which puts it back; a step after an evaluation would find it changed."""
+    spec, data, networks = of_norm(Counting)
+    folded = fold(networks).train()
+    assert logits_of(spec, folded, data, torch.zeros(2, 5, *data.shape, dtype=torch.float64), SPLITS[:2]) is None
+    assert [folded.state_dict()[name].unique().tolist() for name in folded.state_dict() if "calls" in name] == [[0.0]]
+
+
+def test_code_for_evaluation_does_not_depend_on_the_numbers_of_the_moment():
+    spec, data, networks = of_norm(Gated)
+    folded = fold(networks).train()
+    x_DNCHW = torch.randn(2, 20, *data.shape, dtype=torch.float64)
+    assert logits_of(spec, folded, data, x_DNCHW, SPLITS[:2]) is not None
+    with torch.no_grad():
+        for network in networks:
+            network[2].gate.fill_(0.5)
+    expected = torch.stack([network.eval()(x_DNCHW[split]) for network, split in zip(networks, SPLITS, strict=False)])
+    compiled = predictions_of(spec, fold(networks).train(), data.shape, data.classes)
+    assert compiled is not None
+    torch.testing.assert_close(compiled(x_DNCHW, SPLITS[:2]), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_code_that_is_kept_is_taken_without_gradients_too():
+    """As a proof of another kind of run does, within its evaluation."""
+    layer, x = own_norm.Own(5).double().eval(), torch.randn(4, 5, dtype=torch.float64)
+    code_of(layer, x)
+    compiled_layer._known.clear()
+    with torch.no_grad():
+        code_of(layer, x)
+
+
+def test_a_proof_looks_at_code_for_evaluation(monkeypatch: pytest.MonkeyPatch):
+    """That of training is not right there."""
+
+    def proof() -> str | None:
+        spec, data, _ = of_norm(own_norm.Own)
+        return prove_native(spec, lambda seed: of_norm(own_norm.Own)[2][seed % 2], data.shape, data.classes, 8)
+
+    assert proof() is None
+    monkeypatch.setattr(predictions, "_is_same_in_training", lambda layer, x: True)
+    found = proof()
+    assert found is not None and "differs" in found
 
 
 def test_nothing_is_compiled_for_it():

@@ -74,7 +74,7 @@ def code_of(layer: nn.Module, x: Tensor) -> Code:
     key = _key(layer, x)
     if key is not None and (x.dtype, key) in _known:
         return _known[x.dtype, key]
-    with torch.random.fork_rng([]):
+    with torch.enable_grad(), torch.random.fork_rng([]):
         folder = None if key is None else kept_folder("translations")
         path = None if folder is None else folder / f"{key}.c"
         stored = None if path is None else kept_text(path)

@@ -6,9 +6,9 @@
 #include "norm.h"
 #include "step_context.h"
 
-/* Rows or columns of an image: from first on, each step-th before end. */
+/* Rows or columns of an image, from first to before end. */
 typedef struct {
-    Size first, end, step;
+    Size first, end;
 } Span;
 
 /* What one position of the output is made of. */
@@ -18,15 +18,13 @@ typedef struct {
 
 /* One of count parts of a line, as equal as they can be; they overlap where the line does not divide. */
 INLINE Span part_of(Size length, Size count, Size part) {
-    return (Span){part * length / count, ((part + 1) * length + count - 1) / count, 1};
+    return (Span){part * length / count, ((part + 1) * length + count - 1) / count};
 }
 
 /* What a kernel sees of a line; nothing of the zeros around it. */
-INLINE Span seen(Size position, Size stride, Size before, Size dilation, Size kernel, Size length) {
-    Span span = {position * stride - before, 0, dilation};
-    span.end = smaller(span.first + (kernel - 1) * dilation + 1, length);
-    while (span.first < 0) span.first += dilation;
-    return span;
+INLINE Span seen(Size position, Size stride, Size before, Size kernel, Size length) {
+    const Size first = position * stride - before;
+    return (Span){larger(first, 0), smaller(first + kernel, length)};
 }
 
 static Window window_of(const Layer *layer, Size position) {
@@ -34,8 +32,8 @@ static Window window_of(const Layer *layer, Size position) {
     const Size row = position / s->columns, column = position % s->columns;
     if (layer->kind == AVERAGE)
         return (Window){part_of(s->height, s->rows, row), part_of(s->width, s->columns, column)};
-    return (Window){seen(row, s->row_stride, s->top, s->row_dilation, s->kernel_rows, s->height),
-                    seen(column, s->column_stride, s->left, s->column_dilation, s->kernel_columns, s->width)};
+    return (Window){seen(row, s->row_stride, s->top, s->kernel_rows, s->height),
+                    seen(column, s->column_stride, s->left, s->kernel_columns, s->width)};
 }
 
 /* ---- means over the parts of an image, of which there may be one ---- */
@@ -82,8 +80,8 @@ static void maximum_forward(const StepContext *context, const Layer *layer, cons
             const Window window = window_of(layer, position);
             const Span rows = window.rows, columns = window.columns;
             memcpy(y, x + (rows.first * width + columns.first) * channels, channels * sizeof(REAL));
-            for (Size row = rows.first; row < rows.end; row += rows.step)
-                for (Size column = columns.first; column < columns.end; column += columns.step) {
+            for (Size row = rows.first; row < rows.end; row++)
+                for (Size column = columns.first; column < columns.end; column++) {
                     const REAL *from = x + (row * width + column) * channels;
                     for (Size c = 0; c < channels; c++) y[c] = from[c] > y[c] || from[c] != from[c] ? from[c] : y[c];
                 }
@@ -101,8 +99,8 @@ static void maximum_backward(const StepContext *context, const Layer *layer, con
             const Window window = window_of(layer, position);
             const Span rows = window.rows, columns = window.columns;
             memcpy(left, gradient, channels * sizeof(REAL));
-            for (Size row = rows.first; row < rows.end; row += rows.step)
-                for (Size column = columns.first; column < columns.end; column += columns.step) {
+            for (Size row = rows.first; row < rows.end; row++)
+                for (Size column = columns.first; column < columns.end; column++) {
                     const Size at = (row * width + column) * channels;
                     for (Size c = 0; c < channels; c++) {
                         const REAL given = x[at + c] == y[c] ? left[c] : 0;
