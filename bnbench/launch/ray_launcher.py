@@ -57,7 +57,11 @@ def on_ray(
     with connected(request.settings, jobs, request.uses_gpu):
         staff = _Actors(named(function), heard is not None, needed(request.settings, request.uses_gpu), door)
         crew = Crew(staff, jobs)
-        yield from carry_out(crew, tasks, kinds, placed, heard, crew.silent_for(request.patience))
+        try:
+            yield from carry_out(crew, tasks, kinds, placed, heard, crew.silent_for(request.patience))
+        finally:
+            if door is not None:
+                door.close()
 
 
 class Door:
@@ -71,25 +75,46 @@ class Door:
     def __init__(self, examine: Examine, known: Collection[str]) -> None:
         self._examine = examine
         self._problems: dict[str, Sequence[str]] = dict.fromkeys(known, ())
-        self._begun = set(known)
+        self._looks: dict[str, threading.Thread] = {}
+        self._told = set[str]()
+        self._over = threading.Event()
 
     def problems_of(self, node: str) -> Sequence[str] | None:
         """Why a node may not, in no clause if it may; None as long as it is examined, which begins if need be."""
-        if node not in self._begun:
-            self._begun.add(node)
-            threading.Thread(target=self._look_at, args=(node,), daemon=True).start()
+        if node not in self._problems and node not in self._looks:
+            self._looks[node] = threading.Thread(target=self._look_at, args=(node, self._over), daemon=True)
+            self._looks[node].start()
         return self._problems.get(node)
 
-    def refused(self) -> Sequence[str]:
-        """The nodes that may not."""
-        return [node for node, problems in [*self._problems.items()] if problems]
+    def is_examining(self) -> bool:
+        """True if a node that came late is examined, which begins if need be."""
+        return any(self.problems_of(node["NodeID"]) is None for node in nodes(imported_ray()))
 
-    def _look_at(self, node: str) -> None:
+    def refused(self) -> Sequence[str]:
+        """The nodes that may not; of each is said once why."""
+        refused = {node: problems for node, problems in [*self._problems.items()] if problems}
+        for node in refused.keys() - self._told:
+            self._told.add(node)
+            for problem in refused[node]:
+                notice(f"{problem}; it came late, and has no runs")
+        return [*refused]
+
+    def close(self) -> None:
+        """Stop looking, before the cluster is left: what is examined then would connect to it again."""
+        over, self._over = self._over, threading.Event()
+        over.set()
+        for thread in self._looks.values():
+            thread.join(2 * CLOSING_SECONDS)
+        self._looks.clear()
+
+    def _look_at(self, node: str, over: threading.Event) -> None:
         """Examine a node. One about which an error is raised may have no tasks."""
         try:
-            self._problems[node] = [*self._examine(partial(ask_each, nodes_asked=[node]))]
+            problems = [*self._examine(partial(ask_each, nodes_asked=[node], is_over=over.is_set))]
         except Exception as error:
-            self._problems[node] = [f"node {node}: {described(error)}"]
+            problems = [f"node {node}: {described(error)}"]
+        if not over.is_set():
+            self._problems[node] = problems
 
 
 class _Actor(Worker):
@@ -132,7 +157,9 @@ class _Actor(Worker):
             answer = ray.get(pending)
         except ray.exceptions.RayError as error:
             self.end()
-            return Loss(f"{LOST} ({' '.join(str(error).split())[:300]})", is_machine=True)
+            said = f"{LOST} ({' '.join(str(error).split())[:300]})"
+            is_unfit = self.is_starting and self._door is not None and self._door.is_examining()
+            return Loss(said, is_machine=True, is_refused=is_unfit)
         if self.is_starting:
             return self._let_in(answer)
         return cast("bytes | Loss | None", answer)
@@ -147,8 +174,8 @@ class _Actor(Worker):
         if not problems:
             self.is_starting = False
             return None
-        for problem in problems:
-            notice(f"{problem}; it came late, and has no runs")
+        if self._door is not None:
+            self._door.refused()
         self.end()
         return Loss(problems[0], is_refused=True)
 
@@ -225,12 +252,16 @@ def ask_each(
     task: Any,
     only: Collection[str] | None = None,
     nodes_asked: Collection[str] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> list[tuple[str, Done]]:
     """The ends of a task that each node of the cluster has; see :class:`AskEach`. One that goes meanwhile has none.
 
     Args:
         nodes_asked: nodes by Ray's identifiers; None is all that are there.
+        is_over: whether nobody waits for an answer any more.
     """
+    if is_over():
+        return []
     ray = imported_ray()
     there = [
         node
@@ -246,6 +277,8 @@ def ask_each(
         for worker in workers:
             hand(worker, worker.place, message)
         while (waiting := [one for one in workers if one.place not in ends]) and time.monotonic() < deadline:
+            if is_over():
+                break
             for worker in staff.heard_of(waiting, 1.0):
                 if (done := collect(worker, None)) is not None:
                     ends[worker.place] = done

@@ -20,7 +20,7 @@ class Loss:
     Attributes:
         error: how it ended.
         is_machine: its machine went away, and it with it.
-        is_refused: it was ended before it had a task, as its machine is not fit for them.
+        is_refused: it had no task yet, and its machine is not fit for them, or is being examined.
     """
 
     error: str

@@ -363,19 +363,32 @@ def begun(*words: str) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[str]
 
 
 @long
-def test_a_machine_that_comes_late_and_differs_has_no_runs(program: Program, cluster: Any, tmp_path: Path) -> None:
-    """There is no room at first; then comes a node that finds another torch, and then one like this machine."""
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        (
+            "torch-9.9.dist-info/METADATA",
+            "Name: torch\nVersion: 9.9\n",
+            f"torch 9.9 there, {version('torch')} here; install the same",
+        ),
+        ("bnbench/__init__.py", "raise ImportError('not here')", "bnbench cannot be called there"),
+    ],
+    ids=["torch", "bnbench"],
+)
+def test_a_machine_that_comes_late_and_differs_has_no_runs(
+    program: Program, cluster: Any, tmp_path: Path, file: str, content: str, told: str
+) -> None:
+    """There is no room at first; then comes a node that finds another torch, or no bnbench, and then one like this."""
     assert program("sweep", "--name", "here", *SMALL, "--launcher", "inline").code == 0
-    for name in ("other", "like"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "other/torch-9.9.dist-info").mkdir()
-    (tmp_path / "other/torch-9.9.dist-info/METADATA").write_text("Name: torch\nVersion: 9.9\n")
+    path = tmp_path / "other" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
     with begun("sweep", "--name", "there", *SMALL, "--launcher", "ray", "--jobs", "2") as (process, wait_for):
         places = {"PYTHONPATH": f"{tmp_path / 'other'}:{os.environ.get('PYTHONPATH', '')}"}
         cluster.add_node(num_cpus=2, env_vars=places)
         said = wait_for("it came late, and has no runs")
         (line,) = [line for line in said.splitlines() if "came late" in line]
-        assert "node " in line and f"torch 9.9 there, {version('torch')} here; install the same" in line, line
+        assert "node " in line and told in line, line
         assert {row["status"] for row in rows("there")} <= {"planned"}
         cluster.add_node(num_cpus=2)
         assert process.wait(timeout=120) == 0, Path("said").read_text()
