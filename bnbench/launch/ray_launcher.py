@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, cast
@@ -32,36 +32,42 @@ EXAMINATION_POLL_SECONDS = 0.2
 LOST = "the machine of the worker, or Ray's process there, was lost"
 
 
-def on_ray(
-    function: Callable[..., Any],
-    tasks: Sequence[Any],
-    jobs: int,
-    kinds: Callable[[Any], Hashable] = same_kind,
-    placed: Callable[[Any, int], Any] = as_it_is,
-    heard: Callable[[Any], None] | None = None,
-    request: Request | None = None,
-    door: Door | None = None,
-) -> Generator[Done, None, None]:
+@dataclass(frozen=True)
+class OnRay:
     """See :class:`Launch`; up to ``jobs`` actors, as far as the cluster has room for them.
 
     A task whose machine is lost ends with an error that says so: it is not tried again here.
 
-    Args:
+    Attributes:
         request: says what a worker needs; None is the settings as they come.
         door: says which nodes may have tasks; None is all.
     """
-    if not tasks:
-        return
-    request = request or Request(read_settings("ray", RaySettings), jobs)
-    assert isinstance(request.settings, RaySettings), "those of this launcher"
-    with connected(request.settings, jobs, request.uses_gpu):
-        staff = _Actors(named(function), heard is not None, needed(request.settings, request.uses_gpu), door)
-        crew = Crew(staff, jobs)
-        try:
-            yield from carry_out(crew, tasks, kinds, placed, heard, crew.silent_for(request.patience))
-        finally:
-            if door is not None:
-                door.close()
+
+    request: Request | None = None
+    door: Door | None = None
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        tasks: Sequence[Any],
+        jobs: int,
+        kinds: Callable[[Any], Hashable] = same_kind,
+        placed: Callable[[Any, int], Any] = as_it_is,
+        heard: Callable[[Any], None] | None = None,
+    ) -> Generator[Done, None, None]:
+        """Run tasks."""
+        if not tasks:
+            return
+        request = self.request or Request(read_settings("ray", RaySettings), jobs)
+        assert isinstance(request.settings, RaySettings), "those of this launcher"
+        with connected(request.settings, jobs, request.uses_gpu):
+            needs = needed(request.settings, request.uses_gpu)
+            crew = Crew(_Actors(named(function), heard is not None, needs, self.door), jobs)
+            try:
+                yield from carry_out(crew, tasks, kinds, placed, heard, crew.silent_for(request.patience))
+            finally:
+                if self.door is not None:
+                    self.door.close()
 
 
 class Door:
@@ -299,7 +305,7 @@ def opened(request: Request) -> Iterator[Site]:
     """A site on a cluster; see :class:`Open`."""
     assert isinstance(request.settings, RaySettings), "those of this launcher"
     with connected(request.settings, request.jobs, request.uses_gpu) as room:
-        launch = partial(on_ray, request=request)
+        launch = OnRay(request)
         if request.settings.place is None:
             yield Site(launch, room)
             return
@@ -315,13 +321,13 @@ def opened(request: Request) -> Iterator[Site]:
             return ask_each(function, task, only, asked)
 
         def guarded(examine: Examine) -> Launch:
-            return partial(launch, door=Door(examine, asked))
+            return replace(launch, door=Door(examine, asked))
 
         yield Site(launch, room, ask_each=ask, guarded=guarded)
 
 
 RAY = Launcher(
-    on_ray,
+    OnRay(),
     "a Ray cluster: a running one, or one of this machine",
     isolates=True,
     compiles=True,
