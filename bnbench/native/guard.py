@@ -35,6 +35,8 @@ NOISE = 100.0
 """Compiled code may be so many times as far from what float64 gives as torch's own rounding is."""
 FLOOR = 0.05
 """Share of a tensor's change in a step: rounding may open a ReLU that stays shut for torch."""
+HUGE = 1e18
+"""A number above which the product of two may be more than float32 holds, in sums of one order and not of another."""
 LEAST = 1e-3
 """Share of the largest change of all tensors of a kind: a smaller one is rounding, as of a bias before a norm."""
 
@@ -253,7 +255,7 @@ def _copied(single: nn.Module, states: Mapping[str, Sequence[Tensor]]) -> Lane:
 def _difference(step: Step, received: Lane, network: Folded, optimizer: LaneOptimizer) -> str | None:
     """The first tensor that is further from the exact one than rounding explains, and by how much."""
     before, after, exact = step.before, step.after, step.exact
-    if not _is_finite(exact):
+    if not _is_finite(exact) or any(_length(item) > HUGE for item in exact.parameters.values()):
         return None  # a lane that diverges in this step
     parts = [(before.buffers, after.buffers, exact.buffers, received.buffers)]
     parts += zip(before.state, after.state, exact.state, received.state, strict=True)

@@ -118,6 +118,16 @@ def test_statistics_that_overflow_are_no_difference(lr: float, compared: list[st
     assert compared and not any(compared)
 
 
+@pytest.mark.parametrize("lr", [1e12, 1e20, 1e30])
+def test_products_that_overflow_are_no_difference(lr: float, compared: list[str | None]):
+    """Tiles of convolutions overflow where torch's sums do not yet, in a lane that diverges."""
+    settings = ["model=cnn", "norm=none", "batch_size=32", "epochs=3", "divergence_factor=5"]
+    spec = dataclasses.replace(make_spec(*settings), lr=lr)
+    data = small(load_data(spec), 256)
+    guarded([dataclasses.replace(spec, seed=seed) for seed in range(2)], data)
+    assert compared and not any(compared)
+
+
 def test_a_comparison_changes_no_bit(compared: list[str | None]):
     spec = make_spec("model=cnn", "steps=12", "evaluate.unit=steps", "evaluate.every=4", "optim.momentum=0.9")
     data, specs = small(load_data(spec), 64), lanes_of(spec)
