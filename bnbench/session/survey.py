@@ -103,10 +103,9 @@ def _examined(visit: Visit, ask_each: AskEach) -> Sequence[str]:
     """The problems with the machines that are asked, once they have been sent what they lack."""
     answers = ask_each(examine, visit)
     problems = [problem for name, done in answers for problem in _problems(name, done, examine(Visit(None, {})))]
-    lacking = {name: done.value.missing for name, done in answers if isinstance(done.value, Machine)}
-    if not problems and any(lacking.values()):
-        missing = sorted({path for paths in lacking.values() for path in paths})
-        problems += _send(ask_each, missing, {name for name, paths in lacking.items() if paths})
+    lacking = [(name, done.value.missing) for name, done in answers if isinstance(done.value, Machine)]
+    if not problems and (missing := sorted({path for _, paths in lacking for path in paths})):
+        problems += _send(ask_each, missing, {name for name, paths in lacking if paths})  # two may have one name
     return problems
 
 
