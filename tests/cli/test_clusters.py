@@ -425,7 +425,7 @@ def apart(cluster: Any, tmp_path: Path) -> Iterator[Callable[[Path], int]]:
 def test_a_machine_has_the_data_once_for_all_stacks(
     program: Program, cluster: Any, apart: Callable[[Path], int], tmp_path: Path, is_late: bool
 ) -> None:
-    """Its folder of data is its own, and empty: all that is put there later changes it."""
+    """Its folder of data is its own, and empty; a file that is put in its place again would be another one."""
     data = tmp_path / "mine"
     data.mkdir()
     images = np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8)
