@@ -44,6 +44,24 @@ class DotProductAttention(nn.Module):
         return attended_NHLE.transpose(1, 2).flatten(2)
 
 
+class HeadNorm(LastAxisNorm):
+    """A norm on the features of each head of tokens ``[N, L, D]``, the same for all heads.
+
+    Args:
+        norm: takes ``[N, E, L, H]``.
+        heads: H.
+        each_token: give it every head of every token as an example of its own, ``[N * L * H, E]``.
+    """
+
+    def __init__(self, norm: nn.Module, heads: int, *, each_token: bool) -> None:
+        super().__init__(norm, each_token=each_token)
+        self.heads = heads
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x ``[N, L, D]``."""
+        return super().forward(torch.unflatten(x, -1, (self.heads, -1))).flatten(-2)
+
+
 class Attention(nn.Module):
     """Self-attention: ``softmax(q k^T / sqrt(E)) v`` in each head, then a linear layer (Vaswani et al. 2017, 3.2).
 
@@ -63,29 +81,22 @@ class Attention(nn.Module):
         self, norm: Callable[[int], nn.Module] | None, features: int, heads: int, bias: bool, causal: bool = False
     ) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
         query_norm, key_norm = (None, None) if norm is None else (norm(features // heads), norm(features // heads))
         self.query = nn.Linear(features, features, bias=query_norm is None or wants_bias(query_norm))
         self.key = nn.Linear(features, features, bias=acts(key_norm) and wants_bias(key_norm))
         self.value = nn.Linear(features, features, bias=False)
         if key_norm is not None:
             freeze_shift(key_norm, features // heads)
-        self.query_norm = nn.Identity() if query_norm is None else on_tokens(query_norm)
-        self.key_norm = nn.Identity() if key_norm is None else on_tokens(key_norm)
+        self.query_norm = nn.Identity() if query_norm is None else on_heads(query_norm, heads)
+        self.key_norm = nn.Identity() if key_norm is None else on_heads(key_norm, heads)
         self.products = DotProductAttention(heads, causal)
         self.out = nn.Linear(features, features, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x ``[N, L, D]``."""
-        query, key = self._normed(self.query_norm, self.query(x)), self._normed(self.key_norm, self.key(x))
+        query, key = self.query_norm(self.query(x)), self.key_norm(self.key(x))
         y: Tensor = self.out(self.products(query, key, self.value(x)))
         return y
-
-    def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:
-        if isinstance(norm, nn.Identity):
-            return x
-        y: Tensor = norm(torch.unflatten(x, -1, (self.heads, -1)))
-        return y.flatten(-2)
 
 
 class Residual(nn.Module):
@@ -177,3 +188,9 @@ def on_tokens(norm: nn.Module) -> LastAxisNorm:
     """
     require_no_activation(norm, "a transformer")
     return LastAxisNorm(norm, each_token=is_per_token(norm))
+
+
+def on_heads(norm: nn.Module, heads: int) -> HeadNorm:
+    """A norm on the features of each head of tokens; raises as :func:`on_tokens` does."""
+    require_no_activation(norm, "a transformer")
+    return HeadNorm(norm, heads, each_token=is_per_token(norm))

@@ -15,8 +15,8 @@ from bnbench.error_origin import is_bug
 from bnbench.models.layer_scale import LayerScale
 from bnbench.models.replacement import LastAxisNorm
 from bnbench.models.resnet import SubsampleAndPad
-from bnbench.models.tokens import Characters, ClassesFirst, MeanToken, Patches
-from bnbench.models.transformer_block import DotProductAttention
+from bnbench.models.tokens import Characters, ClassesFirst, FirstToken, MeanToken, Patches
+from bnbench.models.transformer_block import DotProductAttention, HeadNorm
 from bnbench.native import structures as c
 from bnbench.native.graph import CustomLayer, Draw, Graph, Image, NotNative, Output
 from bnbench.norms.common.copying import copied
@@ -31,7 +31,7 @@ from bnbench.stacking.layers.batch_norm import FoldedBatchNorm
 from bnbench.stacking.layers.convolution import FoldedConv2d
 from bnbench.stacking.layers.linear import FoldedLinear
 from bnbench.stacking.layers.per_lane import same_config
-from bnbench.stacking.layers.tokens import FoldedPositions
+from bnbench.stacking.layers.tokens import FoldedClassToken, FoldedPositions
 
 
 def linear(graph: Graph, layer: FoldedLinear, x: Output) -> Output:
@@ -266,6 +266,20 @@ def positions(graph: Graph, layer: FoldedPositions, x: Output) -> Output:
     return graph.add(c.POSITIONS, x, x.image, weight=table)
 
 
+def class_token(graph: Graph, layer: FoldedClassToken, x: Output) -> Output:
+    """A learned token before the others."""
+    features, tokens, _ = x.image
+    return graph.add(c.POSITIONS, x, (features, tokens + 1, 1), weight=graph.parameter(layer.token))
+
+
+def first_token(graph: Graph, layer: FirstToken, x: Output) -> Output:
+    """The first token."""
+    features, tokens, _ = x.image
+    output = graph.add(c.SUBSAMPLE, x, (features, 1, 1))
+    graph.layers[-1].shape.row_stride = tokens
+    return Output(output.index, output.image, "vector")
+
+
 def mean_token(graph: Graph, layer: MeanToken, x: Output) -> Output:
     """The mean over all tokens."""
     return Output(graph.add(c.AVERAGE, x, (x.image[0], 1, 1)).index, (x.image[0], 1, 1), "vector")
@@ -277,15 +291,19 @@ def attention(graph: Graph, layer: DotProductAttention, query: Output, key: Outp
 
 
 def norm_of_tokens(graph: Graph, path: str, layer: LastAxisNorm, x: Output) -> Output:
-    """A norm at a path in the network to which tokens are the positions of an image, or examples."""
-    norm, as_image = layer.norm, Output(x.index, x.image)
+    """A norm at a path in the network to which tokens, or their heads, are the positions of an image, or examples."""
+    norm, (features, tokens, columns) = layer.norm, x.image
+    seen = (
+        (features // layer.heads, tokens, layer.heads) if isinstance(layer, HeadNorm) else (features, tokens, columns)
+    )
+    as_image = Output(x.index, seen)
     if layer.each_token and isinstance(norm, PerExample):
         y = per_example(graph, norm, as_image, each_position=True)
     elif not layer.each_token:
         y = by_rule(graph, f"{path}.norm", norm, as_image)
     else:
         raise NotNative(f"{type(norm).__name__} of each token")
-    return Output(y.index, y.image, "tokens")
+    return Output(y.index, x.image, "tokens")
 
 
 def by_rule(graph: Graph, path: str, layer: nn.Module, *inputs: Output) -> Output:
@@ -361,8 +379,10 @@ RULES: dict[type[nn.Module], Callable[..., Output]] = {
     Characters: characters,
     ClassesFirst: classes_first,
     MeanToken: mean_token,
+    FirstToken: first_token,
     DotProductAttention: attention,
     FoldedPositions: positions,
+    FoldedClassToken: class_token,
     LayerScale: scale,
     LaneByLane: lane_by_lane,
 }

@@ -158,6 +158,15 @@ def test_lanes_agree_with_their_reference_runs(model: str, norm: str):
         ],
         ["model=vit", "model.dim=8", "model.depth=1", "norm=batch", "freeze_statistics=1", "batch_size=30", "steps=20"],
         ["model=vit", "model.dim=8", "model.depth=1", "norm=group", "norm.groups=2", "batch_size=3", "steps=8"],
+        [
+            *("model=vit", "model.dim=8", "model.heads=2", "model.depth=1", "model.pool=class", "model.qk_norm=true"),
+            *("norm=layer", "model.positions=learned", "optim=adamw", "lr=0.01", "steps=8"),
+        ],
+        [
+            *("model=vit", "model.dim=8", "model.heads=2", "model.depth=1", "model.pool=class", "model.qk_norm=true"),
+            *("norm=batch", "freeze_statistics=1", "batch_size=30", "steps=20"),
+        ],
+        ["model=vit", "model.dim=8", "model.heads=2", "model.depth=1", "model.qk_norm=true", "norm=dyt", "steps=8"],
         ["model=convmixer", "model.dim=13", "model.depth=1", "model.kernel=5", "batch_size=30", "steps=6"],
         [
             *(
@@ -654,6 +663,10 @@ def test_translated_layers_write_nothing_outside_their_places(
     [
         ["model=gpt", "model.dim=12", "model.heads=3", "model.depth=1", "dataset=text", "dataset.context=19"],
         ["model=vit", "model.dim=12", "model.heads=3", "model.depth=1", "dataset=synthetic", "dataset.size=10"],
+        [
+            *("model=vit", "model.dim=12", "model.heads=3", "model.depth=1", "dataset=synthetic", "dataset.size=10"),
+            *("model.pool=class", "model.qk_norm=true"),
+        ],
         ["model=convmixer", "model.dim=13", "model.depth=1", "dataset=synthetic", "dataset.size=10"],
         [
             "model=convnext",

@@ -63,6 +63,7 @@ def logits_of(spec: RunSpec, folded: Folded, data: Data, x_DNCHW: Tensor, split_
         ["model=cnn", "norm=group", "dataset=synthetic", "dataset.channels=3", "dataset.size=8"],
         ["model=resnet20", "model.width=4", "norm=batch", "dataset=synthetic", "dataset.channels=3", "dataset.size=9"],
         ["model=vit", "model.dim=16", "model.depth=1", "norm=layer"],
+        ["model=vit", "model.dim=16", "model.depth=1", "norm=batch", "model.pool=class", "model.qk_norm=true"],
         ["model=gpt", "model.dim=16", "model.depth=1", "norm=rms", "dataset=text", "dataset.context=8"],
         ["model=mlp", "norm=dyt"],
         ["model=mlp", "norm=renorm"],  # which does something else in training, as all that follow

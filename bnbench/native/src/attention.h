@@ -28,22 +28,27 @@ static void cut(const StepContext *context, const Layer *layer, int back, const 
         }
 }
 
-/* Adds a vector to each token, the same for all examples. */
+/* Adds vectors to the first tokens, of which those that are put before the others were zeros; the same for all examples.
+*/
 static void positions_forward(const StepContext *context, const Layer *layer, const REAL *x, REAL *y) {
-    const Size count = output_size(layer);
+    const Size count = output_size(layer), given = input_size(layer), before = count - given;
     const REAL *table = values_of(context, &layer->weight);
-    for (Size example = 0; example < context->batch; example++)
-        for (Size i = 0; i < count; i++) y[example * count + i] = x[example * count + i] + table[i];
+    for (Size example = 0; example < context->batch; example++, x += given, y += count) {
+        memset(y, 0, before * sizeof(REAL));
+        memcpy(y + before, x, given * sizeof(REAL));
+        add_numbers(y, table, layer->weight.size);
+    }
 }
 
 static void positions_backward(const StepContext *context, const Layer *layer, const REAL *gradient, REAL *to) {
-    const Size count = output_size(layer);
+    const Size count = output_size(layer), given = input_size(layer), added = layer->weight.size;
     REAL *sums = scratch_at(context, context->job->sums);
-    if (to) memcpy(to, gradient, context->batch * count * sizeof(REAL));
+    for (Size example = 0; to && example < context->batch; example++)
+        memcpy(to + example * given, gradient + example * count + count - given, given * sizeof(REAL));
     if (!layer->weight.trained) return;
-    memcpy(sums, gradient, count * sizeof(REAL));
-    for (Size example = 1; example < context->batch; example++) add_numbers(sums, gradient + example * count, count);
-    update(context, &layer->weight, 0, count, sums);
+    memcpy(sums, gradient, added * sizeof(REAL));
+    for (Size example = 1; example < context->batch; example++) add_numbers(sums, gradient + example * count, added);
+    update(context, &layer->weight, 0, added, sums);
 }
 
 /* ---- attention ---- */
