@@ -492,17 +492,18 @@ def test_an_interrupted_sweep_leaves_no_process_and_goes_on(program: Program, wh
         [sys.executable, "-m", "bnbench", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     ) as process:  # fmt: skip
-        below: list[int] = []
+        below, ours = list[int](), f"_{process.pid}/sockets"
 
         def interrupt() -> None:
-            below.extend(tree(process.pid))
+            assert bool(named_here(ours)) is ("ray" in WHERE[where])
+            below.extend([*tree(process.pid), *named_here(ours)])
             os.killpg(process.pid, signal.SIGINT)
 
         in_mid_sweep("s", interrupt).join()
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in out and "Traceback" not in out + err, (out, err)
     deadline = time.monotonic() + 20
-    while left := [one for one in {*below, *named_here("bnbench-tmp-")} if lives(one)]:
+    while left := [one for one in {*below, *named_here(ours)} if lives(one)]:
         assert time.monotonic() < deadline, [Path(f"/proc/{one}/cmdline").read_text() for one in left]
         time.sleep(0.1)
     assert program("sweep", "--name", "s", *LONG, *WHERE[where]).code == 0
