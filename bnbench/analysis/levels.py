@@ -19,6 +19,8 @@ Level = str | float | bool | None
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 NAMES = ("sweep",)
 """Factors whose levels are names that a user chose: ``007`` is not ``7``, and ``nan`` is one."""
+DIGESTS = ("data", "plugin")
+"""Factors whose levels are digests, or nothing: ``12e3`` is no number there."""
 WORDS: dict[str, Level] = {"": None, "nan": None, "null": None, "true": True, "false": False}
 
 
@@ -38,8 +40,9 @@ def canonical(value: object) -> Level:
 
 
 def typed(factor: str, text: str) -> Level:
-    """The level that a user means by a text; the name of a sweep is a text whatever it looks like."""
-    return text if factor in NAMES else canonical(text)
+    """The level that a user means by a text; names of sweeps and digests are texts whatever they look like."""
+    is_text = factor in NAMES or (factor in DIGESTS and text.lower() not in WORDS)
+    return text if is_text else canonical(text)
 
 
 def _parsed(text: str) -> Level:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnbench.analysis.levels import canonical, encode, level_text, level_texts
+from bnbench.analysis.levels import canonical, encode, level_text, level_texts, typed
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,16 @@ def test_levels_are_in_natural_order() -> None:
     codes, levels = encode(column)
     assert levels == (None, True, 2, 9, 10, "resnet20", "resnet110")
     assert [levels[code] for code in codes] == ["resnet110", 10, True, "resnet20", None, 9, 2]
+
+
+@pytest.mark.parametrize(
+    ("factor", "levels"),
+    [("sweep", ("nan", "7", "007")), ("data", (None, "12e345", "12e3450")), ("plugin", (None, "0012", "12"))],
+)
+def test_names_and_digests_are_no_numbers(factor: str, levels: tuple[str | None, ...]) -> None:
+    codes, found = encode(pd.Series(levels, dtype=object, name=factor))
+    assert set(found) == set(levels) and [found[code] for code in codes] == list(levels)
+    assert all(typed(factor, level_text(level)) == level for level in levels)
 
 
 def test_the_baseline_comes_first() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bnbench.analysis.factors import shown_factors, spec_columns
-from bnbench.analysis.levels import NAMES, Level, encode, level_text
+from bnbench.analysis.levels import DIGESTS, NAMES, Level, encode, level_text
 from bnbench.reports.where import exact_text
 from bnbench.reports.wording import percent
 from bnbench.store.columns import RUN_TYPES
@@ -23,8 +23,8 @@ CHOICES = ("sweep", "norm", "model", "dataset", "batch_size", "status")
 MOST_CHOICES, LONGEST_ERROR = 40, 400
 TEXTS = (*NAMES, *(name for name, kind in RUN_TYPES.items() if kind == "str"))
 """Columns in which ``7`` and ``007`` are two values."""
-DIGESTS, DIGEST = ("plugin", "data"), 8
-"""Columns of digests, and how many of their digits are shown."""
+DIGEST = 8
+"""How many digits of a digest are shown."""
 Command = Callable[[str, str, bool], str]
 """The command that trains a run again, by its sweep, its id, and whether it has code of a plugin."""
 ACCURACIES = {"val_accuracy": "val %", "test_accuracy": "test %"}
