@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bnbench.limits import above
 from bnbench.norms.common.affine import Affine, AffineNorm, full_precision
 from bnbench.norms.common.checks import among, require, require_values
+from bnbench.norms.common.running import by_positions
 from bnbench.norms.common.stacking import PerExample
 from bnbench.schema.facts import Facts
 
@@ -56,4 +57,5 @@ class InstanceNorm(AffineNorm):
 def instance_norm(x: Tensor, weight_C: Tensor | None, bias_C: Tensor | None, eps: float) -> Tensor:
     """``F.instance_norm`` of x ``[N, C, *]``, computed in float32 or better, returned in the type of x."""
     weight_C, bias_C = full_precision(weight_C), full_precision(bias_C)
-    return F.instance_norm(full_precision(x), weight=weight_C, bias=bias_C, eps=eps).to(x.dtype)
+    y = by_positions(full_precision(x), lambda x: F.instance_norm(x, weight=weight_C, bias=bias_C, eps=eps))
+    return y.to(x.dtype)

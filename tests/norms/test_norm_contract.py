@@ -1,5 +1,6 @@
 """What holds for every norm that is listed."""
 
+import contextlib
 import copy
 import inspect
 from pathlib import Path
@@ -196,6 +197,31 @@ def test_an_own_activation_is_left_out_once_and_for_all(name):
     assert sorted(dict(norm.named_parameters()))[-2:] == ["bias", "weight"] or not held
     norm.eval()(x)
     without_activation(norm)
+
+
+def orders(x):
+    """The same numbers, with the last dimension, the channels or the first one last in memory."""
+    backwards = tuple(reversed(range(x.dim())))
+    yield x
+    yield x.movedim(1, -1).contiguous().movedim(-1, 1)
+    yield x.permute(backwards).contiguous().permute(backwards)
+
+
+@every_norm
+@pytest.mark.parametrize("shape", [(1, 8, 4, 3), (1, 8, 1, 4), (1, 8, 4, 1), (1, 8, 7), (2, 8, 3, 2)], ids=str)
+def test_gradients_do_not_depend_on_the_order_of_numbers_in_memory(name, shape):
+    norm = make(name).double()
+    x, slope = torch.randn(2, *shape, dtype=torch.float64)
+    received = []
+    for ordered in orders(x):
+        for slope_of in orders(slope):
+            given = ordered.detach().requires_grad_()
+            with contextlib.suppress(Impossible):
+                y = run(copy.deepcopy(norm), given)
+                received.append(torch.autograd.grad(y, given, slope_of)[0])
+    assert len(received) in ((0,) if name == "xbn" and shape[0] == 1 else (9,))
+    for gradient in received:
+        assert (gradient - received[0]).abs().max() < 1e-10
 
 
 @every_norm
