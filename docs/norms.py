@@ -22,8 +22,8 @@ whole examples, and the norms of an example's channels that `grn` compares are o
 and `ws` with groups take each token as an example of its own, as transformers do, so that both settings of `norm.over`
 are the same. `switchable` does not: its layer statistics are over the channels and tokens of an example. With
 `model.qk_norm=true` a position is a head of a token, and the shift of the norm of keys, which softmax cancels, is not
-trained. Norms that hold their own activation have no place there. In torchvision's transformers every norm takes
-tokens as positions: `norm.over=channels` is there what they have themselves.
+trained. Norms that hold their own activation have no place there. In torchvision's transformers all
+this is so too: `norm=layer` is what they have themselves, and `instance` has no place in Swin, which pools means.
 
 In `model=gpt` all this is so too, and a token is a character. What is over a batch and its positions is over all
 characters of the batch, also in training those that are to be predicted: a position can learn of them from the mean and

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnbench.norms.common.bias import wants_bias
+from bnbench.norms.common.tokens import is_per_token
 
 
 class LastAxisNorm(nn.Module):
@@ -49,7 +50,7 @@ def replace_norms(
             new = place = norm(old.num_features)
         elif isinstance(old, nn.LayerNorm):
             new = norm(old.normalized_shape[0])
-            place = new if isinstance(old, channels_first) else LastAxisNorm(new)
+            place = new if isinstance(old, channels_first) else LastAxisNorm(new, each_token=is_per_token(new))
         else:
             continue
         network.set_submodule(path, place)

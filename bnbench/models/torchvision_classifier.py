@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from bnbench.errors import Impossible
 from bnbench.models.activation_removal import take_over_activations
+from bnbench.models.information import require_information
 from bnbench.models.preparation import prepares
-from bnbench.models.replacement import add_biases, replace_norms
+from bnbench.models.replacement import LastAxisNorm, add_biases, replace_norms
 from bnbench.models.zero_gamma import zero_weight
 from bnbench.norms.common.checks import among, require
 from bnbench.norms.none import NoNorm
@@ -133,6 +134,7 @@ def use_norm(network: nn.Module, norm: Callable[[int], nn.Module], name: str) ->
         add_biases(network, norms)
         take_over_activations(network, norms, name)
         require_called_layers(network, norms, name)
+        require_tokens_of_swin_apart(network)
     elif not is_none(norm):
         raise Impossible(
             f"model.name={name} has no normalization layers to replace; choose norm=none, "
@@ -152,6 +154,14 @@ def require_called_layers(network: nn.Module, norms: Sequence[nn.Module], name: 
             f"model.name={name} has attention that reads weights past their layers, and this norm acts on the layers: "
             "choose a norm of the activations, e.g. norm=layer, or a model of convolutions"
         )
+
+
+def require_tokens_of_swin_apart(network: nn.Module) -> None:
+    """Raise :class:`Impossible` if the norm before a Swin transformer's pooling gives all images the same means."""
+    from torchvision.models import SwinTransformer
+
+    if isinstance(network, SwinTransformer) and isinstance(network.norm, LastAxisNorm):
+        require_information(network.norm.norm)
 
 
 def is_none(norm: Callable[[int], nn.Module]) -> bool:

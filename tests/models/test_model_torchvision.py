@@ -1,5 +1,7 @@
 """torchvision's classifiers: initial weights, replaced norms, first convolutions, refusals."""
 
+from functools import partial
+
 import pytest
 import torch
 import torchvision
@@ -8,10 +10,11 @@ from torch import nn
 from bnbench.errors import Impossible, InvalidRequest
 from bnbench.models import build
 from bnbench.models.replacement import LastAxisNorm
+from bnbench.models.torchvision_classifier import torchvision_classifier
 from bnbench.norms import NORMS, BatchNorm, LayerNorm, activates
 from bnbench.spec import Choice, stream
 from tests.norms.refusals import is_expected
-from tests.products import products, whole
+from tests.products import long, products, whole
 
 SMALL = ["resnet18", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "regnet_y_400mf"]
 LARGE = ["vgg11_bn", "convnext_tiny", "vit_b_16", "swin_t", "regnet_x_400mf"]
@@ -132,6 +135,25 @@ def test_activations_that_cannot_be_taken_over(name, reason):
     message = f"model.name={name}: the norm holds its own activation .*({reason}).*choose a model"
     with pytest.raises(Impossible, match=message):
         planned(name, "evonorm_s0")
+
+
+@pytest.mark.parametrize(("name", "eps"), [("swin_t", 1e-5), pytest.param("vit_b_32", 1e-6, marks=long)])
+def test_layer_norm_changes_nothing_in_a_transformer(name, eps):
+    torch.manual_seed(0)
+    original = torchvision.models.get_model(name, **({"image_size": 64} if name == "vit_b_32" else {})).eval()
+    torch.manual_seed(0)
+    replaced = torchvision_classifier(partial(LayerNorm, eps=eps), (3, 64, 64), 1000, name=name).eval()
+    with torch.no_grad():
+        last, ours = (list(network.parameters())[-2:] for network in (original, replaced))
+        for one, other in zip(last, ours, strict=True):  # zeros at the start in a ViT
+            other.copy_(one.normal_())
+        x = torch.randn(2, 3, 64, 64)
+        torch.testing.assert_close(replaced(x), original(x), rtol=1e-4, atol=1e-4)
+
+
+def test_instance_norm_leaves_nothing_for_the_classifier_of_swin():
+    with pytest.raises(Impossible, match="makes the mean of an example's pixels the same for every image"):
+        planned("swin_t", "instance")
 
 
 def test_layer_norm_on_tokens_changes_nothing():
