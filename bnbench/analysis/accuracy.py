@@ -11,10 +11,10 @@ import pandas as pd
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """The accuracy of a group of runs that differ in the seed alone.
+    """The accuracy, or the loss, of a group of runs that differ in the seed alone.
 
     Attributes:
-        mean: over ``n`` runs, as a fraction; NaN without any. Where all diverged it is chance.
+        mean: over ``n`` runs, as a fraction or in nats; NaN without any. Where all diverged it is that of chance.
         sd: standard deviation (n - 1 in the denominator); None for fewer than two runs.
         n: runs behind the mean; in an unstable group those that did not diverge.
         diverged: runs that diverged.
@@ -58,7 +58,7 @@ def summarize(counted: pd.DataFrame, by: Sequence[str], score: str) -> dict[Any,
     Args:
         counted: runs with ``diverged``, the score, and the columns of the groups.
         by: columns that make the groups.
-        score: ``val`` or ``test``.
+        score: ``val``, ``test`` or ``val_loss``.
     """
     scores = without_unstable_divergence(counted, by).groupby(list(by))[score].agg(["mean", "std", "count"])
     table = scores.join(divergence(counted, by)[["diverged", "seeds"]])

@@ -36,6 +36,7 @@ class RowTimes:
         speed_up: over its baseline, where there is one to compare with.
         val: final validation accuracy.
         test: final test accuracy.
+        loss: final validation loss.
     """
 
     row: int
@@ -47,6 +48,7 @@ class RowTimes:
     speed_up: SpeedUp | None
     val: Accuracy | None
     test: Accuracy | None
+    loss: Accuracy | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,11 @@ def _dataset_times(material: _Material, dataset: int, targets: tuple[float, ...]
     if runs.empty:
         return
     level = material.rows.trials.levels["dataset"][dataset]
-    val, test = summarize(runs, ["row"], "val"), summarize(runs, ["row"], "test")
+    val, test, loss = (summarize(runs, ["row"], score) for score in ("val", "test", "val_loss"))
     seeds = max(accuracy.seeds for accuracy in val.values())
     for target in targets or _derived(runs, val):
         times = _target_times(material, runs, target)
-        rows = tuple(_row(material, row, times, val.get(row), test.get(row)) for row in here)
+        rows = tuple(_row(material, row, times, val.get(row), test.get(row), loss.get(row)) for row in here)
         yield TargetTimes(level, target, seeds, rows)
 
 
@@ -154,7 +156,7 @@ def _target_times(material: _Material, runs: pd.DataFrame, target: float) -> _Ro
     return _RowsTimes(every, counted, fastest_rows(material.rows, counted, material.divergence["unstable"]))
 
 
-def _row(material: _Material, row: int, times: _RowsTimes, val: Accuracy | None, test: Accuracy | None) -> RowTimes:
+def _row(material: _Material, row: int, times: _RowsTimes, *final: Accuracy | None) -> RowTimes:
     return RowTimes(
         row,
         material.choices.get(row) if material.choices is not None else None,
@@ -163,6 +165,5 @@ def _row(material: _Material, row: int, times: _RowsTimes, val: Accuracy | None,
         bool(material.divergence["unstable"].get(row, False)),
         row in times.fastest,
         row_speed_up(row, material.compared, times.counted, material.divergence["unstable"]),
-        val,
-        test,
+        *final,
     )

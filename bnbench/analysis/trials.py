@@ -26,6 +26,7 @@ class Trials:
     Attributes:
         frame: one row per run: ``run_id``, ``status``, ``counted`` (a result: completed or diverged), ``diverged``,
             ``val`` and ``test`` (final accuracy; a diverged run scores at ``chance``, one over the classes),
+            ``val_loss`` (final, in nats; that of a diverged run is of guesses by chance),
             ``steps_done``, and an integer code per spec column.
         levels: what the codes of each spec column stand for, in natural order.
     """
@@ -99,6 +100,7 @@ def _outcomes(runs: pd.DataFrame, dataset: NDArray[np.int64]) -> dict[str, pd.Se
         "diverged": diverged,
         "val": val,
         "test": _numbers(runs, "test_accuracy").mask(diverged, chance),
+        "val_loss": _numbers(runs, "val_loss").mask(diverged, -np.log(chance.where(chance > 0))),
         "steps_done": _numbers(runs, "steps_done"),
         "chance": chance,
     }

@@ -8,7 +8,7 @@ from bnbench.analysis.accuracy import Accuracy
 from bnbench.analysis.levels import Level, level_digits, level_text
 from bnbench.analysis.lr_choice import LearningRateChoice
 from bnbench.analysis.rows import Rows, heads, labels, section_starts
-from bnbench.reports.view import NOTHING, Cell, Column, Mark, Table
+from bnbench.reports.view import NOTHING, Cell, Column, Mark, Table, Unit
 from bnbench.reports.where import NOWHERE, Where
 
 UNSTABLE = "unstable"
@@ -22,8 +22,10 @@ def key_columns(rows: Rows, without: Collection[str] = ()) -> tuple[Column, ...]
     return tuple(Column(name.replace("batch_size", "batch"), key=True) for name in heads(rows, without) or ["runs"])
 
 
-def accuracy_cell(accuracy: Accuracy | None, usual: int = 0, mark: Mark = "", where: Where = NOWHERE) -> Cell:
-    """An accuracy as ``97.2 ± 0.3``, ``div 3/3`` or ``91.0 n=1 unstable, div 2/3``.
+def accuracy_cell(
+    accuracy: Accuracy | None, usual: int = 0, mark: Mark = "", where: Where = NOWHERE, unit: Unit = "percent"
+) -> Cell:
+    """An accuracy, or a loss in nats, as ``97.2 ± 0.3``, ``div 3/3`` or ``91.0 n=1 unstable, div 2/3``.
 
     ``n`` is shown where it is below ``usual``, and always in an unstable group.
     """
@@ -35,7 +37,7 @@ def accuracy_cell(accuracy: Accuracy | None, usual: int = 0, mark: Mark = "", wh
         return Cell(words=f"{UNSTABLE}, {share}", n=0, mark="bad", where=where) if unstable else NOTHING
     return Cell(
         accuracy.mean,
-        "percent",
+        unit,
         accuracy.sd,
         n=n,
         words=share if accuracy.diverged == accuracy.seeds else "",

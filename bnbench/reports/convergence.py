@@ -10,7 +10,7 @@ import pandas as pd
 from bnbench.analysis import Convergence, Options, analyze_convergence
 from bnbench.analysis.baseline import baseline_text
 from bnbench.analysis.convergence import RowTimes, TargetTimes
-from bnbench.analysis.levels import level_text
+from bnbench.analysis.levels import Level, level_text
 from bnbench.analysis.speed_up import SpeedUp
 from bnbench.analysis.time_to_target import Times
 from bnbench.reports.cells import (
@@ -41,6 +41,9 @@ from bnbench.reports.wording import target as target_text
 TITLE = "Convergence"
 MISS_NOTE = "A miss counts as infinity: the median is 'never' unless more than half of the seeds reach the target."
 BOUND_NOTE = "'>': a lower bound, as the baseline never reached the target in the steps it spent; '-': neither did."
+TEXTS = ("text",)
+"""Datasets whose losses are shown as well, as those of language models are; by the loss of a character."""
+LOSS_NOTE = "val nats: final validation loss, in nats per character: mean ± standard deviation."
 UNITS: Mapping[str, Unit] = {"step": "count", "epoch": "count", "examples": "magnitude"}
 
 
@@ -74,28 +77,31 @@ def _table(numbers: Convergence, times: TargetTimes) -> Table:
     optional = any(name.startswith("dataset.") for name in rows.factors)
     without = [] if optional else ["dataset"]  # which the title tells
     sources = Sources(rows, () if numbers.choices is None else ("lr",))
-    cells = {row.row: _cells(numbers, row, times.seeds, sources) for row in times.rows}
+    cells = {row.row: _cells(numbers, row, times, sources) for row in times.rows}
     place = f"{level_text(times.dataset)}: " if len(rows.trials.levels["dataset"]) > 1 else ""
     title = f"{place}to {target_text(times.target)} validation accuracy"
-    return row_table(title, rows, _titles(numbers), cells, without=without)
+    return row_table(title, rows, _titles(numbers, times.dataset), cells, without=without)
 
 
-def _titles(numbers: Convergence) -> list[str]:
+def _titles(numbers: Convergence, dataset: Level) -> list[str]:
     tuned = ["lr"] if numbers.choices is not None else []
     compared = ["speed-up"] if numbers.compared else []
-    return [*tuned, "reached", "steps", *compared, "val %", "test %", "epochs", "examples"]
+    loss = ["val nats"] if dataset in TEXTS else []
+    return [*tuned, "reached", "steps", *compared, "val %", "test %", *loss, "epochs", "examples"]
 
 
-def _cells(numbers: Convergence, row: RowTimes, usual: int, sources: Sources) -> list[Cell]:
+def _cells(numbers: Convergence, row: RowTimes, times: TargetTimes, sources: Sources) -> list[Cell]:
     codes = [row.lr.code] if row.lr else []
     here = numbers.choices is None or row.lr is not None
     every, where = (sources.of_all(row.row, *codes), sources.of_mean(row.row, *codes)) if here else (NOWHERE, NOWHERE)
     levels = numbers.rows.trials.levels["lr"]
     lr = [] if numbers.choices is None else [lr_cell(levels, row.lr, where) if row.lr else NOTHING]
     speed_up = [] if row.speed_up is None else [_speed_up(row.speed_up)]
-    accuracies = [accuracy_cell(accuracy, usual, where=where) for accuracy in (row.val, row.test)]
+    final = [accuracy_cell(accuracy, times.seeds, where=where) for accuracy in (row.val, row.test)]
+    if times.dataset in TEXTS:
+        final.append(accuracy_cell(row.loss, times.seeds, where=where, unit="nats"))
     step, epoch, examples = (_time(row, axis, where) for axis in ("step", "epoch", "examples"))
-    return [*lr, _reached(row.reached, every), step, *speed_up, *accuracies, epoch, examples]
+    return [*lr, _reached(row.reached, every), step, *speed_up, *final, epoch, examples]
 
 
 def _reached(times: Times | None, where: Where) -> Cell:
@@ -142,6 +148,8 @@ def _speed_up(speed_up: SpeedUp) -> Cell:
 def _notes(numbers: Convergence, options: Options) -> tuple[str, ...]:
     usual = int(numbers.divergence["seeds"].max())
     notes = [f"Median [fastest-slowest] over seeds. {MISS_NOTE}", seeds_note(usual, "Final accuracy in percent")]
+    if any(times.dataset in TEXTS for times in numbers.targets):
+        notes.append(LOSS_NOTE)
     unstable = numbers.divergence["unstable"]
     if (~unstable & (numbers.divergence["diverged"] > 0)).any():
         notes.append("A diverged run keeps what it reached before, and its final accuracy is chance (1 / classes).")

@@ -17,6 +17,7 @@ WRITERS: dict[Unit, Callable[[float], str]] = {
     "magnitude": magnitude,
     "ratio": ratio,
     "decades": "{:.1f}".format,
+    "nats": "{:.3f}".format,
 }
 """By unit, how one number is written."""
 
@@ -47,7 +48,7 @@ def _number(cell: Cell) -> str:
 
 def _with_spread(cell: Cell, value: float, write: Callable[[float], str]) -> str:
     if cell.spread is not None:
-        return f"{write(value)} ± {percent(cell.spread)}"
+        return f"{write(value)} ± {(write if cell.unit == 'nats' else percent)(cell.spread)}"
     if cell.unit in ("count", "magnitude") and cell.low is not None and cell.high is not None and cell.low != cell.high:
         return f"{write(value)} [{write(cell.low)}-{write(cell.high)}]"
     return write(value)

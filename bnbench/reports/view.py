@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Mark = Literal["", "best", "baseline", "bad"]
 Unit = Literal[
-    "plain", "percent", "signed percent", "lr", "lr range", "count", "magnitude", "ratio", "share", "decades"
+    "plain", "percent", "signed percent", "lr", "lr range", "count", "magnitude", "ratio", "share", "decades", "nats"
 ]
 
 

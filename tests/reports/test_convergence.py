@@ -2,6 +2,7 @@ import math
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from bnbench.analysis import Options
 from bnbench.reports import plain_text
@@ -95,6 +96,22 @@ def test_accuracies_have_their_spread_and_fewer_seeds_show() -> None:
     found = table_of(runs_of(*batch, *group), metrics_of({"r0": [0.9]}))
     assert plain_text(found["batch"]["val %"]) == "91.0 ± 1.0"
     assert plain_text(found["group"]["val %"]) == "50.0 n=1 unstable, div 1/2"
+
+
+def test_texts_have_their_loss_in_nats() -> None:
+    """That of a diverged run is what a guess costs."""
+    losses = (("layer", 1.25), ("layer", 1.5), ("rms", math.nan), ("rms", math.nan))
+    rows = [
+        {"norm": norm, "seed": at % 2, "val_loss": loss, "status": "diverged" if math.isnan(loss) else "completed"}
+        for at, (norm, loss) in enumerate(losses)
+    ]
+    texts, digits = [{**row, "dataset": "text"} for row in rows], [{**row, "norm": "batch"} for row in rows[:2]]
+    view = convergence(runs_of(*texts, *digits), metrics_of({"r0": [0.9]}), Options(targets=(0.5,)))
+    by_title = {table.title.partition(":")[0]: lookup(table) for table in view.tables}
+    layer, rms = by_title["text"]["layer"]["val nats"], by_title["text"]["rms"]["val nats"]
+    assert (layer.value, layer.n, plain_text(layer)) == (1.375, 2, "1.375 ± 0.177")
+    assert rms.value == pytest.approx(math.log(10), rel=1e-15) and plain_text(rms) == "div 2/2"
+    assert "val nats" not in by_title["digits"]["batch"] and "nats per character" in all_notes(view)
 
 
 def test_derived_targets_per_dataset() -> None:
