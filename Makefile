@@ -9,7 +9,7 @@ QUICK_TESTS := tests/config tests/stats tests/launch tests/test_components.py te
 	tests/test_user_cache.py tests/test_spec.py tests/test_plugins.py tests/cli/test_output.py
 # programs that tests start, and test files, are not to be read from their source each time
 unexport PYTHONDONTWRITEBYTECODE
-TRANSFORMERS := transformer_batch transformer_placement transformer_tanh transformer_warmup
+TRANSFORMERS := transformer_batch transformer_few transformer_gradients transformer_placement transformer_tanh transformer_warmup
 # what people read: documents, help texts, messages and docstrings; tests hold wrong words on purpose
 SPELLED := README.md CONTRIBUTING.md Makefile .ci docs bnbench conf benchmarks
 
@@ -56,7 +56,7 @@ reference: $(VENV)/installed  ## decide all claims at cpu scale, in minutes, and
 	$(BIN)/bnbench study run $(TRANSFORMERS) --scale cpu
 	mkdir -p results/reference
 	cp results/study-scorecard-cpu.csv results/study-scorecard-cpu.md results/reference/
-	for end in csv md; do cp results/study-scorecard-cpu-$(subst $(space),+,$(TRANSFORMERS)).$$end results/reference/; done
+	for end in csv md; do cp results/study-scorecard-cpu-transformer_*.$$end results/reference/study-scorecard-cpu-transformers.$$end; done
 	for runs in results/study-*-cpu/runs.csv; do cp $$runs results/reference/$$(basename $$(dirname $$runs)).csv; done
 
 atlas: $(VENV)/installed  ## compare all norms with batch, for an hour at most; the same call goes on; ATLAS='--scale smoke' tries it

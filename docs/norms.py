@@ -42,15 +42,13 @@ the paper is `layer` with `norm.over=channels`.
 On [several devices](sweeps.md#several-devices) the batch of a norm is the part of it that its device has; `sync` alone
 takes the statistics of the whole batch. On one device it is `batch`.
 
-Weight decay acts on the numbers that a norm learns as on all others. Most recipes for transformers leave them out, those of
-`dyt` and `derf` among them: `optim.decay_norm=false` does, for `alpha` and `s` too.
+Weight decay acts on the numbers that a norm learns as on all others. Most recipes for transformers leave them out, and
+so do those of `dyt` and `derf`: `optim.decay_norm=false` does, for `alpha` and `s` too.
 
 Two norms for small batches are not here. MABN (Yan et al. 2020) passes back averages over earlier batches, which are no
 gradient of what it puts out, so that nothing independent could be held against it. CBN (Yao et al. 2021) corrects the
-statistics of earlier batches by how they change with the weights of the layer before, which a layer that sees activations
+statistics of earlier batches by how they change with the weights of the layer before, which a layer that sees its input
 alone does not know.
-
-This file is written by `python docs/norms.py`.
 """
 CODE = ("formula", "options")
 

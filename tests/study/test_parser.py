@@ -20,7 +20,10 @@ SCIENCE = (
     "convergence", "covariate_shift", "gradient_flow", "learning_rate", "memory", "non_stationary",
     "non_stationary_batches", "overhead", "placement", "regularization", "scale_and_shift", "small_batch",
 )  # fmt: skip
-BY_NAME = ("transformer_batch", "transformer_placement", "transformer_tanh", "transformer_warmup")
+BY_NAME = (
+    "transformer_batch", "transformer_few", "transformer_gradients", "transformer_placement", "transformer_tanh",
+    "transformer_warmup",
+)  # fmt: skip
 SHIPPED = (*SCIENCE, *BY_NAME)
 
 
