@@ -22,7 +22,7 @@ from bnbench.stacking import fold, prove, select
 from bnbench.stacking.layers.batched_matmul import wide_product
 from bnbench.stacking.layers.convolution import FoldedConv2d
 from bnbench.stacking.layers.layout import lanes_in_batch, lanes_in_channels
-from bnbench.stacking.layers.windows import convolve_windows
+from bnbench.stacking.layers.windows import convolve_windows, shared_zeros
 from bnbench.stacking.optimizers import LaneAdam, LaneSgd
 from bnbench.training import Outcome, Record
 from tests.conftest import load_data, make_spec
@@ -156,6 +156,29 @@ def test_a_product_of_windows_is_the_convolution(
     mine = torch.autograd.grad(received, (x, folded.weight), direction)
     theirs = torch.autograd.grad(expected, (x, *[layer.weight for layer in layers]), direction)
     torch.testing.assert_close((received, *mine), (expected, theirs[0], torch.cat(theirs[1:])), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_images_that_take_turns_between_their_zeros_keep_their_patches(size: int):
+    """At a size of 1 a kernel sees all zeros at once, and its patches are what is between them as it lies there."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 3, 3, padding=1, bias=False).double() for _ in range(2 * LANES)]
+    first, second = FoldedConv2d(layers[:LANES]), FoldedConv2d(layers[LANES:])
+    x = torch.randn(LANES * BATCH, 3, size, size, dtype=torch.float64, requires_grad=True)
+    with shared_zeros():
+        y = lanes_in_channels(x, LANES)
+        for folded in (first, second):
+            windows = folded.windows(y)
+            assert windows is not None
+            y = convolve_windows(y, folded.weight, LANES, windows)
+        received = lanes_in_batch(y, LANES)
+        direction = torch.randn_like(received)
+        mine = torch.autograd.grad(received, (x, first.weight, second.weight), direction)
+    parts = zip(layers[:LANES], layers[LANES:], x.chunk(LANES), strict=True)
+    expected = torch.cat([later(earlier(part)) for earlier, later, part in parts])
+    theirs = torch.autograd.grad(expected, (x, *[layer.weight for layer in layers]), direction)
+    weights = torch.cat(theirs[1 : 1 + LANES]), torch.cat(theirs[1 + LANES :])
+    torch.testing.assert_close((received, *mine), (expected, theirs[0], *weights), rtol=1e-12, atol=1e-12)
 
 
 def test_a_product_of_lanes_beside_each_other():

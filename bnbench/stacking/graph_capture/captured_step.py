@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bnbench.error_origin import is_bug
+from bnbench.stacking.layers.windows import shared_zeros
 from bnbench.stacking.step import LaneStep
 from bnbench.training.device import brief
 
@@ -83,7 +84,8 @@ class Recording:
         self._losses_LM = lr_SK1.new_zeros(longest, lanes * size)
         self._logits_LMO = lr_SK1.new_zeros(longest, lanes * size, classes, *positions)
         self._place_1 = torch.zeros(1, dtype=torch.int64, device=x_SMCHW.device)
-        self._play = recorder.record(self._run)
+        with shared_zeros():
+            self._play = recorder.record(self._run)
 
     def run_block(self, x_SMCHW: Tensor, y_SKN: Tensor, lr_SK1: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`LaneStep.run_block`; S is at most L."""

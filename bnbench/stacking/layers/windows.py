@@ -7,13 +7,40 @@ rows and columns of a kernel, M = N * Y * X, F = R * S * C.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bnbench.stacking.layers.batched_matmul import product_into
+
+_rooms: list[dict[tuple[torch.Size, torch.dtype, torch.device], Tensor]] = []
+"""Of the blocks of :func:`shared_zeros` that have begun and not ended."""
+
+
+@contextmanager
+def shared_zeros() -> Iterator[None]:
+    """In this block zeros around images are written once for all images of a size, which take turns in one place."""
+    _rooms.append({})
+    try:
+        yield
+    finally:
+        _rooms.pop()
+
+
+def _zeros(like: Tensor, *shape: int) -> Tensor:
+    """Zeros, of which the middle may be those of other images."""
+    size = torch.Size(shape)
+    if not _rooms:
+        return like.new_zeros(size)
+    key = size, like.dtype, like.device
+    if key not in _rooms[-1]:
+        _rooms[-1][key] = like.new_zeros(size)
+    return _rooms[-1][key]
 
 
 class Windows(NamedTuple):
@@ -40,24 +67,23 @@ class Windows(NamedTuple):
         batch, height, width, lanes, channels = x_NHWKC.shape
         (top, left), (rows, columns) = self.corner, self.padded
         x_KNHWC = x_NHWKC.permute(3, 0, 1, 2, 4)
+        values = math.prod(self.kernel) * channels
         if (rows, columns) == (height, width):
-            padded_KNHWC = x_KNHWC.contiguous()
-        else:
-            padded_KNHWC = x_NHWKC.new_zeros(lanes, batch, rows, columns, channels)
-            padded_KNHWC[:, :, top : top + height, left : left + width] = x_KNHWC
-        return self._patch_view(padded_KNHWC).reshape(lanes, -1, math.prod(self.kernel) * channels)
+            return self._patch_view(x_KNHWC.contiguous()).reshape(lanes, -1, values)
+        padded_KNHWC = _zeros(x_NHWKC, lanes, batch, rows, columns, channels)
+        padded_KNHWC[:, :, top : top + height, left : left + width] = x_KNHWC
+        return self._patch_view(padded_KNHWC).clone(memory_format=torch.contiguous_format).view(lanes, -1, values)
 
     def scatter(self, gradient_KMF: Tensor, shape: Sequence[int]) -> Tensor:
         """The gradient of x ``[N, H, W, K, C]`` from that of the patches: they are added where they overlap."""
         batch, height, width, lanes, channels = shape
         (top, left), (rows, columns) = self.corner, self.padded
-        sum_KNHWC = gradient_KMF.new_zeros(lanes, batch, rows, columns, channels)
-        windows = gradient_KMF.view(lanes, batch, *self.positions, *self.kernel, channels)
-        patches = self._patch_view(sum_KNHWC)
-        for row in range(self.kernel[0]):
-            for column in range(self.kernel[1]):
-                patches[:, :, :, :, row, column].add_(windows[:, :, :, :, row, column])
-        return sum_KNHWC[:, :, top : top + height, left : left + width].permute(1, 2, 3, 0, 4)
+        count, places = math.prod(self.kernel), math.prod(self.positions)
+        gradient_BPFC = gradient_KMF.view(lanes * batch, places, count, channels)
+        gradient_BFP = gradient_BPFC.permute(0, 3, 2, 1).reshape(lanes * batch, channels * count, places)
+        sum_BCHW = F.fold(gradient_BFP, (rows, columns), self.kernel, self.dilation, 0, self.stride)
+        sum_KNCHW = torch.unflatten(sum_BCHW[:, :, top : top + height, left : left + width], 0, (lanes, batch))
+        return sum_KNCHW.permute(1, 3, 4, 0, 2)
 
     def _patch_view(self, padded_KNHWC: Tensor) -> Tensor:
         """The same memory as ``[K, N, Y, X, R, S, C]``."""
@@ -114,17 +140,23 @@ class ConvolvedWindows(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """With stride 1 the gradient of the images is a convolution too, with the kernels turned around."""
         patches_KMF, weight_KORSC = ctx.saved_tensors
-        windows, (_, height, width, lanes, channels) = ctx.windows, ctx.shape
+        windows, (_, height, width, *_) = ctx.windows, ctx.shape
         gradient_KMO = gradients[0].flatten(0, 2).transpose(0, 1)
         x_gradient = weight_gradient = None
         if ctx.needs_input_grad[1]:
             weight_gradient = torch.bmm(gradient_KMO.transpose(1, 2), patches_KMF).view(weight_KORSC.shape)
         if ctx.needs_input_grad[0] and windows.stride == (1, 1):
             gradient_patches_KMF = windows.transposed(height, width).patches(gradients[0])
-            weight_KRSOC = weight_KORSC.flip(2, 3).permute(0, 2, 3, 1, 4)
+            backwards = _backwards(math.prod(windows.kernel), weight_KORSC.device)
+            turned_KFC = weight_KORSC.flatten(2, 3).transpose(1, 2).index_select(1, backwards).flatten(1, 2)
             x_gradient = gradient_patches_KMF.new_empty(ctx.shape)
-            flipped_KFC = weight_KRSOC.reshape(lanes, -1, channels)
-            product_into(x_gradient.flatten(0, 2).transpose(0, 1), gradient_patches_KMF, flipped_KFC)
+            product_into(x_gradient.flatten(0, 2).transpose(0, 1), gradient_patches_KMF, turned_KFC)
         elif ctx.needs_input_grad[0]:
             x_gradient = windows.scatter(torch.bmm(gradient_KMO, weight_KORSC.flatten(2)), ctx.shape)
         return x_gradient, weight_gradient, None
+
+
+@cache
+def _backwards(count: int, device: torch.device) -> Tensor:
+    """The numbers below a count, the largest first."""
+    return torch.arange(count - 1, -1, -1, device=device)
