@@ -56,7 +56,8 @@ reference: $(VENV)/installed  ## decide all claims at cpu scale, in minutes, and
 	$(BIN)/bnbench study run $(TRANSFORMERS) --scale cpu
 	mkdir -p results/reference
 	cp results/study-scorecard-cpu.csv results/study-scorecard-cpu.md results/reference/
-	for end in csv md; do cp results/study-scorecard-cpu-transformer_*.$$end results/reference/study-scorecard-cpu-transformers.$$end; done
+	for end in csv md; do newest=$$(ls -t results/study-scorecard-cpu-transformer_*.$$end | grep -v -- -earlier- | head -n 1) && \
+		cp "$$newest" results/reference/study-scorecard-cpu-transformers.$$end; done
 	for runs in results/study-*-cpu/runs.csv; do cp $$runs results/reference/$$(basename $$(dirname $$runs)).csv; done
 
 atlas: $(VENV)/installed  ## compare all norms with batch, for an hour at most; the same call goes on; ATLAS='--scale smoke' tries it

@@ -55,7 +55,10 @@ class InstanceNorm(AffineNorm):
 
 
 def instance_norm(x: Tensor, weight_C: Tensor | None, bias_C: Tensor | None, eps: float) -> Tensor:
-    """``F.instance_norm`` of x ``[N, C, *]``, computed in float32 or better, returned in the type of x."""
+    """``F.instance_norm`` of x ``[N, C, *]``, computed in float32 or better, returned in the type of x.
+
+    To torch it is batch normalization of one image, of which :func:`in_any_order` tells.
+    """
     weight_C, bias_C = full_precision(weight_C), full_precision(bias_C)
     y = by_positions(full_precision(x), lambda x: F.instance_norm(x, weight=weight_C, bias=bias_C, eps=eps))
     return y.to(x.dtype)

@@ -158,26 +158,41 @@ def test_a_product_of_windows_is_the_convolution(
     torch.testing.assert_close((received, *mine), (expected, theirs[0], torch.cat(theirs[1:])), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_images_that_take_turns_between_their_zeros_keep_their_patches(size: int):
-    """At a size of 1 a kernel sees all zeros at once, and its patches are what is between them as it lies there."""
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize(
+    ("size", "kernels"),
+    [
+        *((size, [(3, 1), (3, 1)]) for size in (1, 2, 5)),
+        (6, [(3, 1), (3, 0)]),
+        (7, [(5, 1), (5, 1)]),
+        (8, [(5, 2), (3, 0), (7, 3)]),
+        (5, [(2, "same")]),
+        (6, [(4, "same"), (4, "same")]),
+    ],
+    ids=str,
+)
+def test_images_that_take_turns_between_zeros_keep_their_patches(size: int, kernels: list[tuple[int, int | str]]):
+    """At a size of 1 patches are all that there is; others have as much room, and lie elsewhere in it."""
     torch.manual_seed(0)
-    layers = [nn.Conv2d(3, 3, 3, padding=1, bias=False).double() for _ in range(2 * LANES)]
-    first, second = FoldedConv2d(layers[:LANES]), FoldedConv2d(layers[LANES:])
+    layers = [
+        [nn.Conv2d(3, 3, kernel, padding=padding, bias=False).double() for _ in range(LANES)]
+        for kernel, padding in kernels
+    ]
+    folded = [FoldedConv2d(lanes) for lanes in layers]
     x = torch.randn(LANES * BATCH, 3, size, size, dtype=torch.float64, requires_grad=True)
     with shared_zeros():
         y = lanes_in_channels(x, LANES)
-        for folded in (first, second):
-            windows = folded.windows(y)
+        for layer in folded:
+            windows = layer.windows(y)
             assert windows is not None
-            y = convolve_windows(y, folded.weight, LANES, windows)
+            y = convolve_windows(y, layer.weight, LANES, windows)
         received = lanes_in_batch(y, LANES)
         direction = torch.randn_like(received)
-        mine = torch.autograd.grad(received, (x, first.weight, second.weight), direction)
-    parts = zip(layers[:LANES], layers[LANES:], x.chunk(LANES), strict=True)
-    expected = torch.cat([later(earlier(part)) for earlier, later, part in parts])
-    theirs = torch.autograd.grad(expected, (x, *[layer.weight for layer in layers]), direction)
-    weights = torch.cat(theirs[1 : 1 + LANES]), torch.cat(theirs[1 + LANES :])
+        mine = torch.autograd.grad(received, (x, *[layer.weight for layer in folded]), direction)
+    parts = [nn.Sequential(*lane)(part) for *lane, part in zip(*layers, x.chunk(LANES), strict=True)]
+    expected = torch.cat(parts)
+    theirs = torch.autograd.grad(expected, (x, *[layer.weight for lanes in layers for layer in lanes]), direction)
+    weights = [torch.cat(theirs[at : at + LANES]) for at in range(1, len(theirs), LANES)]
     torch.testing.assert_close((received, *mine), (expected, theirs[0], *weights), rtol=1e-12, atol=1e-12)
 
 

@@ -119,17 +119,21 @@ def batch_norm(
 ) -> Tensor:
     """``F.batch_norm`` of x ``[N, C, *]``; float32 vectors make it compute in float32 for a bfloat16 or half x."""
     weight_C, bias_C = full_precision(weight_C), full_precision(bias_C)
-    return by_positions(x, lambda x: F.batch_norm(x, mean_C, var_C, weight_C, bias_C, training, momentum, eps))
+    return in_any_order(x, lambda x: F.batch_norm(x, mean_C, var_C, weight_C, bias_C, training, momentum, eps))
+
+
+def in_any_order(x: Tensor, normalize: Callable[[Tensor], Tensor]) -> Tensor:
+    """Normalize x ``[N, C, *]`` by torch's batch normalization.
+
+    On a CPU torch (2.15) takes wrong gradients where x and the gradient of what comes out lie in memory in two orders
+    and a size beside C is 1, which leaves open which order it is; of lines it takes the right ones.
+    """
+    return by_positions(x, normalize) if 1 in (len(x), *x.shape[2:]) else normalize(x)
 
 
 def by_positions(x: Tensor, normalize: Callable[[Tensor], Tensor]) -> Tensor:
-    """Normalize x ``[N, C, *]`` by a norm to which all positions are alike; a single image as ``[1, C, positions]``.
-
-    On a CPU torch (2.15) takes wrong gradients of a single image if its channels or columns come last in memory.
-    """
-    if len(x) == 1 and x.dim() > 3:
-        return normalize(x.flatten(2)).view(x.shape)
-    return normalize(x)
+    """Normalize x ``[N, C, *]`` as lines ``[N, C, positions]``."""
+    return normalize(x.flatten(2)).view(x.shape) if x.dim() > 3 else normalize(x)
 
 
 def take_up(running_C: Tensor, values_GC: Tensor, momentum: float | None, count: Tensor) -> None:

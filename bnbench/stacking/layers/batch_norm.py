@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from bnbench.norms.common.affine import full_precision
 from bnbench.norms.common.checks import require_values
-from bnbench.norms.common.running import by_positions, take_up
+from bnbench.norms.common.running import in_any_order, take_up
 from bnbench.norms.common.stacking import take_tensors
 from bnbench.norms.ghost import require_chunks
 from bnbench.norms.renorm import Corrections
@@ -90,7 +90,7 @@ class FoldedBatchNorm(nn.Module):
         require_values(x[:, 0].numel(), "batch statistics: each channel", x.shape, "use a batch of at least 2")
         running = (self.running_mean, self.running_var) if self.training else (None, None)
         momentum = self.momentum or 0.0
-        return by_positions(x, lambda x: F.batch_norm(x, *running, self.weight, self.bias, True, momentum, self.eps))
+        return in_any_order(x, lambda x: F.batch_norm(x, *running, self.weight, self.bias, True, momentum, self.eps))
 
     def _normalize_chunks(self, x: Tensor, chunk: int, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         """Normalize G chunks of each lane on their own, as ``K * G`` lanes; the last chunk may be smaller."""

@@ -18,13 +18,13 @@ from torch.nn import functional as F
 
 from bnbench.stacking.layers.batched_matmul import product_into
 
-_rooms: list[dict[tuple[torch.Size, torch.dtype, torch.device], Tensor]] = []
+_rooms: list[dict[Any, Tensor]] = []
 """Of the blocks of :func:`shared_zeros` that have begun and not ended."""
 
 
 @contextmanager
 def shared_zeros() -> Iterator[None]:
-    """In this block zeros around images are written once for all images of a size, which take turns in one place."""
+    """In this block zeros around images are written once for all images of a size with as many zeros on each side."""
     _rooms.append({})
     try:
         yield
@@ -32,14 +32,15 @@ def shared_zeros() -> Iterator[None]:
         _rooms.pop()
 
 
-def _zeros(like: Tensor, *shape: int) -> Tensor:
-    """Zeros, of which the middle may be those of other images."""
-    size = torch.Size(shape)
+def _room(x_KNHWC: Tensor, corner: tuple[int, int], padded: tuple[int, int]) -> Tensor:
+    """Zeros ``[K, N, rows, columns, C]``, but for the place of the images, which begins at a corner."""
+    lanes, batch, _, _, channels = x_KNHWC.shape
+    shape = lanes, batch, *padded, channels
     if not _rooms:
-        return like.new_zeros(size)
-    key = size, like.dtype, like.device
+        return x_KNHWC.new_zeros(shape)
+    key = x_KNHWC.shape, corner, padded, x_KNHWC.dtype, x_KNHWC.device
     if key not in _rooms[-1]:
-        _rooms[-1][key] = like.new_zeros(size)
+        _rooms[-1][key] = x_KNHWC.new_zeros(shape)
     return _rooms[-1][key]
 
 
@@ -64,13 +65,13 @@ class Windows(NamedTuple):
 
     def patches(self, x_NHWKC: Tensor) -> Tensor:
         """Patches of each lane that the kernel sees, ``[K, M, F]``; lane after lane, so that long runs are copied."""
-        batch, height, width, lanes, channels = x_NHWKC.shape
+        _, height, width, lanes, channels = x_NHWKC.shape
         (top, left), (rows, columns) = self.corner, self.padded
         x_KNHWC = x_NHWKC.permute(3, 0, 1, 2, 4)
         values = math.prod(self.kernel) * channels
         if (rows, columns) == (height, width):
             return self._patch_view(x_KNHWC.contiguous()).reshape(lanes, -1, values)
-        padded_KNHWC = _zeros(x_NHWKC, lanes, batch, rows, columns, channels)
+        padded_KNHWC = _room(x_KNHWC, self.corner, self.padded)
         padded_KNHWC[:, :, top : top + height, left : left + width] = x_KNHWC
         return self._patch_view(padded_KNHWC).clone(memory_format=torch.contiguous_format).view(lanes, -1, values)
 
