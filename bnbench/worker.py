@@ -43,6 +43,7 @@ from bnbench.training import (
     brief,
     current,
     device_failure,
+    free_unused,
     now,
     prepare_process,
     resolve_device,
@@ -176,6 +177,7 @@ def _train(
     book = _begun(task, attempt, device, segment)
     if task.execution.reasons and task.execution.engine == "reference":
         _log_for_all(segment, specs, f"trained alone, which is slower: {book.facts['engine_reason']}")
+    free_unused(device)
     try:
         with current(device):
             for rows in _rows(task, attempt, device, watch, book):
