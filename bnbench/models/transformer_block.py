@@ -87,8 +87,8 @@ class Attention(nn.Module):
         self.value = nn.Linear(features, features, bias=False)
         if key_norm is not None:
             freeze_shift(key_norm, features // heads)
-        self.query_norm = nn.Identity() if query_norm is None else on_heads(query_norm, heads)
-        self.key_norm = nn.Identity() if key_norm is None else on_heads(key_norm, heads)
+        self.query_norm = nn.Identity() if query_norm is None else on_tokens(query_norm, heads)
+        self.key_norm = nn.Identity() if key_norm is None else on_tokens(key_norm, heads)
         self.products = DotProductAttention(heads, causal)
         self.out = nn.Linear(features, features, bias=bias)
 
@@ -180,17 +180,15 @@ def acts(norm: nn.Module | None) -> TypeGuard[nn.Module]:
     return norm is not None and not isinstance(norm, NoNorm | WeightOnlyNorm)
 
 
-def on_tokens(norm: nn.Module) -> LastAxisNorm:
+def on_tokens(norm: nn.Module, heads: int | None = None) -> LastAxisNorm:
     """A norm on tokens ``[N, *, C]``: they are the positions of an image, or each is an example, as the norm says.
+
+    Args:
+        heads: of tokens that are divided among them: the norm is on each head of a token, as on a token.
 
     Raises:
         Impossible: the norm holds its own activation, and no activation of a transformer is right behind a norm.
     """
     require_no_activation(norm, "a transformer")
-    return LastAxisNorm(norm, each_token=is_per_token(norm))
-
-
-def on_heads(norm: nn.Module, heads: int) -> HeadNorm:
-    """A norm on the features of each head of tokens; raises as :func:`on_tokens` does."""
-    require_no_activation(norm, "a transformer")
-    return HeadNorm(norm, heads, each_token=is_per_token(norm))
+    each_token = is_per_token(norm)
+    return LastAxisNorm(norm, each_token=each_token) if heads is None else HeadNorm(norm, heads, each_token=each_token)

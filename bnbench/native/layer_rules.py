@@ -292,10 +292,8 @@ def attention(graph: Graph, layer: DotProductAttention, query: Output, key: Outp
 
 def norm_of_tokens(graph: Graph, path: str, layer: LastAxisNorm, x: Output) -> Output:
     """A norm at a path in the network to which tokens, or their heads, are the positions of an image, or examples."""
-    norm, (features, tokens, columns) = layer.norm, x.image
-    seen = (
-        (features // layer.heads, tokens, layer.heads) if isinstance(layer, HeadNorm) else (features, tokens, columns)
-    )
+    norm, (features, tokens, _) = layer.norm, x.image
+    seen = (features // layer.heads, tokens, layer.heads) if isinstance(layer, HeadNorm) else x.image
     as_image = Output(x.index, seen)
     if layer.each_token and isinstance(norm, PerExample):
         y = per_example(graph, norm, as_image, each_position=True)
